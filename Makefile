@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: ISC
+# subuidd: one Makefile, not recursive. The object lists below are the map of who
+# can reach what: code that is not in a program's list is not in that program.
+
+PREFIX     ?= /usr
+BINDIR      = $(PREFIX)/bin
+SBINDIR     = $(PREFIX)/sbin
+LIBEXECDIR  = $(PREFIX)/libexec/subuidd
+MULTIARCH  := $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBDIR     ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
+MANDIR      = $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+STATE_DIR  ?= /var/lib/subuidd
+RUN_DIR    ?= /run/subuidd
+DESTDIR    ?=
+VERSION    := 0.1.0
+
+BUILD      ?= build
+CFLAGS     ?= -O2 -g
+WARN        = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+              -Wformat=2 -Wvla -Wundef -Wcast-qual -Wwrite-strings $(WERROR)
+HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+              $(if $(filter x86_64%,$(MULTIARCH)),-fcf-protection)
+HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
+              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"'
+COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
+LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
+LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
+
+# ---- what an account is: libc only ------------------------------------------------
+ACCOUNT     = account/name account/id account/failure account/role account/key
+INDEX       = account/index account/index_check
+FINGERPRINT = account/fingerprint
+
+# ---- programs ----------------------------------------------------------------------
+SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subuidd/caller \
+              subuidd/op_account subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check subuidd/op_status \
+              subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/removal \
+              subuidd/settings subuidd/allocate subuidd/subid_files subuidd/wire subuidd/log \
+              subuidd/store_sqlite subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
+              subuidd/index_writer subuidd/home subuidd/home_link subuidd/home_purge subuidd/home_quota subuidd/home_acl \
+              confine/identity confine/path confine/view confine/landlock \
+              $(ACCOUNT) $(INDEX) $(FINGERPRINT)
+WORKER      = subuidd/worker subuidd/worker_parse subuidd/worker_answer subuidd/wire \
+              varlink/stream varlink/server varlink/service varlink/interface_text confine/identity confine/seccomp \
+              $(ACCOUNT)
+SUBUID      = cli/main $(ACCOUNT) varlink/stream varlink/client
+RRSYNC      = backup/rrsync confine/identity confine/landlock confine/seccomp confine/path
+AUTHKEYS    = backup/authorized_keys $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login $(ACCOUNT) $(INDEX)
+
+# ---- guests: in other people's processes; libc (and libpam) only -------------------
+NSS         = nss/passwd $(INDEX) account/name account/id
+PAM         = pam/account $(INDEX) account/name account/id
+
+SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
+WORKER_LIBS   = -ljansson -lseccomp -lcap-ng
+SUBUID_LIBS   = -ljansson
+RRSYNC_LIBS   = -lseccomp -lcap-ng
+PAM_LIBS      = -lpam
+
+# ---- rules -------------------------------------------------------------------------
+B        = $(BUILD)/bin
+objs     = $(patsubst %,$(BUILD)/%.o,$(1))
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login libnss_subuid.so.2 pam_subuid.so)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all clean install uninstall deps demo check check-unit check-e2e check-layers lint fuzz bench help
+all: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+define exe
+$(B)/$(1): $$(call objs,$(2)) | $(B)
+	$$(LINK_EXE) -o $$@ $$(call objs,$(2)) $(3)
+OBJECTS += $$(call objs,$(2))
+endef
+define guest
+$(B)/$(1): $$(call objs,$(2)) $(4) | $(B)
+	$$(LINK_GUEST) -Wl,--version-script=$(4) -Wl,-soname,$(1) -o $$@ $$(call objs,$(2)) $(3)
+OBJECTS += $$(call objs,$(2))
+endef
+
+$(eval $(call exe,subuidd,$(SUBUIDD),$(SUBUIDD_LIBS)))
+$(eval $(call exe,worker,$(WORKER),$(WORKER_LIBS)))
+$(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
+$(eval $(call exe,subuid-rrsync,$(RRSYNC),$(RRSYNC_LIBS)))
+$(eval $(call exe,authorized-keys,$(AUTHKEYS),))
+$(eval $(call exe,login,$(LOGIN),))
+$(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
+$(eval $(call guest,pam_subuid.so,$(PAM),$(PAM_LIBS),pam/pam_subuid.map))
+
+$(B):
+	@mkdir -p $@
+
+# The interface text that the worker hands out is the .varlink file itself.
+$(BUILD)/varlink/interface_text.c: varlink/io.subuidd.Accounts.varlink
+	@mkdir -p $(@D)
+	{ echo 'const char interface_text[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
+$(BUILD)/varlink/interface_text.o: $(BUILD)/varlink/interface_text.c
+	$(COMPILE) -Wno-missing-variable-declarations -c -o $@ $<
+
+include tests/tests.mk
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
+	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
+	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(DESTDIR)$(LIBEXECDIR)
+	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
+	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
+	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
+	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
+	install -m 0644 cli/subuid.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid
+	install -m 0644 $(wildcard man/*.1) $(DESTDIR)$(MANDIR)/man1
+	install -m 0644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 $(wildcard man/*.8) $(DESTDIR)$(MANDIR)/man8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
+	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.socket \
+	  $(DESTDIR)$(PREFIX)/lib/subuidd.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5))) \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard man/*.8)))
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/share/subuidd
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJECTS:.o=.d)

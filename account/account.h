@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What an account is: the plain records that the store keeps, the wire between
+ * worker and broker carries and the index publishes a part of. Fixed size, no
+ * pointers; every string ends by NUL inside its array.
+ */
+#ifndef ACCOUNT_ACCOUNT_H
+#define ACCOUNT_ACCOUNT_H
+
+#include <stdint.h>
+
+#include "account/name.h"
+
+#define COMMENT_MAX 127
+#define FROM_MAX 255
+#define KEY_TYPE_MAX 47
+#define KEY_BLOB_MAX 4095 /* base64 characters: RSA of 16384 bits needs 2,800 */
+#define FINGERPRINT_MAX 63 /* "SHA256:" and 43 characters */
+#define PATH_TEXT_MAX 255
+
+/* intent: the id is taken, nothing exists yet. made: home and view exist, the
+ * link may not. active: acknowledged, published. removing: no longer published,
+ * home and link on their way out. Only `active` is ever in the index. */
+enum account_state {
+	ACCOUNT_INTENT = 1,
+	ACCOUNT_MADE = 2,
+	ACCOUNT_ACTIVE = 3,
+	ACCOUNT_REMOVING = 4,
+};
+
+/* account.flags, as stored and as published */
+enum {
+	ACCOUNT_LOCKED = 1u << 0,
+	ACCOUNT_KEEP_HOME = 1u << 1, /* removal: set the data aside without end */
+	ACCOUNT_PURGE = 1u << 2,     /* removal: delete the data now */
+};
+
+struct account {
+	uint32_t uid; /* gid is the same number */
+	uint32_t owner_uid;
+	uint32_t state; /* enum account_state */
+	uint32_t flags;
+	int64_t created;     /* seconds since the epoch */
+	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
+	uint32_t reserved;   /* 0 */
+	uint64_t quota;      /* bytes; 0 none */
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+	char comment[COMMENT_MAX + 1];
+};
+
+/* A contiguous block of subordinate uids (the same numbers for gids). */
+struct id_range {
+	uint32_t first;
+	uint32_t count;
+	uint32_t owner_uid;   /* the owner, also when the range is a sub-account's */
+	uint32_t account_uid; /* the sub-account that it was given to; 0: the owner himself */
+	int64_t created;
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1]; /* of account_uid; "" for the owner's own */
+};
+
+/* What a login with a key may do (backup roles; the names are the contract). */
+enum role {
+	ROLE_PUSH = 1,
+	ROLE_PULL = 2,
+	ROLE_SYNC = 3,
+};
+
+/* ssh_key.options */
+enum {
+	KEY_NO_DELETE = 1u << 0,
+	KEY_NO_OVERWRITE = 1u << 1,
+	KEY_NO_FAKE_SUPER = 1u << 2, /* modes and owners as plain rsync sets them */
+};
+
+struct ssh_key {
+	uint32_t id;  /* of the row; never used again */
+	uint32_t uid; /* of the account */
+	uint32_t role;
+	uint32_t options;
+	int64_t created;
+	int64_t expires; /* seconds since the epoch; 0 never */
+	char from[FROM_MAX + 1];            /* sshd(8) from= pattern list; "" any */
+	char type[KEY_TYPE_MAX + 1];        /* "ssh-ed25519" */
+	char comment[COMMENT_MAX + 1];
+	char fingerprint[FINGERPRINT_MAX + 1];
+	char blob[KEY_BLOB_MAX + 1];        /* base64 */
+};
+
+/* What an owner may have. */
+struct limit {
+	uint32_t accounts;
+	uint32_t keys;   /* per account */
+	uint32_t ranges; /* RANGE_UNIT blocks, the owner's and his accounts' together */
+	uint32_t is_default; /* 1: no row of his own, the settings apply */
+	char owner[OWNER_MAX + 1];
+};
+
+/* One line of the audit trail. */
+struct audit_entry {
+	uint64_t seq;
+	int64_t time; /* seconds since the epoch */
+	uint32_t uid; /* of the caller */
+	int32_t pid;  /* of the caller, for the log only */
+	uint32_t status; /* enum failure in account/failure.h; 0 done */
+	uint32_t target_uid; /* 0 none */
+	char caller[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* name, or the number where it has none */
+	char action[32];                   /* "account.add" */
+	char target[ACCOUNT_NAME_MAX + 1]; /* "alice+web1" */
+	char detail[256];                  /* escaped */
+};
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The index reader: every lookup of every program happens here, with no daemon,
+ * no lock, no descriptor kept and, after the first, no system call. Runs in
+ * foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
+ * allocates from the heap, keeps errno.
+ *
+ * Each lookup returns 0, -ENOENT (there is none), or another negative errno:
+ * unavailable (-ENXIO no index, -EUCLEAN damaged, -EPERM wrong owner or mode).
+ * Outputs are untouched unless 0 is returned.
+ */
+#ifndef ACCOUNT_INDEX_H
+#define ACCOUNT_INDEX_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "account/account.h"
+#include "account/index_format.h"
+
+#define INDEX_PATH STATE_DIR "/index" /* STATE_DIR: /var/lib/subuidd, from the Makefile */
+#define KEYS_PATH STATE_DIR "/keys"
+
+/* One per file and program, with static storage. Treat the members as private. */
+struct index_reader {
+	const char *path;
+	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
+	struct index_mapping *current; /* atomic */
+	struct index_mapping_slot {
+		_Atomic(int) state;
+		_Atomic(int) users;
+		const uint8_t *base;
+		uint64_t size;
+	} slots[4];
+};
+/* The implementer may reshape the private part; what others use is: */
+#define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
+
+/* Public facts of one account, copied out of the map. */
+struct index_account {
+	uint32_t uid;
+	uint32_t owner_uid;
+	uint32_t flags;
+	int32_t expires_day; /* -1 never */
+	char name[ACCOUNT_NAME_MAX + 1];
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+	char comment[COMMENT_MAX + 1];
+};
+
+/* Facts of the host that the header carries. */
+struct index_host {
+	uint32_t subuids_gid;
+	uint32_t uid_first, uid_last;
+	uint32_t enumerate;
+	char separator;
+	char homes[128];
+	char shell[64];
+	uint64_t generation;
+};
+
+int index_host(struct index_reader *reader, struct index_host *host);
+int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account);
+int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account);
+
+/* Accounts in the order of the table; *cursor starts at 0. -ENOENT at the end.
+ * Across a rebuild an account may come twice or not at all: as any getpwent. */
+int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account);
+
+/* An owner's accounts and ranges; *cursor starts at 0; *is_range says which of the two was filled. */
+int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *cursor, int *is_range,
+		     struct index_account *account, struct id_range *range);
+
+/* The range that holds id. */
+int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range);
+
+/* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
+ * id, uid, role, options, expires, from, type, blob, fingerprint. */
+int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);
+
+/* "<homes>/<owner>/<label>/home" into out. Returns its length, or -ENAMETOOLONG. */
+int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The index file, as it lies on disk and in memory (little or big endian as the
+ * machine: the file never leaves it). One writer (subuidd), any number of
+ * readers that map it and trust nothing in it.
+ *
+ *   header | tables (8-byte slots, power of two each) | records (64-byte lines)
+ *
+ * Promises of the writer
+ *  - a record is written whole before a slot names it and is never changed after;
+ *  - publishing is one atomic 8-byte store of a slot; a change writes a new
+ *    record and swings the slots that named the old one;
+ *  - the file is never truncated, shrunk or rewritten in place; all its space is
+ *    allocated before use (a sparse page on a full disk is a SIGBUS in a reader);
+ *  - when tables or records are full the writer builds a file of twice the size,
+ *    renames it over this one and then sets header.superseded, on which readers
+ *    open the new one.
+ *
+ * What a reader checks: owner (root) and mode (not writable by group or others)
+ * of the file, magic, version, header checksum, every size and offset against the
+ * file's size, the check bits of each slot that it looks at (also of empty
+ * ones: a damaged table answers "unavailable", not "not found"), bounds and
+ * checksum of each record and that the record is the one asked for.
+ *
+ * Both files have this format:
+ *   /var/lib/subuidd/index 0644: accounts and ranges, tables NAME ID OWNER BLOCK
+ *   /var/lib/subuidd/keys  0640 group subuidd-keys: keys, table KEY
+ */
+#ifndef ACCOUNT_INDEX_FORMAT_H
+#define ACCOUNT_INDEX_FORMAT_H
+
+#include <stdint.h>
+
+#include "account/account.h"
+
+#define INDEX_MAGIC "subuidx\n" /* 8 bytes, no NUL */
+#define INDEX_VERSION 1u
+#define INDEX_LINE 64u
+#define INDEX_RECORD_LINES_MAX 128u /* 8 KiB: a key record with the largest blob */
+
+enum index_table_id {
+	INDEX_BY_NAME = 0,  /* account, by full name */
+	INDEX_BY_ID = 1,    /* account, by uid */
+	INDEX_BY_OWNER = 2, /* owner record, by owner_uid: heads his list */
+	INDEX_BY_BLOCK = 3, /* range, once for each RANGE_UNIT block that it touches, by first/RANGE_UNIT + k */
+	INDEX_BY_KEY = 4,   /* key, by account uid and blob */
+	INDEX_TABLES = 5,
+};
+
+enum index_kind {
+	INDEX_ACCOUNT = 1,
+	INDEX_RANGE = 2,
+	INDEX_OWNER = 3,
+	INDEX_LIST = 4, /* slots (8 bytes each) naming the accounts and ranges of one owner; holes are empty slots */
+	INDEX_KEY = 5,
+};
+
+struct index_table {
+	uint64_t offset; /* of the first slot, from the start of the file; multiple of 64 */
+	uint64_t slots;  /* power of two, or 0: not in this file */
+};
+
+/* 512 bytes. Everything up to `check` is constant for the file's life. */
+struct index_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_size; /* sizeof(struct index_header) */
+	uint64_t file_size;
+	uint64_t records_offset; /* multiple of 64 */
+	uint64_t records_lines;  /* capacity */
+	uint64_t seed;           /* of every hash in the file */
+	struct index_table table[INDEX_TABLES];
+	uint8_t boot_id[16];     /* of the writer: another boot rebuilds */
+	uint32_t subuids_gid;    /* supplementary group of every sub-account */
+	uint32_t uid_first, uid_last; /* no account lies outside: the readers' quick "no" */
+	uint32_t enumerate;      /* 1: setpwent/getpwent list accounts */
+	char separator;
+	char pad[3];
+	char homes[128];         /* "/srv/subuid" */
+	char shell[64];          /* login shell of every sub-account */
+	uint32_t check;          /* index_checksum() of all above */
+	uint32_t pad2;
+	/* changing part: atomic 8-byte stores only */
+	_Alignas(64) uint64_t superseded; /* 0; 1: open the path again */
+	uint64_t generation;  /* the store's change counter that this file shows */
+	uint64_t lines_used;  /* writer's; readers bound by records_lines */
+	char pad3[40];
+};
+
+/* A slot: 32 bits line number + 1 (0: empty), 16 bits of the key's hash, 16 check
+ * bits over table, position, line and tag, so that no stray byte makes one. */
+typedef uint64_t index_slot;
+
+/* First 16 bytes of every record; it begins at a line and is `lines` lines long. */
+struct index_record {
+	uint32_t check; /* index_checksum() of the rest of all lines, with the line number mixed in */
+	uint8_t kind;
+	uint8_t lines;
+	uint16_t length; /* bytes used, this head included */
+	uint32_t a, b;   /* by kind */
+};
+
+/* ACCOUNT: head.a uid, head.b owner_uid. One line for name + comment up to 32 bytes. */
+struct index_account_record {
+	struct index_record head;
+	int32_t expires_day;
+	uint16_t flags; /* ACCOUNT_LOCKED */
+	uint8_t owner_length;
+	uint8_t label_length;
+	uint32_t position; /* in the owner's list */
+	char text[];       /* name NUL comment NUL */
+};
+
+/* RANGE: head.a first, head.b owner_uid */
+struct index_range_record {
+	struct index_record head;
+	uint32_t count;
+	uint32_t account_uid;
+	uint32_t position; /* in the owner's list */
+	char text[];       /* owner NUL label NUL */
+};
+
+/* OWNER: head.a owner_uid, head.b capacity of the list (slots) */
+struct index_owner_record {
+	struct index_record head;
+	uint32_t list_line; /* first line of the owner's list: `capacity` slots, no head, each
+			       with its own check bits (table number INDEX_TABLES, position = line*8+k) */
+	char text[];        /* owner NUL */
+};
+
+/* KEY: head.a account uid, head.b id of the key */
+struct index_key_record {
+	struct index_record head;
+	int64_t expires;
+	uint32_t role;
+	uint32_t options;
+	char text[]; /* type NUL blob NUL from NUL fingerprint NUL */
+};
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* Lowering identity and capabilities: once, for good, proven. */
+#ifndef CONFINE_IDENTITY_H
+#define CONFINE_IDENTITY_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Becomes uid:gid with exactly these supplementary groups, drops every
+ * capability, then tries to come back and fails if it could. Irreversible.
+ * 0 or negative errno; after a failure the process must end. */
+int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_count);
+
+/* Keeps only these capabilities (CAP_*, ended by -1) in permitted, effective and bounding set
+ * (libcap-ng), clears ambient and inheritable, locks securebits. 0 or negative errno. */
+int capabilities_keep(const int *capabilities);
+
+/* no_new_privs, not dumpable, core limit 0. 0 or negative errno. */
+int process_harden(void);
+
+/* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
+int descriptors_close_from(int first);
+
+/* Same, but keeps the descriptors of the list (sorted, ended by -1). */
+int descriptors_keep(const int *keep);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+/* System call filters, an allow-list by name per kind of program (libseccomp). */
+#ifndef CONFINE_SECCOMP_H
+#define CONFINE_SECCOMP_H
+
+enum seccomp_program {
+	SECCOMP_RSYNC,  /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
+	SECCOMP_WORKER, /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
+};
+
+/* Loads the filter for this process and its children; foreign architectures are killed.
+ * Needs no_new_privs. 0 or negative errno (the caller must refuse to go on). */
+int seccomp_confine(enum seccomp_program program);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* Id-mapped bind mounts: mount_setattr(2), MOUNT_ATTR_IDMAP. Needs CAP_SYS_ADMIN. */
+#ifndef CONFINE_VIEW_H
+#define CONFINE_VIEW_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Mounts the directory source_fd on target_fd so that disk_uid:disk_gid appear as
+ * shown_uid:shown_gid (and what shown_uid creates is disk_uid's), with nosuid,nodev,nosymfollow.
+ * 0 or negative errno: -EINVAL, -EOPNOTSUPP, -ENOSYS: kernel or file system cannot. */
+int view_mount(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid);
+
+/* Unmounts what is mounted on name below dirfd (lazily); 0 also when nothing is. */
+int view_unmount(int dirfd, const char *name);
+
+/* True when name below dirfd is a mount point. */
+bool view_mounted(int dirfd, const char *name);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Homes, links and views. Run by the broker (root), on descriptors only: what is
+ * below <homes> above `home` is root's; below `home` root never follows anything.
+ *
+ *   /srv/subuid/                      root 0711
+ *   /srv/subuid/.removed/             root 0700: data of removed accounts, "<uid>"
+ *   /srv/subuid/alice/                root 0711
+ *   /srv/subuid/alice/web1/           root:<uid of web1> 0710, ACL user:alice:--x
+ *   /srv/subuid/alice/web1/home       <uid>:<uid> 0700, a btrfs subvolume where it can be
+ *   /srv/subuid/alice/web1/view       root 0000, mount point of the owner's view
+ *   ~alice/subuid/web1 -> …/web1/view (or …/home with ACLs), made as alice
+ *
+ * The account directory closes the home to everybody but its account and its
+ * owner, whatever mode rsync -a gives `home` itself.
+ */
+#ifndef SUBUIDD_HOME_H
+#define SUBUIDD_HOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "account/account.h"
+
+struct homes {
+	int fd;              /* <homes>, O_DIRECTORY */
+	char path[128];      /* "/srv/subuid", for the links' text */
+	char link_directory[64]; /* "subuid", below the owner's home */
+	bool views;          /* kernel and file system can id-map `home` */
+};
+
+/* Opens (and makes, 0711 root) the directory; tries once whether views work there. */
+int homes_open(const char *path, const char *link_directory, struct homes *homes);
+void homes_close(struct homes *homes);
+
+/* Account directory, home and view directory. Safe to repeat: completes what a
+ * crash left; refuses (-EEXIST) a `home` that is not this uid's. Durable (fsync
+ * of the directories) before it returns. */
+int home_make(const struct homes *homes, const struct account *account);
+
+/* Undoes home_make for a home that nobody has used: the directories must be empty
+ * but for what home_make made. */
+int home_unmake(const struct homes *homes, const struct account *account);
+
+/* Mounts the owner's view: the home id-mapped so that the account's uid and gid
+ * appear as owner_uid and owner_gid, nosuid,nodev,nosymfollow. 0 also when it is
+ * mounted already. Without views: access and default ACLs on the home for the
+ * owner, by descriptor. */
+int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid);
+int home_view_close(const struct homes *homes, const struct account *account);
+
+/* Renames the account directory to .removed/<uid>. 0 also when it is there already. */
+int home_set_aside(const struct homes *homes, const struct account *account);
+
+/* Deletes .removed/<uid>: the contents by a child that has become <uid>, in its
+ * own process with a deadline, the rest by rmdir. May take long: starts the child and returns
+ * its pidfd in *pidfd (-1: nothing to do). */
+int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
+
+/* Disk quota of the account's home: btrfs qgroup or user quota. -EOPNOTSUPP where the file system keeps none. */
+int home_quota_set(const struct homes *homes, const struct account *account);
+
+/* State of one account on disk, for `check`: 0 sound, else a negative errno and a sentence in why (256 bytes). */
+int home_check(const struct homes *homes, const struct account *account, char *why, size_t size);
+
+/* The link in the owner's home: made and removed by a child process that has
+ * become the owner (groups, gid, uid; proven), never by root. */
+enum link_result {
+	LINK_OK = 0,       /* made, or there already and right; removed, or gone already */
+	LINK_NO_HOME,      /* the owner's home is not there */
+	LINK_NOT_HIS,      /* the home directory is not the owner's own */
+	LINK_OCCUPIED,     /* a file, directory or other link stands there: left alone */
+	LINK_DIRECTORY,    /* ~/subuid cannot be made, or is a symlink or somebody else's */
+	LINK_FAILED,
+	LINK_TIMEOUT,      /* the home did not answer in time */
+};
+
+struct link_owner {
+	uid_t uid;
+	gid_t gid;
+	char name[OWNER_MAX + 1];
+	char home[PATH_TEXT_MAX + 1];
+};
+
+/* Starts the child; it ends by itself with enum link_result as its exit status.
+ * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
+int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
+	       pid_t *pid, int *pidfd);
+const char *link_result_why(enum link_result result);
+const char *link_result_todo(enum link_result result);
+
+/* Ends every process of the uid (a child becomes the uid and calls kill(-1, SIGKILL)). */
+int sessions_end(uint32_t uid);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Settings of the daemon: /usr/lib/subuidd.conf, /etc/subuidd.conf and their .d/
+ * directories, read with libeconf. Documented in subuidd.conf(5). Run by the broker
+ * and by `subuidd --check-config`. An unknown key, a value out of bounds or an
+ * unreadable file is an error that names file, line and key: the daemon does not start on it, and
+ * keeps the settings it has on SIGHUP.
+ */
+#ifndef SUBUIDD_SETTINGS_H
+#define SUBUIDD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "account/id.h"
+
+#define SETTINGS_BLOCKS_MAX 16
+
+struct settings {
+	/* [ids] */
+	struct id_block accounts[SETTINGS_BLOCKS_MAX]; /* accounts = 2100000000-2147352575 … */
+	unsigned accounts_count;
+	struct id_block ranges[SETTINGS_BLOCKS_MAX];   /* ranges = 1073741824-1879048191 … */
+	unsigned ranges_count;
+	/* [names] */
+	char separator; /* separator = + ; fixed once there are accounts */
+	bool enumerate; /* enumerate = no */
+	/* [homes] */
+	char homes[128];          /* directory = /srv/subuid */
+	char link_directory[64];  /* link_directory = subuid */
+	unsigned views_at_start;  /* views_at_start = 1000: above so many accounts, on demand */
+	unsigned grace_days;      /* grace_days = 30: removed data is kept so long */
+	/* [limits], per owner unless `subuid limit` says otherwise */
+	uint32_t limit_accounts; /* accounts = 16 */
+	uint32_t limit_keys;     /* keys = 16, per account */
+	uint32_t limit_ranges;   /* ranges = 16, blocks of 65536 */
+	/* [access] */
+	char admin_group[OWNER_MAX + 1]; /* admin_group = ; its members may act for every owner */
+	/* [service] */
+	unsigned connections_per_uid; /* connections_per_uid = 32 */
+	unsigned connections;         /* connections = 256 */
+	unsigned idle_seconds;        /* idle_seconds = 30: a peer that says nothing */
+};
+
+void settings_default(struct settings *settings);
+
+/* 0, or a negative errno and a sentence in why (size bytes); settings untouched on failure.
+ * root: "" or a directory in front of the paths, for tests. */
+int settings_load(const char *root, struct settings *settings, char *why, size_t size);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store: the truth about accounts, keys, ranges, limits and what was done.
+ * One interface, one backend behind it (SQLite, store_sqlite.c); a second one,
+ * replicated, would implement this header. Run by the broker alone.
+ *
+ * All calls return 0, -ENOENT, -EEXIST (a constraint: taken), -EDQUOT (limit),
+ * or another negative errno (-ENOSPC, -EROFS, -EIO, -EUCLEAN corrupt); on
+ * failure nothing changed and outputs are untouched.
+ */
+#ifndef SUBUIDD_STORE_H
+#define SUBUIDD_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "account/id.h"
+
+struct store;
+
+/* Opens or creates state.db (0600) in the directory, WAL, synchronous=FULL,
+ * foreign keys, applies migrations by user_version (refuses a newer one: -EPROTO). */
+int store_open(const char *path, struct store **ret);
+void store_close(struct store *store);
+void store_closep(struct store **store);
+
+/* The text of the last failure, for the log. */
+const char *store_error(const struct store *store);
+
+/* One transaction per change; nested begin is a bug (abort). Commit is durable
+ * when it returns, and raises the generation by one if anything was changed. */
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store);
+uint64_t store_generation(const struct store *store); /* committed */
+
+/* accounts */
+int store_account_insert(struct store *store, const struct account *account);
+int store_account_get(struct store *store, const char *owner, const char *label, struct account *account);
+int store_account_by_uid(struct store *store, uint32_t uid, struct account *account);
+int store_account_update(struct store *store, const struct account *account); /* all but uid, owner, label, created */
+/* Ends the row: its keys and ranges go, uid and ranges become tombstones with `when`. */
+int store_account_delete(struct store *store, uint32_t uid, int64_t when);
+/* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
+int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+int store_account_count(struct store *store, const char *owner, uint32_t *count);
+
+/* keys */
+int store_key_insert(struct store *store, struct ssh_key *key); /* fills key->id; -EEXIST: same blob on this account */
+int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
+int store_key_delete(struct store *store, uint32_t id);
+int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows, int max); /* uid 0: all */
+
+/* ranges */
+int store_range_insert(struct store *store, const struct id_range *range); /* -EEXIST when it overlaps anything */
+int store_range_get(struct store *store, uint32_t first, struct id_range *range);
+int store_range_delete(struct store *store, uint32_t first, int64_t when); /* leaves a tombstone */
+int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max);
+int store_range_units(struct store *store, const char *owner, uint32_t *units);
+
+/* ids: everything that is or ever was given out (accounts, ranges, tombstones).
+ * Finds the first block of `count` free ids (aligned to `count` rounded up to
+ * RANGE_UNIT if count > 1, for single ids unaligned) inside `block` at or above `from`.
+ * -ENOENT: none. Logarithmic, not a scan. */
+int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first);
+/* The next id to try in this block: above everything ever given out in it (ids rise). */
+int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
+int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max);
+int store_tombstone_release(struct store *store, uint32_t first); /* root's explicit act */
+/* Marks ids that a foreign account was seen to hold, so that they are not tried again. */
+int store_id_foreign(struct store *store, uint32_t first, uint32_t count, int64_t when);
+
+/* removed accounts whose data is set aside */
+struct removed {
+	uint32_t uid;
+	uint32_t keep; /* 1: no end */
+	int64_t when;
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+int store_removed_insert(struct store *store, const struct removed *removed);
+int store_removed_due(struct store *store, int64_t before, struct removed *rows, int max); /* keep = 0 only */
+int store_removed_delete(struct store *store, uint32_t uid);
+
+/* limits */
+int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */
+int store_limit_set(struct store *store, const struct limit *limit);
+int store_limit_delete(struct store *store, const char *owner);
+
+/* audit: in the same transaction as the change it tells of, or in one of its own
+ * for a refusal. seq is filled. */
+int store_audit_add(struct store *store, struct audit_entry *entry);
+/* Newest first, below before_seq (0: from the newest); owner NULL: all, else his own acts and his accounts'. */
+int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows, int max);
+
+/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. */
+int store_check(struct store *store, char *why, size_t size);
+
+#endif

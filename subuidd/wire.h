@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Between a worker (no privilege, parses the peer's JSON) and the broker (root):
+ * one SOCK_SEQPACKET pair per worker, one packet per message, fixed sizes. The
+ * broker takes a request only if its size is exactly wire_request_size(op), its
+ * strings end inside their arrays, its unused bytes are 0 and its op is in the table;
+ * anything else kills the worker (invariant 8). Who the caller is, is not in it: the
+ * broker knows from SO_PEERCRED of the connection that it gave this worker (invariant 9).
+ *
+ * broker -> worker, first: one byte 'C' with the connected socket (SCM_RIGHTS).
+ * worker -> broker: struct request. broker -> worker: any number of struct
+ * answer with row set, then exactly one final answer (row == 0). One request at a time.
+ */
+#ifndef SUBUIDD_WIRE_H
+#define SUBUIDD_WIRE_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "account/failure.h"
+
+#define WIRE_FD 3           /* the worker's end of the pair; nothing else is open but 2 (log) */
+#define WIRE_BATCH 32       /* rows of one answer to a list at the most; `more` asks for the next batch */
+#define WIRE_KEY_BATCH 8
+
+enum op {
+	OP_STATUS = 1,
+	OP_ACCOUNT_ADD,
+	OP_ACCOUNT_GET,
+	OP_ACCOUNT_LIST,
+	OP_ACCOUNT_MODIFY,
+	OP_ACCOUNT_LOCK,
+	OP_ACCOUNT_UNLOCK,
+	OP_ACCOUNT_REMOVE,
+	OP_ACCOUNT_MOUNT, /* the owner's view, on demand */
+	OP_KEY_ADD,
+	OP_KEY_LIST,
+	OP_KEY_REMOVE,
+	OP_RANGE_ADD,
+	OP_RANGE_LIST,
+	OP_RANGE_REMOVE,
+	OP_LIMIT_GET,
+	OP_LIMIT_SET,
+	OP_AUDIT_LIST,
+	OP_CHECK,
+	OP_TOMBSTONE_RELEASE,
+	OP_MAX_,
+};
+
+/* owner "": the caller himself. Every string is NUL-padded to its end. */
+struct request_name {
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+
+enum { /* request_add.set, request_modify.set */
+	SET_QUOTA = 1u << 0,
+	SET_EXPIRES = 1u << 1,
+	SET_COMMENT = 1u << 2,
+};
+
+struct request_add {
+	struct request_name name;
+	uint32_t set;
+	int32_t expires_day;
+	uint64_t quota;
+	uint32_t range_count; /* ids for containers, rounded up to RANGE_UNIT; 0 none */
+	uint32_t has_key;
+	char comment[COMMENT_MAX + 1];
+	struct ssh_key key; /* type, blob, comment, role, options, from, expires; the broker validates all again */
+};
+
+struct request_modify {
+	struct request_name name;
+	uint32_t set;
+	int32_t expires_day;
+	uint64_t quota;
+	char comment[COMMENT_MAX + 1];
+};
+
+struct request_remove {
+	struct request_name name;
+	uint32_t keep_home;
+	uint32_t purge;
+};
+
+struct request_key_add {
+	struct request_name name;
+	struct ssh_key key;
+};
+
+struct request_key_remove {
+	struct request_name name;
+	uint32_t id;
+	char fingerprint[FINGERPRINT_MAX + 1]; /* when id is 0 */
+};
+
+struct request_list {
+	struct request_name name; /* owner "" and all 0: the caller's; label "": all of the owner's */
+	uint32_t all;             /* every owner's: root and admins */
+	uint32_t padding;
+	uint64_t cursor;          /* from the last answer's `cursor`; 0 first */
+};
+
+struct request_range_add {
+	struct request_name name; /* label "": to the owner himself */
+	uint32_t count;
+};
+
+struct request_range_remove {
+	struct request_name name;
+	uint32_t first;
+};
+
+struct request_limit_set {
+	struct limit limit; /* owner in it */
+	uint32_t reset;     /* 1: back to the default */
+};
+
+struct request_release {
+	uint32_t first;
+};
+
+struct request {
+	uint32_t op;
+	uint32_t size; /* of the whole message */
+	union {
+		struct request_name name; /* GET LOCK UNLOCK MOUNT LIMIT_GET */
+		struct request_add add;
+		struct request_modify modify;
+		struct request_remove remove;
+		struct request_key_add key_add;
+		struct request_key_remove key_remove;
+		struct request_list list; /* ACCOUNT_LIST KEY_LIST RANGE_LIST AUDIT_LIST CHECK */
+		struct request_range_add range_add;
+		struct request_range_remove range_remove;
+		struct request_limit_set limit_set;
+		struct request_release release;
+	};
+};
+
+/* What show and add tell of an account beyond its row. */
+struct account_view {
+	struct account account;
+	uint32_t keys;
+	uint32_t ranges;
+	uint32_t created; /* by this call: 1; there already and equal: 0 */
+	uint32_t view;    /* 1 id-mapped, 0 ACLs */
+	char name[ACCOUNT_NAME_MAX + 1];
+	char home[PATH_TEXT_MAX + 1];
+	char link[PATH_TEXT_MAX + 1];
+};
+
+struct daemon_status {
+	uint32_t accounts, accounts_free_hint;
+	uint32_t views;          /* 1: id-mapped views work here */
+	uint32_t landlock_abi;
+	uint64_t generation;
+	uint32_t caller_uid;
+	uint32_t caller_is_admin;
+	char caller[OWNER_MAX + ACCOUNT_NAME_MAX + 1];
+	char version[32];
+	char homes[128];
+	char separator[4];
+};
+
+struct finding { /* of OP_CHECK: one row per fault, none: sound */
+	char subject[ACCOUNT_NAME_MAX + 1];
+	char fault[FAILURE_TEXT_MAX + 1];
+	char todo[FAILURE_TEXT_MAX + 1];
+};
+
+struct answer {
+	uint32_t op;
+	uint32_t size;
+	uint32_t row;    /* 1: a row, more answers follow; 0: the final one */
+	uint32_t more;   /* final answer of a list: 1 ask again with cursor */
+	uint64_t cursor;
+	uint64_t checked; /* OP_CHECK, final: things looked at in this batch */
+	struct failure_text failure;
+	union {
+		struct account_view account;
+		struct ssh_key key;
+		struct id_range range;
+		struct limit limit;
+		struct audit_entry audit;
+		struct daemon_status status;
+		struct finding finding;
+	};
+};
+
+/* Bytes of a request/answer of this op; 0 for an unknown op. */
+size_t wire_request_size(uint32_t op);
+size_t wire_answer_size(uint32_t op);
+
+/* Checks size, op, NUL-ended and NUL-padded strings. 0 or -EPROTO. Both sides use it on what they receive. */
+int wire_request_check(const void *message, size_t size);
+int wire_answer_check(const void *message, size_t size);
+
+#endif

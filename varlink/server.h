@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Serving Varlink on one connection: parsing of calls, the table of methods,
+ * org.varlink.service (GetInfo, GetInterfaceDescription). Run by the worker, which
+ * has no privilege. Knows no accounts: methods come as a table.
+ */
+#ifndef VARLINK_SERVER_H
+#define VARLINK_SERVER_H
+
+#include <stdbool.h>
+#include <jansson.h>
+
+#include "varlink/stream.h"
+
+struct varlink_call {
+	struct varlink_stream *stream;
+	const char *method;  /* full name */
+	json_t *parameters;  /* object, never NULL; borrowed */
+	bool more, oneway, upgrade;
+	void *data; /* of the service */
+};
+
+/* What a method's handler does: parse parameters, act, answer by one of these.
+ * Each takes the reference of parameters. Nothing is sent for a oneway call. */
+int varlink_reply(struct varlink_call *call, json_t *parameters);
+int varlink_reply_continues(struct varlink_call *call, json_t *parameters); /* only when call->more */
+int varlink_error(struct varlink_call *call, const char *error, json_t *parameters);
+
+/* What a method takes: checked before the handler runs. A member that is not in
+ * the table, of another type, or a missing required one is answered
+ * org.varlink.service.InvalidParameter (parameter). null counts as left out. */
+struct varlink_parameter {
+	const char *name;
+	json_type type; /* JSON_TRUE stands for a boolean */
+	bool required;
+};
+
+struct varlink_method {
+	const char *name; /* "Add" */
+	const struct varlink_parameter *parameters; /* ended by name NULL */
+	int (*handle)(struct varlink_call *call); /* 0, or negative errno: the connection ends */
+};
+
+struct varlink_interface {
+	const char *name;        /* "io.subuidd.Accounts" */
+	const char *description; /* text of the .varlink file */
+	const struct varlink_method *methods; /* ended by name NULL */
+};
+
+struct varlink_service {
+	const char *vendor, *product, *version, *url;
+	const struct varlink_interface *const *interfaces; /* ended by NULL */
+	void *data;
+};
+
+/* Serves until the peer ends. 0, or the negative errno that ended it. */
+int varlink_serve(const struct varlink_service *service, struct varlink_stream *stream);
+
+#endif

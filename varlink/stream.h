@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Varlink's wire (https://varlink.org/Method-Call): JSON objects, each ended by one
+ * NUL byte, over a stream socket. Blocking sockets with deadlines; both ends.
+ */
+#ifndef VARLINK_STREAM_H
+#define VARLINK_STREAM_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#define VARLINK_MESSAGE_MAX (64u * 1024u) /* bytes of one message, NUL included */
+#define VARLINK_DEPTH_MAX 16
+
+struct varlink_stream {
+	int fd;         /* borrowed */
+	int timeout_ms; /* for one whole message, -1 none */
+	size_t used;    /* bytes in buffer */
+	char buffer[VARLINK_MESSAGE_MAX];
+};
+
+void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms);
+
+/* Reads one message. 0; -ENODATA: the peer closed between messages; -ECONNRESET:
+ * inside one; -EMSGSIZE too long; -EBADMSG not a JSON object, too deep, duplicate keys, NUL in a
+ * string; -ETIMEDOUT. The caller decrefs *ret. */
+int varlink_receive(struct varlink_stream *stream, json_t **ret);
+
+/* Writes one message whole, or -EMSGSIZE, -EPIPE, -ETIMEDOUT, …. Does not take the reference. */
+int varlink_send(struct varlink_stream *stream, const json_t *message);
+
+/* Pure: decodes one message (bytes without the NUL). Fuzzed. Same errors as above. */
+int varlink_decode(const char *bytes, size_t length, json_t **ret);
+
+#endif
