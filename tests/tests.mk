@@ -1,30 +1,83 @@
 # SPDX-License-Identifier: ISC
-# Tests, lint, fuzzers and benchmarks. Included by the Makefile of the project.
+# Tests, lint, fuzzers and benchmarks. Included by the project's Makefile.
+#
+# tests/unit/test_NAME.c   cmocka, no root:        NAME_OBJS, NAME_LIBS, UNIT += NAME
+# the same, needing root:                          UNIT_ROOT += NAME (run inside `unshare -m`)
+# tests/fuzz/fuzz_NAME.c   libFuzzer harness:      fuzz_NAME_OBJS, fuzz_NAME_LIBS, FUZZ += NAME
 
-# ---- unit tests (cmocka, no root): tests/unit/test_NAME.c with the objects of NAME_OBJS
 UNIT =
+UNIT_ROOT =
+FUZZ =
 
-# name objects: UNIT += test_name
+# name
 name_OBJS      = account/name account/id account/failure account/role
 UNIT          += name
 
+# ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
 	@mkdir -p $$(@D)
-	$$(LINK_EXE) -o $$@ $$^ -lcmocka $$($(1)_LIBS)
+	$$(LINK_EXE) -o $$@ $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS)) -lcmocka $$($(1)_LIBS)
 OBJECTS += $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
 endef
-$(foreach t,$(UNIT),$(eval $(call unit,$(t))))
+$(foreach t,$(UNIT) $(UNIT_ROOT),$(eval $(call unit,$(t))))
+
+# Each fuzzer is one compile with its own objects: everything in it is instrumented.
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 10
+define fuzzer
+$(BUILD)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS))
+	@mkdir -p $$(@D)
+	$$(FUZZ_CC) -std=gnu17 -g -O1 $$(DEFS) -DFUZZING -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	  -o $$@ tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS)) $$(fuzz_$(1)_LIBS)
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
+
+.PHONY: check-fuzz check-root check-sanitize
+fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
+check-fuzz: fuzz
+	@set -e; for f in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
+	  seed=; test -d tests/fuzz/corpus/$$f && seed=tests/fuzz/corpus/$$f; \
+	  echo "== fuzz $$f, $(FUZZ_SECONDS) s"; \
+	  $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    $(BUILD)/fuzz/corpus-$$f $$seed; done
 
 check-unit: $(addprefix $(BUILD)/tests/test_,$(UNIT))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done
 
-# ---- end to end (pytest, real everything, in a throwaway root; needs root)
-check-e2e: all
-	/usr/bin/python3 -m pytest -q tests/e2e
+check-root: $(addprefix $(BUILD)/tests/test_,$(UNIT_ROOT))
+	@test "$$(id -u)" = 0 || { echo 'make check: these tests need root'; exit 1; }
+	@set -e; for t in $^; do echo "== $$t"; unshare --mount --propagation private $$t; done
 
-# ---- who may include whom
+# The unit tests once more under AddressSanitizer and UndefinedBehaviorSanitizer.
+check-sanitize:
+	$(MAKE) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
+
+# End to end: real sshd, rsync, PAM and NSS in a throwaway root.
+check-e2e: all
+	tests/throwaway -- /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e
+
 check-layers:
 	tests/layers
 
-check: check-layers check-unit check-e2e
+check-prerequisites:
+	tests/prerequisites
+
+check: check-prerequisites check-layers check-unit check-sanitize check-root check-e2e check-fuzz
+
+lint:
+	tests/lint
+
+# What building and testing need, by Debian's names.
+BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
+  libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev
+TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
+  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc
+LINT_PACKAGES = clang clang-tidy cppcheck
+deps:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+demo:
+	@tests/demo
