@@ -7,9 +7,11 @@
  * anything else kills the worker (invariant 8). Who the caller is, is not in it: the
  * broker knows from SO_PEERCRED of the connection that it gave this worker (invariant 9).
  *
- * broker -> worker, first: one byte 'C' with the connected socket (SCM_RIGHTS).
+ * worker -> broker, first: one byte 'R' (WIRE_READY), sent when it has sealed itself.
+ * broker -> worker, once: struct wire_connection with the connected socket (SCM_RIGHTS).
  * worker -> broker: struct request. broker -> worker: any number of struct
- * answer with row set, then exactly one final answer (row == 0). One request at a time.
+ * answer with row set (lists only), then exactly one final answer (row == 0), which carries
+ * the result of everything that is not a list. One request at a time.
  */
 #ifndef SUBUIDD_WIRE_H
 #define SUBUIDD_WIRE_H
@@ -24,6 +26,14 @@
 #define WIRE_FD 3           /* the worker's end of the pair; nothing else is open but 2 (log) */
 #define WIRE_BATCH 32       /* rows of one answer to a list at the most; `more` asks for the next batch */
 #define WIRE_KEY_BATCH 8
+
+#define WIRE_READY 'R'
+#define WIRE_CONNECTION 'C'
+
+struct wire_connection {
+	uint32_t tag; /* WIRE_CONNECTION */
+	uint32_t idle_seconds; /* a peer that says nothing, or does not take its answer, for so long is left */
+};
 
 enum op {
 	OP_STATUS = 1,
