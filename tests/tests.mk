@@ -13,6 +13,10 @@ FUZZ =
 name_OBJS      = account/name account/id account/failure account/role
 UNIT          += name
 
+# wire, worker, subuid
+wire_OBJS      = subuidd/wire
+UNIT          += wire
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))

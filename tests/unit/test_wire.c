@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+/* Messages between worker and broker: only the exact shape passes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "subuidd/wire.h"
+
+static size_t request_begin(struct request *request, uint32_t op)
+{
+	memset(request, 0, sizeof(*request));
+	request->op = op;
+	request->size = (uint32_t)wire_request_size(op);
+	return request->size;
+}
+
+static size_t answer_begin(struct answer *answer, uint32_t op)
+{
+	memset(answer, 0, sizeof(*answer));
+	answer->op = op;
+	answer->size = (uint32_t)wire_answer_size(op);
+	return answer->size;
+}
+
+static void empty_message_of_every_op_passes(void **state)
+{
+	struct request request;
+	struct answer answer;
+
+	(void)state;
+	for (uint32_t op = OP_STATUS; op < OP_MAX_; op++) {
+		size_t size = request_begin(&request, op);
+
+		assert_in_range(size, 8, sizeof(request));
+		assert_int_equal(wire_request_check(&request, size), 0);
+		size = answer_begin(&answer, op);
+		assert_in_range(size, offsetof(struct answer, account), sizeof(answer));
+		assert_int_equal(wire_answer_check(&answer, size), 0);
+	}
+}
+
+static void unknown_op_is_refused(void **state)
+{
+	static const uint32_t ops[] = { 0, OP_MAX_, OP_MAX_ + 1, 0x80000000u, UINT32_MAX };
+	struct request request;
+	struct answer answer;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		assert_int_equal(wire_request_size(ops[i]), 0);
+		assert_int_equal(wire_answer_size(ops[i]), 0);
+		for (size_t size = 0; size <= sizeof(request); size += 8) {
+			memset(&request, 0, sizeof(request));
+			request.op = ops[i];
+			request.size = (uint32_t)size;
+			assert_int_equal(wire_request_check(&request, size), -EPROTO);
+		}
+		memset(&answer, 0, sizeof(answer));
+		answer.op = ops[i];
+		assert_int_equal(wire_answer_check(&answer, 0), -EPROTO);
+	}
+}
+
+static void any_other_size_is_refused(void **state)
+{
+	struct request request;
+
+	(void)state;
+	for (uint32_t op = OP_STATUS; op < OP_MAX_; op++) {
+		size_t right = request_begin(&request, op);
+
+		for (size_t size = 0; size <= sizeof(request); size++)
+			assert_int_equal(wire_request_check(&request, size), size == right ? 0 : -EPROTO);
+		request.size++;
+		assert_int_equal(wire_request_check(&request, right), -EPROTO);
+		assert_int_equal(wire_request_check(&request, right + 1), -EPROTO);
+	}
+}
+
+#define FILL(member) memset((member), 'x', sizeof(member) - 1)
+
+static void fill_key(struct ssh_key *key)
+{
+	key->id = key->uid = key->role = key->options = UINT32_MAX;
+	key->created = key->expires = -1;
+	FILL(key->from);
+	FILL(key->type);
+	FILL(key->comment);
+	FILL(key->fingerprint);
+	FILL(key->blob);
+}
+
+static void fill_limit(struct limit *limit)
+{
+	limit->accounts = limit->keys = limit->ranges = limit->is_default = UINT32_MAX;
+	FILL(limit->owner);
+}
+
+static void fill_request(struct request *request)
+{
+	if (request->op == OP_STATUS)
+		return;
+	if (request->op == OP_TOMBSTONE_RELEASE) {
+		request->release.first = UINT32_MAX;
+		return;
+	}
+	if (request->op == OP_LIMIT_SET) {
+		fill_limit(&request->limit_set.limit);
+		request->limit_set.reset = UINT32_MAX;
+		return;
+	}
+	FILL(request->name.owner);
+	FILL(request->name.label);
+	switch (request->op) {
+	case OP_ACCOUNT_ADD:
+		request->add.set = request->add.range_count = request->add.has_key = UINT32_MAX;
+		request->add.expires_day = -1;
+		request->add.quota = UINT64_MAX;
+		FILL(request->add.comment);
+		fill_key(&request->add.key);
+		break;
+	case OP_ACCOUNT_MODIFY:
+		request->modify.set = UINT32_MAX;
+		request->modify.expires_day = -1;
+		request->modify.quota = UINT64_MAX;
+		FILL(request->modify.comment);
+		break;
+	case OP_ACCOUNT_REMOVE:
+		request->remove.keep_home = request->remove.purge = UINT32_MAX;
+		break;
+	case OP_KEY_ADD:
+		fill_key(&request->key_add.key);
+		break;
+	case OP_KEY_REMOVE:
+		request->key_remove.id = UINT32_MAX;
+		FILL(request->key_remove.fingerprint);
+		break;
+	case OP_RANGE_ADD:
+		request->range_add.count = UINT32_MAX;
+		break;
+	case OP_RANGE_REMOVE:
+		request->range_remove.first = UINT32_MAX;
+		break;
+	case OP_ACCOUNT_LIST:
+	case OP_KEY_LIST:
+	case OP_RANGE_LIST:
+	case OP_AUDIT_LIST:
+	case OP_CHECK:
+		request->list.all = UINT32_MAX;
+		request->list.cursor = UINT64_MAX;
+		break;
+	default:
+		break;
+	}
+}
+
+static void fill_account(struct account_view *view)
+{
+	view->account.uid = view->account.owner_uid = view->account.state = view->account.flags = UINT32_MAX;
+	view->account.created = -1;
+	view->account.expires_day = -1;
+	view->account.reserved = UINT32_MAX;
+	view->account.quota = UINT64_MAX;
+	FILL(view->account.owner);
+	FILL(view->account.label);
+	FILL(view->account.comment);
+	view->keys = view->ranges = view->created = view->view = UINT32_MAX;
+	FILL(view->name);
+	FILL(view->home);
+	FILL(view->link);
+}
+
+static void fill_rest_of_answer(struct answer *answer)
+{
+	switch (answer->op) {
+	case OP_STATUS:
+		memset(&answer->status, 0xff, offsetof(struct daemon_status, caller));
+		FILL(answer->status.caller);
+		FILL(answer->status.version);
+		FILL(answer->status.homes);
+		FILL(answer->status.separator);
+		break;
+	case OP_KEY_ADD:
+	case OP_KEY_LIST:
+		fill_key(&answer->key);
+		break;
+	case OP_RANGE_ADD:
+	case OP_RANGE_LIST:
+		memset(&answer->range, 0xff, offsetof(struct id_range, owner));
+		FILL(answer->range.owner);
+		FILL(answer->range.label);
+		break;
+	case OP_LIMIT_GET:
+	case OP_LIMIT_SET:
+		fill_limit(&answer->limit);
+		break;
+	case OP_AUDIT_LIST:
+		memset(&answer->audit, 0xff, offsetof(struct audit_entry, caller));
+		FILL(answer->audit.caller);
+		FILL(answer->audit.action);
+		FILL(answer->audit.target);
+		FILL(answer->audit.detail);
+		break;
+	case OP_CHECK:
+		FILL(answer->finding.subject);
+		FILL(answer->finding.fault);
+		FILL(answer->finding.todo);
+		break;
+	default:
+		break;
+	}
+}
+
+static void fill_answer(struct answer *answer)
+{
+	answer->row = answer->more = UINT32_MAX;
+	answer->cursor = answer->checked = UINT64_MAX;
+	answer->failure.failure = UINT32_MAX;
+	FILL(answer->failure.what);
+	FILL(answer->failure.why);
+	FILL(answer->failure.todo);
+	if (answer->op == OP_ACCOUNT_ADD || (answer->op >= OP_ACCOUNT_GET && answer->op <= OP_ACCOUNT_UNLOCK) ||
+	    answer->op == OP_ACCOUNT_MOUNT)
+		fill_account(&answer->account);
+	else
+		fill_rest_of_answer(answer);
+}
+
+/* Every member may hold any number and a string of its full length: a member
+ * that a table forgot would have to be 0. */
+static void full_message_of_every_op_passes(void **state)
+{
+	struct request request;
+	struct answer answer;
+
+	(void)state;
+	for (uint32_t op = OP_STATUS; op < OP_MAX_; op++) {
+		size_t size = request_begin(&request, op);
+
+		fill_request(&request);
+		assert_int_equal(wire_request_check(&request, size), 0);
+		size = answer_begin(&answer, op);
+		fill_answer(&answer);
+		assert_int_equal(wire_answer_check(&answer, size), 0);
+	}
+}
+
+/* In an empty message a lone byte 0xff is part of a number or it is refused: the
+ * last byte of a string, a byte behind a string's end, padding. In a full one each
+ * string byte set to NUL leaves bytes behind the end. */
+static void stray_bytes_are_refused(void **state)
+{
+	struct request request, full;
+	unsigned char *bytes = (unsigned char *)&request;
+
+	(void)state;
+	size_t size = request_begin(&request, OP_KEY_ADD);
+	request_begin(&full, OP_KEY_ADD);
+	fill_request(&full);
+	for (size_t i = 8; i < size; i++) {
+		const unsigned char *f = (const unsigned char *)&full;
+		/* which bytes are numbers: 0xff in the full message; string text is 'x' */
+		int expected = f[i] == 0xff ? 0 : -EPROTO;
+
+		/* the first byte of a string may be anything */
+		if (f[i] == 'x' && (i == 8 || f[i - 1] != 'x'))
+			expected = 0;
+		bytes[i] = 0xff;
+		assert_int_equal(wire_request_check(&request, size), expected);
+		bytes[i] = 0;
+	}
+	for (size_t i = 8; i < size; i++) {
+		memcpy(&request, &full, sizeof(request));
+		if (bytes[i] != 'x' || bytes[i + 1] != 'x')
+			continue;
+		bytes[i] = 0;
+		assert_int_equal(wire_request_check(&request, size), -EPROTO);
+	}
+}
+
+static void unended_string_is_refused(void **state)
+{
+	struct request request;
+	struct answer answer;
+	size_t size = request_begin(&request, OP_ACCOUNT_GET);
+
+	(void)state;
+	memset(request.name.label, 'a', sizeof(request.name.label));
+	assert_int_equal(wire_request_check(&request, size), -EPROTO);
+	size = answer_begin(&answer, OP_ACCOUNT_REMOVE);
+	memset(answer.failure.todo, 'a', sizeof(answer.failure.todo));
+	assert_int_equal(wire_answer_check(&answer, size), -EPROTO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_message_of_every_op_passes),
+		cmocka_unit_test(unknown_op_is_refused),
+		cmocka_unit_test(any_other_size_is_refused),
+		cmocka_unit_test(full_message_of_every_op_passes),
+		cmocka_unit_test(stray_bytes_are_refused),
+		cmocka_unit_test(unended_string_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
