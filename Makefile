@@ -29,7 +29,7 @@ LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
 
 # ---- what an account is: libc only ------------------------------------------------
-ACCOUNT     = account/name account/id account/failure account/role account/key
+ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_check
 FINGERPRINT = account/fingerprint
 

@@ -37,11 +37,14 @@ int name_split(const char *name, char separator, char *owner, char *label);
 /* Joins both into name (ACCOUNT_NAME_MAX+1 bytes). 0 or -EINVAL. */
 int name_join(const char *owner, char separator, const char *label, char *name);
 
-/* True when text is printable for passwd(5) and one line of a table: valid
- * UTF-8 without C0, C1, DEL and without ':' ; max: bytes at most. */
+/* True when text is printable on one line: valid UTF-8 without C0, C1, DEL, line
+ * separators and bidirectional controls; max: bytes at most. */
+bool text_valid(const char *text, size_t max);
+
+/* text_valid() and without ':', as passwd(5) needs it. */
 bool comment_valid(const char *text, size_t max);
 
-/* Escapes control bytes (C0, C1, DEL, invalid UTF-8) as \xHH and '\' as '\\',
+/* Escapes what text_valid() refuses (C0, C1, DEL, invalid UTF-8, …) byte by byte as \xHH and '\' as '\\',
  * cutting at a whole escape so that out (size bytes, size >= 1) is always
  * ended by NUL. Returns out. For logs, audit and tables (invariant 12). */
 char *text_escape(const char *text, char *out, size_t size);
