@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: ISC
+"""A live host in the throwaway root: installed, set up, daemon and sshd running.
+
+Everything is real: the binaries come from `make install`, the host is switched
+on by `subuid setup`, logins go through sshd, PAM and NSS.
+"""
+
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOCKET = "/run/subuidd/socket"
+
+
+def pytest_configure(config):
+    if os.environ.get("SUBUIDD_THROWAWAY") != "1":
+        pytest.exit("run these tests by `make check-e2e`: they change the host they run on", 3)
+
+
+def wait_until(condition, what, seconds=15.0):
+    """Waits for a condition, never for a time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def run(*argv, user=None, check=True, input=None, env=None, timeout=120, cwd=None, text=True):
+    """Runs a command, as an ordinary user when one is named (all his groups, a login's environment)."""
+    options = {}
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "HOME": "/root"}
+    if user is not None:
+        entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
+        options = {
+            "user": entry.pw_uid,
+            "group": entry.pw_gid,
+            "extra_groups": os.getgrouplist(entry.pw_name, entry.pw_gid),
+        }
+        environment["HOME"] = entry.pw_dir
+        environment["USER"] = entry.pw_name
+        cwd = cwd or "/"
+    environment.update(env or {})
+    result = subprocess.run(
+        [str(word) for word in argv], input=input, capture_output=True, text=text, env=environment,
+        timeout=timeout, cwd=cwd, **options,
+    )
+    if check and result.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(map(str, argv))}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+        )
+    return result
+
+
+class Host:
+    def __init__(self):
+        self.daemon = None
+        self.sshd = None
+        self.users = 0
+
+    # -- the daemon
+    def start_daemon(self):
+        assert self.daemon is None
+        self.daemon_log = open("/run/subuidd.log", "ab")
+        self.daemon = subprocess.Popen(
+            ["/usr/sbin/subuidd", "--foreground"], stdin=subprocess.DEVNULL, stdout=self.daemon_log,
+            stderr=self.daemon_log, cwd="/",
+        )
+
+        def answers():
+            assert self.daemon.poll() is None, Path("/run/subuidd.log").read_text()[-3000:]
+            try:
+                return call("io.subuidd.Accounts.Status")
+            except OSError:
+                return None
+
+        wait_until(answers, "subuidd answers")
+
+    def stop_daemon(self, how=signal.SIGTERM):
+        daemon, self.daemon = self.daemon, None
+        daemon.send_signal(how)
+        daemon.wait(20)
+        self.daemon_log.close()
+        return daemon.returncode
+
+    def restart_daemon(self, how=signal.SIGTERM):
+        self.stop_daemon(how)
+        self.start_daemon()
+
+    # -- sshd
+    def start_sshd(self):
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        run("ssh-keygen", "-A")
+        self.sshd = subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-E", "/run/sshd.log", "-o", "LogLevel=VERBOSE"], cwd="/",
+            stdin=subprocess.DEVNULL,
+        )
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", 22)) == 0
+
+        wait_until(listens, "sshd listens")
+
+    # -- people
+    def new_user(self, prefix="u"):
+        self.users += 1
+        name = f"{prefix}{self.users}"
+        run("useradd", "--create-home", "--shell", "/bin/bash", name)
+        return name
+
+    def new_key(self, directory, name="key", kind="ed25519"):
+        path = Path(directory) / name
+        run("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", f"test {name}", "-f", path)
+        return path
+
+    def subuid(self, *argv, user=None, check=True, input=None):
+        return run("/usr/bin/subuid", *argv, user=user, check=check, input=input)
+
+    def subuid_json(self, *argv, user=None):
+        return json.loads(self.subuid(*argv, "--json", user=user).stdout)
+
+    def account(self, tmp_path, role="push", label="web1", owner=None, *options):
+        """An owner with one sub-account and a key: (owner, full name, private key)."""
+        owner = owner or self.new_user()
+        key = self.new_key(tmp_path, f"{owner}-{label}-{role}")
+        self.subuid("add", label, "--key", "-", "--role", role, *options, user=owner,
+                    input=Path(f"{key}.pub").read_text())
+        return owner, f"{owner}+{label}", key
+
+    # -- ssh
+    def ssh_options(self, key):
+        return ["-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o",
+                "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                "-o", "ConnectTimeout=10"]
+
+    def ssh(self, key, name, *command, check=False, options=(), timeout=60, input=""):
+        return run("ssh", *self.ssh_options(key), *options, f"{name}@127.0.0.1", *command, check=check,
+                   timeout=timeout, input=input)
+
+    def rsync(self, key, *argv, check=True, timeout=300):
+        return run("rsync", "-e", " ".join(["ssh", *self.ssh_options(key)]), *argv, check=check, timeout=timeout)
+
+    def sshd_log(self):
+        return Path("/run/sshd.log").read_text(errors="replace")
+
+
+def call(method, parameters=None, user=None, more=False, timeout=20):
+    """One raw Varlink call; the list of replies with more, else the one reply (errors included)."""
+    message = {"method": method, "parameters": parameters or {}}
+    if more:
+        message["more"] = True
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(timeout)
+        peer.connect(SOCKET)
+        peer.sendall(json.dumps(message).encode() + b"\0")
+        replies, buffer = [], b""
+        while True:
+            while b"\0" not in buffer:
+                chunk = peer.recv(65536)
+                if not chunk:
+                    raise ConnectionResetError("the daemon closed the connection")
+                buffer += chunk
+            raw, buffer = buffer.split(b"\0", 1)
+            reply = json.loads(raw)
+            replies.append(reply)
+            if not reply.get("continues"):
+                return replies if more else replies[0]
+
+
+@pytest.fixture(scope="session")
+def host():
+    machine = Host()
+    run("make", "-C", ROOT, "install", env={"MAKEFLAGS": ""})
+    run("/usr/bin/subuid", "setup")
+    machine.start_daemon()
+    machine.start_sshd()
+    yield machine
+    if machine.daemon is not None:
+        machine.stop_daemon()
+    machine.sshd.terminate()
+    machine.sshd.wait(10)
+
+
+@pytest.fixture(autouse=True)
+def public_tmp(request):
+    """pytest's tmp_path is 0700; owners need to reach the keys that tests make."""
+    if "tmp_path" in request.fixturenames:
+        path = request.getfixturevalue("tmp_path")
+        for directory in [path, *path.parents]:
+            if directory == Path("/tmp"):
+                break
+            os.chmod(directory, 0o755)
+    yield
+
+
+
+CALL_AS = """
+import json, socket, sys
+peer = socket.socket(socket.AF_UNIX); peer.settimeout(20); peer.connect(%r)
+peer.sendall(sys.argv[1].encode() + b"\\0")
+data = b""
+while b"\\0" not in data:
+    chunk = peer.recv(65536)
+    if not chunk: break
+    data += chunk
+sys.stdout.write(data.split(b"\\0")[0].decode())
+""" % SOCKET
+
+
+def call_as(user, method, parameters=None):
+    """The same call from another user's process."""
+    message = json.dumps({"method": method, "parameters": parameters or {}})
+    return json.loads(run("/usr/bin/python3", "-c", CALL_AS, message, user=user).stdout)
