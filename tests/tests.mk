@@ -84,4 +84,8 @@ deps:
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 demo:
-	@tests/demo
+	@tests/demo/run
+
+# What `make demo` needs: enough to build and to run the story.
+print-packages:
+	@echo $(BUILD_PACKAGES) openssh-server openssh-client rsync acl attr iproute2 e2fsprogs util-linux procps python3 libcap2-bin
