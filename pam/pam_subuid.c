@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * pam_subuid.so: may this sub-account log in? Runs in foreign processes, most of them root's.
+ *
+ * The module has a say about sub-accounts only. A name without a separator is none,
+ * and is passed over before anything is read: neither a damaged index nor a
+ * mistyped option keeps root out of his own machine.
+ */
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+
+#include "account/index.h"
+#include "account/name.h"
+#include "pam/owner.h"
+#include "pam/verdict.h"
+
+#define SECONDS_PER_DAY 86400
+#define NAME_LOGGED_MAX 256
+
+#ifndef INDEX_TRUSTED_UID
+#define INDEX_TRUSTED_UID 0
+#endif
+
+/* The map is kept for the life of the process (the library is linked nodelete): one more
+ * login in the same process costs no system call. */
+static struct index_reader reader = { .path = INDEX_PATH, .trusted = INDEX_TRUSTED_UID };
+
+enum whose {
+	NOT_OURS,
+	OURS,
+	UNDECIDED, /* it may be ours, and the index cannot be read */
+};
+
+static enum whose whose_is(const char *user, struct index_account *account, int *error)
+{
+	*error = 0;
+	if (user == NULL || !name_has_separator(user))
+		return NOT_OURS;
+	*error = index_account_by_name(&reader, user, account);
+	if (*error == 0)
+		return OURS;
+	if (*error == -ENOENT)
+		return NOT_OURS;
+	if (strchr(user, SEPARATOR_DEFAULT) == NULL && known_elsewhere(user))
+		return NOT_OURS;
+	return UNDECIDED;
+}
+
+static const char *item(const pam_handle_t *pamh, int type)
+{
+	const void *value = NULL;
+
+	if (pam_get_item(pamh, type, &value) != PAM_SUCCESS)
+		return NULL;
+	return value;
+}
+
+/* One line in the log and, unless the application wants silence, one for the person. */
+static int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status)
+{
+	char name[NAME_LOGGED_MAX], service[NAME_LOGGED_MAX];
+	const char *given = item(pamh, PAM_SERVICE);
+
+	text_escape(user, name, sizeof(name));
+	text_escape(given != NULL ? given : "", service, sizeof(service));
+	pam_syslog(pamh, LOG_NOTICE, "%s: refused for service %s: %s", name, service, why);
+	if (!(flags & PAM_SILENT))
+		pam_error(pamh, "%s: refused: %s", name, why);
+	return status;
+}
+
+/* 0, or -EINVAL for an option that is unknown or empty (logged). */
+static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, const char **services)
+{
+	static const char prefix[] = "services=";
+
+	*services = SERVICES_DEFAULT;
+	for (int i = 0; i < argc; i++) {
+		char shown[NAME_LOGGED_MAX];
+
+		if (strncmp(argv[i], prefix, sizeof(prefix) - 1) == 0 &&
+		    services_valid(argv[i] + sizeof(prefix) - 1)) {
+			*services = argv[i] + sizeof(prefix) - 1;
+			continue;
+		}
+		pam_syslog(pamh, LOG_ERR, "option '%s' is unknown or wrong; see pam_subuid(8)",
+			   text_escape(argv[i], shown, sizeof(shown)));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int account_management(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	const char *user = item(pamh, PAM_USER), *service = item(pamh, PAM_SERVICE), *services;
+	struct index_account account;
+	struct owner_facts owner;
+	enum verdict verdict;
+	int error;
+
+	if (user == NULL)
+		return PAM_USER_UNKNOWN;
+	switch (whose_is(user, &account, &error)) {
+	case NOT_OURS:
+		return PAM_IGNORE;
+	case UNDECIDED:
+		return refuse(pamh, flags, user, "the index of sub-accounts cannot be read (see subuid doctor)",
+			      PAM_AUTHINFO_UNAVAIL);
+	case OURS:
+		break;
+	}
+	if (options_parse(pamh, argc, argv, &services) < 0)
+		return refuse(pamh, flags, user, "the PAM module is misconfigured", PAM_SERVICE_ERR);
+
+	owner_lookup(account.owner, &owner);
+	verdict = verdict_of(&account, &owner, service != NULL ? service : "", services,
+			     (long)(time(NULL) / SECONDS_PER_DAY));
+	if (verdict == VERDICT_ALLOW)
+		return PAM_SUCCESS;
+	return refuse(pamh, flags, user, verdict_text(verdict), verdict_pam(verdict));
+}
+
+/* What the other functions answer: nothing to do for ours, no opinion about anybody else. */
+static int answer(const pam_handle_t *pamh, int ours, int undecided)
+{
+	struct index_account account;
+	int error;
+
+	switch (whose_is(item(pamh, PAM_USER), &account, &error)) {
+	case NOT_OURS:
+		return PAM_IGNORE;
+	case UNDECIDED:
+		return undecided;
+	case OURS:
+		break;
+	}
+	return ours;
+}
+
+/* Every entry point leaves errno as it was. */
+#define KEEPING_ERRNO(call)           \
+	do {                          \
+		int saved = errno;    \
+		int status = (call);  \
+                                      \
+		errno = saved;        \
+		return status;        \
+	} while (0)
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	KEEPING_ERRNO(account_management(pamh, flags, argc, argv));
+}
+
+/* Sub-accounts log in by key, which sshd checks. There is no password to know. */
+EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags, (void)argc, (void)argv;
+	KEEPING_ERRNO(answer(pamh, PAM_AUTHINFO_UNAVAIL, PAM_AUTHINFO_UNAVAIL));
+}
+
+EXPORT int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags, (void)argc, (void)argv;
+	KEEPING_ERRNO(answer(pamh, PAM_SUCCESS, PAM_CRED_UNAVAIL));
+}
+
+EXPORT int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags, (void)argc, (void)argv;
+	KEEPING_ERRNO(answer(pamh, PAM_AUTHTOK_ERR, PAM_AUTHTOK_ERR));
+}
+
+EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags, (void)argc, (void)argv;
+	KEEPING_ERRNO(answer(pamh, PAM_SUCCESS, PAM_SESSION_ERR));
+}
+
+/* Nothing was opened, so that there is always success in closing it. */
+EXPORT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)flags, (void)argc, (void)argv;
+	KEEPING_ERRNO(answer(pamh, PAM_SUCCESS, PAM_SUCCESS));
+}

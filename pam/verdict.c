@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: ISC */
+#include "pam/verdict.h"
+
+#include <errno.h>
+#include <string.h>
+#include <security/pam_modules.h>
+
+bool service_listed(const char *services, const char *service)
+{
+	size_t length = strlen(service);
+
+	for (const char *at = services; length > 0;) {
+		size_t part = strcspn(at, ",");
+
+		if (part == length && memcmp(at, service, length) == 0)
+			return true;
+		if (at[part] == '\0')
+			break;
+		at += part + 1;
+	}
+	return false;
+}
+
+bool services_valid(const char *services)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	for (;;) {
+		size_t part = strspn(services, allowed);
+
+		if (part == 0)
+			return false;
+		if (services[part] == '\0')
+			return true;
+		if (services[part] != ',')
+			return false;
+		services += part + 1;
+	}
+}
+
+bool password_locked(const char *field)
+{
+	return field != NULL && field[0] == '!' && field[1] != '\0';
+}
+
+static enum verdict verdict_of_owner(const struct index_account *account, const struct owner_facts *owner, long today)
+{
+	if (owner->error == -ENOENT)
+		return VERDICT_OWNER_GONE;
+	if (owner->error != 0)
+		return VERDICT_OWNER_UNAVAILABLE;
+	if (owner->uid != account->owner_uid)
+		return VERDICT_OWNER_CHANGED;
+	if (owner->locked)
+		return VERDICT_OWNER_LOCKED;
+	/* Day 0 is in the past, not "never": `chage -E 0` is a way of locking. */
+	if (owner->expires_day != -1 && today >= owner->expires_day)
+		return VERDICT_OWNER_EXPIRED;
+	return VERDICT_ALLOW;
+}
+
+enum verdict verdict_of(const struct index_account *account, const struct owner_facts *owner, const char *service,
+			const char *services, long today)
+{
+	if (!service_listed(services, service))
+		return VERDICT_SERVICE;
+	if (account->flags & ACCOUNT_LOCKED)
+		return VERDICT_LOCKED;
+	if (account->expires_day != -1 && today >= account->expires_day)
+		return VERDICT_EXPIRED;
+	return verdict_of_owner(account, owner, today);
+}
+
+const char *verdict_text(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_ALLOW:
+		return "allowed";
+	case VERDICT_SERVICE:
+		return "sub-accounts may not use this service";
+	case VERDICT_LOCKED:
+		return "the account is locked";
+	case VERDICT_EXPIRED:
+		return "the account has expired";
+	case VERDICT_OWNER_UNAVAILABLE:
+		return "its owner cannot be looked up now";
+	case VERDICT_OWNER_GONE:
+		return "its owner no longer exists";
+	case VERDICT_OWNER_CHANGED:
+		return "its owner's name now belongs to another uid";
+	case VERDICT_OWNER_LOCKED:
+		return "its owner's account is locked";
+	case VERDICT_OWNER_EXPIRED:
+		return "its owner's account has expired";
+	}
+	return "unknown";
+}
+
+int verdict_pam(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_ALLOW:
+		return PAM_SUCCESS;
+	case VERDICT_EXPIRED:
+	case VERDICT_OWNER_EXPIRED:
+		return PAM_ACCT_EXPIRED;
+	case VERDICT_OWNER_UNAVAILABLE:
+		return PAM_AUTHINFO_UNAVAIL;
+	case VERDICT_SERVICE:
+	case VERDICT_LOCKED:
+	case VERDICT_OWNER_GONE:
+	case VERDICT_OWNER_CHANGED:
+	case VERDICT_OWNER_LOCKED:
+		break;
+	}
+	return PAM_PERM_DENIED;
+}
