@@ -23,7 +23,7 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
               $(if $(filter x86_64%,$(MULTIARCH)),-fcf-protection)
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
-              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"'
+              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
@@ -52,7 +52,7 @@ LOGIN       = backup/login $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd $(INDEX) account/name account/id
-PAM         = pam/account $(INDEX) account/name account/id
+PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 WORKER_LIBS   = -ljansson -lseccomp -lcap-ng
@@ -118,6 +118,7 @@ install: all
 	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
+	install -m 0644 backup/sshd.conf $(DESTDIR)$(PREFIX)/share/subuidd
 	install -m 0644 cli/subuid.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid
 	install -m 0644 $(wildcard man/*.1) $(DESTDIR)$(MANDIR)/man1
 	install -m 0644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5
