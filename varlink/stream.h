@@ -15,10 +15,15 @@
 struct varlink_stream {
 	int fd;         /* borrowed */
 	int timeout_ms; /* for one whole message, -1 none */
-	size_t used;    /* bytes in buffer */
+	size_t used;    /* bytes in buffer, from start on */
+	size_t start;   /* of the next message in buffer */
+	size_t scanned; /* bytes from start on that hold no NUL */
 	char buffer[VARLINK_MESSAGE_MAX];
 };
 
+/* System calls from here on: poll, recvfrom, sendto, clock_gettime and memory, on a
+ * descriptor that may block or not. (jansson reads /dev/urandom for its hash seed: done
+ * when the program starts, before it gives files up.) */
 void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms);
 
 /* Reads one message. 0; -ENODATA: the peer closed between messages; -ECONNRESET:
@@ -26,7 +31,8 @@ void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms);
  * string; -ETIMEDOUT. The caller decrefs *ret. */
 int varlink_receive(struct varlink_stream *stream, json_t **ret);
 
-/* Writes one message whole, or -EMSGSIZE, -EPIPE, -ETIMEDOUT, …. Does not take the reference. */
+/* Writes one message whole, or -EMSGSIZE (nothing written), -EPIPE, -ETIMEDOUT, … (the
+ * connection is of no use any more). Does not take the reference. No SIGPIPE. */
 int varlink_send(struct varlink_stream *stream, const json_t *message);
 
 /* Pure: decodes one message (bytes without the NUL). Fuzzed. Same errors as above. */
