@@ -17,6 +17,10 @@ UNIT          += name
 wire_OBJS      = subuidd/wire
 UNIT          += wire
 
+# path, home
+path_OBJS      = confine/path
+UNIT          += path
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: ISC */
+#include "confine/identity.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/securebits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+
+#include "confine/cleanup.h"
+
+/*
+ * Securebits of a process that stays uid 0 with few capabilities. NOROOT: an
+ * exec as uid 0 gives it nothing back. SETUID_FIXUP stays off and locked so:
+ * children that become another uid lose everything by setresuid(2), as ever.
+ */
+#define SECUREBITS                                                                             \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |                \
+	 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+static int compare_gids(const void *a, const void *b)
+{
+	gid_t x = *(const gid_t *)a, y = *(const gid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The kernel keeps the list sorted, duplicates included; so compare sorted. */
+static int groups_proven(const gid_t *groups, size_t count)
+{
+	cleanup_free gid_t *want = NULL, *have = NULL;
+	int n = getgroups(0, NULL);
+
+	if (n < 0 || (size_t)n != count)
+		return -EPERM;
+	if (count == 0)
+		return 0;
+	want = calloc(count, sizeof(*want));
+	have = calloc(count, sizeof(*have));
+	if (want == NULL || have == NULL)
+		return -ENOMEM;
+	if (getgroups(n, have) != n)
+		return -EPERM;
+	for (size_t i = 0; i < count; i++)
+		want[i] = groups[i];
+	qsort(want, count, sizeof(*want), compare_gids);
+	qsort(have, count, sizeof(*have), compare_gids);
+	for (size_t i = 0; i < count; i++)
+		if (want[i] != have[i])
+			return -EPERM;
+	return 0;
+}
+
+/* Every id is the new one, no capability is left, and none of the ways back is open. */
+static int identity_proven(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid)
+		return -EPERM;
+	if (getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid)
+		return -EPERM;
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_get_caps_process() != 0 || capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
+		return -EPERM;
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresuid(0, 0, 0) == 0 ||
+	    setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || setresgid(0, 0, 0) == 0 || setgroups(1, &(gid_t){ 0 }) == 0)
+		return -EPERM;
+	return groups_proven(groups, count);
+}
+
+int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_count)
+{
+	if (uid == 0 || gid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 || groups_count > NGROUPS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < groups_count; i++)
+		if (groups[i] == 0 || groups[i] == (gid_t)-1)
+			return -EINVAL;
+	/* Before the ids change: the new uid must not get to see (ptrace, /proc) what a privileged process
+	 * had in memory. Again after it, because the kernel sets fs.suid_dumpable then. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -errno;
+	/* The bounding set goes too when CAP_SETPCAP is there; without, what it holds cannot
+	 * be had but through an exec of a set-uid file. */
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_get_caps_process() != 0)
+		return -EPERM;
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP)) {
+		capng_clear(CAPNG_SELECT_BOUNDS);
+		if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
+			return -EPERM;
+	}
+	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+		return -errno;
+	capng_clear(CAPNG_SELECT_CAPS);
+	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -EPERM;
+	return identity_proven(uid, gid, groups, groups_count);
+}
+
+static bool listed(const int *capabilities, int capability)
+{
+	for (; *capabilities >= 0; capabilities++)
+		if (*capabilities == capability)
+			return true;
+	return false;
+}
+
+/* Reads back what the kernel has now: permitted, effective and bounding are the list, the rest is empty. */
+static int capabilities_proven(const int *capabilities)
+{
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_get_caps_process() != 0)
+		return -EPERM;
+	for (int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++) {
+		int want = listed(capabilities, c);
+
+		if (capng_have_capability(CAPNG_EFFECTIVE, (unsigned)c) != want ||
+		    capng_have_capability(CAPNG_PERMITTED, (unsigned)c) != want ||
+		    capng_have_capability(CAPNG_INHERITABLE, (unsigned)c) != 0 ||
+		    prctl(PR_CAPBSET_READ, c, 0, 0, 0) != want ||
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, c, 0, 0) > 0)
+			return -EPERM;
+	}
+	return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == SECUREBITS ? 0 : -EPERM;
+}
+
+int capabilities_keep(const int *capabilities)
+{
+	/* While CAP_SETPCAP is there: both this and the bounding set need it. */
+	if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) != 0)
+		return -errno;
+	capng_clear(CAPNG_SELECT_ALL);
+	for (const int *c = capabilities; *c >= 0; c++)
+		if (capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET),
+				 (unsigned)*c) != 0)
+			return -EINVAL;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+		return -errno;
+	if (capng_apply(CAPNG_SELECT_BOTH) != 0)
+		return -EPERM;
+	return capabilities_proven(capabilities);
+}
+
+int process_harden(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -errno;
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) != 0)
+		return -errno;
+	return 0;
+}
+
+static int close_span(unsigned first, unsigned last)
+{
+	if (first > last)
+		return 0;
+	return syscall(SYS_close_range, first, last, 0) == 0 ? 0 : -errno;
+}
+
+int descriptors_close_from(int first)
+{
+	if (first < 0)
+		return -EINVAL;
+	return close_span((unsigned)first, ~0u);
+}
+
+int descriptors_keep(const int *keep)
+{
+	unsigned next = 0;
+
+	for (const int *fd = keep; *fd >= 0; fd++) {
+		unsigned kept = (unsigned)*fd;
+
+		if (kept < next) {
+			/* the same one twice is fine, a list that is not sorted is a mistake */
+			if (fd > keep && fd[-1] == *fd)
+				continue;
+			return -EINVAL;
+		}
+		if (kept > 0) {
+			int r = close_span(next, kept - 1);
+
+			if (r < 0)
+				return r;
+		}
+		next = kept + 1;
+	}
+	return close_span(next, ~0u);
+}
