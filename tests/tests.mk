@@ -9,9 +9,27 @@ UNIT =
 UNIT_ROOT =
 FUZZ =
 
-# name
-name_OBJS      = account/name account/id account/failure account/role
-UNIT          += name
+# account: names, ids, failures, roles, keys
+name_OBJS      = account/name
+id_OBJS        = account/id
+failure_OBJS   = account/failure account/role account/name
+key_OBJS       = account/key account/key_blob account/key_from account/name account/id account/fingerprint
+key_LIBS       = -lmd
+UNIT          += name id failure key
+fuzz_name_OBJS = account/name
+fuzz_key_OBJS  = account/key account/key_blob account/key_from account/name account/id account/fingerprint
+fuzz_key_LIBS  = -lmd
+FUZZ          += name key
+
+# varlink: the wire, both ends
+stream_OBJS       = varlink/stream
+stream_LIBS       = -ljansson
+varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client
+varlink_LIBS      = -ljansson
+UNIT             += stream varlink
+fuzz_varlink_OBJS = varlink/stream varlink/server varlink/service
+fuzz_varlink_LIBS = -ljansson
+FUZZ             += varlink
 
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
