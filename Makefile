@@ -37,8 +37,8 @@ FINGERPRINT = account/fingerprint
 SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subuidd/caller \
               subuidd/op_account subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check subuidd/op_status \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/removal \
-              subuidd/settings subuidd/allocate subuidd/subid_files subuidd/wire subuidd/log \
-              subuidd/store_sqlite subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files subuidd/wire subuidd/log \
+              subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
               subuidd/index_writer subuidd/home subuidd/home_link subuidd/home_purge subuidd/home_quota subuidd/home_acl \
               confine/identity confine/path confine/view confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
@@ -46,9 +46,11 @@ WORKER      = subuidd/worker subuidd/worker_parse subuidd/worker_answer subuidd/
               varlink/stream varlink/server varlink/service varlink/interface_text confine/identity confine/seccomp \
               $(ACCOUNT)
 SUBUID      = cli/main $(ACCOUNT) varlink/stream varlink/client
-RRSYNC      = backup/rrsync confine/identity confine/landlock confine/seccomp confine/path
-AUTHKEYS    = backup/authorized_keys $(ACCOUNT) $(INDEX)
-LOGIN       = backup/login $(ACCOUNT) $(INDEX)
+RRSYNC      = backup/rrsync backup/gate_options backup/gate_confine backup/command_line backup/rsync_options \
+              backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
+              confine/identity confine/landlock confine/seccomp account/name
+AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd $(INDEX) account/name account/id
@@ -58,6 +60,8 @@ SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 WORKER_LIBS   = -ljansson -lseccomp -lcap-ng
 SUBUID_LIBS   = -ljansson
 RRSYNC_LIBS   = -lseccomp -lcap-ng
+AUTHKEYS_LIBS = -lcap-ng
+LOGIN_LIBS    = -lcap-ng
 PAM_LIBS      = -lpam
 
 # ---- rules -------------------------------------------------------------------------
@@ -89,8 +93,8 @@ $(eval $(call exe,subuidd,$(SUBUIDD),$(SUBUIDD_LIBS)))
 $(eval $(call exe,worker,$(WORKER),$(WORKER_LIBS)))
 $(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
 $(eval $(call exe,subuid-rrsync,$(RRSYNC),$(RRSYNC_LIBS)))
-$(eval $(call exe,authorized-keys,$(AUTHKEYS),))
-$(eval $(call exe,login,$(LOGIN),))
+$(eval $(call exe,authorized-keys,$(AUTHKEYS),$(AUTHKEYS_LIBS)))
+$(eval $(call exe,login,$(LOGIN),$(LOGIN_LIBS)))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
 $(eval $(call guest,pam_subuid.so,$(PAM),$(PAM_LIBS),pam/pam_subuid.map))
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * AuthorizedKeysCommand: `authorized-keys %u %t %k`. Run by sshd before anybody has
+ * proven anything, as the system user subuidd-keys; all three arguments are the
+ * client's choice. Prints the one line that admits this key to this account,
+ * or nothing. sshd logs a non-zero status as an error, so "no such key" is 0.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/index.h"
+#include "account/name.h"
+#include "backup/login_command.h"
+#include "confine/identity.h"
+#include "confine/landlock.h"
+
+static struct index_reader accounts = INDEX_READER(INDEX_PATH);
+static struct index_reader keys = INDEX_READER(KEYS_PATH);
+
+static int fail(const char *what, int error)
+{
+	fprintf(stderr, "authorized-keys: %s: %s\n", what, strerror(-error));
+	return EXIT_FAILURE;
+}
+
+/* Everything from here on may read the state directory and nothing else. The
+ * directory and not the two files: a file that is full is replaced by a larger one. */
+static int confine(void)
+{
+	const struct landlock_rule rules[] = {
+		{ .path = STATE_DIR, .fd = -1, .access = LANDLOCK_READ },
+		LANDLOCK_END,
+	};
+	int r = process_harden();
+
+	return r < 0 ? r : landlock_confine(rules);
+}
+
+static int print_key(const struct ssh_key *key)
+{
+	char line[KEY_BLOB_MAX + 1024];
+	int length = authorized_keys_line(key, line, sizeof(line));
+
+	if (length < 0)
+		return fail("key in " KEYS_PATH, length);
+	if (fwrite(line, 1, (size_t)length, stdout) != (size_t)length || fflush(stdout) != 0)
+		return fail("standard output", -errno);
+	return EXIT_SUCCESS;
+}
+
+static int admit(const char *name, const char *type, const char *blob)
+{
+	struct index_account account;
+	static struct ssh_key key; /* 5 KiB */
+	int64_t now = time(NULL);
+	int r;
+
+	r = index_account_by_name(&accounts, name, &account);
+	if (r == -ENOENT)
+		return EXIT_SUCCESS;
+	if (r < 0)
+		return fail(INDEX_PATH, r);
+	if (account_barred(&account, now) != NULL)
+		return EXIT_SUCCESS;
+	r = index_key(&keys, account.uid, blob, &key);
+	if (r == -ENOENT)
+		return EXIT_SUCCESS;
+	if (r < 0)
+		return fail(KEYS_PATH, r);
+	if (key.uid != account.uid || strcmp(key.blob, blob) != 0)
+		return fail(KEYS_PATH, -EUCLEAN);
+	if (strcmp(key.type, type) != 0 || (key.expires != 0 && key.expires <= now))
+		return EXIT_SUCCESS;
+	return print_key(&key);
+}
+
+int main(int argc, char **argv)
+{
+	int r;
+
+	if (argc != 4) {
+		fputs("authorized-keys: usage: authorized-keys USER KEY-TYPE KEY; sshd runs it\n", stderr);
+		return 2;
+	}
+	if (!name_has_separator(argv[1]) || strlen(argv[1]) > ACCOUNT_NAME_MAX || strlen(argv[3]) > KEY_BLOB_MAX)
+		return EXIT_SUCCESS;
+	r = confine();
+	if (r < 0)
+		return fail("this kernel cannot confine it", r);
+	return admit(argv[1], argv[2], argv[3]);
+}

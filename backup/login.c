@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The login shell of every sub-account. Run by sshd as the sub-account, as
+ * `login -c 'push … key=12 fp=SHA256:…'`: words of ours out of the key index. No
+ * shell: whatever else it is called with, by a misconfigured sshd, su or cron, is refused.
+ * Who the account is comes from the kernel, where its home lies from the index.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/index.h"
+#include "account/name.h"
+#include "backup/login_command.h"
+#include "confine/identity.h"
+
+#define GATE BINDIR "/subuid-rrsync"
+
+static struct index_reader accounts = INDEX_READER(INDEX_PATH);
+
+/* To the person at the other end and, escaped, to the log. */
+__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+{
+	char text[1024], escaped[2048];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	text_escape(text, escaped, sizeof(escaped));
+	fprintf(stderr, "subuid: %s\n", escaped);
+	openlog("subuid-login", LOG_PID, LOG_AUTH);
+	syslog(LOG_NOTICE, "uid %u: %s", (unsigned)getuid(), escaped);
+	return EXIT_FAILURE;
+}
+
+static int find_home(struct index_account *account, char *home, size_t size)
+{
+	struct index_host host;
+	int r = index_host(&accounts, &host);
+
+	if (r < 0)
+		return r;
+	r = index_account_by_uid(&accounts, getuid(), account);
+	if (r < 0)
+		return r;
+	r = index_home(&host, account, home, size);
+	return r < 0 ? r : 0;
+}
+
+/* "NAME=value" out of the environment that sshd made. */
+static char *keep_variable(const char *name)
+{
+	const char *value = getenv(name);
+	char *entry = NULL;
+
+	if (value == NULL || asprintf(&entry, "%s=%s", name, value) < 0)
+		return NULL;
+	return entry;
+}
+
+static int run_gate(const struct login_command *command, const char *home)
+{
+	const char *arguments[LOGIN_GATE_ARGUMENTS];
+	char *environment[3] = { NULL, NULL, NULL };
+	size_t n = 0;
+
+	login_gate_arguments(command, home, arguments);
+	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
+	n += environment[n] != NULL;
+	environment[n] = keep_variable("SSH_CONNECTION");
+	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
+	execve(GATE, (char *const *)(uintptr_t)arguments, environment);
+	return refuse("%s: %s; ask the administrator of this host", GATE, strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	struct index_account account;
+	struct login_command command;
+	char home[512];
+	const char *barred;
+	int r;
+
+	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
+		return refuse("login: not run as a sub-account");
+	r = process_harden();
+	if (r == 0)
+		r = descriptors_close_from(3);
+	if (r < 0)
+		return refuse("login: cannot lower itself: %s", strerror(-r));
+	r = find_home(&account, home, sizeof(home));
+	if (r == -ENOENT)
+		return refuse("uid %u: not a sub-account of this host", (unsigned)getuid());
+	if (r < 0)
+		return refuse(INDEX_PATH ": %s; ask the administrator of this host", strerror(-r));
+	barred = account_barred(&account, time(NULL));
+	if (barred != NULL)
+		return refuse("%s: the account is %s; ask %s", account.name, barred, account.owner);
+	if (argc != 3 || strcmp(argv[1], "-c") != 0)
+		return refuse("%s: this account takes rsync only: rsync -a DIR HOST:", account.name);
+	if (login_command_parse(argv[2], &command) < 0)
+		return refuse("%s: command not allowed; this account takes rsync only: rsync -a DIR HOST:",
+			      account.name);
+	if (getenv("SSH_ORIGINAL_COMMAND") == NULL)
+		return refuse("%s: no shell here; this account takes rsync only: rsync -a DIR HOST:", account.name);
+	return run_gate(&command, home);
+}

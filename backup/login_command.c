@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/login_command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/id.h"
+#include "account/key.h"
+#include "account/role.h"
+
+#define TIME_MAX INT64_C(253402300799) /* 9999-12-31 23:59:59: the last one that four digits can say */
+
+static const uint32_t option_bits[] = { KEY_NO_DELETE, KEY_NO_OVERWRITE, KEY_NO_FAKE_SUPER };
+#define OPTION_BITS (sizeof(option_bits) / sizeof(option_bits[0]))
+
+static bool all_of(const char *text, const char *extra)
+{
+	static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (const char *p = text; *p != '\0'; p++)
+		if (strchr(alnum, *p) == NULL && strchr(extra, *p) == NULL)
+			return false;
+	return text[0] != '\0';
+}
+
+static bool fingerprint_valid(const char *text)
+{
+	return strncmp(text, "SHA256:", 7) == 0 && strlen(text) == 7 + 43 && all_of(text + 7, "+/");
+}
+
+/* snprintf at *used; false when it does not fit. */
+__attribute__((format(printf, 4, 5))) static bool append(char *out, size_t size, size_t *used, const char *format, ...)
+{
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(out + *used, size - *used, format, list);
+	va_end(list);
+	if (length < 0 || (size_t)length >= size - *used)
+		return false;
+	*used += (size_t)length;
+	return true;
+}
+
+int login_command_format(const struct ssh_key *key, char *out, size_t size)
+{
+	const char *role = role_name(key->role);
+	uint32_t left = key->options;
+	size_t used = 0;
+
+	if (role == NULL || !fingerprint_valid(key->fingerprint))
+		return -EINVAL;
+	if (!append(out, size, &used, "%s", role))
+		return -EINVAL;
+	for (size_t i = 0; i < OPTION_BITS; i++) {
+		if ((left & option_bits[i]) == 0)
+			continue;
+		left &= ~option_bits[i];
+		if (!append(out, size, &used, " %s", key_option_name(option_bits[i])))
+			return -EINVAL;
+	}
+	/* An option that we do not know may have been a restriction. */
+	if (left != 0)
+		return -EINVAL;
+	if (!append(out, size, &used, " key=%" PRIu32 " fp=%s", key->id, key->fingerprint))
+		return -EINVAL;
+	return (int)used;
+}
+
+int login_command_parse(const char *text, struct login_command *command)
+{
+	struct login_command parsed = { 0 };
+	char copy[LOGIN_COMMAND_MAX + 1], *rest = copy, *word;
+	uint32_t bit;
+
+	if (strlen(text) > LOGIN_COMMAND_MAX)
+		return -EINVAL;
+	strcpy(copy, text);
+	word = strsep(&rest, " ");
+	if (role_parse(word, &parsed.role) < 0)
+		return -EINVAL;
+	for (word = strsep(&rest, " "); word != NULL && key_option_parse(word, &bit) == 0; word = strsep(&rest, " ")) {
+		if ((parsed.options & bit) != 0)
+			return -EINVAL;
+		parsed.options |= bit;
+	}
+	if (word == NULL || strncmp(word, "key=", 4) != 0 || id_parse(word + 4, &parsed.key_id) < 0)
+		return -EINVAL;
+	word = strsep(&rest, " ");
+	if (word == NULL || rest != NULL || strncmp(word, "fp=", 3) != 0 || !fingerprint_valid(word + 3))
+		return -EINVAL;
+	memcpy(parsed.fingerprint, word + 3, strlen(word + 3) + 1);
+	*command = parsed;
+	return 0;
+}
+
+static bool append_expiry(char *out, size_t size, size_t *used, int64_t expires)
+{
+	time_t when = expires > TIME_MAX ? TIME_MAX : expires;
+	char text[32];
+	struct tm tm;
+
+	if (expires == 0)
+		return true;
+	if (expires < 0 || gmtime_r(&when, &tm) == NULL || strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm) != 15)
+		return false;
+	return append(out, size, used, ",expiry-time=\"%s\"", text);
+}
+
+int authorized_keys_line(const struct ssh_key *key, char *out, size_t size)
+{
+	char command[LOGIN_COMMAND_MAX + 1];
+	size_t used = 0;
+
+	if (login_command_format(key, command, sizeof(command)) < 0)
+		return -EINVAL;
+	if (!all_of(key->type, "-@.") || !all_of(key->blob, "+/="))
+		return -EINVAL;
+	if (key->from[0] != '\0' && !from_valid(key->from))
+		return -EINVAL;
+	if (!append(out, size, &used, "restrict") || !append_expiry(out, size, &used, key->expires))
+		return -EINVAL;
+	if (key->from[0] != '\0' && !append(out, size, &used, ",from=\"%s\"", key->from))
+		return -ENOSPC;
+	if (!append(out, size, &used, ",command=\"%s\" %s %s\n", command, key->type, key->blob))
+		return -ENOSPC;
+	return (int)used;
+}
+
+const char *account_barred(const struct index_account *account, int64_t now)
+{
+	if ((account->flags & ACCOUNT_LOCKED) != 0)
+		return "locked";
+	if (account->expires_day >= 0 && now / 86400 >= account->expires_day)
+		return "expired";
+	return NULL;
+}
+
+void login_gate_arguments(const struct login_command *command, const char *home, const char **argv)
+{
+	size_t n = 0;
+
+	argv[n++] = "subuid-rrsync";
+	if (command->role == ROLE_PUSH)
+		argv[n++] = "-wo";
+	else if (command->role == ROLE_PULL)
+		argv[n++] = "-ro";
+	if ((command->options & KEY_NO_DELETE) != 0)
+		argv[n++] = "-no-del";
+	if ((command->options & KEY_NO_OVERWRITE) != 0)
+		argv[n++] = "-no-overwrite";
+	if ((command->options & KEY_NO_FAKE_SUPER) == 0)
+		argv[n++] = "-fake-super";
+	argv[n++] = "--";
+	argv[n++] = home;
+	argv[n] = NULL;
+}

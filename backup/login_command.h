@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The forced command of a sub-account's key, in our own words:
+ *
+ *   ROLE [no-delete] [no-overwrite] [no-fake-super] key=ID fp=SHA256:BASE64
+ *
+ * authorized-keys writes it from the key index, sshd hands it to the login shell,
+ * which reads it back. The client has no part in it. Pure, libc only.
+ */
+#ifndef BACKUP_LOGIN_COMMAND_H
+#define BACKUP_LOGIN_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "account/index.h"
+
+#define LOGIN_COMMAND_MAX 255
+
+struct login_command {
+	enum role role;
+	uint32_t options; /* KEY_NO_DELETE … */
+	uint32_t key_id;
+	char fingerprint[FINGERPRINT_MAX + 1];
+};
+
+/* Writes the words for this key. Length, or -EINVAL when the key's fields are not
+ * of the shape that may stand inside command="…". */
+int login_command_format(const struct ssh_key *key, char *out, size_t size);
+
+/* Exactly the grammar above, single spaces. 0 or -EINVAL (*command untouched). */
+int login_command_parse(const char *text, struct login_command *command);
+
+/* The whole authorized_keys line, newline included. Length or -EINVAL, -ENOSPC. */
+int authorized_keys_line(const struct ssh_key *key, char *out, size_t size);
+
+/* Why the account cannot log in at this time (seconds since the epoch): "locked", "expired"; NULL: it can. */
+const char *account_barred(const struct index_account *account, int64_t now);
+
+/* The gate's arguments for a command: options, then home; ended by NULL.
+ * argv holds LOGIN_GATE_ARGUMENTS. Points into constants and home. */
+#define LOGIN_GATE_ARGUMENTS 8
+void login_gate_arguments(const struct login_command *command, const char *home, const char **argv);
+
+#endif
