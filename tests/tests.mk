@@ -39,6 +39,15 @@ UNIT          += wire
 path_OBJS      = confine/path
 UNIT          += path
 
+# settings
+settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+settings_LIBS  = -leconf
+UNIT          += settings
+
+# setup_text
+setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
+UNIT          += setup_text
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The texts of configuration files that setup edits and doctor reads: text in,
+ * text out, no files. Comments, order and spacing of everything that is not
+ * ours stay as they are. Returned texts are on the heap, the caller frees them.
+ */
+#ifndef CLI_SETUP_TEXT_H
+#define CLI_SETUP_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* ---- nsswitch.conf(5) */
+
+#define NSS_SOURCE "subuid"
+
+/* Lists our source for passwd, group, shadow and, where there is such a line, initgroups;
+ * with subid, for that too (unless another source than `files` is named there).
+ *
+ * It goes behind `files`: local entries keep their precedence and nothing of ours runs
+ * when root is looked up; and before everything that asks a daemon or a network, so
+ * that lookups do not depend on those. Where `files` is not first, or ends the
+ * search, it goes to the front: it has no opinion about names without a separator.
+ * 0 or negative errno. */
+int nsswitch_add(const char *text, bool subid, char **out);
+
+/* Takes our source out of every line. */
+int nsswitch_remove(const char *text, char **out);
+
+/* True when our source is listed for the database and nothing before it ends the search. */
+bool nsswitch_reaches(const char *text, const char *database);
+
+/* Copies the first source of the database into source; "" when there is none. */
+void nsswitch_first_source(const char *text, const char *database, char *source, size_t size);
+
+/* ---- pam.d(5) */
+
+#define PAM_BEGIN "# subuidd: begin"
+#define PAM_END "# subuidd: end"
+#define PAM_MODULE "pam_subuid.so"
+
+/* Puts `account required MODULE` between our two comments, before the first account line (and
+ * before the block of pam-auth-update, which keeps what stands outside it). */
+int pam_add(const char *text, const char *module, char **out);
+
+/* Takes our comments and what stands between them out. */
+int pam_remove(const char *text, char **out);
+
+enum pam_place {
+	PAM_PLACE_ABSENT,
+	PAM_PLACE_FIRST,  /* evaluated whatever the other modules say */
+	PAM_PLACE_LATE,   /* something before it may end the stack with success, or jump over it */
+};
+
+/* Yields the text of another file of /etc/pam.d, NULL if there is none; freed by the callee. */
+typedef char *(*pam_load)(void *data, const char *name);
+
+/* Where our module stands in the account stack of a service, included files too.
+ * options: what is written behind the module, may be NULL. */
+enum pam_place pam_place(const char *text, pam_load load, void *data, char *options, size_t options_size);
+
+/* True when the file has an account stack at all. */
+bool pam_has_account(const char *text);
+
+/* ---- sshd_config(5) */
+
+/* True when the global part of the file has an Include that reads path. */
+bool sshd_config_includes(const char *text, const char *directory, const char *path);
+
+/* The value of a keyword in the output of `sshd -T`; "" when it is not there. */
+void sshd_value(const char *output, const char *keyword, char *value, size_t size);
+
+/* ---- what a change looks like */
+
+/* Prints removed lines with `-` and added ones with `+`, each after the prefix. */
+void text_diff(FILE *out, const char *prefix, const char *before, const char *after);
+
+/* Copies the next line (without newline) to *line; false at the end. The caller frees *line. */
+bool text_next_line(const char **at, char **line);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/setup_text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "confine/cleanup.h"
+
+#define INCLUDE_DEPTH_MAX 8
+#define FIELD_MAX 512
+
+/* pam-auth-update(8) rewrites what lies between these, and nothing else. */
+#define AUTH_UPDATE_BEGIN "# here are the per-package modules (the \"Primary\" block)"
+
+/* One logical line: "account [success=1 default=ignore] pam_unix.so nullok". */
+struct pam_line {
+	char type[32];
+	char control[FIELD_MAX];
+	char module[FIELD_MAX];
+	char options[FIELD_MAX];
+};
+
+/* Copies the next word, or the next [bracketed] text, and moves on. Too long a word is cut: it is none of those
+ * that are looked for. */
+static void word(const char **at, char *out, size_t size)
+{
+	const char *start = *at + strspn(*at, " \t");
+	size_t length = strcspn(start, " \t");
+
+	if (*start == '[') {
+		const char *close = strchr(start, ']');
+
+		if (close != NULL)
+			length = (size_t)(close - start) + 1;
+	}
+	snprintf(out, size, "%.*s", (int)length, start);
+	*at = start + length;
+}
+
+static void line_split(const char *line, struct pam_line *parsed)
+{
+	const char *at = line;
+
+	word(&at, parsed->type, sizeof(parsed->type));
+	if (parsed->type[0] == '-')
+		memmove(parsed->type, parsed->type + 1, strlen(parsed->type));
+	parsed->control[0] = '\0';
+	if (strcasecmp(parsed->type, "@include") != 0)
+		word(&at, parsed->control, sizeof(parsed->control));
+	word(&at, parsed->module, sizeof(parsed->module));
+	at += strspn(at, " \t");
+	snprintf(parsed->options, sizeof(parsed->options), "%s", at);
+}
+
+/* The next line that says something, comment taken off and continued lines joined. */
+static bool next_active(const char **at, char **ret)
+{
+	while (**at != '\0') {
+		cleanup_free char *line = NULL;
+		char *joined = NULL;
+		size_t length;
+
+		if (!text_next_line(at, &line))
+			return false;
+		line[strcspn(line, "#")] = '\0';
+		length = strlen(line);
+		while (length > 0 && isspace((unsigned char)line[length - 1]))
+			line[--length] = '\0';
+		if (length > 0 && line[length - 1] == '\\') {
+			cleanup_free char *rest = NULL;
+
+			line[length - 1] = ' ';
+			if (!next_active(at, &rest))
+				rest = strdup("");
+			if (rest == NULL || asprintf(&joined, "%s%s", line, rest) < 0)
+				return false;
+			free(line);
+			line = joined;
+		}
+		if (line[strspn(line, " \t")] != '\0') {
+			*ret = steal_ptr(&line);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_account(const struct pam_line *line)
+{
+	return strcasecmp(line->type, "account") == 0;
+}
+
+/* The file that the line pulls into the account stack, or NULL. */
+static const char *included(const struct pam_line *line)
+{
+	if (strcasecmp(line->type, "@include") == 0)
+		return line->module;
+	if (is_account(line) && (strcmp(line->control, "include") == 0 || strcmp(line->control, "substack") == 0))
+		return line->module;
+	return NULL;
+}
+
+/* True when success of this module can end the stack, or jump over what follows. */
+static bool may_skip(const char *control)
+{
+	if (strcmp(control, "required") == 0 || strcmp(control, "requisite") == 0 || strcmp(control, "optional") == 0)
+		return false;
+	if (control[0] != '[')
+		return true; /* sufficient, and whatever else there may come to be */
+	for (const char *at = control; (at = strchr(at, '=')) != NULL;) {
+		at++;
+		if (strncmp(at, "done", 4) == 0 || isdigit((unsigned char)*at))
+			return true;
+	}
+	return false;
+}
+
+static bool is_ours(const struct pam_line *line)
+{
+	const char *slash = strrchr(line->module, '/');
+
+	return is_account(line) && strcmp(slash != NULL ? slash + 1 : line->module, PAM_MODULE) == 0 &&
+	       (strcmp(line->control, "required") == 0 || strcmp(line->control, "requisite") == 0);
+}
+
+struct scan {
+	pam_load load;
+	void *data;
+	char *options;
+	size_t options_size;
+	bool skipped; /* something so far may skip what follows */
+};
+
+static enum pam_place scan_text(const char *text, struct scan *scan, int depth);
+
+static enum pam_place scan_included(const struct pam_line *line, struct scan *scan, int depth)
+{
+	bool substack = strcmp(line->control, "substack") == 0, before = scan->skipped;
+	cleanup_free char *text = scan->load == NULL ? NULL : scan->load(scan->data, line->module);
+	enum pam_place place;
+
+	if (text == NULL)
+		return PAM_PLACE_ABSENT;
+	place = scan_text(text, scan, depth + 1);
+	if (substack) /* a jump or an end inside of it ends there */
+		scan->skipped = before;
+	return place;
+}
+
+static enum pam_place scan_text(const char *text, struct scan *scan, int depth)
+{
+	char *found = NULL;
+
+	if (depth > INCLUDE_DEPTH_MAX)
+		return PAM_PLACE_ABSENT;
+	for (const char *at = text; next_active(&at, &found);) {
+		cleanup_free char *line = steal_ptr(&found);
+		struct pam_line parsed;
+		enum pam_place place;
+
+		line_split(line, &parsed);
+		if (included(&parsed) != NULL) {
+			place = scan_included(&parsed, scan, depth);
+			if (place != PAM_PLACE_ABSENT)
+				return place;
+		} else if (is_ours(&parsed)) {
+			if (scan->options != NULL)
+				snprintf(scan->options, scan->options_size, "%s", parsed.options);
+			return scan->skipped ? PAM_PLACE_LATE : PAM_PLACE_FIRST;
+		} else if (is_account(&parsed) && may_skip(parsed.control)) {
+			scan->skipped = true;
+		}
+	}
+	return PAM_PLACE_ABSENT;
+}
+
+enum pam_place pam_place(const char *text, pam_load load, void *data, char *options, size_t options_size)
+{
+	struct scan scan = { .load = load, .data = data, .options = options, .options_size = options_size };
+
+	return scan_text(text, &scan, 0);
+}
+
+bool pam_has_account(const char *text)
+{
+	char *found = NULL;
+
+	for (const char *at = text; next_active(&at, &found);) {
+		cleanup_free char *line = steal_ptr(&found);
+		struct pam_line parsed;
+
+		line_split(line, &parsed);
+		if (is_account(&parsed))
+			return true;
+	}
+	return false;
+}
+
+int pam_remove(const char *text, char **out)
+{
+	cleanup_free char *made = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&made, &size);
+	bool inside = false;
+
+	if (stream == NULL)
+		return -ENOMEM;
+	/* A begin whose end is gone takes our own line with it and nothing else. */
+	for (const char *at = text; *at != '\0';) {
+		cleanup_free char *line = NULL;
+
+		if (!text_next_line(&at, &line)) {
+			fclose(stream);
+			return -ENOMEM;
+		}
+		if (strcmp(line, PAM_BEGIN) == 0) {
+			inside = true;
+		} else if (strcmp(line, PAM_END) == 0) {
+			inside = false;
+		} else if (!inside || strstr(line, PAM_MODULE) == NULL) {
+			fprintf(stream, "%s%s", line, at[-1] == '\n' ? "\n" : "");
+		}
+	}
+	if (fclose(stream) != 0)
+		return -ENOMEM;
+	*out = steal_ptr(&made);
+	return 0;
+}
+
+/* Offset of the line before which ours goes: the block of pam-auth-update, or the first line that
+ * is of the account stack or includes something, together with the comments right above it. */
+static size_t place_for(const char *text)
+{
+	size_t comments = 0;
+	bool in_comments = false, continued = false;
+
+	for (const char *at = text; *at != '\0';) {
+		size_t start = (size_t)(at - text), length = strcspn(at, "\n");
+		const char *first = at + strspn(at, " \t");
+		bool blank = (size_t)(first - at) >= length, comment = *first == '#';
+
+		if (strncmp(at, AUTH_UPDATE_BEGIN, sizeof(AUTH_UPDATE_BEGIN) - 1) == 0)
+			return start;
+		if (!continued && !blank && !comment &&
+		    (strncasecmp(first, "account", 7) == 0 || strncasecmp(first, "-account", 8) == 0 || *first == '@'))
+			return in_comments ? comments : start;
+		/* "#%PAM-1.0" stays the first line */
+		if (comment && !in_comments && strncmp(first, "#%PAM", 5) != 0) {
+			in_comments = true;
+			comments = start;
+		} else if (!comment) {
+			in_comments = false;
+		}
+		continued = !comment && length > 0 && at[length - 1] == '\\';
+		at += length + (at[length] == '\n');
+	}
+	return strlen(text);
+}
+
+int pam_add(const char *text, const char *module, char **out)
+{
+	cleanup_free char *rest = NULL;
+	size_t at;
+	int r = pam_remove(text, &rest);
+
+	if (r < 0)
+		return r;
+	at = place_for(rest);
+	if (asprintf(out, "%.*s%s%s\naccount\trequired\t\t\t%s\n%s\n%s", (int)at, rest,
+		     at > 0 && rest[at - 1] != '\n' ? "\n" : "", PAM_BEGIN, module, PAM_END, rest + at) < 0)
+		return -ENOMEM;
+	return 0;
+}

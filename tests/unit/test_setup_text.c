@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cli/setup_text.h"
+#include "confine/cleanup.h"
+
+struct line_case {
+	const char *before, *after;
+};
+
+/* Lines as distributions and administrators write them. */
+static const struct line_case line_cases[] = {
+	{ "passwd:         files systemd", "passwd:         files subuid systemd" },
+	{ "passwd: files", "passwd: files subuid" },
+	{ "passwd:files", "passwd:files subuid" },
+	{ "passwd: compat", "passwd: compat subuid" },
+	{ "passwd:\tfiles\tsss", "passwd:\tfiles subuid\tsss" },
+	{ "passwd:     sss files systemd", "passwd:     subuid sss files systemd" },
+	{ "passwd: files ldap [NOTFOUND=return] db", "passwd: files subuid ldap [NOTFOUND=return] db" },
+	{ "passwd: files [NOTFOUND=return] sss", "passwd: subuid files [NOTFOUND=return] sss" },
+	{ "passwd: files [notfound=RETURN] sss", "passwd: subuid files [notfound=RETURN] sss" },
+	{ "passwd: files [!SUCCESS=return] sss", "passwd: subuid files [!SUCCESS=return] sss" },
+	{ "passwd: files [UNAVAIL=return] sss", "passwd: subuid files [UNAVAIL=return] sss" },
+	{ "passwd: files [UNAVAIL=continue] sss", "passwd: files [UNAVAIL=continue] subuid sss" },
+	{ "passwd: files[NOTFOUND=return]sss", "passwd: subuid files[NOTFOUND=return]sss" },
+	{ "group: files [SUCCESS=merge] systemd", "group: files [SUCCESS=merge] systemd subuid" },
+	{ "group: files [SUCCESS=merge] sss [SUCCESS=merge] systemd ldap",
+	  "group: files [SUCCESS=merge] sss [SUCCESS=merge] systemd subuid ldap" },
+	{ "group: files [SUCCESS=merge] sss [!UNAVAIL=return] systemd",
+	  "group: subuid files [SUCCESS=merge] sss [!UNAVAIL=return] systemd" },
+	{ "passwd: files # no network here", "passwd: files subuid # no network here" },
+	{ "passwd: files#x", "passwd: files subuid#x" },
+	{ "  passwd: files", "  passwd: files subuid" },
+	{ "passwd : files", "passwd : files subuid" },
+	{ "passwd: files \t ", "passwd: files subuid \t " },
+	{ "passwd: files\r", "passwd: files subuid\r" },
+	{ "passwd:", "passwd: files subuid" },
+	{ "passwd: # nothing", "passwd: files subuid # nothing" },
+	{ "passwd: ldap", "passwd: subuid ldap" },
+	{ "passwd: files subuid systemd", "passwd: files subuid systemd" },
+	{ "passwd: subuid files", "passwd: subuid files" },
+	{ "passwd: files [NOTFOUND=return] subuid", "passwd: subuid files [NOTFOUND=return]" },
+	{ "initgroups: files [SUCCESS=continue] sss",
+	  "initgroups: subuid [SUCCESS=continue] files [SUCCESS=continue] sss" },
+	{ "passwd_compat: nis", "passwd_compat: nis" },
+	{ "#passwd: ldap", "#passwd: ldap" },
+	{ "hosts: files dns", "hosts: files dns" },
+	{ "netgroup: nis", "netgroup: nis" },
+	{ "gshadow: files", "gshadow: files" },
+};
+
+#define REST "passwd: subuid\ngroup: subuid\nshadow: subuid\n"
+
+static void nsswitch_lines_get_our_source_where_it_is_always_asked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(line_cases) / sizeof(line_cases[0]); i++) {
+		char before[512], after[512], *out = NULL;
+
+		/* the other databases are there already, in their own lines before this one */
+		snprintf(before, sizeof(before), REST "%s\n", line_cases[i].before);
+		snprintf(after, sizeof(after), REST "%s\n", line_cases[i].after);
+		assert_int_equal(nsswitch_add(before, false, &out), 0);
+		assert_string_equal(out, after);
+		free(out);
+	}
+}
+
+static void adding_twice_changes_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(line_cases) / sizeof(line_cases[0]); i++) {
+		char *once = NULL, *twice = NULL;
+
+		assert_int_equal(nsswitch_add(line_cases[i].before, true, &once), 0);
+		assert_int_equal(nsswitch_add(once, true, &twice), 0);
+		assert_string_equal(once, twice);
+		free(once);
+		free(twice);
+	}
+}
+
+static void after_adding_every_database_reaches_us(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(line_cases) / sizeof(line_cases[0]); i++) {
+		char *out = NULL;
+
+		assert_int_equal(nsswitch_add(line_cases[i].before, false, &out), 0);
+		assert_true(nsswitch_reaches(out, "passwd"));
+		assert_true(nsswitch_reaches(out, "group"));
+		assert_true(nsswitch_reaches(out, "shadow"));
+		assert_false(nsswitch_reaches(out, "hosts"));
+		free(out);
+	}
+}
+
+static void removing_takes_exactly_our_source(void **state)
+{
+	static const struct line_case cases[] = {
+		{ "passwd: files subuid systemd # x\n", "passwd: files systemd # x\n" },
+		{ "passwd: files subuid\n", "passwd: files\n" },
+		{ "passwd: files subuid   # x\n", "passwd: files   # x\n" },
+		{ "passwd: subuid ldap\n", "passwd: ldap\n" },
+		{ "initgroups: subuid [SUCCESS=continue] files\n", "initgroups: files\n" },
+		{ "shadow: subuid\nhosts: dns\n", "hosts: dns\n" },
+		{ "subid: subuid\n", "" },
+		{ "passwd: subuids mysubuid\n", "passwd: subuids mysubuid\n" },
+		{ "# subuid\nhosts: subuid dns\n", "# subuid\nhosts: subuid dns\n" },
+		{ "passwd: files subuid", "passwd: files" },
+		{ "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *out = NULL;
+
+		assert_int_equal(nsswitch_remove(cases[i].before, &out), 0);
+		assert_string_equal(out, cases[i].after);
+		free(out);
+	}
+}
+
+static void missing_databases_are_added_at_the_end(void **state)
+{
+	char *out = NULL;
+
+	(void)state;
+	assert_int_equal(nsswitch_add("passwd: files\ngroup: files", true, &out), 0);
+	assert_string_equal(out, "passwd: files subuid\ngroup: files subuid\n"
+				 "shadow:         files subuid\nsubid:          subuid\n");
+	free(out);
+	assert_int_equal(nsswitch_add("", false, &out), 0);
+	assert_string_equal(out, "passwd:         files subuid\ngroup:          files subuid\n"
+				 "shadow:         files subuid\n");
+	free(out);
+}
+
+static void subid_takes_one_source_and_a_foreign_one_stays(void **state)
+{
+	static const struct line_case cases[] = {
+		{ "subid: files\n", "subid: subuid\n" },
+		{ "subid:\n", "subid: subuid\n" },
+		{ "subid: sss\n", "subid: sss\n" },
+		{ "subid: subuid\n", "subid: subuid\n" },
+		{ "subid: files # mine\n", "subid: subuid # mine\n" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char before[256], after[256], *out = NULL, source[16];
+
+		snprintf(before, sizeof(before), REST "%s", cases[i].before);
+		snprintf(after, sizeof(after), REST "%s", cases[i].after);
+		assert_int_equal(nsswitch_add(before, true, &out), 0);
+		assert_string_equal(out, after);
+		nsswitch_first_source(out, "subid", source, sizeof(source));
+		assert_string_equal(source, i == 2 ? "sss" : "subuid");
+		free(out);
+	}
+}
+
+static void a_line_that_cannot_be_understood_is_refused_and_nothing_is_returned(void **state)
+{
+	char many[512] = "passwd:", *out = NULL;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		strcat(many, " x");
+	assert_true(nsswitch_add(many, false, &out) < 0);
+	assert_true(nsswitch_add("passwd: files [NOTFOUND=return\n", false, &out) < 0);
+	assert_true(nsswitch_add("passwd: [NOTFOUND=return] files\n", false, &out) < 0);
+	assert_null(out);
+}
+
+static void an_unreachable_source_is_told_from_a_reachable_one(void **state)
+{
+	(void)state;
+	assert_true(nsswitch_reaches("passwd: files subuid\n", "passwd"));
+	assert_false(nsswitch_reaches("passwd: files [NOTFOUND=return] subuid\n", "passwd"));
+	assert_false(nsswitch_reaches("passwd: sss [UNAVAIL=return] subuid\n", "passwd"));
+	assert_false(nsswitch_reaches("passwd: files\n", "passwd"));
+	assert_false(nsswitch_reaches("#passwd: subuid\n", "passwd"));
+	/* the last line of a database is the one that counts */
+	assert_false(nsswitch_reaches("passwd: files subuid\npasswd: files\n", "passwd"));
+}
+
+#define BLOCK "# subuidd: begin\naccount\trequired\t\t\tpam_subuid.so\n# subuidd: end\n"
+
+static const char debian_account[] =
+	"#\n# /etc/pam.d/common-account - authorization settings common to all services\n#\n\n"
+	"# here are the per-package modules (the \"Primary\" block)\n"
+	"account\t[success=1 new_authtok_reqd=done default=ignore]\tpam_unix.so \n"
+	"# here's the fallback if no module succeeds\n"
+	"account\trequisite\t\t\tpam_deny.so\n"
+	"account\trequired\t\t\tpam_permit.so\n"
+	"# end of pam-auth-update config\n";
+
+static void pam_line_goes_before_everything_that_may_skip_it(void **state)
+{
+	static const struct line_case cases[] = {
+		{ "account sufficient pam_ldap.so\n", BLOCK "account sufficient pam_ldap.so\n" },
+		{ "#%PAM-1.0\nauth required pam_env.so\naccount required pam_unix.so\n",
+		  "#%PAM-1.0\nauth required pam_env.so\n" BLOCK "account required pam_unix.so\n" },
+		{ "#%PAM-1.0\n# mine\n-account required pam_unix.so\n",
+		  "#%PAM-1.0\n" BLOCK "# mine\n-account required pam_unix.so\n" },
+		{ "auth required x.so \\\n account\naccount required y.so\n",
+		  "auth required x.so \\\n account\n" BLOCK "account required y.so\n" },
+		{ "@include common-auth\naccount required y.so\n",
+		  BLOCK "@include common-auth\naccount required y.so\n" },
+		{ "session required z.so", "session required z.so\n" BLOCK },
+		{ "", BLOCK },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *out = NULL, *again = NULL;
+
+		assert_int_equal(pam_add(cases[i].before, PAM_MODULE, &out), 0);
+		assert_string_equal(out, cases[i].after);
+		assert_int_equal(pam_place(out, NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+		assert_int_equal(pam_add(out, PAM_MODULE, &again), 0);
+		assert_string_equal(again, out);
+		free(again);
+		free(out);
+	}
+}
+
+static void pam_line_stands_outside_the_block_of_pam_auth_update(void **state)
+{
+	char *out = NULL, *back = NULL, *ours, *primary;
+
+	(void)state;
+	assert_int_equal(pam_add(debian_account, PAM_MODULE, &out), 0);
+	ours = strstr(out, "pam_subuid.so");
+	primary = strstr(out, "# here are the per-package modules");
+	assert_non_null(ours);
+	assert_true(ours < primary);
+	assert_int_equal(pam_remove(out, &back), 0);
+	assert_string_equal(back, debian_account);
+	free(out);
+	free(back);
+}
+
+static void removing_from_an_edited_pam_file_leaves_the_rest(void **state)
+{
+	char *out = NULL;
+
+	(void)state;
+	assert_int_equal(pam_remove("a\n# subuidd: begin\naccount required pam_subuid.so services=sshd,su\n"
+				    "account required mine.so\n# subuidd: end\nb\n",
+				    &out),
+			 0);
+	assert_string_equal(out, "a\naccount required mine.so\nb\n");
+	free(out);
+	assert_int_equal(pam_remove("# subuidd: begin\naccount required pam_subuid.so\nb\n", &out), 0);
+	assert_string_equal(out, "b\n");
+	free(out);
+}
+
+static char *load_common(void *data, const char *name)
+{
+	return strcmp(name, "common-account") == 0 || strcmp(name, "system-auth") == 0 ? strdup(data) : NULL;
+}
+
+static void the_place_in_the_stack_is_found_through_includes(void **state)
+{
+	static const struct {
+		const char *service, *common;
+		enum pam_place place;
+	} cases[] = {
+		{ "@include common-account\n", BLOCK "account sufficient x.so\n", PAM_PLACE_FIRST },
+		{ "account required pam_nologin.so\n@include common-account\n", BLOCK, PAM_PLACE_FIRST },
+		{ "account sufficient pam_x.so\n@include common-account\n", BLOCK, PAM_PLACE_LATE },
+		{ "account [success=2 default=bad] x.so\naccount include system-auth\n", BLOCK, PAM_PLACE_LATE },
+		{ "account [success=ok default=bad] x.so\naccount include system-auth\n", BLOCK, PAM_PLACE_FIRST },
+		{ "account [default=done] x.so\naccount substack system-auth\n", BLOCK, PAM_PLACE_LATE },
+		{ "auth sufficient x.so\naccount include system-auth\n", BLOCK, PAM_PLACE_FIRST },
+		{ "account include system-auth\n", "account required pam_unix.so\n", PAM_PLACE_ABSENT },
+		{ "@include common-account\n", "account optional pam_subuid.so\n", PAM_PLACE_ABSENT },
+		{ "@include common-account\n", "#account required pam_subuid.so\n", PAM_PLACE_ABSENT },
+		{ "@include common-account\n", "account required \\\n  pam_subuid.so services=a\n", PAM_PLACE_FIRST },
+		{ "@include common-account\n", "account required /lib/security/pam_subuid.so\n", PAM_PLACE_FIRST },
+		{ "@include common-account\n", "@include common-account\n", PAM_PLACE_ABSENT },
+	};
+	char options[64] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cleanup_free char *common = strdup(cases[i].common);
+
+		assert_int_equal(pam_place(cases[i].service, load_common, common, options, sizeof(options)),
+				 cases[i].place);
+		if (i == 10)
+			assert_string_equal(options, "services=a");
+	}
+	assert_true(pam_has_account(debian_account));
+	assert_false(pam_has_account("auth required pam_rootok.so\n"));
+}
+
+static void an_include_counts_in_the_global_part_only(void **state)
+{
+	static const char dir[] = "/etc/ssh", path[] = "/etc/ssh/sshd_config.d/50-subuidd.conf";
+
+	(void)state;
+	assert_true(sshd_config_includes("Include /etc/ssh/sshd_config.d/*.conf\n", dir, path));
+	assert_true(sshd_config_includes("# x\ninclude sshd_config.d/*.conf # y\n", dir, path));
+	assert_true(sshd_config_includes("Include=\"/etc/ssh/sshd_config.d/*.conf\"\n", dir, path));
+	assert_true(sshd_config_includes("Include /a/*.conf /etc/ssh/sshd_config.d/50*\n", dir, path));
+	assert_false(sshd_config_includes("#Include /etc/ssh/sshd_config.d/*.conf\n", dir, path));
+	assert_false(sshd_config_includes("Match User x\nInclude /etc/ssh/sshd_config.d/*.conf\n", dir, path));
+	assert_false(sshd_config_includes("Include /etc/ssh/*.conf\n", dir, path));
+	assert_false(sshd_config_includes("", dir, path));
+}
+
+static void values_are_read_from_the_output_of_sshd(void **state)
+{
+	static const char output[] = "port 22\npermittty no\nauthorizedkeyscommand /x %u %t %k\n";
+	char value[64];
+
+	(void)state;
+	sshd_value(output, "permittty", value, sizeof(value));
+	assert_string_equal(value, "no");
+	sshd_value(output, "authorizedkeyscommand", value, sizeof(value));
+	assert_string_equal(value, "/x %u %t %k");
+	sshd_value(output, "permit", value, sizeof(value));
+	assert_string_equal(value, "");
+}
+
+static void differences_are_shown_line_by_line(void **state)
+{
+	char *shown = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&shown, &size);
+
+	(void)state;
+	text_diff(stream, "  ", "a\nb\nc\n", "a\nB\nc\nd\n");
+	text_diff(stream, "  ", "", "new\n");
+	text_diff(stream, "  ", "same\n", "same\n");
+	fclose(stream);
+	assert_string_equal(shown, "  -b\n  +B\n  +d\n  +new\n");
+	free(shown);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nsswitch_lines_get_our_source_where_it_is_always_asked),
+		cmocka_unit_test(adding_twice_changes_nothing),
+		cmocka_unit_test(after_adding_every_database_reaches_us),
+		cmocka_unit_test(removing_takes_exactly_our_source),
+		cmocka_unit_test(missing_databases_are_added_at_the_end),
+		cmocka_unit_test(subid_takes_one_source_and_a_foreign_one_stays),
+		cmocka_unit_test(a_line_that_cannot_be_understood_is_refused_and_nothing_is_returned),
+		cmocka_unit_test(an_unreachable_source_is_told_from_a_reachable_one),
+		cmocka_unit_test(pam_line_goes_before_everything_that_may_skip_it),
+		cmocka_unit_test(pam_line_stands_outside_the_block_of_pam_auth_update),
+		cmocka_unit_test(removing_from_an_edited_pam_file_leaves_the_rest),
+		cmocka_unit_test(the_place_in_the_stack_is_found_through_includes),
+		cmocka_unit_test(an_include_counts_in_the_global_part_only),
+		cmocka_unit_test(values_are_read_from_the_output_of_sshd),
+		cmocka_unit_test(differences_are_shown_line_by_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
