@@ -231,3 +231,23 @@ int wire_answer_check(const void *message, size_t size)
 {
 	return message_check(message, size, answers);
 }
+
+void wire_answer_clean(struct answer *answer, uint32_t op)
+{
+	unsigned char *bytes = (unsigned char *)answer;
+	size_t at = 0;
+
+	if (wire_answer_size(op) == 0)
+		return;
+	for (const struct wire_field *field = answers[op].fields; field->size != 0; field++) {
+		memset(bytes + at, 0, field->offset - at);
+		at = (size_t)field->offset + field->size;
+		if (field->string) {
+			char *text = (char *)bytes + field->offset;
+			size_t length = strnlen(text, (size_t)field->size - 1);
+
+			memset(text + length, 0, field->size - length);
+		}
+	}
+	memset(bytes + at, 0, answers[op].size - at);
+}

@@ -209,4 +209,8 @@ size_t wire_answer_size(uint32_t op);
 int wire_request_check(const void *message, size_t size);
 int wire_answer_check(const void *message, size_t size);
 
+/* Makes an answer fit to be sent: zeroes what lies between members (the compiler's padding
+ * comes along with every struct that is copied) and behind the ends of strings. */
+void wire_answer_clean(struct answer *answer, uint32_t op);
+
 #endif
