@@ -30,8 +30,10 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 
 # ---- what an account is: libc only ------------------------------------------------
 ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
-INDEX       = account/index account/index_check
+INDEX       = account/index account/index_map account/index_view account/index_list account/index_check
 FINGERPRINT = account/fingerprint
+INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subuidd/index_list subuidd/index_entry \
+              subuidd/index_verify subuidd/index_grow subuidd/index_account subuidd/index_range subuidd/index_key
 
 # ---- programs ----------------------------------------------------------------------
 SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subuidd/caller \
@@ -39,21 +41,22 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subu
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/removal \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files subuidd/wire subuidd/log \
               subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
-              subuidd/index_writer subuidd/home subuidd/home_link subuidd/home_purge subuidd/home_quota subuidd/home_acl \
-              confine/identity confine/path confine/view confine/landlock \
+              $(INDEX_WRITER) subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl subuidd/home_quota \
+              subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions subuidd/home_child \
+              confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
 WORKER      = subuidd/worker subuidd/worker_parse subuidd/worker_answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text confine/identity confine/seccomp \
               $(ACCOUNT)
 SUBUID      = cli/main $(ACCOUNT) varlink/stream varlink/client
-RRSYNC      = backup/rrsync backup/gate_options backup/gate_confine backup/command_line backup/rsync_options \
-              backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
+RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
+              backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/identity confine/landlock confine/seccomp account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
 LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
-NSS         = nss/passwd $(INDEX) account/name account/id
+NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/gate_confine.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backup/rsync_binary.h"
+#include "confine/identity.h"
+#include "confine/landlock.h"
+#include "confine/seccomp.h"
+
+#define FILES_MAX 1024 /* descriptors; rsync has less than twenty */
+
+int gate_open(const char *directory)
+{
+	/* The path is the administrator's, links in it are his; not those of /proc. */
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	long fd = syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The dynamic loader that the kernel gave us; rsync's is the same. NULL: linked statically. */
+static const char *interpreter(void)
+{
+	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	unsigned long count = getauxval(AT_PHNUM);
+	uintptr_t base = 0;
+
+	for (unsigned long i = 0; headers != NULL && i < count; i++)
+		if (headers[i].p_type == PT_PHDR)
+			base = (uintptr_t)headers - headers[i].p_vaddr;
+	for (unsigned long i = 0; headers != NULL && i < count; i++)
+		if (headers[i].p_type == PT_INTERP)
+			return (const char *)(base + headers[i].p_vaddr);
+	return NULL;
+}
+
+/*
+ * Of the system rsync may read libraries and execute itself: no shell, no interpreter, no
+ * /etc (so names of users stay numbers, as a backup of another host wants it).
+ */
+static int confine_landlock(int root, bool read_only)
+{
+	const char *loader = interpreter();
+	const struct landlock_rule rules[] = {
+		{ .path = NULL, .fd = root, .access = read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
+		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },
+		{ .path = RSYNC_PATH, .fd = -1, .access = LANDLOCK_EXECUTE },
+		{ .path = "/usr/lib", .fd = -1, .access = LANDLOCK_READ },
+		{ .path = "/lib", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = "/lib64", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = "/usr/lib64", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = "/etc/ld.so.cache", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = loader, .fd = -1, .access = LANDLOCK_EXECUTE, .optional = 1 },
+		LANDLOCK_END,
+	};
+
+	return landlock_confine(rules);
+}
+
+static int confine_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -errno;
+	if (limit.rlim_max > FILES_MAX)
+		limit.rlim_max = FILES_MAX;
+	if (limit.rlim_cur > limit.rlim_max)
+		limit.rlim_cur = limit.rlim_max;
+	/* Modes are the client's choice (rsync -p); those that it leaves open are as anywhere, not for others to write. */
+	umask(umask(0) | S_IWGRP | S_IWOTH);
+	return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? -errno : 0;
+}
+
+int gate_confine_files(int root, struct gate_policy *policy, char *path, size_t size, const char **step)
+{
+	int r;
+
+	*step = "no_new_privs";
+	r = process_harden();
+	if (r < 0)
+		return r;
+	*step = "limits";
+	r = confine_limits();
+	if (r < 0)
+		return r;
+	*step = "working directory";
+	if (fchdir(root) != 0 || getcwd(path, size) == NULL)
+		return -errno;
+	if (path[0] != '/') /* "(unreachable)" */
+		return -ENOENT;
+	policy->directory = path;
+	policy->everything = strcmp(path, "/") == 0;
+	*step = "Landlock";
+	return confine_landlock(root, policy->read_only);
+}
+
+int gate_confine_calls(void)
+{
+	return seccomp_confine(SECCOMP_RSYNC);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* What the gate was told by its own command line, and what it found of the host. */
+#ifndef BACKUP_GATE_POLICY_H
+#define BACKUP_GATE_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct gate_policy {
+	bool read_only;    /* -ro */
+	bool write_only;   /* -wo */
+	bool no_delete;    /* -no-del, and with -ro */
+	bool no_overwrite; /* -no-overwrite */
+	bool munge;        /* -munge */
+	bool no_lock;      /* -no-lock */
+	bool fake_super;   /* -fake-super */
+	bool absolute;     /* -absolute */
+	bool everything;   /* DIR is "/" */
+	bool drop_devices; /* this rsync knows --drop-D (3.5) */
+	bool confine_root; /* this rsync knows --confine-root (3.5) */
+	const char *directory; /* DIR, absolute and canonical */
+};
+
+/* Why a command was refused: "what: why". Bytes of the client's may be in it: escape before printing. */
+#define REFUSAL_TEXT_MAX 255
+struct gate_refusal {
+	char what[REFUSAL_TEXT_MAX + 1];
+	char why[REFUSAL_TEXT_MAX + 1];
+};
+
+/* Cuts what does not fit. Returns -EPERM, so that a check can `return gate_refuse(…)`. */
+int gate_refuse(struct gate_refusal *refusal, const char *what, const char *why);
+
+/* The gate's own command line. 0; 1: help was asked for; -EPERM and *refusal. *directory points into argv. */
+int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const char **directory,
+		       struct gate_refusal *refusal);
+
+#endif

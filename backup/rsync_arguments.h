@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the client's words to the arguments of our own `rsync --server`: every one
+ * is made anew, none is handed through. Pure, libc only.
+ *
+ * In two steps, since a `--link-dest=../prev` is relative to a destination that
+ * comes after it and may be a link: parse; the caller looks where the destination
+ * lies; build.
+ */
+#ifndef BACKUP_RSYNC_ARGUMENTS_H
+#define BACKUP_RSYNC_ARGUMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "backup/command_line.h"
+#include "backup/gate_policy.h"
+#include "backup/rsync_options.h"
+
+struct rsync_chosen {
+	const struct rsync_option *option; /* NULL: a cluster of letters */
+	const char *value;                 /* of the option, or the cluster; borrowed */
+};
+
+struct rsync_request {
+	bool sender;  /* the client pulls */
+	bool changes; /* something below DIR may change: a push, or a pull that removes its source */
+	struct rsync_chosen *options;
+	size_t options_count;
+	struct word *paths; /* borrowed; relative to DIR from here on, "." for DIR itself */
+	size_t paths_count;
+};
+
+/* A list of strings of its own, ended by NULL. */
+struct text_list {
+	char **items;
+	size_t count;
+	size_t room;
+};
+
+int text_list_add(struct text_list *list, const char *text);
+__attribute__((format(printf, 2, 3))) int text_list_format(struct text_list *list, const char *format, ...);
+void text_list_free(struct text_list *list);
+
+/* Checks every word against the table and the policy. 0, -EPERM and *refusal, -ENOMEM.
+ * Takes slashes off the front of the paths in *line. */
+int rsync_request_parse(const struct gate_policy *policy, struct command_line *line, struct rsync_request *ret,
+			struct gate_refusal *refusal);
+void rsync_request_free(struct rsync_request *request);
+
+/*
+ * Appends "--server" and the options, up to and without "--".
+ * base: where the destination lies, relative to DIR ("" or "." DIR itself).
+ * inside: paths relative to DIR that rsync will go through and the caller should look at.
+ */
+int rsync_options_build(const struct gate_policy *policy, const struct rsync_request *request, const char *base,
+			struct text_list *argv, struct text_list *inside, struct gate_refusal *refusal);
+
+/* True when a component of path is "..". */
+bool path_goes_up(const char *path);
+
+/* base/value without "." and "..", relative to DIR, into out ("." for DIR). 0, -EXDEV when it
+ * leaves DIR, -ENAMETOOLONG. */
+int path_resolve(const char *base, const char *value, char *out, size_t size);
+
+#endif

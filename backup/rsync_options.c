@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/rsync_options.h"
+
+#include <string.h>
+
+#define FLAG(name) { name, ARGUMENT_NONE, 0, NULL }
+#define TEXT(name) { name, ARGUMENT_TEXT, 0, NULL }
+#define DELETES(name) { name, ARGUMENT_NONE, OPTION_DELETES, "deleting is not allowed with this key" }
+#define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, "links are not followed here; send them as links (-l)" }
+#define REFUSED(name, why) { name, ARGUMENT_NONE, OPTION_REFUSED, why }
+
+#define NO_OVERWRITE "it can replace existing files, which is not allowed with this key"
+#define SECLUDED "arguments inside the protocol cannot be checked; run rsync with --no-secluded-args (--no-s)"
+#define DEVICES "devices are neither read nor written here"
+
+/* In the order of ASCII: found by binary search, and a test proves the order. The
+ * letters come first in each case. Names: all that rsync 2.6.9 to 3.5 sends to
+ * a server, and the long forms that BackupPC and others write by hand. */
+static const struct rsync_option table[] = {
+	FLAG("A"), /* --acls */
+	FLAG("C"), /* --cvs-exclude */
+	FLAG("D"), /* --devices --specials */
+	FLAG("E"), /* --executability */
+	FLAG("H"), /* --hard-links */
+	FLAG("I"), /* --ignore-times */
+	FLAG("J"), /* --omit-link-times */
+	FOLLOWS("K"), /* --keep-dirlinks */
+	FOLLOWS("L"), /* --copy-links */
+	FLAG("N"), /* --crtimes */
+	FLAG("O"), /* --omit-dir-times */
+	FLAG("R"), /* --relative */
+	FLAG("S"), /* --sparse */
+	FLAG("U"), /* --atimes */
+	FLAG("W"), /* --whole-file */
+	FLAG("X"), /* --xattrs */
+	FLAG("append"),
+	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE }, /* --backup: a backup takes the place of an older one */
+	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NO_OVERWRITE },
+	TEXT("block-size"),
+	TEXT("bwlimit"),
+	FLAG("c"), /* --checksum */
+	TEXT("checksum-choice"),
+	TEXT("checksum-seed"),
+	{ "compare-dest", ARGUMENT_BASIS, 0, NULL },
+	TEXT("compress-choice"),
+	TEXT("compress-level"),
+	TEXT("compress-threads"),
+	{ "copy-dest", ARGUMENT_BASIS, 0, NULL },
+	REFUSED("copy-devices", DEVICES),
+	FOLLOWS("copy-unsafe-links"),
+	FLAG("d"), /* --dirs */
+	REFUSED("daemon", "this is not a daemon; name a path, not a module"),
+	REFUSED("debug", "it tells more of the files here than a transfer needs"),
+	{ "delay-updates", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE },
+	DELETES("delete"),
+	DELETES("delete-after"),
+	DELETES("delete-before"),
+	DELETES("delete-delay"),
+	DELETES("delete-during"),
+	DELETES("delete-excluded"),
+	DELETES("delete-missing-args"),
+	FLAG("dirs"),
+	FLAG("existing"),
+	{ "fake-super", ARGUMENT_NONE, OPTION_IDENTITY, NULL },
+	{ "files-from", ARGUMENT_LIST, 0, NULL },
+	DELETES("force"), /* rrsync lets it through; a directory tree that gives way to a file is deleted */
+	FLAG("from0"),
+	FLAG("fsync"),
+	FLAG("fuzzy"),
+	FLAG("g"), /* --group */
+	FLAG("group"),
+	TEXT("groupmap"),
+	FLAG("hard-links"),
+	TEXT("iconv"),
+	FLAG("ignore-errors"),
+	FLAG("ignore-existing"),
+	FLAG("ignore-missing-args"),
+	FLAG("ignore-times"),
+	TEXT("info"),
+	FLAG("inplace"),
+	FOLLOWS("k"), /* --copy-dirlinks */
+	FLAG("l"), /* --links */
+	{ "link-dest", ARGUMENT_BASIS, 0, NULL },
+	FLAG("links"),
+	FLAG("list-only"),
+	{ "log-file", ARGUMENT_LOG, OPTION_OVERWRITES | OPTION_WRITES, "no log is kept here with this key" },
+	TEXT("log-format"),
+	FLAG("m"), /* --prune-empty-dirs */
+	TEXT("max-alloc"),
+	TEXT("max-delete"),
+	TEXT("max-size"),
+	TEXT("min-size"),
+	FLAG("mkpath"),
+	TEXT("modify-window"),
+	FLAG("msgs2stderr"),
+	FLAG("munge-links"),
+	FLAG("n"), /* --dry-run */
+	FLAG("new-compress"),
+	FLAG("no-W"),
+	FLAG("no-implied-dirs"),
+	FLAG("no-msgs2stderr"),
+	REFUSED("no-munge-links", "whether links are munged is not the client's choice"),
+	FLAG("no-r"),
+	FLAG("no-relative"),
+	FLAG("no-specials"),
+	FLAG("numeric-ids"),
+	FLAG("o"), /* --owner */
+	FLAG("old-compress"),
+	FLAG("one-file-system"),
+	TEXT("only-write-batch"), /* to a server it means "change nothing"; the batch is the client's */
+	FLAG("open-noatime"),
+	FLAG("owner"),
+	FLAG("p"), /* --perms */
+	FLAG("partial"),
+	{ "partial-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NO_OVERWRITE },
+	FLAG("perms"),
+	FLAG("preallocate"),
+	FLAG("q"), /* --quiet */
+	FLAG("r"), /* --recursive */
+	FLAG("recursive"),
+	FLAG("relative"),
+	DELETES("remove-sent-files"),
+	DELETES("remove-source-files"),
+	REFUSED("s", SECLUDED),
+	FLAG("safe-links"),
+	REFUSED("secluded-args", SECLUDED),
+	FLAG("size-only"),
+	TEXT("skip-compress"),
+	FLAG("specials"),
+	FLAG("stats"),
+	TEXT("stderr"),
+	TEXT("suffix"),
+	{ "super", ARGUMENT_NONE, OPTION_IDENTITY, NULL },
+	FLAG("t"), /* --times */
+	{ "temp-dir", ARGUMENT_DIRECTORY, 0, NULL },
+	TEXT("timeout"),
+	FLAG("times"),
+	FLAG("u"), /* --update */
+	FLAG("use-qsort"),
+	TEXT("usermap"),
+	FLAG("v"), /* --verbose */
+	REFUSED("write-devices", DEVICES),
+	FLAG("x"), /* --one-file-system */
+	FLAG("y"), /* --fuzzy */
+	FLAG("z"), /* --compress */
+};
+
+const struct rsync_option *rsync_option_find(const char *name, size_t length)
+{
+	size_t low = 0, high = sizeof(table) / sizeof(table[0]);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strncmp(name, table[middle].name, length);
+
+		if (order == 0 && table[middle].name[length] != '\0')
+			order = -1;
+		if (order == 0)
+			return &table[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a client may say to `rsync --server`: one table. Unknown means refused. What
+ * is here is policy (direction, deletion, overwriting, reach); what confines is the kernel.
+ */
+#ifndef BACKUP_RSYNC_OPTIONS_H
+#define BACKUP_RSYNC_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_argument {
+	ARGUMENT_NONE,
+	ARGUMENT_TEXT,      /* passed on as it is */
+	ARGUMENT_DIRECTORY, /* a directory of the receiver, relative to the destination */
+	ARGUMENT_BASIS,     /* the same, only read: may go up by "..", as long as it stays below DIR */
+	ARGUMENT_LIST,      /* --files-from: a file, relative to DIR, or "-" */
+	ARGUMENT_LOG,       /* --log-file: a file, relative to DIR */
+};
+
+enum {
+	OPTION_REFUSED = 1u << 0,    /* always */
+	OPTION_FOLLOWS = 1u << 1,    /* follows symlinks out of DIR: refused unless DIR is "/" */
+	OPTION_DELETES = 1u << 2,    /* refused by -no-del */
+	OPTION_OVERWRITES = 1u << 3, /* reaches other existing files: refused by -no-overwrite */
+	OPTION_WRITES = 1u << 4,     /* refused by -ro */
+	OPTION_IDENTITY = 1u << 5,   /* --super, --fake-super: the gate's own choice under -fake-super */
+};
+
+struct rsync_option {
+	const char *name; /* "delete"; one byte: a letter */
+	enum option_argument argument;
+	unsigned flags;
+	const char *why; /* refused: in words for the client's user */
+};
+
+/* The option of this long name (length bytes), or of this letter; NULL: unknown. */
+const struct rsync_option *rsync_option_find(const char *name, size_t length);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: ISC */
+/* Step one: the client's words against the table and the policy. */
+#include "backup/rsync_arguments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int check_option(const struct gate_policy *policy, const struct rsync_option *option, const char *word,
+			struct gate_refusal *refusal)
+{
+	unsigned forbidden = OPTION_REFUSED;
+
+	if (!policy->everything)
+		forbidden |= OPTION_FOLLOWS;
+	if (policy->no_delete)
+		forbidden |= OPTION_DELETES;
+	if (policy->no_overwrite)
+		forbidden |= OPTION_OVERWRITES;
+	if (policy->read_only)
+		forbidden |= OPTION_WRITES;
+	if ((option->flags & forbidden) != 0)
+		return gate_refuse(refusal, word, option->why);
+	return 0;
+}
+
+/* The capabilities at the end of a cluster, "e.LsfxCIvu" or "e31.LsfxC": no options, and nothing after them. */
+static bool capabilities_valid(const char *text)
+{
+	text += 1 + strspn(text + 1, "0123456789");
+	if (*text++ != '.')
+		return false;
+	return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+/* "-B700", "-@-1" */
+static bool letter_with_number(const char *word)
+{
+	if (word[1] != 'B' && word[1] != '@')
+		return false;
+	word += 2 + (word[1] == '@' && word[2] == '-');
+	return *word != '\0' && word[strspn(word, "0123456789")] == '\0';
+}
+
+static int parse_cluster(const struct gate_policy *policy, const char *word, struct gate_refusal *refusal)
+{
+	char letter[] = "-?";
+
+	if (letter_with_number(word))
+		return 0;
+	if (word[1] == '\0')
+		return gate_refuse(refusal, word, "not an option that a client sends");
+	for (const char *p = word + 1; *p != '\0'; p++) {
+		const struct rsync_option *option;
+		int r;
+
+		if (*p == 'e' && capabilities_valid(p))
+			return 0;
+		letter[1] = *p;
+		option = rsync_option_find(p, 1);
+		if (option == NULL)
+			return gate_refuse(refusal, letter, "unknown option");
+		r = check_option(policy, option, letter, refusal);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_value(const struct gate_policy *policy, const struct rsync_option *option, const char *value,
+		       struct gate_refusal *refusal)
+{
+	if (option->argument == ARGUMENT_LIST && policy->write_only && strcmp(value, "-") != 0)
+		return gate_refuse(refusal, "--files-from", "reading is not allowed with this key");
+	if (option->argument < ARGUMENT_DIRECTORY || policy->everything)
+		return 0;
+	if (value[0] == '\0')
+		return gate_refuse(refusal, option->name, "an empty path");
+	if (option->argument != ARGUMENT_BASIS && path_goes_up(value))
+		return gate_refuse(refusal, value, "do not use .. here; \"/\" is the top of what you can reach");
+	return 0;
+}
+
+/* One long option at words[*i]; its value is after "=" or the next word. */
+static int parse_long(const struct gate_policy *policy, const struct command_line *line, size_t *i,
+		      struct rsync_chosen *chosen, struct gate_refusal *refusal)
+{
+	const char *word = line->words[*i].text;
+	size_t length = strcspn(word + 2, "=");
+	const char *value = word[2 + length] == '=' ? word + 2 + length + 1 : NULL;
+	const struct rsync_option *option = length > 1 ? rsync_option_find(word + 2, length) : NULL;
+	int r;
+
+	if (option == NULL)
+		return gate_refuse(refusal, word, "unknown option");
+	r = check_option(policy, option, word, refusal);
+	if (r < 0)
+		return r;
+	if (option->argument == ARGUMENT_NONE && value != NULL)
+		return gate_refuse(refusal, word, "takes no value");
+	if (option->argument != ARGUMENT_NONE && value == NULL) {
+		if (*i + 1 >= line->count)
+			return gate_refuse(refusal, word, "needs a value");
+		value = line->words[++*i].text;
+	}
+	*chosen = (struct rsync_chosen){ option, value };
+	return value == NULL ? 0 : check_value(policy, option, value, refusal);
+}
+
+/* From words[*i] to the lone "." that ends the options. */
+static int parse_options(const struct gate_policy *policy, const struct command_line *line, size_t *i,
+			 struct rsync_request *request, struct gate_refusal *refusal)
+{
+	int r;
+
+	for (; *i < line->count; ++*i) {
+		struct rsync_chosen *chosen = &request->options[request->options_count];
+		const char *word = line->words[*i].text;
+
+		if (strcmp(word, ".") == 0) {
+			++*i;
+			return 0;
+		}
+		if (word[0] != '-')
+			return gate_refuse(refusal, word, "not an option; is this an rsync client?");
+		if (word[1] == '-') {
+			r = parse_long(policy, line, i, chosen, refusal);
+		} else {
+			*chosen = (struct rsync_chosen){ NULL, word };
+			r = parse_cluster(policy, word, refusal);
+		}
+		if (r < 0)
+			return r;
+		request->options_count++;
+		if (chosen->option != NULL && strncmp(chosen->option->name, "remove-", 7) == 0)
+			request->changes = true;
+	}
+	return gate_refuse(refusal, "rsync", "no \".\" after the options; arguments inside the protocol are refused");
+}
+
+/* ---- paths ------------------------------------------------------------------------ */
+
+/* Takes count bytes of meaning off the front of a pattern: an escaped one is two. */
+static char *pattern_skip(char *pattern, size_t count)
+{
+	while (count-- > 0)
+		pattern += pattern[0] == '\\' ? 2 : 1;
+	return pattern;
+}
+
+/* "/x" is DIR/x; with -absolute DIR/x is that too. */
+static void rebase_path(const struct gate_policy *policy, struct word *path)
+{
+	size_t length = strlen(policy->directory), skip = 0;
+
+	if (policy->absolute && !policy->everything && strncmp(path->text, policy->directory, length) == 0 &&
+	    (path->text[length] == '/' || path->text[length] == '\0'))
+		skip = length;
+	skip += strspn(path->text + skip, "/");
+	path->text += skip;
+	if (path->pattern != NULL)
+		path->pattern = pattern_skip(path->pattern, skip);
+	if (path->text[0] == '\0') {
+		static char here[] = ".";
+
+		path->text = here;
+		path->pattern = NULL;
+	}
+}
+
+static int parse_paths(const struct gate_policy *policy, struct rsync_request *request, struct gate_refusal *refusal)
+{
+	if (!request->sender && request->paths_count > 1)
+		return gate_refuse(refusal, request->paths[1].text,
+				   "one destination only; escape the spaces in its name");
+	for (size_t i = 0; i < request->paths_count; i++) {
+		rebase_path(policy, &request->paths[i]);
+		if (!policy->everything && path_goes_up(request->paths[i].text))
+			return gate_refuse(refusal, request->paths[i].text,
+					   "do not use .. here; \"/\" is the top of what you can reach");
+	}
+	return 0;
+}
+
+static bool is_rsync(const char *word)
+{
+	const char *slash = strrchr(word, '/');
+
+	return strcmp(slash == NULL ? word : slash + 1, "rsync") == 0;
+}
+
+static int check_direction(const struct gate_policy *policy, bool sender, struct gate_refusal *refusal)
+{
+	if (sender && policy->write_only)
+		return gate_refuse(refusal, "reading", "not allowed with this key; it can only write");
+	if (!sender && policy->read_only)
+		return gate_refuse(refusal, "writing", "not allowed with this key; it can only read");
+	return 0;
+}
+
+int rsync_request_parse(const struct gate_policy *policy, struct command_line *line, struct rsync_request *ret,
+			struct gate_refusal *refusal)
+{
+	struct rsync_request made = { 0 };
+	size_t i = 2;
+	int r;
+
+	if (line->count < 1 || !is_rsync(line->words[0].text))
+		return gate_refuse(refusal, line->count < 1 ? "no command" : line->words[0].text,
+				   "not allowed; this key runs rsync only");
+	if (line->count < 2 || strcmp(line->words[1].text, "--server") != 0)
+		return gate_refuse(refusal, "rsync", "only as the server of an rsync client (rsync -a DIR HOST:)");
+	made.sender = line->count > 2 && strcmp(line->words[2].text, "--sender") == 0;
+	i += made.sender;
+	made.changes = !made.sender;
+	r = check_direction(policy, made.sender, refusal);
+	if (r < 0)
+		return r;
+	made.options = calloc(line->count, sizeof(*made.options));
+	if (made.options == NULL)
+		return -ENOMEM;
+	r = parse_options(policy, line, &i, &made, refusal);
+	made.paths = line->words + i;
+	made.paths_count = line->count - i;
+	if (r == 0)
+		r = parse_paths(policy, &made, refusal);
+	if (r < 0)
+		rsync_request_free(&made);
+	else
+		*ret = made;
+	return r;
+}
+
+void rsync_request_free(struct rsync_request *request)
+{
+	free(request->options);
+	*request = (struct rsync_request){ 0 };
+}
