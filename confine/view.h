@@ -11,6 +11,12 @@
  * 0 or negative errno: -EINVAL, -EOPNOTSUPP, -ENOSYS: kernel or file system cannot. */
 int view_mount(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid);
 
+/* The same, and files of the group common_gid show it as it is and can be changed; the group
+ * gains nothing. VIEW_NO_GROUP: none. Every other id is shown as nobody and cannot be changed. */
+#define VIEW_NO_GROUP ((gid_t)-1)
+int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid,
+		     gid_t common_gid);
+
 /* Unmounts what is mounted on name below dirfd (lazily); 0 also when nothing is. */
 int view_unmount(int dirfd, const char *name);
 

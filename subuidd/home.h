@@ -5,6 +5,7 @@
  *
  *   /srv/subuid/                      root 0711
  *   /srv/subuid/.removed/             root 0700: data of removed accounts, "<uid>"
+ *   /srv/subuid/.making/              root 0700: accounts that are not complete yet, "<uid>"
  *   /srv/subuid/alice/                root 0711
  *   /srv/subuid/alice/web1/           root:<uid of web1> 0710, ACL user:alice:--x
  *   /srv/subuid/alice/web1/home       <uid>:<uid> 0700, a btrfs subvolume where it can be
@@ -17,7 +18,9 @@
 #ifndef SUBUIDD_HOME_H
 #define SUBUIDD_HOME_H
 
+#include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,9 +31,11 @@ struct homes {
 	char path[128];      /* "/srv/subuid", for the links' text */
 	char link_directory[64]; /* "subuid", below the owner's home */
 	bool views;          /* kernel and file system can id-map `home` */
+	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
 
-/* Opens (and makes, 0711 root) the directory; tries once whether views work there. */
+/* Opens (and makes, 0711 root) the directory; tries once whether views work there.
+ * -EPERM: not root's, or others can write it; -EOPNOTSUPP: the file system keeps no ACLs. */
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
 void homes_close(struct homes *homes);
 
@@ -50,18 +55,28 @@ int home_unmake(const struct homes *homes, const struct account *account);
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid);
 int home_view_close(const struct homes *homes, const struct account *account);
 
-/* Renames the account directory to .removed/<uid>. 0 also when it is there already. */
+/* Closes the view and renames the account directory to .removed/<uid>. 0 also when it is there already;
+ * -ENOENT: neither here nor there. */
 int home_set_aside(const struct homes *homes, const struct account *account);
 
-/* Deletes .removed/<uid>: the contents by a child that has become <uid>, in its
- * own process with a deadline, the rest by rmdir. May take long: starts the child and returns
- * its pidfd in *pidfd (-1: nothing to do). */
+/* Deletes .removed/<uid>: the contents by a child that has become <uid>, which follows nothing and can do
+ * only what <uid> could. May take long: starts the child and returns its pidfd in *pidfd, or -1 when all is gone
+ * already (nothing was there, or it was a subvolume, which goes at once). The child may be killed at any time and
+ * started again. When it has ended (waitid(P_PIDFD); exit status 0: emptied), home_purge_finish
+ * removes the directories: 0, -ENOTEMPTY when something was left. */
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
+int home_purge_finish(const struct homes *homes, uint32_t uid);
+
+/* The same for an account that had ranges: what containers left there under their ids goes too. The child
+ * is confined to uid and ranges by a user namespace. */
+int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct id_range *ranges, size_t count,
+			    int *pidfd);
 
 /* Disk quota of the account's home: btrfs qgroup or user quota. -EOPNOTSUPP where the file system keeps none. */
 int home_quota_set(const struct homes *homes, const struct account *account);
 
-/* State of one account on disk, for `check`: 0 sound, else a negative errno and a sentence in why (256 bytes). */
+/* State of one account on disk, for `check`: 0 sound, else a negative errno and a sentence in why (256 bytes).
+ * -ENOTCONN: all is well but the view is not mounted (where that is done on demand, no fault). */
 int home_check(const struct homes *homes, const struct account *account, char *why, size_t size);
 
 /* The link in the owner's home: made and removed by a child process that has
@@ -87,10 +102,14 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
+/* What waitid(2) said of the child: an exit status, or a signal (its own alarm, the broker's kill): LINK_TIMEOUT. */
+enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);
 const char *link_result_todo(enum link_result result);
 
-/* Ends every process of the uid (a child becomes the uid and calls kill(-1, SIGKILL)). */
+/* Ends every process of the uid (a child becomes the uid and calls kill(-1, SIGKILL)), and waits until none is
+ * left: -EBUSY when one cannot be killed within about a second (it hangs in the kernel), -EINVAL for a uid that
+ * cannot be a sub-account's. */
 int sessions_end(uint32_t uid);
 
 #endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/* A user namespace as a descriptor: for id-mapped mounts, and to be entered by a child. */
+#ifndef CONFINE_USER_NAMESPACE_H
+#define CONFINE_USER_NAMESPACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One line of /proc/PID/uid_map: ids inside.. of the namespace are outside.. of ours. */
+struct id_map {
+	uint32_t inside;
+	uint32_t outside;
+	uint32_t count;
+};
+
+/* Makes a namespace with these maps (no more than fit into 4 KiB of text, about 100 each) and returns a
+ * descriptor of it, which alone keeps it alive. Needs CAP_SETUID and CAP_SETGID, no CAP_SYS_PTRACE.
+ * Negative errno: -EINVAL bad maps, -ENOSPC user.max_user_namespaces, … */
+int user_namespace_open(const struct id_map *uids, size_t uids_count, const struct id_map *gids, size_t gids_count);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Making, unmaking and setting aside an account directory. It is made whole below
+ * .making (root 0700) and then renamed into its place, so that nobody ever sees a
+ * half-made one; every step may be repeated after a crash.
+ */
+#include <btrfsutil.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/path.h"
+#include "confine/view.h"
+#include "subuidd/home_internal.h"
+
+static int sync_directory(int fd)
+{
+	return fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int home_create(int dir)
+{
+	struct statfs fs;
+
+	if (fstatfs(dir, &fs) != 0)
+		return -errno;
+	if (fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC) {
+		if (faccessat(dir, "home", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return 0;
+		errno = 0;
+		if (btrfs_util_create_subvolume_fd(dir, "home", 0, NULL, NULL) == BTRFS_UTIL_OK || errno == EEXIST)
+			return 0;
+		return errno != 0 ? -errno : -EIO;
+	}
+	return mkdirat(dir, "home", 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* A `home` of root's is one that a crash left before it was given away, if it is empty. */
+static int home_complete(int dir, uint32_t uid)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	int r = home_create(dir);
+
+	if (r < 0)
+		return r;
+	fd = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -ENOTDIR || fd == -ELOOP)
+		return -EEXIST;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (st.st_uid == uid)
+		return 0;
+	if (st.st_uid != 0)
+		return -EEXIST;
+	r = home_directory_empty(fd);
+	if (r <= 0)
+		return r < 0 ? r : -EEXIST;
+	/* the mode first: nothing is the account's before it is closed */
+	if (fchmod(fd, 0700) != 0 || fchown(fd, uid, uid) != 0)
+		return -errno;
+	return sync_directory(fd);
+}
+
+static int view_complete(int dir)
+{
+	struct stat st;
+
+	if (mkdirat(dir, "view", 0) != 0 && errno != EEXIST)
+		return -errno;
+	if (view_mounted(dir, "view"))
+		return 0;
+	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 07777) == 0 ? 0 : -EEXIST;
+}
+
+static int account_complete(int dir, const struct account *account)
+{
+	int r = home_complete(dir, account->uid);
+
+	if (r == 0)
+		r = view_complete(dir);
+	if (r < 0)
+		return r;
+	/* the group is what says whose directory this is; the ACL sets the mode too */
+	if (fchown(dir, 0, account->uid) != 0)
+		return -errno;
+	r = home_acl_close(dir, account->owner_uid);
+	return r < 0 ? r : sync_directory(dir);
+}
+
+static int account_stage(const struct homes *homes, int owner, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
+	cleanup_fd int dir = -1;
+	int r;
+
+	if (making < 0)
+		return making;
+	dir = path_make_directory(making, name.text, 0700, 0);
+	if (dir < 0)
+		return dir;
+	r = account_complete(dir, account);
+	if (r == 0)
+		r = home_move(making, name.text, owner, account->label);
+	if (r == 0)
+		r = sync_directory(making);
+	return r;
+}
+
+int home_make(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = -1, dir = -1;
+	struct stat st;
+	int r = home_account_valid(account);
+
+	if (r < 0)
+		return r;
+	owner = path_make_directory(homes->fd, account->owner, 0711, 0);
+	if (owner < 0)
+		return owner;
+	if (fstat(owner, &st) != 0)
+		return -errno;
+	if (!home_roots_directory(&st))
+		return -EPERM;
+	dir = home_account_open(homes, account);
+	if (dir >= 0)
+		r = account_complete(dir, account);
+	else
+		r = dir == -ENOENT ? account_stage(homes, owner, account) : dir;
+	if (r == 0)
+		r = sync_directory(owner);
+	return r < 0 ? r : sync_directory(homes->fd);
+}
+
+static int directory_remove(int dirfd, const char *name)
+{
+	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* rmdir(2) alone, for a subvolume too: what is not empty stays, and the answer is -ENOTEMPTY. */
+static int account_dismantle(int parent, const char *name, int dir)
+{
+	int r = view_unmount(dir, "view");
+
+	if (r == 0)
+		r = directory_remove(dir, "home");
+	if (r == 0)
+		r = directory_remove(dir, "view");
+	if (r == 0)
+		r = directory_remove(parent, name);
+	return r < 0 ? r : sync_directory(parent);
+}
+
+static int staged_dismantle(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int making = path_open_beneath(homes->fd, HOME_MAKING, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int dir = making < 0 ? -1 : path_open_beneath(making, name.text, O_RDONLY | O_DIRECTORY, 0);
+
+	if (making < 0 || dir < 0)
+		return making == -ENOENT || dir == -ENOENT ? 0 : making < 0 ? making : dir;
+	return account_dismantle(making, name.text, dir);
+}
+
+/* The owner's directory goes with his last account. */
+static void owner_remove(const struct homes *homes, const struct account *account)
+{
+	if (unlinkat(homes->fd, account->owner, AT_REMOVEDIR) == 0)
+		fsync(homes->fd);
+}
+
+int home_unmake(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = home_owner_open(homes, account);
+	cleanup_fd int dir = -1;
+	int r;
+
+	if (owner == -EINVAL)
+		return owner;
+	r = staged_dismantle(homes, account);
+	if (r < 0 || owner == -ENOENT)
+		return r;
+	if (owner < 0)
+		return owner;
+	dir = home_account_open(homes, account);
+	if (dir >= 0)
+		r = account_dismantle(owner, account->label, dir);
+	else if (dir != -ENOENT && dir != -EEXIST) /* another account's: nothing of this one to undo */
+		r = dir;
+	if (r == 0)
+		owner_remove(homes, account);
+	return r;
+}
+
+int home_set_aside(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int removed = path_make_directory(homes->fd, HOME_REMOVED, 0700, 0);
+	cleanup_fd int owner = -1, dir = -1;
+	int r;
+
+	if (removed < 0)
+		return removed;
+	dir = home_account_open(homes, account);
+	if (dir == -ENOENT || dir == -EEXIST)
+		return faccessat(removed, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -ENOENT;
+	if (dir < 0)
+		return dir;
+	owner = home_owner_open(homes, account);
+	if (owner < 0)
+		return owner;
+	r = view_unmount(dir, "view");
+	if (r == 0)
+		r = home_move(owner, account->label, removed, name.text);
+	if (r == 0)
+		r = sync_directory(removed);
+	if (r == 0)
+		r = sync_directory(owner);
+	if (r == 0)
+		owner_remove(homes, account);
+	return r;
+}
