@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* What the rest of this host holds: NSS (passwd, group) and the subid files. Run by the broker. */
+#ifndef SUBUIDD_PROBE_H
+#define SUBUIDD_PROBE_H
+
+#include "subuidd/allocate.h"
+#include "subuidd/subid_files.h"
+
+struct host_probe {
+	struct subid_file subuid;
+	struct subid_file subgid;
+};
+
+/* root: "" or a directory in front of /etc/subuid and /etc/subgid, for tests. Makes *probe, which points to *host.
+ * 0 or -ENOMEM. */
+int host_probe_open(const char *root, struct host_probe *host, struct allocate_probe *probe);
+void host_probe_close(struct host_probe *host);
+
+/* Lines of both files that could not be read, as of the last look: to be told to root. */
+unsigned host_probe_unreadable(const struct host_probe *host);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What /etc/subuid and /etc/subgid give away, so that we do not give the same.
+ * Run by the broker on files that root edits; a line that cannot be read is
+ * counted, not guessed at, and does not stop the others from being heeded.
+ */
+#ifndef SUBUIDD_SUBID_FILES_H
+#define SUBUIDD_SUBID_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "account/id.h"
+
+struct subid_list {
+	struct id_block *blocks; /* sorted, none touches or overlaps the next */
+	size_t count;
+	unsigned unreadable; /* lines that are neither blank, nor a comment, nor name:start:count */
+};
+
+/* Pure: reads the text of a file. 0 or -ENOMEM. */
+int subid_parse(const char *text, size_t length, struct subid_list *list);
+void subid_list_free(struct subid_list *list);
+
+/* True when an id of first..last is in the list; *holder is the block that holds it. O(log n). */
+bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, struct id_block *holder);
+
+/* One file, read again only when it has changed. */
+struct subid_file {
+	const char *path;
+	bool read;
+	struct stat seen; /* device, inode, size and times; all 0: there is none */
+	struct subid_list list;
+};
+
+/* 0 or negative errno: then nothing is known about the file. No such file: nothing is given away. */
+int subid_file_refresh(struct subid_file *file);
+void subid_file_free(struct subid_file *file);
+
+#endif
