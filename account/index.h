@@ -21,19 +21,24 @@
 #define INDEX_PATH STATE_DIR "/index" /* STATE_DIR: /var/lib/subuidd, from the Makefile */
 #define KEYS_PATH STATE_DIR "/keys"
 
-/* One per file and program, with static storage. Treat the members as private. */
+/* A file in memory, with a checked copy of its header. */
+struct index_view {
+	const uint8_t *base;
+	struct index_header header;
+};
+
+/* One per file and program, with static storage. Treat the members as private:
+ * account/index_map.c says how they work. */
 struct index_reader {
 	const char *path;
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
-	struct index_mapping *current; /* atomic */
-	struct index_mapping_slot {
-		_Atomic(int) state;
-		_Atomic(int) users;
-		const uint8_t *base;
-		uint64_t size;
-	} slots[4];
+	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
+	struct index_mapping {
+		_Atomic(uint32_t) claimed;
+		_Atomic(uint32_t) users;
+		struct index_view view;
+	} mappings[4];
 };
-/* The implementer may reshape the private part; what others use is: */
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
 
 /* Public facts of one account, copied out of the map. */
@@ -63,6 +68,12 @@ int index_host(struct index_reader *reader, struct index_host *host);
 int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account);
 int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account);
 
+/* The same with the facts of the host from the same file, for answers made of both. */
+int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
+				   struct index_host *host);
+int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
+				  struct index_host *host);
+
 /* Accounts in the order of the table; *cursor starts at 0. -ENOENT at the end.
  * Across a rebuild an account may come twice or not at all: as any getpwent. */
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account);
@@ -75,7 +86,7 @@ int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *
 int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range);
 
 /* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
- * id, uid, role, options, expires, from, type, blob, fingerprint. */
+ * id, uid, role, options, expires, from, type, blob, fingerprint; the rest is 0. */
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);
 
 /* "<homes>/<owner>/<label>/home" into out. Returns its length, or -ENAMETOOLONG. */

@@ -10,11 +10,14 @@
  *  - a record is written whole before a slot names it and is never changed after;
  *  - publishing is one atomic 8-byte store of a slot; a change writes a new
  *    record and swings the slots that named the old one;
+ *  - a removed key leaves a tombstone in its slot as long as something follows it,
+ *    so that a probe under way never ends too early; tombstones count as load;
  *  - the file is never truncated, shrunk or rewritten in place; all its space is
  *    allocated before use (a sparse page on a full disk is a SIGBUS in a reader);
  *  - when tables or records are full the writer builds a file of twice the size,
  *    renames it over this one and then sets header.superseded, on which readers
- *    open the new one.
+ *    open the new one. Between the two the old file is also called NAME.old, so
+ *    that a writer killed there finds and marks it at its next start.
  *
  * What a reader checks: owner (root) and mode (not writable by group or others)
  * of the file, magic, version, header checksum, every size and offset against the
@@ -51,7 +54,6 @@ enum index_kind {
 	INDEX_ACCOUNT = 1,
 	INDEX_RANGE = 2,
 	INDEX_OWNER = 3,
-	INDEX_LIST = 4, /* slots (8 bytes each) naming the accounts and ranges of one owner; holes are empty slots */
 	INDEX_KEY = 5,
 };
 
@@ -78,29 +80,63 @@ struct index_header {
 	char pad[3];
 	char homes[128];         /* "/srv/subuid" */
 	char shell[64];          /* login shell of every sub-account */
-	uint32_t check;          /* index_checksum() of all above */
+	uint32_t check;          /* index_header_checksum() of all above */
 	uint32_t pad2;
-	/* changing part: atomic 8-byte stores only */
-	_Alignas(64) uint64_t superseded; /* 0; 1: open the path again */
-	uint64_t generation;  /* the store's change counter that this file shows */
-	uint64_t lines_used;  /* writer's; readers bound by records_lines */
-	char pad3[40];
+	/* changing part: sealed words, atomic 8-byte stores only */
+	_Alignas(64) uint64_t superseded; /* sealed 0; anything else: open the path again */
+	uint64_t generation;  /* sealed; the store's change counter that this file shows */
+	uint64_t lines_used;  /* sealed; writer's; readers bound by records_lines */
+	char pad3[104];
 };
 
-/* A slot: 32 bits line number + 1 (0: empty), 16 bits of the key's hash, 16 check
- * bits over table, position, line and tag, so that no stray byte makes one. */
+_Static_assert(sizeof(struct index_header) == 512, "the same in 32 and 64 bits");
+_Static_assert(__builtin_offsetof(struct index_header, check) == 356, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct index_header, superseded) == 384, "a line of its own");
+
+/* A sealed word: 48 bits of value and, on top, 16 check bits over value, table and
+ * position, so that no stray byte makes one (index_seal()). Used for the slots of
+ * the tables and lists and for the changing part of the header.
+ *
+ * A slot's value: 32 bits line number + 1 (0: none) and 16 bits of tag. In a table
+ * the tag is the top of the key's hash; without a line it says why:
+ */
 typedef uint64_t index_slot;
+
+enum {
+	INDEX_TAG_EMPTY = 0,     /* never used, or nothing follows: a probe ends here */
+	INDEX_TAG_TOMBSTONE = 1, /* was used: a probe goes on */
+};
+
+/* What a word is sealed as, beside the numbers of the tables. */
+enum {
+	INDEX_SEAL_LIST = INDEX_TABLES,       /* position: line * 8 + k of the slot */
+	INDEX_SEAL_HEADER = INDEX_TABLES + 1, /* position: which of the words below */
+};
+enum { INDEX_WORD_SUPERSEDED, INDEX_WORD_GENERATION, INDEX_WORD_LINES_USED };
+
+/* An owner's list: `capacity` slots in whole lines. The first two lead it: */
+enum {
+	INDEX_LIST_FREE = 0, /* tag HEAD; value: index of the first hole, 0 none */
+	INDEX_LIST_END = 1,  /* tag HEAD; value: index after the last slot ever used */
+	INDEX_LIST_FIRST = 2,
+};
+enum {
+	INDEX_LIST_TAG_ENTRY = 0, /* line + 1 of an account or range; 0: never used */
+	INDEX_LIST_TAG_HOLE = 1,  /* value: index of the next hole, 0 none */
+	INDEX_LIST_TAG_HEAD = 2,
+};
+#define INDEX_LIST_CAPACITY_MIN 8u
 
 /* First 16 bytes of every record; it begins at a line and is `lines` lines long. */
 struct index_record {
-	uint32_t check; /* index_checksum() of the rest of all lines, with the line number mixed in */
+	uint32_t check; /* index_record_checksum(): of all its lines with this member 0, and of the line number */
 	uint8_t kind;
 	uint8_t lines;
 	uint16_t length; /* bytes used, this head included */
 	uint32_t a, b;   /* by kind */
 };
 
-/* ACCOUNT: head.a uid, head.b owner_uid. One line for name + comment up to 32 bytes. */
+/* ACCOUNT: head.a uid, head.b owner_uid. One line for name + comment up to 34 bytes. */
 struct index_account_record {
 	struct index_record head;
 	int32_t expires_day;
@@ -120,11 +156,10 @@ struct index_range_record {
 	char text[];       /* owner NUL label NUL */
 };
 
-/* OWNER: head.a owner_uid, head.b capacity of the list (slots) */
+/* OWNER: head.a owner_uid, head.b capacity of the list (slots, a power of two) */
 struct index_owner_record {
 	struct index_record head;
-	uint32_t list_line; /* first line of the owner's list: `capacity` slots, no head, each
-			       with its own check bits (table number INDEX_TABLES, position = line*8+k) */
+	uint32_t list_line; /* first line of his list; a longer one gets new lines and a new OWNER record */
 	char text[];        /* owner NUL */
 };
 

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+/* The lookups of account/index.h: a hold on the file around those of account/index_view.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "account/index.h"
+#include "account/index_map.h"
+#include "account/index_view.h"
+
+int index_host(struct index_reader *reader, struct index_host *host)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_host(hold.view, host);
+	index_leave(&hold);
+	return rc;
+}
+
+/* Fills host (when it is wanted) after the account was found, and neither unless both can be. */
+static int host_with(const struct index_view *view, const struct index_account *found,
+		     struct index_account *account, struct index_host *host)
+{
+	if (host != NULL && index_view_host(view, host) < 0)
+		return -EUCLEAN;
+	*account = *found;
+	return 0;
+}
+
+int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
+				   struct index_host *host)
+{
+	struct index_account found;
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_by_name(hold.view, name, &found);
+	if (rc == 0)
+		rc = host_with(hold.view, &found, account, host);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
+				  struct index_host *host)
+{
+	struct index_account found;
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_by_uid(hold.view, uid, &found);
+	if (rc == 0)
+		rc = host_with(hold.view, &found, account, host);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account)
+{
+	return index_account_and_host_by_name(reader, name, account, NULL);
+}
+
+int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account)
+{
+	return index_account_and_host_by_uid(reader, uid, account, NULL);
+}
+
+int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_next(hold.view, cursor, account);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *cursor, int *is_range,
+		     struct index_account *account, struct id_range *range)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_owner_next(hold.view, owner_uid, cursor, is_range, account, range);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_range_by_id(hold.view, id, range);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_key(hold.view, uid, blob, key);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size)
+{
+	const char *parts[] = { host->homes, "/", account->owner, "/", account->label, "/home" };
+	size_t count = sizeof(parts) / sizeof(parts[0]), length = 0;
+	char *at = out;
+
+	for (size_t i = 0; i < count; i++)
+		length += strlen(parts[i]);
+	if (length >= size)
+		return -ENAMETOOLONG;
+	for (size_t i = 0; i < count; i++) {
+		size_t part = strlen(parts[i]);
+
+		memcpy(at, parts[i], part);
+		at += part;
+	}
+	*at = '\0';
+	return (int)length;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "nss/answer.h"
+
+#ifndef NSS_TRUSTED_UID
+#define NSS_TRUSTED_UID 0 /* another only in the build that the unit tests load */
+#endif
+
+static struct index_reader index_file = { .path = INDEX_PATH, .trusted = NSS_TRUSTED_UID };
+
+enum nss_status answer_status(int rc, int *errnop)
+{
+	switch (rc) {
+	case 0:
+		return NSS_STATUS_SUCCESS;
+	case -ENOENT:
+		*errnop = ENOENT;
+		return NSS_STATUS_NOTFOUND;
+	case -ERANGE:
+		*errnop = ERANGE;
+		return NSS_STATUS_TRYAGAIN;
+	case -ENXIO:
+		*errnop = ENOENT; /* glibc's word for "the file is not there" */
+		return NSS_STATUS_UNAVAIL;
+	default:
+		*errnop = -rc;
+		return NSS_STATUS_UNAVAIL;
+	}
+}
+
+/* From the index an ERANGE could not mean the buffer. */
+static int not_the_buffer(int rc)
+{
+	return rc == -ERANGE ? -EIO : rc;
+}
+
+int answer_by_name(const char *name, struct index_account *account, struct index_host *host)
+{
+	if (!name_has_separator(name))
+		return -ENOENT;
+	return not_the_buffer(index_account_and_host_by_name(&index_file, name, account, host));
+}
+
+int answer_by_uid(uint32_t uid, struct index_account *account, struct index_host *host)
+{
+	return not_the_buffer(index_account_and_host_by_uid(&index_file, uid, account, host));
+}
+
+int answer_next(answer_cursor *cursor, uint64_t *after, struct index_account *account, struct index_host *host)
+{
+	int rc = index_host(&index_file, host);
+
+	if (rc == 0 && host->enumerate == 0)
+		return -ENOENT;
+	*after = atomic_load_explicit(cursor, memory_order_relaxed);
+	if (rc == 0)
+		rc = index_account_next(&index_file, after, account);
+	return not_the_buffer(rc);
+}
+
+char **answer_pointers(struct answer_buffer *buffer, size_t count)
+{
+	size_t padding = -(uintptr_t)buffer->at % _Alignof(char *);
+	void *pointers = buffer->at + padding;
+
+	if (buffer->left < padding || (buffer->left - padding) / sizeof(char *) < count)
+		return NULL;
+	buffer->at += padding + count * sizeof(char *);
+	buffer->left -= padding + count * sizeof(char *);
+	return pointers;
+}
+
+char *answer_text(struct answer_buffer *buffer, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = buffer->at;
+
+	if (buffer->left < size)
+		return NULL;
+	memcpy(copy, text, size);
+	buffer->at += size;
+	buffer->left -= size;
+	return copy;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* The group of all sub-accounts, which sshd's `Match Group` asks for: said here and in
+ * no member list, so that it costs nothing at a million accounts. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "nss/answer.h"
+
+/* As glibc's own modules do: the array is the caller's, from malloc, and grows by doubling
+ * up to limit (0 or less: none). */
+static int group_add(gid_t gid, long int *start, long int *size, gid_t **groups, long int limit)
+{
+	int saved = errno;
+	long int larger;
+	gid_t *grown;
+
+	if (*start >= *size) {
+		if (limit > 0 && *size >= limit)
+			return 0; /* full: what does not fit is left out */
+		larger = *size > 0 ? *size * 2 : 1;
+		if (limit > 0 && larger > limit)
+			larger = limit;
+		grown = realloc(*groups, (size_t)larger * sizeof(**groups));
+		errno = saved;
+		if (grown == NULL)
+			return -ENOMEM;
+		*groups = grown;
+		*size = larger;
+	}
+	(*groups)[(*start)++] = gid;
+	return 0;
+}
+
+enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start, long int *size,
+					   gid_t **groups, long int limit, int *errnop)
+{
+	struct index_account account;
+	struct index_host host;
+	int rc = answer_by_name(user, &account, &host);
+
+	if (rc < 0)
+		return answer_status(rc, errnop);
+	/* never root's group, nor "none", whatever the header says */
+	if (host.subuids_gid == 0 || host.subuids_gid == (gid_t)-1 || host.subuids_gid == group)
+		return NSS_STATUS_SUCCESS;
+	for (long int i = 0; i < *start; i++)
+		if ((*groups)[i] == host.subuids_gid)
+			return NSS_STATUS_SUCCESS;
+	if (group_add(host.subuids_gid, start, size, groups, limit) < 0) {
+		*errnop = ENOMEM;
+		return NSS_STATUS_TRYAGAIN;
+	}
+	return NSS_STATUS_SUCCESS;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "nss/answer.h"
+
+/* Locked and expired accounts resolve too: their files still have an owner with a name. */
+static int passwd_fill(const struct index_account *account, const struct index_host *host, struct passwd *pwd,
+		       struct answer_buffer buffer)
+{
+	struct passwd filled = { .pw_uid = account->uid, .pw_gid = account->uid };
+	char home[sizeof(host->homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
+
+	if (index_home(host, account, home, sizeof(home)) < 0)
+		return -EIO;
+	filled.pw_name = answer_text(&buffer, account->name);
+	if (filled.pw_name != NULL)
+		filled.pw_passwd = answer_text(&buffer, "x");
+	if (filled.pw_passwd != NULL)
+		filled.pw_gecos = answer_text(&buffer, account->comment);
+	if (filled.pw_gecos != NULL)
+		filled.pw_dir = answer_text(&buffer, home);
+	if (filled.pw_dir != NULL)
+		filled.pw_shell = answer_text(&buffer, host->shell);
+	if (filled.pw_shell == NULL)
+		return -ERANGE;
+	*pwd = filled;
+	return 0;
+}
+
+enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen, int *errnop)
+{
+	struct index_account account;
+	struct index_host host;
+	int rc = answer_by_name(name, &account, &host);
+
+	if (rc == 0)
+		rc = passwd_fill(&account, &host, pwd, (struct answer_buffer){ buffer, buflen });
+	return answer_status(rc, errnop);
+}
+
+enum nss_status _nss_subuid_getpwuid_r(uid_t uid, struct passwd *pwd, char *buffer, size_t buflen, int *errnop)
+{
+	struct index_account account;
+	struct index_host host;
+	int rc = answer_by_uid(uid, &account, &host);
+
+	if (rc == 0)
+		rc = passwd_fill(&account, &host, pwd, (struct answer_buffer){ buffer, buflen });
+	return answer_status(rc, errnop);
+}
+
+static answer_cursor cursor;
+
+enum nss_status _nss_subuid_setpwent(int stayopen)
+{
+	(void)stayopen;
+	atomic_store_explicit(&cursor, 0, memory_order_relaxed);
+	return NSS_STATUS_SUCCESS;
+}
+
+enum nss_status _nss_subuid_getpwent_r(struct passwd *pwd, char *buffer, size_t buflen, int *errnop)
+{
+	struct index_account account;
+	struct index_host host;
+	uint64_t after;
+	int rc = answer_next(&cursor, &after, &account, &host);
+
+	if (rc == 0)
+		rc = passwd_fill(&account, &host, pwd, (struct answer_buffer){ buffer, buflen });
+	if (rc == 0)
+		atomic_store_explicit(&cursor, after, memory_order_relaxed);
+	return answer_status(rc, errnop);
+}
+
+enum nss_status _nss_subuid_endpwent(void)
+{
+	return _nss_subuid_setpwent(0);
+}
