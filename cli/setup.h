@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * `subuid setup` and `subuid doctor`: run by root, on files that only root can change.
+ *
+ * Everything that setup does is a deed: written to the record (STATE_DIR/setup.json)
+ * before it is done, and taken back in the opposite order by --undo, or at once
+ * when a later step of the same run fails. Each deed can be taken back whether it
+ * was done, half done or undone by hand, so that a power cut leaves nothing behind
+ * that --undo would not find.
+ */
+#ifndef CLI_SETUP_H
+#define CLI_SETUP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* Setup's own; the daemon's are next to them. */
+#define SETUP_DIR STATE_DIR "/setup"
+#define SETUP_RECORD STATE_DIR "/setup.json"
+#define HOMES_DIR "/srv/subuid"
+#define WORKER_USER "subuidd"
+#define KEYS_USER "subuidd-keys"
+#define ACCOUNTS_GROUP "subuids"
+
+#define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
+#define PAM_DIR SYSCONFDIR "/pam.d"
+#define SSHD_DIR SYSCONFDIR "/ssh"
+#define SSHD_CONFIG SSHD_DIR "/sshd_config"
+#define SSHD_DROPIN_DIR SSHD_DIR "/sshd_config.d"
+#define SSHD_DROPIN SSHD_DROPIN_DIR "/50-subuidd.conf"
+#define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
+
+struct setup {
+	bool dry_run;
+	bool keep_data;
+	json_t *deeds; /* array, in the order in which they were done */
+	unsigned changes; /* said in this run */
+	bool sshd_changed;
+};
+
+/* ---- setup.c */
+
+/* "PATH: text" on standard output; counted as a change. */
+void say_change(struct setup *setup, const char *what, const char *text);
+/* The same for what is as it should be, or is left to the reader. */
+void say(const char *what, const char *text);
+/* complain() and -1: the step has failed. */
+int setup_fail(const char *what, const char *why, const char *todo);
+int setup_fail_errno(const char *what, int error, const char *todo);
+
+/* ---- setup_record.c */
+
+/* Reads the record; an empty one where there is none. 0, or -1 and it was said why. */
+int record_load(struct setup *setup);
+/* Takes the reference of deed, appends it and writes the record through. 0 or -1. */
+int record_add(struct setup *setup, json_t *deed);
+/* Writes the record, or removes it with its directory when there are no deeds left. 0 or -1. */
+int record_save(struct setup *setup);
+/* Takes back the deeds from the last one down to the first-th. Goes on after a failure, keeps those
+ * that failed in the record. 0 or -1. */
+int record_revert(struct setup *setup, size_t first);
+bool record_has(const struct setup *setup, const char *kind, const char *name);
+/* One setup at a time; the descriptor holds the lock. Negative: said why. */
+int record_lock(void);
+
+/* ---- setup_file.c: configuration files */
+
+#define SETUP_FILE_MAX (1024u * 1024u)
+
+struct setup_file {
+	char *text; /* "" when the file is not there */
+	size_t length;
+	bool exists;
+	struct stat st;
+};
+void setup_file_done(struct setup_file *file);
+
+/* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also when it
+ * is not there), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */
+int file_load(const char *path, struct setup_file *file);
+
+/* Writes text beside the file, with the owner, mode and extended attributes of `old`, and renames it
+ * over it. -ESTALE: the file is no longer what `old` was. mode: for a new file. */
+int file_store(const char *path, const char *text, const struct setup_file *old, mode_t mode);
+int file_unlink(const char *path);
+/* Renames it to its own name and suffix. */
+int file_set_aside(const char *path, const char *suffix);
+const char *file_why(int error);
+
+/* ---- setup_file_deed.c */
+
+/* Changes path to text as a deed. edit: "nsswitch", "pam" or "whole". 0 (also: nothing to do) or -1, said why. */
+int file_change(struct setup *setup, const char *path, const char *text, const char *edit);
+int file_revert(struct setup *setup, const json_t *deed);
+
+/* ---- setup_command.c: other programs, without a shell */
+
+/* Runs argv[0], found in the system's directories, with a fixed environment, no input,
+ * signals at their defaults and out of reach of the terminal's ctrl-C. *output (may be NULL;
+ * the caller frees it): what it wrote to both outputs, up to 1 MiB.
+ * Its exit status, 128 + signal, or negative errno (-ENOENT: not installed). */
+int command_run(const char *const argv[], char **output);
+
+/* The same for a step: 0, or -1 when it did not exit with 0, and it was said why. */
+int command_must(const char *const argv[], const char *todo);
+
+/* True when the program is in one of the system's directories. */
+bool command_exists(const char *name);
+
+/* ---- setup_sshd.c */
+
+/* Asks sshd, in a mount namespace of its own in which /run is empty, /run/sshd is there and, with
+ * member, this user is in ACCOUNTS_GROUP. user NULL: `sshd -t`, else `sshd -T -C`.
+ * Exit status or negative errno, and *output. */
+int sshd_ask(const char *user, bool member, char **output);
+
+struct sshd_demand {
+	const char *keyword, *value; /* in the output of sshd -T for a sub-account */
+};
+extern const struct sshd_demand sshd_demands[]; /* ended by keyword NULL */
+/* The first demand that output does not meet, or NULL. */
+const struct sshd_demand *sshd_unmet(const char *output);
+
+int step_sshd(struct setup *setup);
+
+/* ---- setup_users.c */
+int step_users(struct setup *setup);
+int user_revert(struct setup *setup, const json_t *deed);
+int group_revert(struct setup *setup, const json_t *deed);
+
+/* ---- setup_steps.c */
+int step_installed(struct setup *setup);
+int step_directories(struct setup *setup);
+int step_nsswitch(struct setup *setup);
+int step_pam(struct setup *setup);
+int directory_revert(struct setup *setup, const json_t *deed);
+/* Makes a directory of root as a deed, if it is not there. 0 or -1. */
+int directory_make(struct setup *setup, const char *path, mode_t mode);
+
+/* ---- setup_service.c */
+bool systemd_runs(void);
+int step_service(struct setup *setup);
+int units_revert(struct setup *setup, const json_t *deed);
+/* sshd, nscd: told what has changed, as far as they can be. */
+void services_tell(const struct setup *setup);
+/* True when something listens on the daemon's socket; *pid: who made it listen. */
+bool daemon_listens(int *pid);
+
+#endif

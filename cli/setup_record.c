@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/path.h"
+
+#define RECORD_VERSION 1
+
+static const struct {
+	const char *kind;
+	int (*revert)(struct setup *setup, const json_t *deed);
+} kinds[] = {
+	{ "group", group_revert },         { "user", user_revert },   { "file", file_revert },
+	{ "directory", directory_revert }, { "units", units_revert },
+};
+
+static bool deed_valid(const json_t *deed)
+{
+	const char *kind = json_string_value(json_object_get(deed, "kind"));
+	const char *name = json_string_value(json_object_get(deed, "name"));
+
+	if (kind == NULL || name == NULL)
+		return false;
+	if (strcmp(kind, "file") == 0 && json_string_value(json_object_get(deed, "edit")) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
+static json_t *record_parse(const char *text)
+{
+	json_t *record = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *deeds, *deed;
+	size_t i;
+
+	deeds = json_object_get(record, "deeds");
+	if (json_integer_value(json_object_get(record, "version")) != RECORD_VERSION || !json_is_array(deeds))
+		deeds = NULL;
+	json_array_foreach (deeds, i, deed) {
+		if (!deed_valid(deed)) {
+			deeds = NULL;
+			break;
+		}
+	}
+	json_incref(deeds);
+	json_decref(record);
+	return deeds;
+}
+
+int record_load(struct setup *setup)
+{
+	__attribute__((cleanup(setup_file_done))) struct setup_file file = { 0 };
+	int r = file_load(SETUP_RECORD, &file);
+
+	if (r < 0)
+		return setup_fail(SETUP_RECORD, file_why(r), "nothing was changed");
+	setup->deeds = file.exists ? record_parse(file.text) : json_array();
+	if (setup->deeds == NULL)
+		return setup_fail(SETUP_RECORD, "damaged, or of another version",
+				  "the originals of the files are in " SETUP_DIR "; move it away to begin anew");
+	return 0;
+}
+
+int record_save(struct setup *setup)
+{
+	cleanup_free char *text = NULL, *lined = NULL;
+	json_t *record;
+	int r;
+
+	if (json_array_size(setup->deeds) == 0) {
+		r = file_unlink(SETUP_RECORD);
+		if (r == 0 && rmdir(SETUP_DIR) != 0 && errno != ENOENT)
+			r = -errno;
+		return r < 0 ? setup_fail_errno(SETUP_RECORD, r, "") : 0;
+	}
+	record = json_pack("{s:i, s:O}", "version", RECORD_VERSION, "deeds", setup->deeds);
+	text = record == NULL ? NULL : json_dumps(record, JSON_INDENT(1));
+	json_decref(record);
+	if (text == NULL || asprintf(&lined, "%s\n", text) < 0)
+		return setup_fail_errno(SETUP_RECORD, -ENOMEM, "");
+	r = file_store(SETUP_RECORD, lined, NULL, 0600);
+	return r < 0 ? setup_fail(SETUP_RECORD, file_why(r), "") : 0;
+}
+
+int record_add(struct setup *setup, json_t *deed)
+{
+	if (deed == NULL || json_array_append_new(setup->deeds, deed) < 0)
+		return setup_fail_errno(SETUP_RECORD, -ENOMEM, "");
+	if (record_save(setup) == 0)
+		return 0;
+	json_array_remove(setup->deeds, json_array_size(setup->deeds) - 1);
+	return -1;
+}
+
+bool record_has(const struct setup *setup, const char *kind, const char *name)
+{
+	json_t *deed;
+	size_t i;
+
+	json_array_foreach (setup->deeds, i, deed) {
+		if (strcmp(json_string_value(json_object_get(deed, "kind")), kind) == 0 &&
+		    strcmp(json_string_value(json_object_get(deed, "name")), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int deed_revert(struct setup *setup, const json_t *deed)
+{
+	const char *kind = json_string_value(json_object_get(deed, "kind"));
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return kinds[i].revert(setup, deed);
+	return -1;
+}
+
+int record_revert(struct setup *setup, size_t first)
+{
+	int failed = 0;
+
+	for (size_t i = json_array_size(setup->deeds); i > first; i--) {
+		if (deed_revert(setup, json_array_get(setup->deeds, i - 1)) < 0) {
+			failed = -1;
+			continue;
+		}
+		if (setup->dry_run)
+			continue;
+		json_array_remove(setup->deeds, i - 1);
+		if (record_save(setup) < 0)
+			failed = -1;
+	}
+	return failed;
+}
+
+int record_lock(void)
+{
+	cleanup_fd int state = path_open_trusted(STATE_DIR, O_RDONLY), directory = -1;
+
+	if (state < 0)
+		return setup_fail(STATE_DIR, file_why(state), "");
+	directory = path_make_directory(state, "setup", 0700, 0);
+	if (directory < 0)
+		return setup_fail(SETUP_DIR, file_why(directory), "");
+	if (flock(directory, LOCK_EX | LOCK_NB) != 0)
+		return setup_fail(SETUP_DIR, "another subuid setup is running", "wait for it");
+	return steal_fd(&directory);
+}

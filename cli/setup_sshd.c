@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+/* sshd's configuration: changed only when sshd itself says that it means what it should. */
+#include "cli/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/setup_text.h"
+#include "confine/cleanup.h"
+
+#define PROBE_DIR "/run"
+#define PROBE_GROUP PROBE_DIR "/group"
+#define PROBE_KEY PROBE_DIR "/hostkey"
+
+#define file_cleanup __attribute__((cleanup(setup_file_done)))
+
+const struct sshd_demand sshd_demands[] = {
+	{ "authorizedkeysfile", "none" },
+	{ "authorizedkeyscommand", LIBEXECDIR "/authorized-keys %u %t %k" },
+	{ "authorizedkeyscommanduser", KEYS_USER },
+	{ "authenticationmethods", "publickey" },
+	{ "passwordauthentication", "no" },
+	{ "kbdinteractiveauthentication", "no" },
+	{ "hostbasedauthentication", "no" },
+	{ "trustedusercakeys", "none" },
+	{ "permituserenvironment", "no" },
+	{ "permituserrc", "no" },
+	{ "permittty", "no" },
+	{ "permittunnel", "no" },
+	{ "disableforwarding", "yes" },
+	{ "usepam", "yes" },
+	{ NULL, NULL },
+};
+
+const struct sshd_demand *sshd_unmet(const char *output)
+{
+	for (const struct sshd_demand *demand = sshd_demands; demand->keyword != NULL; demand++) {
+		char value[512];
+
+		sshd_value(output, demand->keyword, value, sizeof(value));
+		if (strcmp(value, demand->value) != 0)
+			return demand;
+	}
+	return NULL;
+}
+
+/* ---- asking sshd */
+
+/* /etc/group as it is, and one line more that makes user a member. In this mount namespace only. */
+static int member_mount(const char *user)
+{
+	const struct group *group = getgrnam(ACCOUNTS_GROUP);
+	file_cleanup struct setup_file file = { 0 };
+	cleanup_file FILE *out = NULL;
+	int r;
+
+	if (group == NULL)
+		return -ENOENT;
+	r = file_load(SYSCONFDIR "/group", &file);
+	if (r < 0)
+		return r;
+	out = fopen(PROBE_GROUP, "we");
+	if (out == NULL)
+		return -errno;
+	fprintf(out, "%s%s:x:%u:%s\n", file.text, ACCOUNTS_GROUP, group->gr_gid, user);
+	if (fclose(steal_ptr(&out)) != 0)
+		return -errno;
+	return mount(PROBE_GROUP, SYSCONFDIR "/group", NULL, MS_BIND, NULL) == 0 ? 0 : -errno;
+}
+
+/* An empty /run: no nscd that answers from before, and the directory that sshd wants. */
+static int probe_enter(const char *user, bool member)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("subuid", PROBE_DIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0 ||
+	    mkdir(PROBE_DIR "/sshd", 0755) != 0)
+		return -errno;
+	return member ? member_mount(user) : 0;
+}
+
+static int sshd_run(const char *user, char **output)
+{
+	static const char *const keygen[] = { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PROBE_KEY, NULL };
+	char spec[128] = "";
+	const char *argv[] = { "sshd", "-t", NULL, NULL, NULL, NULL, NULL };
+	size_t count = 2;
+	int status;
+
+	if (user != NULL) {
+		snprintf(spec, sizeof(spec), "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22", user);
+		argv[1] = "-T";
+		argv[count++] = "-C";
+		argv[count++] = spec;
+	}
+	status = command_run(argv, output);
+	/* An image whose host keys are made at its first boot: one that is never used will do. */
+	if (status <= 0 || strstr(*output, "no hostkeys available") == NULL || command_run(keygen, NULL) != 0)
+		return status;
+	free(steal_ptr(output));
+	argv[count++] = "-h";
+	argv[count] = PROBE_KEY;
+	return command_run(argv, output);
+}
+
+/* Runs in the child: its answer goes into the shared memory. */
+static int probe(const char *user, bool member, int answer)
+{
+	cleanup_free char *output = NULL;
+	int status = probe_enter(user, member);
+
+	if (status == 0)
+		status = sshd_run(user, &output);
+	if (output != NULL && write(answer, output, strlen(output)) != (ssize_t)strlen(output))
+		status = -EIO;
+	return status < 0 ? 255 : status;
+}
+
+static int answer_read(int answer, char **output)
+{
+	off_t size = lseek(answer, 0, SEEK_END);
+	cleanup_free char *text = size < 0 ? NULL : calloc(1, (size_t)size + 1);
+
+	if (text == NULL)
+		return -ENOMEM;
+	if (pread(answer, text, (size_t)size, 0) != size)
+		return -EIO;
+	*output = steal_ptr(&text);
+	return 0;
+}
+
+int sshd_ask(const char *user, bool member, char **output)
+{
+	cleanup_fd int answer = memfd_create("answer", MFD_CLOEXEC);
+	int status, r;
+	pid_t pid;
+
+	if (answer < 0)
+		return -errno;
+	if (!command_exists("sshd"))
+		return -ENOENT;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(probe(user, member, answer));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!WIFEXITED(status))
+		return -ECHILD;
+	r = answer_read(answer, output);
+	return r < 0 ? r : WEXITSTATUS(status);
+}
+
+/* ---- the step */
+
+/* sshd's answer, or -1 and it was said why there is none. */
+static int ask(const char *user, bool member, char **output, const char *todo)
+{
+	int status = sshd_ask(user, member, output);
+
+	if (status == 0)
+		return 0;
+	if (status < 0)
+		return setup_fail_errno("sshd", status, todo);
+	(*output)[strcspn(*output, "\n")] = '\0';
+	return setup_fail("sshd", (*output)[0] != '\0' ? *output : "cannot be asked in a mount namespace", todo);
+}
+
+static int before_check(const char *output)
+{
+	char value[64];
+
+	sshd_value(output, "permituserenvironment", value, sizeof(value));
+	if (strcmp(value, "no") != 0)
+		return setup_fail("PermitUserEnvironment", "it is not `no`, so that a sub-account could set the environment "
+							   "of its logins",
+				  "set it to `no` in " SSHD_CONFIG " (it cannot be set for some users only)");
+	sshd_value(output, "usepam", value, sizeof(value));
+	if (strcmp(value, "yes") != 0)
+		return setup_fail("UsePAM", "it is not `yes`, so that locked accounts could log in",
+				  "set it to `yes` in " SSHD_CONFIG);
+	return 0;
+}
+
+static int include_check(struct setup *setup)
+{
+	file_cleanup struct setup_file config = { 0 };
+	int r = file_load(SSHD_CONFIG, &config);
+
+	if (r < 0 || !config.exists)
+		return setup_fail(SSHD_CONFIG, r < 0 ? file_why(r) : "it is not there", "");
+	if (!sshd_config_includes(config.text, SSHD_DIR, SSHD_DROPIN))
+		return setup_fail(SSHD_CONFIG, "does not include " SSHD_DROPIN_DIR "/*.conf",
+				  "put `Include " SSHD_DROPIN_DIR "/*.conf` at its top");
+	return directory_make(setup, SSHD_DROPIN_DIR, 0755);
+}
+
+/* For root nothing may have changed, and for a member of our group everything must be so. */
+static int after_check(const char *before)
+{
+	cleanup_free char *root = NULL, *account = NULL, *test = NULL;
+	const struct sshd_demand *unmet;
+	char why[600], value[400];
+
+	if (ask(NULL, false, &test, "the drop-in is taken out again") < 0 ||
+	    ask("root", false, &root, "the drop-in is taken out again") < 0 ||
+	    ask(KEYS_USER, true, &account, "the drop-in is taken out again") < 0)
+		return -1;
+	if (strcmp(root, before) != 0) {
+		text_diff(stdout, "  ", before, root);
+		return setup_fail(SSHD_DROPIN, "changes what sshd does for root", "see the difference above");
+	}
+	unmet = sshd_unmet(account);
+	if (unmet == NULL)
+		return 0;
+	sshd_value(account, unmet->keyword, value, sizeof(value));
+	snprintf(why, sizeof(why), "for a sub-account `%s` is `%s` and not `%s`", unmet->keyword, value, unmet->value);
+	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
+}
+
+/* True when the drop-in is there and is neither what we would write nor what we last wrote. */
+static bool edited(const struct setup *setup, const struct setup_file *now, const char *wanted)
+{
+	return now->exists && strcmp(now->text, wanted) != 0 && !record_has(setup, "file", SSHD_DROPIN);
+}
+
+int step_sshd(struct setup *setup)
+{
+	file_cleanup struct setup_file source = { 0 }, now = { 0 };
+	cleanup_free char *before = NULL;
+	unsigned changes = setup->changes;
+	int r;
+
+	if (!command_exists("sshd")) {
+		say("sshd", "not installed: nobody can log in by ssh; install it and run this again");
+		return 0;
+	}
+	if (ask("root", false, &before, "mend its configuration first") < 0 || before_check(before) < 0 ||
+	    include_check(setup) < 0)
+		return -1;
+	r = file_load(SSHD_DROPIN_SOURCE, &source);
+	if (r < 0 || !source.exists)
+		return setup_fail(SSHD_DROPIN_SOURCE, r < 0 ? file_why(r) : "it is not there", "run `make install` first");
+	r = file_load(SSHD_DROPIN, &now);
+	if (r < 0)
+		return setup_fail(SSHD_DROPIN, file_why(r), "move it away");
+	if (edited(setup, &now, source.text))
+		return setup_fail(SSHD_DROPIN, "there already, and it is not ours", "move it away");
+	if (file_change(setup, SSHD_DROPIN, source.text, "whole") < 0)
+		return -1;
+	setup->sshd_changed = setup->changes != changes;
+	return setup->dry_run ? 0 : after_check(before);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/setup.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/setup_text.h"
+#include "confine/cleanup.h"
+#include "confine/path.h"
+
+#define PAM_MODULE_PATH LIBDIR "/security/" PAM_MODULE
+
+#define file_cleanup __attribute__((cleanup(setup_file_done)))
+
+/* ---- what must be there before anything is changed */
+
+/* A PAM line whose module cannot be loaded keeps everybody out, an nsswitch source
+ * that cannot be loaded is passed over in silence: so both are loaded here first. */
+static int module_check(const char *path, const char *symbol)
+{
+	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const char *why;
+	int r = 0;
+
+	if (module == NULL || dlsym(module, symbol) == NULL) {
+		why = dlerror();
+		r = setup_fail(path, why != NULL ? why : "cannot be loaded", "run `make install` and `ldconfig` first");
+	}
+	if (module != NULL)
+		dlclose(module);
+	return r;
+}
+
+int step_installed(struct setup *setup)
+{
+	static const char *const programs[] = { LIBEXECDIR "/worker", LIBEXECDIR "/authorized-keys",
+						LIBEXECDIR "/login", BINDIR "/subuid-rrsync" };
+
+	(void)setup;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (access(programs[i], X_OK) != 0)
+			return setup_fail_errno(programs[i], -errno, "run `make install` first");
+	if (module_check("libnss_subuid.so.2", "_nss_subuid_getpwnam_r") < 0)
+		return -1;
+	return module_check(PAM_MODULE_PATH, "pam_sm_acct_mgmt");
+}
+
+/* ---- directories */
+
+static int parent_open(const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%.*s/", (int)(slash - path), path);
+	*name = slash + 1;
+	return path_open_trusted(parent, O_RDONLY);
+}
+
+int directory_make(struct setup *setup, const char *path, mode_t mode)
+{
+	cleanup_fd int parent = -1, made = -1;
+	const char *name;
+	struct stat st;
+
+	if (lstat(path, &st) == 0) {
+		if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 0022) != 0)
+			return setup_fail(path, "there already, but not a directory that only root can write",
+					  "move it away");
+		say(path, "as it should be");
+		return 0;
+	}
+	say_change(setup, path, "made");
+	if (setup->dry_run)
+		return 0;
+	if (record_add(setup, json_pack("{s:s, s:s}", "kind", "directory", "name", path)) < 0)
+		return -1;
+	parent = parent_open(path, &name);
+	made = parent < 0 ? parent : path_make_directory(parent, name, mode, 0);
+	return made < 0 ? setup_fail_errno(path, made, "") : 0;
+}
+
+int step_directories(struct setup *setup)
+{
+	return directory_make(setup, HOMES_DIR, 0711);
+}
+
+int directory_revert(struct setup *setup, const json_t *deed)
+{
+	const char *path = json_string_value(json_object_get(deed, "name")), *name;
+	cleanup_fd int parent = -1;
+
+	if (access(path, F_OK) != 0 || strcmp(path, STATE_DIR) == 0) /* that one goes last, with the record */
+		return 0;
+	if (setup->dry_run) {
+		say_change(setup, path, "removed, if it is empty");
+		return 0;
+	}
+	parent = parent_open(path, &name);
+	if (parent < 0)
+		return setup_fail_errno(path, parent, "");
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0) {
+		say_change(setup, path, "removed");
+	} else if (errno == ENOTEMPTY || errno == EEXIST || errno == EBUSY) {
+		say(path, "stays: it has data in it");
+	} else {
+		return setup_fail_errno(path, -errno, "");
+	}
+	return 0;
+}
+
+/* ---- nsswitch.conf */
+
+int step_nsswitch(struct setup *setup)
+{
+	file_cleanup struct setup_file file = { 0 };
+	cleanup_free char *text = NULL;
+	bool subid = access(LIBDIR "/libsubid_subuid.so", R_OK) == 0;
+	char source[64];
+	int r = file_load(NSSWITCH_PATH, &file);
+
+	if (r == 0)
+		r = nsswitch_add(file.text, subid, &text);
+	if (r < 0)
+		return setup_fail(NSSWITCH_PATH, r == -E2BIG || r == -EBADMSG ? "a line cannot be understood" : file_why(r),
+				  "add `subuid` behind `files` to passwd, group and shadow by hand");
+	nsswitch_first_source(text, "subid", source, sizeof(source));
+	if (subid && strcmp(source, NSS_SOURCE) != 0)
+		say(NSSWITCH_PATH, "subid has another source already, which stays; newuidmap will not know our ranges");
+	return file_change(setup, NSSWITCH_PATH, text, "nsswitch");
+}
+
+/* ---- PAM */
+
+/* Debian's common file; else those that services include; else the services themselves. */
+static const char *const pam_files[] = {
+	"common-account", NULL,
+	"system-auth",	  "password-auth", "base-account", NULL,
+	"sshd",		  "login",	   "su",	   "su-l",  "sudo", "sudo-i", "cron", "crond",
+	"atd",		  "other",	   "polkit-1",	   NULL,
+	NULL,
+};
+
+static const char *pam_module(void)
+{
+	/* libpam looks for a bare name where its own modules are */
+	return access(LIBDIR "/security/pam_unix.so", F_OK) == 0 ? PAM_MODULE : PAM_MODULE_PATH;
+}
+
+static int pam_file(struct setup *setup, const char *path)
+{
+	file_cleanup struct setup_file file = { 0 };
+	cleanup_free char *text = NULL;
+	int r = file_load(path, &file);
+
+	if (r < 0)
+		return setup_fail(path, file_why(r),
+				  "put `account required " PAM_MODULE "` first in the account stack by hand");
+	if (pam_place(file.text, NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) {
+		say(path, "as it should be");
+		return 0;
+	}
+	r = pam_add(file.text, pam_module(), &text);
+	if (r < 0)
+		return setup_fail_errno(path, r, "");
+	return file_change(setup, path, text, "pam");
+}
+
+int step_pam(struct setup *setup)
+{
+	bool any = false;
+
+	for (const char *const *group = pam_files; *group != NULL && !any; group++) {
+		for (; *group != NULL; group++) {
+			char path[PATH_MAX];
+
+			snprintf(path, sizeof(path), PAM_DIR "/%s", *group);
+			if (access(path, F_OK) != 0)
+				continue;
+			if (pam_file(setup, path) < 0)
+				return -1;
+			any = true;
+		}
+	}
+	if (!any)
+		return setup_fail(PAM_DIR, "none of the files that are known to hold the account stack is there",
+				  "put `account required " PAM_MODULE "` first in the account stack of sshd by hand");
+	return 0;
+}
