@@ -45,10 +45,15 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subu
               subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions subuidd/home_child \
               confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
-WORKER      = subuidd/worker subuidd/worker_parse subuidd/worker_answer subuidd/wire \
-              varlink/stream varlink/server varlink/service varlink/interface_text confine/identity confine/seccomp \
-              $(ACCOUNT)
-SUBUID      = cli/main $(ACCOUNT) varlink/stream varlink/client
+WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/worker_key subuidd/worker_field \
+              subuidd/worker_answer subuidd/wire \
+              varlink/stream varlink/server varlink/service varlink/interface_text \
+              confine/identity confine/landlock confine/seccomp account/date $(ACCOUNT)
+SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
+              cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
+              cli/command_audit cli/command_check $(SETUP) \
+              account/date $(ACCOUNT) varlink/stream varlink/client
+SETUP       = $(patsubst %.c,%,$(wildcard cli/setup*.c cli/doctor*.c)) confine/path $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/identity confine/landlock confine/seccomp account/name

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* Days, as shadow(5) counts them: since 1970-01-01, UTC. Pure, libc only. */
+#ifndef ACCOUNT_DATE_H
+#define ACCOUNT_DATE_H
+
+#include <stdint.h>
+
+#define DATE_TEXT_MAX 10      /* "2027-01-31" */
+#define DATE_DAY_MAX 2932896  /* 9999-12-31 */
+#define SECONDS_PER_DAY 86400
+
+/* "YYYY-MM-DD" from 1970-01-01 on, a day that exists. 0, -EINVAL (*day untouched). */
+int date_parse(const char *text, int32_t *day);
+
+/* The opposite, for 0..DATE_DAY_MAX; out: DATE_TEXT_MAX+1 bytes. 0, -ERANGE. */
+int date_format(int64_t day, char *out);
+
+#endif

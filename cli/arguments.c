@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/* What all commands have in common of their command lines. */
+#include "cli/subuid.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int option_complain(const char *name, int kind, char **argv)
+{
+	char what[128], todo[128];
+
+	snprintf(what, sizeof(what), "%s %s", name, argv[optind - 1]);
+	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
+	return usage_error(what, kind == ':' ? "needs a value" : "not an option of this command, or not in this form", todo);
+}
+
+int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options, int *status)
+{
+	bool numbered = false; /* the one short option that a command may have, -n N */
+
+	for (const struct option *option = options; option->name != NULL; option++)
+		numbered = numbered || option->val == 'n';
+	opterr = 0;
+	for (;;) {
+		int c = getopt_long(argc, argv, numbered ? ":hn:" : ":h", options, NULL);
+
+		switch (c) {
+		case -1:
+			return 0;
+		case 'J':
+			common.json = true;
+			continue;
+		case 'h':
+			fputs(help, stdout);
+			*status = STATUS_DONE;
+			return -1;
+		case ':':
+		case '?':
+			*status = option_complain(name, c, argv);
+			return -1;
+		default:
+			return c;
+		}
+	}
+}
+
+int operands_check(const char *name, int argc, int least, int most)
+{
+	int count = argc - optind;
+	char todo[128];
+
+	if (count >= least && count <= most)
+		return STATUS_DONE;
+	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
+	return usage_error(name, count < least ? "something is missing" : "too many words", todo);
+}
+
+int subcommand_run(const struct subcommand *list, const char *name, const char *help, int argc, char **argv)
+{
+	char todo[128];
+	int at = 1;
+
+	for (; at < argc && strcmp(argv[at], "--json") == 0; at++)
+		common.json = true;
+	if (at < argc && (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)) {
+		fputs(help, stdout);
+		return STATUS_DONE;
+	}
+	for (; at < argc && list->name != NULL; list++)
+		if (strcmp(list->name, argv[at]) == 0)
+			return list->run(argc - at, argv + at);
+	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
+	return usage_error(name, at < argc ? "there is no such command" : "add, list or remove?", todo);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/* Calls of the daemon, and its errors as messages and exit statuses. */
+#include "cli/subuid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "account/failure.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "varlink/client.h"
+
+#define INTERFACE "io.subuidd.Accounts."
+#define DEADLINE_MS (5 * 60 * 1000) /* between two messages: a home on a dead file server holds the daemon up for less */
+
+void complain(const char *what, const char *why, const char *todo)
+{
+	bool more = todo != NULL && todo[0] != '\0';
+
+	fflush(stdout);
+	fprintf(stderr, "subuid: %s: %s%s%s\n", shown(what), shown(why), more ? "; " : "", more ? shown(todo) : "");
+}
+
+int usage_error(const char *what, const char *why, const char *todo)
+{
+	complain(what, why, todo);
+	return STATUS_USAGE;
+}
+
+/* One connection serves all calls of a command. */
+static struct varlink_stream *connection(int *status)
+{
+	static struct varlink_stream stream;
+	static bool open;
+
+	if (!open) {
+		int fd = varlink_connect(common.socket);
+
+		if (fd < 0) {
+			const char *why = strerrordesc_np(-fd);
+
+			complain(common.socket, why != NULL ? why : "cannot connect",
+				 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no systemd");
+			*status = STATUS_UNREACHABLE;
+			return NULL;
+		}
+		varlink_stream_init(&stream, fd, DEADLINE_MS);
+		open = true;
+	}
+	return &stream;
+}
+
+/* The daemon's own errors carry what, why and todo; Varlink's name the parameter. */
+static int remote_error(const char *error, const json_t *parameters)
+{
+	if (strncmp(error, INTERFACE, strlen(INTERFACE)) == 0) {
+		complain(json_text(parameters, "what"), json_text(parameters, "why"), json_text(parameters, "todo"));
+		return failure_exit_status(failure_from_name(error + strlen(INTERFACE)));
+	}
+	if (strcmp(error, "org.varlink.service.InvalidParameter") == 0) {
+		complain(json_text(parameters, "parameter"), "not accepted by the daemon",
+			 "are subuid and subuidd of the same version?");
+		return STATUS_USAGE;
+	}
+	complain("subuidd", error, "are subuid and subuidd of the same version?");
+	return STATUS_FAILED;
+}
+
+static int local_error(int error)
+{
+	const char *why = strerrordesc_np(-error);
+
+	if (error == -EMSGSIZE)
+		return usage_error("request", "too long", "");
+	if (error == -ECONNRESET || error == -EPIPE || error == -ENODATA)
+		complain("subuidd", "ended the connection", "try again; its log says why");
+	else if (error == -ETIMEDOUT)
+		complain("subuidd", "did not answer in time", "its log says why");
+	else
+		complain("subuidd", why != NULL ? why : "failed", "its log says why");
+	return error == -ENOMEM ? STATUS_FAILED : STATUS_UNREACHABLE;
+}
+
+static int outcome(int r, char *error, json_t *error_parameters)
+{
+	int status = STATUS_DONE;
+
+	if (r == -EREMOTEIO) {
+		status = remote_error(error, error_parameters);
+		json_decref(error_parameters);
+		free(error);
+	} else if (r < 0) {
+		status = local_error(r);
+	}
+	return status;
+}
+
+static bool full_name(const char *method, char *name, size_t size)
+{
+	return snprintf(name, size, INTERFACE "%s", method) < (int)size;
+}
+
+int call(const char *method, json_t *parameters, json_t **reply)
+{
+	int status = STATUS_FAILED;
+	struct varlink_stream *stream = connection(&status);
+	char name[96], *error = NULL;
+
+	if (stream == NULL || !full_name(method, name, sizeof(name))) {
+		json_decref(parameters);
+		return status;
+	}
+
+	json_t *received = NULL;
+	int r = varlink_call(stream, name, parameters, &received, &error);
+
+	json_decref(parameters);
+	if (r == 0)
+		*reply = received;
+	return r == 0 ? STATUS_DONE : outcome(r, error, received);
+}
+
+int call_each_reply(const char *method, json_t *parameters, call_each each, void *data)
+{
+	int status = STATUS_FAILED;
+	struct varlink_stream *stream = connection(&status);
+	json_t *error_parameters = NULL;
+	char name[96], *error = NULL;
+
+	if (stream == NULL || !full_name(method, name, sizeof(name))) {
+		json_decref(parameters);
+		return status;
+	}
+
+	int r = varlink_call_more(stream, name, parameters, each, data, &error_parameters, &error);
+
+	json_decref(parameters);
+	return r >= 0 ? STATUS_DONE : outcome(r, error, error_parameters);
+}
+
+struct collect {
+	const char *member;
+	json_t *rows;
+};
+
+static int collect_row(json_t *reply, void *data)
+{
+	struct collect *collect = data;
+	json_t *row = json_object_get(reply, collect->member);
+
+	if (row == NULL)
+		return 0; /* the last reply */
+	return json_array_append(collect->rows, row) < 0 ? -ENOMEM : 0;
+}
+
+int call_list(const char *method, json_t *parameters, const char *member, json_t **rows)
+{
+	struct collect collect = { member, json_array() };
+	int status = call_each_reply(method, parameters, collect_row, &collect);
+
+	if (status == STATUS_DONE)
+		*rows = collect.rows;
+	else
+		json_decref(collect.rows);
+	return status;
+}
+
+static int separator_of_host(char *separator)
+{
+	json_t *reply;
+	int status = call("Status", NULL, &reply);
+
+	if (status != STATUS_DONE)
+		return status;
+	*separator = json_text(reply, "separator")[0];
+	json_decref(reply);
+	return STATUS_DONE;
+}
+
+int name_parameters(const char *name, json_t **parameters)
+{
+	char owner[OWNER_MAX + 1], label[LABEL_MAX + 1], separator = SEPARATOR_DEFAULT;
+
+	if (!label_valid(name)) { /* only then the separator matters */
+		int status = separator_of_host(&separator);
+
+		if (status != STATUS_DONE)
+			return status;
+	}
+	if (option_name(name, separator, owner, label) < 0)
+		return usage_error(name[0] ? name : "NAME", "not the name of an account",
+				   "a label of your own such as web1, or an owner's such as alice+web1");
+
+	json_t *object = json_pack("{s:s, s:s*}", "label", label, "owner", owner[0] ? owner : NULL);
+
+	if (object == NULL) {
+		complain("subuid", "out of memory", "");
+		return STATUS_FAILED;
+	}
+	*parameters = object;
+	return STATUS_DONE;
+}

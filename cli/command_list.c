@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/subuid.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "account/date.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "cli/rows.h"
+
+static const char list_help[] =
+	"usage: subuid list [--all | --owner NAME] [--json]\n"
+	"Your sub-accounts; root and administrators: everybody's, or one owner's.\n";
+
+static const char show_help[] =
+	"usage: subuid show NAME [--json]\n"
+	"One account with its keys and ranges.\n";
+
+static const char *state_text(const json_t *account)
+{
+	int32_t day;
+
+	if (strcmp(json_text(account, "state"), "active") != 0)
+		return json_text(account, "state");
+	if (json_is_true(json_object_get(account, "locked")))
+		return "locked";
+	if (date_parse(json_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
+		return "expired";
+	return "active";
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
+static const char *quota_text(const json_t *account, char out[24])
+{
+	uint64_t quota = json_number(account, "quota");
+
+	return quota != 0 ? size_text(quota, out) : "-";
+}
+
+static int print_accounts(const json_t *rows)
+{
+	static const char *const heads[] = { "NAME", ">UID", "STATE", ">KEYS", ">RANGES", ">QUOTA", "EXPIRES", "COMMENT",
+					     NULL };
+	struct table table = TABLE(heads);
+	const json_t *row;
+	char quota[24];
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		table_cell(&table, json_text(row, "name"));
+		table_number(&table, json_number(row, "uid"));
+		table_cell(&table, state_text(row));
+		table_number(&table, json_number(row, "keys"));
+		table_number(&table, json_number(row, "ranges"));
+		table_cell(&table, quota_text(row, quota));
+		table_cell(&table, or_dash(json_text(row, "expires")));
+		table_cell(&table, json_text(row, "comment"));
+	}
+	return table_print(&table);
+}
+
+int command_list(int argc, char **argv)
+{
+	json_t *parameters, *rows = NULL;
+	int status = owner_all_parameters("list", list_help, argc, argv, &parameters);
+
+	if (status < 0)
+		return -1 - status;
+	status = call_list("List", parameters, "account", &rows);
+	if (status != STATUS_DONE)
+		return status;
+	status = common.json ? print_json(rows) : print_accounts(rows);
+	json_decref(rows);
+	return status;
+}
+
+static void print_field(const char *name, const char *text)
+{
+	if (text[0] != '\0')
+		printf("%-9s %s\n", name, shown(text));
+}
+
+static void print_account(const json_t *account)
+{
+	char text[512];
+
+	printf("%s\n", shown(json_text(account, "name")));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)json_number(account, "uid"));
+	print_field("uid", text);
+	print_field("owner", json_text(account, "owner"));
+	print_field("state", state_text(account));
+	print_field("created", time_text((int64_t)json_number(account, "created")));
+	print_field("expires", json_text(account, "expires"));
+	print_field("quota", json_number(account, "quota") ? size_text(json_number(account, "quota"), text) : "");
+	print_field("comment", json_text(account, "comment"));
+	print_field("home", json_text(account, "home"));
+	print_field("files in", json_text(account, "link"));
+	print_field("seen by", strcmp(json_text(account, "view"), "mount") == 0 ?
+				       "id-mapped mount: every file, whatever its mode" :
+				       "ACLs: files that were pushed with mode 0600 may be closed to you");
+}
+
+/* The ranges that were given to this account, of all that its owner has. */
+static json_t *ranges_of(const json_t *ranges, const char *name)
+{
+	json_t *own = json_array(), *range;
+	size_t i;
+
+	json_array_foreach(ranges, i, range)
+		if (strcmp(json_text(range, "account"), name) == 0)
+			json_array_append(own, range);
+	return own;
+}
+
+static int fetch(const char *name, json_t **account, json_t **keys, json_t **ranges)
+{
+	json_t *parameters, *copy, *all = NULL;
+	int status = name_parameters(name, &parameters);
+
+	if (status != STATUS_DONE)
+		return status;
+	copy = json_copy(parameters);
+	status = call("Get", parameters, account);
+	if (status == STATUS_DONE)
+		status = call_list("KeyList", json_copy(copy), "key", keys);
+	json_object_del(copy, "label");
+	if (status == STATUS_DONE)
+		status = call_list("RangeList", json_incref(copy), "range", &all);
+	if (status == STATUS_DONE)
+		*ranges = ranges_of(all, json_text(json_object_get(*account, "account"), "name"));
+	json_decref(all);
+	json_decref(copy);
+	return status;
+}
+
+static int print_whole(const json_t *account, json_t *keys, json_t *ranges)
+{
+	int status = STATUS_DONE;
+
+	if (common.json) {
+		json_t *whole = json_pack("{s:O, s:O, s:O}", "account", json_object_get(account, "account"), "keys", keys,
+					  "ranges", ranges);
+
+		status = print_json(whole);
+		json_decref(whole);
+		return status;
+	}
+	print_account(json_object_get(account, "account"));
+	if (json_array_size(keys) > 0) {
+		putchar('\n');
+		status = print_keys(keys);
+	}
+	if (json_array_size(ranges) > 0 && status == STATUS_DONE) {
+		putchar('\n');
+		status = print_ranges(ranges);
+	}
+	return status;
+}
+
+int command_show(int argc, char **argv)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	json_t *account = NULL, *keys = NULL, *ranges = NULL;
+	int status = STATUS_DONE;
+
+	if (option_next("show", show_help, argc, argv, options, &status) < 0)
+		return status;
+	status = operands_check("show", argc, 1, 1);
+	if (status == STATUS_DONE)
+		status = fetch(argv[optind], &account, &keys, &ranges);
+	if (status == STATUS_DONE)
+		status = print_whole(account, keys, ranges);
+	json_decref(account);
+	json_decref(keys);
+	json_decref(ranges);
+	return status;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/subuid.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "account/name.h"
+
+struct common common = { .json = false, .socket = SOCKET_PATH };
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+};
+
+static const struct command commands[] = {
+	{ "add", command_add, "make a sub-account; prints the command for its server" },
+	{ "list", command_list, "your sub-accounts" },
+	{ "show", command_show, "one account with its keys and ranges" },
+	{ "lock", command_lock, "refuse its logins from now on and end those that run" },
+	{ "unlock", command_unlock, "admit them again" },
+	{ "remove", command_remove, "remove an account; its data is kept aside for a time" },
+	{ "key", command_key, "add, list, remove its ssh keys" },
+	{ "range", command_range, "add, list, remove ranges of ids for containers" },
+	{ "mount", command_mount, "make your view of an account's files now" },
+	{ "limit", command_limit, "what an owner may have" },
+	{ "audit", command_audit, "who did what" },
+	{ "check", command_check, "prove that nothing overlaps and nothing is half-made" },
+	{ "setup", command_setup, "switch this host on, or off again (root)" },
+	{ "doctor", command_doctor, "check a live host end to end and say what to do" },
+};
+
+static const char head[] =
+	"usage: subuid COMMAND [ARGUMENT]...\n"
+	"Sub-accounts: other uids of yours, with their own ssh keys, below your home.\n\n";
+
+static const char tail[] =
+	"\nNAME is web1 for your own, alice+web1 for anybody's.\n"
+	"  --json         machine-readable output\n"
+	"  --socket PATH  of the daemon, " SOCKET_PATH " by default\n"
+	"  --version\n"
+	"subuid help COMMAND says more, subuid(1) all of it.\n";
+
+static int show_help(FILE *to)
+{
+	fputs(head, to);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs(tail, to);
+	return STATUS_DONE;
+}
+
+static const struct command *command_by_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	usage_error(name[0] ? name : "command", "there is no such command", "`subuid help` lists them");
+	return NULL;
+}
+
+/* `help COMMAND [WORD]` is `COMMAND [WORD] --help`. */
+static int help_of(int argc, char **argv)
+{
+	static char option[] = "--help";
+	char *words[4] = { NULL };
+	int count = 0;
+
+	if (argc < 2)
+		return show_help(stdout);
+
+	const struct command *command = command_by_name(argv[1]);
+
+	if (command == NULL)
+		return STATUS_USAGE;
+	for (int i = 1; i < argc && i < 3; i++)
+		words[count++] = argv[i];
+	words[count++] = option;
+	return command->run(count, words);
+}
+
+/* `--json` in front of the command: most commands look at `common`, doctor and
+ * setup parse their own. */
+static int run(const struct command *command, int argc, char **argv)
+{
+	static char option[] = "--json";
+
+	if (!common.json || command->run != command_doctor)
+		return command->run(argc, argv);
+
+	char *words[32] = { argv[0], option };
+
+	if (argc + 2 > (int)(sizeof(words) / sizeof(words[0])))
+		return usage_error(argv[0], "too many arguments", "");
+	memcpy(words + 2, argv + 1, (size_t)(argc - 1) * sizeof(*argv));
+	return command->run(argc + 1, words);
+}
+
+/* Options in front of the command. The index of the command, or -1 and *status. */
+static int global_options(int argc, char **argv, int *status)
+{
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			common.json = true;
+		} else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc) {
+			common.socket = argv[++i];
+		} else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			*status = show_help(stdout);
+			return -1;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			puts("subuid " VERSION);
+			*status = STATUS_DONE;
+			return -1;
+		} else {
+			*status = usage_error(argv[i], "not an option of subuid", "`subuid help` lists them");
+			return -1;
+		}
+	}
+	if (i == argc) {
+		show_help(stderr);
+		*status = STATUS_USAGE;
+		return -1;
+	}
+	return i;
+}
+
+static int subuid(int argc, char **argv)
+{
+	int status, at = global_options(argc, argv, &status);
+
+	if (at < 0)
+		return status;
+	if (strcmp(argv[at], "help") == 0)
+		return help_of(argc - at, argv + at);
+
+	const struct command *command = command_by_name(argv[at]);
+
+	return command == NULL ? STATUS_USAGE : run(command, argc - at, argv + at);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN); /* a reader that is gone is reported as a failed write */
+
+	int status = subuid(argc, argv);
+
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+		complain("output", "cannot be written", "");
+		status = STATUS_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* A public key given on the command line, and what its holder is told to do with it. */
+#ifndef CLI_NEW_KEY_H
+#define CLI_NEW_KEY_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "account/account.h"
+
+#define KEY_FILE_MAX (64u * 1024u)
+
+struct new_key {
+	const char *file; /* "-" is standard input; NULL: no key */
+	const char *role; /* NULL: push */
+	const char *from;
+	const char *comment; /* instead of the file's */
+	uint32_t options;    /* KEY_NO_… */
+	int64_t expires;
+};
+
+/* getopt_long(3) options of a key, and what sets them: true when c was one of these. */
+#define NEW_KEY_OPTIONS                                                                                      \
+	{ "role", required_argument, NULL, 'r' }, { "from", required_argument, NULL, 'f' },                  \
+		{ "no-delete", no_argument, NULL, 'D' }, { "no-overwrite", no_argument, NULL, 'O' },         \
+		{ "no-fake-super", no_argument, NULL, 'S' }
+bool new_key_option(struct new_key *key, int c, const char *value);
+
+/* The parameter `key` (NewKey of the interface). Reads the file with the caller's
+ * rights; what is not a public key, a private one above all, is refused here and sent nowhere. */
+int new_key_json(const struct new_key *key, json_t **parameter);
+
+/* The rsync command line for the key's holder. The caller frees; NULL: no memory. */
+char *client_command(const char *account, const char *label, const struct new_key *key);
+
+/* That, and a block for ~/.ssh/config. */
+void client_print(const char *account, const char *label, const struct new_key *key);
+
+#endif

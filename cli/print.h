@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/* What goes to the terminal: aligned, control bytes escaped (what the daemon sends is not trusted to be clean). */
+#ifndef CLI_PRINT_H
+#define CLI_PRINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TABLE_COLUMNS_MAX 10
+
+struct table {
+	const char *const *heads; /* ended by NULL; a head that starts with '>' is a column of numbers, to the right */
+	size_t columns;
+	char **cells;
+	size_t used, room;
+	bool failed; /* no memory */
+};
+
+#define TABLE(heads_) { .heads = (heads_) }
+
+void table_cell(struct table *table, const char *text); /* the next one; copied and escaped */
+void table_number(struct table *table, uint64_t number);
+/* Prints and frees. STATUS_DONE or STATUS_FAILED. */
+int table_print(struct table *table);
+
+/* Escapes control bytes and invalid UTF-8, nothing else. out is static for the call: 4 buffers in turn. */
+const char *shown(const char *text);
+
+/* One JSON value and a newline. STATUS_DONE or STATUS_FAILED. */
+int print_json(const json_t *value);
+
+/* True when stdout is a terminal that takes colours, and the user did not say NO_COLOR. */
+bool colours(void);
+
+/* Members of replies: "" and 0 when they are not there. */
+const char *json_text(const json_t *object, const char *name);
+uint64_t json_number(const json_t *object, const char *name);
+
+/* Seconds since the epoch as "2027-01-31 12:00" (local time), "-" for 0; one static buffer. */
+const char *time_text(int64_t seconds);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/rows.h"
+
+#include <string.h>
+
+#include "cli/print.h"
+#include "cli/subuid.h"
+
+/* "no-delete,no-overwrite" */
+static const char *options_text(const json_t *key, char *out, size_t size)
+{
+	const json_t *list = json_object_get(key, "options"), *option;
+	size_t i, used = 0;
+
+	snprintf(out, size, "-");
+	json_array_foreach(list, i, option) {
+		int wrote = snprintf(out + used, size - used, "%s%s", i > 0 ? "," : "", json_string_value(option));
+
+		if (wrote < 0 || (size_t)wrote >= size - used)
+			break;
+		used += (size_t)wrote;
+	}
+	return out;
+}
+
+int print_keys(const json_t *keys)
+{
+	static const char *const heads[] = { ">ID", "ROLE", "OPTIONS", "FROM", "EXPIRES", "FINGERPRINT", "COMMENT", NULL };
+	struct table table = TABLE(heads);
+	const json_t *key;
+	char options[128];
+	size_t i;
+
+	json_array_foreach(keys, i, key) {
+		const char *from = json_text(key, "from");
+
+		table_number(&table, json_number(key, "id"));
+		table_cell(&table, json_text(key, "role"));
+		table_cell(&table, options_text(key, options, sizeof(options)));
+		table_cell(&table, from[0] ? from : "any");
+		table_cell(&table, time_text((int64_t)json_number(key, "expires")));
+		table_cell(&table, json_text(key, "fingerprint"));
+		table_cell(&table, json_text(key, "comment"));
+	}
+	return table_print(&table);
+}
+
+int print_ranges(const json_t *ranges)
+{
+	static const char *const heads[] = { ">FIRST", ">COUNT", "OWNER", "ACCOUNT", NULL };
+	struct table table = TABLE(heads);
+	const json_t *range;
+	size_t i;
+
+	json_array_foreach(ranges, i, range) {
+		const char *account = json_text(range, "account");
+
+		table_number(&table, json_number(range, "first"));
+		table_number(&table, json_number(range, "count"));
+		table_cell(&table, json_text(range, "owner"));
+		table_cell(&table, account[0] ? account : "-");
+	}
+	return table_print(&table);
+}
+
+int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters)
+{
+	static const struct option options[] = {
+		{ "owner", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' }, COMMON_OPTIONS,
+	};
+	const char *owner = NULL;
+	int c, status = STATUS_DONE, all = 0;
+
+	while ((c = option_next(name, help, argc, argv, options, &status)) > 0) {
+		if (c == 'o')
+			owner = optarg;
+		else
+			all = 1;
+	}
+	if (c < 0)
+		return -1 - status;
+	status = operands_check(name, argc, 0, 0);
+	if (status != STATUS_DONE)
+		return -1 - status;
+	if (all && owner != NULL)
+		return -1 - usage_error("--all", "given together with --owner", "choose one");
+
+	json_t *object = json_pack("{s:b, s:s*}", "all", all, "owner", owner);
+
+	if (object == NULL)
+		return -1 - usage_error("--owner", "not UTF-8", "");
+	*parameters = object;
+	return STATUS_DONE;
+}

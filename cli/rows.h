@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/* What several commands show or take alike. */
+#ifndef CLI_ROWS_H
+#define CLI_ROWS_H
+
+#include <jansson.h>
+
+/* Tables; STATUS_DONE or STATUS_FAILED. */
+int print_keys(const json_t *keys);
+int print_ranges(const json_t *ranges);
+
+/* A command line of --owner NAME, --all and no operands. STATUS_DONE and *parameters, or
+ * -1 - status to end with, which may be STATUS_DONE (--help). */
+int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters);
+
+#endif

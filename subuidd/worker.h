@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker: turns the JSON of one untrusted peer into requests of fixed size, and
+ * the broker's answers into JSON. It holds no privilege: what it may do is decided
+ * by the broker, whatever is checked here is only for clear messages.
+ */
+#ifndef SUBUIDD_WORKER_H
+#define SUBUIDD_WORKER_H
+
+#include <jansson.h>
+
+#include "subuidd/wire.h"
+#include "varlink/stream.h"
+
+/* Parameters of a call (an object) into the request of this op. Pure.
+ * 0, or -EINVAL and *failure says what to change; *request is whole (unused bytes 0) in
+ * the first case, undefined in the second. */
+int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure);
+
+/* LimitSet: members left out stay as they are in *limit. Pure. Same returns. */
+int worker_parse_limit(json_t *parameters, struct limit *limit, struct failure_text *failure);
+
+/* What the broker answered (a result or one row of a list), as the parameters of a
+ * reply. account: full name of the account that a key or range is of, "" none. Pure.
+ * NULL: no memory. */
+json_t *worker_answer(const struct answer *answer, const char *account);
+json_t *worker_answer_failure(const struct failure_text *failure);
+
+/* Asks the broker. A message from it that is not exactly what it has to be is
+ * -EPROTO, on which the worker ends. */
+int worker_send(int broker, const struct request *request);
+int worker_receive(int broker, uint32_t op, struct answer *answer);
+
+/* Serves io.subuidd.Accounts until the peer ends. 0, or the negative errno that ended it. */
+int worker_serve(int broker, struct varlink_stream *stream);
+
+#endif
