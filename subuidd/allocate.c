@@ -41,30 +41,33 @@ static bool special_inside(uint32_t first, uint32_t size)
 }
 
 /*
- * Marks what is held, so that it is not tried again, and says where to go on. The
- * rest of a large foreign block is marked in one go (one line of /etc/subuid can
- * cover thousands of candidates); where a part of it was given out by us before that line was written, only
- * the candidate is.
+ * Marks what is held, so that it is not tried again, and says where to go on. All
+ * of a large foreign block is marked in one go (one line of /etc/subuid can cover
+ * thousands of candidates), or, where we gave a part of it away before that line
+ * was written, what of it lies in the candidate.
  */
 static int pass_over(const struct search *search, struct id_block block, uint32_t candidate, struct id_block holder,
 		     uint64_t *from)
 {
 	uint64_t last = (uint64_t)candidate + search->size - 1;
-	uint64_t end = holder.last;
-	int r;
+	uint64_t begin = holder.first / search->align * search->align;
+	uint64_t end = ((uint64_t)holder.last / search->align + 1) * search->align - 1;
+	int r = -EEXIST;
 
-	end = ((end + 1 + search->align - 1) / search->align) * search->align - 1;
+	if (begin < candidate)
+		begin = candidate;
 	if (end > block.last)
 		end = block.last;
-	if (end > last) {
-		r = store_id_foreign(search->store, candidate, (uint32_t)(end - candidate + 1), search->when);
-		if (r != -EEXIST) {
-			*from = end + 1;
-			return r;
-		}
+	if (begin > last || end < begin)
+		return -EINVAL; /* the probe speaks of something else */
+	if (end > last)
+		r = store_id_foreign(search->store, (uint32_t)begin, (uint32_t)(end - begin + 1), search->when);
+	if (r == -EEXIST) {
+		end = end < last ? end : last;
+		r = store_id_foreign(search->store, (uint32_t)begin, (uint32_t)(end - begin + 1), search->when);
 	}
-	*from = last + 1;
-	return store_id_foreign(search->store, candidate, search->size, search->when);
+	*from = end + 1;
+	return r;
 }
 
 /* The first free ids at or above from in the block. 0, -ENOENT: none there, or negative errno. */
@@ -108,8 +111,11 @@ static int search_block(const struct search *search, struct id_block block, uint
 
 static int search_blocks(const struct search *search, const struct id_block *blocks, unsigned count, uint32_t *first)
 {
-	int r = -ENOENT;
+	int r = search->probe->start != NULL ? search->probe->start(search->probe->data) : 0;
 
+	if (r < 0)
+		return r;
+	r = -ENOENT;
 	for (unsigned i = 0; r == -ENOENT && i < count; i++)
 		r = search_block(search, blocks[i], first);
 	return r;

@@ -9,6 +9,9 @@
 struct host_probe {
 	struct subid_file subuid;
 	struct subid_file subgid;
+	struct subid_list entries; /* ids of all that passwd and group enumerate, as of this allocation */
+	bool enumerated;
+	char *paths[2];
 };
 
 /* root: "" or a directory in front of /etc/subuid and /etc/subgid, for tests. Makes *probe, which points to *host.

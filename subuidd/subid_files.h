@@ -17,11 +17,16 @@
 struct subid_list {
 	struct id_block *blocks; /* sorted, none touches or overlaps the next */
 	size_t count;
+	size_t allocated;
 	unsigned unreadable; /* lines that are neither blank, nor a comment, nor name:start:count */
 };
 
 /* Pure: reads the text of a file. 0 or -ENOMEM. */
 int subid_parse(const char *text, size_t length, struct subid_list *list);
+
+/* Building one from something else: add in any order, then sort once. 0 or -ENOMEM. */
+int subid_list_add(struct subid_list *list, struct id_block block);
+void subid_list_sort(struct subid_list *list);
 void subid_list_free(struct subid_list *list);
 
 /* True when an id of first..last is in the list; *holder is the block that holds it. O(log n). */
@@ -30,8 +35,7 @@ bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, st
 /* One file, read again only when it has changed. */
 struct subid_file {
 	const char *path;
-	bool read;
-	struct stat seen; /* device, inode, size and times; all 0: there is none */
+	struct stat seen; /* what was read, by device, inode, size and times; all 0: nothing yet */
 	struct subid_list list;
 };
 

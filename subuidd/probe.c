@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Asks NSS and the subid files. Run by the broker (root); NSS modules of the host
+ * run in this process. What cannot be told is an error and nothing is given out.
+ *
+ * A single id is asked for by number, as uid and as gid: the answer is exact.
+ *
+ * A range cannot be asked for id by id (65536 questions to a directory server). It
+ * is compared with everything that passwd and group enumerate, and SPREAD of its
+ * ids, first and last among them, are asked for by number. What remains: a source
+ * that does not enumerate (LDAP through SSSD by default) and holds an id inside
+ * the range that is none of those asked for. So the ranges of the settings have to
+ * lie outside of what such a source hands out, as subuidd.conf(5) says.
+ *
+ * glibc returns 0 without a result for "not found", whatever the module set in errno
+ * (ENOENT, ESRCH, EBADF, EPERM of getpwuid(3) are other systems' ways of saying so);
+ * a number other than 0 means that the last source asked was not available.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/probe.h"
+
+#define ENTRY_BYTES_FIRST 4096u
+#define ENTRY_BYTES_MAX (16u << 20) /* a group of a million members */
+#define SPREAD 17
+
+/* Asks once, with a buffer of size bytes. 1 there is one, 0 none, else negative errno. */
+typedef int (*ask)(uint32_t id, char *buffer, size_t size);
+
+static int ask_passwd(uint32_t id, char *buffer, size_t size)
+{
+	struct passwd entry, *found = NULL;
+	int error = getpwuid_r(id, &entry, buffer, size, &found);
+
+	return error != 0 ? -error : found != NULL;
+}
+
+static int ask_group(uint32_t id, char *buffer, size_t size)
+{
+	struct group entry, *found = NULL;
+	int error = getgrgid_r(id, &entry, buffer, size, &found);
+
+	return error != 0 ? -error : found != NULL;
+}
+
+static int ask_growing(ask question, uint32_t id)
+{
+	for (size_t size = ENTRY_BYTES_FIRST; size <= ENTRY_BYTES_MAX; size *= 4) {
+		cleanup_free char *buffer = malloc(size);
+		int r;
+
+		if (buffer == NULL)
+			return -ENOMEM;
+		r = question(id, buffer, size);
+		if (r != -ERANGE)
+			return r;
+	}
+	return -ERANGE;
+}
+
+static int uid_taken(void *data, uint32_t uid)
+{
+	(void)data;
+	return ask_growing(ask_passwd, uid);
+}
+
+static int gid_taken(void *data, uint32_t gid)
+{
+	(void)data;
+	return ask_growing(ask_group, gid);
+}
+
+/* ---- everything that enumerates ---- */
+
+/* The next entry's id. 1 an id, 0 the end, else negative errno (-ERANGE: again with more room). */
+typedef int (*next_entry)(char *buffer, size_t size, uint32_t *id);
+
+static int next_passwd(char *buffer, size_t size, uint32_t *id)
+{
+	struct passwd entry, *found = NULL;
+	int error = getpwent_r(&entry, buffer, size, &found);
+
+	if (error == 0)
+		*id = entry.pw_uid;
+	return error == 0 ? 1 : error == ENOENT ? 0 : -error;
+}
+
+static int next_group(char *buffer, size_t size, uint32_t *id)
+{
+	struct group entry, *found = NULL;
+	int error = getgrent_r(&entry, buffer, size, &found);
+
+	if (error == 0)
+		*id = entry.gr_gid;
+	return error == 0 ? 1 : error == ENOENT ? 0 : -error;
+}
+
+static int enumerate(next_entry next, struct subid_list *list)
+{
+	size_t size = ENTRY_BYTES_FIRST;
+	cleanup_free char *buffer = malloc(size);
+	uint32_t id = 0;
+	int r = buffer == NULL ? -ENOMEM : 1;
+
+	while (r == 1) {
+		r = next(buffer, size, &id);
+		if (r == 1)
+			r = subid_list_add(list, (struct id_block){ id, id }) ?: 1;
+		if (r == -ERANGE && size < ENTRY_BYTES_MAX) {
+			free(buffer);
+			size *= 4;
+			buffer = malloc(size);
+			r = buffer == NULL ? -ENOMEM : 1;
+		}
+	}
+	return r;
+}
+
+static int enumerate_all(struct subid_list *list)
+{
+	int r;
+
+	setpwent();
+	r = enumerate(next_passwd, list);
+	endpwent();
+	if (r == 0) {
+		setgrent();
+		r = enumerate(next_group, list);
+		endgrent();
+	}
+	subid_list_sort(list);
+	return r;
+}
+
+static int enumerated(struct host_probe *host)
+{
+	int r;
+
+	if (host->enumerated)
+		return 0;
+	subid_list_free(&host->entries);
+	r = enumerate_all(&host->entries);
+	host->enumerated = r == 0;
+	return r;
+}
+
+/* ---- ranges ---- */
+
+static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < SPREAD; i++) {
+		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
+
+		r = uid_taken(NULL, id);
+		if (r == 0)
+			r = gid_taken(NULL, id);
+		if (r == 1)
+			*holder = (struct id_block){ id, id };
+	}
+	return r;
+}
+
+/* The files are read by start(); single ids have been asked for by number already. */
+static int block_taken(void *data, uint32_t first, uint32_t last, struct id_block *holder)
+{
+	struct host_probe *host = data;
+	int r;
+
+	if (subid_find(&host->subuid.list, first, last, holder) || subid_find(&host->subgid.list, first, last, holder))
+		return 1;
+	if (first == last)
+		return 0;
+	r = enumerated(host);
+	if (r < 0)
+		return r;
+	if (subid_find(&host->entries, first, last, holder))
+		return 1;
+	return spread_taken(first, last, holder);
+}
+
+static int start(void *data)
+{
+	struct host_probe *host = data;
+	int r = subid_file_refresh(&host->subuid);
+
+	if (r == 0)
+		r = subid_file_refresh(&host->subgid);
+	host->enumerated = false;
+	return r;
+}
+
+int host_probe_open(const char *root, struct host_probe *host, struct allocate_probe *probe)
+{
+	char *subuid, *subgid;
+
+	if (asprintf(&subuid, "%s/etc/subuid", root) < 0)
+		return -ENOMEM;
+	if (asprintf(&subgid, "%s/etc/subgid", root) < 0) {
+		free(subuid);
+		return -ENOMEM;
+	}
+	*host = (struct host_probe){ .paths = { subuid, subgid } };
+	host->subuid.path = host->paths[0];
+	host->subgid.path = host->paths[1];
+	*probe = (struct allocate_probe){ .start = start,
+					  .uid_taken = uid_taken,
+					  .gid_taken = gid_taken,
+					  .block_taken = block_taken,
+					  .data = host };
+	return 0;
+}
+
+void host_probe_close(struct host_probe *host)
+{
+	subid_file_free(&host->subuid);
+	subid_file_free(&host->subgid);
+	subid_list_free(&host->entries);
+	free(host->paths[0]);
+	free(host->paths[1]);
+	*host = (struct host_probe){ 0 };
+}
+
+unsigned host_probe_unreadable(const struct host_probe *host)
+{
+	return host->subuid.list.unreadable + host->subgid.list.unreadable;
+}
