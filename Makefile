@@ -32,12 +32,15 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check
 FINGERPRINT = account/fingerprint
+SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subuidd/index_list subuidd/index_entry \
               subuidd/index_verify subuidd/index_grow subuidd/index_account subuidd/index_range subuidd/index_key
 
 # ---- programs ----------------------------------------------------------------------
-SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subuidd/caller \
-              subuidd/op_account subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check subuidd/op_status \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/spawn subuidd/child \
+              subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
+              subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check \
+              subuidd/op_audit subuidd/op_status subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/removal \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files subuidd/wire subuidd/log \
               subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
@@ -48,7 +51,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/workers subuidd/operation subu
 WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/worker_key subuidd/worker_field \
               subuidd/worker_answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
-              confine/identity confine/landlock confine/seccomp account/date $(ACCOUNT)
+              confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_check $(SETUP) \
@@ -56,7 +59,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
 SETUP       = $(patsubst %.c,%,$(wildcard cli/setup*.c cli/doctor*.c)) confine/path $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
-              confine/identity confine/landlock confine/seccomp account/name
+              confine/identity confine/landlock $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
 LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
 
@@ -65,9 +68,9 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
-WORKER_LIBS   = -ljansson -lseccomp -lcap-ng
+WORKER_LIBS   = -ljansson -lcap-ng
 SUBUID_LIBS   = -ljansson
-RRSYNC_LIBS   = -lseccomp -lcap-ng
+RRSYNC_LIBS   = -lcap-ng
 AUTHKEYS_LIBS = -lcap-ng
 LOGIN_LIBS    = -lcap-ng
 PAM_LIBS      = -lpam
@@ -115,6 +118,16 @@ $(BUILD)/varlink/interface_text.c: varlink/io.subuidd.Accounts.varlink
 	{ echo 'const char interface_text[] = {'; od -An -v -tx1 $< | sed 's/\([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
 $(BUILD)/varlink/interface_text.o: $(BUILD)/varlink/interface_text.c
 	$(COMPILE) -Wno-missing-variable-declarations -c -o $@ $<
+
+# The system call filters are made by libseccomp here and now: to make them at each start of the
+# gate would take longer than all else that it does.
+$(BUILD)/confine/make-filters: $(BUILD)/confine/seccomp_rules.o
+	$(LINK_EXE) -o $@ $< -lseccomp
+$(BUILD)/confine/seccomp_filters.c: $(BUILD)/confine/make-filters
+	$< > $@
+$(BUILD)/confine/seccomp_filters.o: $(BUILD)/confine/seccomp_filters.c
+	$(COMPILE) -c -o $@ $<
+OBJECTS += $(BUILD)/confine/seccomp_rules.o
 
 include tests/tests.mk
 

@@ -1,282 +1,30 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * System call filters. Allow-lists: what is not named here does not happen. Three
- * kinds of "no": ENOSYS (rsync: anything not named, so that libraries take their
- * older way, also for calls that are younger than this file), EPERM (rsync: calls
- * that are named below because of what they would do), kill (worker: anything).
- */
 #include "confine/seccomp.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sched.h>
-#include <seccomp.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "confine/cleanup.h"
-
-#define SETID (S_ISUID | S_ISGID)
-#define NAMESPACES                                                                                      \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-	 CLONE_NEWNET)
-#ifdef __s390x__
-#define CLONE_FLAGS 1 /* argument number */
-#else
-#define CLONE_FLAGS 0
-#endif
-
-/*
- * rsync --server, from its execve(2) on: the dynamic loader and libc's start, the three
- * processes of a receiver, files by name, descriptor, ACL and xattr. Every call here
- * can also be made by an rsync that has been taken over by its peer: Landlock says
- * which files it then reaches.
- */
-static const int rsync_allowed[] = {
-	/* data */
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-	SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(_newselect),
-	SCMP_SYS(pselect6), SCMP_SYS(copy_file_range), SCMP_SYS(fadvise64), SCMP_SYS(sendfile),
-	SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-	/* names */
-	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe),
-	SCMP_SYS(pipe2), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat),
-	SCMP_SYS(fstat), SCMP_SYS(stat64), SCMP_SYS(lstat64), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
-	SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(statfs64), SCMP_SYS(fstatfs),
-	SCMP_SYS(fstatfs64), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
-	SCMP_SYS(getcwd), SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(umask),
-	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir), SCMP_SYS(rename), SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat),
-	/* the kernel takes no setuid or setgid bit from mkdir(2), so its mode is not looked at */
-	SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
-	/* metadata */
-	SCMP_SYS(chown), SCMP_SYS(lchown), SCMP_SYS(fchown), SCMP_SYS(fchownat), SCMP_SYS(chown32),
-	SCMP_SYS(lchown32), SCMP_SYS(fchown32), SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat),
-	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64), SCMP_SYS(getxattr), SCMP_SYS(lgetxattr),
-	SCMP_SYS(fgetxattr), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(listxattr),
-	SCMP_SYS(llistxattr), SCMP_SYS(flistxattr), SCMP_SYS(removexattr), SCMP_SYS(lremovexattr),
-	SCMP_SYS(fremovexattr),
-	/* memory, threads of libraries */
-	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect),
-	SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(futex_time64), SCMP_SYS(set_robust_list),
-	SCMP_SYS(get_robust_list), SCMP_SYS(rseq), SCMP_SYS(membarrier), SCMP_SYS(set_tid_address),
-	SCMP_SYS(arch_prctl), SCMP_SYS(set_thread_area), SCMP_SYS(set_tls), SCMP_SYS(sched_yield),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo),
-	SCMP_SYS(riscv_flush_icache), SCMP_SYS(cacheflush),
-	/* processes, signals, time; whom a signal reaches is Landlock's to say (ABI 6) */
-	SCMP_SYS(execve), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(getpid), SCMP_SYS(getppid),
-	SCMP_SYS(gettid), SCMP_SYS(getpgrp), SCMP_SYS(getpgid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
-	SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getuid32), SCMP_SYS(geteuid32), SCMP_SYS(getgid32),
-	SCMP_SYS(getegid32), SCMP_SYS(getresuid), SCMP_SYS(getresgid), SCMP_SYS(getgroups), SCMP_SYS(getgroups32),
-	SCMP_SYS(getrlimit), SCMP_SYS(ugetrlimit), SCMP_SYS(getrusage), SCMP_SYS(times), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigreturn), SCMP_SYS(rt_sigsuspend), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(pause), SCMP_SYS(alarm), SCMP_SYS(setitimer),
-	SCMP_SYS(getitimer), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday),
-	SCMP_SYS(time),
-	/* questions about the socket that may be its standard input */
-	SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(shutdown),
-};
-
-/*
- * Named, so that the answer is EPERM and the reason stands here.
- * No network and no way to a daemon by a socket (Landlock of ABI < 9 lets a pathname
- * socket be connected to); no fifos, devices and sockets as files; no namespaces,
- * which would hand out new powers; no looking into or writing to other processes;
- * no interface that works around this filter (io_uring) or has a long record of kernel bugs.
- */
-static const int rsync_refused[] = {
-	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
-	SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
-	SCMP_SYS(recvmmsg), SCMP_SYS(setsockopt), SCMP_SYS(socketcall),
-	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(mount), SCMP_SYS(umount), SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(fsopen),
-	SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
-	SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
-	SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal), SCMP_SYS(process_madvise),
-	SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
-	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(keyctl), SCMP_SYS(add_key),
-	SCMP_SYS(request_key), SCMP_SYS(personality), SCMP_SYS(prctl), SCMP_SYS(seccomp), SCMP_SYS(quotactl),
-	SCMP_SYS(setrlimit), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(fanotify_init),
-	SCMP_SYS(inotify_init), SCMP_SYS(inotify_init1), SCMP_SYS(memfd_create), SCMP_SYS(memfd_secret),
-	SCMP_SYS(execveat), SCMP_SYS(shmget), SCMP_SYS(shmat), SCMP_SYS(msgget), SCMP_SYS(semget),
-	SCMP_SYS(mq_open), SCMP_SYS(truncate), SCMP_SYS(truncate64), SCMP_SYS(swapon), SCMP_SYS(reboot),
-	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load), SCMP_SYS(acct), SCMP_SYS(syslog),
-	SCMP_SYS(setsid), SCMP_SYS(vhangup), SCMP_SYS(ioperm), SCMP_SYS(iopl), SCMP_SYS(modify_ldt),
-};
-
-/* Left to "anything else" (ENOSYS) on purpose, since what they would do lies in memory,
- * where no filter can look: clone3 (namespaces), openat2 and fchmodat2 (modes). libc and
- * rsync take clone, openat and fchmodat instead. */
-
-/* Calls with a mode, and in which argument: never with a setuid or setgid bit. */
-static const struct {
-	int call;
-	unsigned argument;
-} rsync_modes[] = {
-	{ SCMP_SYS(open), 2 },   { SCMP_SYS(openat), 3 }, { SCMP_SYS(creat), 1 },
-	{ SCMP_SYS(chmod), 1 },  { SCMP_SYS(fchmod), 1 }, { SCMP_SYS(fchmodat), 2 },
-};
-
-/* fcntl(2) without the commands that make it send signals or watch directories. */
-static const int rsync_fcntl[] = {
-	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-};
-
-/* ioctl(2): is it a terminal, how much is there to read. No TIOCSTI, no file system flags. */
-static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO };
-
-/*
- * The worker: an untrusted peer's bytes are parsed here. It has its two sockets and
- * memory; it opens nothing, starts nothing, signals nobody.
- */
-static const int worker_allowed[] = {
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
-	SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(recv), SCMP_SYS(send), SCMP_SYS(shutdown), SCMP_SYS(poll),
-	SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(fstat64),
-	SCMP_SYS(lseek), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),
-	SCMP_SYS(futex_time64), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
-};
-
-static int allow_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		int r = seccomp_rule_add_array(filter, action, calls[i], 0, NULL);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Allows the call when (argument & mask) == value. */
-static int rule_masked(scmp_filter_ctx filter, uint32_t action, int call, unsigned argument, uint64_t mask,
-		       uint64_t value)
-{
-	const struct scmp_arg_cmp compare = {
-		.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value
-	};
-
-	return seccomp_rule_add_array(filter, action, call, 1, &compare);
-}
-
-static int rule_equal(scmp_filter_ctx filter, uint32_t action, int call, unsigned argument, uint64_t value)
-{
-	/* 32 bits: the kernel's own view of these arguments */
-	return rule_masked(filter, action, call, argument, UINT32_MAX, value & UINT32_MAX);
-}
-
-/* Allowed without the bits of `mask`, EPERM with any of them. */
-static int rule_without(scmp_filter_ctx filter, int call, unsigned argument, uint64_t mask)
-{
-	int r = rule_masked(filter, SCMP_ACT_ALLOW, call, argument, mask, 0);
-
-	for (uint64_t bit = 1; r == 0 && bit <= mask; bit <<= 1)
-		if ((mask & bit) != 0)
-			r = rule_masked(filter, SCMP_ACT_ERRNO(EPERM), call, argument, bit, bit);
-	return r;
-}
-
-/* mknod(2) makes regular files too (rsync --fake-super does); those alone, without setid bits. */
-static int rule_mknod(scmp_filter_ctx filter, int call, unsigned argument)
-{
-	static const uint64_t kinds[] = { S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK };
-	int r = rule_masked(filter, SCMP_ACT_ALLOW, call, argument, S_IFMT | SETID, S_IFREG);
-
-	if (r == 0)
-		r = rule_masked(filter, SCMP_ACT_ALLOW, call, argument, S_IFMT | SETID, 0);
-	for (size_t i = 0; r == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		r = rule_masked(filter, SCMP_ACT_ERRNO(EPERM), call, argument, S_IFMT, kinds[i]);
-	return r;
-}
-
-static int rsync_conditions(scmp_filter_ctx filter)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < sizeof(rsync_modes) / sizeof(rsync_modes[0]); i++)
-		r = rule_without(filter, rsync_modes[i].call, rsync_modes[i].argument, SETID);
-	for (size_t i = 0; r == 0 && i < sizeof(rsync_fcntl) / sizeof(rsync_fcntl[0]); i++)
-		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)rsync_fcntl[i]);
-	for (size_t i = 0; r == 0 && i < sizeof(rsync_ioctl) / sizeof(rsync_ioctl[0]); i++)
-		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, rsync_ioctl[i]);
-	if (r == 0)
-		r = rule_mknod(filter, SCMP_SYS(mknod), 1);
-	if (r == 0)
-		r = rule_mknod(filter, SCMP_SYS(mknodat), 2);
-	if (r == 0)
-		r = rule_without(filter, SCMP_SYS(clone), CLONE_FLAGS, NAMESPACES);
-	if (r == 0) /* between rsync's own processes; it is not a way out */
-		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 0, AF_UNIX);
-	if (r == 0) /* its own limits, to read */
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
-				     SCMP_A2(SCMP_CMP_EQ, 0, 0));
-	return r;
-}
-
-static int fill_rsync(scmp_filter_ctx filter)
-{
-	int r = allow_all(filter, SCMP_ACT_ALLOW, rsync_allowed, sizeof(rsync_allowed) / sizeof(rsync_allowed[0]));
-
-	if (r == 0)
-		r = allow_all(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused,
-			      sizeof(rsync_refused) / sizeof(rsync_refused[0]));
-	return r < 0 ? r : rsync_conditions(filter);
-}
-
-static int fill_worker(scmp_filter_ctx filter)
-{
-	int r = allow_all(filter, SCMP_ACT_ALLOW, worker_allowed,
-			  sizeof(worker_allowed) / sizeof(worker_allowed[0]));
-
-	/* memory of its own: neither files nor anything that can be executed */
-	for (int i = 0; r == 0 && i < 2; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, i == 0 ? SCMP_SYS(mmap) : SCMP_SYS(mmap2), 2,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-				     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
-	if (r == 0)
-		r = rule_masked(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
-	/* stdio asks for the size of what it writes to, by descriptor */
-	if (r == 0)
-		r = rule_masked(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH);
-	for (size_t i = 0; r == 0 && i < 4; i++) {
-		static const int commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL };
-
-		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)commands[i]);
-	}
-	return r;
-}
-
-static void filter_release(void *filter)
-{
-	seccomp_release(*(scmp_filter_ctx *)filter);
-}
+#include "confine/seccomp_filters.h"
 
 int seccomp_confine(enum seccomp_program program)
 {
-	const bool rsync = program == SECCOMP_RSYNC;
-	__attribute__((cleanup(filter_release))) scmp_filter_ctx filter =
-		seccomp_init(rsync ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
-	int r;
+	struct sock_fprog filter = { 0 };
 
-	if (filter == NULL)
-		return -ENOMEM;
-	/* x32, i386 and other entry points of a foreign architecture */
-	r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* the caller has set it, or loading fails */
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0)
-		r = rsync ? fill_rsync(filter) : fill_worker(filter);
-	return r < 0 ? r : seccomp_load(filter);
+	/* The kernel only reads it, whatever its struct says. */
+	switch (program) {
+	case SECCOMP_RSYNC:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync;
+		filter.len = seccomp_filter_rsync_count;
+		break;
+	case SECCOMP_WORKER:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_worker;
+		filter.len = seccomp_filter_worker_count;
+		break;
+	}
+	if (filter.len == 0)
+		return -EINVAL;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0 ? -errno : 0;
 }

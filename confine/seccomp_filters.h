@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: ISC */
+/* The filters as programs of the kernel's; their text is made by confine/seccomp_rules.c at build time. */
+#ifndef CONFINE_SECCOMP_FILTERS_H
+#define CONFINE_SECCOMP_FILTERS_H
+
+#include <linux/filter.h>
+
+extern const struct sock_filter seccomp_filter_rsync[], seccomp_filter_worker[];
+extern const unsigned short seccomp_filter_rsync_count, seccomp_filter_worker_count;
+
+#endif
