@@ -23,7 +23,7 @@ FUZZ          += name key
 
 # varlink: the wire, both ends
 stream_OBJS       = varlink/stream
-stream_LIBS       = -ljansson
+stream_LIBS       = -ljansson -Wl,--wrap=poll
 varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client
 varlink_LIBS      = -ljansson
 UNIT             += stream varlink
@@ -33,11 +33,25 @@ FUZZ             += varlink
 
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
-UNIT          += wire
+options_OBJS   = cli/options account/date account/name
+worker_parse_OBJS = subuidd/worker_parse subuidd/worker_key subuidd/worker_field subuidd/wire account/date $(ACCOUNT)
+worker_parse_LIBS = -ljansson
+UNIT          += wire options worker_parse
 
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
+HOME_OBJS      = tests/unit/home_fixture subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl \
+                 subuidd/home_quota subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions \
+                 subuidd/home_child confine/identity confine/path confine/view confine/user_namespace \
+                 account/name account/id
+home_OBJS      = $(HOME_OBJS)
+home_LIBS      = -lcap-ng -lbtrfsutil -lacl
+home_link_OBJS = $(HOME_OBJS)
+home_link_LIBS = $(home_LIBS)
+identity_OBJS  = $(HOME_OBJS)
+identity_LIBS  = $(home_LIBS)
+UNIT_ROOT     += home home_link identity
 
 # settings
 settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
@@ -47,6 +61,11 @@ UNIT          += settings
 # setup_text
 setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
 UNIT          += setup_text
+
+# index
+INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
+index_OBJS      = $(INDEX_BOTH)
+UNIT           += index
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
