@@ -65,7 +65,9 @@ UNIT          += setup_text
 # index
 INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
 index_OBJS      = $(INDEX_BOTH)
-UNIT           += index
+index_damage_OBJS  = $(INDEX_BOTH)
+index_threads_OBJS = $(INDEX_BOTH)
+UNIT           += index index_damage index_threads
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: ISC */
+/* JSON parameters into requests: whole and exact, or refused in words. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "subuidd/worker.h"
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"
+
+static int parse(uint32_t op, const char *json, struct request *request, struct failure_text *failure)
+{
+	json_t *parameters = json_loads(json, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+
+	if (parameters == NULL)
+		fail_msg("the test's own JSON: %s", json);
+	memset(request, 0xaa, sizeof(*request));
+
+	int r = worker_parse(op, parameters, request, failure);
+
+	json_decref(parameters);
+	return r;
+}
+
+/* What comes out has the exact shape that the broker demands, whatever was in the memory before. */
+static struct request parsed(uint32_t op, const char *json)
+{
+	struct request request;
+	struct failure_text failure = { 0 };
+
+	if (parse(op, json, &request, &failure) != 0)
+		fail_msg("%s: %s: %s", json, failure.what, failure.why);
+	assert_int_equal(wire_request_check(&request, request.size), 0);
+	assert_int_equal(request.op, op);
+	return request;
+}
+
+static void refused(uint32_t op, const char *json, const char *what)
+{
+	struct request request;
+	struct failure_text failure = { 0 };
+
+	if (parse(op, json, &request, &failure) != -EINVAL)
+		fail_msg("accepted: %s", json);
+	assert_int_equal(failure.failure, FAILURE_INVALID);
+	assert_string_equal(failure.what, what);
+	assert_true(failure.why[0] != '\0');
+}
+
+static void add_takes_all_of_it(void **state)
+{
+	(void)state;
+	struct request request = parsed(
+		OP_ACCOUNT_ADD,
+		"{\"label\":\"web1\",\"owner\":\"alice\",\"range\":70000,\"quota\":10737418240,\"expires\":\"2031-12-31\","
+		"\"comment\":\"the shop\",\"key\":{\"key\":\"" KEY " root@server\\n\",\"role\":\"pull\",\"options\":"
+		"[\"no-delete\",\"no-overwrite\"],\"from\":\"192.0.2.0/24\",\"expires\":1900000000}}");
+	const struct request_add *add = &request.add;
+
+	assert_string_equal(add->name.owner, "alice");
+	assert_string_equal(add->name.label, "web1");
+	assert_int_equal(add->set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(add->range_count, 70000);
+	assert_int_equal(add->quota, UINT64_C(10) << 30);
+	assert_int_equal(add->expires_day, 22644);
+	assert_string_equal(add->comment, "the shop");
+	assert_int_equal(add->has_key, 1);
+	assert_string_equal(add->key.type, "ssh-ed25519");
+	assert_string_equal(add->key.blob, strchr(KEY, ' ') + 1);
+	assert_string_equal(add->key.comment, "root@server");
+	assert_int_equal(add->key.role, ROLE_PULL);
+	assert_int_equal(add->key.options, KEY_NO_DELETE | KEY_NO_OVERWRITE);
+	assert_string_equal(add->key.from, "192.0.2.0/24");
+	assert_int_equal(add->key.expires, 1900000000);
+	assert_int_equal(add->key.id, 0);
+	assert_string_equal(add->key.fingerprint, "");
+}
+
+static void add_needs_only_a_label(void **state)
+{
+	(void)state;
+	struct request request = parsed(OP_ACCOUNT_ADD, "{\"label\":\"w\",\"key\":null,\"quota\":null}");
+
+	assert_string_equal(request.add.name.owner, "");
+	assert_int_equal(request.add.set, 0);
+	assert_int_equal(request.add.expires_day, -1);
+	assert_int_equal(request.add.has_key, 0);
+	request = parsed(OP_KEY_ADD, "{\"label\":\"w\",\"key\":{\"key\":\"" KEY "\"}}");
+	assert_int_equal(request.key_add.key.role, ROLE_PUSH);
+}
+
+static void add_refuses_what_is_not_right(void **state)
+{
+	static const struct {
+		const char *json, *what;
+	} cases[] = {
+		{ "{}", "label" },
+		{ "{\"label\":\"\"}", "label" },
+		{ "{\"label\":\"Web\"}", "label" },
+		{ "{\"label\":\"..\"}", "label" },
+		{ "{\"label\":\"a+b\"}", "label" },
+		{ "{\"label\":\"web1\\u0000x\"}", "label" },
+		{ "{\"label\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "label" },
+		{ "{\"label\":1}", "label" },
+		{ "{\"label\":\"a\",\"owner\":\"\"}", "owner" },
+		{ "{\"label\":\"a\",\"owner\":\"a/b\"}", "owner" },
+		{ "{\"label\":\"a\",\"owner\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "owner" },
+		{ "{\"label\":\"a\",\"owner\":[\"root\"]}", "owner" },
+		{ "{\"label\":\"a\",\"range\":-1}", "range" },
+		{ "{\"label\":\"a\",\"range\":4294967295}", "range" },
+		{ "{\"label\":\"a\",\"range\":1.5}", "range" },
+		{ "{\"label\":\"a\",\"range\":\"1\"}", "range" },
+		{ "{\"label\":\"a\",\"quota\":-1}", "quota" },
+		{ "{\"label\":\"a\",\"quota\":true}", "quota" },
+		{ "{\"label\":\"a\",\"expires\":\"tomorrow\"}", "expires" },
+		{ "{\"label\":\"a\",\"expires\":\"2031-02-30\"}", "expires" },
+		{ "{\"label\":\"a\",\"comment\":\"a:b\"}", "comment" },
+		{ "{\"label\":\"a\",\"comment\":\"a\\nb\"}", "comment" },
+		{ "{\"label\":\"a\",\"comment\":\"\\u001b[31m\"}", "comment" },
+		{ "{\"label\":\"a\",\"key\":\"" KEY "\"}", "key" },
+		{ "{\"label\":\"a\",\"key\":{}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"please\"}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"no-pty " KEY "\"}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\\n" KEY "\"}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\\n\"}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"command\":\"sh\"}}", "key" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"role\":\"king\"}}", "key.role" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":[\"pty\"]}}", "key.options" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":\"no-delete\"}}", "key.options" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"from\":\"a\\\"b\"}}", "key.from" },
+		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"expires\":-5}}", "expires" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		refused(OP_ACCOUNT_ADD, cases[i].json, cases[i].what);
+}
+
+static void modify_takes_values_away(void **state)
+{
+	(void)state;
+	struct request request =
+		parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":0,\"expires\":\"\",\"comment\":\"\"}");
+
+	assert_int_equal(request.modify.set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(request.modify.expires_day, -1);
+	assert_int_equal(request.modify.quota, 0);
+	request = parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":5}");
+	assert_int_equal(request.modify.set, SET_QUOTA);
+	refused(OP_ACCOUNT_MODIFY, "{\"label\":\"a\"}", "parameters");
+}
+
+static void remove_keeps_or_purges(void **state)
+{
+	(void)state;
+	struct request request = parsed(OP_ACCOUNT_REMOVE, "{\"label\":\"a\",\"purge\":true,\"keepHome\":false}");
+
+	assert_int_equal(request.remove.purge, 1);
+	assert_int_equal(request.remove.keep_home, 0);
+	refused(OP_ACCOUNT_REMOVE, "{\"label\":\"a\",\"purge\":true,\"keepHome\":true}", "purge");
+	refused(OP_ACCOUNT_REMOVE, "{\"label\":\"a\",\"purge\":1}", "purge");
+}
+
+static void key_is_named_by_id_or_fingerprint(void **state)
+{
+	static const char fingerprint[] = "SHA256:0123456789012345678901234567890123456789+/a";
+
+	(void)state;
+	struct request request = parsed(OP_KEY_REMOVE, "{\"label\":\"a\",\"id\":7}");
+
+	assert_int_equal(request.key_remove.id, 7);
+	request = parsed(OP_KEY_REMOVE,
+			 "{\"label\":\"a\",\"fingerprint\":\"SHA256:0123456789012345678901234567890123456789+/a\"}");
+	assert_string_equal(request.key_remove.fingerprint, fingerprint);
+	assert_int_equal(request.key_remove.id, 0);
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\"}", "id");
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\",\"id\":0}", "id");
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\",\"id\":4294967296}", "id");
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\",\"id\":7,\"fingerprint\":\"x\"}", "id");
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\",\"fingerprint\":\"MD5:00\"}", "fingerprint");
+	refused(OP_KEY_REMOVE, "{\"label\":\"a\",\"fingerprint\":\"SHA256:short\"}", "fingerprint");
+}
+
+static void lists_are_the_callers_an_owners_or_all(void **state)
+{
+	(void)state;
+	assert_int_equal(parsed(OP_ACCOUNT_LIST, "{}").list.all, 0);
+	assert_int_equal(parsed(OP_ACCOUNT_LIST, "{\"all\":true}").list.all, 1);
+	assert_string_equal(parsed(OP_RANGE_LIST, "{\"owner\":\"bob\"}").list.name.owner, "bob");
+	assert_int_equal(parsed(OP_AUDIT_LIST, "{\"before\":12}").list.cursor, 12);
+	assert_string_equal(parsed(OP_KEY_LIST, "{\"label\":\"web1\"}").list.name.label, "web1");
+	refused(OP_KEY_LIST, "{}", "label");
+	refused(OP_ACCOUNT_LIST, "{\"all\":true,\"owner\":\"bob\"}", "all");
+	refused(OP_AUDIT_LIST, "{\"before\":-1}", "before");
+}
+
+static void ranges_limits_and_the_rest(void **state)
+{
+	(void)state;
+	assert_int_equal(parsed(OP_RANGE_ADD, "{\"count\":65536}").range_add.count, 65536);
+	assert_string_equal(parsed(OP_RANGE_ADD, "{\"count\":1,\"label\":\"x\"}").range_add.name.label, "x");
+	refused(OP_RANGE_ADD, "{\"count\":0}", "count");
+	refused(OP_RANGE_ADD, "{}", "count");
+	refused(OP_RANGE_ADD, "{\"count\":1,\"label\":\"\"}", "label");
+	assert_int_equal(parsed(OP_RANGE_REMOVE, "{\"first\":1073741824}").range_remove.first, 1073741824);
+	refused(OP_RANGE_REMOVE, "{\"first\":4294967295}", "first");
+	assert_int_equal(parsed(OP_TOMBSTONE_RELEASE, "{\"first\":5}").release.first, 5);
+	refused(OP_TOMBSTONE_RELEASE, "{\"first\":0}", "first");
+
+	struct request request = parsed(OP_LIMIT_SET, "{\"owner\":\"bob\",\"keys\":3}");
+
+	assert_string_equal(request.limit_set.limit.owner, "bob");
+	assert_int_equal(request.limit_set.limit.keys, 3);
+	assert_int_equal(parsed(OP_LIMIT_SET, "{\"owner\":\"bob\",\"reset\":true}").limit_set.reset, 1);
+	refused(OP_LIMIT_SET, "{\"keys\":3}", "owner");
+	refused(OP_LIMIT_SET, "{\"owner\":\"bob\"}", "parameters");
+	refused(OP_LIMIT_SET, "{\"owner\":\"bob\",\"keys\":3,\"reset\":true}", "reset");
+	refused(OP_LIMIT_SET, "{\"owner\":\"bob\",\"keys\":-3}", "keys");
+	assert_string_equal(parsed(OP_LIMIT_GET, "{}").name.owner, "");
+	parsed(OP_STATUS, "{}");
+	refused(OP_MAX_, "{}", "method");
+	refused(0, "{}", "method");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(add_takes_all_of_it),
+		cmocka_unit_test(add_needs_only_a_label),
+		cmocka_unit_test(add_refuses_what_is_not_right),
+		cmocka_unit_test(modify_takes_values_away),
+		cmocka_unit_test(remove_keeps_or_purges),
+		cmocka_unit_test(key_is_named_by_id_or_fingerprint),
+		cmocka_unit_test(lists_are_the_callers_an_owners_or_all),
+		cmocka_unit_test(ranges_limits_and_the_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
