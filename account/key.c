@@ -38,8 +38,7 @@ static bool is_certificate(struct token token)
 {
 	size_t suffix = sizeof(CERTIFICATE_SUFFIX) - 1;
 
-	return token.length > suffix &&
-	       memcmp(token.text + token.length - suffix, CERTIFICATE_SUFFIX, suffix) == 0;
+	return token.length > suffix && memcmp(token.text + token.length - suffix, CERTIFICATE_SUFFIX, suffix) == 0;
 }
 
 static bool is_any_type(struct token token)
@@ -186,7 +185,8 @@ const char *key_error_text(enum key_error error)
 	case KEY_BLOB:
 		return "damaged: its contents do not fit its type";
 	case KEY_WEAK:
-		return "weak: RSA below 2048 bits or with a bad exponent or modulus, or another curve than the type says";
+		return "weak: RSA below 2048 bits or with a bad exponent or modulus, or another curve than the "
+		       "type says";
 	case KEY_CERTIFICATE:
 		return "a certificate, not a key";
 	case KEY_COMMENT:

@@ -16,7 +16,7 @@
 
 #include "account/key_blob.h"
 
-#define RSA_BITS_MAX 16384u     /* OpenSSL verifies no larger one */
+#define RSA_BITS_MAX 16384u	  /* OpenSSL verifies no larger one */
 #define RSA_EXPONENT_BITS_MAX 64u /* the same, from 3072 bits of modulus on */
 #define APPLICATION_MAX 255u
 

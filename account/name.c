@@ -98,17 +98,26 @@ int name_join(const char *owner, char separator, const char *label, char *name)
 	return 0;
 }
 
+/* Length that the first byte of a UTF-8 sequence announces, 0 when none begins so. */
+static size_t utf8_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2)
+		return 0;
+	if (first < 0xe0)
+		return 2;
+	if (first < 0xf0)
+		return 3;
+	return first < 0xf5 ? 4 : 0;
+}
+
 /* Bytes of the UTF-8 sequence at text, 0 when it is not one (overlong, surrogate, beyond U+10FFFF,
  * cut short: the NUL at the end is no continuation byte). */
 static size_t utf8_decode(const unsigned char *text, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = text[0] < 0x80   ? 1
-			: text[0] < 0xc2 ? 0
-			: text[0] < 0xe0 ? 2
-			: text[0] < 0xf0 ? 3
-			: text[0] < 0xf5 ? 4
-					 : 0;
+	size_t length = utf8_length(text[0]);
 
 	if (length <= 1) {
 		*code = text[0];
@@ -129,8 +138,9 @@ static size_t utf8_decode(const unsigned char *text, uint32_t *code)
  * make a log line read as another one). */
 static bool code_controls(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e || code == 0x200f ||
-	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
+	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+	       code == 0xfeff;
 }
 
 bool text_valid(const char *text, size_t max)

@@ -96,7 +96,8 @@ static int reply_receive(struct varlink_stream *stream, struct reply *reply)
 	return ret;
 }
 
-int varlink_call(struct varlink_stream *stream, const char *method, json_t *parameters, json_t **reply, char **error)
+int varlink_call(struct varlink_stream *stream, const char *method, json_t *parameters, json_t **reply,
+		 char **error)
 {
 	struct reply received;
 	int ret = call_send(stream, method, parameters, false);

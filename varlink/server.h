@@ -49,7 +49,8 @@ struct varlink_parameter {
 struct varlink_method {
 	const char *name; /* "Add" */
 	const struct varlink_parameter *parameters; /* ended by name NULL */
-	int (*handle)(struct varlink_call *call); /* 0, or negative errno: the connection ends; NULL: not implemented */
+	/* 0, or negative errno: the connection ends. NULL: answered MethodNotImplemented. */
+	int (*handle)(struct varlink_call *call);
 };
 
 struct varlink_interface {

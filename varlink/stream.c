@@ -9,14 +9,6 @@
 
 #include "varlink/stream.h"
 
-/* jansson seeds its hash tables from /dev/urandom when the first object is made. By then a worker
- * has given up opening files, and would be killed for it; and an unseeded table is slow at an
- * attacker's will. */
-__attribute__((constructor)) static void seed_hashes(void)
-{
-	json_object_seed(0);
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec now;

@@ -22,8 +22,8 @@ struct varlink_stream {
 };
 
 /* System calls from here on: poll, recvfrom, sendto, clock_gettime and memory, on a
- * descriptor that may block or not. (jansson reads /dev/urandom for its hash seed: done
- * when the program starts, before it gives files up.) */
+ * descriptor that may block or not. One more comes from jansson: its first object reads /dev/urandom
+ * for the hash seed, so a program that gives up opening files calls json_object_seed(0) before. */
 void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms);
 
 /* Reads one message. 0; -ENODATA: the peer closed between messages; -ECONNRESET:

@@ -47,7 +47,8 @@ static const struct varlink_method methods[] = {
 	{.name = "N", .parameters = parameters},
 	{.name = NULL},
 };
-static const struct varlink_interface interface = {.name = "a.b", .description = "interface a.b\n", .methods = methods};
+static const struct varlink_interface interface = {
+	.name = "a.b", .description = "interface a.b\n", .methods = methods};
 static const struct varlink_interface *const interfaces[] = {&interface, NULL};
 static const struct varlink_service service = {"v", "p", "1", "u", interfaces, NULL};
 

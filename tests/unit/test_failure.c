@@ -37,7 +37,7 @@ static void every_failure_has_its_name_and_exit_status(void **state)
 	}
 	assert_null(failure_name(FAILURE_NONE));
 	assert_null(failure_name(FAILURE_MAX_));
-	assert_null(failure_name((enum failure)-1));
+	assert_null(failure_name((enum failure) - 1));
 	assert_int_equal(failure_exit_status(FAILURE_NONE), 0);
 	assert_int_equal(failure_exit_status(FAILURE_MAX_), 1);
 	assert_int_equal(failure_from_name("Nonsense"), FAILURE_FAILED);
@@ -53,7 +53,8 @@ static void text_is_escaped_cut_and_padded(void **state)
 	memset(&text, 'x', sizeof(text));
 	memset(longer, 'a', sizeof(longer));
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(failure_set(&text, FAILURE_EXISTS, "alice\nroot: all is well", longer, NULL), FAILURE_EXISTS);
+	assert_int_equal(failure_set(&text, FAILURE_EXISTS, "alice\nroot: all is well", longer, NULL),
+			 FAILURE_EXISTS);
 	assert_int_equal(text.failure, FAILURE_EXISTS);
 	assert_string_equal(text.what, "alice\\x0aroot: all is well");
 	memset(expected, 'a', FAILURE_TEXT_MAX);

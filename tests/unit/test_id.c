@@ -22,7 +22,8 @@ static void special_ids_are_never_given_out(void **state)
 
 static void parse_takes_plain_decimals(void **state)
 {
-	static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "01", "00", "0x10", "1e3", "1.0", "\xd9\xa1", "1\n"};
+	static const char *const bad[] = {"",	" 1",	"1 ",  "+1",  "-1",	  "01",
+					  "00", "0x10", "1e3", "1.0", "\xd9\xa1", "1\n"};
 	static const char *const large[] = {"4294967295", "4294967296", "18446744073709551616",
 					    "99999999999999999999999999999999999999999999999"};
 	uint32_t id = 7;
@@ -76,7 +77,8 @@ static void overlap_is_symmetric_and_inclusive(void **state)
 
 static void block_is_first_to_last(void **state)
 {
-	static const char *const bad[] = {"", "-", "1", "1-", "-2", "2-1", "1-4294967295", "1 - 2", "1-2-3", "01-2", "a-b"};
+	static const char *const bad[] = {"",	   "-",	    "1",    "1-", "-2", "2-1", "1-4294967295",
+					  "1 - 2", "1-2-3", "01-2", "a-b"};
 	struct id_block block = {1, 2};
 
 	(void)state;

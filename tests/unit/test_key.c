@@ -153,7 +153,8 @@ struct blob {
 
 static void put(struct blob *blob, const void *bytes, size_t length)
 {
-	uint8_t head[4] = {(uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length};
+	uint8_t head[4] = {(uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
+			   (uint8_t)length};
 
 	assert_true(blob->length + 4 + length <= sizeof(blob->bytes));
 	memcpy(blob->bytes + blob->length, head, 4);
@@ -291,16 +292,16 @@ static void rsa_is_strong_and_canonical(void **state)
 		{"\1\0\1", 3, 2047, 1, KEY_WEAK},
 		{"\1\0\1", 3, 1024, 1, KEY_WEAK},
 		{"\1\0\1", 3, 8, 1, KEY_WEAK},
-		{"\1\0\1", 3, 2048, 0, KEY_WEAK},			  /* even modulus */
-		{"\1", 1, 2048, 1, KEY_WEAK},				  /* e = 1 */
-		{"\2", 1, 2048, 1, KEY_WEAK},				  /* e = 2 */
-		{"\1\0\0", 3, 2048, 1, KEY_WEAK},			  /* even e */
-		{"\0\xff\1\1\1\1\1\1\1", 9, 2048, 1, KEY_OK},		  /* 64 bits */
-		{"\1\1\1\1\1\1\1\1\1", 9, 2048, 1, KEY_WEAK},		  /* 65 bits */
-		{"", 0, 2048, 1, KEY_BLOB},				  /* zero */
-		{"\0", 1, 2048, 1, KEY_BLOB},				  /* zero, not canonical */
-		{"\0\1\0\1", 4, 2048, 1, KEY_BLOB},			  /* superfluous zero */
-		{"\x81", 1, 2048, 1, KEY_BLOB},				  /* negative */
+		{"\1\0\1", 3, 2048, 0, KEY_WEAK},	      /* even modulus */
+		{"\1", 1, 2048, 1, KEY_WEAK},		      /* e = 1 */
+		{"\2", 1, 2048, 1, KEY_WEAK},		      /* e = 2 */
+		{"\1\0\0", 3, 2048, 1, KEY_WEAK},	      /* even e */
+		{"\0\xff\1\1\1\1\1\1\1", 9, 2048, 1, KEY_OK}, /* 64 bits */
+		{"\1\1\1\1\1\1\1\1\1", 9, 2048, 1, KEY_WEAK}, /* 65 bits */
+		{"", 0, 2048, 1, KEY_BLOB},		      /* zero */
+		{"\0", 1, 2048, 1, KEY_BLOB},		      /* zero, not canonical */
+		{"\0\1\0\1", 4, 2048, 1, KEY_BLOB},	      /* superfluous zero */
+		{"\x81", 1, 2048, 1, KEY_BLOB},		      /* negative */
 	};
 
 	(void)state;
@@ -330,6 +331,15 @@ static void negative_or_padded_modulus_is_refused(void **state)
 	put(&blob, "\3", 1);
 	put(&blob, n, 257);
 	assert_int_equal(parse_blob("ssh-rsa", &blob), KEY_BLOB);
+	/* zero, and not canonical, however the bytes behind it look */
+	for (size_t length = 0; length < 2; length++) {
+		blob.length = 0;
+		put_text(&blob, "ssh-rsa");
+		put(&blob, "\3", 1);
+		put(&blob, "", length);
+		blob.bytes[blob.length++] = length == 0 ? 1 : 0x80;
+		assert_int_equal(parse_blob("ssh-rsa", &blob), KEY_BLOB);
+	}
 }
 
 static void security_keys_carry_an_application(void **state)
@@ -385,6 +395,7 @@ static void every_wrong_line_says_what_is_wrong(void **state)
 		{"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE},
 		{"\r\n  -----BEGIN RSA PRIVATE KEY-----\r\n", KEY_PRIVATE},
 		{"PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n", KEY_PRIVATE},
+		{"\n\t PuTTY-User-Key-File-2: ssh-rsa\n", KEY_PRIVATE},
 		{ED "\n-----BEGIN OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE},
 		{ED "\n" ED "\n", KEY_LINES},
 		{ED "\n\n", KEY_LINES},
@@ -399,6 +410,7 @@ static void every_wrong_line_says_what_is_wrong(void **state)
 		{"restrict " ED, KEY_OPTIONS},
 		{"no-pty,from=\"*\" " ED, KEY_OPTIONS},
 		{"environment=\"A=b\"", KEY_OPTIONS},
+		{"expiry-time=20300101", KEY_OPTIONS},
 		{"@cert-authority * " ED, KEY_OPTIONS},
 		{"ssh-dss AAAAB3NzaC1kc3MAAACB", KEY_TYPE},
 		{"ssh-rsa1 AAAA", KEY_TYPE},
@@ -478,15 +490,53 @@ static void base64_is_canonical(void **state)
 static void from_is_a_list_that_sshd_takes(void **state)
 {
 	static const char *const good[] = {
-		"192.0.2.1",  "192.0.2.0/24",  "*.example.com",	   "2001:db8::/32",	   "host-1.example.com,!bad.example.com",
-		"0.0.0.0/0",  "192.0.2.1/32",  "192.0.2.?",	   "fe80::1%eth0",	   "!192.0.2.7,192.0.2.0/24",
-		"::/0",	      "2001:db8::1/128", "192.0.2.128/25", "a_b",
+		"192.0.2.1",
+		"192.0.2.0/24",
+		"*.example.com",
+		"2001:db8::/32",
+		"host-1.example.com,!bad.example.com",
+		"0.0.0.0/0",
+		"192.0.2.1/32",
+		"192.0.2.?",
+		"fe80::1%eth0",
+		"!192.0.2.7,192.0.2.0/24",
+		"::/0",
+		"2001:db8::1/128",
+		"192.0.2.128/25",
+		"a_b",
 	};
 	static const char *const bad[] = {
-		"",	       ",",	    "a,",      ",a",	"a,,b",	 "a b",	   "a\"b",    "a\\b",	   "a\nb", "a'b",
-		"192.0.2.1/24", "1.2.3.4/33", "1.2.3.4/x", "1.2.3.4/", "/24",	 "*/24",   "::1/129", "2001:db8::1/64",
-		"1.2.3.4/024", "1.2.3.4/-1", "1.2.3.4/8/8", "!",	"!!a",	 "a!b",	   "!a",      "!a,!b",	   "\xc3\xa4",
-		"a=b",	       "a;b",	    "$(id)",   "a@b",
+		"",
+		",",
+		"a,",
+		",a",
+		"a,,b",
+		"a b",
+		"a\"b",
+		"a\\b",
+		"a\nb",
+		"a'b",
+		"192.0.2.1/24",
+		"1.2.3.4/33",
+		"1.2.3.4/x",
+		"1.2.3.4/",
+		"/24",
+		"*/24",
+		"::1/129",
+		"2001:db8::1/64",
+		"1.2.3.4/024",
+		"1.2.3.4/-1",
+		"1.2.3.4/8/8",
+		"!",
+		"!!a",
+		"a!b",
+		"!a",
+		"!a,!b",
+		"\xc3\xa4",
+		"a=b",
+		"a;b",
+		"$(id)",
+		"a@b",
 	};
 	char longest[FROM_MAX + 2];
 

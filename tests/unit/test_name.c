@@ -15,9 +15,9 @@
 static void label_is_lower_case_and_short(void **state)
 {
 	static const char *const good[] = {"a", "0", "web1", "a-b_c", "0-", LONGEST_LABEL};
-	static const char *const bad[] = {"",	  "-a",	   "_a",    "A",     "web1 ", " web1", "a.b",
-					  "a/b",  "..",	   "a+b",   "a:b",   "a\nb",  "a\tb",  "\xc3\xa4",
-					  "a\x7f", "a\x1b[", "a%",	  "a=b", "a~",   "aB",   LONGEST_LABEL "5"};
+	static const char *const bad[] = {"",	   "-a",     "_a",  "A",   "web1 ", " web1", "a.b",
+					  "a/b",   "..",     "a+b", "a:b", "a\nb",  "a\tb",  "\xc3\xa4",
+					  "a\x7f", "a\x1b[", "a%",  "a=b", "a~",    "aB",    LONGEST_LABEL "5"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -28,10 +28,11 @@ static void label_is_lower_case_and_short(void **state)
 
 static void owner_is_one_safe_path_component(void **state)
 {
-	static const char *const good[] = {"a", "alice", "Alice", "_www", "j.doe", "user@example.com", "0user",
-					   LONGEST_OWNER};
-	static const char *const bad[] = {"", ".", "..", "-rf", "@a", ".a", "a/b", "a+b", "a b", "a:b",
-					  "a\n", "a$", "a\\b", "\xc3\xa4", "a\x1b", LONGEST_OWNER "6"};
+	static const char *const good[] = {"a",	    "alice",	  "Alice", "_www", "j.doe", "user@example.com",
+					   "0user", LONGEST_OWNER};
+	static const char *const bad[] = {
+		"",    ".",   "..",  "-rf", "@a",   ".a",	"a/b",	 "a+b",
+		"a b", "a:b", "a\n", "a$",  "a\\b", "\xc3\xa4", "a\x1b", LONGEST_OWNER "6"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -69,9 +70,22 @@ static void split_gives_both_halves(void **state)
 
 static void split_refuses_and_leaves_outputs_alone(void **state)
 {
-	static const char *const bad[] = {"",	       "alice",	     "+web1",	 "alice+",     "alice++web1", "a+b+c",
-					  "alice+Web", "../x+web1",  "a/b+web1", "alice+../x", "alice=web1",  "alice+web1\n",
-					  "+",	       "al ice+web1", LONGEST_OWNER "6+a", "a+" LONGEST_LABEL "5"};
+	static const char *const bad[] = {"",
+					  "alice",
+					  "+web1",
+					  "alice+",
+					  "alice++web1",
+					  "a+b+c",
+					  "alice+Web",
+					  "../x+web1",
+					  "a/b+web1",
+					  "alice+../x",
+					  "alice=web1",
+					  "alice+web1\n",
+					  "+",
+					  "al ice+web1",
+					  LONGEST_OWNER "6+a",
+					  "a+" LONGEST_LABEL "5"};
 	char owner[OWNER_MAX + 1] = "o", label[LABEL_MAX + 1] = "l";
 
 	(void)state;
@@ -93,6 +107,7 @@ static void join_is_the_inverse_of_split(void **state)
 	assert_int_equal(name_join("alice", '+', "Web", name), -EINVAL);
 	assert_int_equal(name_join("al+ice", '+', "web", name), -EINVAL);
 	assert_int_equal(name_join("alice", ':', "web", name), -EINVAL);
+	assert_int_equal(name_join("alice", '\0', "web", name), -EINVAL);
 	assert_string_equal(name, "n");
 	assert_int_equal(name_join(LONGEST_OWNER, '+', LONGEST_LABEL, name), 0);
 	assert_string_equal(name, LONGEST_OWNER "+" LONGEST_LABEL);
@@ -102,10 +117,24 @@ static void comment_is_one_printable_field(void **state)
 {
 	static const char *const good[] = {"", "web server 1", "B\xc3\xbcro", "\xf0\x9f\x92\xbe", "a,b"};
 	static const char *const bad[] = {
-		"a:b",	      "a\nb",	      "a\tb",	      "\x1b[2J",	"a\x7f",
-		"\xc2\x9b",   "\xc0\xaf",     "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-		"\xf8\x88\x80\x80\x80", "\xc3", "a\x80",	      "\xe2\x82",	"\xe2\x80\xae" "cod",
-		"\xe2\x80\xa8", "\xe2\x81\xa6x",
+		"a:b",
+		"a\nb",
+		"a\tb",
+		"\x1b[2J",
+		"a\x7f",
+		"\xc2\x9b",
+		"\xc0\xaf",
+		"\xe0\x80\xaf",
+		"\xed\xa0\x80",
+		"\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"\xf8\x90\x80\x80",
+		"\xc3",
+		"a\x80",
+		"\xe2\x82",
+		"\xe2\x80\xaex",
+		"\xe2\x80\xa8",
+		"\xe2\x81\xa6x",
 	};
 
 	(void)state;

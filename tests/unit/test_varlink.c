@@ -66,8 +66,8 @@ static int end_always(struct varlink_call *call)
 }
 
 static const struct varlink_parameter echo_parameters[] = {
-	{.name = "s", .type = JSON_STRING}, {.name = "i", .type = JSON_INTEGER},  {.name = "b", .type = JSON_TRUE},
-	{.name = "o", .type = JSON_OBJECT}, {.name = "a", .type = JSON_ARRAY},	  {.name = NULL},
+	{.name = "s", .type = JSON_STRING}, {.name = "i", .type = JSON_INTEGER}, {.name = "b", .type = JSON_TRUE},
+	{.name = "o", .type = JSON_OBJECT}, {.name = "a", .type = JSON_ARRAY},	 {.name = NULL},
 };
 static const struct varlink_parameter count_parameters[] = {
 	{.name = "to", .type = JSON_INTEGER, .required = true},
@@ -90,7 +90,12 @@ static const struct varlink_interface test_interface = {
 };
 static const struct varlink_interface *const interfaces[] = {&test_interface, NULL};
 static const struct varlink_service service = {
-	.vendor = "V", .product = "P", .version = "1", .url = "U", .interfaces = interfaces, .data = service_data,
+	.vendor = "V",
+	.product = "P",
+	.version = "1",
+	.url = "U",
+	.interfaces = interfaces,
+	.data = service_data,
 };
 
 /* ---- both ends ---- */
@@ -160,7 +165,8 @@ static void exchange(struct ends *ends, const char *call, const char *answer)
 	assert_answer(ends, answer);
 }
 
-#define ERROR(name, key, value) "{\"error\":\"org.varlink.service." name "\",\"parameters\":{\"" key "\":\"" value "\"}}"
+#define ERROR(name, key, value)                                                                                    \
+	"{\"error\":\"org.varlink.service." name "\",\"parameters\":{\"" key "\":\"" value "\"}}"
 #define INVALID(value) ERROR("InvalidParameter", "parameter", value)
 
 /* ---- tests ---- */
@@ -202,8 +208,8 @@ static void service_describes_itself(void **state)
 		 "{\"method\":\"org.varlink.service.GetInterfaceDescription\","
 		 "\"parameters\":{\"interface\":\"org.example.No\"}}",
 		 ERROR("InterfaceNotFound", "interface", "org.example.No"));
-	assert_int_equal(varlink_call(&ends->peer, "org.varlink.service.GetInterfaceDescription", asked, &reply, &error),
-			 0);
+	assert_int_equal(
+		varlink_call(&ends->peer, "org.varlink.service.GetInterfaceDescription", asked, &reply, &error), 0);
 	assert_non_null(strstr(json_string_value(json_object_get(reply, "description")),
 			       "error InvalidParameter (parameter: string)"));
 	json_decref(reply);
@@ -217,9 +223,12 @@ static void wrong_calls_are_told_apart(void **state)
 	static const struct {
 		const char *call, *answer;
 	} rows[] = {
-		{"{\"method\":\"org.example.Other.Echo\"}", ERROR("InterfaceNotFound", "interface", "org.example.Other")},
-		{"{\"method\":\"org.example.Tes.Echo\"}", ERROR("InterfaceNotFound", "interface", "org.example.Tes")},
-		{"{\"method\":\"org.example.Test.Nope\"}", ERROR("MethodNotFound", "method", "org.example.Test.Nope")},
+		{"{\"method\":\"org.example.Other.Echo\"}",
+		 ERROR("InterfaceNotFound", "interface", "org.example.Other")},
+		{"{\"method\":\"org.example.Tes.Echo\"}",
+		 ERROR("InterfaceNotFound", "interface", "org.example.Tes")},
+		{"{\"method\":\"org.example.Test.Nope\"}",
+		 ERROR("MethodNotFound", "method", "org.example.Test.Nope")},
 		{"{\"method\":\"org.example.Test.Later\"}",
 		 ERROR("MethodNotImplemented", "method", "org.example.Test.Later")},
 		{"{}", INVALID("method")},
@@ -228,6 +237,7 @@ static void wrong_calls_are_told_apart(void **state)
 		{"{\"method\":\"\"}", INVALID("method")},
 		{"{\"method\":\"Echo\"}", INVALID("method")},
 		{"{\"method\":\"example.Echo\"}", INVALID("method")},
+		{"{\"method\":\"ex-ample.Echo\"}", INVALID("method")},
 		{"{\"method\":\"org.example.Test.echo\"}", INVALID("method")},
 		{"{\"method\":\"org.example.Test.\"}", INVALID("method")},
 		{"{\"method\":\"org.example.Test.Echo \"}", INVALID("method")},
@@ -293,8 +303,10 @@ static void oneway_is_done_and_not_answered(void **state)
 	put(ends, "{\"method\":\"org.example.Test.Fail\",\"oneway\":true}");
 	put(ends, "{\"method\":\"org.example.Test.Nope\",\"oneway\":true}");
 	put(ends, "{\"method\":\"org.example.Test.Echo\",\"oneway\":true,\"upgrade\":true}");
-	put(ends, "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3},\"oneway\":true,\"more\":true}");
-	exchange(ends, "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":9}}", "{\"parameters\":{\"i\":9}}");
+	put(ends,
+	    "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3},\"oneway\":true,\"more\":true}");
+	exchange(ends, "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":9}}",
+		 "{\"parameters\":{\"i\":9}}");
 	assert_int_equal(ends_close(ends), 0);
 	assert_int_equal(calls, 2);
 }
@@ -400,7 +412,8 @@ static void client_follows_a_stream(void **state)
 	char *error = NULL;
 
 	(void)state;
-	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", to, sum, &total, &told, &error), 0);
+	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", to, sum, &total, &told, &error),
+			 0);
 	assert_int_equal(total, 55);
 	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Fail", NULL, sum, &total, &told, &error),
 			 -EREMOTEIO);
@@ -408,7 +421,8 @@ static void client_follows_a_stream(void **state)
 	json_decref(told);
 	free(error);
 	total = 0;
-	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", large, sum, &total, &told, &error), 42);
+	assert_int_equal(
+		varlink_call_more(&ends->peer, "org.example.Test.Count", large, sum, &total, &told, &error), 42);
 	assert_int_equal(total, 105);
 	shutdown(ends->peer.fd, SHUT_RDWR);
 	json_decref(to);
