@@ -22,9 +22,9 @@
  * exec as uid 0 gives it nothing back. SETUID_FIXUP stays off and locked so:
  * children that become another uid lose everything by setresuid(2), as ever.
  */
-#define SECUREBITS                                                                             \
-	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |                \
-	 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+#define SECUREBITS                                                                                                 \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |          \
+	 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static int compare_gids(const void *a, const void *b)
 {
@@ -178,21 +178,16 @@ int descriptors_keep(const int *keep)
 {
 	unsigned next = 0;
 
+	/* a list that is not sorted is a mistake: nothing is closed by it */
+	for (const int *fd = keep; *fd >= 0; fd++)
+		if (fd > keep && *fd < fd[-1])
+			return -EINVAL;
 	for (const int *fd = keep; *fd >= 0; fd++) {
 		unsigned kept = (unsigned)*fd;
+		int r = kept > next ? close_span(next, kept - 1) : 0;
 
-		if (kept < next) {
-			/* the same one twice is fine, a list that is not sorted is a mistake */
-			if (fd > keep && fd[-1] == *fd)
-				continue;
-			return -EINVAL;
-		}
-		if (kept > 0) {
-			int r = close_span(next, kept - 1);
-
-			if (r < 0)
-				return r;
-		}
+		if (r < 0)
+			return r;
 		next = kept + 1;
 	}
 	return close_span(next, ~0u);

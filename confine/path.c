@@ -13,8 +13,8 @@
 
 #include "confine/cleanup.h"
 
-#define LINKS_MAX 40   /* as the kernel's own walk */
-#define AGAIN_MAX 64   /* openat2 says EAGAIN when a rename anywhere races with ".." */
+#define LINKS_MAX 40 /* as the kernel's own walk */
+#define AGAIN_MAX 64 /* openat2 says EAGAIN when a rename anywhere races with ".." */
 
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {

@@ -67,7 +67,8 @@ static _Noreturn void namespace_child(int answer)
 		pause();
 }
 
-/* The child's descriptor. The pidfd is watched too: both hold the pipe's write end, so its death is no end of file. */
+/* The child's descriptor. The pidfd is watched too: both hold the pipe's write end, so no end of file tells of
+ * its death. */
 static int namespace_receive(int answer, int pidfd)
 {
 	struct pollfd polls[] = { { .fd = answer, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };

@@ -36,12 +36,12 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 		 * appear below the other. move_mount makes it shared again where the target's mount is. */
 		.propagation = MS_PRIVATE,
 	};
-	cleanup_fd int tree = -1, namespace = -1;
+	cleanup_fd int tree = -1, userns = -1;
 
-	namespace = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
-	if (namespace < 0)
-		return namespace;
-	attr.userns_fd = (uint64_t)namespace;
+	userns = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
+	if (userns < 0)
+		return userns;
+	attr.userns_fd = (uint64_t)userns;
 	tree = open_tree(source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return -errno;

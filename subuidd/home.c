@@ -126,8 +126,8 @@ bool home_is_subvolume(int fd)
 	struct statfs fs;
 	struct stat st;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC && fstat(fd, &st) == 0 &&
-	       st.st_ino == BTRFS_TOP_INODE;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC &&
+	       fstat(fd, &st) == 0 && st.st_ino == BTRFS_TOP_INODE;
 }
 
 /* Opens the parent, makes the last component. */

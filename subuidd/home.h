@@ -102,7 +102,7 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
-/* What waitid(2) said of the child: an exit status, or a signal (its own alarm, the broker's kill): LINK_TIMEOUT. */
+/* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);
 const char *link_result_todo(enum link_result result);

@@ -56,8 +56,8 @@ static int acl_add(acl_t *acl, const struct entry *entry)
 	acl_entry_t e;
 	acl_permset_t perms;
 
-	if (acl_create_entry(acl, &e) != 0 || acl_set_tag_type(e, entry->tag) != 0 || acl_get_permset(e, &perms) != 0 ||
-	    acl_clear_perms(perms) != 0)
+	if (acl_create_entry(acl, &e) != 0 || acl_set_tag_type(e, entry->tag) != 0 ||
+	    acl_get_permset(e, &perms) != 0 || acl_clear_perms(perms) != 0)
 		return -errno;
 	if (entry->tag == ACL_USER && acl_set_qualifier(e, &entry->uid) != 0)
 		return -errno;
@@ -92,9 +92,12 @@ static int default_acl_set(int fd, const struct entry *entries, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		acl.entries[i].e_tag = htole16((uint16_t)entries[i].tag);
 		acl.entries[i].e_perm = htole16((uint16_t)entries[i].perm);
-		acl.entries[i].e_id = htole32(entries[i].tag == ACL_USER ? entries[i].uid : (uint32_t)ACL_UNDEFINED_ID);
+		acl.entries[i].e_id =
+			htole32(entries[i].tag == ACL_USER ? entries[i].uid : (uint32_t)ACL_UNDEFINED_ID);
 	}
-	return fsetxattr(fd, DEFAULT_ACL, &acl, sizeof(acl.header) + count * sizeof(acl.entries[0]), 0) == 0 ? 0 : -errno;
+	return fsetxattr(fd, DEFAULT_ACL, &acl, sizeof(acl.header) + count * sizeof(acl.entries[0]), 0) == 0
+		       ? 0
+		       : -errno;
 }
 
 static bool entry_is(acl_entry_t e, const struct entry *entry)

@@ -26,7 +26,8 @@ bool home_roots_directory(const struct stat *st);
 /* The directory of one owner. A descriptor, -ENOENT, -EPERM (not root's alone). */
 int home_owner_open(const struct homes *homes, const struct account *account);
 
-/* The account directory in its place. A descriptor; -ENOENT; -EEXIST: another account's; -EPERM: not root's alone. */
+/* The account directory in its place. A descriptor; -ENOENT; -EEXIST: another account's; -EPERM: not
+ * root's alone. */
 int home_account_open(const struct homes *homes, const struct account *account);
 
 /* `home` in the account directory, if it belongs to uid (else -EPERM). */

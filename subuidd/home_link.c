@@ -186,8 +186,8 @@ enum link_result link_result_of(const siginfo_t *info)
 {
 	if (info->si_code != CLD_EXITED)
 		return LINK_TIMEOUT;
-	return info->si_status >= LINK_OK && info->si_status < LINK_TIMEOUT ? (enum link_result)info->si_status :
-									       LINK_FAILED;
+	return info->si_status >= LINK_OK && info->si_status < LINK_TIMEOUT ? (enum link_result)info->si_status
+									    : LINK_FAILED;
 }
 
 const char *link_result_why(enum link_result result)

@@ -29,7 +29,7 @@
 struct purge_job {
 	uint32_t uid;
 	int home;
-	int namespace; /* -1: there are no ranges */
+	int userns; /* -1: there are no ranges */
 };
 
 /*
@@ -37,11 +37,11 @@ struct purge_job {
  * capabilities of a user namespace that maps it and its ranges and nothing else. They hold over files of these ids
  * alone. There is no way back: root is not mapped, so that setresuid(0) is EINVAL.
  */
-static int ranges_become(int namespace, uint32_t uid)
+static int ranges_become(int userns, uint32_t uid)
 {
 	uid_t r, e, s;
 
-	if (setns(namespace, CLONE_NEWUSER) != 0 || setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
+	if (setns(userns, CLONE_NEWUSER) != 0 || setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
 	    setresuid(uid, uid, uid) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -errno;
 	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid || setresuid(0, 0, 0) == 0 ||
@@ -53,14 +53,15 @@ static int ranges_become(int namespace, uint32_t uid)
 static int purge_child(const void *argument)
 {
 	const struct purge_job *job = argument;
-	int low = job->home < job->namespace ? job->home : job->namespace;
-	int high = job->home < job->namespace ? job->namespace : job->home;
+	int low = job->home < job->userns ? job->home : job->userns;
+	int high = job->home < job->userns ? job->userns : job->home;
 	int keep[] = { low < 0 ? high : low, low < 0 ? -1 : high, -1 };
 	int r;
 
 	if (descriptors_keep(keep) < 0)
 		return 2;
-	r = job->namespace < 0 ? identity_become(job->uid, job->uid, NULL, 0) : ranges_become(job->namespace, job->uid);
+	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0)
+			       : ranges_become(job->userns, job->uid);
 	if (r < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		return 2;
 	return tree_empty(job->home) == 0 ? 0 : 1;
@@ -132,9 +133,9 @@ static bool subvolume_delete(int dir, int home)
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct id_range *ranges, size_t count,
 			    int *pidfd)
 {
-	struct purge_job job = { .uid = uid, .home = -1, .namespace = -1 };
+	struct purge_job job = { .uid = uid, .home = -1, .userns = -1 };
 	const struct home_child child = { .run = purge_child, .argument = &job };
-	cleanup_fd int parent = -1, home = -1, namespace = -1;
+	cleanup_fd int parent = -1, home = -1, userns = -1;
 	cleanup_fd int dir = removed_open(homes, uid, &parent);
 	pid_t pid;
 	int r = 0;
@@ -150,12 +151,12 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	if (dir < 0 || home < 0)
 		return dir < 0 ? dir : home;
 	if (count > 0) {
-		namespace = ranges_namespace(uid, ranges, count);
-		if (namespace < 0)
-			return namespace;
+		userns = ranges_namespace(uid, ranges, count);
+		if (userns < 0)
+			return userns;
 	}
 	job.home = home;
-	job.namespace = namespace;
+	job.userns = userns;
 	return home_child_start(&child, &pid, pidfd);
 }
 

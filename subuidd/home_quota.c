@@ -44,9 +44,9 @@ static int user_limit(int home, uint32_t uid, uint64_t bytes)
 	if (syscall(SYS_quotactl_fd, home, QCMD(Q_SETQUOTA, USRQUOTA), uid, &limit) == 0)
 		return 0;
 	/* ESRCH: not switched on; the others: the kernel or the file system has none */
-	return errno == ESRCH || errno == ENOSYS || errno == EINVAL || errno == ENODEV || errno == ENOTBLK ?
-		       -EOPNOTSUPP :
-		       -errno;
+	return errno == ESRCH || errno == ENOSYS || errno == EINVAL || errno == ENODEV || errno == ENOTBLK
+		       ? -EOPNOTSUPP
+		       : -errno;
 }
 
 int home_quota_set(const struct homes *homes, const struct account *account)
@@ -63,8 +63,8 @@ int home_quota_set(const struct homes *homes, const struct account *account)
 		return home;
 	if (fstatfs(home, &fs) != 0)
 		return -errno;
-	r = fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC ? subvolume_limit(home, account->quota) :
-								     user_limit(home, account->uid, account->quota);
+	r = fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC ? subvolume_limit(home, account->quota)
+								  : user_limit(home, account->uid, account->quota);
 	/* no limit is wanted and none can be there */
 	return r == -EOPNOTSUPP && account->quota == 0 ? 0 : r;
 }

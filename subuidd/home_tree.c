@@ -40,9 +40,9 @@ struct tree {
 	struct inode root_inode;
 	int fd; /* the directory that is being emptied */
 	struct inode inode;
-	bool removed; /* something went since its first entry was read */
-	bool visited; /* something went since it was entered */
-	size_t left;  /* entries that stayed since its first one was read */
+	bool removed;	      /* something went since its first entry was read */
+	bool visited;	      /* something went since it was entered */
+	size_t left;	      /* entries that stayed since its first one was read */
 	struct level *levels; /* the directories above */
 	size_t depth, levels_size;
 	struct inode *stuck; /* directories that cannot be emptied */

@@ -86,11 +86,11 @@ static int account_directory_check(const struct homes *homes, const struct accou
 	struct stat st;
 
 	if (dir == -ENOENT)
-		return fault(why, size, dir, "the account directory %s/%s/%s is not there", homes->path, account->owner,
-			     account->label);
-	if (dir == -EEXIST)
-		return fault(why, size, dir, "the account directory %s/%s/%s belongs to another account", homes->path,
+		return fault(why, size, dir, "the account directory %s/%s/%s is not there", homes->path,
 			     account->owner, account->label);
+	if (dir == -EEXIST)
+		return fault(why, size, dir, "the account directory %s/%s/%s belongs to another account",
+			     homes->path, account->owner, account->label);
 	if (dir == -EPERM)
 		return fault(why, size, dir, "%s/%s/%s or the directory above is not root's alone", homes->path,
 			     account->owner, account->label);
@@ -99,8 +99,10 @@ static int account_directory_check(const struct homes *homes, const struct accou
 	if (fstat(dir, &st) != 0)
 		return fault(why, size, -errno, "the account directory cannot be read");
 	if ((st.st_mode & 07777) != 0710 || !home_acl_closed(dir, account->owner_uid))
-		return fault(why, size, -EPERM, "the account directory has mode %04o or an ACL that is not 0710 with "
-						"user:%u:--x", st.st_mode & 07777, account->owner_uid);
+		return fault(why, size, -EPERM,
+			     "the account directory has mode %04o or an ACL that is not 0710 with "
+			     "user:%u:--x",
+			     st.st_mode & 07777, account->owner_uid);
 	return 0;
 }
 
@@ -127,14 +129,15 @@ static int view_check(const struct homes *homes, const struct account *account, 
 	if (view_mounted(dir, "view")) {
 		if (home_view_right(dir, home_st, account->owner_uid, (gid_t)-1))
 			return 0;
-		return fault(why, size, -ESTALE, "the owner's view shows something else, or without its restrictions");
+		return fault(why, size, -ESTALE,
+			     "the owner's view shows something else, or without its restrictions");
 	}
 	if (st.st_uid != 0 || (st.st_mode & 07777) != 0)
 		return fault(why, size, -EPERM, "the directory for the owner's view is not root's with mode 0000");
 	if (!homes->views)
-		return home_acl_granted(home, account->owner_uid) ?
-			       0 :
-			       fault(why, size, -EACCES, "the owner's ACL on the home was taken away");
+		return home_acl_granted(home, account->owner_uid)
+			       ? 0
+			       : fault(why, size, -EACCES, "the owner's ACL on the home was taken away");
 	return fault(why, size, -ENOTCONN, "the owner's view is not mounted");
 }
 

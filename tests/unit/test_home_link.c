@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: ISC */
+/* The link in the owner's home, with everything that he or others may have put in its way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/home_fixture.h"
+
+static struct link_owner owner = { .uid = OWNER_UID, .gid = OWNER_GID, .name = "alice-of-the-test" };
+
+static enum link_result run_link(bool make)
+{
+	siginfo_t info = { 0 };
+	int pidfd = -1;
+	pid_t pid = -1;
+
+	assert_int_equal(link_start(&homes, &owner, &web1, make, &pid, &pidfd), 0);
+	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
+	assert_int_equal(info.si_pid, pid);
+	close(pidfd);
+	return link_result_of(&info);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(at("alice"), 0755), 0);
+	assert_int_equal(chown(at("alice"), OWNER_UID, OWNER_GID), 0);
+	assert_int_equal(mkdir(at("victim"), 0777), 0);
+	assert_int_equal(chmod(at("victim"), 0777), 0);
+	snprintf(owner.home, sizeof(owner.home), "%s", at("alice"));
+	owner.uid = OWNER_UID;
+	owner.gid = OWNER_GID;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text), "rm -rf %s/alice %s/victim %s/linked", fixture_top, fixture_top, fixture_top);
+	return system(text);
+}
+
+static void assert_link(const char *path, const char *text)
+{
+	char found[256];
+	ssize_t n = readlink(path, found, sizeof(found) - 1);
+
+	assert_true(n > 0);
+	found[n] = '\0';
+	assert_string_equal(found, text);
+}
+
+static void it_is_made_as_the_owner_and_taken_away(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(lstat(at("alice/subuid/web1"), &st), 0);
+	assert_int_equal(st.st_uid, OWNER_UID);
+	assert_int_equal(st.st_gid, OWNER_GID);
+	assert_int_equal(lstat(at("alice/subuid"), &st), 0);
+	assert_int_equal(st.st_uid, OWNER_UID);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(access(at("alice/subuid"), F_OK), -1);
+	assert_int_equal(run_link(false), LINK_OK);
+}
+
+static void it_says_home_where_there_are_no_views_and_changes_with_the_host(void **state)
+{
+	(void)state;
+	homes.views = false;
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/home"));
+	homes.views = true;
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
+	homes.views = false;
+	assert_int_equal(run_link(false), LINK_OK);
+	homes.views = true;
+	assert_int_equal(access(at("alice/subuid"), F_OK), -1);
+}
+
+static void his_other_things_stay(void **state)
+{
+	(void)state;
+	assert_int_equal(run_link(true), LINK_OK);
+	write_file(at("alice/subuid/notes"), "mine", 0600, OWNER_UID);
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(access(at("alice/subuid/notes"), F_OK), 0);
+}
+
+static void assert_occupied(void)
+{
+	struct stat before, after;
+
+	assert_int_equal(lstat(at("alice/subuid/web1"), &before), 0);
+	assert_int_equal(run_link(true), LINK_OCCUPIED);
+	assert_int_equal(run_link(false), LINK_OCCUPIED);
+	assert_int_equal(lstat(at("alice/subuid/web1"), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(before.st_mode, after.st_mode);
+	remove(at("alice/subuid/web1"));
+}
+
+static void what_stands_there_is_never_replaced(void **state)
+{
+	char text[512];
+
+	(void)state;
+	assert_int_equal(mkdir(at("alice/subuid"), 0700), 0);
+	assert_int_equal(chown(at("alice/subuid"), OWNER_UID, OWNER_GID), 0);
+	write_file(at("alice/subuid/web1"), "mine", 0600, OWNER_UID);
+	assert_occupied();
+	assert_int_equal(mkdir(at("alice/subuid/web1"), 0700), 0);
+	assert_occupied();
+	assert_int_equal(mkfifo(at("alice/subuid/web1"), 0600), 0);
+	assert_occupied();
+	assert_int_equal(symlink("/etc/shadow", at("alice/subuid/web1")), 0);
+	assert_occupied();
+	assert_int_equal(symlink("", at("alice/subuid/web1")), -1);
+	/* ours and more: also not ours */
+	snprintf(text, sizeof(text), "%s/", at("homes/alice/web1/view"));
+	assert_int_equal(symlink(text, at("alice/subuid/web1")), 0);
+	assert_occupied();
+	assert_int_equal(symlink(at("homes/alice/web2/view"), at("alice/subuid/web1")), 0);
+	assert_occupied();
+}
+
+static void the_directory_is_his_own_and_no_link(void **state)
+{
+	(void)state;
+	/* the trap: whoever followed it would write into the victim's directory */
+	assert_int_equal(symlink(at("victim"), at("alice/subuid")), 0);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(symlink(at("homes/alice/web1/view"), at("victim/web1")), 0);
+	assert_int_equal(run_link(false), LINK_DIRECTORY);
+	assert_int_equal(count_entries(at("victim")), 1);
+	assert_int_equal(unlink(at("alice/subuid")), 0);
+
+	write_file(at("alice/subuid"), "a file", 0600, OWNER_UID);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(unlink(at("alice/subuid")), 0);
+
+	assert_int_equal(mkfifo(at("alice/subuid"), 0666), 0);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(unlink(at("alice/subuid")), 0);
+
+	assert_int_equal(mkdir(at("alice/subuid"), 0777), 0);
+	assert_int_equal(chmod(at("alice/subuid"), 0777), 0);
+	assert_int_equal(chown(at("alice/subuid"), THIRD_UID, THIRD_UID), 0);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(count_entries(at("alice/subuid")), 0);
+}
+
+static void the_home_is_there_and_his(void **state)
+{
+	(void)state;
+	assert_int_equal(chown(at("alice"), THIRD_UID, THIRD_UID), 0);
+	assert_int_equal(chmod(at("alice"), 0777), 0);
+	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	assert_int_equal(chown(at("alice"), 0, 0), 0);
+	assert_int_equal(chmod(at("alice"), 0700), 0);
+	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	strcpy(owner.home, "/");
+	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	strcpy(owner.home, "/nonexistent");
+	assert_int_equal(run_link(true), LINK_NO_HOME);
+	strcpy(owner.home, "/dev/null");
+	assert_int_equal(run_link(true), LINK_NO_HOME);
+	strcpy(owner.home, "relative");
+	assert_int_equal(run_link(true), LINK_NO_HOME);
+	strcpy(owner.home, "");
+	assert_int_equal(run_link(true), LINK_NO_HOME);
+	assert_int_equal(count_entries(at("alice")), 0);
+}
+
+static void a_home_behind_a_link_of_roots_is_fine(void **state)
+{
+	(void)state;
+	assert_int_equal(symlink(at("alice"), at("linked")), 0);
+	snprintf(owner.home, sizeof(owner.home), "%s", at("linked"));
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
+}
+
+static void it_is_not_made_with_more_rights_than_his(void **state)
+{
+	(void)state;
+	/* his home, but closed to him: root could, he cannot */
+	assert_int_equal(chmod(at("alice"), 0500), 0);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(count_entries(at("alice")), 0);
+}
+
+static void root_is_no_owner(void **state)
+{
+	int pidfd;
+	pid_t pid;
+
+	(void)state;
+	owner.uid = 0;
+	assert_int_equal(link_start(&homes, &owner, &web1, true, &pid, &pidfd), -EINVAL);
+	owner.uid = THIRD_UID; /* not the one the account was made for */
+	assert_int_equal(link_start(&homes, &owner, &web1, true, &pid, &pidfd), -EINVAL);
+}
+
+static void every_result_has_words(void **state)
+{
+	(void)state;
+	for (int i = LINK_OK; i <= LINK_TIMEOUT; i++) {
+		assert_true(link_result_why((enum link_result)i)[0] != '\0');
+		assert_true(i == LINK_OK || link_result_todo((enum link_result)i)[0] != '\0');
+	}
+}
+
+#define LINK(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LINK(it_is_made_as_the_owner_and_taken_away),
+		LINK(it_says_home_where_there_are_no_views_and_changes_with_the_host),
+		LINK(his_other_things_stay),
+		LINK(what_stands_there_is_never_replaced),
+		LINK(the_directory_is_his_own_and_no_link),
+		LINK(the_home_is_there_and_his),
+		LINK(a_home_behind_a_link_of_roots_is_fine),
+		LINK(it_is_not_made_with_more_rights_than_his),
+		LINK(root_is_no_owner),
+		LINK(every_result_has_words),
+	};
+	int failed;
+
+	fixture_mount("tmpfs");
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	fixture_unmount();
+	return failed;
+}
