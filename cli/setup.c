@@ -40,7 +40,7 @@ void say(const char *what, const char *text)
 void say_change(struct setup *setup, const char *what, const char *text)
 {
 	setup->changes++;
-	say(what, text);
+	printf("%s%s: %s\n", setup->dry_run ? "(dry run) " : "", what, text);
 }
 
 int setup_fail(const char *what, const char *why, const char *todo)

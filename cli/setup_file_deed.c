@@ -60,7 +60,8 @@ int file_change(struct setup *setup, const char *path, const char *text, const c
 		return 0;
 	}
 	say_change(setup, path, old.exists ? "changed" : "made");
-	text_diff(stdout, "  ", old.text, text);
+	if (old.exists)
+		text_diff(stdout, "  ", old.text, text);
 	if (setup->dry_run)
 		return 0;
 	r = copies_store(number, old.text, text);
@@ -122,7 +123,8 @@ static int revert_texts(struct setup *setup, const char *path, const json_t *dee
 		return 0; /* was never done, or was undone by hand */
 	if (strcmp(texts->now.text, texts->after.text) == 0) {
 		say_change(setup, path, existed ? "as it was" : "removed");
-		text_diff(stdout, "  ", texts->now.text, texts->before.text);
+		if (existed)
+			text_diff(stdout, "  ", texts->now.text, texts->before.text);
 		if (setup->dry_run)
 			return 0;
 		return existed ? file_store(path, texts->before.text, &texts->now, 0644) : file_unlink(path);

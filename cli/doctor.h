@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/* `subuid doctor`: what is found, and what to do about it. Changes nothing that lasts. */
+#ifndef CLI_DOCTOR_H
+#define CLI_DOCTOR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "account/index.h"
+
+enum finding {
+	FINDING_GOOD,
+	FINDING_NOTE, /* works, and is worth knowing */
+	FINDING_BAD,
+};
+
+/* What the checks learn and need of one another. */
+struct doctor {
+	bool json;
+	bool bad;
+	json_t *checks; /* with json: all findings */
+
+	json_t *status;          /* the daemon's, NULL when it does not answer */
+	int index_error;         /* 0: host is filled */
+	struct index_host host;
+	bool has_account;        /* account is one of this host */
+	struct index_account account;
+};
+
+/* One line: what was looked at, what was found, and what to do about it ("" nothing). */
+void found(struct doctor *doctor, enum finding finding, const char *check, const char *what, const char *todo);
+/* The same with the text of an error (positive or negative errno). */
+void found_error(struct doctor *doctor, const char *check, int error, const char *todo);
+/* printf for `what`. */
+void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* ---- doctor_kernel.c */
+void doctor_kernel(struct doctor *doctor);
+
+/* ---- doctor_host.c: modules, nsswitch, PAM, system users, programs, ids */
+void doctor_host(struct doctor *doctor);
+
+/* ---- doctor_sshd.c */
+void doctor_sshd(struct doctor *doctor);
+
+/* ---- doctor_state.c: daemon, socket, store, index, keys, homes, clock */
+void doctor_learn(struct doctor *doctor);
+void doctor_state(struct doctor *doctor);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/doctor.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/id.h"
+#include "cli/setup.h"
+#include "cli/setup_text.h"
+#include "cli/subuid.h"
+#include "confine/cleanup.h"
+#include "confine/path.h"
+
+#define file_cleanup __attribute__((cleanup(setup_file_done)))
+#define SETUP_TODO "run `subuid setup`"
+#define INSTALL_TODO "run `make install`, or install the package"
+
+/* ---- installed parts */
+
+static void check_programs(struct doctor *doctor)
+{
+	static const char *const programs[] = { "/worker", "/authorized-keys", "/login" };
+	cleanup_fd int directory = path_open_trusted(LIBEXECDIR, O_RDONLY);
+	struct stat st;
+	bool good = directory >= 0;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && directory >= 0; i++) {
+		if (fstatat(directory, programs[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_uid == 0 && (st.st_mode & 0022) == 0 && (st.st_mode & 0111) == 0111)
+			continue;
+		good = false;
+		found_f(doctor, FINDING_BAD, "programs", INSTALL_TODO,
+			LIBEXECDIR "%s is not there, or not a program of root's that only root can write", programs[i]);
+	}
+	if (directory < 0)
+		found_error(doctor, "programs", directory, INSTALL_TODO);
+	if (stat(BINDIR "/subuid-rrsync", &st) != 0 || st.st_uid != 0 || (st.st_mode & 0022) != 0) {
+		good = false;
+		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's", INSTALL_TODO);
+	}
+	if (good)
+		found(doctor, FINDING_GOOD, "programs", "in place, root's alone", "");
+}
+
+static void check_rsync(struct doctor *doctor)
+{
+	static const char *const argv[] = { "rsync", "--version", NULL };
+	cleanup_free char *output = NULL;
+	int status = command_run(argv, &output);
+
+	if (status != 0) {
+		found(doctor, FINDING_BAD, "rsync", "not installed, so that every push fails", "apt-get install rsync");
+		return;
+	}
+	output[strcspn(output, "\n")] = '\0';
+	found(doctor, FINDING_GOOD, "rsync", output, "");
+}
+
+static void check_nss_module(struct doctor *doctor)
+{
+	void *module = dlopen("libnss_subuid.so.2", RTLD_NOW | RTLD_LOCAL);
+	const struct passwd *entry;
+
+	if (module == NULL) {
+		found(doctor, FINDING_BAD, "NSS module", dlerror(), INSTALL_TODO ", and run ldconfig");
+		return;
+	}
+	dlclose(module);
+	if (!doctor->has_account) {
+		found(doctor, FINDING_GOOD, "NSS module", "can be loaded; there is no account to look up yet", "");
+		return;
+	}
+	entry = getpwnam(doctor->account.name);
+	if (entry == NULL || entry->pw_uid != doctor->account.uid)
+		found_f(doctor, FINDING_BAD, "NSS module", SETUP_TODO "; restart nscd if it runs",
+			"the C library does not find %s as uid %u", doctor->account.name, doctor->account.uid);
+	else
+		found_f(doctor, FINDING_GOOD, "NSS module", "", "the C library finds %s as uid %u", entry->pw_name,
+			entry->pw_uid);
+}
+
+static void check_pam_module(struct doctor *doctor)
+{
+	void *module = dlopen(LIBDIR "/security/" PAM_MODULE, RTLD_NOW | RTLD_LOCAL);
+
+	if (module == NULL || dlsym(module, "pam_sm_acct_mgmt") == NULL)
+		found(doctor, FINDING_BAD, "PAM module", module == NULL ? dlerror() : "lacks pam_sm_acct_mgmt", INSTALL_TODO);
+	else
+		found(doctor, FINDING_GOOD, "PAM module", "can be loaded", "");
+	if (module != NULL)
+		dlclose(module);
+}
+
+/* ---- nsswitch.conf */
+
+static void check_subid(struct doctor *doctor, const char *text)
+{
+	bool installed = access(LIBDIR "/libsubid_subuid.so", R_OK) == 0;
+	char source[64];
+
+	nsswitch_first_source(text, "subid", source, sizeof(source));
+	if (strcmp(source, NSS_SOURCE) != 0) {
+		found(doctor, FINDING_NOTE, "nsswitch: subid",
+		      installed ? "has another source, so that newuidmap does not know our ranges" :
+				  "the plug-in is not installed, so that newuidmap does not know our ranges",
+		      installed ? SETUP_TODO : "");
+		return;
+	}
+	if (!installed) /* libsubid then takes the files, without a word */
+		found(doctor, FINDING_BAD, "nsswitch: subid", "names a plug-in that is not installed", INSTALL_TODO);
+	else
+		found(doctor, FINDING_GOOD, "nsswitch: subid", "ours", "");
+}
+
+static void check_nsswitch(struct doctor *doctor)
+{
+	static const char *const databases[] = { "passwd", "group", "shadow" };
+	file_cleanup struct setup_file file = { 0 };
+	bool good = true;
+	char source[64];
+	int r = file_load(NSSWITCH_PATH, &file);
+
+	if (r < 0) {
+		found(doctor, FINDING_BAD, "nsswitch", file_why(r), "");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]); i++) {
+		if (nsswitch_reaches(file.text, databases[i]))
+			continue;
+		good = false;
+		found_f(doctor, FINDING_BAD, "nsswitch", SETUP_TODO, "%s does not ask us, or not always", databases[i]);
+	}
+	nsswitch_first_source(file.text, "initgroups", source, sizeof(source));
+	if (source[0] != '\0' && !nsswitch_reaches(file.text, "initgroups")) {
+		good = false;
+		found(doctor, FINDING_BAD, "nsswitch",
+		      "initgroups does not ask us, so that sub-accounts are not in their group", SETUP_TODO);
+	}
+	if (good)
+		found(doctor, FINDING_GOOD, "nsswitch", "passwd, group and shadow ask us", "");
+	check_subid(doctor, file.text);
+}
+
+/* ---- PAM */
+
+static char *load_service(void *data, const char *name)
+{
+	file_cleanup struct setup_file file = { 0 };
+	char path[PATH_MAX];
+
+	(void)data;
+	if (name[0] == '/')
+		snprintf(path, sizeof(path), "%s", name);
+	else
+		snprintf(path, sizeof(path), PAM_DIR "/%s", name);
+	if (file_load(path, &file) < 0 || !file.exists)
+		return NULL;
+	return steal_ptr(&file.text);
+}
+
+static void check_pam_sshd(struct doctor *doctor)
+{
+	cleanup_free char *text = load_service(NULL, "sshd");
+	char options[256] = "";
+
+	if (text == NULL)
+		text = load_service(NULL, "other");
+	switch (text == NULL ? PAM_PLACE_ABSENT : pam_place(text, load_service, NULL, options, sizeof(options))) {
+	case PAM_PLACE_FIRST:
+		if (options[0] != '\0' && strncmp(options, "services=", 9) != 0)
+			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s", options);
+		else
+			found_f(doctor, FINDING_GOOD, "PAM: sshd", "", "%s is asked in every case%s%s", PAM_MODULE,
+				options[0] != '\0' ? ", " : "", options);
+		return;
+	case PAM_PLACE_LATE:
+		found(doctor, FINDING_BAD, "PAM: sshd", "a module before " PAM_MODULE " may end the account stack",
+		      "move our line to the top of the account stack in " PAM_DIR);
+		return;
+	case PAM_PLACE_ABSENT:
+		break;
+	}
+	found(doctor, FINDING_BAD, "PAM: sshd", PAM_MODULE " is not required, so that locked accounts can log in", SETUP_TODO);
+}
+
+/* A service that does not ask us admits sub-accounts that it should not: su, cron … */
+static void check_pam_others(struct doctor *doctor)
+{
+	cleanup_dir DIR *directory = opendir(PAM_DIR);
+	char list[512] = "";
+	const struct dirent *entry;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		cleanup_free char *text = NULL;
+		size_t used = strlen(list);
+
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "common-", 7) == 0 ||
+		    strcmp(entry->d_name, "sshd") == 0)
+			continue;
+		text = load_service(NULL, entry->d_name);
+		if (text == NULL || !pam_has_account(text) ||
+		    pam_place(text, load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
+			continue;
+		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", entry->d_name);
+	}
+	if (list[0] != '\0')
+		found_f(doctor, FINDING_NOTE, "PAM: other services",
+			"put our line there too if they open sessions for other users", "without %s: %s", PAM_MODULE, list);
+}
+
+/* ---- users and groups */
+
+static void check_users(struct doctor *doctor)
+{
+	static const char *const users[] = { WORKER_USER, KEYS_USER };
+	const struct group *group = getgrnam(ACCOUNTS_GROUP);
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		const struct passwd *entry = getpwnam(users[i]);
+
+		if (entry != NULL && entry->pw_uid != 0 && getgrnam(users[i]) != NULL)
+			continue;
+		good = false;
+		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s, or its group, is not there", users[i]);
+	}
+	group = getgrnam(ACCOUNTS_GROUP);
+	if (group == NULL || (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid)) {
+		good = false;
+		found(doctor, FINDING_BAD, "system users",
+		      group == NULL ? "the group " ACCOUNTS_GROUP " is not there" :
+				      "the group " ACCOUNTS_GROUP " has another number than the index says",
+		      group == NULL ? SETUP_TODO : "restart subuidd");
+	} else if (group->gr_mem != NULL && group->gr_mem[0] != NULL) {
+		good = false;
+		found_f(doctor, FINDING_BAD, "system users", "take him out with `gpasswd -d`",
+			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account", group->gr_mem[0]);
+	}
+	if (good)
+		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP, "");
+}
+
+/* ---- /etc/subuid, /etc/subgid */
+
+/* A sub-account of somebody else than `name` with an id in first..end-1. */
+static bool account_overlaps(const struct doctor *doctor, const char *name, uint64_t first, uint64_t end,
+			     struct id_range *range)
+{
+	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct index_account account;
+	uint64_t cursor = 0;
+
+	if (end <= doctor->host.uid_first || first > doctor->host.uid_last)
+		return false;
+	while (index_account_next(&reader, &cursor, &account) == 0) {
+		if (account.uid < first || account.uid >= end || strcmp(account.owner, name) == 0)
+			continue;
+		*range = (struct id_range){ .first = account.uid, .count = 1 };
+		snprintf(range->owner, sizeof(range->owner), "%s", account.owner);
+		return true;
+	}
+	return false;
+}
+
+/* "alice:100000:65536": overlaps what we gave out, to somebody else? */
+static bool line_overlaps(const struct doctor *doctor, char *line, struct id_range *range)
+{
+	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	char *first_text = strchr(line, ':'), *count_text = first_text == NULL ? NULL : strchr(first_text + 1, ':');
+	uint32_t first, count;
+
+	if (count_text == NULL)
+		return false;
+	*first_text++ = '\0';
+	*count_text++ = '\0';
+	if (id_parse(first_text, &first) != 0 || id_parse(count_text, &count) != 0 || !id_range_valid(first, count))
+		return false;
+	if (account_overlaps(doctor, line, first, (uint64_t)first + count, range))
+		return true;
+	for (uint64_t id = first; id < (uint64_t)first + count; id += RANGE_UNIT)
+		if (index_range_by_id(&reader, (uint32_t)id, range) == 0 && strcmp(range->owner, line) != 0)
+			return true;
+	return index_range_by_id(&reader, first + count - 1, range) == 0 && strcmp(range->owner, line) != 0;
+}
+
+static void check_subid_file(struct doctor *doctor, const char *path)
+{
+	file_cleanup struct setup_file file = { 0 };
+	int r = file_load(path, &file);
+
+	if (r < 0) {
+		found(doctor, FINDING_BAD, path, file_why(r), "");
+		return;
+	}
+	for (const char *at = file.text; *at != '\0';) {
+		cleanup_free char *line = NULL;
+		struct id_range range;
+
+		if (!text_next_line(&at, &line))
+			break;
+		if (!line_overlaps(doctor, line, &range))
+			continue;
+		found_f(doctor, FINDING_BAD, path, "take the line out, or `subuid range remove`",
+			"%s has ids there that we gave to %s from %u on", line, range.owner, range.first);
+		return;
+	}
+	found(doctor, FINDING_GOOD, path, "has nothing that we gave out to somebody else", "");
+}
+
+void doctor_host(struct doctor *doctor)
+{
+	check_programs(doctor);
+	check_rsync(doctor);
+	check_nss_module(doctor);
+	check_pam_module(doctor);
+	check_nsswitch(doctor);
+	check_pam_sshd(doctor);
+	check_pam_others(doctor);
+	check_users(doctor);
+	if (doctor->index_error == 0) {
+		check_subid_file(doctor, SYSCONFDIR "/subuid");
+		check_subid_file(doctor, SYSCONFDIR "/subgid");
+	}
+	if (access("/run/nscd/socket", F_OK) == 0)
+		found(doctor, FINDING_NOTE, "nscd", "runs: a lock or removal may be seen late through its cache",
+		      "no need for it here: `systemctl disable --now nscd`");
+}

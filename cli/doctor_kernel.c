@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/doctor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/setup.h"
+#include "confine/cleanup.h"
+#include "confine/landlock.h"
+#include "confine/path.h"
+#include "confine/view.h"
+
+#define NOBODY 65534
+
+static void check_landlock(struct doctor *doctor)
+{
+	int abi = landlock_abi();
+	const char *missing;
+
+	if (abi < 1) {
+		found(doctor, FINDING_BAD, "kernel: Landlock", "not there, so that every push is refused",
+		      "boot a kernel with CONFIG_SECURITY_LANDLOCK and `landlock` in lsm= (Debian 12 and later have it)");
+		return;
+	}
+	missing = landlock_missing(abi);
+	found_f(doctor, missing[0] != '\0' ? FINDING_NOTE : FINDING_GOOD, "kernel: Landlock",
+		missing[0] != '\0' ? "SECURITY.md says how it is covered; a newer kernel has it" : "", "ABI %d%s%s", abi,
+		missing[0] != '\0' ? ", without " : "", missing);
+}
+
+static void check_seccomp(struct doctor *doctor)
+{
+	unsigned action = SECCOMP_RET_KILL_PROCESS;
+
+	if (prctl(PR_GET_SECCOMP) < 0 || syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) != 0)
+		found(doctor, FINDING_BAD, "kernel: seccomp", "system calls cannot be filtered",
+		      "boot a kernel with CONFIG_SECCOMP_FILTER");
+	else
+		found(doctor, FINDING_GOOD, "kernel: seccomp", "filters and kills", "");
+}
+
+static void check_openat2(struct doctor *doctor)
+{
+	cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int inside = path_open_beneath(root, "etc", O_PATH | O_DIRECTORY, 0);
+
+	if (inside < 0)
+		found_error(doctor, "kernel: openat2", inside, "Linux 5.6 or later is needed, and a container's filter must allow it");
+	else
+		found(doctor, FINDING_GOOD, "kernel: openat2", "paths can be held below a directory", "");
+}
+
+static int child_status(pid_t pid)
+{
+	int status;
+
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (pid < 0)
+		return -EAGAIN;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+/* As nobody: root always can. */
+static void check_user_namespaces(struct doctor *doctor)
+{
+	pid_t pid = fork();
+	int error;
+
+	if (pid == 0) {
+		if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0 ||
+		    unshare(CLONE_NEWUSER) != 0)
+			_exit(errno);
+		_exit(0);
+	}
+	error = child_status(pid);
+	if (error == 0)
+		found(doctor, FINDING_GOOD, "kernel: user namespaces", "open to everybody", "");
+	else
+		found(doctor, FINDING_NOTE, "kernel: user namespaces",
+		      "closed to ordinary users, so that they have no containers and subuid-rrsync on its own confines less",
+		      "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone");
+}
+
+/* Mounts a directory of root's, made for this, on another, as the daemon does for an owner. In a child
+ * and a mount namespace of its own. */
+static int view_try(int homes)
+{
+	char name[64], source_name[80], target_name[80];
+	cleanup_fd int probe = -1, source = -1, target = -1;
+	int r;
+
+	snprintf(name, sizeof(name), ".doctor.%d", (int)getpid());
+	probe = path_make_directory(homes, name, 0700, 0);
+	if (probe < 0)
+		return probe;
+	source = path_make_directory(probe, "source", 0700, 0);
+	target = path_make_directory(probe, "target", 0700, 0);
+	if (source < 0 || target < 0)
+		r = source < 0 ? source : target;
+	else if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		r = -errno;
+	else
+		r = view_mount(source, target, NOBODY, NOBODY, NOBODY - 1, NOBODY - 1);
+	if (r == 0)
+		r = view_unmount(probe, "target");
+	snprintf(source_name, sizeof(source_name), "%s/source", name);
+	snprintf(target_name, sizeof(target_name), "%s/target", name);
+	unlinkat(homes, source_name, AT_REMOVEDIR);
+	unlinkat(homes, target_name, AT_REMOVEDIR);
+	unlinkat(homes, name, AT_REMOVEDIR);
+	return r;
+}
+
+static void check_views(struct doctor *doctor)
+{
+	const char *path = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
+	cleanup_fd int homes = path_open_trusted(path, O_RDONLY);
+	pid_t pid;
+	int error;
+
+	if (homes < 0) {
+		found_error(doctor, "owner's view", homes, "run `subuid setup`");
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(-view_try(homes));
+	error = child_status(pid);
+	if (error == 0)
+		found(doctor, FINDING_GOOD, "owner's view", "id-mapped mounts: an owner reads everything, whatever its mode", "");
+	else
+		found_f(doctor, FINDING_NOTE, "owner's view",
+			"put homes on ext4, xfs or btrfs with Linux 5.12 or later to have id-mapped mounts",
+			"ACLs, because the file system of %s cannot be id-mapped (%s)", path,
+			strerrordesc_np(abs(error)));
+}
+
+void doctor_kernel(struct doctor *doctor)
+{
+	fflush(NULL);
+	check_landlock(doctor);
+	check_seccomp(doctor);
+	check_openat2(doctor);
+	check_user_namespaces(doctor);
+	check_views(doctor);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/doctor.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/setup.h"
+#include "cli/setup_text.h"
+#include "confine/cleanup.h"
+
+/* Where there is a list, sshd admits only those on it. `sshd -T` prints an entry a line. */
+static void check_lists(struct doctor *doctor, const char *output)
+{
+	bool groups_listed = false, ours = false;
+
+	for (const char *at = output; *at != '\0';) {
+		cleanup_free char *line = NULL;
+
+		if (!text_next_line(&at, &line))
+			break;
+		if (strncmp(line, "allowgroups ", 12) == 0) {
+			groups_listed = true;
+			ours |= fnmatch(line + 12, ACCOUNTS_GROUP, 0) == 0;
+		} else if (strncmp(line, "allowusers ", 11) == 0 || strncmp(line, "denyusers ", 10) == 0 ||
+			   strncmp(line, "denygroups ", 11) == 0) {
+			found(doctor, FINDING_NOTE, "sshd: who may log in", line, "see that it admits sub-accounts");
+		}
+	}
+	if (groups_listed && !ours)
+		found(doctor, FINDING_BAD, "sshd: who may log in", "AllowGroups does not have " ACCOUNTS_GROUP,
+		      "add it there");
+}
+
+static void check_demands(struct doctor *doctor, const char *user, const char *output)
+{
+	bool met = true;
+
+	for (const struct sshd_demand *demand = sshd_demands; demand->keyword != NULL; demand++) {
+		char value[512];
+
+		sshd_value(output, demand->keyword, value, sizeof(value));
+		if (strcmp(value, demand->value) == 0)
+			continue;
+		met = false;
+		found_f(doctor, FINDING_BAD, "sshd: sub-accounts", "run `subuid setup`; another Match block may come first",
+			"for %s `%s` is `%s` and not `%s`", user, demand->keyword, value, demand->value);
+	}
+	if (met)
+		found_f(doctor, FINDING_GOOD, "sshd: sub-accounts", "",
+			"for %s keys come from the index only, no password, tty, forwarding, rc file or environment", user);
+}
+
+void doctor_sshd(struct doctor *doctor)
+{
+	/* Without an account: the keys' user, as if he were in the group. */
+	const char *user = doctor->has_account ? doctor->account.name : KEYS_USER;
+	cleanup_free char *output = NULL;
+	int status;
+
+	if (!command_exists("sshd")) {
+		found(doctor, FINDING_BAD, "sshd", "not installed, so that nobody can log in",
+		      "apt-get install openssh-server, then `subuid setup`");
+		return;
+	}
+	status = sshd_ask(user, !doctor->has_account, &output);
+	if (status < 0) {
+		found_error(doctor, "sshd", status, "`sshd -T` must work");
+	} else if (status != 0) {
+		output[strcspn(output, "\n")] = '\0';
+		found(doctor, FINDING_BAD, "sshd", output[0] != '\0' ? output : "`sshd -T` fails",
+		      "mend its configuration; if the group " ACCOUNTS_GROUP " is missing, run `subuid setup`");
+	} else {
+		check_demands(doctor, user, output);
+		check_lists(doctor, output);
+	}
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/doctor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/print.h"
+#include "cli/setup.h"
+#include "cli/setup_text.h"
+#include "cli/subuid.h"
+#include "confine/cleanup.h"
+#include "varlink/client.h"
+
+#define DEADLINE_MS 5000
+#define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
+#define CLOCK_SLACK 60            /* seconds that a file may be ahead of the clock */
+#define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
+
+/* ---- what other checks need to know */
+
+static json_t *status_ask(void)
+{
+	static struct varlink_stream stream;
+	cleanup_fd int fd = varlink_connect(common.socket);
+	cleanup_free char *error = NULL;
+	json_t *reply = NULL;
+
+	if (fd < 0)
+		return NULL;
+	varlink_stream_init(&stream, fd, DEADLINE_MS);
+	if (varlink_call(&stream, "io.subuidd.Accounts.Status", NULL, &reply, &error) == 0)
+		return reply;
+	json_decref(reply);
+	return NULL;
+}
+
+void doctor_learn(struct doctor *doctor)
+{
+	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	uint64_t cursor = 0;
+
+	doctor->status = status_ask();
+	doctor->index_error = index_host(&reader, &doctor->host);
+	doctor->has_account = doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
+}
+
+/* ---- daemon */
+
+static void check_daemon(struct doctor *doctor)
+{
+	if (doctor->status == NULL) {
+		found_f(doctor, FINDING_BAD, "daemon", START_TODO, "does not answer on %s", common.socket);
+		return;
+	}
+	if (strcmp(json_text(doctor->status, "version"), VERSION) != 0)
+		found_f(doctor, FINDING_BAD, "daemon", "restart it", "is version %s, and this is %s",
+			json_text(doctor->status, "version"), VERSION);
+	else
+		found_f(doctor, FINDING_GOOD, "daemon", "", "answers; %llu accounts, generation %llu",
+			(unsigned long long)json_number(doctor->status, "accounts"),
+			(unsigned long long)json_number(doctor->status, "generation"));
+}
+
+/* A path whose owner, group and mode are part of the design. group NULL: any. */
+static bool check_mode(struct doctor *doctor, const char *path, mode_t type, mode_t mode, const char *group,
+		       const char *todo)
+{
+	const struct group *wanted = group == NULL ? NULL : getgrnam(group);
+	struct stat st;
+
+	if (lstat(path, &st) != 0) {
+		found_error(doctor, path, errno, todo);
+	} else if ((st.st_mode & S_IFMT) != type || st.st_uid != 0) {
+		found(doctor, FINDING_BAD, path, "is not what it should be, or not root's", todo);
+	} else if ((st.st_mode & 07777) != mode) {
+		found_f(doctor, FINDING_BAD, path, todo, "has mode %04o and not %04o", st.st_mode & 07777, mode);
+	} else if (group != NULL && (wanted == NULL || wanted->gr_gid != st.st_gid)) {
+		found_f(doctor, FINDING_BAD, path, todo, "does not belong to the group %s", group);
+	} else {
+		return true;
+	}
+	return false;
+}
+
+static void check_modes(struct doctor *doctor)
+{
+	const char *homes = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
+	bool good = check_mode(doctor, STATE_DIR, S_IFDIR, 0755, NULL, "chmod 0755, chown root:root");
+
+	good &= check_mode(doctor, STATE_DIR "/state.db", S_IFREG, 0600, NULL, START_TODO ", and chmod 0600");
+	good &= check_mode(doctor, INDEX_PATH, S_IFREG, 0644, NULL, "restart subuidd");
+	good &= check_mode(doctor, KEYS_PATH, S_IFREG, 0640, KEYS_USER, "restart subuidd");
+	good &= check_mode(doctor, homes, S_IFDIR, 0711, NULL, "run `subuid setup`, and chmod 0711");
+	good &= check_mode(doctor, RUN_DIR, S_IFDIR, 0755, NULL, "restart subuidd");
+	if (doctor->status != NULL && strcmp(common.socket, SOCKET_PATH) == 0)
+		good &= check_mode(doctor, SOCKET_PATH, S_IFSOCK, 0666, NULL, "restart subuidd");
+	if (good)
+		found(doctor, FINDING_GOOD, "files", "store, index, keys, homes and socket have their owners and modes", "");
+}
+
+/* ---- index */
+
+static void check_index(struct doctor *doctor)
+{
+	static struct index_reader keys = INDEX_READER(KEYS_PATH);
+	struct index_host host;
+	uint64_t generation;
+	int r = index_host(&keys, &host);
+
+	if (doctor->index_error != 0) {
+		found_error(doctor, "index", doctor->index_error, "restart subuidd: it makes it anew");
+		return;
+	}
+	if (r != 0) {
+		found_error(doctor, "key index", r, "restart subuidd: it makes it anew");
+		return;
+	}
+	if (doctor->status == NULL) {
+		found_f(doctor, FINDING_NOTE, "index", "", "sound; whether it is current only the daemon knows");
+		return;
+	}
+	/* Somebody may change something between the two looks: the index is never behind for long. */
+	generation = json_number(doctor->status, "generation");
+	if (doctor->host.generation < generation || host.generation < generation)
+		found_f(doctor, FINDING_BAD, "index", "restart subuidd",
+			"shows generation %llu, keys %llu, and the store is at %llu",
+			(unsigned long long)doctor->host.generation, (unsigned long long)host.generation,
+			(unsigned long long)generation);
+	else
+		found(doctor, FINDING_GOOD, "index", "sound and current, and the keys too", "");
+}
+
+/* ---- clock, lastlog */
+
+static void check_clock(struct doctor *doctor)
+{
+	time_t now = time(NULL);
+	struct stat st;
+
+	if (now < CLOCK_EARLIEST)
+		found(doctor, FINDING_BAD, "clock", "is years behind: nothing expires", "set it, and run a time service");
+	else if (stat(STATE_DIR "/state.db", &st) == 0 && st.st_mtime > now + CLOCK_SLACK)
+		found(doctor, FINDING_BAD, "clock", "went back: the store was written in its future",
+		      "set it, and run a time service");
+	else
+		found(doctor, FINDING_GOOD, "clock", "sane", "");
+}
+
+static void check_lastlog(struct doctor *doctor)
+{
+	__attribute__((cleanup(setup_file_done))) struct setup_file file = { 0 };
+
+	if (access("/var/log/lastlog", F_OK) != 0 || file_load(SYSCONFDIR "/login.defs", &file) < 0)
+		return;
+	for (const char *at = file.text; *at != '\0';) {
+		cleanup_free char *line = NULL;
+
+		if (!text_next_line(&at, &line))
+			return;
+		if (strncmp(line, "LASTLOG_UID_MAX", 15) == 0)
+			return;
+	}
+	found(doctor, FINDING_NOTE, "lastlog",
+	      "a login of a high uid on a terminal makes /var/log/lastlog a sparse file of hundreds of GiB",
+	      "push, pull and sync have no terminal; for others set LASTLOG_UID_MAX in /etc/login.defs");
+}
+
+void doctor_state(struct doctor *doctor)
+{
+	check_daemon(doctor);
+	check_modes(doctor);
+	check_index(doctor);
+	check_clock(doctor);
+	check_lastlog(doctor);
+}
