@@ -20,14 +20,14 @@ static const struct {
 	[FAILURE_BUSY] = {"Busy", 1},
 };
 
-/* The arrays go over the wire whole: the bytes after the text are 0, not what was there before. */
+/* The arrays go over the wire whole: the bytes after the text are 0, not what was there before.
+ * By way of a copy: `from` may be the present text. */
 static void set_text(char *to, const char *from)
 {
 	char escaped[FAILURE_TEXT_MAX + 1] = "";
 
 	text_escape(from != NULL ? from : "", escaped, sizeof(escaped));
-	memset(to, 0, sizeof(escaped));
-	memcpy(to, escaped, strlen(escaped));
+	memcpy(to, escaped, sizeof(escaped));
 }
 
 enum failure failure_set(struct failure_text *text, enum failure failure, const char *what, const char *why,

@@ -59,7 +59,7 @@ static bool is_private(const char *line, size_t length)
 {
 	static const char pem[] = "PRIVATE KEY-----";
 
-	while (length > 0 && memchr(" \t\r\n", line[0], 4) != NULL) {
+	while (length > 0 && (line[0] == ' ' || line[0] == '\t' || line[0] == '\r' || line[0] == '\n')) {
 		line++;
 		length--;
 	}

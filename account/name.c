@@ -173,7 +173,7 @@ static size_t escape_one(const unsigned char *text, char *out, size_t *taken)
 
 	*taken = length == 0 ? 1 : length;
 	if (length != 0 && code == '\\') {
-		memcpy(out, "\\\\", 2);
+		out[0] = out[1] = '\\';
 		return 2;
 	}
 	if (length != 0 && !code_controls(code)) {
