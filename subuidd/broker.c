@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/identity.h"
+#include "confine/path.h"
+#include "subuidd/lifecycle.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+#include "subuidd/workers.h"
+
+#define MAINTAIN_SECONDS 3600u
+#define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
+#define DESCRIPTORS_OTHER 128u
+
+/* What root is lowered to, and what for. */
+static const int broker_capabilities[] = {
+	CAP_CHOWN,           /* gives the home to its account */
+	CAP_DAC_OVERRIDE,    /* makes and removes directories in .removed/<uid>, whatever their modes */
+	CAP_DAC_READ_SEARCH, /* opens the home, which is closed to others, for its view */
+	CAP_FOWNER,          /* modes and ACLs of directories that belong to accounts */
+	CAP_KILL,            /* ends workers and children, which have other uids */
+	CAP_SETGID,          /* workers and children become somebody else; maps of the views */
+	CAP_SETUID,
+	CAP_SETPCAP,         /* ... and lose their bounding set */
+	CAP_SYS_ADMIN,       /* mounts the views; quotas; empty namespaces for workers */
+	-1,
+};
+
+static int reason(char *why, const char *what, int error)
+{
+	snprintf(why, REASON_MAX, "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static int state_open(char *why)
+{
+	cleanup_fd int fd = path_open_trusted(STATE_DIR, O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	if (fd == -ENOENT) {
+		cleanup_fd int parent = path_open_trusted("/var/lib", O_RDONLY | O_DIRECTORY);
+
+		if (parent < 0)
+			return reason(why, "/var/lib", parent);
+		fd = path_make_directory(parent, strrchr(STATE_DIR, '/') + 1, 0755, 0);
+		if (fd >= 0 && fchmod(fd, 0755) < 0)
+			return reason(why, STATE_DIR, -errno);
+	}
+	if (fd < 0)
+		return reason(why, STATE_DIR, fd);
+	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
+		snprintf(why, REASON_MAX, "%s must be root's, and nobody else's to write", STATE_DIR);
+		return -EPERM;
+	}
+	return steal_fd(&fd);
+}
+
+/* A POSIX lock: the children that have not become something else yet do not inherit it,
+ * and who holds it can be asked. */
+static int lock_take(int state_fd, char *why)
+{
+	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fd < 0)
+		return reason(why, STATE_DIR "/lock", fd);
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return steal_fd(&fd);
+	if (errno != EACCES && errno != EAGAIN)
+		return reason(why, STATE_DIR "/lock", -errno);
+	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		lock.l_pid = 0;
+	snprintf(why, REASON_MAX, "another subuidd is running (pid %d)", (int)lock.l_pid);
+	return -EBUSY;
+}
+
+static int lower(char *why)
+{
+	int r;
+
+	if (setgroups(0, NULL) < 0)
+		return reason(why, "supplementary groups", -errno);
+	r = capabilities_keep(broker_capabilities);
+	if (r < 0)
+		return reason(why, "capabilities", r);
+	r = process_harden();
+	return r < 0 ? reason(why, "no_new_privs", r) : 0;
+}
+
+static int descriptors_allow(const struct settings *settings, char *why)
+{
+	rlim_t wanted = (rlim_t)settings->connections * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_OTHER;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return reason(why, "descriptors", -errno);
+	if (limit.rlim_cur >= wanted)
+		return 0;
+	if (limit.rlim_max < wanted) {
+		snprintf(why, REASON_MAX, "%u connections need %llu descriptors, and %llu are allowed (ulimit -n)",
+			 settings->connections, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+		return -EMFILE;
+	}
+	limit.rlim_cur = wanted;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? reason(why, "descriptors", -errno) : 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	(void)source;
+	log_info("signal %u: stopping", info->ssi_signo);
+	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+	broker->stopping = true;
+	return sd_event_exit(broker->event, 0);
+}
+
+/* What cannot change while homes and names are in use stays as it is. */
+static void settings_apply(struct broker *broker, struct settings *fresh)
+{
+	const struct settings *now = &broker->settings;
+	uint32_t accounts = 1;
+
+	if (strcmp(fresh->homes, now->homes) != 0 || strcmp(fresh->link_directory, now->link_directory) != 0) {
+		log_warn("settings: directory and link_directory change with a restart only");
+		memcpy(fresh->homes, now->homes, sizeof(fresh->homes));
+		memcpy(fresh->link_directory, now->link_directory, sizeof(fresh->link_directory));
+	}
+	if (fresh->separator != now->separator &&
+	    (store_account_count(broker->store, NULL, &accounts) < 0 || accounts > 0)) {
+		log_warn("settings: there are accounts, the separator stays %c", now->separator);
+		fresh->separator = now->separator;
+	}
+	broker->settings = *fresh;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct broker *broker = userdata;
+	struct settings fresh;
+	struct timespec now;
+	char why[REASON_MAX] = "";
+	int r;
+
+	(void)source;
+	(void)info;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)now.tv_sec * 1000000 + (long long)now.tv_nsec / 1000);
+	r = settings_load("", &fresh, why, sizeof(why));
+	if (r >= 0)
+		r = descriptors_allow(&fresh, why);
+	if (r >= 0) {
+		settings_apply(broker, &fresh);
+		r = publication_settings(broker->publication, &broker->settings);
+		log_info("settings read again");
+	} else {
+		log_error("settings: %s; the old ones stay", why);
+	}
+	if (r < 0 && why[0] == '\0')
+		log_error("the index does not show the new settings yet: %s", strerror(-r));
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct broker *broker = userdata;
+	int r = 0;
+
+	(void)source;
+	(void)usec;
+	broker_maintain_in(broker, MAINTAIN_SECONDS);
+	publication_repair(broker->publication);
+	if (broker->unfinished)
+		r = recovery_start(broker);
+	if (r < 0)
+		log_error("accounts that are not complete: %s", strerror(-r));
+	removal_purge(broker);
+	publication_commit(broker->publication);
+	return 0;
+}
+
+void broker_maintain_in(struct broker *broker, unsigned seconds)
+{
+	uint64_t now = 0, planned = 0, usec = seconds * UINT64_C(1000000);
+	int enabled = SD_EVENT_OFF;
+
+	sd_event_now(broker->event, CLOCK_MONOTONIC, &now);
+	sd_event_source_get_enabled(broker->maintenance, &enabled);
+	if (enabled != SD_EVENT_OFF && sd_event_source_get_time(broker->maintenance, &planned) >= 0 &&
+	    planned <= now + usec && planned > now)
+		return;
+	if (sd_event_source_set_time(broker->maintenance, now + usec) < 0 ||
+	    sd_event_source_set_enabled(broker->maintenance, SD_EVENT_ONESHOT) < 0)
+		log_error("maintenance cannot be planned");
+}
+
+/* Blocked first: signals come by descriptor only. Children reset the mask. */
+static int event_open(struct broker *broker)
+{
+	sigset_t signals;
+	int r = sd_event_new(&broker->event);
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	if (r >= 0 && (sigprocmask(SIG_BLOCK, &signals, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR))
+		r = -errno;
+	if (r >= 0)
+		r = sd_event_add_signal(broker->event, NULL, SIGTERM, on_stop, broker);
+	if (r >= 0)
+		r = sd_event_add_signal(broker->event, NULL, SIGINT, on_stop, broker);
+	if (r >= 0)
+		r = sd_event_add_signal(broker->event, NULL, SIGHUP, on_reload, broker);
+	if (r >= 0)
+		r = sd_event_add_time(broker->event, &broker->maintenance, CLOCK_MONOTONIC, UINT64_MAX, 1000000,
+				      on_maintenance, broker);
+	return r < 0 ? r : sd_event_set_watchdog(broker->event, true);
+}
+
+static int data_open(struct broker *broker, char *why)
+{
+	int r = store_open(STATE_DIR "/state.db", &broker->store);
+
+	if (r < 0)
+		return reason(why, STATE_DIR "/state.db", r);
+	r = homes_open(broker->settings.homes, broker->settings.link_directory, &broker->homes);
+	if (r < 0)
+		return reason(why, broker->settings.homes, r);
+	if (!broker->homes.views)
+		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", broker->settings.homes);
+	r = host_probe_open("", &broker->host, &broker->probe);
+	if (r < 0)
+		return reason(why, "/etc/subuid", r);
+	return publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+}
+
+static int service_open(struct broker *broker, char *why)
+{
+	int r = workers_open(broker, why, REASON_MAX);
+
+	if (r < 0)
+		return r;
+	r = recovery_start(broker);
+	if (r >= 0)
+		r = recovery_views(broker);
+	if (r < 0)
+		return reason(why, "accounts that are not complete", r);
+	broker->listen_fd = listen_open(why, REASON_MAX);
+	if (broker->listen_fd < 0)
+		return broker->listen_fd;
+	r = sd_event_add_io(broker->event, &broker->listen_source, broker->listen_fd, EPOLLIN, listen_ready, broker);
+	if (r < 0)
+		return reason(why, SOCKET_PATH, r);
+	broker_maintain_in(broker, 1);
+	return 0;
+}
+
+int broker_open(struct broker *broker, char *why)
+{
+	int r;
+
+	broker->lock_fd = broker->listen_fd = -1;
+	broker->homes.fd = -1;
+	umask(077);
+	broker->state_fd = state_open(why);
+	if (broker->state_fd < 0)
+		return broker->state_fd;
+	broker->lock_fd = lock_take(broker->state_fd, why);
+	if (broker->lock_fd < 0)
+		return broker->lock_fd;
+	r = descriptors_allow(&broker->settings, why);
+	if (r >= 0)
+		r = lower(why);
+	if (r < 0)
+		return r;
+	r = event_open(broker);
+	if (r < 0)
+		return reason(why, "event loop", r);
+	r = data_open(broker, why);
+	return r < 0 ? r : service_open(broker, why);
+}
+
+int broker_run(struct broker *broker)
+{
+	return sd_event_loop(broker->event);
+}
+
+void broker_close(struct broker *broker)
+{
+	broker->stopping = true;
+	sd_event_source_disable_unref(broker->listen_source);
+	broker->listen_source = NULL;
+	listen_close(broker->listen_fd);
+	workers_close(broker);
+	if (broker->publication != NULL)
+		publication_commit(broker->publication);
+	publication_close(broker->publication);
+	store_close(broker->store);
+	host_probe_close(&broker->host);
+	if (broker->homes.fd >= 0)
+		homes_close(&broker->homes);
+}

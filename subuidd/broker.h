@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The broker: the one process with privilege. Root with the capabilities of
+ * broker_capabilities, one thread, one event loop. Everything that it has open
+ * and knows hangs on this struct (but for the count of refusals, audit.c).
+ */
+#ifndef SUBUIDD_BROKER_H
+#define SUBUIDD_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "subuidd/home.h"
+#include "subuidd/probe.h"
+#include "subuidd/settings.h"
+#include "subuidd/store.h"
+
+struct call;
+struct publication;
+struct workers;
+
+#define WORKER_USER "subuidd"
+#define KEYS_GROUP "subuidd-keys"
+#define SUBUIDS_GROUP "subuids"
+#define SOCKET_PATH RUN_DIR "/socket"
+#define REASON_MAX 512
+
+struct broker {
+	sd_event *event;
+	struct settings settings;
+	struct store *store;
+	struct publication *publication;
+	struct workers *workers;
+	struct homes homes;
+	struct host_probe host;     /* what the rest of the host holds */
+	struct allocate_probe probe; /* points to it */
+	int state_fd;  /* /var/lib/subuidd */
+	int lock_fd;   /* locked as long as this process lives */
+	int listen_fd;
+	sd_event_source *listen_source;
+	sd_event_source *maintenance; /* next look at removed data and unfinished work */
+	struct call *calls;           /* under way, newest first */
+	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
+	bool views_on_demand; /* more accounts than views_at_start */
+	bool unfinished;              /* accounts may be left in between: recovery looks again */
+	bool purging;
+	bool stopping;
+};
+
+/* Everything from the lock to the first ready worker. 0, or negative errno and a
+ * sentence in why (REASON_MAX bytes). */
+int broker_open(struct broker *broker, char *why);
+
+/* Runs until TERM or INT. 0 or negative errno. */
+int broker_run(struct broker *broker);
+void broker_close(struct broker *broker);
+
+/* Looks again at unfinished accounts and removed data after so many seconds (or earlier, if that was planned). */
+void broker_maintain_in(struct broker *broker, unsigned seconds);
+
+/* listen.c: the socket, ours or the service manager's. A descriptor or negative errno. */
+int listen_open(char *why, size_t size);
+void listen_close(int fd);
+bool listen_activated(void); /* the service manager holds the socket: it stays when we go */
+/* Accepts what waits; userdata is the broker. */
+int listen_ready(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who calls, and whose accounts a call is about. The caller comes from the kernel
+ * (SO_PEERCRED, SO_PEERGROUPS), taken by the broker at accept (invariant 9); names
+ * come from NSS. Run by the broker.
+ */
+#ifndef SUBUIDD_CALLER_H
+#define SUBUIDD_CALLER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "account/account.h"
+#include "account/failure.h"
+#include "subuidd/home.h"
+#include "subuidd/store.h"
+
+struct caller {
+	uid_t uid;
+	pid_t pid;  /* for the log only: it may be another process by now */
+	bool root;
+	bool admin; /* root, or in the admin group */
+	bool named; /* caller_name() has run */
+	bool ordinary; /* has a name and is nobody's sub-account: may own accounts */
+	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */
+};
+
+/* The peer of a connected socket. -EACCES: an id that names nobody (the overflow id of
+ * a user namespace, -1). admin_group "" : none. */
+int caller_from_socket(int fd, const char *admin_group, struct caller *caller);
+
+/* Finds the name. -ENOENT is no failure (a number is a caller too): 0, or negative errno when
+ * the user database or the store does not answer. */
+int caller_name(struct caller *caller, struct store *store, char separator);
+
+/* passwd(5) by NSS. 0, -ENOENT, or another negative errno: the database does not answer. */
+int passwd_by_uid(uid_t uid, struct link_owner *owner);
+int passwd_by_name(const char *name, struct link_owner *owner);
+int group_by_name(const char *name, gid_t *gid);
+
+/* Whether this account may own sub-accounts: FAILURE_NONE, or why not. */
+enum failure owner_check(const struct link_owner *owner, char separator, struct failure_text *text);
+
+#endif

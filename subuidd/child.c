@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+struct child {
+	int pidfd;
+	sd_event_source *exit_source, *timer;
+	child_done done; /* NULL: has been told */
+	void *data;
+};
+
+static void child_free(struct child *child)
+{
+	sd_event_source_disable_unref(child->exit_source);
+	sd_event_source_disable_unref(child->timer);
+	close(child->pidfd);
+	free(child);
+}
+
+static void child_tell(struct child *child, int status)
+{
+	child_done done = child->done;
+
+	child->done = NULL;
+	if (done != NULL)
+		done(child->data, status);
+}
+
+static int child_ended(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct child *child = userdata;
+	siginfo_t info = { 0 };
+	int status = -EINTR;
+
+	(void)source;
+	(void)events;
+	if (waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 && errno == EINTR)
+		return 0;
+	if (info.si_code == CLD_EXITED)
+		status = info.si_status;
+	child_tell(child, status);
+	child_free(child);
+	return 0;
+}
+
+static int child_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct child *child = userdata;
+
+	(void)source;
+	(void)usec;
+	syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+	child_tell(child, -ETIMEDOUT);
+	return 0;
+}
+
+int child_watch(sd_event *event, int pidfd, unsigned seconds, child_done done, void *data)
+{
+	struct child *child = calloc(1, sizeof(*child));
+	int r;
+
+	if (child == NULL) {
+		close(pidfd);
+		return -ENOMEM;
+	}
+	*child = (struct child){ .pidfd = pidfd, .done = done, .data = data };
+	r = sd_event_add_io(event, &child->exit_source, pidfd, EPOLLIN, child_ended, child);
+	if (r >= 0 && seconds > 0)
+		r = sd_event_add_time_relative(event, &child->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 100000,
+					       child_late, child);
+	if (r < 0) {
+		child_free(child);
+		return r;
+	}
+	return 0;
+}

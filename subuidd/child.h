@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/* Waiting for child processes in the event loop, with a deadline, by pidfd. */
+#ifndef SUBUIDD_CHILD_H
+#define SUBUIDD_CHILD_H
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+/* status: the exit status; -EINTR ended by a signal; -ETIMEDOUT the deadline came first (it was
+ * killed; a child that hangs in the kernel is reaped when it lets go). Called once. */
+typedef void (*child_done)(void *data, int status);
+
+/* Takes pidfd, also on failure. seconds 0: no deadline. 0 or negative errno (then done is never called). */
+int child_watch(sd_event *event, int pidfd, unsigned seconds, child_done done, void *data);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/lifecycle.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "subuidd/child.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+
+#define UNFINISHED_SECONDS 30u
+
+static enum failure body_state(struct call *call)
+{
+	int r = store_account_update(call->broker->store, &call->account);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static enum failure state_set(struct call *call, enum account_state state, const char *action)
+{
+	struct account before = call->account;
+	enum failure failure;
+
+	call->account.state = state;
+	failure = call_transaction(call, action, body_state);
+	if (failure != FAILURE_NONE)
+		call->account = before;
+	return failure;
+}
+
+static enum failure body_delete(struct call *call)
+{
+	int r = store_account_delete(call->broker->store, call->account.uid, time(NULL));
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* Left as it is: recovery looks at it again. */
+static enum failure leave(struct call *call, enum failure failure)
+{
+	call->broker->unfinished = true;
+	broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+	return failure;
+}
+
+enum failure lifecycle_undo(struct call *call, enum failure failure)
+{
+	const struct homes *homes = &call->broker->homes;
+	struct failure_text why = call->answer.failure;
+	enum failure undone;
+	int r = home_view_close(homes, &call->account);
+
+	if (r >= 0 || r == -ENOENT)
+		r = home_unmake(homes, &call->account);
+	if (r < 0 && r != -ENOENT) {
+		log_error("%s: what was made of it cannot be taken back: %s", call->target, strerror(-r));
+		return leave(call, failure);
+	}
+	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again", call->account.uid);
+	undone = call_transaction(call, "account.undo", body_delete);
+	call->answer.failure = why;
+	return undone == FAILURE_NONE ? failure : leave(call, failure);
+}
+
+static enum failure undo_errno(struct call *call, const char *doing, int error)
+{
+	return lifecycle_undo(call, call_fail_system(call, doing, error));
+}
+
+/* An account that is active but not seen is not acknowledged; the next change repairs the index or fails, too. */
+static enum failure activate(struct call *call)
+{
+	enum failure failure;
+	int r;
+
+	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
+	failure = state_set(call, ACCOUNT_ACTIVE, call->operation->action);
+	if (failure != FAILURE_NONE)
+		return leave(call, failure);
+	r = publish_account_whole(call->broker->publication, &call->account);
+	if (r < 0)
+		return call_fail_system(call, "it is made, but the index cannot be written", r);
+	call->answer.account.created = 1;
+	r = account_view_fill(call, &call->account, &call->answer.account);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static void linked(void *data, int status)
+{
+	struct call *call = data;
+	enum link_result result = LINK_FAILED;
+	enum failure failure;
+
+	if (status == -ETIMEDOUT)
+		result = LINK_TIMEOUT;
+	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
+		result = (enum link_result)status;
+	if (result == LINK_OK)
+		failure = activate(call);
+	else
+		failure = lifecycle_undo(call, call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED,
+							 NULL, link_result_why(result), link_result_todo(result)));
+	call_finish(call, failure);
+}
+
+static enum failure link_begin(struct call *call)
+{
+	int pidfd = -1, r;
+	pid_t pid = -1;
+
+	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
+	return r < 0 ? undo_errno(call, "the link cannot be made", r) : CALL_PENDING;
+}
+
+static enum failure make(struct call *call)
+{
+	const struct homes *homes = &call->broker->homes;
+	enum failure failure;
+	int r = home_make(homes, &call->account);
+
+	if (r < 0)
+		return undo_errno(call, "its home cannot be made", r);
+	r = call->account.quota != 0 ? home_quota_set(homes, &call->account) : 0;
+	if (r == -EOPNOTSUPP)
+		return lifecycle_undo(call, call_fail(call, FAILURE_FAILED, "quota",
+						      "the file system of the homes keeps none",
+						      "leave it out, or use btrfs or a file system with user quotas"));
+	if (r < 0)
+		return undo_errno(call, "its quota cannot be set", r);
+	failure = state_set(call, ACCOUNT_MADE, NULL);
+	return failure == FAILURE_NONE ? FAILURE_NONE : lifecycle_undo(call, failure);
+}
+
+enum failure lifecycle_complete(struct call *call)
+{
+	enum failure failure = call_owner_same(call);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return lifecycle_undo(call, failure);
+	if (call->account.state == ACCOUNT_INTENT)
+		failure = make(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);
+	if (r < 0)
+		return undo_errno(call, "the owner's view cannot be made", r);
+	return link_begin(call);
+}

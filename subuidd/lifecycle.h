@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The life of an account (docs/design.md): intent, made, active, removing. Each
+ * arrow is one durable transaction; the answer is sent after the index shows it.
+ * The same functions serve a caller and recovery (a call without a worker).
+ */
+#ifndef SUBUIDD_LIFECYCLE_H
+#define SUBUIDD_LIFECYCLE_H
+
+#include "subuidd/operation.h"
+
+extern const struct operation recovery_finish, recovery_undo, recovery_remove;
+
+/* call->account is committed as INTENT or MADE: home, view, link, then active. */
+enum failure lifecycle_complete(struct call *call);
+
+/* What of it exists goes; the id stays a tombstone. Returns `failure`, the text of which is in the answer. */
+enum failure lifecycle_undo(struct call *call, enum failure failure);
+
+/* removal.c: call->account is committed as REMOVING and out of the index. */
+enum failure removal_complete(struct call *call);
+
+/* Deletes removed data whose time has come, one after the other. */
+void removal_purge(struct broker *broker);
+
+/* Ends the sessions of a locked or removed account now, and once more when a login
+ * that was under way has become one. 0 or negative errno of the first time. */
+int removal_sessions_end(struct broker *broker, uint32_t uid);
+
+/* recovery.c: finishes or undoes what a crash or a failure left, in the event loop. 0 or negative errno. */
+int recovery_start(struct broker *broker);
+
+/* Mounts the owners' views, a few at a time, if there are not too many. */
+int recovery_views(struct broker *broker);
+
+#endif

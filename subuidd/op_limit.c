@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/* What owners may have, and root's release of ids. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "subuidd/operation.h"
+
+int limit_of(struct call *call, const char *owner, struct limit *limit)
+{
+	const struct settings *settings = &call->broker->settings;
+	int r = store_limit_get(call->broker->store, owner, limit);
+
+	if (r != -ENOENT)
+		return r;
+	*limit = (struct limit){
+		.accounts = settings->limit_accounts,
+		.keys = settings->limit_keys,
+		.ranges = settings->limit_ranges,
+		.is_default = 1,
+	};
+	memcpy(limit->owner, owner, strnlen(owner, sizeof(limit->owner) - 1));
+	return 0;
+}
+
+enum failure op_limit_get(struct call *call)
+{
+	int r = limit_of(call, call->owner.name, &call->answer.limit);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static enum failure body_limit(struct call *call)
+{
+	const struct request_limit_set *set = &call->request.limit_set;
+	struct limit limit = set->limit;
+	int r;
+
+	limit.is_default = 0;
+	if (set->reset) {
+		r = store_limit_delete(call->broker->store, limit.owner);
+		snprintf(call->detail, sizeof(call->detail), "back to the default");
+		return r < 0 && r != -ENOENT ? call_fail_store(call, r) : FAILURE_NONE;
+	}
+	r = store_limit_set(call->broker->store, &limit);
+	snprintf(call->detail, sizeof(call->detail), "accounts %u, keys %u, ranges %u", limit.accounts, limit.keys,
+		 limit.ranges);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+enum failure op_limit_set(struct call *call)
+{
+	enum failure failure = call_transaction(call, call->operation->action, body_limit);
+
+	return failure == FAILURE_NONE ? op_limit_get(call) : failure;
+}
+
+static enum failure body_release(struct call *call)
+{
+	uint32_t first = call->request.release.first;
+	char what[16];
+	int r = store_tombstone_release(call->broker->store, first);
+
+	snprintf(what, sizeof(what), "%u", first);
+	snprintf(call->detail, sizeof(call->detail), "ids from %u may be given out again", first);
+	if (r == -ENOENT)
+		return call_fail(call, FAILURE_NOT_FOUND, what, "no removed ids begin there", "see subuid check");
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+enum failure op_tombstone_release(struct call *call)
+{
+	return call_transaction(call, call->operation->action, body_release);
+}

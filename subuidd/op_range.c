@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+/* Ranges of subordinate ids: given to an owner, or to one of his sub-accounts. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/id.h"
+#include "confine/cleanup.h"
+#include "subuidd/allocate.h"
+#include "subuidd/op_range.h"
+#include "subuidd/publish.h"
+#include "subuidd/request.h"
+
+#define BATCH 64
+
+enum failure range_limit(struct call *call, const char *owner, uint32_t units)
+{
+	struct limit limit;
+	uint32_t present = 0;
+	char why[FAILURE_TEXT_MAX + 1];
+	int r = limit_of(call, owner, &limit);
+
+	if (r >= 0)
+		r = store_range_units(call->broker->store, owner, &present);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if ((uint64_t)present + units <= limit.ranges)
+		return FAILURE_NONE;
+	snprintf(why, sizeof(why), "%s has %u of %u blocks of %u ids, and asks for %u more", owner, present,
+		 limit.ranges, RANGE_UNIT, units);
+	return call_fail(call, FAILURE_LIMIT_REACHED, NULL, why, "remove one, or ask for a higher limit");
+}
+
+enum failure range_allocate(struct call *call, uint32_t units, const struct account *account)
+{
+	struct id_range *range = &call->range;
+	int r;
+
+	memset(range, 0, sizeof(*range));
+	range->count = units * RANGE_UNIT;
+	range->created = time(NULL);
+	r = allocate_range(call->broker->store, &call->broker->settings, &call->broker->probe, range->created,
+			   &range->count, &range->first);
+	if (r == -ENOENT)
+		return call_fail(call, FAILURE_POOL_EXHAUSTED, NULL,
+				 "no such block of ids is left in the blocks of the settings",
+				 "ask for fewer, or add a block to ranges= in subuidd.conf");
+	if (r < 0)
+		return call_fail_system(call, "no ids can be found", r);
+	range->owner_uid = call->owner.uid;
+	memcpy(range->owner, call->owner.name, sizeof(range->owner));
+	if (account != NULL) {
+		range->account_uid = account->uid;
+		memcpy(range->label, account->label, sizeof(range->label));
+	}
+	r = store_range_insert(call->broker->store, range);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+int range_units_of_account(struct call *call, const struct account *account, uint32_t *units)
+{
+	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
+	uint32_t after = 0, found = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_range_list(call->broker->store, account->owner, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			after = rows[i].first;
+			if (rows[i].account_uid == account->uid)
+				found += rows[i].count / RANGE_UNIT;
+		}
+	if (n == 0)
+		*units = found;
+	return n;
+}
+
+static enum failure body_range_add(struct call *call)
+{
+	uint32_t units = request_units(call->request.range_add.count);
+	enum failure failure = range_limit(call, call->owner.name, units);
+
+	if (failure == FAILURE_NONE)
+		failure = range_allocate(call, units, call->account.uid != 0 ? &call->account : NULL);
+	snprintf(call->detail, sizeof(call->detail), "%u ids from %u", call->range.count, call->range.first);
+	return failure;
+}
+
+enum failure op_range_add(struct call *call)
+{
+	enum failure failure = FAILURE_NONE;
+	int r;
+
+	if (call->request.range_add.name.label[0] != '\0')
+		failure = call_account(call, TO_CHANGE);
+	if (failure == FAILURE_NONE && call->account.uid != 0)
+		failure = call_owner_same(call);
+	if (failure == FAILURE_NONE)
+		failure = call_transaction(call, call->operation->action, body_range_add);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = publish_range(call->broker->publication, &call->range);
+	if (r < 0)
+		return call_fail_system(call, "the range is saved, but the index cannot be written", r);
+	call->answer.range = call->range;
+	return FAILURE_NONE;
+}
+
+enum failure op_range_list(struct call *call)
+{
+	const struct request_list *list = &call->request.list;
+	struct id_range rows[WIRE_BATCH];
+	struct answer row;
+	int n;
+
+	if (list->cursor > UINT32_MAX)
+		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
+	n = store_range_list(call->broker->store, list->all ? NULL : call->owner.name, (uint32_t)list->cursor, rows,
+			     WIRE_BATCH);
+	if (n < 0)
+		return call_fail_store(call, n);
+	for (int i = 0; i < n; i++) {
+		call->answer.cursor = rows[i].first;
+		if (!call->caller.admin && rows[i].owner_uid != call->caller.uid)
+			continue;
+		if (list->name.label[0] != '\0' && strcmp(list->name.label, rows[i].label) != 0)
+			continue;
+		memset(&row, 0, sizeof(row));
+		row.range = rows[i];
+		call_row(call, &row);
+	}
+	call->answer.more = n == WIRE_BATCH;
+	return FAILURE_NONE;
+}
+
+static enum failure body_range_remove(struct call *call)
+{
+	int r = store_range_delete(call->broker->store, call->range.first, time(NULL));
+
+	snprintf(call->detail, sizeof(call->detail), "%u ids from %u, not given out again", call->range.count,
+		 call->range.first);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* Another's range is not found, as one that does not exist. */
+enum failure op_range_remove(struct call *call)
+{
+	uint32_t first = call->request.range_remove.first;
+	enum failure failure;
+	char what[16];
+	int r = store_range_get(call->broker->store, first, &call->range);
+
+	if (r < 0 && r != -ENOENT)
+		return call_fail_store(call, r);
+	snprintf(what, sizeof(what), "%u", first);
+	if (r < 0 || strcmp(call->range.owner, call->owner.name) != 0 ||
+	    (!call->caller.admin && call->range.owner_uid != call->caller.uid))
+		return call_fail(call, FAILURE_NOT_FOUND, what, "there is no such range", "see subuid range list");
+	if (call->range.account_uid != 0 && call_busy(call->broker, call->range.account_uid, call))
+		return call_fail(call, FAILURE_BUSY, what, "a change of its account is under way", "try again");
+	failure = call_transaction(call, call->operation->action, body_range_remove);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = publish_range_gone(call->broker->publication, &call->range);
+	if (r < 0)
+		return call_fail_system(call, "the range is removed, but the index cannot be written", r);
+	return FAILURE_NONE;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/operation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+#include "subuidd/request.h"
+#include "subuidd/workers.h"
+
+static const struct operation operations[] = {
+	{ OP_STATUS, WHO_ANYONE, false, false, "status", op_status },
+	{ OP_ACCOUNT_ADD, WHO_OWNER, true, true, "account.add", op_account_add },
+	{ OP_ACCOUNT_GET, WHO_OWNER, false, false, "account.get", op_account_get },
+	{ OP_ACCOUNT_LIST, WHO_OWNER, false, false, "account.list", op_account_list },
+	{ OP_ACCOUNT_MODIFY, WHO_OWNER, true, false, "account.modify", op_account_modify },
+	/* Locking and removing go ahead with an index that cannot be written: the sessions end, the store says it. */
+	{ OP_ACCOUNT_LOCK, WHO_OWNER, false, false, "account.lock", op_account_lock },
+	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, true, true, "account.unlock", op_account_unlock },
+	{ OP_ACCOUNT_REMOVE, WHO_OWNER, false, false, "account.remove", op_account_remove },
+	{ OP_ACCOUNT_MOUNT, WHO_OWNER, false, true, "account.mount", op_account_mount },
+	{ OP_KEY_ADD, WHO_OWNER, true, true, "key.add", op_key_add },
+	{ OP_KEY_LIST, WHO_OWNER, false, false, "key.list", op_key_list },
+	{ OP_KEY_REMOVE, WHO_OWNER, false, false, "key.remove", op_key_remove },
+	{ OP_RANGE_ADD, WHO_OWNER, true, true, "range.add", op_range_add },
+	{ OP_RANGE_LIST, WHO_OWNER, false, false, "range.list", op_range_list },
+	{ OP_RANGE_REMOVE, WHO_OWNER, true, false, "range.remove", op_range_remove },
+	{ OP_LIMIT_GET, WHO_OWNER, false, false, "limit.get", op_limit_get },
+	{ OP_LIMIT_SET, WHO_ADMIN, false, false, "limit.set", op_limit_set },
+	{ OP_AUDIT_LIST, WHO_OWNER, false, false, "audit.list", op_audit_list },
+	{ OP_CHECK, WHO_OWNER, false, false, "check", op_check },
+	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, "tombstone.release", op_tombstone_release },
+};
+
+static const struct operation *operation_find(uint32_t op)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (operations[i].op == op)
+			return &operations[i];
+	return NULL;
+}
+
+static bool asks_for_all(const struct request *request)
+{
+	switch (request->op) {
+	case OP_ACCOUNT_LIST:
+	case OP_RANGE_LIST:
+	case OP_AUDIT_LIST:
+	case OP_CHECK:
+		return request->list.all;
+	default:
+		return false;
+	}
+}
+
+/* The name of the owner that is asked about; "" the caller himself. */
+static const char *owner_asked(const struct request *request)
+{
+	const struct request_name *name = request_name(request);
+
+	if (request->op == OP_LIMIT_SET)
+		return request->limit_set.limit.owner;
+	return name != NULL ? name->owner : "";
+}
+
+/* Decided from who calls and what is named, before anything is looked up: the same
+ * answer whether what he names is there or not. */
+static enum failure permit(struct call *call)
+{
+	const struct caller *caller = &call->caller;
+	const char *owner = owner_asked(&call->request);
+
+	if (call->operation->who == WHO_ANYONE || caller->root)
+		return FAILURE_NONE;
+	if (call->operation->who == WHO_ROOT)
+		return call_fail(call, FAILURE_NOT_PERMITTED, call->operation->action, "only root may do this", "");
+	if (caller->admin)
+		return FAILURE_NONE;
+	if (call->operation->who == WHO_ADMIN)
+		return call_fail(call, FAILURE_NOT_PERMITTED, call->operation->action,
+				 "only root and members of the admin group may do this", "ask your provider");
+	if (!caller->ordinary)
+		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "this account cannot own sub-accounts",
+				 "call as the owner");
+	if (asks_for_all(&call->request) || (owner[0] != '\0' && strcmp(owner, caller->name) != 0))
+		return call_fail(call, FAILURE_NOT_PERMITTED, owner[0] != '\0' ? owner : "all owners",
+				 "only root and members of the admin group act for others",
+				 "leave the owner out to act on your own accounts");
+	return FAILURE_NONE;
+}
+
+static enum failure owner_gone(struct call *call, const char *name)
+{
+	if (call->operation->needs_owner)
+		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
+				 "check the name of the owner");
+	memset(&call->owner, 0, sizeof(call->owner));
+	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
+	return FAILURE_NONE;
+}
+
+static enum failure owner_resolve(struct call *call)
+{
+	const char *name = owner_asked(&call->request);
+	int r;
+
+	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request))
+		return FAILURE_NONE;
+	if (name[0] == '\0')
+		name = call->caller.name;
+	r = passwd_by_name(name, &call->owner);
+	if (r == -ENOENT)
+		return owner_gone(call, name);
+	if (r < 0)
+		return call_fail_system(call, "the user database does not answer", r);
+	call->owner_exists = true;
+	if (!call->caller.admin && call->owner.uid != call->caller.uid)
+		return call_fail(call, FAILURE_NOT_PERMITTED, name, "this name and your uid are not the same account",
+				 "ask the administrator of the host");
+	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
+}
+
+/* "alice+web1", "alice" or "", for the texts and the audit trail. */
+static void target_name(struct call *call)
+{
+	const struct request_name *name = request_name(&call->request);
+	const char *owner = owner_asked(&call->request);
+	char joined[ACCOUNT_NAME_MAX + 1];
+
+	if (owner[0] == '\0' && call->caller.ordinary)
+		owner = call->caller.name;
+	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request))
+		return;
+	if (name != NULL && name_join(owner, call->broker->settings.separator, name->label, joined) == 0)
+		memcpy(call->target, joined, strlen(joined));
+	else
+		text_escape(name != NULL && name->label[0] != '\0' ? name->label : owner, call->target,
+			    sizeof(call->target));
+}
+
+static enum failure call_run(struct call *call)
+{
+	struct broker *broker = call->broker;
+	enum failure failure;
+	int r = caller_name(&call->caller, broker->store, broker->settings.separator);
+
+	if (r < 0)
+		return call_fail_system(call, "who is calling cannot be found out", r);
+	target_name(call);
+	failure = request_shape(&call->request, broker->settings.separator, &call->answer.failure);
+	if (failure == FAILURE_NONE)
+		failure = permit(call);
+	if (failure == FAILURE_NONE)
+		failure = owner_resolve(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (call->operation->changes) {
+		r = publication_repair(broker->publication);
+		if (r < 0)
+			return call_fail_system(call, "the index cannot be written", r);
+	}
+	return call->operation->handle(call);
+}
+
+int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller, const void *message,
+		      size_t size, struct call **pending)
+{
+	const struct request *request = message;
+	const struct operation *operation;
+	struct call *call;
+	enum failure failure;
+
+	if (wire_request_check(message, size) < 0 || request_sound(request) < 0)
+		return -EPROTO;
+	operation = operation_find(request->op);
+	if (operation == NULL)
+		return -EPROTO;
+	call = calloc(1, sizeof(*call));
+	if (call == NULL)
+		return -ENOMEM;
+	call->broker = broker;
+	call->worker = worker;
+	call->operation = operation;
+	call->caller = *caller;
+	memcpy(&call->request, message, size);
+	call->next = broker->calls;
+	broker->calls = call;
+	*pending = call;
+	failure = call_run(call);
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
+	return 0;
+}
+
+struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account)
+{
+	struct call *call = calloc(1, sizeof(*call));
+
+	if (call == NULL)
+		return NULL;
+	call->broker = broker;
+	call->operation = operation;
+	call->caller = (struct caller){ .pid = 0, .root = true, .admin = true, .named = true, .name = "subuidd" };
+	call->account = *account;
+	call->request.op = operation->op;
+	if (name_join(account->owner, broker->settings.separator, account->label, call->target) < 0)
+		call->target[0] = '\0';
+	call->owner_exists = passwd_by_name(account->owner, &call->owner) == 0;
+	call->next = broker->calls;
+	broker->calls = call;
+	return call;
+}
+
+static void call_free(struct call *call)
+{
+	for (struct call **at = &call->broker->calls; *at != NULL; at = &(*at)->next)
+		if (*at == call) {
+			*at = call->next;
+			break;
+		}
+	free(call);
+}
+
+void call_finish(struct call *call, enum failure failure)
+{
+	struct answer *answer = &call->answer;
+
+	answer->failure.failure = failure;
+	if (failure != FAILURE_NONE) {
+		struct failure_text text = answer->failure;
+
+		audit_refusal(call);
+		memset(answer, 0, sizeof(*answer));
+		answer->failure = text;
+	}
+	/* Everything committed so far has been put into the index by now. */
+	publication_commit(call->broker->publication);
+	answer->row = 0;
+	if (call->worker != NULL)
+		worker_answer(call->worker, call->request.op, answer);
+	call_free(call);
+}
+
+void call_row(struct call *call, struct answer *row)
+{
+	row->row = 1;
+	if (call->worker != NULL)
+		worker_row(call->worker, call->request.op, row);
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/broker.h"
+#include "subuidd/caller.h"
+#include "subuidd/index_writer.h"
+#include "subuidd/log.h"
+
+#define BATCH 256
+#define KEY_BATCH 32
+#define PROGRESS 100000u /* rows between two words about it */
+#define LOGIN_SHELL LIBEXECDIR "/login"
+
+struct publication {
+	struct store *store;
+	int state_fd;
+	struct index_host host;
+	gid_t keys_gid;
+	struct index_writer *public, *keys;
+	bool broken; /* something committed is not in the files */
+};
+
+/* While building: the accounts that are not published, in the order of uid. */
+struct unpublished {
+	uint32_t *uids;
+	size_t count, room;
+};
+
+static int unpublished_add(struct unpublished *list, uint32_t uid)
+{
+	if (list->count == list->room) {
+		size_t room = list->room == 0 ? 64 : list->room * 2;
+		uint32_t *uids = reallocarray(list->uids, room, sizeof(*uids));
+
+		if (uids == NULL)
+			return -ENOMEM;
+		list->uids = uids;
+		list->room = room;
+	}
+	list->uids[list->count++] = uid;
+	return 0;
+}
+
+static int compare_uids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static bool unpublished_has(const struct unpublished *list, uint32_t uid)
+{
+	return list->count > 0 && bsearch(&uid, list->uids, list->count, sizeof(uid), compare_uids) != NULL;
+}
+
+static void progress(const char *what, uint64_t done)
+{
+	if (done % PROGRESS != 0)
+		return;
+	log_info("building the index: %llu %s", (unsigned long long)done, what);
+	sd_notifyf(0, "STATUS=Building the index: %llu %s\nEXTEND_TIMEOUT_USEC=30000000", (unsigned long long)done, what);
+}
+
+static int build_accounts(struct publication *p, struct index_writer *writer, struct unpublished *unpublished)
+{
+	cleanup_free struct account *rows = calloc(BATCH, sizeof(*rows));
+	uint64_t done = 0;
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_account_list(p->store, NULL, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = rows[i].state == ACCOUNT_ACTIVE ?
+					index_put_account(writer, &rows[i], p->host.separator) :
+					unpublished_add(unpublished, rows[i].uid);
+
+			if (r < 0)
+				return r;
+			after = rows[i].uid;
+			progress("accounts", ++done);
+		}
+	return n;
+}
+
+static int build_ranges(struct publication *p, struct index_writer *writer, const struct unpublished *unpublished)
+{
+	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
+	uint64_t done = 0;
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_range_list(p->store, NULL, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = 0;
+
+			if (rows[i].account_uid == 0 || !unpublished_has(unpublished, rows[i].account_uid))
+				r = index_put_range(writer, &rows[i]);
+			if (r < 0)
+				return r;
+			after = rows[i].first;
+			progress("ranges", ++done);
+		}
+	return n;
+}
+
+static int build_keys(struct publication *p, struct index_writer *writer, const struct unpublished *unpublished)
+{
+	cleanup_free struct ssh_key *rows = calloc(KEY_BATCH, sizeof(*rows));
+	uint64_t done = 0;
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_key_list(p->store, 0, after, rows, KEY_BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = unpublished_has(unpublished, rows[i].uid) ? 0 : index_put_key(writer, &rows[i]);
+
+			if (r < 0)
+				return r;
+			after = rows[i].id;
+			progress("keys", ++done);
+		}
+	return n;
+}
+
+static struct index_options options_of(const struct publication *p, enum index_file file)
+{
+	struct index_options options = { .file = file, .host = p->host };
+	uint32_t accounts = 0;
+
+	if (store_account_count(p->store, NULL, &accounts) < 0)
+		accounts = 0; /* only the first size */
+	options.name = file == INDEX_FILE_PUBLIC ? "index" : "keys";
+	options.mode = file == INDEX_FILE_PUBLIC ? 0644 : 0640;
+	options.group = file == INDEX_FILE_PUBLIC ? 0 : p->keys_gid;
+	options.expected = accounts;
+	return options;
+}
+
+static int build(struct publication *p)
+{
+	__attribute__((cleanup(index_writer_freep))) struct index_writer *public = NULL, *keys = NULL;
+	struct index_options public_options = options_of(p, INDEX_FILE_PUBLIC);
+	struct index_options keys_options = options_of(p, INDEX_FILE_KEYS);
+	struct unpublished unpublished = { 0 };
+	cleanup_free uint32_t *uids = NULL;
+	uint64_t generation = store_generation(p->store);
+	int r = index_writer_create(p->state_fd, &public_options, &public);
+
+	if (r >= 0)
+		r = index_writer_create(p->state_fd, &keys_options, &keys);
+	if (r >= 0)
+		r = build_accounts(p, public, &unpublished);
+	uids = unpublished.uids; /* freed at the end */
+	if (r >= 0)
+		r = build_ranges(p, public, &unpublished);
+	if (r >= 0)
+		r = build_keys(p, keys, &unpublished);
+	/* Keys first: an account that can be seen can be logged in to. */
+	if (r >= 0)
+		r = index_writer_publish(keys, generation);
+	if (r >= 0)
+		r = index_writer_publish(public, generation);
+	if (r < 0)
+		return r;
+	index_writer_free(p->public);
+	index_writer_free(p->keys);
+	p->public = steal_ptr(&public);
+	p->keys = steal_ptr(&keys);
+	p->broken = false;
+	return 0;
+}
+
+/* The blocks of the settings, and what was given out when they were others. */
+static int uid_bounds(struct publication *p, const struct settings *settings, struct index_host *host)
+{
+	struct account row;
+	uint32_t after = 0;
+	int n;
+
+	host->uid_first = UINT32_MAX;
+	host->uid_last = 0;
+	for (unsigned i = 0; i < settings->accounts_count; i++) {
+		if (settings->accounts[i].first < host->uid_first)
+			host->uid_first = settings->accounts[i].first;
+		if (settings->accounts[i].last > host->uid_last)
+			host->uid_last = settings->accounts[i].last;
+	}
+	n = store_account_list(p->store, NULL, 0, &row, 1);
+	if (n == 1 && row.uid < host->uid_first)
+		host->uid_first = row.uid;
+	while (n == 1) {
+		/* Only those above the blocks are looked at, and they are few or none. */
+		after = row.uid > host->uid_last ? row.uid : host->uid_last;
+		if (row.uid > host->uid_last)
+			host->uid_last = row.uid;
+		n = store_account_list(p->store, NULL, after, &row, 1);
+	}
+	return n;
+}
+
+static int host_of(struct publication *p, const struct settings *settings, struct index_host *host, const char **missing)
+{
+	gid_t gid = 0;
+	int r;
+
+	memset(host, 0, sizeof(*host));
+	*missing = SUBUIDS_GROUP;
+	r = group_by_name(SUBUIDS_GROUP, &gid);
+	if (r < 0)
+		return r;
+	host->subuids_gid = gid;
+	*missing = KEYS_GROUP;
+	r = group_by_name(KEYS_GROUP, &p->keys_gid);
+	if (r < 0)
+		return r;
+	*missing = NULL;
+	host->enumerate = settings->enumerate;
+	host->separator = settings->separator;
+	snprintf(host->homes, sizeof(host->homes), "%s", settings->homes);
+	snprintf(host->shell, sizeof(host->shell), "%s", LOGIN_SHELL);
+	return uid_bounds(p, settings, host);
+}
+
+/* Names are joined by the separator: with another one, every account would have a new name. */
+static int separator_same(struct publication *p, char *why, size_t size)
+{
+	struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct index_host before;
+	uint32_t accounts = 0;
+	int r = store_account_count(p->store, NULL, &accounts);
+
+	if (r < 0 || accounts == 0 || index_host(&reader, &before) < 0 || before.separator == p->host.separator)
+		return r;
+	snprintf(why, size, "separator = %c: there are accounts with %c in their names, it cannot be changed",
+		 p->host.separator, before.separator);
+	return -EINVAL;
+}
+
+int publication_open(struct store *store, const struct settings *settings, int state_fd, struct publication **ret,
+		     char *why, size_t size)
+{
+	cleanup_free struct publication *p = calloc(1, sizeof(*p));
+	struct index_options options;
+	const char *missing = NULL;
+	uint64_t generation = store_generation(store);
+	int r;
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->store = store;
+	p->state_fd = state_fd;
+	r = host_of(p, settings, &p->host, &missing);
+	if (r < 0) {
+		snprintf(why, size, "the group %s is not there: run subuid setup", missing != NULL ? missing : "");
+		return r;
+	}
+	r = separator_same(p, why, size);
+	if (r < 0)
+		return r;
+	options = options_of(p, INDEX_FILE_PUBLIC);
+	r = index_writer_open(state_fd, &options, generation, &p->public);
+	if (r >= 0) {
+		options = options_of(p, INDEX_FILE_KEYS);
+		r = index_writer_open(state_fd, &options, generation, &p->keys);
+	}
+	if (r < 0) {
+		if (r != -ESTALE)
+			log_warn("the index is built anew: %s", strerror(-r));
+		r = build(p);
+	}
+	if (r < 0) {
+		index_writer_free(p->public);
+		snprintf(why, size, "the index in " STATE_DIR " cannot be written: %s", strerror(-r));
+		return r;
+	}
+	*ret = steal_ptr(&p);
+	return 0;
+}
+
+void publication_close(struct publication *p)
+{
+	if (p == NULL)
+		return;
+	index_writer_free(p->public);
+	index_writer_free(p->keys);
+	free(p);
+}
+
+int publication_settings(struct publication *p, const struct settings *settings)
+{
+	struct index_host host;
+	const char *missing;
+	int r = host_of(p, settings, &host, &missing);
+
+	if (r < 0 || memcmp(&host, &p->host, sizeof(host)) == 0)
+		return r;
+	p->host = host;
+	p->broken = true;
+	return publication_repair(p);
+}
+
+int publication_repair(struct publication *p)
+{
+	int r;
+
+	if (!p->broken)
+		return 0;
+	r = build(p);
+	if (r < 0)
+		log_error("the index cannot be written, changes are not published: %s", strerror(-r));
+	return r;
+}
+
+void publication_commit(struct publication *p)
+{
+	uint64_t generation = store_generation(p->store);
+
+	if (p->broken)
+		return;
+	index_writer_commit(p->keys, generation);
+	index_writer_commit(p->public, generation);
+}
+
+/* One that could not be put: the whole is tried once, readers see all of it or what was. */
+static int put_result(struct publication *p, int r)
+{
+	if (r >= 0)
+		return 0;
+	log_error("publishing: %s", strerror(-r));
+	p->broken = true;
+	return publication_repair(p);
+}
+
+int publish_account(struct publication *p, const struct account *account)
+{
+	return put_result(p, p->broken ? -EAGAIN : index_put_account(p->public, account, p->host.separator));
+}
+
+int publish_key(struct publication *p, const struct ssh_key *key)
+{
+	return put_result(p, p->broken ? -EAGAIN : index_put_key(p->keys, key));
+}
+
+int publish_key_gone(struct publication *p, const struct ssh_key *key)
+{
+	return put_result(p, p->broken ? -EAGAIN : index_remove_key(p->keys, key));
+}
+
+int publish_range(struct publication *p, const struct id_range *range)
+{
+	return put_result(p, p->broken ? -EAGAIN : index_put_range(p->public, range));
+}
+
+int publish_range_gone(struct publication *p, const struct id_range *range)
+{
+	return put_result(p, p->broken ? -EAGAIN : index_remove_range(p->public, range));
+}
+
+static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index_writer *, const struct ssh_key *))
+{
+	cleanup_free struct ssh_key *rows = calloc(KEY_BATCH, sizeof(*rows));
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_key_list(p->store, uid, after, rows, KEY_BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = put(p->keys, &rows[i]);
+
+			if (r < 0 && r != -ENOENT)
+				return r;
+			after = rows[i].id;
+		}
+	return n;
+}
+
+static int each_range(struct publication *p, const struct account *account,
+		      int (*put)(struct index_writer *, const struct id_range *))
+{
+	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while ((n = store_range_list(p->store, account->owner, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = rows[i].account_uid == account->uid ? put(p->public, &rows[i]) : 0;
+
+			if (r < 0 && r != -ENOENT)
+				return r;
+			after = rows[i].first;
+		}
+	return n;
+}
+
+/* Keys before the account, so that who sees the account can log in to it. */
+int publish_account_whole(struct publication *p, const struct account *account)
+{
+	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_put_key);
+
+	if (r >= 0)
+		r = each_range(p, account, index_put_range);
+	if (r >= 0)
+		r = index_put_account(p->public, account, p->host.separator);
+	return put_result(p, r);
+}
+
+/* Keys first: from here on no login begins. */
+int publish_account_gone(struct publication *p, const struct account *account)
+{
+	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_remove_key);
+
+	if (r >= 0)
+		r = index_remove_account(p->public, account);
+	if (r >= 0 || r == -ENOENT)
+		r = each_range(p, account, index_remove_range);
+	return put_result(p, r);
+}

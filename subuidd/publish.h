@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Publishing: what is committed in the store is put into the two index files, and
+ * only then acknowledged. When a file cannot be written (a full disk), readers go on
+ * seeing what was before, and nothing is acknowledged until both have been built anew.
+ */
+#ifndef SUBUIDD_PUBLISH_H
+#define SUBUIDD_PUBLISH_H
+
+#include <stddef.h>
+
+#include "account/account.h"
+#include "subuidd/settings.h"
+#include "subuidd/store.h"
+
+struct publication;
+
+/* Opens the files, or builds them when they are not of this boot, host and generation.
+ * store and state_fd are borrowed. 0, or negative errno and a sentence in why. */
+int publication_open(struct store *store, const struct settings *settings, int state_fd, struct publication **ret,
+		     char *why, size_t size);
+void publication_close(struct publication *publication);
+
+/* Settings that are in the files' headers may have changed. */
+int publication_settings(struct publication *publication, const struct settings *settings);
+
+/* Each after its transaction was committed, before anything else is. 0, or negative
+ * errno: the readers do not see it, publication_repair() will. */
+int publish_account(struct publication *publication, const struct account *account);      /* the row itself */
+int publish_account_whole(struct publication *publication, const struct account *account); /* with keys and ranges */
+int publish_account_gone(struct publication *publication, const struct account *account);  /* while its rows are there */
+int publish_key(struct publication *publication, const struct ssh_key *key);
+int publish_key_gone(struct publication *publication, const struct ssh_key *key);
+int publish_range(struct publication *publication, const struct id_range *range);
+int publish_range_gone(struct publication *publication, const struct id_range *range);
+
+/* The readers see everything that has been committed: says so in the files. */
+void publication_commit(struct publication *publication);
+
+/* Builds both files anew when something is missing in them. 0 when they are whole. */
+int publication_repair(struct publication *publication);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* At the start, and after a failure: finishes or undoes what is in between, mounts the views. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/lifecycle.h"
+#include "subuidd/log.h"
+
+#define BATCH 256
+#define VIEWS_AT_A_TIME 32
+
+const struct operation recovery_finish = { OP_ACCOUNT_ADD, WHO_ROOT, true, true, "account.finish", NULL };
+const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, "account.undo", NULL };
+const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, "account.remove", NULL };
+
+static int recover(struct broker *broker, const struct account *account)
+{
+	const struct operation *operation = &recovery_remove;
+	enum failure failure;
+	struct call *call;
+
+	if (account->state == ACCOUNT_INTENT)
+		operation = &recovery_undo;
+	else if (account->state == ACCOUNT_MADE)
+		operation = &recovery_finish;
+	call = call_internal(broker, operation, account);
+	if (call == NULL)
+		return -ENOMEM;
+	if (operation == &recovery_undo)
+		failure = lifecycle_undo(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
+	else if (operation == &recovery_finish)
+		failure = lifecycle_complete(call);
+	else
+		failure = removal_complete(call);
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
+	return 0;
+}
+
+int recovery_start(struct broker *broker)
+{
+	cleanup_free struct account *rows = calloc(BATCH, sizeof(*rows));
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	broker->unfinished = false;
+	while ((n = store_account_list(broker->store, NULL, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = 0;
+
+			after = rows[i].uid;
+			if (rows[i].state != ACCOUNT_ACTIVE && !call_busy(broker, rows[i].uid, NULL))
+				r = recover(broker, &rows[i]);
+			if (r < 0)
+				return r;
+		}
+	return n;
+}
+
+static void view_open(struct broker *broker, const struct account *account)
+{
+	struct link_owner owner;
+	int r = passwd_by_name(account->owner, &owner);
+
+	if (r == -ENOENT || (r == 0 && owner.uid != account->owner_uid))
+		return; /* nobody who could look; `check` tells */
+	if (r == 0)
+		r = home_view_open(&broker->homes, account, owner.gid);
+	if (r < 0)
+		log_error("%s %s: the owner's view cannot be made: %s", account->owner, account->label, strerror(-r));
+}
+
+static int views_some(sd_event_source *source, void *userdata)
+{
+	struct broker *broker = userdata;
+	struct account rows[VIEWS_AT_A_TIME];
+	int n = store_account_list(broker->store, NULL, (uint32_t)broker->views_after, rows, VIEWS_AT_A_TIME);
+
+	for (int i = 0; i < n; i++) {
+		broker->views_after = rows[i].uid;
+		if (rows[i].state == ACCOUNT_ACTIVE)
+			view_open(broker, &rows[i]);
+	}
+	if (n <= 0)
+		sd_event_source_disable_unref(source);
+	return 0;
+}
+
+int recovery_views(struct broker *broker)
+{
+	sd_event_source *source = NULL;
+	uint32_t accounts = 0;
+	int r = store_account_count(broker->store, NULL, &accounts);
+
+	if (r < 0)
+		return r;
+	broker->views_on_demand = accounts > broker->settings.views_at_start;
+	if (broker->views_on_demand) {
+		log_info("%u accounts: the owners' views are made on demand (views_at_start)", accounts);
+		return 0;
+	}
+	broker->views_after = 0;
+	r = sd_event_add_defer(broker->event, &source, views_some, broker);
+	if (r < 0)
+		return r;
+	return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: ISC */
+/* The end of accounts: sessions, view, link, home; and of what was set aside, when its time has come. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "subuidd/child.h"
+#include "subuidd/lifecycle.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+
+#define SESSIONS_AGAIN_SECONDS 2u
+#define PURGE_BATCH 64
+#define PURGE_RANGES_MAX 64
+#define PURGE_SECONDS 3600u
+#define PURGE_AGAIN_SECONDS 3600u
+#define UNFINISHED_SECONDS 30u
+#define DAY 86400
+
+struct sessions_again {
+	struct broker *broker;
+	sd_event_source *timer;
+	uint32_t uid;
+};
+
+/* An account that was unlocked in between keeps its sessions. */
+static bool sessions_unwanted(struct broker *broker, uint32_t uid)
+{
+	struct account account;
+
+	return store_account_by_uid(broker->store, uid, &account) < 0 || account.state != ACCOUNT_ACTIVE ||
+	       (account.flags & ACCOUNT_LOCKED) != 0;
+}
+
+static int sessions_end_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct sessions_again *again = userdata;
+	int r = 0;
+
+	(void)source;
+	(void)usec;
+	if (sessions_unwanted(again->broker, again->uid))
+		r = sessions_end(again->uid);
+	if (r < 0)
+		log_error("uid %u: its processes cannot be ended: %s", again->uid, strerror(-r));
+	sd_event_source_disable_unref(again->timer);
+	free(again);
+	return 0;
+}
+
+int removal_sessions_end(struct broker *broker, uint32_t uid)
+{
+	struct sessions_again *again = calloc(1, sizeof(*again));
+	int r = -ENOMEM;
+
+	if (again != NULL) {
+		*again = (struct sessions_again){ .broker = broker, .uid = uid };
+		r = sd_event_add_time_relative(broker->event, &again->timer, CLOCK_MONOTONIC,
+					       SESSIONS_AGAIN_SECONDS * 1000000ull, 10000, sessions_end_again, again);
+		if (r < 0)
+			free(again);
+	}
+	if (r < 0)
+		log_error("uid %u: its processes are ended only once: %s", uid, strerror(-r));
+	return sessions_end(uid);
+}
+
+static enum failure body_gone(struct call *call)
+{
+	struct store *store = call->broker->store;
+	struct removed removed = { .uid = call->account.uid };
+	time_t now = time(NULL);
+	int r;
+
+	removed.keep = (call->account.flags & ACCOUNT_KEEP_HOME) != 0;
+	/* What is to be purged is due at once. */
+	removed.when = (call->account.flags & ACCOUNT_PURGE) != 0 ? 0 : now;
+	memcpy(removed.owner, call->account.owner, sizeof(removed.owner));
+	memcpy(removed.label, call->account.label, sizeof(removed.label));
+	r = store_account_delete(store, call->account.uid, now);
+	if (r == 0)
+		r = store_removed_insert(store, &removed);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static enum failure again_later(struct call *call, enum failure failure)
+{
+	call->broker->unfinished = true;
+	broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+	return failure;
+}
+
+static enum failure removal_finish(struct call *call)
+{
+	enum failure failure;
+	int r = sessions_end(call->account.uid);
+
+	if (r < 0)
+		return again_later(call, call_fail_system(call, "its processes cannot be ended", r));
+	r = home_set_aside(&call->broker->homes, &call->account);
+	if (r < 0 && r != -ENOENT)
+		return again_later(call, call_fail_system(call, "its home cannot be set aside", r));
+	failure = call_transaction(call, call->operation->action, body_gone);
+	if (failure != FAILURE_NONE)
+		return again_later(call, failure);
+	if ((call->account.flags & ACCOUNT_PURGE) != 0)
+		broker_maintain_in(call->broker, 0);
+	return FAILURE_NONE;
+}
+
+/* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
+static void unlinked(void *data, int status)
+{
+	struct call *call = data;
+	enum link_result result = LINK_FAILED;
+
+	if (status == -ETIMEDOUT)
+		result = LINK_TIMEOUT;
+	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
+		result = (enum link_result)status;
+	if (result != LINK_OK)
+		snprintf(call->detail, sizeof(call->detail), "the link stays: %s", link_result_why(result));
+	call_finish(call, removal_finish(call));
+}
+
+enum failure removal_complete(struct call *call)
+{
+	struct broker *broker = call->broker;
+	int pidfd = -1, r = removal_sessions_end(broker, call->account.uid);
+	pid_t pid = -1;
+
+	if (r < 0)
+		return again_later(call, call_fail_system(call, "its processes cannot be ended", r));
+	r = home_view_close(&broker->homes, &call->account);
+	if (r < 0 && r != -ENOENT)
+		return again_later(call, call_fail_system(call, "the owner's view cannot be taken away", r));
+	if (!call->owner_exists || call->owner.uid != call->account.owner_uid)
+		return removal_finish(call);
+	r = link_start(&broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(broker->event, pidfd, LINK_SECONDS, unlinked, call);
+	if (r >= 0)
+		return CALL_PENDING;
+	snprintf(call->detail, sizeof(call->detail), "the link stays: %s", strerror(-r));
+	return removal_finish(call);
+}
+
+struct purge {
+	struct broker *broker;
+	int next, count; /* the row under way is next - 1 */
+	struct removed rows[PURGE_BATCH];
+};
+
+static void purge_next(struct purge *purge);
+
+static void purge_forget(struct purge *purge)
+{
+	struct broker *broker = purge->broker;
+	const struct removed *row = &purge->rows[purge->next - 1];
+	struct call call = { .broker = broker, .account.uid = row->uid, .caller.name = "subuidd" };
+	int r = store_begin(broker->store);
+
+	if (name_join(row->owner, broker->settings.separator, row->label, call.target) < 0)
+		call.target[0] = '\0';
+	if (r == 0) {
+		r = store_removed_delete(broker->store, row->uid);
+		if (r == 0)
+			r = audit_write(&call, "account.purge", NULL);
+		if (r == 0)
+			r = store_commit(broker->store);
+		else
+			store_rollback(broker->store);
+	}
+	if (r < 0)
+		log_error("%s: purged, which cannot be recorded: %s", call.target, store_error(broker->store));
+	publication_commit(broker->publication);
+}
+
+static void purged(void *data, int status)
+{
+	struct purge *purge = data;
+	int r = status == 0 ? home_purge_finish(&purge->broker->homes, purge->rows[purge->next - 1].uid) : status;
+
+	if (r == 0)
+		purge_forget(purge);
+	else
+		log_error("%s/.removed/%u: cannot be deleted yet%s", purge->broker->settings.homes,
+			  purge->rows[purge->next - 1].uid, status == -ETIMEDOUT ? ": it takes too long" : "");
+	purge_next(purge);
+}
+
+/* The ranges that the account had: what containers left in its home under their ids goes, too. They
+ * are tombstones by now, and lie in the blocks of the settings. */
+static int ranges_of(struct broker *broker, const struct removed *row, struct id_range *ranges, size_t max)
+{
+	struct id_range some[PURGE_BATCH];
+	size_t count = 0;
+
+	for (unsigned i = 0; i < broker->settings.ranges_count; i++) {
+		struct id_block block = broker->settings.ranges[i];
+		uint32_t after = block.first - 1;
+		int n;
+
+		while ((n = store_tombstone_list(broker->store, after, some, PURGE_BATCH)) > 0) {
+			for (int k = 0; k < n && some[k].first <= block.last; k++)
+				if (count < max && some[k].count > 1 && strcmp(some[k].owner, row->owner) == 0 &&
+				    strcmp(some[k].label, row->label) == 0)
+					ranges[count++] = some[k];
+			after = some[n - 1].first;
+			if (after > block.last)
+				break;
+		}
+		if (n < 0)
+			return n;
+	}
+	return (int)count;
+}
+
+static int purge_start(struct purge *purge, int *pidfd)
+{
+	struct id_range ranges[PURGE_RANGES_MAX];
+	const struct removed *row = &purge->rows[purge->next++];
+	int count = ranges_of(purge->broker, row, ranges, PURGE_RANGES_MAX);
+
+	if (count < 0)
+		return count;
+	if (count == 0)
+		return home_purge_start(&purge->broker->homes, row->uid, pidfd);
+	return home_purge_start_ranges(&purge->broker->homes, row->uid, ranges, (size_t)count, pidfd);
+}
+
+static void purge_end(struct purge *purge)
+{
+	purge->broker->purging = false;
+	broker_maintain_in(purge->broker, PURGE_AGAIN_SECONDS);
+	free(purge);
+}
+
+static void purge_next(struct purge *purge)
+{
+	struct broker *broker = purge->broker;
+
+	while (purge->next < purge->count && !broker->stopping) {
+		int pidfd = -1;
+		int r = purge_start(purge, &pidfd);
+
+		if (r >= 0 && pidfd >= 0) {
+			r = child_watch(broker->event, pidfd, PURGE_SECONDS, purged, purge);
+			if (r >= 0)
+				return;
+		} else if (r >= 0) {
+			purge_forget(purge);
+		}
+		if (r < 0)
+			log_error("%s/.removed/%u: %s", broker->settings.homes, purge->rows[purge->next - 1].uid,
+				  strerror(-r));
+	}
+	purge_end(purge);
+}
+
+void removal_purge(struct broker *broker)
+{
+	struct purge *purge;
+	int64_t before = (int64_t)time(NULL) - (int64_t)broker->settings.grace_days * DAY;
+
+	if (broker->purging)
+		return;
+	purge = calloc(1, sizeof(*purge));
+	if (purge == NULL)
+		return;
+	purge->broker = broker;
+	purge->count = store_removed_due(broker->store, before, purge->rows, PURGE_BATCH);
+	if (purge->count < 0) {
+		log_error("removed data: %s", store_error(broker->store));
+		purge->count = 0;
+	}
+	broker->purging = true;
+	purge_next(purge);
+}

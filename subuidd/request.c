@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "account/id.h"
+#include "account/key.h"
+#include "account/name.h"
+#include "account/role.h"
+
+#define EXPIRES_DAY_MAX 2932896 /* 9999-12-31 */
+#define QUOTA_MAX (UINT64_C(1) << 60)
+#define LIMIT_ACCOUNTS_MAX 10000000u
+#define LIMIT_KEYS_MAX 1024u
+#define LIMIT_RANGES_MAX 32768u
+#define RANGE_COUNT_MAX (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
+
+#define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT)
+#define KEY_OPTIONS_ALL (KEY_NO_DELETE | KEY_NO_OVERWRITE | KEY_NO_FAKE_SUPER)
+
+static const char label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
+static const char owner_why[] = "not a name that can own sub-accounts";
+
+/* Members of a key that only the broker fills. */
+static bool key_sound(const struct ssh_key *key)
+{
+	return key->id == 0 && key->uid == 0 && key->created == 0 && key->fingerprint[0] == '\0' &&
+	       (key->options & ~KEY_OPTIONS_ALL) == 0;
+}
+
+int request_sound(const struct request *request)
+{
+	bool sound;
+
+	switch (request->op) {
+	case OP_ACCOUNT_ADD:
+		sound = (request->add.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
+		break;
+	case OP_ACCOUNT_MODIFY:
+		sound = (request->modify.set & ~SET_ALL) == 0;
+		break;
+	case OP_ACCOUNT_REMOVE:
+		sound = request->remove.keep_home <= 1 && request->remove.purge <= 1;
+		break;
+	case OP_KEY_ADD:
+		sound = key_sound(&request->key_add.key);
+		break;
+	case OP_ACCOUNT_LIST:
+	case OP_KEY_LIST:
+	case OP_RANGE_LIST:
+	case OP_AUDIT_LIST:
+	case OP_CHECK:
+		sound = request->list.all <= 1;
+		break;
+	case OP_LIMIT_SET:
+		sound = request->limit_set.reset <= 1 && request->limit_set.limit.is_default <= 1;
+		break;
+	default:
+		sound = true;
+	}
+	return sound ? 0 : -EPROTO;
+}
+
+const struct request_name *request_name(const struct request *request)
+{
+	switch (request->op) {
+	case OP_ACCOUNT_GET:
+	case OP_ACCOUNT_LOCK:
+	case OP_ACCOUNT_UNLOCK:
+	case OP_ACCOUNT_MOUNT:
+	case OP_LIMIT_GET:
+		return &request->name;
+	case OP_ACCOUNT_ADD:
+		return &request->add.name;
+	case OP_ACCOUNT_MODIFY:
+		return &request->modify.name;
+	case OP_ACCOUNT_REMOVE:
+		return &request->remove.name;
+	case OP_KEY_ADD:
+		return &request->key_add.name;
+	case OP_KEY_REMOVE:
+		return &request->key_remove.name;
+	case OP_ACCOUNT_LIST:
+	case OP_KEY_LIST:
+	case OP_RANGE_LIST:
+	case OP_AUDIT_LIST:
+	case OP_CHECK:
+		return &request->list.name;
+	case OP_RANGE_ADD:
+		return &request->range_add.name;
+	case OP_RANGE_REMOVE:
+		return &request->range_remove.name;
+	default:
+		return NULL;
+	}
+}
+
+static bool label_required(uint32_t op)
+{
+	switch (op) {
+	case OP_ACCOUNT_LIST:
+	case OP_RANGE_ADD:
+	case OP_RANGE_LIST:
+	case OP_RANGE_REMOVE:
+	case OP_AUDIT_LIST:
+	case OP_CHECK:
+	case OP_LIMIT_GET:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static enum failure name_shape(const struct request_name *name, bool label, char separator, struct failure_text *text)
+{
+	if (name->owner[0] != '\0' && !owner_name_valid(name->owner, separator))
+		return failure_set(text, FAILURE_INVALID, name->owner, owner_why, "");
+	if (name->label[0] == '\0' && !label)
+		return FAILURE_NONE;
+	if (!label_valid(name->label))
+		return failure_set(text, FAILURE_INVALID, name->label, label_why, "");
+	return FAILURE_NONE;
+}
+
+/* The broker does not believe the worker that this is a key: once more, from the text. */
+static enum failure key_shape(const struct ssh_key *key, struct failure_text *text)
+{
+	char line[KEY_TYPE_MAX + 1 + KEY_BLOB_MAX + 1];
+	struct ssh_key parsed = { 0 };
+	size_t type = strlen(key->type), blob = strlen(key->blob);
+	enum key_error error;
+
+	memcpy(line, key->type, type);
+	line[type] = ' ';
+	memcpy(line + type + 1, key->blob, blob);
+	error = key_parse(line, type + 1 + blob, &parsed);
+	if (error != KEY_OK)
+		return failure_set(text, FAILURE_INVALID, "key", key_error_text(error), key_error_todo(error));
+	if (strcmp(parsed.type, key->type) != 0 || strcmp(parsed.blob, key->blob) != 0)
+		return failure_set(text, FAILURE_INVALID, "key", key_error_text(KEY_BLOB), key_error_todo(KEY_BLOB));
+	if (key->comment[0] != '\0' && !text_valid(key->comment, COMMENT_MAX))
+		return failure_set(text, FAILURE_INVALID, "key", key_error_text(KEY_COMMENT),
+				   key_error_todo(KEY_COMMENT));
+	if (role_name((enum role)key->role) == NULL)
+		return failure_set(text, FAILURE_INVALID, "role", "there is no such role", "use push, pull or sync");
+	if (key->from[0] != '\0' && !from_valid(key->from))
+		return failure_set(text, FAILURE_INVALID, "from", "not a pattern list as in sshd(8), from=",
+				   "use addresses, networks and host names, separated by commas");
+	if (key->expires < 0)
+		return failure_set(text, FAILURE_INVALID, "expires", "not a time", "");
+	return FAILURE_NONE;
+}
+
+static enum failure facts_shape(uint32_t set, uint64_t quota, int32_t expires_day, const char *comment,
+				struct failure_text *text)
+{
+	if ((set & SET_QUOTA) && quota > QUOTA_MAX)
+		return failure_set(text, FAILURE_INVALID, "quota", "more than 1 EiB", "");
+	if ((set & SET_EXPIRES) && (expires_day < -1 || expires_day > EXPIRES_DAY_MAX))
+		return failure_set(text, FAILURE_INVALID, "expires", "not a day before the year 10000", "");
+	if ((set & SET_COMMENT) && !comment_valid(comment, COMMENT_MAX))
+		return failure_set(text, FAILURE_INVALID, "comment", "not one printable line without ':'", "");
+	return FAILURE_NONE;
+}
+
+uint32_t request_units(uint32_t count)
+{
+	return (uint32_t)(((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT);
+}
+
+static enum failure add_shape(const struct request_add *add, struct failure_text *text)
+{
+	enum failure failure = facts_shape(add->set, add->quota, add->expires_day, add->comment, text);
+
+	if (failure == FAILURE_NONE && add->range_count > RANGE_COUNT_MAX)
+		failure = failure_set(text, FAILURE_INVALID, "range", "more ids than there are", "");
+	if (failure == FAILURE_NONE && add->has_key)
+		failure = key_shape(&add->key, text);
+	return failure;
+}
+
+static enum failure limit_shape(const struct request_limit_set *set, char separator, struct failure_text *text)
+{
+	if (!owner_name_valid(set->limit.owner, separator))
+		return failure_set(text, FAILURE_INVALID, set->limit.owner, owner_why, "");
+	if (set->limit.accounts > LIMIT_ACCOUNTS_MAX || set->limit.keys > LIMIT_KEYS_MAX ||
+	    set->limit.ranges > LIMIT_RANGES_MAX)
+		return failure_set(text, FAILURE_INVALID, "limit", "too high",
+				   "at most 10000000 accounts, 1024 keys and 32768 ranges");
+	return FAILURE_NONE;
+}
+
+static enum failure remove_shape(const struct request_remove *gone, struct failure_text *text)
+{
+	if (gone->keep_home && gone->purge)
+		return failure_set(text, FAILURE_INVALID, gone->name.label, "data cannot be both kept and purged", "");
+	return FAILURE_NONE;
+}
+
+enum failure request_shape(const struct request *request, char separator, struct failure_text *text)
+{
+	const struct request_name *name = request_name(request);
+	enum failure failure = FAILURE_NONE;
+
+	if (name != NULL)
+		failure = name_shape(name, label_required(request->op), separator, text);
+	if (failure != FAILURE_NONE)
+		return failure;
+	switch (request->op) {
+	case OP_ACCOUNT_ADD:
+		return add_shape(&request->add, text);
+	case OP_ACCOUNT_MODIFY:
+		return facts_shape(request->modify.set, request->modify.quota, request->modify.expires_day,
+				   request->modify.comment, text);
+	case OP_ACCOUNT_REMOVE:
+		return remove_shape(&request->remove, text);
+	case OP_KEY_ADD:
+		return key_shape(&request->key_add.key, text);
+	case OP_KEY_REMOVE:
+		if ((request->key_remove.id == 0) == (request->key_remove.fingerprint[0] == '\0'))
+			return failure_set(text, FAILURE_INVALID, "key", "name it by its id or by its fingerprint", "");
+		return FAILURE_NONE;
+	case OP_RANGE_ADD:
+		if (request->range_add.count == 0 || request->range_add.count > RANGE_COUNT_MAX)
+			return failure_set(text, FAILURE_INVALID, "count", "not a number of ids",
+					   "ask for 65536 or a multiple of it");
+		return FAILURE_NONE;
+	case OP_LIMIT_SET:
+		return limit_shape(&request->limit_set, separator, text);
+	default:
+		return FAILURE_NONE;
+	}
+}
