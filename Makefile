@@ -56,7 +56,10 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_check $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client
-SETUP       = $(patsubst %.c,%,$(wildcard cli/setup*.c cli/doctor*.c)) confine/path $(INDEX)
+SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
+              cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
+              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \
+              confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/identity confine/landlock $(SECCOMP) account/name
