@@ -206,7 +206,7 @@ static void check_pam_others(struct doctor *doctor)
 		    strcmp(entry->d_name, "sshd") == 0)
 			continue;
 		text = load_service(NULL, entry->d_name);
-		if (text == NULL || !pam_has_account(text) ||
+		if (text == NULL || !pam_has_account(text, load_service, NULL) ||
 		    pam_place(text, load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
 			continue;
 		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", entry->d_name);

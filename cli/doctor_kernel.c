@@ -94,32 +94,38 @@ static void check_user_namespaces(struct doctor *doctor)
 		      "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone");
 }
 
-/* Mounts a directory of root's, made for this, on another, as the daemon does for an owner. In a child
- * and a mount namespace of its own. */
-static int view_try(int homes)
+static int view_try_in(int probe)
 {
-	char name[64], source_name[80], target_name[80];
-	cleanup_fd int probe = -1, source = -1, target = -1;
+	cleanup_fd int source = path_make_directory(probe, "source", 0700, 0);
+	cleanup_fd int target = path_make_directory(probe, "target", 0700, 0);
 	int r;
 
+	if (source < 0 || target < 0)
+		return source < 0 ? source : target;
+	r = view_mount(source, target, NOBODY, NOBODY, NOBODY - 1, NOBODY - 1);
+	return r < 0 ? r : view_unmount(probe, "target");
+}
+
+/* Mounts a directory of root's, made for this, on another, as the daemon does for an owner. In a child
+ * with a mount namespace of its own, which every descriptor must be of. */
+static int view_try(const char *path)
+{
+	cleanup_fd int homes = -1, probe = -1;
+	char name[64];
+	int r;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		return -errno;
+	homes = path_open_trusted(path, O_RDONLY);
+	if (homes < 0)
+		return homes;
 	snprintf(name, sizeof(name), ".doctor.%d", (int)getpid());
 	probe = path_make_directory(homes, name, 0700, 0);
 	if (probe < 0)
 		return probe;
-	source = path_make_directory(probe, "source", 0700, 0);
-	target = path_make_directory(probe, "target", 0700, 0);
-	if (source < 0 || target < 0)
-		r = source < 0 ? source : target;
-	else if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		r = -errno;
-	else
-		r = view_mount(source, target, NOBODY, NOBODY, NOBODY - 1, NOBODY - 1);
-	if (r == 0)
-		r = view_unmount(probe, "target");
-	snprintf(source_name, sizeof(source_name), "%s/source", name);
-	snprintf(target_name, sizeof(target_name), "%s/target", name);
-	unlinkat(homes, source_name, AT_REMOVEDIR);
-	unlinkat(homes, target_name, AT_REMOVEDIR);
+	r = view_try_in(probe);
+	unlinkat(probe, "source", AT_REMOVEDIR);
+	unlinkat(probe, "target", AT_REMOVEDIR);
 	unlinkat(homes, name, AT_REMOVEDIR);
 	return r;
 }
@@ -127,19 +133,16 @@ static int view_try(int homes)
 static void check_views(struct doctor *doctor)
 {
 	const char *path = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
-	cleanup_fd int homes = path_open_trusted(path, O_RDONLY);
-	pid_t pid;
+	pid_t pid = fork();
 	int error;
 
-	if (homes < 0) {
-		found_error(doctor, "owner's view", homes, "run `subuid setup`");
-		return;
-	}
-	pid = fork();
 	if (pid == 0)
-		_exit(-view_try(homes));
+		_exit(-view_try(path));
 	error = child_status(pid);
-	if (error == 0)
+	if (error == ENOENT || error == ENOTDIR || error == EPERM || error == ELOOP)
+		found_f(doctor, FINDING_BAD, "owner's view", "run `subuid setup`", "%s: %s", path,
+			strerrordesc_np(error));
+	else if (error == 0)
 		found(doctor, FINDING_GOOD, "owner's view", "id-mapped mounts: an owner reads everything, whatever its mode", "");
 	else
 		found_f(doctor, FINDING_NOTE, "owner's view",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,13 +65,18 @@ void doctor_sshd(struct doctor *doctor)
 		      "apt-get install openssh-server, then `subuid setup`");
 		return;
 	}
+	if (getgrnam(ACCOUNTS_GROUP) == NULL) {
+		found(doctor, FINDING_BAD, "sshd: sub-accounts", "the group " ACCOUNTS_GROUP " is not there",
+		      "run `subuid setup`");
+		return;
+	}
 	status = sshd_ask(user, !doctor->has_account, &output);
 	if (status < 0) {
 		found_error(doctor, "sshd", status, "`sshd -T` must work");
 	} else if (status != 0) {
 		output[strcspn(output, "\n")] = '\0';
 		found(doctor, FINDING_BAD, "sshd", output[0] != '\0' ? output : "`sshd -T` fails",
-		      "mend its configuration; if the group " ACCOUNTS_GROUP " is missing, run `subuid setup`");
+		      "mend its configuration");
 	} else {
 		check_demands(doctor, user, output);
 		check_lists(doctor, output);

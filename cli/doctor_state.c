@@ -62,7 +62,7 @@ static void check_daemon(struct doctor *doctor)
 		found_f(doctor, FINDING_BAD, "daemon", "restart it", "is version %s, and this is %s",
 			json_text(doctor->status, "version"), VERSION);
 	else
-		found_f(doctor, FINDING_GOOD, "daemon", "", "answers; %llu accounts, generation %llu",
+		found_f(doctor, FINDING_GOOD, "daemon", "", "answers; accounts: %llu, generation %llu",
 			(unsigned long long)json_number(doctor->status, "accounts"),
 			(unsigned long long)json_number(doctor->status, "generation"));
 }
@@ -75,7 +75,7 @@ static bool check_mode(struct doctor *doctor, const char *path, mode_t type, mod
 	struct stat st;
 
 	if (lstat(path, &st) != 0) {
-		found_error(doctor, path, errno, todo);
+		found_error(doctor, path, errno, "run `subuid setup`, then start subuidd");
 	} else if ((st.st_mode & S_IFMT) != type || st.st_uid != 0) {
 		found(doctor, FINDING_BAD, path, "is not what it should be, or not root's", todo);
 	} else if ((st.st_mode & 07777) != mode) {
@@ -93,10 +93,10 @@ static void check_modes(struct doctor *doctor)
 	const char *homes = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
 	bool good = check_mode(doctor, STATE_DIR, S_IFDIR, 0755, NULL, "chmod 0755, chown root:root");
 
-	good &= check_mode(doctor, STATE_DIR "/state.db", S_IFREG, 0600, NULL, START_TODO ", and chmod 0600");
+	good &= check_mode(doctor, STATE_DIR "/state.db", S_IFREG, 0600, NULL, "chmod 0600, chown root:root");
 	good &= check_mode(doctor, INDEX_PATH, S_IFREG, 0644, NULL, "restart subuidd");
 	good &= check_mode(doctor, KEYS_PATH, S_IFREG, 0640, KEYS_USER, "restart subuidd");
-	good &= check_mode(doctor, homes, S_IFDIR, 0711, NULL, "run `subuid setup`, and chmod 0711");
+	good &= check_mode(doctor, homes, S_IFDIR, 0711, NULL, "chmod 0711, chown root:root");
 	good &= check_mode(doctor, RUN_DIR, S_IFDIR, 0755, NULL, "restart subuidd");
 	if (doctor->status != NULL && strcmp(common.socket, SOCKET_PATH) == 0)
 		good &= check_mode(doctor, SOCKET_PATH, S_IFSOCK, 0666, NULL, "restart subuidd");
@@ -113,6 +113,10 @@ static void check_index(struct doctor *doctor)
 	uint64_t generation;
 	int r = index_host(&keys, &host);
 
+	if (doctor->index_error == -ENXIO) {
+		found(doctor, FINDING_BAD, "index", "there is none", "start subuidd: it makes it");
+		return;
+	}
 	if (doctor->index_error != 0) {
 		found_error(doctor, "index", doctor->index_error, "restart subuidd: it makes it anew");
 		return;

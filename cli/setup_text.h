@@ -60,8 +60,8 @@ typedef char *(*pam_load)(void *data, const char *name);
  * options: what is written behind the module, may be NULL. */
 enum pam_place pam_place(const char *text, pam_load load, void *data, char *options, size_t options_size);
 
-/* True when the file has an account stack at all. */
-bool pam_has_account(const char *text);
+/* True when the service has an account stack at all. */
+bool pam_has_account(const char *text, pam_load load, void *data);
 
 /* ---- sshd_config(5) */
 

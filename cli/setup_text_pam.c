@@ -132,6 +132,7 @@ struct scan {
 	char *options;
 	size_t options_size;
 	bool skipped; /* something so far may skip what follows */
+	bool account; /* there was a line of the account stack */
 };
 
 static enum pam_place scan_text(const char *text, struct scan *scan, int depth);
@@ -162,6 +163,7 @@ static enum pam_place scan_text(const char *text, struct scan *scan, int depth)
 		enum pam_place place;
 
 		line_split(line, &parsed);
+		scan->account |= is_account(&parsed);
 		if (included(&parsed) != NULL) {
 			place = scan_included(&parsed, scan, depth);
 			if (place != PAM_PLACE_ABSENT)
@@ -184,19 +186,11 @@ enum pam_place pam_place(const char *text, pam_load load, void *data, char *opti
 	return scan_text(text, &scan, 0);
 }
 
-bool pam_has_account(const char *text)
+bool pam_has_account(const char *text, pam_load load, void *data)
 {
-	char *found = NULL;
+	struct scan scan = { .load = load, .data = data };
 
-	for (const char *at = text; next_active(&at, &found);) {
-		cleanup_free char *line = steal_ptr(&found);
-		struct pam_line parsed;
-
-		line_split(line, &parsed);
-		if (is_account(&parsed))
-			return true;
-	}
-	return false;
+	return scan_text(text, &scan, 0) != PAM_PLACE_ABSENT || scan.account;
 }
 
 int pam_remove(const char *text, char **out)

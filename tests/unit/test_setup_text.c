@@ -286,6 +286,7 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 		{ "@include common-account\n", "account required /lib/security/pam_subuid.so\n", PAM_PLACE_FIRST },
 		{ "@include common-account\n", "@include common-account\n", PAM_PLACE_ABSENT },
 	};
+	cleanup_free char *debian_copy = strdup(debian_account);
 	char options[64] = "";
 
 	(void)state;
@@ -297,8 +298,9 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 		if (i == 10)
 			assert_string_equal(options, "services=a");
 	}
-	assert_true(pam_has_account(debian_account));
-	assert_false(pam_has_account("auth required pam_rootok.so\n"));
+	assert_true(pam_has_account(debian_account, NULL, NULL));
+	assert_true(pam_has_account("@include common-account\n", load_common, debian_copy));
+	assert_false(pam_has_account("auth required pam_rootok.so\n@include common-auth\n", load_common, debian_copy));
 }
 
 static void an_include_counts_in_the_global_part_only(void **state)
