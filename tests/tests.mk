@@ -36,7 +36,13 @@ wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
 worker_parse_OBJS = subuidd/worker_parse subuidd/worker_key subuidd/worker_field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
-UNIT          += wire options worker_parse
+worker_OBJS    = $(filter-out subuidd/worker confine/%,$(WORKER)) varlink/client
+worker_LIBS    = -ljansson
+UNIT          += wire options worker_parse worker
+worker_sealed_OBJS = varlink/stream varlink/client
+worker_sealed_LIBS = -ljansson
+UNIT_ROOT     += worker_sealed
+$(BUILD)/tests/test_worker_sealed: | $(B)/worker
 
 # path, home
 path_OBJS      = confine/path
@@ -49,14 +55,22 @@ home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
 home_link_LIBS = $(home_LIBS)
+home_purge_OBJS = $(HOME_OBJS)
+home_purge_LIBS = $(home_LIBS)
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
-UNIT_ROOT     += home home_link identity
+UNIT_ROOT     += home home_link home_purge identity
 
 # settings
 settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 settings_LIBS  = -leconf
 UNIT          += settings
+
+# store
+store_OBJS     = subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account \
+                 subuidd/store_key subuidd/store_range subuidd/store_audit account/id account/name
+store_LIBS     = -lsqlite3
+UNIT          += store
 
 # setup_text
 setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam

@@ -2,6 +2,8 @@
 /* The index through its writer and its reader: what is put is found, what is removed is not. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "account/index_check.h"
 #include "account/index_view.h"
@@ -481,6 +483,41 @@ static void another_boot_is_built_anew(void **state)
 	assert_int_equal(index_writer_open(f->dirfd, &f->options, 5, &writer), -ESTALE);
 }
 
+/* A full disk, as a file may not be larger than this one: nothing new, but what is there can
+ * still be locked, and what was seen before still is. */
+static void a_lock_gets_through_on_a_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 100, 0, 1);
+	struct index_reader reader = reader_of(f->path);
+	struct rlimit limit, small;
+	struct account account;
+	uint32_t i = 100;
+	int rc;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit;
+	small.rlim_cur = writer->view.header.file_size;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	do {
+		account = fixture_account(i);
+		rc = index_put_account(writer, &account, '+');
+	} while (rc == 0 && i++ < 10000);
+	assert_true(rc < 0);
+	account = fixture_account(5);
+	account.flags = ACCOUNT_LOCKED;
+	assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	check_account(&reader, &account);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	account = fixture_account(i);
+	assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	check_walks(&reader, i + 1, 0);
+	assert_int_equal(index_verify(writer), 0);
+	index_writer_free(writer);
+}
+
 static unsigned open_descriptors(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -563,6 +600,7 @@ int main(void)
 		TEST(without_a_replacement_it_is_unavailable),
 		TEST(open_takes_only_what_is_current),
 		TEST(another_boot_is_built_anew),
+		TEST(a_lock_gets_through_on_a_full_disk),
 		TEST(no_descriptor_is_kept),
 		TEST(errno_is_kept),
 		cmocka_unit_test(the_home_is_below_the_owner),

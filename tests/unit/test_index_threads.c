@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: ISC */
+/* Readers in threads and in forked children while the writer changes, grows and replaces the file.
+ * Run under ThreadSanitizer too: all that readers share is in account/index_map.c. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tests/unit/index_fixture.h"
+
+#define THREADS 8
+#define STABLE 300u /* accounts that are there all the time; only their comments change */
+
+static struct index_reader reader;
+static atomic_bool stop;
+static atomic_uint wrong, lookups;
+
+static bool stable_found(uint32_t i)
+{
+	struct index_account account;
+	char name[ACCOUNT_NAME_MAX + 1];
+
+	fixture_name(i, name);
+	if (index_account_by_name(&reader, name, &account) != 0 || account.uid != UID_FIRST + i ||
+	    strcmp(account.name, name) != 0)
+		return false;
+	return index_account_by_uid(&reader, UID_FIRST + i, &account) == 0 && account.uid == UID_FIRST + i &&
+	       strcmp(account.name, name) == 0;
+}
+
+static void *read_on(void *seed)
+{
+	uint32_t random = (uint32_t)(uintptr_t)seed * 2654435761u + 1;
+
+	while (!atomic_load(&stop)) {
+		struct index_account account;
+
+		random = random * 1664525u + 1013904223u;
+		if (!stable_found((random >> 8) % STABLE))
+			atomic_fetch_add(&wrong, 1);
+		if (index_account_by_uid(&reader, UID_LAST, &account) != -ENOENT)
+			atomic_fetch_add(&wrong, 1);
+		atomic_fetch_add(&lookups, 1);
+	}
+	return NULL;
+}
+
+/* Grows the file several times, replaces, removes and puts back. */
+static void change(struct index_writer *writer, uint32_t rounds)
+{
+	for (uint32_t i = 0; i < rounds; i++) {
+		struct account account = fixture_account(STABLE + i % 500), stable = fixture_account(i % STABLE);
+
+		assert_int_equal(index_put_account(writer, &account, '+'), 0);
+		snprintf(stable.comment, sizeof(stable.comment), "round %u", i);
+		assert_int_equal(index_put_account(writer, &stable, '+'), 0);
+		if (i % 2)
+			assert_int_equal(index_remove_account(writer, &account), 0);
+	}
+}
+
+static void readers_see_no_wrong_answer_while_it_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	pthread_t threads[THREADS];
+
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	atomic_store(&stop, false);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, (void *)i), 0);
+	for (uint32_t round = 0; round < 30; round++) {
+		change(writer, 300);
+		index_writer_free(writer);
+		writer = fixture_publish(f, STABLE, 0, round + 2); /* all new, superseding the old one */
+	}
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	index_writer_free(writer);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_true(atomic_load(&lookups) > 1000);
+	/* nothing leaked: one mapping is left, with one user */
+	unsigned claimed = 0, users = 0;
+
+	for (size_t i = 0; i < sizeof(reader.mappings) / sizeof(reader.mappings[0]); i++) {
+		claimed += atomic_load(&reader.mappings[i].claimed);
+		users += atomic_load(&reader.mappings[i].users);
+	}
+	assert_int_equal(claimed, 1);
+	assert_int_equal(users, 1);
+}
+
+static void a_fork_amid_lookups_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	pthread_t threads[THREADS];
+
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	atomic_store(&stop, false);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, (void *)i), 0);
+	for (uint32_t round = 0; round < 60; round++) {
+		struct index_writer *next;
+		pid_t pid;
+		int status;
+
+		next = fixture_publish(f, STABLE, 0, round + 2);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			for (uint32_t i = 0; i < 50; i++)
+				if (!stable_found(i % STABLE))
+					_exit(1);
+			_exit(0);
+		}
+		index_writer_free(writer);
+		writer = next;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	index_writer_free(writer);
+	assert_int_equal(atomic_load(&wrong), 0);
+}
+
+/* SIGKILL anywhere in a change, a growth or a publication: readers are never wrong, and
+ * follow the next writer wherever the last one died. */
+static void a_writer_may_be_killed_anywhere(void **state)
+{
+	struct fixture *f = *state;
+
+	index_writer_free(fixture_publish(f, STABLE, 0, 1));
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	for (uint32_t round = 0; round < 60; round++) {
+		struct account mark = fixture_account(10000 + round);
+		struct index_writer *writer = NULL;
+		struct index_account found;
+		int status, rc;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			for (;;) {
+				writer = fixture_publish(f, STABLE, 0, round + 2);
+				change(writer, 200);
+				index_writer_free(writer);
+			}
+		}
+		usleep(500 + round * 397 % 7000);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		for (uint32_t i = 0; i < STABLE; i++)
+			assert_true(stable_found(i));
+		rc = index_writer_open(f->dirfd, &f->options, round + 2, &writer);
+		assert_true(rc == 0 || rc == -ESTALE);
+		if (rc < 0)
+			writer = fixture_publish(f, STABLE, 0, round + 2);
+		assert_int_equal(index_put_account(writer, &mark, '+'), 0);
+		assert_int_equal(index_account_by_uid(&reader, mark.uid, &found), 0);
+		for (uint32_t i = 0; i < STABLE; i++)
+			assert_true(stable_found(i));
+		index_writer_free(writer);
+	}
+}
+
+/* As a child finds it that was forked while other threads were opening. */
+static void with_every_mapping_taken_it_maps_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	for (size_t i = 0; i < sizeof(reader.mappings) / sizeof(reader.mappings[0]); i++)
+		atomic_store(&reader.mappings[i].claimed, 1);
+	for (uint32_t i = 0; i < STABLE; i++)
+		assert_true(stable_found(i));
+	index_writer_free(writer);
+}
+
+static void without_descriptors_to_spare(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	struct index_account account;
+	struct rlimit limit, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(index_account_by_uid(&reader, UID_FIRST, &account), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(stable_found(1));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (uint32_t i = 0; i < STABLE; i++)
+		assert_true(stable_found(i)); /* mapped: needs none any more */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	index_writer_free(writer);
+}
+
+static int setup(void **state)
+{
+	*state = fixture_make();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_free(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(readers_see_no_wrong_answer_while_it_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_fork_amid_lookups_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_writer_may_be_killed_anywhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_every_mapping_taken_it_maps_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_descriptors_to_spare, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
