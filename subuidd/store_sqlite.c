@@ -17,16 +17,35 @@
 #include "confine/cleanup.h"
 #include "subuidd/store_sqlite.h"
 
+/* Of the file on which SQLite last failed: the journal as a rule, else the database. */
+static int last_errno(sqlite3 *db)
+{
+	sqlite3_file *journal = NULL;
+	int last = 0;
+
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK && journal != NULL &&
+	    journal->pMethods != NULL)
+		journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &last);
+	if (last == 0)
+		sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &last);
+	return last;
+}
+
 /* Faults of the disk that SQLite sums up as "I/O error". */
 static int errno_of_io(sqlite3 *db, int code)
 {
-	int system = db != NULL ? sqlite3_system_errno(db) : 0;
-
 	if (code == SQLITE_IOERR_NOMEM)
 		return -ENOMEM;
-	if (system == ENOSPC || system == EDQUOT || system == EFBIG)
+	switch (last_errno(db)) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
 		return -ENOSPC;
-	return system == EROFS ? -EROFS : -EIO;
+	case EROFS:
+		return -EROFS;
+	default:
+		return -EIO;
+	}
 }
 
 static int errno_of_constraint(int code)
@@ -57,7 +76,7 @@ static int errno_of(sqlite3 *db, int code)
 	case SQLITE_IOERR:
 		return errno_of_io(db, code);
 	case SQLITE_CANTOPEN:
-		return db != NULL && sqlite3_system_errno(db) > 0 ? -sqlite3_system_errno(db) : -EIO;
+		return sqlite3_system_errno(db) > 0 ? -sqlite3_system_errno(db) : -EIO;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return -EUCLEAN;
@@ -68,6 +87,8 @@ static int errno_of(sqlite3 *db, int code)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;
+	case SQLITE_MISMATCH:
+		return -EINVAL;
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
 		return -EPERM;
@@ -217,6 +238,8 @@ int store_open(const char *path, struct store **ret)
 		return -ENOMEM;
 	code = sqlite3_open_v2(path, &store->db,
 			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+	if (store->db == NULL)
+		return -ENOMEM;
 	if (code == SQLITE_OK)
 		code = connection_set_up(store->db);
 	if (code < 0)

@@ -83,6 +83,25 @@ index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
 UNIT           += index index_damage index_threads
 
+# nss: the module once more, with a state directory and a trusted uid of the test's own
+nss_OBJS        = $(INDEX_BOTH)
+nss_LIBS        = -ldl -lpthread
+UNIT           += nss
+NSS_TEST        = $(BUILD)/tests/nss/libnss_subuid.so.2
+NSS_TEST_OBJS   = $(patsubst %,$(BUILD)/tests/nss/%.o,$(NSS))
+OBJECTS        += $(NSS_TEST_OBJS)
+$(BUILD)/tests/test_nss: $(NSS_TEST)
+$(BUILD)/tests/nss/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -USTATE_DIR -DSTATE_DIR='"$(abspath $(BUILD))/tests/nss/state"' -DNSS_TRUSTED_UID=$(shell id -u) -c -o $@ $<
+$(NSS_TEST): $(NSS_TEST_OBJS) nss/libnss_subuid.map
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=nss/libnss_subuid.map -o $@ $(NSS_TEST_OBJS)
+
+.PHONY: check-guests
+check-guests: $(B)/libnss_subuid.so.2
+	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
+check: check-guests
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))

@@ -1,0 +1,1026 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "subuidd/store_sqlite.h"
+
+static char directory[64];
+static char path[128];
+static struct store *store;
+
+static void open_store(void)
+{
+	assert_int_equal(store_open(path, &store), 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	snprintf(directory, sizeof(directory), "/tmp/test_store.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/state.db", directory);
+	open_store();
+	return 0;
+}
+
+static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(name);
+}
+
+static int tear_down(void **state)
+{
+	char why[256] = "";
+
+	(void)state;
+	if (store != NULL && store_check(store, why, sizeof(why)) != 0)
+		fail_msg("the test left an unsound file: %s", why);
+	store_close(store);
+	store = NULL;
+	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct account an_account(const char *owner, const char *label, uint32_t uid)
+{
+	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .expires_day = -1 };
+
+	snprintf(a.owner, sizeof(a.owner), "%s", owner);
+	snprintf(a.label, sizeof(a.label), "%s", label);
+	return a;
+}
+
+static struct ssh_key a_key(uint32_t uid, const char *blob)
+{
+	struct ssh_key k = { .uid = uid, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519", .fingerprint = "SHA256:abc" };
+
+	snprintf(k.blob, sizeof(k.blob), "%s", blob);
+	return k;
+}
+
+static struct id_range a_range(const char *owner, uint32_t first, uint32_t count, uint32_t account_uid)
+{
+	struct id_range r = { .first = first, .count = count, .owner_uid = 1000, .account_uid = account_uid, .created = 5 };
+
+	snprintf(r.owner, sizeof(r.owner), "%s", owner);
+	return r;
+}
+
+/* Each in a transaction of its own. */
+#define CHANGE(call)                                                   \
+	(__extension__({                                               \
+		assert_int_equal(store_begin(store), 0);               \
+		int changed_ = (call);                                 \
+		if (changed_ < 0)                                      \
+			store_rollback(store);                         \
+		else                                                   \
+			assert_int_equal(store_commit(store), 0);      \
+		changed_;                                              \
+	}))
+
+static int add(const char *owner, const char *label, uint32_t uid)
+{
+	struct account a = an_account(owner, label, uid);
+
+	return CHANGE(store_account_insert(store, &a));
+}
+
+static int add_range(const char *owner, uint32_t first, uint32_t count, uint32_t account_uid)
+{
+	struct id_range r = a_range(owner, first, count, account_uid);
+
+	return CHANGE(store_range_insert(store, &r));
+}
+
+static int add_key(uint32_t uid, const char *blob, uint32_t *id)
+{
+	struct ssh_key k = a_key(uid, blob);
+	int r = CHANGE(store_key_insert(store, &k));
+
+	*id = k.id;
+	return r;
+}
+
+static int raw(const char *sql)
+{
+	return sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+}
+
+/* ---- the file ---- */
+
+static void the_file_is_private(void **state)
+{
+	struct stat st;
+	char name[160];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	snprintf(name, sizeof(name), "%s-wal", path);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void a_file_that_others_reach_is_refused(void **state)
+{
+	struct store *other = NULL;
+	char name[160], link_name[160];
+
+	(void)state;
+	store_close(store);
+	store = NULL;
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(store_open(path, &other), -EPERM);
+	assert_int_equal(chmod(path, 0600), 0);
+	snprintf(link_name, sizeof(link_name), "%s/link.db", directory);
+	assert_int_equal(symlink(path, link_name), 0);
+	assert_int_equal(store_open(link_name, &other), -ELOOP);
+	assert_int_equal(unlink(link_name), 0);
+	assert_int_equal(link(path, link_name), 0);
+	assert_int_equal(store_open(path, &other), -EPERM);
+	assert_int_equal(unlink(link_name), 0);
+	snprintf(name, sizeof(name), "%s-wal", path);
+	assert_int_equal(symlink("/dev/null", name), 0);
+	assert_int_equal(store_open(path, &other), -ELOOP);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(chmod(directory, 0777), 0);
+	assert_int_equal(store_open(path, &other), -EPERM);
+	assert_int_equal(chmod(directory, 0700), 0);
+	assert_int_equal(store_open("/nonexistent/state.db", &other), -ENOENT);
+	assert_null(other);
+	open_store();
+}
+
+static void a_second_daemon_is_refused(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	child = fork(); /* locks are per process */
+	if (child == 0) {
+		struct store *other = NULL;
+
+		_exit(store_open(path, &other) == -EBUSY ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void write_file(const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, length), (ssize_t)length);
+	close(fd);
+}
+
+static void bytes_that_are_no_database_are_refused(void **state)
+{
+	char junk[8192];
+	struct store *other = NULL;
+
+	(void)state;
+	store_close(store);
+	store = NULL;
+	memset(junk, 'x', sizeof(junk));
+	write_file(junk, sizeof(junk));
+	assert_int_equal(store_open(path, &other), -EUCLEAN);
+	write_file("", 0);
+	open_store();
+}
+
+static void versions_that_are_not_ours_are_refused(void **state)
+{
+	struct store *other = NULL;
+	sqlite3 *db;
+	char sql[64];
+
+	(void)state;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", store_schema_version() + 1);
+	assert_int_equal(raw(sql), SQLITE_OK);
+	store_close(store);
+	store = NULL;
+	assert_int_equal(store_open(path, &other), -EPROTO);
+
+	/* somebody else's database: version 0, but not empty */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(store_open(path, &other), -EPROTO);
+	/* and with our version, but not our mark */
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(store_open(path, &other), -EPROTO);
+	assert_null(other);
+	assert_int_equal(unlink(path), 0);
+	open_store();
+}
+
+static int first_number(void *data, int columns, char **values, char **names)
+{
+	(void)columns, (void)names;
+	*(int *)data = atoi(values[0]);
+	return 0;
+}
+
+static int number(const char *sql)
+{
+	int value = -1;
+
+	assert_int_equal(sqlite3_exec(store->db, sql, first_number, &value, NULL), SQLITE_OK);
+	return value;
+}
+
+static void version_0_is_brought_to_the_newest(void **state)
+{
+	sqlite3 *db;
+
+	(void)state;
+	store_close(store);
+	store = NULL;
+	assert_int_equal(unlink(path), 0);
+	/* a version 0 file as a crash before the first step leaves it: a database without a table */
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); DROP TABLE t", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(chmod(path, 0600), 0);
+	open_store();
+	assert_int_equal(number("PRAGMA user_version"), store_schema_version());
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(number("PRAGMA foreign_keys"), 1);
+	assert_int_equal(number("PRAGMA synchronous"), 2);
+	assert_int_equal(number("PRAGMA trusted_schema"), 0);
+	assert_int_equal(number("PRAGMA cell_size_check"), 1);
+}
+
+static void what_was_committed_is_there_after_opening_again(void **state)
+{
+	struct account a = an_account("alice", "web1", 2100000000u), b;
+	uint64_t generation;
+
+	(void)state;
+	a.quota = 123;
+	a.flags = ACCOUNT_LOCKED;
+	a.expires_day = 20000;
+	snprintf(a.comment, sizeof(a.comment), "G\xc3\xa4ste");
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), 0);
+	generation = store_generation(store);
+	assert_int_equal(store_begin(store), 0);
+	b = an_account("alice", "web2", 2100000001u);
+	assert_int_equal(store_account_insert(store, &b), 0);
+	store_close(store); /* not committed */
+	open_store();
+	assert_int_equal(store_account_get(store, "alice", "web1", &b), 0);
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_int_equal(store_account_get(store, "alice", "web2", &b), -ENOENT);
+	assert_int_equal(store_generation(store), generation);
+}
+
+/* ---- accounts ---- */
+
+static void an_account_lives_and_leaves_a_tombstone(void **state)
+{
+	struct account a, got;
+	struct id_range dead[4];
+	uint32_t id, count;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add_key(2100000000u, "AAAA", &id), 0);
+	assert_int_equal(add_range("alice", 1073741824u, 65536, 2100000000u), 0);
+	assert_int_equal(store_account_by_uid(store, 2100000000u, &a), 0);
+	a.state = ACCOUNT_ACTIVE;
+	a.flags = ACCOUNT_LOCKED;
+	a.quota = 1u << 30;
+	assert_int_equal(CHANGE(store_account_update(store, &a)), 0);
+	assert_int_equal(store_account_get(store, "alice", "web1", &got), 0);
+	assert_memory_equal(&got, &a, sizeof(a));
+	a.state = ACCOUNT_MADE; /* never back */
+	assert_int_equal(CHANGE(store_account_update(store, &a)), -EEXIST);
+	a.uid = 2100000077u;
+	assert_int_equal(CHANGE(store_account_update(store, &a)), -ENOENT);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), -ENOENT);
+	assert_int_equal(store_account_get(store, "alice", "web1", &got), -ENOENT);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), -ENOENT);
+	assert_int_equal(store_tombstone_list(store, 0, dead, 4), 2);
+	assert_int_equal(dead[0].first, 1073741824u);
+	assert_int_equal(dead[0].count, 65536);
+	assert_string_equal(dead[0].label, "web1");
+	assert_int_equal(dead[1].first, 2100000000u);
+	assert_int_equal(dead[1].count, 1);
+	assert_int_equal(dead[1].created, 77);
+	assert_string_equal(dead[1].owner, "alice");
+	assert_int_equal(dead[1].owner_uid, 1000);
+	assert_int_equal(store_account_count(store, "alice", &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(store_range_units(store, "alice", &count), 0);
+	assert_int_equal(count, 0);
+}
+
+static void no_id_twice_not_even_after_removal(void **state)
+{
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("bob", "web1", 2100000000u), -EEXIST);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 1)), 0);
+	assert_int_equal(add("bob", "web1", 2100000000u), -EEXIST);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), -ENOENT);
+	assert_int_equal(add("bob", "web1", 2100000000u), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), -ENOENT); /* in use again */
+	assert_int_equal(add("alice", "web1", 2100000001u), 0);
+	assert_int_equal(add("alice", "web1", 2100000002u), -EEXIST); /* the name is taken */
+}
+
+static void a_refused_insert_leaves_the_transaction_as_it_was(void **state)
+{
+	struct account a = an_account("alice", "web1", 2100000000u), b = an_account("alice", "web1", 2100000001u);
+	uint32_t first;
+
+	(void)state;
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_account_insert(store, &a), 0);
+	assert_int_equal(store_account_insert(store, &b), -EEXIST); /* after its id went in */
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_ids_free(store, (struct id_block){ 2100000000u, 2100000009u }, 0, 1, &first), 0);
+	assert_int_equal(first, 2100000001u);
+}
+
+static void rows_that_are_wrong_in_themselves_are_refused(void **state)
+{
+	static const char *const labels[] = { "", "-a", "_a", "A", "a+b", "a/b", "a.b", "abcdefghijklmnopqrstuvwxyz0123456", "\xc3\xa4" };
+	static const char *const owners[] = { "", ".a", "-a", "a+b", "a/b", "a b", "a\nb" };
+	static const uint32_t ids[] = { 0, 65534, 65535, UINT32_MAX };
+	struct account a;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		a = an_account("alice", labels[i], 2100000000u);
+		if (strlen(labels[i]) <= LABEL_MAX)
+			assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	}
+	for (unsigned i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
+		assert_int_equal(add(owners[i], "web1", 2100000000u), -EINVAL);
+	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		assert_int_equal(add("alice", "web1", ids[i]), -EINVAL);
+	a = an_account("alice", "web1", 2100000000u);
+	a.state = 5;
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	a.state = ACCOUNT_INTENT;
+	a.quota = UINT64_MAX;
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	a.quota = 0;
+	a.expires_day = -2;
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	assert_int_equal(add_range("alice", 1073741824u, 65535, 0), -EINVAL);
+	assert_int_equal(add_range("alice", 1073741825u, 65536, 0), -EINVAL);
+	assert_int_equal(add_range("alice", 1073741824u, 0, 0), -EINVAL);
+	assert_int_equal(add_range("alice", 4294901760u, 65536, 0), -EINVAL); /* holds 2^32-1 */
+	assert_int_equal(add_range("alice", 0, 65536, 0), -EINVAL);
+	assert_int_equal(number("SELECT count(*) FROM ids"), 0);
+}
+
+/* The schema holds also when our own code is wrong. */
+static void the_schema_itself_states_the_invariants(void **state)
+{
+	static const char *const refused[] = {
+		"INSERT INTO ids VALUES (2099999990, 2100000000, 'foreign', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (2100000000, 2100000000, 'foreign', 0, '', '', 0)",
+		"INSERT OR REPLACE INTO ids VALUES (2100000000, 2100000000, 'account', 0, '', '', 0)",
+		"INSERT OR REPLACE INTO ids VALUES (2100000003, 2100000003, 'account', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (1073741824, 1073807359, 'range', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (1073807359, 1073807359, 'foreign', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (1000000000, 2000000000, 'foreign', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (65000, 70000, 'foreign', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (5, 6, 'account', 0, '', '', 0)",
+		"INSERT INTO ids VALUES ('x', 6, 'foreign', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (5, 6, 'mine', 0, '', '', 0)",
+		"UPDATE ids SET last = 2100000005 WHERE first = 2100000000",
+		"UPDATE ids SET first = 5 WHERE first = 2100000003",
+		"UPDATE ids SET kind = 'account' WHERE first = 2100000003",
+		"UPDATE ids SET kind = 'tombstone' WHERE first = 2100000000", /* its account points to it */
+		"DELETE FROM ids WHERE first = 2100000000",
+		"DELETE FROM ids",
+		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, comment)"
+		" VALUES (2100000009, 'bob', 1, 'x', 1, 0, 0, -1, 0, '')",
+		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, comment)"
+		" VALUES (2100000003, 'bob', 1, 'x', 1, 0, 0, -1, 0, '')",
+		"UPDATE accounts SET uid = 2100000003",
+		"UPDATE accounts SET owner = 'bob'",
+		"DELETE FROM audit",
+		"UPDATE audit SET caller = 'nobody'",
+		"UPDATE ranges SET owner = 'bob'",
+	};
+	struct audit_entry entry = { .caller = "alice", .action = "account.add", .target = "alice+web1" };
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "gone", 2100000003u), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000003u, 1)), 0);
+	assert_int_equal(add_range("alice", 1073741824u, 65536, 0), 0);
+	assert_int_equal(CHANGE(store_audit_add(store, &entry)), 0);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if ((raw(refused[i]) & 0xff) != SQLITE_CONSTRAINT && sqlite3_errcode(store->db) != SQLITE_MISMATCH)
+			fail_msg("not refused: %s (%s)", refused[i], sqlite3_errmsg(store->db));
+}
+
+static void lists_go_on_after_the_last_row(void **state)
+{
+	struct account rows[3];
+	uint32_t count;
+
+	(void)state;
+	for (uint32_t i = 0; i < 7; i++) {
+		char label[8];
+
+		snprintf(label, sizeof(label), "w%u", 9 - i);
+		assert_int_equal(add(i % 2 == 0 ? "alice" : "bob", label, 2100000000u + i), 0);
+	}
+	assert_int_equal(store_account_list(store, NULL, 0, rows, 3), 3);
+	assert_int_equal(rows[2].uid, 2100000002u);
+	assert_int_equal(store_account_list(store, NULL, rows[2].uid, rows, 3), 3);
+	assert_int_equal(store_account_list(store, NULL, rows[2].uid, rows, 3), 1);
+	assert_int_equal(store_account_list(store, NULL, rows[0].uid, rows, 3), 0);
+	assert_int_equal(store_account_list(store, "alice", 0, rows, 3), 3);
+	assert_int_equal(rows[2].uid, 2100000004u);
+	assert_int_equal(store_account_list(store, "alice", rows[2].uid, rows, 3), 1);
+	assert_int_equal(rows[0].uid, 2100000006u);
+	assert_int_equal(store_account_list(store, "carol", 0, rows, 3), 0);
+	assert_int_equal(store_account_count(store, "alice", &count), 0);
+	assert_int_equal(count, 4);
+	assert_int_equal(store_account_count(store, NULL, &count), 0);
+	assert_int_equal(count, 7);
+}
+
+/* ---- keys, ranges, limits, removed ---- */
+
+static void keys_are_never_numbered_twice(void **state)
+{
+	struct ssh_key k, rows[4];
+	uint32_t first, second, third;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(add_key(2100000000u, "AAAA", &first), 0);
+	assert_int_equal(add_key(2100000000u, "AAAA", &second), -EEXIST);
+	assert_int_equal(second, 0);
+	assert_int_equal(add_key(2100000001u, "AAAA", &second), 0);
+	assert_int_equal(add_key(2100000002u, "AAAA", &third), -ENOENT); /* no such account */
+	assert_int_equal(CHANGE(store_key_delete(store, second)), 0);
+	assert_int_equal(CHANGE(store_key_delete(store, second)), -ENOENT);
+	assert_int_equal(add_key(2100000001u, "BBBB", &third), 0);
+	assert_true(third > second);
+	assert_int_equal(store_key_get(store, third, &k), 0);
+	assert_string_equal(k.blob, "BBBB");
+	assert_string_equal(k.type, "ssh-ed25519");
+	assert_int_equal(store_key_list(store, 0, 0, rows, 4), 2);
+	assert_int_equal(store_key_list(store, 2100000000u, 0, rows, 4), 1);
+	assert_int_equal(rows[0].id, first);
+	assert_int_equal(store_key_list(store, 2100000000u, first, rows, 4), 0);
+	k = a_key(2100000000u, "AA\"A");
+	assert_int_equal(CHANGE(store_key_insert(store, &k)), -EINVAL);
+	k = a_key(2100000000u, "CCCC");
+	snprintf(k.from, sizeof(k.from), "1.2.3.4\",command=\"x");
+	assert_int_equal(CHANGE(store_key_insert(store, &k)), -EINVAL);
+}
+
+static void ranges_do_not_overlap_and_are_counted(void **state)
+{
+	struct id_range r, rows[4];
+	uint32_t units;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add_range("alice", 1073741824u, 131072, 0), 0);
+	assert_int_equal(add_range("bob", 1073741824u + 65536, 65536, 0), -EEXIST);
+	assert_int_equal(add_range("bob", 1073741824u - 65536, 131072, 0), -EEXIST);
+	assert_int_equal(add_range("bob", 1073741824u + 131072, 65536, 2100000000u), -EEXIST); /* alice's account */
+	assert_int_equal(add_range("alice", 1073741824u + 131072, 65536, 2100000000u), 0);
+	assert_int_equal(store_range_get(store, 1073741824u + 131072, &r), 0);
+	assert_string_equal(r.label, "web1");
+	assert_int_equal(r.account_uid, 2100000000u);
+	assert_int_equal(r.count, 65536);
+	assert_int_equal(store_range_units(store, "alice", &units), 0);
+	assert_int_equal(units, 3);
+	assert_int_equal(store_range_list(store, NULL, 0, rows, 4), 2);
+	assert_int_equal(store_range_list(store, "alice", 1073741824u, rows, 4), 1);
+	assert_int_equal(store_range_list(store, "bob", 0, rows, 4), 0);
+	assert_int_equal(CHANGE(store_range_delete(store, 1073741824u, 9)), 0);
+	assert_int_equal(CHANGE(store_range_delete(store, 1073741824u, 9)), -ENOENT);
+	assert_int_equal(add_range("bob", 1073741824u, 65536, 0), -EEXIST);
+	assert_int_equal(store_range_units(store, "alice", &units), 0);
+	assert_int_equal(units, 1);
+	assert_int_equal(store_range_units(store, NULL, &units), 0);
+	assert_int_equal(units, 1);
+}
+
+static void limits_are_an_owners_own(void **state)
+{
+	struct limit l = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" }, got;
+
+	(void)state;
+	assert_int_equal(store_limit_get(store, "alice", &got), -ENOENT);
+	assert_int_equal(CHANGE(store_limit_set(store, &l)), 0);
+	l.keys = UINT32_MAX;
+	assert_int_equal(CHANGE(store_limit_set(store, &l)), 0);
+	assert_int_equal(store_limit_get(store, "alice", &got), 0);
+	assert_memory_equal(&l, &got, sizeof(l));
+	assert_int_equal(CHANGE(store_limit_delete(store, "alice")), 0);
+	assert_int_equal(CHANGE(store_limit_delete(store, "alice")), -ENOENT);
+}
+
+static void ids_whose_data_is_set_aside_are_not_released(void **state)
+{
+	struct removed r = { .uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
+
+	(void)state;
+	assert_int_equal(CHANGE(store_removed_insert(store, &r)), -ENOENT); /* never given out */
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 50)), 0);
+	assert_int_equal(CHANGE(store_removed_insert(store, &r)), 0);
+	assert_int_equal(CHANGE(store_removed_insert(store, &r)), -EEXIST);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), -EBUSY);
+	assert_int_equal(store_removed_due(store, 50, rows, 2), 0);
+	assert_int_equal(store_removed_due(store, 51, rows, 2), 1);
+	assert_memory_equal(&rows[0], &r, sizeof(r));
+	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), 0);
+	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), -ENOENT);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), 0);
+}
+
+static void keep_without_end_is_never_due(void **state)
+{
+	struct removed r = { .uid = 2100000000u, .keep = 1, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(CHANGE(store_removed_insert(store, &r)), 0);
+	assert_int_equal(store_removed_due(store, INT64_MAX, rows, 2), 0);
+}
+
+/* ---- audit ---- */
+
+static void note(const char *caller, const char *target, uint32_t target_uid)
+{
+	struct audit_entry e = { .time = 1, .uid = 1000, .pid = 42, .action = "account.add", .target_uid = target_uid, .detail = "x" };
+
+	snprintf(e.caller, sizeof(e.caller), "%s", caller);
+	snprintf(e.target, sizeof(e.target), "%s", target);
+	assert_int_equal(CHANGE(store_audit_add(store, &e)), 0);
+	assert_true(e.seq > 0);
+}
+
+static void an_owner_reads_his_own_trail_only(void **state)
+{
+	struct audit_entry rows[8];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	note("alice", "alice+web1", 2100000000u);
+	note("root", "alice+web1", 2100000000u);
+	note("bob", "bob+x", 0);
+	note("root", "alice+never", 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 1)), 0);
+	note("root", "gone", 2100000000u); /* by the tombstone */
+	assert_int_equal(store_audit_list(store, NULL, 0, rows, 8), 5);
+	assert_int_equal(rows[0].seq, 5);
+	assert_int_equal(rows[4].seq, 1);
+	assert_int_equal(store_audit_list(store, NULL, 3, rows, 8), 2);
+	assert_int_equal(store_audit_list(store, "alice", 0, rows, 8), 4);
+	assert_int_equal(rows[0].seq, 5);
+	assert_int_equal(rows[1].seq, 4);
+	assert_int_equal(rows[3].pid, 42);
+	assert_int_equal(store_audit_list(store, "alice", 0, rows, 2), 2);
+	assert_int_equal(store_audit_list(store, "alice", rows[1].seq, rows, 8), 2);
+	assert_int_equal(rows[0].seq, 2);
+	assert_int_equal(store_audit_list(store, "bob", 0, rows, 8), 1);
+	assert_int_equal(store_audit_list(store, "ali", 0, rows, 8), 0);
+}
+
+/* ---- transactions and generation ---- */
+
+static void the_generation_rises_with_what_is_published(void **state)
+{
+	struct limit l = { .owner = "alice" };
+	uint64_t before = store_generation(store);
+	uint32_t id;
+
+	(void)state;
+	note("alice", "alice+web1", 0);
+	assert_int_equal(CHANGE(store_limit_set(store, &l)), 0);
+	assert_int_equal(store_generation(store), before);
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(store_generation(store), before + 1);
+	assert_int_equal(add("alice", "web1", 2100000001u), -EEXIST);
+	assert_int_equal(store_generation(store), before + 1);
+	assert_int_equal(add_key(2100000000u, "AAAA", &id), 0);
+	assert_int_equal(store_generation(store), before + 2);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_key_delete(store, id), 0);
+	store_rollback(store);
+	assert_int_equal(store_generation(store), before + 2);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), 0);
+	store_close(store);
+	open_store();
+	assert_int_equal(store_generation(store), before + 2);
+}
+
+static void aborts(void (*act)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		signal(SIGABRT, SIG_DFL);
+		act();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void begin_twice(void)
+{
+	if (store_begin(store) == 0)
+		store_begin(store);
+}
+
+static void insert_alone(void)
+{
+	struct account a = an_account("alice", "web1", 2100000000u);
+
+	store_account_insert(store, &a);
+}
+
+static void commit_alone(void)
+{
+	store_commit(store);
+}
+
+static void misuse_is_a_bug(void **state)
+{
+	(void)state;
+	aborts(begin_twice);
+	aborts(insert_alone);
+	aborts(commit_alone);
+}
+
+/* ---- faults ---- */
+
+static int fault; /* errno that writes or syncs fail with, 0 none */
+
+static ssize_t failing_pwrite(int fd, const void *bytes, size_t length, off_t offset)
+{
+	if (fault != 0) {
+		errno = fault;
+		return -1;
+	}
+	return pwrite(fd, bytes, length, offset);
+}
+
+/* The real os_unix.c of SQLite with its system calls replaced; Debian's has HAVE_PREAD, so all writes come by here. */
+static void inject(void)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)failing_pwrite), SQLITE_OK);
+	assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)failing_pwrite), SQLITE_OK);
+}
+
+static void a_fault_leaves_the_store_usable(int error, int expected)
+{
+	struct account a = an_account("alice", "web1", 2100000000u);
+	uint64_t generation = store_generation(store);
+	uint32_t count;
+	int r;
+
+	inject();
+	assert_int_equal(store_begin(store), 0);
+	fault = error;
+	r = store_account_insert(store, &a);
+	r = r ?: store_commit(store);
+	store_rollback(store);
+	fault = 0;
+	assert_int_equal(r, expected);
+	assert_true(strlen(store_error(store)) > 0);
+	assert_int_equal(store_generation(store), generation);
+	assert_int_equal(store_account_count(store, NULL, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	store_close(store);
+	open_store();
+	assert_int_equal(store_generation(store), generation + 1);
+}
+
+static void a_full_disk_is_survived(void **state)
+{
+	(void)state;
+	a_fault_leaves_the_store_usable(ENOSPC, -ENOSPC);
+}
+
+static void a_used_up_quota_is_a_full_disk(void **state)
+{
+	(void)state;
+	a_fault_leaves_the_store_usable(EDQUOT, -ENOSPC);
+}
+
+static void a_bad_disk_is_survived(void **state)
+{
+	(void)state;
+	a_fault_leaves_the_store_usable(EIO, -EIO);
+}
+
+static void a_read_only_disk_is_survived(void **state)
+{
+	(void)state;
+	a_fault_leaves_the_store_usable(EROFS, -EROFS);
+}
+
+static void a_database_at_its_size_limit_is_full(void **state)
+{
+	char sql[64];
+	int r = 0;
+
+	(void)state;
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %d", number("PRAGMA page_count"));
+	assert_int_equal(raw(sql), SQLITE_OK);
+	for (uint32_t i = 0; r == 0 && i < 10000; i++) {
+		char label[16];
+
+		snprintf(label, sizeof(label), "w%u", i);
+		r = add("alice", label, 2100000000u + i);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(raw("PRAGMA max_page_count = 1000000"), SQLITE_OK);
+	assert_int_equal(add("bob", "web1", 2100020000u), 0);
+}
+
+static void a_damaged_file_is_said_to_be_one(void **state)
+{
+	struct account rows[2];
+	char why[256];
+	char junk[4096];
+	struct store *other = NULL;
+	int fd, r = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 500; i++) {
+		char label[16];
+
+		snprintf(label, sizeof(label), "w%u", i);
+		assert_int_equal(add("alice", label, 2100000000u + i), 0);
+	}
+	store_close(store); /* checkpoints */
+	store = NULL;
+	memset(junk, 0xee, sizeof(junk));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (off_t at = 4096 * 4; at < lseek(fd, 0, SEEK_END); at += 4096)
+		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
+	close(fd);
+	r = store_open(path, &other);
+	if (r == 0) {
+		r = store_account_list(other, NULL, 0, rows, 2);
+		assert_int_equal(store_check(other, why, sizeof(why)), -EUCLEAN);
+		assert_true(strlen(why) > 0);
+	}
+	store_close(other);
+	assert_int_equal(r, -EUCLEAN);
+}
+
+/* ---- free ids ---- */
+
+static const struct id_block pool = { 2100000000u, 2100000009u };
+
+static int free_at(struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
+{
+	return store_ids_free(store, block, from, count, first);
+}
+
+static void free_ids_are_found(void **state)
+{
+	const struct id_block units = { 1073741824u, 1073741824u + 4 * 65536 - 1 };
+	uint32_t first = 0;
+
+	(void)state;
+	assert_int_equal(store_ids_next(store, pool, &first), 0);
+	assert_int_equal(first, pool.first);
+	assert_int_equal(add("alice", "a", 2100000000u), 0);
+	assert_int_equal(add("alice", "b", 2100000005u), 0);
+	assert_int_equal(store_ids_next(store, pool, &first), 0);
+	assert_int_equal(first, 2100000006u);
+	assert_int_equal(free_at(pool, 0, 1, &first), 0);
+	assert_int_equal(first, 2100000001u);
+	assert_int_equal(free_at(pool, 2100000003u, 1, &first), 0);
+	assert_int_equal(first, 2100000003u);
+	assert_int_equal(free_at(pool, 2100000005u, 1, &first), 0);
+	assert_int_equal(first, 2100000006u);
+	assert_int_equal(add("alice", "c", 2100000009u), 0);
+	assert_int_equal(free_at(pool, 2100000009u, 1, &first), -ENOENT);
+	assert_int_equal(store_ids_next(store, pool, &first), -ENOENT);
+	assert_int_equal(free_at(pool, 0, 0, &first), -EINVAL);
+	assert_int_equal(free_at(pool, 2100000010u, 1, &first), -ENOENT);
+
+	assert_int_equal(CHANGE(store_id_foreign(store, units.first + 5, 1, 1)), 0);
+	assert_int_equal(CHANGE(store_id_foreign(store, units.first + 5, 1, 1)), -EEXIST);
+	assert_int_equal(free_at(units, 0, 65536, &first), 0);
+	assert_int_equal(first, units.first + 65536);
+	assert_int_equal(free_at(units, units.first + 65537, 1000, &first), 0);
+	assert_int_equal(first, units.first + 2 * 65536);
+	assert_int_equal(free_at(units, 0, 3 * 65536, &first), 0);
+	assert_int_equal(free_at(units, 0, 3 * 65536 + 1, &first), -ENOENT);
+	assert_int_equal(add_range("alice", units.first + 2 * 65536, 65536, 0), 0);
+	assert_int_equal(free_at(units, 0, 2 * 65536, &first), -ENOENT);
+	assert_int_equal(free_at(units, units.first + 65537, 65536, &first), 0);
+	assert_int_equal(first, units.first + 3 * 65536);
+	assert_int_equal(CHANGE(store_tombstone_release(store, units.first + 5)), 0);
+	assert_int_equal(free_at(units, 0, 2 * 65536, &first), 0);
+	assert_int_equal(first, units.first);
+	assert_int_equal(free_at((struct id_block){ 1, UINT32_MAX - 1 }, 65534, 1, &first), 0);
+	assert_int_equal(first, 65536); /* never nobody */
+}
+
+#define MODEL 400u
+
+/* Random marks and releases against an array of what is held. */
+static void gaps_agree_with_a_model(void **state)
+{
+	const struct id_block block = { 3000000000u, 3000000000u + MODEL - 1 };
+	uint32_t held[MODEL] = { 0 }; /* first of the block that holds it, + 1 */
+	unsigned seed = 7;
+	char why[256];
+
+	(void)state;
+	for (int step = 0; step < 3000; step++) {
+		uint32_t at = (uint32_t)rand_r(&seed) % MODEL, count = 1 + (uint32_t)rand_r(&seed) % 9, first = 0, expected;
+		bool overlap = false;
+
+		if (at + count > MODEL)
+			count = MODEL - at;
+		for (uint32_t i = at; i < at + count; i++)
+			overlap |= held[i] != 0;
+		if (rand_r(&seed) % 3 == 0 && held[at] != 0) {
+			uint32_t begin = held[at] - 1;
+
+			assert_int_equal(CHANGE(store_tombstone_release(store, block.first + begin)), 0);
+			for (uint32_t i = 0; i < MODEL; i++)
+				if (held[i] == begin + 1)
+					held[i] = 0;
+		} else {
+			assert_int_equal(CHANGE(store_id_foreign(store, block.first + at, count, 1)), overlap ? -EEXIST : 0);
+			for (uint32_t i = at; !overlap && i < at + count; i++)
+				held[i] = at + 1;
+		}
+		at = (uint32_t)rand_r(&seed) % MODEL;
+		for (expected = at; expected < MODEL && held[expected] != 0; expected++)
+			;
+		if (expected == MODEL) {
+			assert_int_equal(free_at(block, block.first + at, 1, &first), -ENOENT);
+		} else {
+			assert_int_equal(free_at(block, block.first + at, 1, &first), 0);
+			assert_int_equal(first, block.first + expected);
+		}
+		if (step % 100 == 0 && store_check(store, why, sizeof(why)) != 0)
+			fail_msg("%s", why);
+	}
+}
+
+/* ---- plans ---- */
+
+static int plan_line(void *data, int columns, char **values, char **names)
+{
+	const char *sql = data, *plan = values[3];
+
+	(void)columns, (void)names;
+	/* a subquery and the union of two of them hold one batch at the most */
+	if ((strstr(plan, "SCAN") != NULL && strstr(plan, "SCAN (subquery") == NULL &&
+	     strstr(plan, "CONSTANT ROW") == NULL) ||
+	    (strstr(plan, "TEMP B-TREE") != NULL && strncmp(plan, "UNION", 5) != 0))
+		fail_msg("%s\nfor: %s", plan, sql);
+	return 0;
+}
+
+static void every_statement_goes_by_index(void **state)
+{
+	char sql[2048];
+
+	(void)state;
+	for (unsigned i = 0; i < SQL_STATEMENTS; i++) {
+		assert_non_null(store_sql[i]);
+		if (strncmp(store_sql[i], "BEGIN", 5) == 0 || strchr(store_sql[i], ' ') == NULL ||
+		    strstr(store_sql[i], " part") != NULL)
+			continue;
+		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql[i]);
+		union {
+			const char *text;
+			void *data;
+		} given = { .text = store_sql[i] };
+		if (sqlite3_exec(store->db, sql, plan_line, given.data, NULL) != SQLITE_OK)
+			fail_msg("%s: %s", store_sql[i], sqlite3_errmsg(store->db));
+	}
+}
+
+/* Triggers have no plan of their own to ask for: count the steps of the machine at two sizes instead. */
+static int steps_of_one_change(uint32_t uid)
+{
+	int steps = 0;
+
+	assert_int_equal(add("zoe", "last", uid), 0);
+	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
+		if (store->statement[i] != NULL)
+			sqlite3_stmt_status(store->statement[i], SQLITE_STMTSTATUS_VM_STEP, 1);
+	assert_int_equal(CHANGE(store_account_delete(store, uid, 1)), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, uid)), 0);
+	assert_int_equal(add("zoe", "last", uid), 0);
+	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
+		if (store->statement[i] != NULL)
+			steps += sqlite3_stmt_status(store->statement[i], SQLITE_STMTSTATUS_VM_STEP, 1);
+	assert_int_equal(CHANGE(store_account_delete(store, uid, 1)), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, uid)), 0);
+	return steps;
+}
+
+static void a_change_costs_the_same_at_any_size(void **state)
+{
+	int few, many;
+
+	(void)state;
+	few = steps_of_one_change(2100900000u);
+	assert_int_equal(store_begin(store), 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct account a = an_account(i % 2 == 0 ? "alice" : "zoe", "", 2100000000u + 2 * i);
+
+		snprintf(a.label, sizeof(a.label), "w%u", i);
+		assert_int_equal(store_account_insert(store, &a), 0);
+	}
+	assert_int_equal(store_commit(store), 0);
+	many = steps_of_one_change(2100900000u);
+	if (many > few + few / 4)
+		fail_msg("%d steps with a few accounts, %d with 20000", few, many);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(the_file_is_private),
+		T(a_file_that_others_reach_is_refused),
+		T(a_second_daemon_is_refused),
+		T(bytes_that_are_no_database_are_refused),
+		T(versions_that_are_not_ours_are_refused),
+		T(version_0_is_brought_to_the_newest),
+		T(what_was_committed_is_there_after_opening_again),
+		T(an_account_lives_and_leaves_a_tombstone),
+		T(no_id_twice_not_even_after_removal),
+		T(a_refused_insert_leaves_the_transaction_as_it_was),
+		T(rows_that_are_wrong_in_themselves_are_refused),
+		T(the_schema_itself_states_the_invariants),
+		T(lists_go_on_after_the_last_row),
+		T(keys_are_never_numbered_twice),
+		T(ranges_do_not_overlap_and_are_counted),
+		T(limits_are_an_owners_own),
+		T(ids_whose_data_is_set_aside_are_not_released),
+		T(keep_without_end_is_never_due),
+		T(an_owner_reads_his_own_trail_only),
+		T(the_generation_rises_with_what_is_published),
+		T(misuse_is_a_bug),
+		T(a_full_disk_is_survived),
+		T(a_used_up_quota_is_a_full_disk),
+		T(a_bad_disk_is_survived),
+		T(a_read_only_disk_is_survived),
+		T(a_database_at_its_size_limit_is_full),
+		T(a_damaged_file_is_said_to_be_one),
+		T(free_ids_are_found),
+		T(gaps_agree_with_a_model),
+		T(every_statement_goes_by_index),
+		T(a_change_costs_the_same_at_any_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
