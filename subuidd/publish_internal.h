@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/* Between publish.c (each change) and publish_build.c (both files anew) only. */
+#ifndef SUBUIDD_PUBLISH_INTERNAL_H
+#define SUBUIDD_PUBLISH_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "subuidd/index_writer.h"
+#include "subuidd/publish.h"
+
+struct publication {
+	struct store *store;
+	int state_fd;
+	struct index_host host;
+	gid_t keys_gid;
+	struct index_writer *public, *keys;
+	bool broken; /* something committed is not in the files */
+};
+
+struct index_options publication_options(const struct publication *publication, enum index_file file);
+
+/* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
+int publication_build(struct publication *publication);
+
+#endif
