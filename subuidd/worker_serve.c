@@ -238,6 +238,12 @@ static int stream_batch(struct varlink_call *call, const struct request *request
 	return r;
 }
 
+/* How far a check has come, after each batch and at the end. */
+static json_t *checked_json(uint64_t checked)
+{
+	return json_pack("{s:I}", "checked", (json_int_t)checked);
+}
+
 static int handle_list(struct varlink_call *call)
 {
 	struct request request;
@@ -259,16 +265,16 @@ static int handle_list(struct varlink_call *call)
 		checked += answer.checked;
 		if (!answer.more)
 			break;
+		if (request.op == OP_CHECK)
+			r = varlink_reply_continues(call, checked_json(checked));
+		if (r < 0)
+			return r;
 		if (answer.cursor == request.list.cursor)
 			return -EPROTO; /* would never end */
 		request.list.cursor = answer.cursor;
 	}
 
-	json_t *last = json_object();
-
-	if (request.op == OP_CHECK && json_object_set_new(last, "checked", json_integer((json_int_t)checked)) < 0)
-		return -ENOMEM;
-	return varlink_reply(call, last);
+	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked) : json_object());
 }
 
 #define LABEL { "label", JSON_STRING, true }

@@ -42,6 +42,9 @@ UNIT          += wire options worker_parse worker
 worker_sealed_OBJS = varlink/stream varlink/client
 worker_sealed_LIBS = -ljansson
 UNIT_ROOT     += worker_sealed
+fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
+fuzz_worker_parse_LIBS = -ljansson
+FUZZ          += worker_parse
 $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 
 # path, home
@@ -71,6 +74,16 @@ store_OBJS     = subuidd/store_sqlite subuidd/store_schema subuidd/store_sql sub
                  subuidd/store_key subuidd/store_range subuidd/store_audit account/id account/name
 store_LIBS     = -lsqlite3
 UNIT          += store
+
+# allocate, subid files
+subid_files_OBJS = subuidd/subid_files account/id
+allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS)
+allocate_LIBS    = -lsqlite3 -leconf
+UNIT            += subid_files allocate
+fuzz_subid_OBJS     = subuidd/subid_files account/id
+fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+fuzz_settings_LIBS  = -leconf
+FUZZ               += subid settings
 
 # setup_text
 setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
