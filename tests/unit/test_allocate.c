@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "subuidd/allocate.h"
+#include "subuidd/probe.h"
+#include "subuidd/store_sqlite.h"
+
+static char directory[64];
+static struct store *store;
+static struct settings settings;
+
+/* A host on which some ids are taken. */
+static struct fake {
+	struct id_block block;  /* in a subid file; 0-0 none */
+	uint32_t uid, gid;      /* of passwd and group */
+	int error;
+	unsigned starts, questions;
+} fake;
+
+static int fake_start(void *data)
+{
+	struct fake *host = data;
+
+	host->starts++;
+	return 0;
+}
+
+static int fake_uid(void *data, uint32_t uid)
+{
+	struct fake *host = data;
+
+	host->questions++;
+	return host->error != 0 ? host->error : uid == host->uid;
+}
+
+static int fake_gid(void *data, uint32_t gid)
+{
+	struct fake *host = data;
+
+	return gid == host->gid;
+}
+
+static int fake_block(void *data, uint32_t first, uint32_t last, struct id_block *holder)
+{
+	struct fake *host = data;
+
+	if (host->error != 0)
+		return host->error;
+	if (host->block.last != 0 && id_blocks_overlap(host->block, (struct id_block){ first, last })) {
+		*holder = host->block;
+		return 1;
+	}
+	if (first != last && host->uid >= first && host->uid <= last) {
+		*holder = (struct id_block){ host->uid, host->uid };
+		return 1;
+	}
+	return 0;
+}
+
+static const struct allocate_probe probe = { fake_start, fake_uid, fake_gid, fake_block, &fake };
+
+static int set_up(void **state)
+{
+	char path[128];
+
+	(void)state;
+	snprintf(directory, sizeof(directory), "/tmp/test_allocate.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/state.db", directory);
+	assert_int_equal(store_open(path, &store), 0);
+	settings_default(&settings);
+	fake = (struct fake){ 0 };
+	assert_int_equal(store_begin(store), 0);
+	return 0;
+}
+
+static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(name);
+}
+
+static int tear_down(void **state)
+{
+	char why[256] = "";
+
+	(void)state;
+	assert_int_equal(store_commit(store), 0);
+	if (store_check(store, why, sizeof(why)) != 0)
+		fail_msg("the test left an unsound file: %s", why);
+	store_close(store);
+	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static unsigned names;
+
+/* Allocates and takes. */
+static int take_uid(uint32_t *uid)
+{
+	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1, .owner = "alice" };
+	int r = allocate_uid(store, &settings, &probe, 1, uid);
+
+	if (r < 0)
+		return r;
+	a.uid = *uid;
+	snprintf(a.label, sizeof(a.label), "w%u", names++);
+	assert_int_equal(store_account_insert(store, &a), 0);
+	return 0;
+}
+
+static int take_range(uint32_t count, uint32_t *first, uint32_t *got)
+{
+	struct id_range r = { .owner_uid = 1000, .owner = "alice" };
+	int error = allocate_range(store, &settings, &probe, 1, &count, first);
+
+	if (error < 0)
+		return error;
+	r.first = *first;
+	r.count = *got = count;
+	assert_int_equal(store_range_insert(store, &r), 0);
+	return 0;
+}
+
+static void ids_rise_and_are_not_used_again(void **state)
+{
+	uint32_t a, b, c;
+
+	(void)state;
+	assert_int_equal(take_uid(&a), 0);
+	assert_int_equal(a, 2100000000u);
+	assert_int_equal(take_uid(&b), 0);
+	assert_int_equal(b, a + 1);
+	assert_int_equal(store_account_delete(store, b, 1), 0);
+	assert_int_equal(take_uid(&c), 0);
+	assert_int_equal(c, b + 1);
+	assert_int_equal(fake.starts, 3);
+}
+
+static void nothing_that_others_hold_is_given_out(void **state)
+{
+	uint32_t uid, first, count;
+
+	(void)state;
+	fake.uid = 2100000000u;
+	fake.gid = 2100000001u;
+	fake.block = (struct id_block){ 2100000002u, 2100000500u };
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 2100000501u);
+	assert_true(fake.questions <= 4); /* the block is passed over in one step */
+	fake.uid = 1073741824u + 65536 + 77;
+	fake.block = (struct id_block){ 1073741824u + 5, 1073741824u + 5 };
+	assert_int_equal(take_range(65536, &first, &count), 0);
+	assert_int_equal(first, 1073741824u + 2 * 65536);
+}
+
+static void of_two_units_the_free_one_is_not_lost(void **state)
+{
+	uint32_t first, count;
+
+	(void)state;
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + 5 * 65536 - 1 };
+	fake.block = (struct id_block){ 1073741824u + 65536 + 5, 1073741824u + 65536 + 6 };
+	assert_int_equal(take_range(65537, &first, &count), 0);
+	assert_int_equal(count, 131072);
+	assert_int_equal(first, 1073741824u + 2 * 65536);
+	assert_int_equal(take_range(1, &first, &count), 0);
+	assert_int_equal(first, 1073741824u + 4 * 65536);
+	assert_int_equal(take_range(1, &first, &count), 0);
+	assert_int_equal(first, 1073741824u);
+	assert_int_equal(take_range(1, &first, &count), -ENOENT);
+}
+
+static void a_foreign_block_over_ids_of_ours(void **state)
+{
+	uint32_t uid;
+
+	(void)state;
+	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000009u };
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(store_id_foreign(store, 2100000008u, 1, 1), 0);
+	fake.block = (struct id_block){ 2100000001u, 2100000008u };
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 2100000009u);
+	assert_int_equal(take_uid(&uid), -ENOENT);
+	fake.block = (struct id_block){ 0, 0 };
+	assert_int_equal(take_uid(&uid), -ENOENT); /* marked: root releases them */
+	assert_int_equal(store_tombstone_release(store, 2100000003u), 0);
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 2100000003u);
+}
+
+static void a_host_that_cannot_say_gets_nothing(void **state)
+{
+	uint32_t uid = 7, first = 7, count = 1;
+
+	(void)state;
+	fake.error = -EIO;
+	assert_int_equal(allocate_uid(store, &settings, &probe, 1, &uid), -EIO);
+	assert_int_equal(allocate_range(store, &settings, &probe, 1, &count, &first), -EIO);
+	assert_int_equal(uid, 7);
+	assert_int_equal(first, 7);
+	assert_int_equal(count, 1);
+	count = 0;
+	assert_int_equal(allocate_range(store, &settings, &probe, 1, &count, &first), -EINVAL);
+}
+
+static void special_ids_are_passed_over(void **state)
+{
+	uint32_t uid;
+
+	(void)state;
+	settings.accounts[0] = (struct id_block){ 65533, 65536 };
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 65533);
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 65536);
+	assert_int_equal(take_uid(&uid), -ENOENT);
+	settings.ranges[0] = (struct id_block){ 0, 131071 };
+	uint32_t first, count;
+	assert_int_equal(take_range(1, &first, &count), -ENOENT); /* 65536 is taken, the first unit has 0 and nobody */
+}
+
+static void blocks_are_used_in_their_order(void **state)
+{
+	uint32_t uid;
+
+	(void)state;
+	settings.accounts[0] = (struct id_block){ 2100000001u, 2100000001u };
+	settings.accounts[1] = (struct id_block){ 2100000000u, 2100000000u };
+	settings.accounts_count = 2;
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 2100000001u);
+	assert_int_equal(take_uid(&uid), 0);
+	assert_int_equal(uid, 2100000000u);
+	assert_int_equal(take_uid(&uid), -ENOENT);
+}
+
+/* ---- the property: whatever comes, no id twice ---- */
+
+#define STEPS 100000u
+#define UNITS 2048u
+
+static struct {
+	uint8_t uid[STEPS * 2];      /* ever given out */
+	uint8_t unit[UNITS];
+	uint32_t live_uid[STEPS], live_range[STEPS];
+	size_t uids, ranges;
+} model;
+
+static void model_uid(unsigned *seed)
+{
+	uint32_t uid = 0;
+
+	if (rand_r(seed) % 50 == 0)
+		fake.uid = settings.accounts[0].first + (uint32_t)rand_r(seed) % STEPS;
+	assert_int_equal(take_uid(&uid), 0);
+	assert_in_range(uid, settings.accounts[0].first, settings.accounts[0].last);
+	assert_int_not_equal(uid, fake.uid);
+	assert_int_equal(model.uid[uid - settings.accounts[0].first]++, 0);
+	model.live_uid[model.uids++] = uid;
+}
+
+static void model_range(unsigned *seed)
+{
+	uint32_t first = 0, count = 0;
+	int r = take_range(1 + (uint32_t)rand_r(seed) % (3 * 65536), &first, &count);
+
+	if (r == -ENOENT)
+		return;
+	assert_int_equal(r, 0);
+	assert_int_equal(first % RANGE_UNIT, 0);
+	assert_int_equal(count % RANGE_UNIT, 0);
+	assert_in_range(first, settings.ranges[0].first, settings.ranges[0].last);
+	assert_in_range(first + count - 1, settings.ranges[0].first, settings.ranges[0].last);
+	for (uint32_t i = 0; i < count / RANGE_UNIT; i++)
+		assert_int_equal(model.unit[(first - settings.ranges[0].first) / RANGE_UNIT + i]++, 0);
+	model.live_range[model.ranges++] = first;
+}
+
+static void no_id_is_given_out_twice(void **state)
+{
+	unsigned seed = 11;
+
+	(void)state;
+	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000000u + STEPS * 2 - 1 };
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + UNITS * RANGE_UNIT - 1 };
+	for (unsigned step = 0; step < STEPS; step++) {
+		unsigned what = (unsigned)rand_r(&seed) % 100;
+
+		if (what < 60) {
+			model_uid(&seed);
+		} else if (what < 63) {
+			model_range(&seed);
+		} else if (what < 65 && model.ranges > 0) {
+			size_t i = (size_t)rand_r(&seed) % model.ranges;
+
+			assert_int_equal(store_range_delete(store, model.live_range[i], 1), 0);
+			model.live_range[i] = model.live_range[--model.ranges];
+		} else if (model.uids > 0) {
+			size_t i = (size_t)rand_r(&seed) % model.uids;
+
+			assert_int_equal(store_account_delete(store, model.live_uid[i], 1), 0);
+			model.live_uid[i] = model.live_uid[--model.uids];
+		}
+	}
+}
+
+/* ---- the real host ---- */
+
+static void put(const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/etc/%s", directory, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void the_real_host_is_asked(void **state)
+{
+	struct host_probe host;
+	struct allocate_probe real;
+	struct id_block holder;
+	char path[128];
+	uint32_t uid, first, count = 65536;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/etc", directory);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(host_probe_open(directory, &host, &real), 0);
+	assert_int_equal(real.start(real.data), 0);
+	assert_int_equal(real.uid_taken(real.data, 0), 1);
+	assert_int_equal(real.gid_taken(real.data, 0), 1);
+	assert_int_equal(real.uid_taken(real.data, 2146999999u), 0);
+	assert_int_equal(real.block_taken(real.data, 0, 65535, &holder), 1); /* enumerated: root is in it */
+	assert_int_equal(allocate_uid(store, &settings, &real, 1, &uid), 0);
+	assert_int_equal(uid, 2100000000u);
+	put("subuid", "someone:1073741824:65536\n");
+	put("subgid", "someone:1073807360:65536\nsomeone:2100000000:10\njunk\n");
+	assert_int_equal(allocate_range(store, &settings, &real, 1, &count, &first), 0);
+	assert_int_equal(first, 1073741824u + 2 * 65536);
+	assert_int_equal(allocate_uid(store, &settings, &real, 1, &uid), 0);
+	assert_int_equal(uid, 2100000010u);
+	assert_int_equal(host_probe_unreadable(&host), 1);
+	snprintf(path, sizeof(path), "%s/etc/subuid", directory);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* cannot be read as a file */
+	assert_int_equal(allocate_uid(store, &settings, &real, 1, &uid), -EINVAL);
+	assert_int_equal(allocate_range(store, &settings, &real, 1, &count, &first), -EINVAL);
+	host_probe_close(&host);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(ids_rise_and_are_not_used_again),
+		T(nothing_that_others_hold_is_given_out),
+		T(of_two_units_the_free_one_is_not_lost),
+		T(a_foreign_block_over_ids_of_ours),
+		T(a_host_that_cannot_say_gets_nothing),
+		T(special_ids_are_passed_over),
+		T(blocks_are_used_in_their_order),
+		T(no_id_is_given_out_twice),
+		T(the_real_host_is_asked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
