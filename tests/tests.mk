@@ -89,6 +89,11 @@ FUZZ               += subid settings
 setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
 UNIT          += setup_text
 
+# pam: index, passwd and shadow are the test's
+pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r
+UNIT          += pam
+
 # index
 INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
 index_OBJS      = $(INDEX_BOTH)
