@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * An rsync that its peer has taken over: stands where rsync stands and tries to get
+ * out. Prints "NAME ALLOWED" or "NAME DENIED (why)" for each try, to standard output.
+ * INSIDE: the working directory. OUTSIDE (argv): a directory that the same uid owns.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *outside = OUTSIDE;
+extern char **environ;
+
+static void say(const char *name, int ok)
+{
+	if (ok)
+		printf("%s ALLOWED\n", name);
+	else
+		printf("%s DENIED (%s)\n", name, strerror(errno));
+	fflush(stdout);
+}
+
+#define TRY(name, call) say(name, (call) >= 0)
+
+static char *at(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", outside, name);
+	return path;
+}
+
+static void files(void)
+{
+	char self[64];
+	int fd;
+
+	TRY("read-etc-passwd", open("/etc/passwd", O_RDONLY));
+	TRY("read-outside", open(at("canary"), O_RDONLY));
+	TRY("write-outside", open(at("canary"), O_WRONLY));
+	TRY("truncate-outside", truncate(at("shrink"), 1));
+	TRY("create-outside", open(at("made"), O_WRONLY | O_CREAT, 0600));
+	TRY("mkdir-outside", mkdir(at("dir"), 0700));
+	TRY("symlink-outside", symlink("x", at("sym")));
+	TRY("list-outside", open(outside, O_RDONLY | O_DIRECTORY));
+	symlink(at("canary"), "way-out");
+	TRY("read-through-link", open("way-out", O_RDONLY));
+	fd = open(at("canary"), O_PATH);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	TRY("read-through-proc-fd", open(self, O_RDONLY));
+	TRY("read-through-proc-cwd", open("/proc/self/cwd/../outside/canary", O_RDONLY));
+	TRY("hardlink-in", link(at("canary"), "linked"));
+	TRY("rename-in", rename(at("moved"), "moved"));
+	close(open("own", O_WRONLY | O_CREAT, 0600));
+	TRY("rename-out", rename("own", at("own")));
+	TRY("unlink-outside", unlink(at("gone")));
+	TRY("read-dev-zero", open("/dev/zero", O_RDONLY));
+	TRY("read-proc-environ", open("/proc/self/environ", O_RDONLY));
+	TRY("write-tmp", open("/tmp/evil-rsync", O_WRONLY | O_CREAT, 0600));
+}
+
+static void modes(void)
+{
+	int fd = open("file", O_RDWR | O_CREAT, 0600);
+
+	TRY("chmod-setuid", chmod("file", 04755));
+	TRY("chmod-setgid", chmod("file", 02755));
+	TRY("fchmod-setuid", fchmod(fd, 06755));
+	TRY("fchmodat-setuid", syscall(SYS_fchmodat, AT_FDCWD, "file", 04755));
+	TRY("fchmodat2-setuid", syscall(452, AT_FDCWD, "file", 04755, 0));
+	TRY("open-setuid", syscall(SYS_open, "suid1", O_WRONLY | O_CREAT, 04755));
+	TRY("openat-setuid", syscall(SYS_openat, AT_FDCWD, "suid2", O_WRONLY | O_CREAT, 04755));
+	TRY("creat-setuid", syscall(SYS_creat, "suid3", 04755));
+	TRY("mknod-setuid", mknod("suid4", S_IFREG | 04755, 0));
+	TRY("mknod-fifo", mknod("fifo", S_IFIFO | 0600, 0));
+	TRY("mknod-socket", mknod("socket", S_IFSOCK | 0600, 0));
+	TRY("mknod-char", mknod("null", S_IFCHR | 0600, 0x103));
+}
+
+static int openat2_setuid(void)
+{
+	struct {
+		unsigned long long flags, mode, resolve;
+	} how = { O_WRONLY | O_CREAT, 04755, 0 };
+
+	unlink("suid5");
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, "suid5", &how, sizeof(how));
+}
+
+static int connect_unix(int abstract)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -1;
+	snprintf(to.sun_path + abstract, sizeof(to.sun_path) - 1, "%s", at("socket"));
+	return connect(fd, (struct sockaddr *)&to,
+		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)abstract +
+				   strlen(to.sun_path + abstract)));
+}
+
+static void sockets(void)
+{
+	int pair[2];
+
+	TRY("inet-tcp", socket(AF_INET, SOCK_STREAM, 0));
+	TRY("inet-udp", socket(AF_INET, SOCK_DGRAM, 0));
+	TRY("inet6", socket(AF_INET6, SOCK_STREAM, 0));
+	TRY("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
+	TRY("unix-pathname", connect_unix(0));
+	TRY("unix-abstract", connect_unix(1));
+	TRY("socketpair-unix", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+}
+
+/* In a child: what it answers, or that it was killed. */
+static int in_child(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -1;
+	if (pid == 0)
+		_exit(act() >= 0 ? 0 : errno & 0x7f);
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	errno = WIFSIGNALED(status) ? EFAULT : WEXITSTATUS(status);
+	return -1;
+}
+
+static int user_namespace(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+static int trace_me(void)
+{
+	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static int exec_shell(void)
+{
+	return execl("/bin/sh", "sh", "-c", "exit 0", (char *)NULL);
+}
+
+static int exec_by_loader(void)
+{
+	execl("/lib64/ld-linux-x86-64.so.2", "ld.so", "/bin/true", (char *)NULL);
+	return -1;
+}
+
+static int exec_own(void)
+{
+	static const unsigned char code[] = { 0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05 }; /* exit(0) */
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr program;
+		unsigned char code[sizeof(code)];
+	} image = { 0 };
+	int fd = open("program", O_WRONLY | O_CREAT, 0700);
+
+	memcpy(image.header.e_ident, "\177ELF\2\1\1", 7);
+	image.header.e_type = ET_EXEC;
+	image.header.e_machine = EM_X86_64;
+	image.header.e_version = 1;
+	image.header.e_entry = 0x400000 + offsetof(typeof(image), code);
+	image.header.e_phoff = offsetof(typeof(image), program);
+	image.header.e_phentsize = sizeof(Elf64_Phdr);
+	image.header.e_phnum = 1;
+	image.header.e_ehsize = sizeof(Elf64_Ehdr);
+	image.program = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = 5, .p_vaddr = 0x400000, .p_filesz = sizeof(image),
+				      .p_memsz = sizeof(image), .p_align = 4096 };
+	memcpy(image.code, code, sizeof(code));
+	if (write(fd, &image, sizeof(image)) != sizeof(image) || close(fd) != 0)
+		return -1;
+	return execl("program", "program", (char *)NULL);
+}
+
+static int int80(void)
+{
+#ifdef __x86_64__
+	int result = 20; /* getpid by the entry of i386 */
+
+	__asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+	return result;
+#else
+	return -1;
+#endif
+}
+
+static int x32(void)
+{
+	return (int)syscall(0x40000000 + SYS_getpid);
+}
+
+static void processes(void)
+{
+	struct rlimit limit = { 512, 512 };
+	char byte;
+	struct iovec here = { &byte, 1 }, there = { &byte, 1 };
+
+	TRY("user-namespace", in_child(user_namespace));
+	TRY("clone-newuser", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	TRY("clone3", syscall(SYS_clone3, NULL, 0) < 0 && errno == EINVAL ? 0 : -1);
+	TRY("ptrace", in_child(trace_me));
+	TRY("process-vm-readv", process_vm_readv(getpid(), &here, 1, &there, 1, 0));
+	TRY("signal-outside", kill((pid_t)atoi(VICTIM), 0));
+	TRY("exec-shell", in_child(exec_shell));
+	TRY("exec-shell-by-loader", in_child(exec_by_loader));
+	TRY("exec-own-program", in_child(exec_own));
+	TRY("memfd", syscall(SYS_memfd_create, "x", 0));
+	TRY("int80", in_child(int80));
+	TRY("x32", in_child(x32));
+	TRY("prlimit-set", setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+static void kernel(void)
+{
+	char params[256] = { 0 };
+
+	TRY("io_uring", syscall(SYS_io_uring_setup, 1, params));
+	TRY("keyctl", syscall(SYS_keyctl, 0, -3, 1));
+	TRY("personality", syscall(SYS_personality, 0xffffffff));
+	TRY("userfaultfd", syscall(SYS_userfaultfd, 1));
+	TRY("inotify", syscall(SYS_inotify_init1, 0));
+	TRY("bpf", syscall(SYS_bpf, 0, NULL, 0) < 0 && errno != EPERM ? 0 : -1);
+	TRY("tiocsti", ioctl(0, TIOCSTI, "x") < 0 && (errno == ENOTTY || errno == EIO) ? 0 : -1);
+	TRY("openat2-setuid", openat2_setuid());
+}
+
+static void inheritance(void)
+{
+	for (int fd = 0; fd < 256; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			printf("fd %d\n", fd);
+	for (char **e = environ; *e != NULL; e++)
+		printf("env %s\n", *e);
+}
+
+int main(void)
+{
+	inheritance();
+	files();
+	modes();
+	sockets();
+	processes();
+	kernel();
+	/* what Landlock does not hold and a uid of one's own does */
+	TRY("stat-outside", access("/etc/passwd", F_OK));
+	TRY("chmod-own-outside", chmod(at("canary"), 0640));
+	return 0;
+}
