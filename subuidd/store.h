@@ -5,8 +5,9 @@
  * replicated, would implement this header. Run by the broker alone.
  *
  * All calls return 0, -ENOENT, -EEXIST (a constraint: taken), -EDQUOT (limit),
- * or another negative errno (-ENOSPC, -EROFS, -EIO, -EUCLEAN corrupt); on
- * failure nothing changed and outputs are untouched.
+ * or another negative errno (-EINVAL a row that is wrong in itself, -ENOSPC, -EROFS, -EIO, -EUCLEAN corrupt); on
+ * failure nothing changed and outputs are untouched (of a list, its rows may be). A change
+ * outside of a transaction is a bug (abort).
  */
 #ifndef SUBUIDD_STORE_H
 #define SUBUIDD_STORE_H
@@ -20,7 +21,8 @@
 struct store;
 
 /* Opens or creates state.db (0600) in the directory, WAL, synchronous=FULL,
- * foreign keys, applies migrations by user_version (refuses a newer one: -EPROTO). */
+ * foreign keys, applies migrations by user_version (refuses a newer one, and another program's file: -EPROTO). -EPERM:
+ * file or directory can be reached or changed by others. -EBUSY: another process has it open. */
 int store_open(const char *path, struct store **ret);
 void store_close(struct store *store);
 void store_closep(struct store **store);
@@ -29,7 +31,8 @@ void store_closep(struct store **store);
 const char *store_error(const struct store *store);
 
 /* One transaction per change; nested begin is a bug (abort). Commit is durable
- * when it returns, and raises the generation by one if anything was changed. */
+ * when it returns, and raises the generation by one if anything that is published was changed (accounts, ranges,
+ * keys). After a failed commit everything is as before begin. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
@@ -39,7 +42,8 @@ uint64_t store_generation(const struct store *store); /* committed */
 int store_account_insert(struct store *store, const struct account *account);
 int store_account_get(struct store *store, const char *owner, const char *label, struct account *account);
 int store_account_by_uid(struct store *store, uint32_t uid, struct account *account);
-int store_account_update(struct store *store, const struct account *account); /* all but uid, owner, label, created */
+/* All but uid, owner, label, created. -EEXIST: a state before the present one. */
+int store_account_update(struct store *store, const struct account *account);
 /* Ends the row: its keys and ranges go, uid and ranges become tombstones with `when`. */
 int store_account_delete(struct store *store, uint32_t uid, int64_t when);
 /* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
@@ -47,7 +51,8 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 int store_account_count(struct store *store, const char *owner, uint32_t *count);
 
 /* keys */
-int store_key_insert(struct store *store, struct ssh_key *key); /* fills key->id; -EEXIST: same blob on this account */
+/* Fills key->id; -EEXIST: same blob on this account; -ENOENT: no such account. */
+int store_key_insert(struct store *store, struct ssh_key *key);
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_key_delete(struct store *store, uint32_t id);
 int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows, int max); /* uid 0: all */
@@ -60,14 +65,16 @@ int store_range_list(struct store *store, const char *owner, uint32_t after_firs
 int store_range_units(struct store *store, const char *owner, uint32_t *units);
 
 /* ids: everything that is or ever was given out (accounts, ranges, tombstones).
- * Finds the first block of `count` free ids (aligned to `count` rounded up to
- * RANGE_UNIT if count > 1, for single ids unaligned) inside `block` at or above `from`.
+ * Finds the first block of `count` free ids (if count > 1: count rounded up to
+ * RANGE_UNIT, at a multiple of RANGE_UNIT) inside `block` at or above `from`.
  * -ENOENT: none. Logarithmic, not a scan. */
 int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first);
 /* The next id to try in this block: above everything ever given out in it (ids rise). */
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
+/* Ids of removed accounts and ranges (created: when), and, with owner "", those that others were seen to hold. */
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max);
-int store_tombstone_release(struct store *store, uint32_t first); /* root's explicit act */
+/* Root's explicit act. -ENOENT: no tombstone; -EBUSY: the data of its account is still set aside. */
+int store_tombstone_release(struct store *store, uint32_t first);
 /* Marks ids that a foreign account was seen to hold, so that they are not tried again. */
 int store_id_foreign(struct store *store, uint32_t first, uint32_t count, int64_t when);
 

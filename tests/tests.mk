@@ -75,6 +75,11 @@ store_OBJS     = subuidd/store_sqlite subuidd/store_schema subuidd/store_sql sub
 store_LIBS     = -lsqlite3
 UNIT          += store
 
+# log
+log_OBJS       = subuidd/log account/name
+log_LIBS       = -lsystemd
+UNIT          += log
+
 # allocate, subid files
 subid_files_OBJS = subuidd/subid_files account/id
 allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS)
@@ -115,7 +120,15 @@ $(BUILD)/tests/nss/%.o: %.c Makefile
 $(NSS_TEST): $(NSS_TEST_OBJS) nss/libnss_subuid.map
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=nss/libnss_subuid.map -o $@ $(NSS_TEST_OBJS)
 
-.PHONY: check-guests
+$(BUILD)/bench/nss: $(call objs,tests/bench/bench_nss $(INDEX_BOTH)) $(NSS_TEST)
+	@mkdir -p $(@D) $(BUILD)/tests/nss/state
+	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_nss $(INDEX_BOTH)) -ldl
+OBJECTS        += $(call objs,tests/bench/bench_nss)
+
+.PHONY: check-guests bench-nss
+bench: bench-nss
+bench-nss: $(BUILD)/bench/nss
+	@for n in 1000 1000000; do $< $$n $(NSS_TEST) $(BUILD)/tests/nss/state; done
 check-guests: $(B)/libnss_subuid.so.2
 	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
 check: check-guests
