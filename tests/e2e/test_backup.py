@@ -97,8 +97,12 @@ def test_the_owner_reads_all_of_it_and_may_clean_up(host, tmp_path):
     assert run("cat", f"{view}/tree/closed/inside", user=owner).stdout == "hidden"
     everything = run("find", f"{view}/", "-type", "f", "-exec", "cat", "{}", "+", user=owner, text=False)
     assert len(everything.stdout) > 8 << 20 and everything.stderr == b""
-    link = run("cat", f"{view}/tree/link", user=owner, check=False)
+    # --fake-super keeps a symlink as a file with the link's text; a real one is not followed.
+    assert run("cat", f"{view}/tree/link", user=owner).stdout == "../../../etc/passwd"
+    Path(f"/srv/subuid/{owner}/web1/home/real").symlink_to("/etc/passwd")
+    link = run("cat", f"{view}/real", user=owner, check=False)
     assert link.returncode != 0 and "Too many levels" in link.stderr
+    assert run("readlink", f"{view}/real", user=owner).stdout == "/etc/passwd\n"
     # Whatever the sub-account does to modes and ACLs.
     uid = pwd.getpwnam(name).pw_uid
     run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "sh", "-c",
@@ -166,8 +170,9 @@ def test_files_from_and_a_push_onto_an_existing_name(host, tmp_path):
     host.rsync(key, "-a", f"--files-from={tmp_path}/list", f"{source}/", f"{name}@127.0.0.1:some/")
     home = Path(f"/srv/subuid/{owner}/web1/home")
     assert sorted(path.name for path in (home / "some").iterdir()) == ["a", "c"]
+    (source / "b").write_text("b, longer")
     host.rsync(key, "-a", f"{source}/b", f"{name}@127.0.0.1:some/a")
-    assert (home / "some/a").read_text() == "b"
+    assert (home / "some/a").read_text() == "b, longer"
 
 
 def test_no_delete_and_no_overwrite(host, tmp_path):

@@ -78,7 +78,9 @@ def test_the_drop_in_changes_nothing_for_anybody_else(host, push, tmp_path):
 
 
 def test_no_shell_no_command_no_tty_no_subsystem(host, push):
-    for words in ([], ["true"], ["sh"], ["/bin/sh -i"], ["cat /etc/passwd"], ["scp -t ."], ["rsync --daemon"],
+    # rrsync answers `ssh host true`, for those who try whether they get in; it does nothing.
+    assert host.ssh(push.key, push.name, "true").stdout == ""
+    for words in ([], ["sh"], ["/bin/sh -i"], ["cat /etc/passwd"], ["scp -t ."], ["rsync --daemon"],
                   ["rsync --server . .; id"], ["rsync --server . . && id"], ["$(id)"], ["`id`"], ["internal-sftp"]):
         result = host.ssh(push.key, push.name, *words)
         assert result.returncode != 0 and "uid=" not in result.stdout, (words, result)
@@ -145,6 +147,10 @@ def test_an_owner_who_is_gone(host, push):
     refused = host.subuid("show", "web1", user=push.owner, check=False)
     assert refused.returncode != 0
     run("userdel", push.owner)
+    # Root can still tidy up.
+    assert host.subuid("check", "--all", check=False).returncode == 1
+    host.subuid("remove", "--purge", push.name)
+    assert host.subuid("check", "--all").returncode == 0
 
 
 def test_other_services_are_refused(host, push):
