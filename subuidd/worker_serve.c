@@ -97,35 +97,44 @@ static int reply_failure(struct varlink_call *call, const struct failure_text *f
 	return varlink_error(call, error, parameters);
 }
 
-/* Name and separator of this host, which full names are made of: asked once. 1 when known. */
+/* Caller and separator as this host names them: asked once. Where the broker refuses, labels stand alone. */
 static int host_of(struct worker *worker)
 {
 	struct request request;
 	struct failure_text ignored;
 	struct answer answer;
 
-	if (!worker->host_known) {
-		worker_parse(OP_STATUS, NULL, &request, &ignored);
+	if (worker->host_known)
+		return 0;
+	worker_parse(OP_STATUS, NULL, &request, &ignored);
 
-		int r = ask(worker, &request, &answer);
+	int r = ask(worker, &request, &answer);
 
-		if (r < 0)
-			return r;
-		if (answer.failure.failure != FAILURE_NONE)
-			return 0;
+	if (r < 0)
+		return r;
+	if (answer.failure.failure == FAILURE_NONE) {
 		worker->host = answer.status;
 		worker->host_known = true;
 	}
-	return 1;
+	return 0;
+}
+
+/* Full names are made of what the host says. To be known before the request goes out:
+ * one request at a time. */
+static int host_for(struct worker *worker, uint32_t op)
+{
+	bool needed = op == OP_KEY_ADD || op == OP_KEY_LIST || op == OP_RANGE_ADD || op == OP_RANGE_LIST;
+
+	return needed ? host_of(worker) : 0;
 }
 
 /* "alice+web1" of the account that the keys of this call, or this range, belong to;
  * the label alone where the rest cannot be told, "" for a range of the owner himself. */
-static int account_of(struct worker *worker, const struct request *request, const struct answer *answer, char *name)
+static void account_of(const struct worker *worker, const struct request *request, const struct answer *answer,
+		       char *name)
 {
-	const char *owner, *label;
+	const char *owner = "", *label = "";
 
-	name[0] = '\0';
 	if (request->op == OP_KEY_ADD || request->op == OP_KEY_LIST) {
 		const struct request_name *asked =
 			request->op == OP_KEY_ADD ? &request->key_add.name : &request->list.name;
@@ -135,21 +144,11 @@ static int account_of(struct worker *worker, const struct request *request, cons
 	} else if (request->op == OP_RANGE_ADD || request->op == OP_RANGE_LIST) {
 		owner = answer->range.owner;
 		label = answer->range.label;
-	} else {
-		return 0;
 	}
-	if (label[0] == '\0')
-		return 0;
-
-	int r = host_of(worker);
-
-	if (r < 0)
-		return r;
-	if (r == 0 || name_join(owner[0] ? owner : worker->host.caller, worker->host.separator[0], label, name) < 0)
+	if (label[0] == '\0' || !worker->host_known ||
+	    name_join(owner[0] ? owner : worker->host.caller, worker->host.separator[0], label, name) < 0)
 		memcpy(name, label, strlen(label) + 1);
-	return 0;
 }
-
 
 static int handle_one(struct varlink_call *call)
 {
@@ -162,15 +161,15 @@ static int handle_one(struct varlink_call *call)
 	if (worker_parse(operation_of(call), call->parameters, &request, &failure) < 0)
 		return reply_failure(call, &failure);
 
-	int r = ask(worker, &request, &answer);
+	int r = host_for(worker, request.op);
 
+	if (r == 0)
+		r = ask(worker, &request, &answer);
 	if (r < 0)
 		return r;
 	if (answer.failure.failure != FAILURE_NONE)
 		return reply_failure(call, &answer.failure);
-	r = account_of(worker, &request, &answer, account);
-	if (r < 0)
-		return r;
+	account_of(worker, &request, &answer, account);
 
 	json_t *parameters = worker_answer(&answer, account);
 
@@ -216,7 +215,7 @@ static int stream_batch(struct varlink_call *call, const struct request *request
 {
 	struct worker *worker = call->data;
 	char account[ACCOUNT_NAME_MAX + 1];
-	int r = account_of(worker, request, answer, account);
+	int r = host_for(worker, request->op);
 
 	if (r == 0)
 		r = worker_send(worker->broker, request);
@@ -226,8 +225,7 @@ static int stream_batch(struct varlink_call *call, const struct request *request
 			return r;
 		if (answer->failure.failure != FAILURE_NONE)
 			return -EPROTO;
-		if (request->op == OP_RANGE_LIST)
-			r = account_of(worker, request, answer, account);
+		account_of(worker, request, answer, account);
 
 		json_t *parameters = worker_answer(answer, account);
 

@@ -451,6 +451,57 @@ static void keys_tell_the_whole_name_of_their_account(void **state)
 	assert_int_equal(stop(), 0);
 }
 
+/* Ranges of alice and of her account; Status in the middle of a list would get a row for its answer. */
+static bool answer_ranges(int fd, const struct request *request, int number)
+{
+	struct answer answer;
+
+	(void)number;
+	for (uint32_t i = 0; i < 2 && request->op == OP_RANGE_LIST; i++) {
+		answer_begin(&answer, request->op);
+		answer.row = 1;
+		answer.range = (struct id_range){ .first = 65536 * (i + 1), .count = 65536, .owner = "alice" };
+		if (i == 0)
+			memcpy(answer.range.label, "web1", 5);
+		if (!answer_send(fd, &answer))
+			return false;
+	}
+	answer_begin(&answer, request->op);
+	if (request->op == OP_STATUS)
+		status_fill(&answer);
+	return answer_send(fd, &answer);
+}
+
+static int each_range(json_t *parameters, void *data)
+{
+	struct seen *seen = data;
+	const json_t *range = json_object_get(parameters, "range");
+
+	if (range == NULL)
+		return 0;
+	is_number(range, "first", 65536 * (seen->rows + 1));
+	if (seen->rows++ == 0)
+		is_text(range, "account", "alice%web1");
+	else
+		assert_null(json_object_get(range, "account"));
+	return 0;
+}
+
+static void ranges_tell_the_whole_name_of_their_account(void **state)
+{
+	struct seen seen = { 0 };
+	json_t *error_parameters;
+	char *error;
+
+	(void)state;
+	start(answer_ranges);
+	assert_int_equal(varlink_call_more(&t.stream, "io.subuidd.Accounts.RangeList", NULL, each_range, &seen,
+					   &error_parameters, &error),
+			 0);
+	assert_int_equal(seen.rows, 2);
+	assert_int_equal(stop(), 0);
+}
+
 static bool answer_limits(int fd, const struct request *request, int number)
 {
 	struct answer answer;
@@ -539,6 +590,7 @@ int main(void)
 		cmocka_unit_test(a_broker_that_is_not_sound_ends_the_worker),
 		cmocka_unit_test(a_broker_that_is_gone_ends_the_worker),
 		cmocka_unit_test(keys_tell_the_whole_name_of_their_account),
+		cmocka_unit_test(ranges_tell_the_whole_name_of_their_account),
 		cmocka_unit_test(limits_left_out_stay),
 		cmocka_unit_test(check_sums_up),
 	};
