@@ -37,13 +37,16 @@ INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subui
               subuidd/index_verify subuidd/index_grow subuidd/index_account subuidd/index_range subuidd/index_key
 
 # ---- programs ----------------------------------------------------------------------
+STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema subuidd/store_sql subuidd/store_ids \
+              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
               subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check \
               subuidd/op_audit subuidd/op_status subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files subuidd/wire subuidd/log \
-              subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files \
+              subuidd/wire subuidd/log \
+              $(STORE) \
               $(INDEX_WRITER) subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl subuidd/home_quota \
               subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions subuidd/home_child \
               confine/identity confine/path confine/view confine/user_namespace confine/landlock \

@@ -15,7 +15,7 @@
 /* Does the rest of the host hold it? Each returns 1 yes, 0 no, or a negative errno: cannot be said, and then
  * nothing is allocated. */
 struct allocate_probe {
-	int (*start)(void *data); /* once for each allocation, before the others; 0 or negative errno; may be NULL */
+	int (*start)(void *data); /* once for each allocation, first; 0 or negative errno; may be NULL */
 	int (*uid_taken)(void *data, uint32_t uid);
 	int (*gid_taken)(void *data, uint32_t gid);
 	/* Any id of first..last, as uid or gid. *holder: the whole block that is held, as far as known; it is

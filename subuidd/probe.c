@@ -111,7 +111,7 @@ static int enumerate(next_entry next, struct subid_list *list)
 	while (r == 1) {
 		r = next(buffer, size, &id);
 		if (r == 1)
-			r = subid_list_add(list, (struct id_block){ id, id }) ?: 1;
+			r = subid_list_add(list, (struct id_block){id, id}) ?: 1;
 		if (r == -ERANGE && size < ENTRY_BYTES_MAX) {
 			free(buffer);
 			size *= 4;
@@ -163,7 +163,7 @@ static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 		if (r == 0)
 			r = gid_taken(NULL, id);
 		if (r == 1)
-			*holder = (struct id_block){ id, id };
+			*holder = (struct id_block){id, id};
 	}
 	return r;
 }
@@ -174,7 +174,8 @@ static int block_taken(void *data, uint32_t first, uint32_t last, struct id_bloc
 	struct host_probe *host = data;
 	int r;
 
-	if (subid_find(&host->subuid.list, first, last, holder) || subid_find(&host->subgid.list, first, last, holder))
+	if (subid_find(&host->subuid.list, first, last, holder) ||
+	    subid_find(&host->subgid.list, first, last, holder))
 		return 1;
 	if (first == last)
 		return 0;
@@ -207,14 +208,14 @@ int host_probe_open(const char *root, struct host_probe *host, struct allocate_p
 		free(subuid);
 		return -ENOMEM;
 	}
-	*host = (struct host_probe){ .paths = { subuid, subgid } };
+	*host = (struct host_probe){.paths = {subuid, subgid}};
 	host->subuid.path = host->paths[0];
 	host->subgid.path = host->paths[1];
-	*probe = (struct allocate_probe){ .start = start,
-					  .uid_taken = uid_taken,
-					  .gid_taken = gid_taken,
-					  .block_taken = block_taken,
-					  .data = host };
+	*probe = (struct allocate_probe){.start = start,
+					 .uid_taken = uid_taken,
+					 .gid_taken = gid_taken,
+					 .block_taken = block_taken,
+					 .data = host};
 	return 0;
 }
 
@@ -225,7 +226,7 @@ void host_probe_close(struct host_probe *host)
 	subid_list_free(&host->entries);
 	free(host->paths[0]);
 	free(host->paths[1]);
-	*host = (struct host_probe){ 0 };
+	*host = (struct host_probe){0};
 }
 
 unsigned host_probe_unreadable(const struct host_probe *host)

@@ -196,7 +196,7 @@ static int parsed_take(econf_file *parsed, const char *path, const struct settin
 
 static int file_read(const char *path, const struct settings_reader *reader, char *why, size_t size)
 {
-	struct key_lines lines = { 0 };
+	struct key_lines lines = {0};
 	econf_file *parsed = NULL;
 	econf_err error;
 	int r;
@@ -283,8 +283,8 @@ static int directory_list(const char *path, struct drop_ins *list, char *why, si
 
 int settings_files_read(const char *root, const struct settings_reader *reader, char *why, size_t size)
 {
-	__attribute__((cleanup(cleanup_drop_ins_p))) struct drop_ins list = { 0 };
-	static const char *const directories[] = { VENDOR_DIR, SYSCONFDIR };
+	__attribute__((cleanup(cleanup_drop_ins_p))) struct drop_ins list = {0};
+	static const char *const directories[] = {VENDOR_DIR, SYSCONFDIR};
 	char path[PATH_MAX];
 	int r;
 

@@ -21,8 +21,8 @@
 struct store;
 
 /* Opens or creates state.db (0600) in the directory, WAL, synchronous=FULL,
- * foreign keys, applies migrations by user_version (refuses a newer one, and another program's file: -EPROTO). -EPERM:
- * file or directory can be reached or changed by others. -EBUSY: another process has it open. */
+ * foreign keys, applies migrations by user_version. -EPROTO: of a newer program, or of another one altogether; -EPERM:
+ * others can reach the file or change the directory; -EBUSY: another process has it open. */
 int store_open(const char *path, struct store **ret);
 void store_close(struct store *store);
 void store_closep(struct store **store);
@@ -55,7 +55,8 @@ int store_account_count(struct store *store, const char *owner, uint32_t *count)
 int store_key_insert(struct store *store, struct ssh_key *key);
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_key_delete(struct store *store, uint32_t id);
-int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows, int max); /* uid 0: all */
+int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
+		   int max); /* uid 0: all */
 
 /* ranges */
 int store_range_insert(struct store *store, const struct id_range *range); /* -EEXIST when it overlaps anything */
@@ -99,7 +100,8 @@ int store_limit_delete(struct store *store, const char *owner);
  * for a refusal. seq is filled. */
 int store_audit_add(struct store *store, struct audit_entry *entry);
 /* Newest first, below before_seq (0: from the newest); owner NULL: all, else his own acts and his accounts'. */
-int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows, int max);
+int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
+		     int max);
 
 /* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. */
 int store_check(struct store *store, char *why, size_t size);

@@ -9,9 +9,8 @@ static int account_read(sqlite3_stmt *row, struct account *account)
 	int64_t expires = sqlite3_column_int64(row, 5), quota = sqlite3_column_int64(row, 6);
 	int r = 0;
 
-	*account = (struct account){ .created = sqlite3_column_int64(row, 4),
-				     .expires_day = (int32_t)expires,
-				     .quota = (uint64_t)quota };
+	*account = (struct account){
+		.created = sqlite3_column_int64(row, 4), .expires_day = (int32_t)expires, .quota = (uint64_t)quota};
 	if (expires < -1 || expires > INT32_MAX || quota < 0)
 		return -EUCLEAN;
 	r = r ?: column_u32(row, 0, &account->uid);
@@ -111,7 +110,7 @@ static int range_of_account(struct store *store, uint32_t uid, uint32_t *first)
 }
 
 /* Ranges first, whose rows point to the account; keys go by ON DELETE CASCADE. */
-static int delete(struct store *store, uint32_t uid, int64_t when)
+static int delete (struct store *store, uint32_t uid, int64_t when)
 {
 	struct account account;
 	uint32_t first = 0;
@@ -135,7 +134,7 @@ int store_account_delete(struct store *store, uint32_t uid, int64_t when)
 	int r = store_save(store);
 
 	if (r == 0)
-		r = store_save_end(store, delete(store, uid, when));
+		r = store_save_end(store, delete (store, uid, when));
 	store->changed |= r == 0;
 	return r;
 }
@@ -143,7 +142,7 @@ int store_account_delete(struct store *store, uint32_t uid, int64_t when)
 int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
 {
 	enum store_statement id = owner == NULL ? SQL_ACCOUNT_LIST : SQL_ACCOUNT_LIST_OWNER;
-	const struct store_value values[] = { NUMBER(after_uid), NUMBER(max), TEXT(owner) };
+	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
 	int n = 0, r = 0;
 	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
 

@@ -40,9 +40,9 @@ static int audit_read(sqlite3_stmt *row, struct audit_entry *entry)
 {
 	int r = 0;
 
-	*entry = (struct audit_entry){ .seq = (uint64_t)sqlite3_column_int64(row, 0),
-				       .time = sqlite3_column_int64(row, 1),
-				       .pid = sqlite3_column_int(row, 3) };
+	*entry = (struct audit_entry){.seq = (uint64_t)sqlite3_column_int64(row, 0),
+				      .time = sqlite3_column_int64(row, 1),
+				      .pid = sqlite3_column_int(row, 3)};
 	r = r ?: column_u32(row, 2, &entry->uid);
 	r = r ?: column_u32(row, 4, &entry->status);
 	r = r ?: column_u32(row, 5, &entry->target_uid);
@@ -57,7 +57,7 @@ int store_audit_list(struct store *store, const char *owner, uint64_t before_seq
 {
 	enum store_statement id = owner == NULL ? SQL_AUDIT_LIST : SQL_AUDIT_LIST_OWNER;
 	int64_t before = before_seq == 0 || before_seq > INT64_MAX ? INT64_MAX : (int64_t)before_seq;
-	const struct store_value values[] = { NUMBER(before), NUMBER(max), TEXT(owner) };
+	const struct store_value values[] = {NUMBER(before), NUMBER(max), TEXT(owner)};
 	int n = 0, r = 0;
 	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
 
@@ -77,7 +77,7 @@ int store_audit_list(struct store *store, const char *owner, uint64_t before_seq
 
 int store_limit_get(struct store *store, const char *owner, struct limit *limit)
 {
-	struct limit found = { 0 };
+	struct limit found = {0};
 	int r = 0;
 	sqlite3_stmt *row = store_query(store, SQL_LIMIT_GET, VALUES(TEXT(owner)), &r);
 
@@ -106,9 +106,9 @@ int store_limit_set(struct store *store, const struct limit *l)
 
 	if (r < 0)
 		return r;
-	return store_save_end(store, store_run(store, SQL_LIMIT_SET,
-					       VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys),
-						      NUMBER(l->ranges))));
+	return store_save_end(
+		store, store_run(store, SQL_LIMIT_SET,
+				 VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys), NUMBER(l->ranges))));
 }
 
 static int delete_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
@@ -136,17 +136,17 @@ int store_removed_insert(struct store *store, const struct removed *removed)
 
 	if (r < 0)
 		return r;
-	return store_save_end(store, store_run(store, SQL_REMOVED_INSERT,
-					       VALUES(NUMBER(removed->uid), NUMBER(removed->keep),
-						      NUMBER(removed->when), TEXT(removed->owner),
-						      TEXT(removed->label))));
+	return store_save_end(store,
+			      store_run(store, SQL_REMOVED_INSERT,
+					VALUES(NUMBER(removed->uid), NUMBER(removed->keep), NUMBER(removed->when),
+					       TEXT(removed->owner), TEXT(removed->label))));
 }
 
 static int removed_read(sqlite3_stmt *row, struct removed *removed)
 {
 	int r = 0;
 
-	*removed = (struct removed){ .when = sqlite3_column_int64(row, 2) };
+	*removed = (struct removed){.when = sqlite3_column_int64(row, 2)};
 	r = r ?: column_u32(row, 0, &removed->uid);
 	r = r ?: column_u32(row, 1, &removed->keep);
 	r = r ?: column_text(row, 3, removed->owner, sizeof(removed->owner));

@@ -50,7 +50,7 @@ static int tombstone_read(sqlite3_stmt *row, struct id_range *range)
 	uint32_t last = 0;
 	int r = 0;
 
-	*range = (struct id_range){ .created = sqlite3_column_int64(row, 3) };
+	*range = (struct id_range){.created = sqlite3_column_int64(row, 3)};
 	r = r ?: column_u32(row, 0, &range->first);
 	r = r ?: column_u32(row, 1, &last);
 	r = r ?: column_u32(row, 2, &range->owner_uid);
@@ -149,7 +149,8 @@ static int search(struct store *store, enum store_statement id, const struct sto
 /*
  * The gap that holds `from`, then those after it. One id: at most two looks. Ranges: the partial index passes
  * over gaps without one whole unit, so one unit takes two looks as well; for more units, gaps that are too small
- * are read, of which there are few: ids are not used again, so that they come from released and foreign blocks only.
+ * are read, of which there are few: ids are not used again, so that they come from released and foreign blocks
+ * only.
  */
 int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
 {

@@ -8,7 +8,7 @@ static int key_read(sqlite3_stmt *row, struct ssh_key *key)
 {
 	int r = 0;
 
-	*key = (struct ssh_key){ .created = sqlite3_column_int64(row, 4), .expires = sqlite3_column_int64(row, 5) };
+	*key = (struct ssh_key){.created = sqlite3_column_int64(row, 4), .expires = sqlite3_column_int64(row, 5)};
 	r = r ?: column_u32(row, 0, &key->id);
 	r = r ?: column_u32(row, 1, &key->uid);
 	r = r ?: column_u32(row, 2, &key->role);
@@ -76,7 +76,7 @@ int store_key_delete(struct store *store, uint32_t id)
 int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows, int max)
 {
 	enum store_statement id = uid == 0 ? SQL_KEY_LIST : SQL_KEY_LIST_UID;
-	const struct store_value values[] = { NUMBER(after_id), NUMBER(max), NUMBER(uid) };
+	const struct store_value values[] = {NUMBER(after_id), NUMBER(max), NUMBER(uid)};
 	int n = 0, r = 0;
 	sqlite3_stmt *row = store_query(store, id, values, uid == 0 ? 2 : 3, &r);
 

@@ -9,7 +9,7 @@ static int range_read(sqlite3_stmt *row, struct id_range *range)
 	uint32_t last = 0;
 	int r = 0;
 
-	*range = (struct id_range){ .created = sqlite3_column_int64(row, 4) };
+	*range = (struct id_range){.created = sqlite3_column_int64(row, 4)};
 	r = r ?: column_u32(row, 0, &range->first);
 	r = r ?: column_u32(row, 1, &last);
 	r = r ?: column_u32(row, 2, &range->owner_uid);
@@ -65,7 +65,7 @@ int store_range_get(struct store *store, uint32_t first, struct id_range *range)
 	return 0;
 }
 
-static int delete(struct store *store, uint32_t first, int64_t when)
+static int delete (struct store *store, uint32_t first, int64_t when)
 {
 	struct id_range range;
 	int r = store_range_get(store, first, &range);
@@ -82,7 +82,7 @@ int store_range_delete(struct store *store, uint32_t first, int64_t when)
 	int r = store_save(store);
 
 	if (r == 0)
-		r = store_save_end(store, delete(store, first, when));
+		r = store_save_end(store, delete (store, first, when));
 	store->changed |= r == 0;
 	return r;
 }
@@ -90,7 +90,7 @@ int store_range_delete(struct store *store, uint32_t first, int64_t when)
 int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max)
 {
 	enum store_statement id = owner == NULL ? SQL_RANGE_LIST : SQL_RANGE_LIST_OWNER;
-	const struct store_value values[] = { NUMBER(after_first), NUMBER(max), TEXT(owner) };
+	const struct store_value values[] = {NUMBER(after_first), NUMBER(max), TEXT(owner)};
 	int n = 0, r = 0;
 	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
 

@@ -73,8 +73,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_LIMIT_DELETE] = "DELETE FROM limits WHERE owner = ?1",
 
 	/* The target's owner: of the account, or of the tombstone that it became. */
-	[SQL_AUDIT_INSERT] = "INSERT INTO audit (time, uid, pid, status, target_uid, caller, action, target, detail,"
-			     " owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+	[SQL_AUDIT_INSERT] = "INSERT INTO audit (time, uid, pid, status, target_uid, caller, action, target,"
+			     " detail, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
 			     " coalesce((SELECT owner FROM accounts WHERE uid = ?5),"
 			     " (SELECT held_owner FROM ids WHERE first = ?5 AND kind = 'tombstone'), ?10))",
 	[SQL_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS " FROM audit WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",

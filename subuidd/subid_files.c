@@ -58,7 +58,7 @@ void subid_list_sort(struct subid_list *list)
 void subid_list_free(struct subid_list *list)
 {
 	free(list->blocks);
-	*list = (struct subid_list){ 0 };
+	*list = (struct subid_list){0};
 }
 
 bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, struct id_block *holder)
@@ -115,7 +115,7 @@ static int hold(struct subid_list *list, uint64_t start, uint64_t count)
 	if (count == 0 || start > UINT32_MAX)
 		return 0;
 	last = count > UINT32_MAX - start ? UINT32_MAX : start + count - 1;
-	return subid_list_add(list, (struct id_block){ (uint32_t)start, (uint32_t)last });
+	return subid_list_add(list, (struct id_block){(uint32_t)start, (uint32_t)last});
 }
 
 /* A line that is not as it should be still holds whatever it might give away to a more lenient reader. */
@@ -156,7 +156,7 @@ static int line_parse(const char *line, size_t length, struct subid_list *list)
 
 int subid_parse(const char *text, size_t length, struct subid_list *list)
 {
-	struct subid_list parsed = { 0 };
+	struct subid_list parsed = {0};
 	int r = 0;
 
 	while (r == 0 && length > 0) {
@@ -220,7 +220,7 @@ static int read_whole(int fd, size_t size, char **text, size_t *length)
 static int reread(struct subid_file *file, int fd, const struct stat *st)
 {
 	cleanup_free char *text = NULL;
-	struct subid_list list = { 0 };
+	struct subid_list list = {0};
 	size_t length = 0;
 	int r;
 
@@ -235,7 +235,7 @@ static int reread(struct subid_file *file, int fd, const struct stat *st)
 		return r;
 	subid_list_free(&file->list);
 	file->list = list;
-	file->seen = settled(st) ? *st : (struct stat){ 0 };
+	file->seen = settled(st) ? *st : (struct stat){0};
 	return 0;
 }
 
@@ -246,7 +246,7 @@ int subid_file_refresh(struct subid_file *file)
 
 	if (fd < 0 && errno == ENOENT) {
 		subid_list_free(&file->list);
-		file->seen = (struct stat){ 0 };
+		file->seen = (struct stat){0};
 		return 0;
 	}
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -257,5 +257,5 @@ int subid_file_refresh(struct subid_file *file)
 void subid_file_free(struct subid_file *file)
 {
 	subid_list_free(&file->list);
-	file->seen = (struct stat){ 0 };
+	file->seen = (struct stat){0};
 }

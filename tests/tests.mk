@@ -70,8 +70,7 @@ settings_LIBS  = -leconf
 UNIT          += settings
 
 # store
-store_OBJS     = subuidd/store_sqlite subuidd/store_schema subuidd/store_sql subuidd/store_ids subuidd/store_account \
-                 subuidd/store_key subuidd/store_range subuidd/store_audit account/id account/name
+store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 UNIT          += store
 

@@ -16,7 +16,7 @@ static char root[64];
 
 static void clean_up(void)
 {
-	static const char *const names[] = { "/etc/subuidd.conf", "/etc", "" };
+	static const char *const names[] = {"/etc/subuidd.conf", "/etc", ""};
 	char path[128];
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -28,10 +28,12 @@ static void clean_up(void)
 
 static void check(const struct settings *s)
 {
-	if (s->accounts_count < 1 || s->accounts_count > SETTINGS_BLOCKS_MAX || strchr(SEPARATORS, s->separator) == NULL)
+	if (s->accounts_count < 1 || s->accounts_count > SETTINGS_BLOCKS_MAX ||
+	    strchr(SEPARATORS, s->separator) == NULL)
 		abort();
 	for (unsigned i = 0; i < s->accounts_count; i++)
-		if (s->accounts[i].first < 65536 || s->accounts[i].last > INT32_MAX || s->accounts[i].first > s->accounts[i].last)
+		if (s->accounts[i].first < 65536 || s->accounts[i].last > INT32_MAX ||
+		    s->accounts[i].first > s->accounts[i].last)
 			abort();
 	for (unsigned i = 0; i < s->ranges_count; i++)
 		if (s->ranges[i].first % RANGE_UNIT != 0 || (s->ranges[i].last + 1) % RANGE_UNIT != 0)
@@ -56,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	snprintf(path, sizeof(path), "%s/etc/subuidd.conf", root);
 	file = fopen(path, "we");
-	if (file == NULL || (size > 0 && fwrite(data, 1, size, file) != size) || fclose(file) != 0 || chmod(path, 0600) < 0)
+	if (file == NULL || (size > 0 && fwrite(data, 1, size, file) != size) || fclose(file) != 0 ||
+	    chmod(path, 0600) < 0)
 		abort();
 	if (settings_load(root, &settings, why, sizeof(why)) == 0)
 		check(&settings);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* /etc/subuid: whatever the file says, the list is sorted, its blocks are apart, and each id of a sound line is in it. */
+/* /etc/subuid: whatever the file says, the list is sorted, its blocks are apart, and each id of a sound line is in
+ * it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct subid_list list = { 0 };
+	struct subid_list list = {0};
 	struct id_block holder;
 	uint32_t id = 0;
 
@@ -21,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (block.first > block.last || (i > 0 && block.first <= (uint64_t)list.blocks[i - 1].last + 1))
 			abort();
-		if (!subid_find(&list, block.first, block.first, &holder) || !subid_find(&list, block.last, block.last, &holder))
+		if (!subid_find(&list, block.first, block.first, &holder) ||
+		    !subid_find(&list, block.last, block.last, &holder))
 			abort();
 	}
 	if (size >= sizeof(id))

@@ -23,8 +23,8 @@ static struct settings settings;
 
 /* A host on which some ids are taken. */
 static struct fake {
-	struct id_block block;  /* in a subid file; 0-0 none */
-	uint32_t uid, gid;      /* of passwd and group */
+	struct id_block block; /* in a subid file; 0-0 none */
+	uint32_t uid, gid;     /* of passwd and group */
 	int error;
 	unsigned starts, questions;
 } fake;
@@ -58,18 +58,18 @@ static int fake_block(void *data, uint32_t first, uint32_t last, struct id_block
 
 	if (host->error != 0)
 		return host->error;
-	if (host->block.last != 0 && id_blocks_overlap(host->block, (struct id_block){ first, last })) {
+	if (host->block.last != 0 && id_blocks_overlap(host->block, (struct id_block){first, last})) {
 		*holder = host->block;
 		return 1;
 	}
 	if (first != last && host->uid >= first && host->uid <= last) {
-		*holder = (struct id_block){ host->uid, host->uid };
+		*holder = (struct id_block){host->uid, host->uid};
 		return 1;
 	}
 	return 0;
 }
 
-static const struct allocate_probe probe = { fake_start, fake_uid, fake_gid, fake_block, &fake };
+static const struct allocate_probe probe = {fake_start, fake_uid, fake_gid, fake_block, &fake};
 
 static int set_up(void **state)
 {
@@ -81,7 +81,7 @@ static int set_up(void **state)
 	snprintf(path, sizeof(path), "%s/state.db", directory);
 	assert_int_equal(store_open(path, &store), 0);
 	settings_default(&settings);
-	fake = (struct fake){ 0 };
+	fake = (struct fake){0};
 	assert_int_equal(store_begin(store), 0);
 	return 0;
 }
@@ -109,7 +109,7 @@ static unsigned names;
 /* Allocates and takes. */
 static int take_uid(uint32_t *uid)
 {
-	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1, .owner = "alice" };
+	struct account a = {.owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1, .owner = "alice"};
 	int r = allocate_uid(store, &settings, &probe, 1, uid);
 
 	if (r < 0)
@@ -122,7 +122,7 @@ static int take_uid(uint32_t *uid)
 
 static int take_range(uint32_t count, uint32_t *first, uint32_t *got)
 {
-	struct id_range r = { .owner_uid = 1000, .owner = "alice" };
+	struct id_range r = {.owner_uid = 1000, .owner = "alice"};
 	int error = allocate_range(store, &settings, &probe, 1, &count, first);
 
 	if (error < 0)
@@ -155,12 +155,12 @@ static void nothing_that_others_hold_is_given_out(void **state)
 	(void)state;
 	fake.uid = 2100000000u;
 	fake.gid = 2100000001u;
-	fake.block = (struct id_block){ 2100000002u, 2100000500u };
+	fake.block = (struct id_block){2100000002u, 2100000500u};
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000501u);
 	assert_true(fake.questions <= 4); /* the block is passed over in one step */
 	fake.uid = 1073741824u + 65536 + 77;
-	fake.block = (struct id_block){ 1073741824u + 5, 1073741824u + 5 };
+	fake.block = (struct id_block){1073741824u + 5, 1073741824u + 5};
 	assert_int_equal(take_range(65536, &first, &count), 0);
 	assert_int_equal(first, 1073741824u + 2 * 65536);
 }
@@ -170,8 +170,8 @@ static void of_two_units_the_free_one_is_not_lost(void **state)
 	uint32_t first, count;
 
 	(void)state;
-	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + 5 * 65536 - 1 };
-	fake.block = (struct id_block){ 1073741824u + 65536 + 5, 1073741824u + 65536 + 6 };
+	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + 5 * 65536 - 1};
+	fake.block = (struct id_block){1073741824u + 65536 + 5, 1073741824u + 65536 + 6};
 	assert_int_equal(take_range(65537, &first, &count), 0);
 	assert_int_equal(count, 131072);
 	assert_int_equal(first, 1073741824u + 2 * 65536);
@@ -187,14 +187,14 @@ static void a_foreign_block_over_ids_of_ours(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000009u };
+	settings.accounts[0] = (struct id_block){2100000000u, 2100000009u};
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(store_id_foreign(store, 2100000008u, 1, 1), 0);
-	fake.block = (struct id_block){ 2100000001u, 2100000008u };
+	fake.block = (struct id_block){2100000001u, 2100000008u};
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000009u);
 	assert_int_equal(take_uid(&uid), -ENOENT);
-	fake.block = (struct id_block){ 0, 0 };
+	fake.block = (struct id_block){0, 0};
 	assert_int_equal(take_uid(&uid), -ENOENT); /* marked: root releases them */
 	assert_int_equal(store_tombstone_release(store, 2100000003u), 0);
 	assert_int_equal(take_uid(&uid), 0);
@@ -221,15 +221,16 @@ static void special_ids_are_passed_over(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){ 65533, 65536 };
+	settings.accounts[0] = (struct id_block){65533, 65536};
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 65533);
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 65536);
 	assert_int_equal(take_uid(&uid), -ENOENT);
-	settings.ranges[0] = (struct id_block){ 0, 131071 };
+	settings.ranges[0] = (struct id_block){0, 131071};
 	uint32_t first, count;
-	assert_int_equal(take_range(1, &first, &count), -ENOENT); /* 65536 is taken, the first unit has 0 and nobody */
+	assert_int_equal(take_range(1, &first, &count),
+			 -ENOENT); /* 65536 is taken, the first unit has 0 and nobody */
 }
 
 static void blocks_are_used_in_their_order(void **state)
@@ -237,8 +238,8 @@ static void blocks_are_used_in_their_order(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){ 2100000001u, 2100000001u };
-	settings.accounts[1] = (struct id_block){ 2100000000u, 2100000000u };
+	settings.accounts[0] = (struct id_block){2100000001u, 2100000001u};
+	settings.accounts[1] = (struct id_block){2100000000u, 2100000000u};
 	settings.accounts_count = 2;
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000001u);
@@ -253,7 +254,7 @@ static void blocks_are_used_in_their_order(void **state)
 #define UNITS 2048u
 
 static struct {
-	uint8_t uid[STEPS * 2];      /* ever given out */
+	uint8_t uid[STEPS * 2]; /* ever given out */
 	uint8_t unit[UNITS];
 	uint32_t live_uid[STEPS], live_range[STEPS];
 	size_t uids, ranges;
@@ -294,8 +295,8 @@ static void no_id_is_given_out_twice(void **state)
 	unsigned seed = 11;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000000u + STEPS * 2 - 1 };
-	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + UNITS * RANGE_UNIT - 1 };
+	settings.accounts[0] = (struct id_block){2100000000u, 2100000000u + STEPS * 2 - 1};
+	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + UNITS * RANGE_UNIT - 1};
 	for (unsigned step = 0; step < STEPS; step++) {
 		unsigned what = (unsigned)rand_r(&seed) % 100;
 

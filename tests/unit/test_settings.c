@@ -21,8 +21,8 @@ static struct settings settings;
 
 static int set_up(void **state)
 {
-	static const char *const directories[] = { "/usr", "/usr/lib", "/usr/lib/subuidd.conf.d", "/etc",
-						   "/etc/subuidd.conf.d" };
+	static const char *const directories[] = {"/usr", "/usr/lib", "/usr/lib/subuidd.conf.d", "/etc",
+						  "/etc/subuidd.conf.d"};
 	char path[256];
 
 	(void)state;
@@ -254,8 +254,9 @@ static void id_blocks_are_sound(void **state)
 
 static void paths_are_plain(void **state)
 {
-	static const char *const bad[] = { "srv/subuid", "/", "/srv/../etc", "/srv//subuid", "/srv/subuid/", "/srv/.",
-					   "/srv/a b",	 "",  "/srv/a:b",    "/srv/-a" };
+	static const char *const bad[] = {"srv/subuid",	  "/",	    "/srv/../etc", "/srv//subuid",
+					  "/srv/subuid/", "/srv/.", "/srv/a b",	   "",
+					  "/srv/a:b",	  "/srv/-a"};
 	char text[512];
 
 	(void)state;

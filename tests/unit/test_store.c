@@ -58,7 +58,8 @@ static int tear_down(void **state)
 
 static struct account an_account(const char *owner, const char *label, uint32_t uid)
 {
-	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .expires_day = -1 };
+	struct account a = {
+		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .expires_day = -1};
 
 	snprintf(a.owner, sizeof(a.owner), "%s", owner);
 	snprintf(a.label, sizeof(a.label), "%s", label);
@@ -67,7 +68,8 @@ static struct account an_account(const char *owner, const char *label, uint32_t 
 
 static struct ssh_key a_key(uint32_t uid, const char *blob)
 {
-	struct ssh_key k = { .uid = uid, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519", .fingerprint = "SHA256:abc" };
+	struct ssh_key k = {
+		.uid = uid, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519", .fingerprint = "SHA256:abc"};
 
 	snprintf(k.blob, sizeof(k.blob), "%s", blob);
 	return k;
@@ -75,22 +77,23 @@ static struct ssh_key a_key(uint32_t uid, const char *blob)
 
 static struct id_range a_range(const char *owner, uint32_t first, uint32_t count, uint32_t account_uid)
 {
-	struct id_range r = { .first = first, .count = count, .owner_uid = 1000, .account_uid = account_uid, .created = 5 };
+	struct id_range r = {
+		.first = first, .count = count, .owner_uid = 1000, .account_uid = account_uid, .created = 5};
 
 	snprintf(r.owner, sizeof(r.owner), "%s", owner);
 	return r;
 }
 
 /* Each in a transaction of its own. */
-#define CHANGE(call)                                                   \
-	(__extension__({                                               \
-		assert_int_equal(store_begin(store), 0);               \
-		int changed_ = (call);                                 \
-		if (changed_ < 0)                                      \
-			store_rollback(store);                         \
-		else                                                   \
-			assert_int_equal(store_commit(store), 0);      \
-		changed_;                                              \
+#define CHANGE(call)                                                                                               \
+	(__extension__({                                                                                           \
+		assert_int_equal(store_begin(store), 0);                                                           \
+		int changed_ = (call);                                                                             \
+		if (changed_ < 0)                                                                                  \
+			store_rollback(store);                                                                     \
+		else                                                                                               \
+			assert_int_equal(store_commit(store), 0);                                                  \
+		changed_;                                                                                          \
 	}))
 
 static int add(const char *owner, const char *label, uint32_t uid)
@@ -263,8 +266,9 @@ static void version_0_is_brought_to_the_newest(void **state)
 	assert_int_equal(unlink(path), 0);
 	/* a version 0 file as a crash before the first step leaves it: a database without a table */
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); DROP TABLE t", NULL, NULL, NULL),
-			 SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); DROP TABLE t", NULL, NULL, NULL),
+		SQLITE_OK);
 	sqlite3_close(db);
 	assert_int_equal(chmod(path, 0600), 0);
 	open_store();
@@ -325,7 +329,7 @@ static void an_account_lives_and_leaves_a_tombstone(void **state)
 	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), 0);
 	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), -ENOENT);
 	assert_int_equal(store_account_get(store, "alice", "web1", &got), -ENOENT);
-	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), -ENOENT);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){0}), -ENOENT);
 	assert_int_equal(store_tombstone_list(store, 0, dead, 4), 2);
 	assert_int_equal(dead[0].first, 1073741824u);
 	assert_int_equal(dead[0].count, 65536);
@@ -366,15 +370,16 @@ static void a_refused_insert_leaves_the_transaction_as_it_was(void **state)
 	assert_int_equal(store_account_insert(store, &a), 0);
 	assert_int_equal(store_account_insert(store, &b), -EEXIST); /* after its id went in */
 	assert_int_equal(store_commit(store), 0);
-	assert_int_equal(store_ids_free(store, (struct id_block){ 2100000000u, 2100000009u }, 0, 1, &first), 0);
+	assert_int_equal(store_ids_free(store, (struct id_block){2100000000u, 2100000009u}, 0, 1, &first), 0);
 	assert_int_equal(first, 2100000001u);
 }
 
 static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 {
-	static const char *const labels[] = { "", "-a", "_a", "A", "a+b", "a/b", "a.b", "abcdefghijklmnopqrstuvwxyz0123456", "\xc3\xa4" };
-	static const char *const owners[] = { "", ".a", "-a", "a+b", "a/b", "a b", "a\nb" };
-	static const uint32_t ids[] = { 0, 65534, 65535, UINT32_MAX };
+	static const char *const labels[] = {
+		"", "-a", "_a", "A", "a+b", "a/b", "a.b", "abcdefghijklmnopqrstuvwxyz0123456", "\xc3\xa4"};
+	static const char *const owners[] = {"", ".a", "-a", "a+b", "a/b", "a b", "a\nb"};
+	static const uint32_t ids[] = {0, 65534, 65535, UINT32_MAX};
 	struct account a;
 
 	(void)state;
@@ -425,9 +430,11 @@ static void the_schema_itself_states_the_invariants(void **state)
 		"UPDATE ids SET kind = 'tombstone' WHERE first = 2100000000", /* its account points to it */
 		"DELETE FROM ids WHERE first = 2100000000",
 		"DELETE FROM ids",
-		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, comment)"
+		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, "
+		"comment)"
 		" VALUES (2100000009, 'bob', 1, 'x', 1, 0, 0, -1, 0, '')",
-		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, comment)"
+		"INSERT INTO accounts (uid, owner, owner_uid, label, state, flags, created, expires_day, quota, "
+		"comment)"
 		" VALUES (2100000003, 'bob', 1, 'x', 1, 0, 0, -1, 0, '')",
 		"UPDATE accounts SET uid = 2100000003",
 		"UPDATE accounts SET owner = 'bob'",
@@ -435,7 +442,7 @@ static void the_schema_itself_states_the_invariants(void **state)
 		"UPDATE audit SET caller = 'nobody'",
 		"UPDATE ranges SET owner = 'bob'",
 	};
-	struct audit_entry entry = { .caller = "alice", .action = "account.add", .target = "alice+web1" };
+	struct audit_entry entry = {.caller = "alice", .action = "account.add", .target = "alice+web1"};
 
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
@@ -541,7 +548,7 @@ static void ranges_do_not_overlap_and_are_counted(void **state)
 
 static void limits_are_an_owners_own(void **state)
 {
-	struct limit l = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" }, got;
+	struct limit l = {.accounts = 1, .keys = 2, .ranges = 3, .owner = "alice"}, got;
 
 	(void)state;
 	assert_int_equal(store_limit_get(store, "alice", &got), -ENOENT);
@@ -556,7 +563,7 @@ static void limits_are_an_owners_own(void **state)
 
 static void ids_whose_data_is_set_aside_are_not_released(void **state)
 {
-	struct removed r = { .uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
+	struct removed r = {.uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1"}, rows[2];
 
 	(void)state;
 	assert_int_equal(CHANGE(store_removed_insert(store, &r)), -ENOENT); /* never given out */
@@ -575,7 +582,7 @@ static void ids_whose_data_is_set_aside_are_not_released(void **state)
 
 static void keep_without_end_is_never_due(void **state)
 {
-	struct removed r = { .uid = 2100000000u, .keep = 1, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
+	struct removed r = {.uid = 2100000000u, .keep = 1, .when = 50, .owner = "alice", .label = "web1"}, rows[2];
 
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
@@ -587,7 +594,12 @@ static void keep_without_end_is_never_due(void **state)
 
 static void note(const char *caller, const char *target, uint32_t target_uid)
 {
-	struct audit_entry e = { .time = 1, .uid = 1000, .pid = 42, .action = "account.add", .target_uid = target_uid, .detail = "x" };
+	struct audit_entry e = {.time = 1,
+				.uid = 1000,
+				.pid = 42,
+				.action = "account.add",
+				.target_uid = target_uid,
+				.detail = "x"};
 
 	snprintf(e.caller, sizeof(e.caller), "%s", caller);
 	snprintf(e.target, sizeof(e.target), "%s", target);
@@ -626,7 +638,7 @@ static void an_owner_reads_his_own_trail_only(void **state)
 
 static void the_generation_rises_with_what_is_published(void **state)
 {
-	struct limit l = { .owner = "alice" };
+	struct limit l = {.owner = "alice"};
 	uint64_t before = store_generation(store);
 	uint32_t id;
 
@@ -644,7 +656,7 @@ static void the_generation_rises_with_what_is_published(void **state)
 	assert_int_equal(store_key_delete(store, id), 0);
 	store_rollback(store);
 	assert_int_equal(store_generation(store), before + 2);
-	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), 0);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){0}), 0);
 	store_close(store);
 	open_store();
 	assert_int_equal(store_generation(store), before + 2);
@@ -656,7 +668,7 @@ static void aborts(void (*act)(void))
 	pid_t child = fork();
 
 	if (child == 0) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 		signal(SIGABRT, SIG_DFL);
 		act();
 		_exit(0);
@@ -704,7 +716,8 @@ static ssize_t failing_pwrite(int fd, const void *bytes, size_t length, off_t of
 	return pwrite(fd, bytes, length, offset);
 }
 
-/* The real os_unix.c of SQLite with its system calls replaced; Debian's has HAVE_PREAD, so all writes come by here. */
+/* The real os_unix.c of SQLite with its system calls replaced; Debian's has HAVE_PREAD, so all writes come by here.
+ */
 static void inject(void)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
@@ -816,7 +829,7 @@ static void a_damaged_file_is_said_to_be_one(void **state)
 
 /* ---- free ids ---- */
 
-static const struct id_block pool = { 2100000000u, 2100000009u };
+static const struct id_block pool = {2100000000u, 2100000009u};
 
 static int free_at(struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
 {
@@ -825,7 +838,7 @@ static int free_at(struct id_block block, uint32_t from, uint32_t count, uint32_
 
 static void free_ids_are_found(void **state)
 {
-	const struct id_block units = { 1073741824u, 1073741824u + 4 * 65536 - 1 };
+	const struct id_block units = {1073741824u, 1073741824u + 4 * 65536 - 1};
 	uint32_t first = 0;
 
 	(void)state;
@@ -862,7 +875,7 @@ static void free_ids_are_found(void **state)
 	assert_int_equal(CHANGE(store_tombstone_release(store, units.first + 5)), 0);
 	assert_int_equal(free_at(units, 0, 2 * 65536, &first), 0);
 	assert_int_equal(first, units.first);
-	assert_int_equal(free_at((struct id_block){ 1, UINT32_MAX - 1 }, 65534, 1, &first), 0);
+	assert_int_equal(free_at((struct id_block){1, UINT32_MAX - 1}, 65534, 1, &first), 0);
 	assert_int_equal(first, 65536); /* never nobody */
 }
 
@@ -871,14 +884,15 @@ static void free_ids_are_found(void **state)
 /* Random marks and releases against an array of what is held. */
 static void gaps_agree_with_a_model(void **state)
 {
-	const struct id_block block = { 3000000000u, 3000000000u + MODEL - 1 };
-	uint32_t held[MODEL] = { 0 }; /* first of the block that holds it, + 1 */
+	const struct id_block block = {3000000000u, 3000000000u + MODEL - 1};
+	uint32_t held[MODEL] = {0}; /* first of the block that holds it, + 1 */
 	unsigned seed = 7;
 	char why[256];
 
 	(void)state;
 	for (int step = 0; step < 3000; step++) {
-		uint32_t at = (uint32_t)rand_r(&seed) % MODEL, count = 1 + (uint32_t)rand_r(&seed) % 9, first = 0, expected;
+		uint32_t at = (uint32_t)rand_r(&seed) % MODEL, count = 1 + (uint32_t)rand_r(&seed) % 9, first = 0,
+			 expected;
 		bool overlap = false;
 
 		if (at + count > MODEL)
@@ -893,7 +907,8 @@ static void gaps_agree_with_a_model(void **state)
 				if (held[i] == begin + 1)
 					held[i] = 0;
 		} else {
-			assert_int_equal(CHANGE(store_id_foreign(store, block.first + at, count, 1)), overlap ? -EEXIST : 0);
+			assert_int_equal(CHANGE(store_id_foreign(store, block.first + at, count, 1)),
+					 overlap ? -EEXIST : 0);
 			for (uint32_t i = at; !overlap && i < at + count; i++)
 				held[i] = at + 1;
 		}
@@ -940,7 +955,7 @@ static void every_statement_goes_by_index(void **state)
 		union {
 			const char *text;
 			void *data;
-		} given = { .text = store_sql[i] };
+		} given = {.text = store_sql[i]};
 		if (sqlite3_exec(store->db, sql, plan_line, given.data, NULL) != SQLITE_OK)
 			fail_msg("%s: %s", store_sql[i], sqlite3_errmsg(store->db));
 	}

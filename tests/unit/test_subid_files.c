@@ -33,7 +33,7 @@ static bool held(uint32_t first, uint32_t last)
 
 static void lines_are_read(void **state)
 {
-	struct id_block holder = { 0, 0 };
+	struct id_block holder = {0, 0};
 
 	(void)state;
 	parse("# comment\n\nalice:100000:65536\nbob:300000:1\n1001:165536:65536\n  \t\ncarol:4000000000:294967295");
@@ -57,7 +57,8 @@ static void junk_is_counted_and_holds_what_it_may_mean(void **state)
 {
 	(void)state;
 	parse("alice\nbob:5\n:100000:10\nalice:200000:0\nalice:0x10000:16\nalice:0200000:16\nalice:+400000:16\n"
-	      "alice:500000:16 \r\nalice:600000:16:x\nalice:4294967290:100\nalice:x:y\nalice:99999999999999999999:1\n");
+	      "alice:500000:16 "
+	      "\r\nalice:600000:16:x\nalice:4294967290:100\nalice:x:y\nalice:99999999999999999999:1\n");
 	assert_int_equal(list.unreadable, 12);
 	assert_true(held(100000, 100009));
 	assert_false(held(200016, 399999)); /* count 0 holds nothing */
@@ -95,16 +96,17 @@ static void finding_agrees_with_a_scan(void **state)
 		for (unsigned i = 0; i < 50; i++) {
 			uint32_t first = (uint32_t)rand_r(&seed) % 5000, count = 1 + (uint32_t)rand_r(&seed) % 60;
 
-			blocks[i] = (struct id_block){ first, first + count - 1 };
+			blocks[i] = (struct id_block){first, first + count - 1};
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "x:%u:%u\n", first, count);
 		}
 		parse(text);
 		for (int question = 0; question < 200; question++) {
-			uint32_t first = (uint32_t)rand_r(&seed) % 5100, last = first + (uint32_t)rand_r(&seed) % 20;
+			uint32_t first = (uint32_t)rand_r(&seed) % 5100,
+				 last = first + (uint32_t)rand_r(&seed) % 20;
 			bool expected = false;
 
 			for (unsigned i = 0; i < 50; i++)
-				expected |= id_blocks_overlap(blocks[i], (struct id_block){ first, last });
+				expected |= id_blocks_overlap(blocks[i], (struct id_block){first, last});
 			assert_int_equal(held(first, last), expected);
 		}
 	}
@@ -118,13 +120,13 @@ static void put(const char *path, const char *text, time_t when)
 	fputs(text, file);
 	assert_int_equal(fclose(file), 0);
 	if (when != 0)
-		assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ { when, 0 }, { when, 0 } }, 0), 0);
+		assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){{when, 0}, {when, 0}}, 0), 0);
 }
 
 static void a_changed_file_is_read_again(void **state)
 {
 	char directory[] = "/tmp/test_subid.XXXXXX", path[64], other[64];
-	struct subid_file file = { .path = path };
+	struct subid_file file = {.path = path};
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
