@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: ISC
+"""`subuid setup`: on, off, again, and halfway. Each scenario has an /etc of its own.
+
+The scenario's shell runs in a mount namespace in which /etc is a copy, and /run, /srv and
+/var/lib are empty; the switching-on of the host that the other tests use is taken back there first.
+"""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import run
+
+WORLD = r"""
+set -eu
+t=$(mktemp -d /tmp/setup.XXXXXX)
+trap 'cd /; umount -l "$t"; rmdir "$t"' EXIT
+mount -t tmpfs tmpfs "$t"
+cp -a /etc "$t/etc"
+mkdir -p "$t/lib/subuidd"
+cp -a /var/lib/subuidd/setup /var/lib/subuidd/setup.json "$t/lib/subuidd/"
+[ ! -d /var/lib/pam ] || cp -a /var/lib/pam "$t/lib/"
+cp -a /usr/share/pam-configs "$t/pam-configs"
+mount --bind "$t/etc" /etc
+mount --bind "$t/lib" /var/lib
+mount --bind "$t/pam-configs" /usr/share/pam-configs
+mount -t tmpfs -o mode=0755 tmpfs /run
+mount -t tmpfs -o mode=0755 tmpfs /srv
+mkdir "$t/logs"
+
+# Every name with owner, mode and contents. Backups of the shadow tools (passwd-) are theirs.
+snapshot() {
+	{
+		find /etc /var/lib /srv -not -name '*-' -printf '%p %y %m %U %G %l\n'
+		find /etc/nsswitch.conf /etc/pam.d /etc/ssh /etc/passwd /etc/group /etc/shadow /etc/gshadow \
+			-type f -exec sha256sum {} +
+	} | sort
+}
+# same NAME: nothing differs from snapshot NAME
+same() { snapshot > "$t/now"; diff "$t/$1" "$t/now"; }
+fails() { if "$@"; then echo "should have failed: $*" >&2; exit 1; fi; }
+
+subuid setup --undo --keep-data > /dev/null
+snapshot > "$t/before"
+fails grep -q subuid /etc/nsswitch.conf /etc/passwd /etc/group /etc/pam.d/*
+"""
+
+
+@pytest.fixture
+def scenario(host):
+    def play(script, timeout=300):
+        result = run("unshare", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", WORLD + script,
+                     check=False, timeout=timeout)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    return play
+
+
+def test_undo_takes_back_exactly_what_setup_did(scenario):
+    scenario("""
+        subuid setup
+        fails same before
+        grep -q 'files subuid' /etc/nsswitch.conf
+        grep -q pam_subuid.so /etc/pam.d/common-account
+        id subuidd; id subuidd-keys; getent group subuids
+        test "$(stat -c '%U %a' /srv/subuid)" = 'root 711'
+        sshd_before=$(stat -c %a /etc/ssh/sshd_config.d/50-subuidd.conf); test "$sshd_before" = 644
+        subuid setup --undo
+        same before
+        subuid setup --undo | grep 'Nothing to take back'
+        subuid setup
+        subuid setup --undo
+        same before
+    """)
+
+
+def test_dry_runs_change_nothing_and_say_what_they_would(scenario):
+    out = scenario("""
+        subuid setup --dry-run
+        same before
+        subuid setup > /dev/null
+        snapshot > "$t/on"
+        subuid setup --undo --dry-run
+        same on
+    """)
+    assert "+passwd:" in out and "-passwd:" in out
+    assert "group subuids: made" in out and "user subuidd: removed" in out
+
+
+def test_setup_twice_changes_nothing_the_second_time(scenario):
+    scenario("""
+        subuid setup > /dev/null
+        snapshot > "$t/on"
+        subuid setup | tee "$t/out"
+        grep -q 'nothing had to be changed' "$t/out"
+        same on
+        subuid setup --undo
+        same before
+    """)
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ("printf 'Match User *\\n PermitTTY yes\\nMatch all\\n' > /etc/ssh/sshd_config.d/10-other.conf", "permittty"),
+        ("printf 'PermitUserEnvironment yes\\n' > /etc/ssh/sshd_config.d/10-other.conf", "PermitUserEnvironment"),
+        ("printf 'UsePAM no\\n' > /etc/ssh/sshd_config.d/10-other.conf", "UsePAM"),
+        ("sed -i '/^Include/d' /etc/ssh/sshd_config", "Include"),
+        ("printf 'Nonsense yes\\n' > /etc/ssh/sshd_config.d/10-other.conf", "Nonsense"),
+        ("printf 'Match all\\n' > /etc/ssh/sshd_config.d/50-subuidd.conf", "50-subuidd.conf"),
+        ("mv /etc/nsswitch.conf /etc/n; ln -s n /etc/nsswitch.conf", "symbolic link"),
+        ("chmod g+w /etc/pam.d/common-account", "others may write"),
+        ("printf 'passwd: files [NOTFOUND=return\\n' > /etc/nsswitch.conf", "cannot be understood"),
+        ("mount -t tmpfs tmpfs /usr/share/subuidd", "sshd.conf"),
+        ("ln -s /nonexistent /srv/subuid", "/srv/subuid"),
+        ("groupadd -r subuidd; useradd -o -u 0 -g subuidd -M subuidd", "user subuidd"),
+    ],
+)
+def test_a_setup_that_fails_halfway_leaves_the_host_as_it_was(scenario, change, says):
+    out = scenario(f"""
+        {change}
+        snapshot > "$t/changed"
+        fails subuid setup
+        same changed
+    """)
+    assert says in out, out
+
+
+def test_what_was_edited_since_keeps_the_edits(scenario):
+    scenario("""
+        subuid setup > /dev/null
+        sed -i 's/^passwd:.*/& sss # mine/' /etc/nsswitch.conf
+        echo '# mine' >> /etc/pam.d/common-account
+        echo '# mine' >> /etc/ssh/sshd_config.d/50-subuidd.conf
+        cp /etc/ssh/sshd_config.d/50-subuidd.conf "$t/dropin"
+        subuid setup --undo
+        fails grep subuid /etc/nsswitch.conf /etc/pam.d/common-account
+        grep -q 'sss # mine' /etc/nsswitch.conf
+        grep -q '# mine' /etc/pam.d/common-account
+        fails test -e /etc/ssh/sshd_config.d/50-subuidd.conf
+        cmp /etc/ssh/sshd_config.d/50-subuidd.conf.undone "$t/dropin"
+        sshd_out=$(mkdir -p /run/sshd; sshd -t 2>&1) || { echo "$sshd_out"; exit 1; }
+    """)
+
+
+def test_what_was_there_before_setup_stays_after_undo(scenario):
+    scenario("""
+        groupadd -r subuids
+        mkdir -m 0711 /srv/subuid
+        touch /srv/subuid/data
+        snapshot > "$t/given"
+        subuid setup > /dev/null
+        subuid setup --undo
+        same given
+    """)
+
+
+def test_a_setup_killed_anywhere_is_finished_by_setup_and_taken_back_by_undo(scenario):
+    # Each call that makes something durable, killed before it is done.
+    out = scenario("""
+        count=0
+        for call in renameat linkat unlinkat mkdirat fsync fchmod posix_spawn,clone3,vfork; do
+            for n in $(seq 1 60); do
+                rm -f "$t/trace"
+                if strace -o "$t/trace" -e trace=$call -e inject=$call:signal=KILL:when=$n \\
+                        subuid setup > /dev/null 2> "$t/err"; then
+                    subuid setup --undo > /dev/null
+                    same before
+                    break
+                fi
+                grep -q 'killed by SIGKILL' "$t/trace" || { cat "$t/err"; exit 1; }
+                count=$((count + 1))
+                if [ $((n % 2)) = 0 ]; then # finished, then taken back
+                    subuid setup > /dev/null
+                    grep -q 'files subuid' /etc/nsswitch.conf
+                fi
+                subuid setup --undo > /dev/null
+                # A state directory made in the instant before its record is all that may be left.
+                rmdir /var/lib/subuidd 2> /dev/null || true
+                find /etc -name '.*.subuidd-new' -delete
+                same before
+            done
+        done
+        echo "points: $count"
+    """, timeout=600)
+    assert int(out.rsplit("points: ", 1)[1].split()[0]) > 40
+
+
+def test_ctrl_c_is_answered_between_two_steps(scenario):
+    out = scenario("""
+        fails strace -o /dev/null -e inject=renameat:signal=INT:when=3 subuid setup
+        same before
+    """)
+    assert "interrupted" in out
+
+
+def test_pam_auth_update_keeps_our_line(scenario):
+    scenario("""
+        printf 'Name: test\\nDefault: yes\\nPriority: 0\\nAccount-Type: Additional\\nAccount:\\n\\toptional pam_debug.so\\n' \\
+            > /usr/share/pam-configs/test
+        subuid setup > /dev/null
+        DEBIAN_FRONTEND=noninteractive pam-auth-update --package
+        grep -q pam_debug.so /etc/pam.d/common-account
+        awk '/^account/ { print $NF; exit }' /etc/pam.d/common-account | grep -qx pam_subuid.so
+        subuid setup | grep -q 'nothing had to be changed'
+    """)
+
+
+def test_only_one_setup_runs_at_a_time(scenario):
+    out = scenario("""
+        subuid setup > /dev/null
+        flock /var/lib/subuidd/setup sleep 5 &
+        until fails subuid setup 2> "$t/err" > /dev/null && grep 'another' "$t/err"; do sleep 0.1; done
+        kill $!; wait || true
+    """)
+    assert "another subuid setup is running" in out
+
+
+def test_undo_refuses_while_there_are_accounts(host, tmp_path):
+    host.account(tmp_path)
+    before = open("/etc/nsswitch.conf").read()
+    result = host.subuid("setup", "--undo", check=False)
+    assert result.returncode == 4
+    assert "--keep-data" in result.stderr
+    assert open("/etc/nsswitch.conf").read() == before
+    result = host.subuid("setup", "--undo", "--keep-data", check=False)  # the daemon runs, and is not systemd's
+    assert result.returncode == 4
+    assert "stop it first" in result.stderr
+    assert open("/etc/nsswitch.conf").read() == before
+
+
+def test_setup_and_doctor_are_roots(host):
+    owner = host.new_user()
+    for command in (["setup"], ["setup", "--undo"], ["setup", "--dry-run"], ["doctor"]):
+        result = host.subuid(*command, user=owner, check=False)
+        assert result.returncode == 5, result
+        assert "only root" in result.stderr
+    assert host.subuid("setup", "--nonsense", check=False).returncode == 2
+    assert host.subuid("setup", "--keep-data", check=False).returncode == 2
+
+
+# ---- doctor
+
+
+def findings(host):
+    result = host.subuid("doctor", "--json", check=False)
+    report = json.loads(result.stdout)
+    assert report["ok"] == (result.returncode == 0)
+    assert result.returncode in (0, 1)
+    return {entry["check"]: entry for entry in report["checks"] if entry["result"] == "bad"}
+
+
+def test_doctor_finds_a_live_host_well(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    assert findings(host) == {}
+    text = host.subuid("doctor").stdout
+    assert "✓ daemon: answers" in text and "✗" not in text
+    ascii_text = run("/usr/bin/subuid", "doctor", env={"LANG": "C", "LC_ALL": "C"}).stdout
+    assert ascii_text.isascii() and "ok   daemon: answers" in ascii_text
+
+
+@pytest.mark.parametrize(
+    "break_it, mend_it, check",
+    [
+        ("chmod 0666 /var/lib/subuidd/index", "chmod 0644 /var/lib/subuidd/index", "/var/lib/subuidd/index"),
+        ("chmod 0644 /var/lib/subuidd/keys", "chmod 0640 /var/lib/subuidd/keys", "/var/lib/subuidd/keys"),
+        ("chmod 0755 /srv/subuid", "chmod 0711 /srv/subuid", "/srv/subuid"),
+        ("cp -a /etc/nsswitch.conf /run/n; sed -i 's/ subuid//' /etc/nsswitch.conf", "cp -a /run/n /etc/nsswitch.conf",
+         "nsswitch"),
+        ("cp -a /etc/pam.d/common-account /run/c; sed -i /pam_subuid/d /etc/pam.d/common-account",
+         "cp -a /run/c /etc/pam.d/common-account", "PAM: sshd"),
+        ("cp -a /etc/pam.d/sshd /run/p; sed -i '1i account sufficient pam_permit.so' /etc/pam.d/sshd",
+         "cp -a /run/p /etc/pam.d/sshd", "PAM: sshd"),
+        ("mv /etc/ssh/sshd_config.d/50-subuidd.conf /run/d", "mv /run/d /etc/ssh/sshd_config.d/50-subuidd.conf",
+         "sshd: sub-accounts"),
+        ("echo PermitUserEnvironment yes > /etc/ssh/sshd_config.d/10-x.conf", "rm /etc/ssh/sshd_config.d/10-x.conf",
+         "sshd: sub-accounts"),
+        ("echo AllowGroups staff > /etc/ssh/sshd_config.d/10-x.conf", "rm /etc/ssh/sshd_config.d/10-x.conf",
+         "sshd: who may log in"),
+        ("chmod g+w /usr/libexec/subuidd/login", "chmod g-w /usr/libexec/subuidd/login", "programs"),
+        ("mv /usr/bin/rsync /usr/bin/rsync.away", "mv /usr/bin/rsync.away /usr/bin/rsync", "rsync"),
+        ("gpasswd -a nobody subuids", "gpasswd -d nobody subuids", "system users"),
+    ],
+)
+def test_doctor_finds_what_is_broken(host, tmp_path, break_it, mend_it, check):
+    subprocess.run(["bash", "-c", break_it], check=True, capture_output=True)
+    try:
+        assert check in findings(host)
+    finally:
+        subprocess.run(["bash", "-c", mend_it], check=True, capture_output=True)
+    assert check not in findings(host)
+
+
+def test_doctor_finds_ids_that_a_file_gives_to_somebody_else(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    uid = host.subuid_json("show", name)["uid"]
+    before = open("/etc/subuid").read() if os.path.exists("/etc/subuid") else ""
+    try:
+        with open("/etc/subuid", "a") as file:
+            file.write(f"mallory:{uid}:1\n")
+        assert "/etc/subuid" in findings(host)
+    finally:
+        with open("/etc/subuid", "w") as file:
+            file.write(before)
+
+
+def test_doctor_leaves_nothing_behind(host):
+    before = sorted(os.listdir("/srv/subuid")), open("/proc/self/mounts").read()
+    host.subuid("doctor")
+    assert (sorted(os.listdir("/srv/subuid")), open("/proc/self/mounts").read()) == before
