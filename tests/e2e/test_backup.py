@@ -111,7 +111,7 @@ def test_the_owner_reads_all_of_it_and_may_clean_up(host, tmp_path):
     uid = pwd.getpwnam(name).pw_uid
     run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "sh", "-c",
         f"cd /srv/subuid/{owner}/web1/home && setfacl -Rb . && find tree -depth -exec chmod 0 {{}} + && chmod 0 .")
-    run("chmod", "u+rwx", f"{view}/.", user=owner)
+    run("chmod", "u+rwx", view, user=owner)
     run("chmod", "-R", "u+rwX", f"{view}/tree", user=owner)
     run("rsync", "-rt", f"{view}/tree/", f"/home/{owner}/copy/", user=owner)
     assert Path(f"/home/{owner}/copy/only-root").read_text() == "secret"

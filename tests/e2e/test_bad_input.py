@@ -138,7 +138,7 @@ def test_second_add_is_idempotent_when_equal_and_a_conflict_when_not(host, tmp_p
     other = call_as(owner, API + "Add", {"label": "web1", "key": {"key": key, "role": "pull"}})
     assert other["error"] == API + "Exists" and "key" in other["parameters"]["why"]
     host.subuid("add", "web1", user=owner)
-    assert len(call(API + "KeyList", {"owner": owner, "label": "web1"}, more=True)) == 1
+    assert len(host.subuid_json("key", "list", "web1", user=owner)) == 1
 
 
 def test_a_limit_reached(host):
