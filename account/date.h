@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#define DATE_TEXT_MAX 10      /* "2027-01-31" */
-#define DATE_DAY_MAX 2932896  /* 9999-12-31 */
+#define DATE_TEXT_MAX 10     /* "2027-01-31" */
+#define DATE_DAY_MAX 2932896 /* 9999-12-31 */
 #define SECONDS_PER_DAY 86400
 
 /* "YYYY-MM-DD" from 1970-01-01 on, a day that exists. 0, -EINVAL (*day untouched). */

@@ -11,10 +11,12 @@ static int option_complain(const char *name, int kind, char **argv)
 
 	snprintf(what, sizeof(what), "%s %s", name, argv[optind - 1]);
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
-	return usage_error(what, kind == ':' ? "needs a value" : "not an option of this command, or not in this form", todo);
+	return usage_error(
+		what, kind == ':' ? "needs a value" : "not an option of this command, or not in this form", todo);
 }
 
-int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options, int *status)
+int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options,
+		int *status)
 {
 	bool numbered = false; /* the one short option that a command may have, -n N */
 

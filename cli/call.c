@@ -13,7 +13,8 @@
 #include "varlink/client.h"
 
 #define INTERFACE "io.subuidd.Accounts."
-#define DEADLINE_MS (5 * 60 * 1000) /* between two messages: a home on a dead file server holds the daemon up for less */
+#define DEADLINE_MS                                                                                                \
+	(5 * 60 * 1000) /* between two messages: a home on a dead file server holds the daemon up for less */
 
 void complain(const char *what, const char *why, const char *todo)
 {
@@ -42,7 +43,8 @@ static struct varlink_stream *connection(int *status)
 			const char *why = strerrordesc_np(-fd);
 
 			complain(common.socket, why != NULL ? why : "cannot connect",
-				 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no systemd");
+				 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no "
+				 "systemd");
 			*status = STATUS_UNREACHABLE;
 			return NULL;
 		}
@@ -56,7 +58,8 @@ static struct varlink_stream *connection(int *status)
 static int remote_error(const char *error, const json_t *parameters)
 {
 	if (strncmp(error, INTERFACE, strlen(INTERFACE)) == 0) {
-		complain(json_text(parameters, "what"), json_text(parameters, "why"), json_text(parameters, "todo"));
+		complain(json_text(parameters, "what"), json_text(parameters, "why"),
+			 json_text(parameters, "todo"));
 		return failure_exit_status(failure_from_name(error + strlen(INTERFACE)));
 	}
 	if (strcmp(error, "org.varlink.service.InvalidParameter") == 0) {
@@ -157,7 +160,7 @@ static int collect_row(json_t *reply, void *data)
 
 int call_list(const char *method, json_t *parameters, const char *member, json_t **rows)
 {
-	struct collect collect = { member, json_array() };
+	struct collect collect = {member, json_array()};
 	int status = call_each_reply(method, parameters, collect_row, &collect);
 
 	if (status == STATUS_DONE)

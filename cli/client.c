@@ -24,7 +24,7 @@ static bool plain(const char *word)
 static const char *own_host(void)
 {
 	static char name[HOST_NAME_MAX + 1];
-	const struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM };
+	const struct addrinfo hints = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
 	static char full[256];
 
@@ -71,11 +71,12 @@ char *client_command(const char *account, const char *label, const struct new_ke
 
 	identity_of(label, key, identity);
 	if (reads(key))
-		length = asprintf(&command, "rsync -aHAX --numeric-ids -e 'ssh -i ~/.ssh/%s' %s@%s:etc/ etc.restored/",
+		length = asprintf(&command,
+				  "rsync -aHAX --numeric-ids -e 'ssh -i ~/.ssh/%s' %s@%s:etc/ etc.restored/",
 				  identity, account, host);
 	else
-		length = asprintf(&command, "rsync -aHAX --numeric-ids%s -e 'ssh -i ~/.ssh/%s' /etc/ %s@%s:etc/", delete,
-				  identity, account, host);
+		length = asprintf(&command, "rsync -aHAX --numeric-ids%s -e 'ssh -i ~/.ssh/%s' /etc/ %s@%s:etc/",
+				  delete, identity, account, host);
 	return length < 0 ? NULL : command;
 }
 
@@ -88,7 +89,8 @@ void client_print(const char *account, const char *label, const struct new_key *
 	       reads(key) ? "restore" : "back up");
 	printf("  %s\n\n", command != NULL ? command : "rsync");
 	printf("or put this into its ~/.ssh/config, and write %s:etc/ for the address:\n\n", label);
-	printf("  Host %s\n      HostName %s\n      User %s\n      IdentityFile ~/.ssh/%s\n      IdentitiesOnly yes\n", label,
-	       own_host(), account, identity);
+	printf("  Host %s\n      HostName %s\n      User %s\n      IdentityFile ~/.ssh/%s\n      IdentitiesOnly "
+	       "yes\n",
+	       label, own_host(), account, identity);
 	free(command);
 }

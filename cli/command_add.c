@@ -12,23 +12,22 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
-static const char help[] =
-	"usage: subuid add LABEL [OPTION]...\n"
-	"Makes the sub-account LABEL of yours: an id, a home, a link to it below your home,\n"
-	"and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
-	"an equal account that is there already is fine, a different one is an error.\n\n"
-	"  --key FILE|-      the public half of the server's ssh key\n"
-	"  --role ROLE       what a login with it may do: push (default), pull, sync\n"
-	"  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
-	"  --no-delete       it may not delete what is there\n"
-	"  --no-overwrite    it may not change what is there\n"
-	"  --no-fake-super   owners and modes as plain rsync sets them\n"
-	"  --range N         N subordinate ids for containers, rounded up to 65536\n"
-	"  --quota SIZE      of its files: 500M, 10G, 1T\n"
-	"  --expires DATE    unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
-	"  --comment TEXT\n"
-	"  --owner NAME      of this owner (root and administrators)\n"
-	"  --json            {account, created, command}\n";
+static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
+			   "Makes the sub-account LABEL of yours: an id, a home, a link to it below your home,\n"
+			   "and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
+			   "an equal account that is there already is fine, a different one is an error.\n\n"
+			   "  --key FILE|-      the public half of the server's ssh key\n"
+			   "  --role ROLE       what a login with it may do: push (default), pull, sync\n"
+			   "  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
+			   "  --no-delete       it may not delete what is there\n"
+			   "  --no-overwrite    it may not change what is there\n"
+			   "  --no-fake-super   owners and modes as plain rsync sets them\n"
+			   "  --range N         N subordinate ids for containers, rounded up to 65536\n"
+			   "  --quota SIZE      of its files: 500M, 10G, 1T\n"
+			   "  --expires DATE    unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
+			   "  --comment TEXT\n"
+			   "  --owner NAME      of this owner (root and administrators)\n"
+			   "  --json            {account, created, command}\n";
 
 struct arguments {
 	const char *owner, *comment;
@@ -37,13 +36,13 @@ struct arguments {
 };
 
 static const struct option options[] = {
-	{ "owner", required_argument, NULL, 'o' },
-	{ "key", required_argument, NULL, 'k' },
+	{"owner", required_argument, NULL, 'o'},
+	{"key", required_argument, NULL, 'k'},
 	NEW_KEY_OPTIONS,
-	{ "range", required_argument, NULL, 'R' },
-	{ "quota", required_argument, NULL, 'q' },
-	{ "expires", required_argument, NULL, 'e' },
-	{ "comment", required_argument, NULL, 'c' },
+	{"range", required_argument, NULL, 'R'},
+	{"quota", required_argument, NULL, 'q'},
+	{"expires", required_argument, NULL, 'e'},
+	{"comment", required_argument, NULL, 'c'},
 	COMMON_OPTIONS,
 };
 
@@ -98,7 +97,8 @@ static int put_values(const struct arguments *arguments, json_t *parameters)
 	}
 	if (arguments->expires != NULL) {
 		if (option_date(arguments->expires, time(NULL) / SECONDS_PER_DAY, &day) < 0)
-			return usage_error(arguments->expires, "not a day to come", "for example 2031-12-31 or +30d");
+			return usage_error(arguments->expires, "not a day to come",
+					   "for example 2031-12-31 or +30d");
 		if (day >= 0 && date_format(day, date) == 0)
 			json_object_set_new(parameters, "expires", json_string(date));
 	}
@@ -165,7 +165,7 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 
 int command_add(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = {0};
 	json_t *parameters = NULL, *reply = NULL;
 	int status = parse_options(argc, argv, &arguments);
 

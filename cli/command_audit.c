@@ -9,12 +9,11 @@
 #define ENTRIES_DEFAULT 20
 #define ENTRIES_MAX 1000000
 
-static const char help[] =
-	"usage: subuid audit [--owner NAME | --all] [-n N] [--json]\n"
-	"Who did what, newest first: what you did and what was done to your accounts.\n\n"
-	"  -n, --number N  so many entries (20)\n"
-	"  --owner NAME    this owner's (root and administrators)\n"
-	"  --all           everybody's (root and administrators)\n";
+static const char help[] = "usage: subuid audit [--owner NAME | --all] [-n N] [--json]\n"
+			   "Who did what, newest first: what you did and what was done to your accounts.\n\n"
+			   "  -n, --number N  so many entries (20)\n"
+			   "  --owner NAME    this owner's (root and administrators)\n"
+			   "  --all           everybody's (root and administrators)\n";
 
 struct trail {
 	uint64_t wanted;
@@ -35,12 +34,13 @@ static int take(json_t *reply, void *data)
 
 static int print_entries(const json_t *entries)
 {
-	static const char *const heads[] = { "TIME", "CALLER", "ACTION", "TARGET", "RESULT", "DETAIL", NULL };
+	static const char *const heads[] = {"TIME", "CALLER", "ACTION", "TARGET", "RESULT", "DETAIL", NULL};
 	struct table table = TABLE(heads);
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach(entries, i, entry) {
+	json_array_foreach(entries, i, entry)
+	{
 		table_cell(&table, time_text((int64_t)json_number(entry, "time")));
 		table_cell(&table, json_text(entry, "caller"));
 		table_cell(&table, json_text(entry, "action"));
@@ -55,9 +55,9 @@ static int print_entries(const json_t *entries)
 static int parse(int argc, char **argv, uint64_t *wanted, json_t **parameters)
 {
 	static const struct option options[] = {
-		{ "owner", required_argument, NULL, 'o' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "number", required_argument, NULL, 'n' },
+		{"owner", required_argument, NULL, 'o'},
+		{"all", no_argument, NULL, 'a'},
+		{"number", required_argument, NULL, 'n'},
 		COMMON_OPTIONS,
 	};
 	const char *owner = NULL;
@@ -84,7 +84,7 @@ static int parse(int argc, char **argv, uint64_t *wanted, json_t **parameters)
 
 int command_audit(int argc, char **argv)
 {
-	struct trail trail = { .wanted = ENTRIES_DEFAULT };
+	struct trail trail = {.wanted = ENTRIES_DEFAULT};
 	json_t *parameters = NULL;
 	int status = parse(argc, argv, &trail.wanted, &parameters);
 

@@ -8,13 +8,12 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char help[] =
-	"usage: subuid check [--all | --owner NAME] [--json]\n"
-	"Proves the invariants: store, index, homes, links, views, and that no id is held\n"
-	"twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
-	"  --owner NAME  this owner's accounts (root and administrators)\n"
-	"  --all         the whole host (root and administrators)\n"
-	"  --json        {checked, findings: [{subject, fault, todo}]}\n";
+static const char help[] = "usage: subuid check [--all | --owner NAME] [--json]\n"
+			   "Proves the invariants: store, index, homes, links, views, and that no id is held\n"
+			   "twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
+			   "  --owner NAME  this owner's accounts (root and administrators)\n"
+			   "  --all         the whole host (root and administrators)\n"
+			   "  --json        {checked, findings: [{subject, fault, todo}]}\n";
 
 struct check {
 	json_t *findings;
@@ -40,7 +39,8 @@ static void print_findings(const struct check *check)
 	const json_t *finding;
 	size_t i;
 
-	json_array_foreach(check->findings, i, finding) {
+	json_array_foreach(check->findings, i, finding)
+	{
 		const char *todo = json_text(finding, "todo");
 
 		printf("%s: %s%s%s\n", shown(json_text(finding, "subject")), shown(json_text(finding, "fault")),
@@ -54,7 +54,7 @@ static void print_findings(const struct check *check)
 
 int command_check(int argc, char **argv)
 {
-	struct check check = { 0 };
+	struct check check = {0};
 	json_t *parameters = NULL;
 	int status = owner_all_parameters("check", help, argc, argv, &parameters);
 
@@ -66,7 +66,8 @@ int command_check(int argc, char **argv)
 	if (check.progress)
 		fputs("\r\033[K", stderr);
 	if (status == STATUS_DONE && common.json) {
-		json_t *whole = json_pack("{s:I, s:O}", "checked", (json_int_t)check.checked, "findings", check.findings);
+		json_t *whole =
+			json_pack("{s:I, s:O}", "checked", (json_int_t)check.checked, "findings", check.findings);
 
 		status = print_json(whole);
 		json_decref(whole);

@@ -10,25 +10,24 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char help[] =
-	"usage: subuid key add NAME [FILE|-] [OPTION]...\n"
-	"       subuid key list NAME [--json]\n"
-	"       subuid key remove NAME ID|FINGERPRINT [--json]\n"
-	"The ssh keys of an account. FILE is a public key; without it, standard input. A key\n"
-	"that was removed is refused from the next login on.\n\n"
-	"  --role ROLE       push (default), pull, sync\n"
-	"  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
-	"  --expires DATE    refused from that day (UTC) on: YYYY-MM-DD, +30d, +4w\n"
-	"  --comment TEXT    instead of the one in FILE\n"
-	"  --no-delete       it may not delete what is there\n"
-	"  --no-overwrite    it may not change what is there\n"
-	"  --no-fake-super   owners and modes as plain rsync sets them\n"
-	"  --json            the key, or a list of keys\n";
+static const char help[] = "usage: subuid key add NAME [FILE|-] [OPTION]...\n"
+			   "       subuid key list NAME [--json]\n"
+			   "       subuid key remove NAME ID|FINGERPRINT [--json]\n"
+			   "The ssh keys of an account. FILE is a public key; without it, standard input. A key\n"
+			   "that was removed is refused from the next login on.\n\n"
+			   "  --role ROLE       push (default), pull, sync\n"
+			   "  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
+			   "  --expires DATE    refused from that day (UTC) on: YYYY-MM-DD, +30d, +4w\n"
+			   "  --comment TEXT    instead of the one in FILE\n"
+			   "  --no-delete       it may not delete what is there\n"
+			   "  --no-overwrite    it may not change what is there\n"
+			   "  --no-fake-super   owners and modes as plain rsync sets them\n"
+			   "  --json            the key, or a list of keys\n";
 
 static const struct option add_options[] = {
 	NEW_KEY_OPTIONS,
-	{ "expires", required_argument, NULL, 'e' },
-	{ "comment", required_argument, NULL, 'c' },
+	{"expires", required_argument, NULL, 'e'},
+	{"comment", required_argument, NULL, 'c'},
 	COMMON_OPTIONS,
 };
 
@@ -65,15 +64,16 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 
 	if (common.json)
 		return print_json(added);
-	printf("key %llu of %s: %s, %s\n", (unsigned long long)json_number(added, "id"), shown(json_text(added, "account")),
-	       shown(json_text(added, "role")), shown(json_text(added, "fingerprint")));
+	printf("key %llu of %s: %s, %s\n", (unsigned long long)json_number(added, "id"),
+	       shown(json_text(added, "account")), shown(json_text(added, "role")),
+	       shown(json_text(added, "fingerprint")));
 	client_print(json_text(added, "account"), label, key);
 	return STATUS_DONE;
 }
 
 static int key_add(int argc, char **argv)
 {
-	struct new_key key = { .file = "-" };
+	struct new_key key = {.file = "-"};
 	json_t *parameters, *parameter, *reply;
 	int status = add_options_parse(argc, argv, &key);
 
@@ -108,7 +108,7 @@ static int key_add(int argc, char **argv)
 /* NAME and so many other operands, no options of its own. */
 static int plain_operands(int argc, char **argv, int operands, json_t **parameters)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {COMMON_OPTIONS};
 	int status = STATUS_DONE;
 
 	if (option_next("key", help, argc, argv, options, &status) < 0)
@@ -151,7 +151,8 @@ static int key_remove(int argc, char **argv)
 		json_object_set_new(parameters, "id", json_integer((json_int_t)id));
 	} else {
 		json_decref(parameters);
-		return usage_error(which, "neither the id nor the fingerprint of a key", "`subuid key list NAME` shows both");
+		return usage_error(which, "neither the id nor the fingerprint of a key",
+				   "`subuid key list NAME` shows both");
 	}
 	status = call("KeyRemove", parameters, &reply);
 	if (status != STATUS_DONE)
@@ -167,7 +168,10 @@ static int key_remove(int argc, char **argv)
 int command_key(int argc, char **argv)
 {
 	static const struct subcommand commands[] = {
-		{ "add", key_add }, { "list", key_list }, { "remove", key_remove }, { NULL, NULL },
+		{"add", key_add},
+		{"list", key_list},
+		{"remove", key_remove},
+		{NULL, NULL},
 	};
 
 	return subcommand_run(commands, "key", help, argc, argv);

@@ -6,22 +6,21 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
-static const char help[] =
-	"usage: subuid limit [OWNER] [--json]\n"
-	"       subuid limit OWNER [--accounts N] [--keys N] [--ranges N]\n"
-	"       subuid limit OWNER --reset\n"
-	"What an owner may have; without OWNER, what you may have. Only root and\n"
-	"administrators set limits. What is there already stays, whatever the limit.\n\n"
-	"  --accounts N  sub-accounts\n"
-	"  --keys N      keys of one account\n"
-	"  --ranges N    blocks of 65536 ids, his and his accounts' together\n"
-	"  --reset       back to the default of this host's settings\n";
+static const char help[] = "usage: subuid limit [OWNER] [--json]\n"
+			   "       subuid limit OWNER [--accounts N] [--keys N] [--ranges N]\n"
+			   "       subuid limit OWNER --reset\n"
+			   "What an owner may have; without OWNER, what you may have. Only root and\n"
+			   "administrators set limits. What is there already stays, whatever the limit.\n\n"
+			   "  --accounts N  sub-accounts\n"
+			   "  --keys N      keys of one account\n"
+			   "  --ranges N    blocks of 65536 ids, his and his accounts' together\n"
+			   "  --reset       back to the default of this host's settings\n";
 
 static const struct option options[] = {
-	{ "accounts", required_argument, NULL, 'a' },
-	{ "keys", required_argument, NULL, 'k' },
-	{ "ranges", required_argument, NULL, 'r' },
-	{ "reset", no_argument, NULL, 'R' },
+	{"accounts", required_argument, NULL, 'a'},
+	{"keys", required_argument, NULL, 'k'},
+	{"ranges", required_argument, NULL, 'r'},
+	{"reset", no_argument, NULL, 'R'},
 	COMMON_OPTIONS,
 };
 
@@ -46,7 +45,11 @@ static int parse(int argc, char **argv, json_t *parameters)
 		if (c == 'R')
 			json_object_set_new(parameters, "reset", json_true());
 		else
-			status = put_number(parameters, c == 'a' ? "accounts" : c == 'k' ? "keys" : "ranges", optarg);
+			status = put_number(parameters,
+					    c == 'a'   ? "accounts"
+					    : c == 'k' ? "keys"
+						       : "ranges",
+					    optarg);
 	}
 	if (status == STATUS_DONE)
 		status = operands_check("limit", argc, 0, 1);

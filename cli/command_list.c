@@ -9,13 +9,11 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char list_help[] =
-	"usage: subuid list [--all | --owner NAME] [--json]\n"
-	"Your sub-accounts; root and administrators: everybody's, or one owner's.\n";
+static const char list_help[] = "usage: subuid list [--all | --owner NAME] [--json]\n"
+				"Your sub-accounts; root and administrators: everybody's, or one owner's.\n";
 
-static const char show_help[] =
-	"usage: subuid show NAME [--json]\n"
-	"One account with its keys and ranges.\n";
+static const char show_help[] = "usage: subuid show NAME [--json]\n"
+				"One account with its keys and ranges.\n";
 
 static const char *state_text(const json_t *account)
 {
@@ -44,14 +42,15 @@ static const char *quota_text(const json_t *account, char out[24])
 
 static int print_accounts(const json_t *rows)
 {
-	static const char *const heads[] = { "NAME", ">UID", "STATE", ">KEYS", ">RANGES", ">QUOTA", "EXPIRES", "COMMENT",
-					     NULL };
+	static const char *const heads[] = {"NAME",   ">UID",	 "STATE",   ">KEYS", ">RANGES",
+					    ">QUOTA", "EXPIRES", "COMMENT", NULL};
 	struct table table = TABLE(heads);
 	const json_t *row;
 	char quota[24];
 	size_t i;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		table_cell(&table, json_text(row, "name"));
 		table_number(&table, json_number(row, "uid"));
 		table_cell(&table, state_text(row));
@@ -100,9 +99,9 @@ static void print_account(const json_t *account)
 	print_field("comment", json_text(account, "comment"));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));
-	print_field("seen by", strcmp(json_text(account, "view"), "mount") == 0 ?
-				       "id-mapped mount: every file, whatever its mode" :
-				       "ACLs: files that were pushed with mode 0600 may be closed to you");
+	print_field("seen by", strcmp(json_text(account, "view"), "mount") == 0
+				       ? "id-mapped mount: every file, whatever its mode"
+				       : "ACLs: files that were pushed with mode 0600 may be closed to you");
 }
 
 /* The ranges that were given to this account, of all that its owner has. */
@@ -111,9 +110,8 @@ static json_t *ranges_of(const json_t *ranges, const char *name)
 	json_t *own = json_array(), *range;
 	size_t i;
 
-	json_array_foreach(ranges, i, range)
-		if (strcmp(json_text(range, "account"), name) == 0)
-			json_array_append(own, range);
+	json_array_foreach(ranges, i, range) if (strcmp(json_text(range, "account"), name) == 0)
+		json_array_append(own, range);
 	return own;
 }
 
@@ -143,8 +141,8 @@ static int print_whole(const json_t *account, json_t *keys, json_t *ranges)
 	int status = STATUS_DONE;
 
 	if (common.json) {
-		json_t *whole = json_pack("{s:O, s:O, s:O}", "account", json_object_get(account, "account"), "keys", keys,
-					  "ranges", ranges);
+		json_t *whole = json_pack("{s:O, s:O, s:O}", "account", json_object_get(account, "account"), "keys",
+					  keys, "ranges", ranges);
 
 		status = print_json(whole);
 		json_decref(whole);
@@ -164,7 +162,7 @@ static int print_whole(const json_t *account, json_t *keys, json_t *ranges)
 
 int command_show(int argc, char **argv)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {COMMON_OPTIONS};
 	json_t *account = NULL, *keys = NULL, *ranges = NULL;
 	int status = STATUS_DONE;
 

@@ -8,17 +8,14 @@
 
 #include "cli/print.h"
 
-static const char lock_help[] =
-	"usage: subuid lock NAME [--json]\n"
-	"Refuses every login of the account from now on, and ends those that run.\n";
+static const char lock_help[] = "usage: subuid lock NAME [--json]\n"
+				"Refuses every login of the account from now on, and ends those that run.\n";
 
-static const char unlock_help[] =
-	"usage: subuid unlock NAME [--json]\n"
-	"Admits logins of the account again.\n";
+static const char unlock_help[] = "usage: subuid unlock NAME [--json]\n"
+				  "Admits logins of the account again.\n";
 
-static const char mount_help[] =
-	"usage: subuid mount NAME [--json]\n"
-	"Makes your view of the account's files now, where it is made on demand.\n";
+static const char mount_help[] = "usage: subuid mount NAME [--json]\n"
+				 "Makes your view of the account's files now, where it is made on demand.\n";
 
 static const char remove_help[] =
 	"usage: subuid remove NAME [--keep-home | --purge] [--yes] [--json]\n"
@@ -29,9 +26,10 @@ static const char remove_help[] =
 	"  --yes        do not ask (without a terminal it is never asked)\n";
 
 /* Calls the method with NAME; prints the account, or what is done with it. */
-static int on_account(const char *name, const char *help, const char *method, const char *done, int argc, char **argv)
+static int on_account(const char *name, const char *help, const char *method, const char *done, int argc,
+		      char **argv)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {COMMON_OPTIONS};
 	json_t *parameters, *reply;
 	int status = STATUS_DONE;
 
@@ -50,7 +48,8 @@ static int on_account(const char *name, const char *help, const char *method, co
 	if (common.json)
 		status = print_json(account);
 	else
-		printf("%s %s; its files: %s\n", shown(json_text(account, "name")), done, shown(json_text(account, "link")));
+		printf("%s %s; its files: %s\n", shown(json_text(account, "name")), done,
+		       shown(json_text(account, "link")));
 	json_decref(reply);
 	return status;
 }
@@ -91,9 +90,9 @@ struct removal {
 static int removal_options(int argc, char **argv, struct removal *removal)
 {
 	static const struct option options[] = {
-		{ "keep-home", no_argument, NULL, 'k' },
-		{ "purge", no_argument, NULL, 'p' },
-		{ "yes", no_argument, NULL, 'y' },
+		{"keep-home", no_argument, NULL, 'k'},
+		{"purge", no_argument, NULL, 'p'},
+		{"yes", no_argument, NULL, 'y'},
 		COMMON_OPTIONS,
 	};
 	int c, status = STATUS_DONE;
@@ -112,7 +111,7 @@ static int removal_options(int argc, char **argv, struct removal *removal)
 
 int command_remove(int argc, char **argv)
 {
-	struct removal removal = { 0 };
+	struct removal removal = {0};
 	json_t *parameters, *reply;
 	int status = removal_options(argc, argv, &removal);
 
@@ -137,9 +136,9 @@ int command_remove(int argc, char **argv)
 		status = print_json(reply);
 	else
 		printf("%s is removed; its files are %s\n", shown(argv[optind]),
-		       removal.purge     ? "deleted" :
-		       removal.keep_home ? "kept aside" :
-					   "kept aside for the grace period of this host");
+		       removal.purge	   ? "deleted"
+		       : removal.keep_home ? "kept aside"
+					   : "kept aside for the grace period of this host");
 	json_decref(reply);
 	return status;
 }

@@ -7,14 +7,13 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char help[] =
-	"usage: subuid range add COUNT [NAME] [--owner OWNER] [--json]\n"
-	"       subuid range list [--all | --owner OWNER] [--json]\n"
-	"       subuid range remove FIRST [--owner OWNER] [--json]\n"
-	"Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
-	"and LXC accept them at once. COUNT is rounded up to a multiple of 65536. With NAME a\n"
-	"range is given to that sub-account, else to its owner himself. Ids of a removed\n"
-	"range are not given out again.\n";
+static const char help[] = "usage: subuid range add COUNT [NAME] [--owner OWNER] [--json]\n"
+			   "       subuid range list [--all | --owner OWNER] [--json]\n"
+			   "       subuid range remove FIRST [--owner OWNER] [--json]\n"
+			   "Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
+			   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536. With NAME a\n"
+			   "range is given to that sub-account, else to its owner himself. Ids of a removed\n"
+			   "range are not given out again.\n";
 
 static int print_one(json_t *reply)
 {
@@ -33,7 +32,7 @@ static int print_one(json_t *reply)
 /* --owner and operands. -1 - status to end with. */
 static int owner_option(int argc, char **argv, int least, int most, const char **owner)
 {
-	static const struct option options[] = { { "owner", required_argument, NULL, 'o' }, COMMON_OPTIONS };
+	static const struct option options[] = {{"owner", required_argument, NULL, 'o'}, COMMON_OPTIONS};
 	int c, status = STATUS_DONE;
 
 	while ((c = option_next("range", help, argc, argv, options, &status)) > 0)
@@ -66,8 +65,10 @@ static int range_add(int argc, char **argv)
 	if (option_number(argv[optind], 1, UINT32_MAX - 1, &count) < 0)
 		return usage_error(argv[optind], "not a number of ids", "for example `subuid range add 65536`");
 	if (argc - optind == 2 && owner != NULL)
-		return usage_error("--owner", "given together with a name", "a name such as alice+web1 says the owner");
-	status = argc - optind == 2 ? name_parameters(argv[optind + 1], &parameters) : owner_parameters(owner, &parameters);
+		return usage_error("--owner", "given together with a name",
+				   "a name such as alice+web1 says the owner");
+	status = argc - optind == 2 ? name_parameters(argv[optind + 1], &parameters)
+				    : owner_parameters(owner, &parameters);
 	if (status != STATUS_DONE)
 		return status;
 	json_object_set_new(parameters, "count", json_integer((json_int_t)count));
@@ -119,7 +120,10 @@ static int range_remove(int argc, char **argv)
 int command_range(int argc, char **argv)
 {
 	static const struct subcommand commands[] = {
-		{ "add", range_add }, { "list", range_list }, { "remove", range_remove }, { NULL, NULL },
+		{"add", range_add},
+		{"list", range_list},
+		{"remove", range_remove},
+		{NULL, NULL},
 	};
 
 	return subcommand_run(commands, "range", help, argc, argv);

@@ -8,7 +8,7 @@
 
 #include "account/name.h"
 
-struct common common = { .json = false, .socket = SOCKET_PATH };
+struct common common = {.json = false, .socket = SOCKET_PATH};
 
 struct command {
 	const char *name;
@@ -17,32 +17,30 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "add", command_add, "make a sub-account; prints the command for its server" },
-	{ "list", command_list, "your sub-accounts" },
-	{ "show", command_show, "one account with its keys and ranges" },
-	{ "lock", command_lock, "refuse its logins from now on and end those that run" },
-	{ "unlock", command_unlock, "admit them again" },
-	{ "remove", command_remove, "remove an account; its data is kept aside for a time" },
-	{ "key", command_key, "add, list, remove its ssh keys" },
-	{ "range", command_range, "add, list, remove ranges of ids for containers" },
-	{ "mount", command_mount, "make your view of an account's files now" },
-	{ "limit", command_limit, "what an owner may have" },
-	{ "audit", command_audit, "who did what" },
-	{ "check", command_check, "prove that nothing overlaps and nothing is half-made" },
-	{ "setup", command_setup, "switch this host on, or off again (root)" },
-	{ "doctor", command_doctor, "check a live host end to end and say what to do" },
+	{"add", command_add, "make a sub-account; prints the command for its server"},
+	{"list", command_list, "your sub-accounts"},
+	{"show", command_show, "one account with its keys and ranges"},
+	{"lock", command_lock, "refuse its logins from now on and end those that run"},
+	{"unlock", command_unlock, "admit them again"},
+	{"remove", command_remove, "remove an account; its data is kept aside for a time"},
+	{"key", command_key, "add, list, remove its ssh keys"},
+	{"range", command_range, "add, list, remove ranges of ids for containers"},
+	{"mount", command_mount, "make your view of an account's files now"},
+	{"limit", command_limit, "what an owner may have"},
+	{"audit", command_audit, "who did what"},
+	{"check", command_check, "prove that nothing overlaps and nothing is half-made"},
+	{"setup", command_setup, "switch this host on, or off again (root)"},
+	{"doctor", command_doctor, "check a live host end to end and say what to do"},
 };
 
-static const char head[] =
-	"usage: subuid COMMAND [ARGUMENT]...\n"
-	"Sub-accounts: other uids of yours, with their own ssh keys, below your home.\n\n";
+static const char head[] = "usage: subuid COMMAND [ARGUMENT]...\n"
+			   "Sub-accounts: other uids of yours, with their own ssh keys, below your home.\n\n";
 
-static const char tail[] =
-	"\nNAME is web1 for your own, alice+web1 for anybody's.\n"
-	"  --json         machine-readable output\n"
-	"  --socket PATH  of the daemon, " SOCKET_PATH " by default\n"
-	"  --version\n"
-	"subuid help COMMAND says more, subuid(1) all of it.\n";
+static const char tail[] = "\nNAME is web1 for your own, alice+web1 for anybody's.\n"
+			   "  --json         machine-readable output\n"
+			   "  --socket PATH  of the daemon, " SOCKET_PATH " by default\n"
+			   "  --version\n"
+			   "subuid help COMMAND says more, subuid(1) all of it.\n";
 
 static int show_help(FILE *to)
 {
@@ -66,7 +64,7 @@ static const struct command *command_by_name(const char *name)
 static int help_of(int argc, char **argv)
 {
 	static char option[] = "--help";
-	char *words[4] = { NULL };
+	char *words[4] = {NULL};
 	int count = 0;
 
 	if (argc < 2)
@@ -91,7 +89,7 @@ static int run(const struct command *command, int argc, char **argv)
 	if (!common.json || command->run != command_doctor)
 		return command->run(argc, argv);
 
-	char *words[32] = { argv[0], option };
+	char *words[32] = {argv[0], option};
 
 	if (argc + 2 > (int)(sizeof(words) / sizeof(words[0])))
 		return usage_error(argv[0], "too many arguments", "");

@@ -111,7 +111,7 @@ static json_t *options_json(uint32_t options)
 
 int new_key_json(const struct new_key *key, json_t **parameter)
 {
-	struct ssh_key parsed = { 0 };
+	struct ssh_key parsed = {0};
 	enum role role;
 
 	if (key->role != NULL && role_parse(key->role, &role) < 0)
@@ -124,8 +124,8 @@ int new_key_json(const struct new_key *key, json_t **parameter)
 
 	const char *comment = key->comment != NULL ? key->comment : parsed.comment;
 	json_t *line = json_sprintf("%s %s%s%s", parsed.type, parsed.blob, comment[0] ? " " : "", comment);
-	json_t *object = json_pack("{s:o, s:s, s:o, s:s*}", "key", line, "role", key->role ? key->role : "push", "options",
-				   options_json(key->options), "from", key->from);
+	json_t *object = json_pack("{s:o, s:s, s:o, s:s*}", "key", line, "role", key->role ? key->role : "push",
+				   "options", options_json(key->options), "from", key->from);
 
 	if (object == NULL)
 		return usage_error("key", "its role, from or comment is not UTF-8", "");

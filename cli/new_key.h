@@ -21,10 +21,12 @@ struct new_key {
 };
 
 /* getopt_long(3) options of a key, and what sets them: true when c was one of these. */
-#define NEW_KEY_OPTIONS                                                                                      \
-	{ "role", required_argument, NULL, 'r' }, { "from", required_argument, NULL, 'f' },                  \
-		{ "no-delete", no_argument, NULL, 'D' }, { "no-overwrite", no_argument, NULL, 'O' },         \
-		{ "no-fake-super", no_argument, NULL, 'S' }
+#define NEW_KEY_OPTIONS                                                                                            \
+	{"role", required_argument, NULL, 'r'}, {"from", required_argument, NULL, 'f'},                            \
+		{"no-delete", no_argument, NULL, 'D'}, {"no-overwrite", no_argument, NULL, 'O'},                   \
+	{                                                                                                          \
+		"no-fake-super", no_argument, NULL, 'S'                                                            \
+	}
 bool new_key_option(struct new_key *key, int c, const char *value);
 
 /* The parameter `key` (NewKey of the interface). Reads the file with the caller's

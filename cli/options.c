@@ -135,6 +135,7 @@ const char *size_text(uint64_t bytes, char out[24])
 	else if (rest * 10 / 1024 == 0)
 		snprintf(out, 24, "%llu%c", (unsigned long long)whole, units[unit]);
 	else
-		snprintf(out, 24, "%llu.%u%c", (unsigned long long)whole, (unsigned)(rest * 10 / 1024), units[unit]);
+		snprintf(out, 24, "%llu.%u%c", (unsigned long long)whole, (unsigned)(rest * 10 / 1024),
+			 units[unit]);
 	return out;
 }

@@ -115,7 +115,7 @@ static void print_heads(const struct table *table, const size_t *widths)
 
 int table_print(struct table *table)
 {
-	size_t widths[TABLE_COLUMNS_MAX] = { 0 };
+	size_t widths[TABLE_COLUMNS_MAX] = {0};
 
 	for (size_t column = 0; column < table->columns; column++)
 		widths[column] = width(table->heads[column]) - (table->heads[column][0] == '>');

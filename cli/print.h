@@ -11,14 +11,18 @@
 #define TABLE_COLUMNS_MAX 10
 
 struct table {
-	const char *const *heads; /* ended by NULL; a head that starts with '>' is a column of numbers, to the right */
+	const char *const
+		*heads; /* ended by NULL; a head that starts with '>' is a column of numbers, to the right */
 	size_t columns;
 	char **cells;
 	size_t used, room;
 	bool failed; /* no memory */
 };
 
-#define TABLE(heads_) { .heads = (heads_) }
+#define TABLE(heads_)                                                                                              \
+	{                                                                                                          \
+		.heads = (heads_)                                                                                  \
+	}
 
 void table_cell(struct table *table, const char *text); /* the next one; copied and escaped */
 void table_number(struct table *table, uint64_t number);

@@ -13,7 +13,8 @@ static const char *options_text(const json_t *key, char *out, size_t size)
 	size_t i, used = 0;
 
 	snprintf(out, size, "-");
-	json_array_foreach(list, i, option) {
+	json_array_foreach(list, i, option)
+	{
 		int wrote = snprintf(out + used, size - used, "%s%s", i > 0 ? "," : "", json_string_value(option));
 
 		if (wrote < 0 || (size_t)wrote >= size - used)
@@ -25,13 +26,15 @@ static const char *options_text(const json_t *key, char *out, size_t size)
 
 int print_keys(const json_t *keys)
 {
-	static const char *const heads[] = { ">ID", "ROLE", "OPTIONS", "FROM", "EXPIRES", "FINGERPRINT", "COMMENT", NULL };
+	static const char *const heads[] = {">ID",     "ROLE",	      "OPTIONS", "FROM",
+					    "EXPIRES", "FINGERPRINT", "COMMENT", NULL};
 	struct table table = TABLE(heads);
 	const json_t *key;
 	char options[128];
 	size_t i;
 
-	json_array_foreach(keys, i, key) {
+	json_array_foreach(keys, i, key)
+	{
 		const char *from = json_text(key, "from");
 
 		table_number(&table, json_number(key, "id"));
@@ -47,12 +50,13 @@ int print_keys(const json_t *keys)
 
 int print_ranges(const json_t *ranges)
 {
-	static const char *const heads[] = { ">FIRST", ">COUNT", "OWNER", "ACCOUNT", NULL };
+	static const char *const heads[] = {">FIRST", ">COUNT", "OWNER", "ACCOUNT", NULL};
 	struct table table = TABLE(heads);
 	const json_t *range;
 	size_t i;
 
-	json_array_foreach(ranges, i, range) {
+	json_array_foreach(ranges, i, range)
+	{
 		const char *account = json_text(range, "account");
 
 		table_number(&table, json_number(range, "first"));
@@ -66,7 +70,9 @@ int print_ranges(const json_t *ranges)
 int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters)
 {
 	static const struct option options[] = {
-		{ "owner", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' }, COMMON_OPTIONS,
+		{"owner", required_argument, NULL, 'o'},
+		{"all", no_argument, NULL, 'a'},
+		COMMON_OPTIONS,
 	};
 	const char *owner = NULL;
 	int c, status = STATUS_DONE, all = 0;

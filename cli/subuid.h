@@ -54,8 +54,13 @@ int subcommand_run(const struct subcommand *commands, const char *name, const ch
  * are every command's. > 0: its value; 0: the operands (from optind) follow;
  * < 0: stop with *status, all was said.
  */
-#define COMMON_OPTIONS { "json", no_argument, NULL, 'J' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
-int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options, int *status);
+#define COMMON_OPTIONS                                                                                             \
+	{"json", no_argument, NULL, 'J'}, {"help", no_argument, NULL, 'h'},                                        \
+	{                                                                                                          \
+		NULL, 0, NULL, 0                                                                                   \
+	}
+int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options,
+		int *status);
 
 /* 0, or STATUS_USAGE when there are not least..most operands. */
 int operands_check(const char *name, int argc, int least, int most);

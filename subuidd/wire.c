@@ -22,7 +22,8 @@ struct wire_shape {
 	const struct wire_field *fields; /* ended by size 0 */
 };
 
-static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UINT16_MAX, "16 bits hold all offsets");
+static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UINT16_MAX,
+	      "16 bits hold all offsets");
 
 #define NUMBER(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member), false }
 #define STRING(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member), true }
@@ -57,7 +58,8 @@ static const struct wire_field request_key_add[] = {
 	REQUEST_HEAD, NAME(key_add.name), SSH_KEY(request, key_add.key), END,
 };
 static const struct wire_field request_key_remove[] = {
-	REQUEST_HEAD, NAME(key_remove.name), NUMBER(request, key_remove.id), STRING(request, key_remove.fingerprint), END,
+	REQUEST_HEAD, NAME(key_remove.name), NUMBER(request, key_remove.id),
+	STRING(request, key_remove.fingerprint), END,
 };
 static const struct wire_field request_list[] = { /* its `padding` is no member: it has to be 0 */
 	REQUEST_HEAD, NAME(list.name), NUMBER(request, list.all), NUMBER(request, list.cursor), END,
@@ -109,7 +111,8 @@ static const struct wire_field answer_status[] = {
 	STRING(answer, status.version), STRING(answer, status.homes), STRING(answer, status.separator), END,
 };
 static const struct wire_field answer_finding[] = {
-	ANSWER_HEAD, STRING(answer, finding.subject), STRING(answer, finding.fault), STRING(answer, finding.todo), END,
+	ANSWER_HEAD, STRING(answer, finding.subject), STRING(answer, finding.fault),
+	STRING(answer, finding.todo), END,
 };
 
 #define SIZE_OF(type, first, member) (offsetof(struct type, first) + sizeof(((struct type *)0)->member))

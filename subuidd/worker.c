@@ -26,7 +26,7 @@
 static __attribute__((noreturn)) void fatal(const char *what, int error)
 {
 	const char *why = error == 0 ? "not as agreed" : strerrordesc_np(error);
-	const char *const parts[] = { "worker: ", what, ": ", why != NULL ? why : "unknown error", "\n" };
+	const char *const parts[] = {"worker: ", what, ": ", why != NULL ? why : "unknown error", "\n"};
 	char line[256] = "";
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -38,7 +38,7 @@ static __attribute__((noreturn)) void fatal(const char *what, int error)
 
 static void limit(int resource, rlim_t most)
 {
-	const struct rlimit value = { most, most };
+	const struct rlimit value = {most, most};
 
 	if (setrlimit(resource, &value) < 0)
 		fatal("limits", errno);
@@ -77,7 +77,7 @@ static void check_start(void)
 
 static void seal(void)
 {
-	const struct landlock_rule nothing[] = { LANDLOCK_END };
+	const struct landlock_rule nothing[] = {LANDLOCK_END};
 	int r = process_harden();
 
 	if (r < 0)
@@ -111,9 +111,12 @@ static int descriptor_of(struct msghdr *message)
 static bool connection_receive(struct wire_connection *connection, int *fd)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { connection, sizeof(*connection) };
+	struct iovec iov = {connection, sizeof(*connection)};
 	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
 	};
 	ssize_t got;
 

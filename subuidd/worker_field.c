@@ -32,7 +32,7 @@ int field_text(json_t *object, const char *name, const char **text, struct failu
 }
 
 int field_integer(json_t *object, const char *name, json_int_t first, json_int_t last, json_int_t *number,
-		      struct failure_text *failure)
+		  struct failure_text *failure)
 {
 	json_t *value = field_member(object, name);
 
@@ -41,7 +41,8 @@ int field_integer(json_t *object, const char *name, json_int_t first, json_int_t
 	if (!json_is_integer(value))
 		return field_invalid(failure, name, "not an integer", "");
 	if (json_integer_value(value) < first || json_integer_value(value) > last)
-		return field_invalid(failure, name, first == 0 && json_integer_value(value) < 0 ? "below 0" : "out of range", "");
+		return field_invalid(failure, name,
+				     first == 0 && json_integer_value(value) < 0 ? "below 0" : "out of range", "");
 	*number = json_integer_value(value);
 	return 1;
 }
@@ -62,7 +63,7 @@ void field_put(char *out, const char *text)
 }
 
 int field_number(json_t *parameters, const char *name, json_int_t first, uint32_t *number,
-		     struct failure_text *failure)
+		 struct failure_text *failure)
 {
 	json_int_t value = 0;
 	int r = field_integer(parameters, name, first, UINT32_MAX - 1, &value, failure);

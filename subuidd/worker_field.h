@@ -24,7 +24,8 @@ int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *fail
 int field_flag(json_t *object, const char *name, uint32_t *flag, struct failure_text *failure);
 
 /* An id or a count, first..2^32-2, that has to be there. 0 or -EINVAL. */
-int field_number(json_t *object, const char *name, json_int_t first, uint32_t *number, struct failure_text *failure);
+int field_number(json_t *object, const char *name, json_int_t first, uint32_t *number,
+		 struct failure_text *failure);
 
 /* Copies without the NUL: out is 0 all over and keeps its padding. The caller has checked the length. */
 void field_put(char *out, const char *text);

@@ -19,12 +19,13 @@ static int key_options_of(json_t *object, uint32_t *options, struct failure_text
 		return 0;
 	if (!json_is_array(list))
 		return field_invalid(failure, "key.options", "not a list", "");
-	json_array_foreach(list, i, option) {
+	json_array_foreach(list, i, option)
+	{
 		uint32_t bit = 0;
 
 		if (!json_is_string(option) || key_option_parse(json_string_value(option), &bit) < 0)
 			return field_invalid(failure, "key.options", "an option that there is not",
-				       "there are no-delete, no-overwrite and no-fake-super");
+					     "there are no-delete, no-overwrite and no-fake-super");
 		*options |= bit;
 	}
 	return 0;
@@ -38,8 +39,9 @@ static int key_from_of(json_t *object, char *from, struct failure_text *failure)
 	if (r <= 0 || text[0] == '\0')
 		return r < 0 ? r : 0;
 	if (strlen(text) > FROM_MAX || from_valid(text) == 0)
-		return field_invalid(failure, "key.from", "not a list of addresses",
-			       "addresses, networks or host patterns with commas between, as from= in sshd(8)");
+		return field_invalid(
+			failure, "key.from", "not a list of addresses",
+			"addresses, networks or host patterns with commas between, as from= in sshd(8)");
 	field_put(from, text);
 	return 0;
 }
@@ -53,7 +55,8 @@ static int key_role_of(json_t *object, uint32_t *role, struct failure_text *fail
 	if (r < 0)
 		return r;
 	if (role_parse(text, &parsed) < 0)
-		return field_invalid(failure, "key.role", "a role that there is not", "there are push, pull and sync");
+		return field_invalid(failure, "key.role", "a role that there is not",
+				     "there are push, pull and sync");
 	*role = parsed;
 	return 0;
 }
@@ -61,18 +64,19 @@ static int key_role_of(json_t *object, uint32_t *role, struct failure_text *fail
 /* A member that nobody reads would be a restriction that is not kept. */
 static int key_members_known(json_t *object, struct failure_text *failure)
 {
-	static const char *const known[] = { "key", "role", "options", "from", "expires" };
+	static const char *const known[] = {"key", "role", "options", "from", "expires"};
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		bool found = false;
 
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			found = found || strcmp(name, known[i]) == 0;
 		if (!found)
 			return field_invalid(failure, "key", "a member that a key has not",
-				       "a key has key, role, options, from and expires");
+					     "a key has key, role, options, from and expires");
 	}
 	return 0;
 }
@@ -85,10 +89,11 @@ static int key_line_of(json_t *object, struct ssh_key *key, struct failure_text 
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return field_invalid(failure, "key", "no public key in it", "give the line of the .pub file as its member `key`");
+		return field_invalid(failure, "key", "no public key in it",
+				     "give the line of the .pub file as its member `key`");
 
 	/* Parsed apart: key_parse() promises ended strings, the wire wants them padded too. */
-	struct ssh_key parsed = { 0 };
+	struct ssh_key parsed = {0};
 	enum key_error error = key_parse(line, strlen(line), &parsed);
 
 	if (error != KEY_OK)
@@ -119,7 +124,8 @@ int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *fail
 	if (r == 0)
 		r = key_from_of(object, key->from, failure);
 	if (r == 0)
-		r = field_integer(object, "expires", 0, (json_int_t)DATE_DAY_MAX * SECONDS_PER_DAY, &expires, failure);
+		r = field_integer(object, "expires", 0, (json_int_t)DATE_DAY_MAX * SECONDS_PER_DAY, &expires,
+				  failure);
 	key->expires = expires;
 	return r < 0 ? r : 1;
 }

@@ -70,7 +70,8 @@ static int settings_of(json_t *parameters, uint32_t *set, int32_t *expires_day, 
 		return r;
 	*set |= r > 0 ? SET_EXPIRES : 0;
 	if (r > 0 && text[0] != '\0' && date_parse(text, expires_day) < 0)
-		return field_invalid(failure, "expires", "not a day", "write it as YYYY-MM-DD, for example 2031-12-31");
+		return field_invalid(failure, "expires", "not a day",
+				     "write it as YYYY-MM-DD, for example 2031-12-31");
 
 	r = field_text(parameters, "comment", &text, failure);
 	if (r <= 0)
@@ -78,7 +79,7 @@ static int settings_of(json_t *parameters, uint32_t *set, int32_t *expires_day, 
 	*set |= SET_COMMENT;
 	if (!comment_valid(text, COMMENT_MAX))
 		return field_invalid(failure, "comment", "too long, or with a colon or a control character in it",
-			       "at most 127 bytes of printable UTF-8 without ':'");
+				     "at most 127 bytes of printable UTF-8 without ':'");
 	field_put(comment, text);
 	return 0;
 }
@@ -106,7 +107,8 @@ static int parse_modify(json_t *parameters, struct request_modify *modify, struc
 	int r = name_of(parameters, &modify->name, failure);
 
 	if (r == 0)
-		r = settings_of(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment, failure);
+		r = settings_of(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment,
+				failure);
 	if (r == 0 && modify->set == 0)
 		return field_invalid(failure, "parameters", "nothing to change", "give quota, expires or comment");
 	return r;
@@ -161,9 +163,10 @@ static int parse_key_remove(json_t *parameters, struct request_key_remove *remov
 		return r;
 	if (has_id + r != 1)
 		return field_invalid(failure, "id", r ? "given together with a fingerprint" : "missing",
-			       "give either the id or the fingerprint of the key");
+				     "give either the id or the fingerprint of the key");
 	if (r > 0 && !fingerprint_shaped(text))
-		return field_invalid(failure, "fingerprint", "not a fingerprint", "as `ssh-keygen -l` prints it: SHA256:…");
+		return field_invalid(failure, "fingerprint", "not a fingerprint",
+				     "as `ssh-keygen -l` prints it: SHA256:…");
 	remove->id = (uint32_t)id;
 	if (r > 0)
 		field_put(remove->fingerprint, text);
@@ -205,7 +208,7 @@ static int parse_range_remove(json_t *parameters, struct request_range_remove *r
 
 static int parse_limit_set(json_t *parameters, struct request_limit_set *set, struct failure_text *failure)
 {
-	static const char *const values[] = { "accounts", "keys", "ranges" };
+	static const char *const values[] = {"accounts", "keys", "ranges"};
 	unsigned given = 0;
 	int r = owner_of(parameters, set->limit.owner, failure);
 
@@ -220,7 +223,8 @@ static int parse_limit_set(json_t *parameters, struct request_limit_set *set, st
 	if (set->reset && given > 0)
 		return field_invalid(failure, "reset", "given together with a limit", "choose one");
 	if (!set->reset && given == 0)
-		return field_invalid(failure, "parameters", "nothing to change", "give accounts, keys, ranges or reset");
+		return field_invalid(failure, "parameters", "nothing to change",
+				     "give accounts, keys, ranges or reset");
 	return worker_parse_limit(parameters, &set->limit, failure);
 }
 
@@ -229,7 +233,7 @@ int worker_parse_limit(json_t *parameters, struct limit *limit, struct failure_t
 	const struct {
 		const char *name;
 		uint32_t *value;
-	} values[] = { { "accounts", &limit->accounts }, { "keys", &limit->keys }, { "ranges", &limit->ranges } };
+	} values[] = {{"accounts", &limit->accounts}, {"keys", &limit->keys}, {"ranges", &limit->ranges}};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		json_int_t number = 0;

@@ -28,13 +28,13 @@ struct operation {
 };
 
 static const struct operation operations[] = {
-	{ "Status", OP_STATUS }, { "Add", OP_ACCOUNT_ADD }, { "Get", OP_ACCOUNT_GET }, { "List", OP_ACCOUNT_LIST },
-	{ "Modify", OP_ACCOUNT_MODIFY }, { "Lock", OP_ACCOUNT_LOCK }, { "Unlock", OP_ACCOUNT_UNLOCK },
-	{ "Remove", OP_ACCOUNT_REMOVE }, { "Mount", OP_ACCOUNT_MOUNT }, { "KeyAdd", OP_KEY_ADD },
-	{ "KeyList", OP_KEY_LIST }, { "KeyRemove", OP_KEY_REMOVE }, { "RangeAdd", OP_RANGE_ADD },
-	{ "RangeList", OP_RANGE_LIST }, { "RangeRemove", OP_RANGE_REMOVE }, { "LimitGet", OP_LIMIT_GET },
-	{ "LimitSet", OP_LIMIT_SET }, { "Audit", OP_AUDIT_LIST }, { "Check", OP_CHECK },
-	{ "Release", OP_TOMBSTONE_RELEASE },
+	{"Status", OP_STATUS},	       {"Add", OP_ACCOUNT_ADD},		  {"Get", OP_ACCOUNT_GET},
+	{"List", OP_ACCOUNT_LIST},     {"Modify", OP_ACCOUNT_MODIFY},	  {"Lock", OP_ACCOUNT_LOCK},
+	{"Unlock", OP_ACCOUNT_UNLOCK}, {"Remove", OP_ACCOUNT_REMOVE},	  {"Mount", OP_ACCOUNT_MOUNT},
+	{"KeyAdd", OP_KEY_ADD},	       {"KeyList", OP_KEY_LIST},	  {"KeyRemove", OP_KEY_REMOVE},
+	{"RangeAdd", OP_RANGE_ADD},    {"RangeList", OP_RANGE_LIST},	  {"RangeRemove", OP_RANGE_REMOVE},
+	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
+	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -180,7 +180,7 @@ static int handle_one(struct varlink_call *call)
 static int handle_limit_set(struct varlink_call *call)
 {
 	struct worker *worker = call->data;
-	struct request request, get = { .op = OP_LIMIT_GET };
+	struct request request, get = {.op = OP_LIMIT_GET};
 	struct answer answer;
 	struct failure_text failure;
 
@@ -245,7 +245,7 @@ static json_t *checked_json(uint64_t checked)
 static int handle_list(struct varlink_call *call)
 {
 	struct request request;
-	struct answer answer = { 0 };
+	struct answer answer = {0};
 	struct failure_text failure;
 	uint64_t checked = 0;
 
@@ -275,70 +275,95 @@ static int handle_list(struct varlink_call *call)
 	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked) : json_object());
 }
 
-#define LABEL { "label", JSON_STRING, true }
-#define OWNER { "owner", JSON_STRING, false }
-#define ALL { "all", JSON_TRUE, false }
-#define END { NULL, JSON_NULL, false }
+#define LABEL                                                                                                      \
+	{                                                                                                          \
+		"label", JSON_STRING, true                                                                         \
+	}
+#define OWNER                                                                                                      \
+	{                                                                                                          \
+		"owner", JSON_STRING, false                                                                        \
+	}
+#define ALL                                                                                                        \
+	{                                                                                                          \
+		"all", JSON_TRUE, false                                                                            \
+	}
+#define END                                                                                                        \
+	{                                                                                                          \
+		NULL, JSON_NULL, false                                                                             \
+	}
 
-static const struct varlink_parameter none[] = { END };
-static const struct varlink_parameter account_name[] = { LABEL, OWNER, END };
-static const struct varlink_parameter owner_all[] = { OWNER, ALL, END };
-static const struct varlink_parameter owner_only[] = { OWNER, END };
+static const struct varlink_parameter none[] = {END};
+static const struct varlink_parameter account_name[] = {LABEL, OWNER, END};
+static const struct varlink_parameter owner_all[] = {OWNER, ALL, END};
+static const struct varlink_parameter owner_only[] = {OWNER, END};
 static const struct varlink_parameter add[] = {
-	LABEL, OWNER, { "key", JSON_OBJECT, false }, { "range", JSON_INTEGER, false }, { "quota", JSON_INTEGER, false },
-	{ "expires", JSON_STRING, false }, { "comment", JSON_STRING, false }, END,
+	LABEL,
+	OWNER,
+	{"key", JSON_OBJECT, false},
+	{"range", JSON_INTEGER, false},
+	{"quota", JSON_INTEGER, false},
+	{"expires", JSON_STRING, false},
+	{"comment", JSON_STRING, false},
+	END,
 };
 static const struct varlink_parameter modify[] = {
-	LABEL, OWNER, { "quota", JSON_INTEGER, false }, { "expires", JSON_STRING, false },
-	{ "comment", JSON_STRING, false }, END,
+	LABEL,
+	OWNER,
+	{"quota", JSON_INTEGER, false},
+	{"expires", JSON_STRING, false},
+	{"comment", JSON_STRING, false},
+	END,
 };
 static const struct varlink_parameter remove_account[] = {
-	LABEL, OWNER, { "keepHome", JSON_TRUE, false }, { "purge", JSON_TRUE, false }, END,
+	LABEL, OWNER, {"keepHome", JSON_TRUE, false}, {"purge", JSON_TRUE, false}, END,
 };
-static const struct varlink_parameter key_add[] = { LABEL, OWNER, { "key", JSON_OBJECT, true }, END };
+static const struct varlink_parameter key_add[] = {LABEL, OWNER, {"key", JSON_OBJECT, true}, END};
 static const struct varlink_parameter key_remove[] = {
-	LABEL, OWNER, { "id", JSON_INTEGER, false }, { "fingerprint", JSON_STRING, false }, END,
+	LABEL, OWNER, {"id", JSON_INTEGER, false}, {"fingerprint", JSON_STRING, false}, END,
 };
 static const struct varlink_parameter range_add[] = {
-	{ "count", JSON_INTEGER, true }, { "label", JSON_STRING, false }, OWNER, END,
+	{"count", JSON_INTEGER, true},
+	{"label", JSON_STRING, false},
+	OWNER,
+	END,
 };
-static const struct varlink_parameter range_remove[] = { { "first", JSON_INTEGER, true }, OWNER, END };
+static const struct varlink_parameter range_remove[] = {{"first", JSON_INTEGER, true}, OWNER, END};
 static const struct varlink_parameter limit_set[] = {
-	{ "owner", JSON_STRING, true }, { "accounts", JSON_INTEGER, false }, { "keys", JSON_INTEGER, false },
-	{ "ranges", JSON_INTEGER, false }, { "reset", JSON_TRUE, false }, END,
+	{"owner", JSON_STRING, true},	 {"accounts", JSON_INTEGER, false}, {"keys", JSON_INTEGER, false},
+	{"ranges", JSON_INTEGER, false}, {"reset", JSON_TRUE, false},	    END,
 };
-static const struct varlink_parameter audit[] = { OWNER, ALL, { "before", JSON_INTEGER, false }, END };
-static const struct varlink_parameter release[] = { { "first", JSON_INTEGER, true }, END };
+static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
+static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
 static const struct varlink_method methods[] = {
-	{ "Status", none, handle_one },
-	{ "Add", add, handle_one },
-	{ "Get", account_name, handle_one },
-	{ "List", owner_all, handle_list },
-	{ "Modify", modify, handle_one },
-	{ "Lock", account_name, handle_one },
-	{ "Unlock", account_name, handle_one },
-	{ "Remove", remove_account, handle_one },
-	{ "Mount", account_name, handle_one },
-	{ "KeyAdd", key_add, handle_one },
-	{ "KeyList", account_name, handle_list },
-	{ "KeyRemove", key_remove, handle_one },
-	{ "RangeAdd", range_add, handle_one },
-	{ "RangeList", owner_all, handle_list },
-	{ "RangeRemove", range_remove, handle_one },
-	{ "LimitGet", owner_only, handle_one },
-	{ "LimitSet", limit_set, handle_limit_set },
-	{ "Audit", audit, handle_list },
-	{ "Check", owner_all, handle_list },
-	{ "Release", release, handle_one },
-	{ NULL, NULL, NULL },
+	{"Status", none, handle_one},
+	{"Add", add, handle_one},
+	{"Get", account_name, handle_one},
+	{"List", owner_all, handle_list},
+	{"Modify", modify, handle_one},
+	{"Lock", account_name, handle_one},
+	{"Unlock", account_name, handle_one},
+	{"Remove", remove_account, handle_one},
+	{"Mount", account_name, handle_one},
+	{"KeyAdd", key_add, handle_one},
+	{"KeyList", account_name, handle_list},
+	{"KeyRemove", key_remove, handle_one},
+	{"RangeAdd", range_add, handle_one},
+	{"RangeList", owner_all, handle_list},
+	{"RangeRemove", range_remove, handle_one},
+	{"LimitGet", owner_only, handle_one},
+	{"LimitSet", limit_set, handle_limit_set},
+	{"Audit", audit, handle_list},
+	{"Check", owner_all, handle_list},
+	{"Release", release, handle_one},
+	{NULL, NULL, NULL},
 };
 
 int worker_serve(int broker, struct varlink_stream *stream)
 {
-	static const struct varlink_interface accounts = { INTERFACE, interface_text, methods };
-	static const struct varlink_interface *const interfaces[] = { &accounts, NULL };
-	struct worker worker = { .broker = broker };
+	static const struct varlink_interface accounts = {INTERFACE, interface_text, methods};
+	static const struct varlink_interface *const interfaces[] = {&accounts, NULL};
+	struct worker worker = {.broker = broker};
 	const struct varlink_service service = {
 		.vendor = "subuidd",
 		.product = "subuidd",

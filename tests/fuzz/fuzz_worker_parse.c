@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t op = 0; op <= OP_MAX_; op++) {
 		if (data[0] != 0 && data[0] != op)
 			continue;
-		if (worker_parse(op, parameters, &request, &failure) == 0 && wire_request_check(&request, request.size) < 0)
+		if (worker_parse(op, parameters, &request, &failure) == 0 &&
+		    wire_request_check(&request, request.size) < 0)
 			abort();
 	}
 	json_decref(parameters);

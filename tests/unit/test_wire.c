@@ -45,7 +45,7 @@ static void empty_message_of_every_op_passes(void **state)
 
 static void unknown_op_is_refused(void **state)
 {
-	static const uint32_t ops[] = { 0, OP_MAX_, OP_MAX_ + 1, 0x80000000u, UINT32_MAX };
+	static const uint32_t ops[] = {0, OP_MAX_, OP_MAX_ + 1, 0x80000000u, UINT32_MAX};
 	struct request request;
 	struct answer answer;
 

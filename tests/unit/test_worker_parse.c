@@ -30,7 +30,7 @@ static int parse(uint32_t op, const char *json, struct request *request, struct 
 static struct request parsed(uint32_t op, const char *json)
 {
 	struct request request;
-	struct failure_text failure = { 0 };
+	struct failure_text failure = {0};
 
 	if (parse(op, json, &request, &failure) != 0)
 		fail_msg("%s: %s: %s", json, failure.what, failure.why);
@@ -42,7 +42,7 @@ static struct request parsed(uint32_t op, const char *json)
 static void refused(uint32_t op, const char *json, const char *what)
 {
 	struct request request;
-	struct failure_text failure = { 0 };
+	struct failure_text failure = {0};
 
 	if (parse(op, json, &request, &failure) != -EINVAL)
 		fail_msg("accepted: %s", json);
@@ -54,11 +54,13 @@ static void refused(uint32_t op, const char *json, const char *what)
 static void add_takes_all_of_it(void **state)
 {
 	(void)state;
-	struct request request = parsed(
-		OP_ACCOUNT_ADD,
-		"{\"label\":\"web1\",\"owner\":\"alice\",\"range\":70000,\"quota\":10737418240,\"expires\":\"2031-12-31\","
-		"\"comment\":\"the shop\",\"key\":{\"key\":\"" KEY " root@server\\n\",\"role\":\"pull\",\"options\":"
-		"[\"no-delete\",\"no-overwrite\"],\"from\":\"192.0.2.0/24\",\"expires\":1900000000}}");
+	struct request request =
+		parsed(OP_ACCOUNT_ADD,
+		       "{\"label\":\"web1\",\"owner\":\"alice\",\"range\":70000,\"quota\":10737418240,\"expires\":"
+		       "\"2031-12-31\","
+		       "\"comment\":\"the shop\",\"key\":{\"key\":\"" KEY
+		       " root@server\\n\",\"role\":\"pull\",\"options\":"
+		       "[\"no-delete\",\"no-overwrite\"],\"from\":\"192.0.2.0/24\",\"expires\":1900000000}}");
 	const struct request_add *add = &request.add;
 
 	assert_string_equal(add->name.owner, "alice");
@@ -98,41 +100,41 @@ static void add_refuses_what_is_not_right(void **state)
 	static const struct {
 		const char *json, *what;
 	} cases[] = {
-		{ "{}", "label" },
-		{ "{\"label\":\"\"}", "label" },
-		{ "{\"label\":\"Web\"}", "label" },
-		{ "{\"label\":\"..\"}", "label" },
-		{ "{\"label\":\"a+b\"}", "label" },
-		{ "{\"label\":\"web1\\u0000x\"}", "label" },
-		{ "{\"label\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "label" },
-		{ "{\"label\":1}", "label" },
-		{ "{\"label\":\"a\",\"owner\":\"\"}", "owner" },
-		{ "{\"label\":\"a\",\"owner\":\"a/b\"}", "owner" },
-		{ "{\"label\":\"a\",\"owner\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "owner" },
-		{ "{\"label\":\"a\",\"owner\":[\"root\"]}", "owner" },
-		{ "{\"label\":\"a\",\"range\":-1}", "range" },
-		{ "{\"label\":\"a\",\"range\":4294967295}", "range" },
-		{ "{\"label\":\"a\",\"range\":1.5}", "range" },
-		{ "{\"label\":\"a\",\"range\":\"1\"}", "range" },
-		{ "{\"label\":\"a\",\"quota\":-1}", "quota" },
-		{ "{\"label\":\"a\",\"quota\":true}", "quota" },
-		{ "{\"label\":\"a\",\"expires\":\"tomorrow\"}", "expires" },
-		{ "{\"label\":\"a\",\"expires\":\"2031-02-30\"}", "expires" },
-		{ "{\"label\":\"a\",\"comment\":\"a:b\"}", "comment" },
-		{ "{\"label\":\"a\",\"comment\":\"a\\nb\"}", "comment" },
-		{ "{\"label\":\"a\",\"comment\":\"\\u001b[31m\"}", "comment" },
-		{ "{\"label\":\"a\",\"key\":\"" KEY "\"}", "key" },
-		{ "{\"label\":\"a\",\"key\":{}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"please\"}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"no-pty " KEY "\"}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\\n" KEY "\"}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\\n\"}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"command\":\"sh\"}}", "key" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"role\":\"king\"}}", "key.role" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":[\"pty\"]}}", "key.options" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":\"no-delete\"}}", "key.options" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"from\":\"a\\\"b\"}}", "key.from" },
-		{ "{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"expires\":-5}}", "expires" },
+		{"{}", "label"},
+		{"{\"label\":\"\"}", "label"},
+		{"{\"label\":\"Web\"}", "label"},
+		{"{\"label\":\"..\"}", "label"},
+		{"{\"label\":\"a+b\"}", "label"},
+		{"{\"label\":\"web1\\u0000x\"}", "label"},
+		{"{\"label\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "label"},
+		{"{\"label\":1}", "label"},
+		{"{\"label\":\"a\",\"owner\":\"\"}", "owner"},
+		{"{\"label\":\"a\",\"owner\":\"a/b\"}", "owner"},
+		{"{\"label\":\"a\",\"owner\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "owner"},
+		{"{\"label\":\"a\",\"owner\":[\"root\"]}", "owner"},
+		{"{\"label\":\"a\",\"range\":-1}", "range"},
+		{"{\"label\":\"a\",\"range\":4294967295}", "range"},
+		{"{\"label\":\"a\",\"range\":1.5}", "range"},
+		{"{\"label\":\"a\",\"range\":\"1\"}", "range"},
+		{"{\"label\":\"a\",\"quota\":-1}", "quota"},
+		{"{\"label\":\"a\",\"quota\":true}", "quota"},
+		{"{\"label\":\"a\",\"expires\":\"tomorrow\"}", "expires"},
+		{"{\"label\":\"a\",\"expires\":\"2031-02-30\"}", "expires"},
+		{"{\"label\":\"a\",\"comment\":\"a:b\"}", "comment"},
+		{"{\"label\":\"a\",\"comment\":\"a\\nb\"}", "comment"},
+		{"{\"label\":\"a\",\"comment\":\"\\u001b[31m\"}", "comment"},
+		{"{\"label\":\"a\",\"key\":\"" KEY "\"}", "key"},
+		{"{\"label\":\"a\",\"key\":{}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"please\"}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"no-pty " KEY "\"}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\\n" KEY "\"}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\\n\"}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"command\":\"sh\"}}", "key"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"role\":\"king\"}}", "key.role"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":[\"pty\"]}}", "key.options"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"options\":\"no-delete\"}}", "key.options"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"from\":\"a\\\"b\"}}", "key.from"},
+		{"{\"label\":\"a\",\"key\":{\"key\":\"" KEY "\",\"expires\":-5}}", "expires"},
 	};
 
 	(void)state;
@@ -173,8 +175,9 @@ static void key_is_named_by_id_or_fingerprint(void **state)
 	struct request request = parsed(OP_KEY_REMOVE, "{\"label\":\"a\",\"id\":7}");
 
 	assert_int_equal(request.key_remove.id, 7);
-	request = parsed(OP_KEY_REMOVE,
-			 "{\"label\":\"a\",\"fingerprint\":\"SHA256:0123456789012345678901234567890123456789+/a\"}");
+	request =
+		parsed(OP_KEY_REMOVE,
+		       "{\"label\":\"a\",\"fingerprint\":\"SHA256:0123456789012345678901234567890123456789+/a\"}");
 	assert_string_equal(request.key_remove.fingerprint, fingerprint);
 	assert_int_equal(request.key_remove.id, 0);
 	refused(OP_KEY_REMOVE, "{\"label\":\"a\"}", "id");

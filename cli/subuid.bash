@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: ISC
+# bash completion for subuid(1)
+
+# Labels of the caller's own accounts; nothing where the daemon does not answer.
+_subuid_labels()
+{
+	subuid list --json 2>/dev/null | sed -n 's/^ *"label": "\([a-z0-9_-]*\)",\{0,1\}$/\1/p'
+}
+
+_subuid_options()
+{
+	local common='--json --help' key='--role --from --no-delete --no-overwrite --no-fake-super'
+
+	case $1 in
+	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
+	list | check) echo "--all --owner $common" ;;
+	remove) echo "--keep-home --purge --yes $common" ;;
+	'key add') echo "$key --expires --comment $common" ;;
+	'range add' | 'range remove') echo "--owner $common" ;;
+	'range list') echo "--all --owner $common" ;;
+	limit) echo "--accounts --keys --ranges --reset $common" ;;
+	audit) echo "--owner --all --number $common" ;;
+	setup) echo "--undo --keep-data --dry-run --help" ;;
+	*) echo "$common" ;;
+	esac
+}
+
+# The value of the option before the cursor. False when that is not an option with one.
+_subuid_value()
+{
+	local IFS=$'\n'
+
+	case $1 in
+	--key)
+		compopt -o filenames
+		COMPREPLY=($(compgen -f -X '!*.pub' -- "$2") $(compgen -d -- "$2"))
+		;;
+	--role) COMPREPLY=($(compgen -W $'push\npull\nsync' -- "$2")) ;;
+	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
+	--socket)
+		compopt -o filenames
+		COMPREPLY=($(compgen -f -- "$2"))
+		;;
+	--from | --range | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n) COMPREPLY=() ;;
+	*) return 1 ;;
+	esac
+}
+
+_subuid()
+{
+	local commands='add list show lock unlock remove key range mount limit audit check setup doctor help'
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
+
+	COMPREPLY=()
+	_subuid_value "$previous" "$current" && return
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|reset|purge|yes|keep-home|no-*) ]] || ((i++)) ;;
+		*)
+			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
+				command+=${command:+ }${COMP_WORDS[i]}
+			else
+				((operands++))
+			fi
+			;;
+		esac
+	done
+	if [[ $current == -* ]]; then
+		COMPREPLY=($(compgen -W "$(_subuid_options "$command")" -- "$current"))
+		[[ -n $command ]] || COMPREPLY=($(compgen -W '--json --socket --version --help' -- "$current"))
+		return
+	fi
+	case $command:$operands in
+	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
+	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
+	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
+	show:0 | lock:0 | unlock:0 | remove:0 | mount:0 | 'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
+		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))
+		;;
+	'key add:1')
+		compopt -o filenames
+		local IFS=$'\n'
+		COMPREPLY=($(compgen -f -X '!*.pub' -- "$current") $(compgen -d -- "$current"))
+		;;
+	limit:0) COMPREPLY=($(compgen -u -- "$current")) ;;
+	esac
+}
+
+complete -F _subuid subuid
