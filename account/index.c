@@ -19,28 +19,15 @@ int index_host(struct index_reader *reader, struct index_host *host)
 	return rc;
 }
 
-/* Fills host (when it is wanted) after the account was found, and neither unless both can be. */
-static int host_with(const struct index_view *view, const struct index_account *found,
-		     struct index_account *account, struct index_host *host)
-{
-	if (host != NULL && index_view_host(view, host) < 0)
-		return -EUCLEAN;
-	*account = *found;
-	return 0;
-}
-
 int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
 				   struct index_host *host)
 {
-	struct index_account found;
 	struct index_hold hold;
 	int rc = index_enter(reader, &hold);
 
 	if (rc < 0)
 		return rc;
-	rc = index_view_by_name(hold.view, name, &found);
-	if (rc == 0)
-		rc = host_with(hold.view, &found, account, host);
+	rc = index_view_by_name(hold.view, name, account, host);
 	index_leave(&hold);
 	return rc;
 }
@@ -48,15 +35,12 @@ int index_account_and_host_by_name(struct index_reader *reader, const char *name
 int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
 				  struct index_host *host)
 {
-	struct index_account found;
 	struct index_hold hold;
 	int rc = index_enter(reader, &hold);
 
 	if (rc < 0)
 		return rc;
-	rc = index_view_by_uid(hold.view, uid, &found);
-	if (rc == 0)
-		rc = host_with(hold.view, &found, account, host);
+	rc = index_view_by_uid(hold.view, uid, account, host);
 	index_leave(&hold);
 	return rc;
 }
@@ -122,20 +106,18 @@ int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struc
 
 int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size)
 {
-	const char *parts[] = { host->homes, "/", account->owner, "/", account->label, "/home" };
-	size_t count = sizeof(parts) / sizeof(parts[0]), length = 0;
-	char *at = out;
+	size_t homes = strlen(host->homes), owner = strlen(account->owner), label = strlen(account->label);
+	size_t length = homes + 1 + owner + 1 + label + strlen("/home");
 
-	for (size_t i = 0; i < count; i++)
-		length += strlen(parts[i]);
 	if (length >= size)
 		return -ENAMETOOLONG;
-	for (size_t i = 0; i < count; i++) {
-		size_t part = strlen(parts[i]);
-
-		memcpy(at, parts[i], part);
-		at += part;
-	}
-	*at = '\0';
+	memcpy(out, host->homes, homes);
+	out += homes;
+	*out++ = '/';
+	memcpy(out, account->owner, owner);
+	out += owner;
+	*out++ = '/';
+	memcpy(out, account->label, label);
+	memcpy(out + label, "/home", sizeof("/home"));
 	return (int)length;
 }

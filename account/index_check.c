@@ -33,26 +33,39 @@ static inline uint64_t load(const uint8_t *p)
 	return value;
 }
 
-static inline uint64_t load_tail(const uint8_t *p, size_t size)
+static inline uint64_t load_half(const uint8_t *p)
 {
-	uint64_t value = 0;
+	uint32_t value;
 
-	memcpy(&value, p, size);
+	memcpy(&value, p, sizeof(value));
 	return value;
+}
+
+/* The last 0 to 16 bytes as two words, without reading behind them: the words may overlap. */
+static inline void load_tail(const uint8_t *p, size_t size, uint64_t *a, uint64_t *b)
+{
+	if (size >= 8) {
+		*a = load(p);
+		*b = load(p + size - 8);
+	} else if (size >= 4) {
+		*a = load_half(p);
+		*b = load_half(p + size - 4);
+	} else {
+		*a = size > 0 ? (uint64_t)p[0] << 16 | (uint64_t)p[size / 2] << 8 | p[size - 1] : 0;
+		*b = 0;
+	}
 }
 
 uint64_t index_hash(uint64_t seed, const void *data, size_t size)
 {
 	const uint8_t *p = data;
 	uint64_t key = (seed << 32 | seed >> 32) ^ MIX_A;
-	uint64_t h = seed ^ MIX_B ^ size;
+	uint64_t h = seed ^ MIX_B ^ size, a, b;
 
 	for (; size > 16; size -= 16, p += 16)
 		h = fold(load(p) ^ key, load(p + 8) ^ h);
-	if (size > 8)
-		h = fold(load(p) ^ key, load_tail(p + 8, size - 8) ^ h);
-	else
-		h = fold(load_tail(p, size) ^ key, h);
+	load_tail(p, size, &a, &b);
+	h = fold(a ^ key, b ^ h);
 	return fold(h ^ MIX_C, key);
 }
 
@@ -70,13 +83,13 @@ uint64_t index_hash_key(uint64_t seed, uint32_t uid, const char *blob, size_t le
 
 uint32_t index_record_checksum(uint64_t seed, uint32_t line, const struct index_record *record)
 {
-	struct index_record head = *record;
+	const uint8_t *bytes = (const uint8_t *)record;
+	uint64_t key = (seed << 32 | seed >> 32) ^ MIX_A;
 	uint64_t place = (line + UINT64_C(1)) * MIX_C;
-	uint64_t sum;
+	/* the head by itself: its first four bytes are the sum */
+	uint64_t head = fold(load_half(bytes + 4) ^ key, load(bytes + 8) ^ seed ^ place);
 
-	head.check = 0;
-	sum = index_hash(seed ^ place, &head, sizeof(head));
-	return (uint32_t)index_hash(sum, record + 1, (size_t)record->lines * INDEX_LINE - sizeof(head));
+	return (uint32_t)index_hash(head, bytes + sizeof(*record), (size_t)record->lines * INDEX_LINE - sizeof(*record));
 }
 
 uint32_t index_header_checksum(const struct index_header *header)

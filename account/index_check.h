@@ -21,7 +21,7 @@ uint64_t index_hash(uint64_t seed, const void *data, size_t size);
 uint64_t index_hash_number(uint64_t seed, uint64_t number);
 uint64_t index_hash_key(uint64_t seed, uint32_t uid, const char *blob, size_t length);
 
-/* Of a record that lies in memory of one's own: record->check counts as 0. */
+/* Of a record that lies in memory of one's own, all of its lines but for `check`. */
 uint32_t index_record_checksum(uint64_t seed, uint32_t line, const struct index_record *record);
 uint32_t index_header_checksum(const struct index_header *header);
 

@@ -129,7 +129,7 @@ enum {
 
 /* First 16 bytes of every record; it begins at a line and is `lines` lines long. */
 struct index_record {
-	uint32_t check; /* index_record_checksum(): of all its lines with this member 0, and of the line number */
+	uint32_t check; /* index_record_checksum(): of the rest of all its lines and of the line number */
 	uint8_t kind;
 	uint8_t lines;
 	uint16_t length; /* bytes used, this head included */

@@ -30,13 +30,20 @@ bool index_view_current(const struct index_view *view)
 	       index_seal(view->header.seed, INDEX_SEAL_HEADER, INDEX_WORD_SUPERSEDED, 0);
 }
 
-int index_view_host(const struct index_view *view, struct index_host *host)
+static int generation_read(const struct index_view *view, uint64_t *generation)
 {
-	const struct index_header *header = &view->header;
 	uint64_t word = header_word(view, offsetof(struct index_header, generation));
 
-	if (!index_sealed(header->seed, INDEX_SEAL_HEADER, INDEX_WORD_GENERATION, word))
+	if (!index_sealed(view->header.seed, INDEX_SEAL_HEADER, INDEX_WORD_GENERATION, word))
 		return -EUCLEAN;
+	*generation = word & UINT64_C(0xffffffffffff);
+	return 0;
+}
+
+static void host_fill(const struct index_view *view, uint64_t generation, struct index_host *host)
+{
+	const struct index_header *header = &view->header;
+
 	host->subuids_gid = header->subuids_gid;
 	host->uid_first = header->uid_first;
 	host->uid_last = header->uid_last;
@@ -44,8 +51,17 @@ int index_view_host(const struct index_view *view, struct index_host *host)
 	host->separator = header->separator;
 	memcpy(host->homes, header->homes, sizeof(host->homes));
 	memcpy(host->shell, header->shell, sizeof(host->shell));
-	host->generation = word & UINT64_C(0xffffffffffff);
-	return 0;
+	host->generation = generation;
+}
+
+int index_view_host(const struct index_view *view, struct index_host *host)
+{
+	uint64_t generation;
+	int rc = generation_read(view, &generation);
+
+	if (rc == 0)
+		host_fill(view, generation, host);
+	return rc;
 }
 
 /* ---- slots ---- */
@@ -200,7 +216,7 @@ int index_range_decode(const union index_public_copy *copy, struct id_range *ran
 
 /* ---- accounts ---- */
 
-int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account)
+static int account_by_name(const struct index_view *view, const char *name, struct index_account *account)
 {
 	size_t length = strnlen(name, ACCOUNT_NAME_MAX + 1);
 	union index_public_copy copy;
@@ -223,7 +239,7 @@ int index_view_by_name(const struct index_view *view, const char *name, struct i
 	return found < 0 ? found : -ENOENT;
 }
 
-int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account)
+static int account_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account)
 {
 	union index_public_copy copy;
 	struct index_probe probe;
@@ -240,6 +256,32 @@ int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_
 			return index_account_decode(view, &copy, account);
 	}
 	return found < 0 ? found : -ENOENT;
+}
+
+int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account,
+		       struct index_host *host)
+{
+	uint64_t generation = 0;
+	int rc = host != NULL ? generation_read(view, &generation) : 0;
+
+	if (rc == 0)
+		rc = account_by_name(view, name, account);
+	if (rc == 0 && host != NULL)
+		host_fill(view, generation, host);
+	return rc;
+}
+
+int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account,
+		      struct index_host *host)
+{
+	uint64_t generation = 0;
+	int rc = host != NULL ? generation_read(view, &generation) : 0;
+
+	if (rc == 0)
+		rc = account_by_uid(view, uid, account);
+	if (rc == 0 && host != NULL)
+		host_fill(view, generation, host);
+	return rc;
 }
 
 int index_view_next(const struct index_view *view, uint64_t *cursor, struct index_account *account)

@@ -19,8 +19,11 @@ int index_view_init(struct index_view *view, const void *base, uint64_t size);
 bool index_view_current(const struct index_view *view);
 
 int index_view_host(const struct index_view *view, struct index_host *host);
-int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account);
-int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account);
+/* host may be NULL: not wanted. */
+int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account,
+		       struct index_host *host);
+int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account,
+		      struct index_host *host);
 int index_view_next(const struct index_view *view, uint64_t *cursor, struct index_account *account);
 int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 			  struct index_account *account, struct id_range *range);

@@ -85,3 +85,15 @@ char *answer_text(struct answer_buffer *buffer, const char *text)
 	buffer->left -= size;
 	return copy;
 }
+
+char *answer_home(struct answer_buffer *buffer, const struct index_host *host, const struct index_account *account)
+{
+	char *home = buffer->at;
+	int length = index_home(host, account, home, buffer->left);
+
+	if (length < 0)
+		return NULL;
+	buffer->at += length + 1;
+	buffer->left -= (size_t)length + 1;
+	return home;
+}

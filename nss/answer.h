@@ -44,6 +44,8 @@ struct answer_buffer {
 char **answer_pointers(struct answer_buffer *buffer, size_t count);
 /* A copy of text in the buffer; NULL when it does not fit. */
 char *answer_text(struct answer_buffer *buffer, const char *text);
+/* The account's home directory in the buffer; NULL when it does not fit. */
+char *answer_home(struct answer_buffer *buffer, const struct index_host *host, const struct index_account *account);
 
 #define NSS_EXPORT __attribute__((visibility("default")))
 

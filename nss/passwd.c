@@ -9,17 +9,14 @@ static int passwd_fill(const struct index_account *account, const struct index_h
 		       struct answer_buffer buffer)
 {
 	struct passwd filled = { .pw_uid = account->uid, .pw_gid = account->uid };
-	char home[sizeof(host->homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
 
-	if (index_home(host, account, home, sizeof(home)) < 0)
-		return -EIO;
 	filled.pw_name = answer_text(&buffer, account->name);
 	if (filled.pw_name != NULL)
 		filled.pw_passwd = answer_text(&buffer, "x");
 	if (filled.pw_passwd != NULL)
 		filled.pw_gecos = answer_text(&buffer, account->comment);
 	if (filled.pw_gecos != NULL)
-		filled.pw_dir = answer_text(&buffer, home);
+		filled.pw_dir = answer_home(&buffer, host, account);
 	if (filled.pw_dir != NULL)
 		filled.pw_shell = answer_text(&buffer, host->shell);
 	if (filled.pw_shell == NULL)

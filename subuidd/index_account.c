@@ -131,7 +131,7 @@ int index_put_account(struct index_writer *writer, const struct account *account
 		return same_account(&found.copy, &copy) ? account_replace(writer, &found, &copy) : -EEXIST;
 	if (rc != -ENOENT)
 		return rc;
-	rc = index_view_by_name(&writer->view, name, &other);
+	rc = index_view_by_name(&writer->view, name, &other, NULL);
 	if (rc != -ENOENT)
 		return rc == 0 ? -EEXIST : rc;
 	return account_insert(writer, account, name, &copy);

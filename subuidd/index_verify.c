@@ -62,7 +62,7 @@ static int account_verify(struct index_writer *writer, uint32_t line, const unio
 	if (rc == 0)
 		rc = index_place_find(writer, INDEX_BY_ID, index_hash_number(seed, account.uid), line, &position);
 	if (rc == 0)
-		rc = index_view_by_name(&writer->view, account.name, &other);
+		rc = index_view_by_name(&writer->view, account.name, &other, NULL);
 	if (rc == 0 && other.uid != account.uid)
 		rc = -EUCLEAN;
 	return rc < 0 ? -EUCLEAN : 0;

@@ -132,6 +132,16 @@ check-guests: $(B)/libnss_subuid.so.2
 	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
 check: check-guests
 
+# the gate: words, options, login command; confinement
+GATE_CORE           = backup/command_line backup/rsync_options backup/rsync_request backup/rsync_arguments \
+                      backup/gate_policy
+rrsync_OBJS         = $(GATE_CORE)
+login_command_OBJS  = backup/login_command account/role account/id account/key account/key_blob account/key_from
+confine_OBJS        = confine/landlock $(SECCOMP)
+UNIT               += rrsync login_command confine
+fuzz_command_OBJS   = $(GATE_CORE)
+FUZZ               += command
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))

@@ -78,12 +78,12 @@ static unsigned right_or_unavailable(const struct index_view *view)
 		struct account expected = fixture_account(i);
 
 		fixture_name(i, name);
-		rc = index_view_by_name(view, name, &account);
+		rc = index_view_by_name(view, name, &account, NULL);
 		assert_true(rc == -EUCLEAN || rc == (i < ACCOUNTS ? 0 : -ENOENT));
 		if (rc == 0)
 			assert_account(&account, &expected);
 		right += rc == 0;
-		rc = index_view_by_uid(view, UID_FIRST + i, &account);
+		rc = index_view_by_uid(view, UID_FIRST + i, &account, NULL);
 		assert_true(rc == -EUCLEAN || rc == (i < ACCOUNTS ? 0 : -ENOENT));
 		if (rc == 0)
 			assert_account(&account, &expected);
@@ -257,7 +257,7 @@ static void a_table_without_an_end_ends(void **state)
 	}
 	assert_int_equal(index_view_init(&view, image.bytes, image.size), 0);
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	assert_int_equal(index_view_by_uid(&view, UID_FIRST + 1000, &account), -EUCLEAN);
+	assert_int_equal(index_view_by_uid(&view, UID_FIRST + 1000, &account, NULL), -EUCLEAN);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	assert_true(after.tv_sec - before.tv_sec < 2);
 	free(image.bytes);
