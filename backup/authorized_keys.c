@@ -32,7 +32,7 @@ static int fail(const char *what, int error)
 static int confine(void)
 {
 	const struct landlock_rule rules[] = {
-		{ .path = STATE_DIR, .fd = -1, .access = LANDLOCK_READ },
+		{ .path = STATE_DIR, .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		LANDLOCK_END,
 	};
 	int r = process_harden();

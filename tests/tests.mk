@@ -104,6 +104,8 @@ index_OBJS      = $(INDEX_BOTH)
 index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
 UNIT           += index index_damage index_threads
+fuzz_index_OBJS = $(INDEX_BOTH)
+FUZZ           += index
 
 # nss: the module once more, with a state directory and a trusted uid of the test's own
 nss_OBJS        = $(INDEX_BOTH)
@@ -136,7 +138,7 @@ check: check-guests
 GATE_CORE           = backup/command_line backup/rsync_options backup/rsync_request backup/rsync_arguments \
                       backup/gate_policy
 rrsync_OBJS         = $(GATE_CORE)
-login_command_OBJS  = backup/login_command account/role account/id account/key account/key_blob account/key_from
+login_command_OBJS  = backup/login_command account/name account/role account/id account/key account/key_blob account/key_from
 confine_OBJS        = confine/landlock $(SECCOMP)
 UNIT               += rrsync login_command confine
 fuzz_command_OBJS   = $(GATE_CORE)

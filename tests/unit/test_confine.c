@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: ISC */
+/* Landlock and the system call filters, each in a child; no root. The rsync filter is tried whole in tests/e2e/test_gate.py. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "confine/landlock.h"
+#include "confine/seccomp.h"
+
+/* Exit status of the act in a child; 128 + signal when it was killed. */
+static int in_child(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		_exit(act());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static char directory[] = "/tmp/test_confine.XXXXXX";
+
+static int errno_of(int result)
+{
+	if (result >= 0)
+		close(result);
+	return result >= 0 ? 0 : errno;
+}
+
+static int confined(enum landlock_access access)
+{
+	const struct landlock_rule rules[] = {
+		{ .path = directory, .fd = -1, .access = access },
+		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },
+		{ .path = "/no/such/path", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		LANDLOCK_END,
+	};
+
+	return chdir(directory) != 0 ? -errno : landlock_confine(rules);
+}
+
+static int read_write(void)
+{
+	if (confined(LANDLOCK_READ_WRITE) < 0)
+		return 1;
+	if (errno_of(open("new", O_WRONLY | O_CREAT, 0600)) != 0 || mkdir("d", 0700) != 0 || symlink("x", "l") != 0 ||
+	    rename("new", "d/new") != 0 || truncate("d/new", 3) != 0 || unlink("d/new") != 0 || rmdir("d") != 0)
+		return 2;
+	unlink("l");
+	if (mkfifo("f", 0600) == 0 || mknod("s", S_IFSOCK | 0600, 0) == 0)
+		return 3;
+	if (errno_of(open("/etc/passwd", O_RDONLY)) != EACCES || errno_of(open("/tmp", O_RDONLY)) != EACCES)
+		return 4;
+	if (errno_of(open("/dev/null", O_RDWR)) != 0 || errno_of(open("/dev/zero", O_RDONLY)) != EACCES)
+		return 5;
+	return execl("/bin/true", "true", (char *)NULL) == 0 || errno != EACCES ? 6 : 0;
+}
+
+static int read_only(void)
+{
+	if (confined(LANDLOCK_READ) < 0)
+		return 1;
+	if (errno_of(open("kept", O_RDONLY)) != 0 || errno_of(open(".", O_RDONLY)) != 0)
+		return 2;
+	if (errno_of(open("kept", O_WRONLY)) != EACCES || errno_of(open("new", O_WRONLY | O_CREAT, 0600)) != EACCES ||
+	    mkdir("d", 0700) == 0 || unlink("kept") == 0 || (landlock_abi() >= 3 && truncate("kept", 0) == 0))
+		return 3;
+	return 0;
+}
+
+static int missing_path(void)
+{
+	const struct landlock_rule rules[] = {
+		{ .path = "/no/such/path", .fd = -1, .access = LANDLOCK_READ },
+		LANDLOCK_END,
+	};
+
+	return landlock_confine(rules) == -ENOENT ? 0 : 1;
+}
+
+static void landlock_allows_its_rules_and_nothing_else(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(read_write), 0);
+	assert_int_equal(in_child(read_only), 0);
+	assert_int_equal(in_child(missing_path), 0);
+}
+
+static void what_each_abi_lacks_is_said(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(landlock_missing(0), "everything"));
+	assert_non_null(strstr(landlock_missing(1), "rename"));
+	assert_non_null(strstr(landlock_missing(2), "truncation"));
+	assert_null(strstr(landlock_missing(3), "truncation"));
+	assert_string_equal(landlock_missing(7), "pathname sockets");
+	assert_string_equal(landlock_missing(9), "");
+	assert_string_equal(landlock_missing(1000), "");
+}
+
+/* ---- the worker's filter ---------------------------------------------------------------- */
+
+static int worker_ordinary(void)
+{
+	char byte = 'x';
+	int pair[2];
+	char *memory;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || seccomp_confine(SECCOMP_WORKER) != 0)
+		return 1;
+	memory = malloc(4 << 20);
+	if (memory == NULL || send(pair[0], &byte, 1, MSG_NOSIGNAL) != 1 || recv(pair[1], &byte, 1, 0) != 1)
+		return 2;
+	memory = realloc(memory, 8 << 20);
+	free(memory);
+	if (getrandom(&byte, 1, GRND_NONBLOCK) != 1 || fprintf(stderr, "%s", "") < 0 || close(pair[0]) != 0)
+		return 3;
+	return 0;
+}
+
+#define WORKER_ACT(name, act)                               \
+	static int name(void)                               \
+	{                                                   \
+		if (seccomp_confine(SECCOMP_WORKER) != 0)   \
+			return 1;                           \
+		act;                                        \
+		return 2;                                   \
+	}
+
+WORKER_ACT(worker_open, open("/etc/passwd", O_RDONLY))
+WORKER_ACT(worker_socket, socket(AF_UNIX, SOCK_STREAM, 0))
+WORKER_ACT(worker_fork, fork())
+WORKER_ACT(worker_exec, execl("/bin/true", "true", (char *)NULL))
+WORKER_ACT(worker_kill, kill(getppid(), 0))
+WORKER_ACT(worker_code, syscall(SYS_mmap, NULL, 4096, 7, 0x22, -1, 0))
+WORKER_ACT(worker_stat, syscall(SYS_newfstatat, AT_FDCWD, "/etc", NULL, 0))
+WORKER_ACT(worker_map_file, syscall(SYS_mmap, NULL, 4096, 1, 2, 0, 0))
+
+static void worker_does_its_work_and_dies_of_anything_else(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(worker_ordinary), 0);
+	assert_int_equal(in_child(worker_open), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_socket), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_fork), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_exec), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_kill), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_code), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_stat), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_map_file), 128 + SIGSYS);
+}
+
+/* ---- the filter of rsync ---------------------------------------------------------------- */
+
+static int rsync_modes(void)
+{
+	int fd;
+
+	if (chdir(directory) != 0 || seccomp_confine(SECCOMP_RSYNC) != 0)
+		return 1;
+	fd = open("mode", O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || fchmod(fd, 01755) != 0 || chmod("mode", 0777) != 0)
+		return 2;
+	for (int bits = 02000; bits <= 06000; bits += 02000) {
+		if (fchmod(fd, (mode_t)bits) == 0 || errno != EPERM || chmod("mode", (mode_t)bits | 0755) == 0 || errno != EPERM)
+			return 3;
+		if (open("made", O_WRONLY | O_CREAT, bits) >= 0 || errno != EPERM)
+			return 4;
+	}
+	if (mkdir("setgid", 02755) != 0 || rmdir("setgid") != 0) /* the kernel drops the bit */
+		return 5;
+	if (mknod("regular", S_IFREG | 0600, 0) != 0 || unlink("regular") != 0 || mkfifo("fifo", 0600) == 0)
+		return 6;
+	return unlink("mode");
+}
+
+static int rsync_refuses(void)
+{
+	if (seccomp_confine(SECCOMP_RSYNC) != 0)
+		return 1;
+	if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+		return 2;
+	if (syscall(SYS_clone3, NULL, 0) >= 0 || errno != ENOSYS) /* libc takes clone then */
+		return 3;
+	if (syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0) >= 0 || errno != ENOSYS)
+		return 4;
+	if (syscall(1000000) >= 0 || errno != ENOSYS)
+		return 5;
+	return fork() == 0 ? _exit(0), 0 : 0;
+}
+
+static void rsync_sets_no_setid_bit_and_opens_no_socket(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(rsync_modes), 0);
+	assert_int_equal(in_child(rsync_refuses), 0);
+}
+
+static int setup(void **state)
+{
+	char path[64];
+	int fd;
+
+	(void)state;
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/kept", directory);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int teardown(void **state)
+{
+	char path[64];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/kept", directory);
+	return unlink(path) != 0 || rmdir(directory) != 0 ? -1 : 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(landlock_allows_its_rules_and_nothing_else),
+		cmocka_unit_test(what_each_abi_lacks_is_said),
+		cmocka_unit_test(worker_does_its_work_and_dies_of_anything_else),
+		cmocka_unit_test(rsync_sets_no_setid_bit_and_opens_no_socket),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

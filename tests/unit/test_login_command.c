@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "backup/login_command.h"
+
+#define FP "SHA256:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+
+static struct ssh_key a_key(void)
+{
+	struct ssh_key key = { .id = 12, .uid = 2100000001, .role = ROLE_PUSH, .options = KEY_NO_DELETE,
+			       .type = "ssh-ed25519", .fingerprint = FP, .blob = "AAAA+/==" };
+
+	return key;
+}
+
+static void line_is_as_documented(void **state)
+{
+	struct ssh_key key = a_key();
+	char out[1024];
+	int length;
+
+	(void)state;
+	length = authorized_keys_line(&key, out, sizeof(out));
+	assert_string_equal(out, "restrict,command=\"push no-delete key=12 fp=" FP "\" ssh-ed25519 AAAA+/==\n");
+	assert_int_equal(length, strlen(out));
+	key.expires = 1798761600; /* 2027-01-01 */
+	strcpy(key.from, "10.0.0.0/8,*.example.org");
+	assert_true(authorized_keys_line(&key, out, sizeof(out)) > 0);
+	assert_string_equal(out, "restrict,expiry-time=\"20270101000000Z\",from=\"10.0.0.0/8,*.example.org\","
+				 "command=\"push no-delete key=12 fp=" FP "\" ssh-ed25519 AAAA+/==\n");
+	assert_int_equal(authorized_keys_line(&key, out, 100), -ENOSPC);
+}
+
+static void damaged_fields_make_no_line(void **state)
+{
+	struct ssh_key key;
+	char out[1024];
+
+	(void)state;
+#define DAMAGED(change)                                                             \
+	do {                                                                        \
+		key = a_key();                                                      \
+		change;                                                             \
+		assert_true(authorized_keys_line(&key, out, sizeof(out)) < 0);      \
+	} while (0)
+	DAMAGED(key.role = 99);
+	DAMAGED(key.options |= 1u << 30); /* it may have been a restriction */
+	DAMAGED(key.expires = -1);
+	DAMAGED(strcpy(key.fingerprint, "SHA256:short"));
+	DAMAGED(key.fingerprint[20] = '"');
+	DAMAGED(strcpy(key.from, "x\",command=\"sh"));
+	DAMAGED(strcpy(key.from, "a b"));
+	DAMAGED(strcpy(key.type, "ssh-ed25519 x"));
+	DAMAGED(strcpy(key.type, ""));
+	DAMAGED(strcpy(key.blob, "AAAA\nssh-rsa"));
+}
+
+static void what_is_written_reads_back(void **state)
+{
+	static const enum role roles[] = { ROLE_PUSH, ROLE_PULL, ROLE_SYNC };
+
+	(void)state;
+	for (unsigned options = 0; options < 8; options++) {
+		for (size_t i = 0; i < 3; i++) {
+			struct login_command command;
+			struct ssh_key key = a_key();
+			char text[LOGIN_COMMAND_MAX + 1];
+
+			key.role = roles[i];
+			key.options = options;
+			assert_true(login_command_format(&key, text, sizeof(text)) > 0);
+			assert_int_equal(login_command_parse(text, &command), 0);
+			assert_int_equal(command.role, key.role);
+			assert_int_equal(command.options, options);
+			assert_int_equal(command.key_id, 12);
+			assert_string_equal(command.fingerprint, FP);
+		}
+	}
+}
+
+static void anything_else_is_refused(void **state)
+{
+	static const char *const cases[] = {
+		"", "push", "sh", "push key=12", "push fp=" FP, "push key=12 fp=" FP " ", "push  key=12 fp=" FP,
+		" push key=12 fp=" FP, "push key=12 fp=" FP " x", "push no-delete no-delete key=12 fp=" FP,
+		"push key=12 no-delete fp=" FP, "push no-such key=12 fp=" FP, "push key= fp=" FP, "push key=-1 fp=" FP,
+		"push key=4294967296 fp=" FP, "push key=12 fp=SHA256:x", "push\tkey=12 fp=" FP, "root key=12 fp=" FP,
+		"push key=12 fp=" FP "\n", "push key=12;sh fp=" FP, "rsync --server . x",
+	};
+	struct login_command command = { .key_id = 7 };
+	char longer[LOGIN_COMMAND_MAX + 50];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(login_command_parse(cases[i], &command), -EINVAL);
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(login_command_parse(longer, &command), -EINVAL);
+	assert_int_equal(command.key_id, 7); /* untouched */
+}
+
+static void roles_map_to_options_of_the_gate(void **state)
+{
+	static const struct {
+		struct login_command command;
+		const char *expected;
+	} cases[] = {
+		{ { .role = ROLE_PUSH }, "subuid-rrsync -wo -fake-super -- /h" },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -ro -fake-super -- /h" },
+		{ { .role = ROLE_SYNC }, "subuid-rrsync -fake-super -- /h" },
+		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -wo -no-del -no-overwrite -- /h" },
+		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -wo -no-del -no-overwrite -fake-super -- /h" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *argv[LOGIN_GATE_ARGUMENTS];
+		char joined[256] = "";
+
+		login_gate_arguments(&cases[i].command, "/h", argv);
+		for (size_t k = 0; argv[k] != NULL; k++) {
+			if (k > 0)
+				strcat(joined, " ");
+			strcat(joined, argv[k]);
+		}
+		assert_string_equal(joined, cases[i].expected);
+	}
+}
+
+static void locked_and_expired_are_barred(void **state)
+{
+	struct index_account account = { .expires_day = -1 };
+
+	(void)state;
+	assert_null(account_barred(&account, INT64_C(1) << 40));
+	account.expires_day = 100;
+	assert_null(account_barred(&account, 100 * 86400 - 1));
+	assert_string_equal(account_barred(&account, 100 * 86400), "expired");
+	account.flags = ACCOUNT_LOCKED;
+	assert_string_equal(account_barred(&account, 0), "locked");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(line_is_as_documented),
+		cmocka_unit_test(damaged_fields_make_no_line),
+		cmocka_unit_test(what_is_written_reads_back),
+		cmocka_unit_test(anything_else_is_refused),
+		cmocka_unit_test(roles_map_to_options_of_the_gate),
+		cmocka_unit_test(locked_and_expired_are_barred),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
