@@ -440,6 +440,7 @@ static void the_schema_itself_states_the_invariants(void **state)
 		"UPDATE accounts SET owner = 'bob'",
 		"DELETE FROM audit",
 		"UPDATE audit SET caller = 'nobody'",
+		"INSERT OR REPLACE INTO audit VALUES (1, 0, 0, 0, 0, 0, 'nobody', '', '', '', '')",
 		"UPDATE ranges SET owner = 'bob'",
 	};
 	struct audit_entry entry = {.caller = "alice", .action = "account.add", .target = "alice+web1"};
@@ -481,6 +482,16 @@ static void lists_go_on_after_the_last_row(void **state)
 	assert_int_equal(count, 4);
 	assert_int_equal(store_account_count(store, NULL, &count), 0);
 	assert_int_equal(count, 7);
+}
+
+/* Two guards stand before an id in use: the foreign key, and the trigger alone. */
+static void an_id_in_use_is_not_deleted(void **state)
+{
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(raw("PRAGMA foreign_keys = OFF"), SQLITE_OK);
+	assert_int_equal(raw("DELETE FROM ids WHERE first = 2100000000") & 0xff, SQLITE_CONSTRAINT);
+	assert_int_equal(raw("PRAGMA foreign_keys = ON"), SQLITE_OK);
 }
 
 /* ---- keys, ranges, limits, removed ---- */
@@ -961,6 +972,32 @@ static void every_statement_goes_by_index(void **state)
 	}
 }
 
+static int plan_has_both(void *data, int columns, char **values, char **names)
+{
+	(void)columns, (void)names;
+	if (strstr(values[3], "=? AND ") != NULL)
+		*(bool *)data = true;
+	return 0;
+}
+
+/* By owner and position in one look, not by reading everybody's rows from there on. */
+static void an_owners_list_reads_his_rows_only(void **state)
+{
+	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_KEY_LIST_UID,
+						     SQL_RANGE_LIST_OWNER};
+	char sql[2048];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		bool both = false;
+
+		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql[lists[i]]);
+		assert_int_equal(sqlite3_exec(store->db, sql, plan_has_both, &both, NULL), SQLITE_OK);
+		if (!both)
+			fail_msg("%s", store_sql[lists[i]]);
+	}
+}
+
 /* Triggers have no plan of their own to ask for: count the steps of the machine at two sizes instead. */
 static int steps_of_one_change(uint32_t uid)
 {
@@ -1016,6 +1053,7 @@ int main(void)
 		T(a_refused_insert_leaves_the_transaction_as_it_was),
 		T(rows_that_are_wrong_in_themselves_are_refused),
 		T(the_schema_itself_states_the_invariants),
+		T(an_id_in_use_is_not_deleted),
 		T(lists_go_on_after_the_last_row),
 		T(keys_are_never_numbered_twice),
 		T(ranges_do_not_overlap_and_are_counted),
@@ -1034,6 +1072,7 @@ int main(void)
 		T(free_ids_are_found),
 		T(gaps_agree_with_a_model),
 		T(every_statement_goes_by_index),
+		T(an_owners_list_reads_his_rows_only),
 		T(a_change_costs_the_same_at_any_size),
 	};
 
