@@ -2,6 +2,7 @@
 /* Messages between worker and broker: only the exact shape passes. */
 #include <errno.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -249,36 +250,47 @@ static void full_message_of_every_op_passes(void **state)
 	}
 }
 
-/* In an empty message a lone byte 0xff is part of a number or it is refused: the
- * last byte of a string, a byte behind a string's end, padding. In a full one each
- * string byte set to NUL leaves bytes behind the end. */
+typedef int (*check_function)(const void *message, size_t size);
+
+/* full: every member filled, numbers with 0xff, strings with 'x'. In an empty message a
+ * lone byte 0xff is part of a number or the first of a string, or it is refused: the last
+ * byte of a string, a byte behind a string's end, padding between and after members. In a
+ * full one a string byte set to NUL leaves bytes behind the end. */
+static void stray_bytes(const void *empty, const void *full, size_t size, check_function check)
+{
+	unsigned char bytes[sizeof(struct request) + sizeof(struct answer)];
+	const unsigned char *f = full;
+
+	for (size_t i = 8; i < size; i++) {
+		bool first = f[i] == 'x' && f[i - 1] != 'x';
+
+		memcpy(bytes, empty, size);
+		bytes[i] = 0xff;
+		assert_int_equal(check(bytes, size), f[i] == 0xff || first ? 0 : -EPROTO);
+		if (f[i] != 'x' || i + 1 == size || f[i + 1] != 'x')
+			continue;
+		memcpy(bytes, full, size);
+		bytes[i] = 0;
+		assert_int_equal(check(bytes, size), -EPROTO);
+	}
+}
+
 static void stray_bytes_are_refused(void **state)
 {
-	struct request request, full;
-	unsigned char *bytes = (unsigned char *)&request;
+	struct request request, full_request;
+	struct answer answer, full_answer;
 
 	(void)state;
-	size_t size = request_begin(&request, OP_KEY_ADD);
-	request_begin(&full, OP_KEY_ADD);
-	fill_request(&full);
-	for (size_t i = 8; i < size; i++) {
-		const unsigned char *f = (const unsigned char *)&full;
-		/* which bytes are numbers: 0xff in the full message; string text is 'x' */
-		int expected = f[i] == 0xff ? 0 : -EPROTO;
+	for (uint32_t op = OP_STATUS; op < OP_MAX_; op++) {
+		size_t size = request_begin(&request, op);
 
-		/* the first byte of a string may be anything */
-		if (f[i] == 'x' && (i == 8 || f[i - 1] != 'x'))
-			expected = 0;
-		bytes[i] = 0xff;
-		assert_int_equal(wire_request_check(&request, size), expected);
-		bytes[i] = 0;
-	}
-	for (size_t i = 8; i < size; i++) {
-		memcpy(&request, &full, sizeof(request));
-		if (bytes[i] != 'x' || bytes[i + 1] != 'x')
-			continue;
-		bytes[i] = 0;
-		assert_int_equal(wire_request_check(&request, size), -EPROTO);
+		request_begin(&full_request, op);
+		fill_request(&full_request);
+		stray_bytes(&request, &full_request, size, wire_request_check);
+		size = answer_begin(&answer, op);
+		answer_begin(&full_answer, op);
+		fill_answer(&full_answer);
+		stray_bytes(&answer, &full_answer, size, wire_answer_check);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,19 @@ struct started {
 	int broker;
 };
 
+static const char *forbidden;
+
+/* As on a kernel without it: the calls fail, nothing else is different. */
+static void forbid(const char *syscall_name)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (filter == NULL || seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) < 0 ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name(syscall_name), 0) < 0 ||
+	    seccomp_load(filter) < 0)
+		_exit(97);
+}
+
 /* fd 3 and a log on 2, nothing else; the executable by descriptor, as its directory may be closed to nobody. */
 static void child(int socket, uid_t uid)
 {
@@ -46,6 +60,8 @@ static void child(int socket, uid_t uid)
 	dup2(socket, WIRE_FD);
 	close(0);
 	close(1);
+	if (forbidden != NULL)
+		forbid(forbidden);
 	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
 		_exit(99);
 	fexecve(image, argv, environment);
@@ -196,13 +212,31 @@ static void serves_one_connection_and_ends(void **state)
 	close(started.broker);
 }
 
+/* Ends without having said that it is ready. */
+static void refuses(struct started started)
+{
+	char byte;
+	int status;
+
+	assert_int_equal(recv(started.broker, &byte, 1, 0), 0);
+	status = ended(&started);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
 static void refuses_to_be_root(void **state)
 {
-	struct started started = start(0);
-	int status = ended(&started);
-
 	(void)state;
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	refuses(start(0));
+}
+
+static void refuses_without_landlock(void **state)
+{
+	(void)state;
+	forbidden = "landlock_create_ruleset";
+	refuses(start(NOBODY));
+	forbidden = "landlock_restrict_self";
+	refuses(start(NOBODY));
+	forbidden = NULL;
 }
 
 static void ends_when_the_connection_is_not_as_agreed(void **state)
@@ -234,6 +268,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(is_sealed_when_it_says_so),
 		cmocka_unit_test(serves_one_connection_and_ends),
 		cmocka_unit_test(refuses_to_be_root),
+		cmocka_unit_test(refuses_without_landlock),
 		cmocka_unit_test(ends_when_the_connection_is_not_as_agreed),
 	};
 
