@@ -127,7 +127,7 @@ static int apply(struct setup *setup, bool state_made)
 	size_t first = json_array_size(setup->deeds);
 	int r = 0;
 
-	if (state_made)
+	if (state_made && !setup->dry_run)
 		r = record_add(setup, json_pack("{s:s, s:s}", "kind", "directory", "name", STATE_DIR));
 	if (r == 0)
 		r = steps_run(setup);
@@ -180,14 +180,25 @@ static int daemon_none(const struct setup *setup)
 	return setup_fail(what, "is running", "stop it first");
 }
 
-static int undo(struct setup *setup)
+/* No record: there was no setup, or one that was killed before it had written one. */
+static int undo_nothing(struct setup *setup, bool cut_short)
+{
+	puts("Nothing to take back.");
+	if (setup->dry_run)
+		return STATUS_DONE;
+	if (record_save(setup) < 0)
+		return STATUS_FAILED;
+	if (cut_short)
+		rmdir(STATE_DIR);
+	return STATUS_DONE;
+}
+
+static int undo(struct setup *setup, bool cut_short)
 {
 	bool sshd = record_has(setup, "file", SSHD_DROPIN);
 
-	if (json_array_size(setup->deeds) == 0) {
-		puts("Nothing to take back.");
-		return setup->dry_run || record_save(setup) == 0 ? STATUS_DONE : STATUS_FAILED;
-	}
+	if (json_array_size(setup->deeds) == 0)
+		return undo_nothing(setup, cut_short);
 	if (!setup->keep_data && accounts_none() < 0)
 		return failure_exit_status(FAILURE_CONFLICT);
 	if (!setup->dry_run && daemon_none(setup) < 0)
@@ -229,6 +240,25 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 	return operands_check("setup", argc, 0, 0);
 }
 
+/* Takes the lock, making what it needs, and reads the record. A dry run makes nothing. */
+static int begin(struct setup *setup, bool undoing, bool *state_made, int *lock)
+{
+	bool cut_short = access(SETUP_DIR, F_OK) == 0;
+
+	if (!setup->dry_run && !(undoing && access(STATE_DIR, F_OK) != 0)) {
+		if (state_make(state_made) < 0)
+			return -1;
+		*lock = record_lock();
+		if (*lock < 0)
+			return -1;
+	}
+	if (record_load(setup) < 0)
+		return -1;
+	/* Our directory without a record: a run was killed in its first instant. */
+	*state_made |= cut_short && json_array_size(setup->deeds) == 0;
+	return 0;
+}
+
 int command_setup(int argc, char **argv)
 {
 	struct setup_options options = { 0 };
@@ -247,16 +277,9 @@ int command_setup(int argc, char **argv)
 	setup.keep_data = options.keep_data;
 	signals_hold();
 	umask(022);
-	if (!options.dry_run && !(options.undo && access(STATE_DIR, F_OK) != 0)) {
-		if (state_make(&state_made) < 0)
-			return STATUS_FAILED;
-		lock = record_lock();
-		if (lock < 0)
-			return STATUS_FAILED;
-	}
-	if (record_load(&setup) < 0)
+	if (begin(&setup, options.undo, &state_made, &lock) < 0)
 		return STATUS_FAILED;
-	status = options.undo ? undo(&setup) : apply(&setup, state_made);
+	status = options.undo ? undo(&setup, state_made) : apply(&setup, state_made);
 	json_decref(setup.deeds);
 	return status;
 }

@@ -85,6 +85,8 @@ int file_load(const char *path, struct setup_file *file);
  * over it. -ESTALE: the file is no longer what `old` was. mode: for a new file. */
 int file_store(const char *path, const char *text, const struct setup_file *old, mode_t mode);
 int file_unlink(const char *path);
+/* Removes what a file_store() that was killed has left beside it. */
+int file_tidy(const char *path);
 /* Renames it to its own name and suffix. */
 int file_set_aside(const char *path, const char *suffix);
 const char *file_why(int error);

@@ -180,6 +180,11 @@ static int replace(int directory, const char *name, const char *temporary, const
 	return fsync(directory) == 0 ? 0 : -errno;
 }
 
+static int temporary_name(char temporary[NAME_MAX + 1], const char *name)
+{
+	return snprintf(temporary, NAME_MAX + 1, ".%s.subuidd-new", name) <= NAME_MAX ? 0 : -ENAMETOOLONG;
+}
+
 int file_store(const char *path, const char *text, const struct setup_file *old, mode_t mode)
 {
 	const char *name;
@@ -189,12 +194,28 @@ int file_store(const char *path, const char *text, const struct setup_file *old,
 
 	if (directory < 0)
 		return directory;
-	if (snprintf(temporary, sizeof(temporary), ".%s.subuidd-new", name) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
+	r = temporary_name(temporary, name);
+	if (r < 0)
+		return r;
 	unlinkat(directory, temporary, 0); /* of a run that was cut short; only one runs at a time */
 	r = replace(directory, name, temporary, text, old, mode);
 	unlinkat(directory, temporary, 0);
 	return r;
+}
+
+int file_tidy(const char *path)
+{
+	const char *name;
+	cleanup_fd int directory = directory_open(path, &name);
+	char temporary[NAME_MAX + 1];
+	int r;
+
+	if (directory < 0)
+		return directory == -ENOENT ? 0 : directory;
+	r = temporary_name(temporary, name);
+	if (r < 0)
+		return r;
+	return unlinkat(directory, temporary, 0) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 int file_unlink(const char *path)

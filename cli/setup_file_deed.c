@@ -117,8 +117,10 @@ static int revert_texts(struct setup *setup, const char *path, const json_t *dee
 {
 	bool existed = json_is_true(json_object_get(deed, "existed"));
 	cleanup_free char *text = NULL;
-	int r = 0;
+	int r = setup->dry_run ? 0 : file_tidy(path);
 
+	if (r < 0)
+		return r;
 	if (!texts->now.exists || (existed && strcmp(texts->now.text, texts->before.text) == 0))
 		return 0; /* was never done, or was undone by hand */
 	if (strcmp(texts->now.text, texts->after.text) == 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "cli/setup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,6 +70,28 @@ int record_load(struct setup *setup)
 	return 0;
 }
 
+/* Copies of files: of deeds that are taken back, or were killed before they were written down. */
+static int copies_remove(void)
+{
+	cleanup_fd int fd = path_open_trusted(SETUP_DIR, O_RDONLY);
+	cleanup_dir DIR *directory = NULL;
+	const struct dirent *entry;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	directory = fdopendir(fd);
+	if (directory == NULL)
+		return -errno;
+	steal_fd(&fd); /* the directory's now */
+	while ((entry = readdir(directory)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(directory), entry->d_name, 0) != 0)
+			return -errno;
+	}
+	return rmdir(SETUP_DIR) == 0 ? 0 : -errno;
+}
+
 int record_save(struct setup *setup)
 {
 	cleanup_free char *text = NULL, *lined = NULL;
@@ -76,9 +99,11 @@ int record_save(struct setup *setup)
 	int r;
 
 	if (json_array_size(setup->deeds) == 0) {
-		r = file_unlink(SETUP_RECORD);
-		if (r == 0 && rmdir(SETUP_DIR) != 0 && errno != ENOENT)
-			r = -errno;
+		r = file_tidy(SETUP_RECORD);
+		if (r == 0)
+			r = file_unlink(SETUP_RECORD);
+		if (r == 0)
+			r = copies_remove();
 		return r < 0 ? setup_fail_errno(SETUP_RECORD, r, "") : 0;
 	}
 	record = json_pack("{s:i, s:O}", "version", RECORD_VERSION, "deeds", setup->deeds);

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,6 +45,8 @@ int step_installed(struct setup *setup)
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		if (access(programs[i], X_OK) != 0)
 			return setup_fail_errno(programs[i], -errno, "run `make install` first");
+	if (getpwnam("root") == NULL || getgrnam("root") == NULL)
+		return setup_fail(NSSWITCH_PATH, "the C library does not find root", "mend it first");
 	if (module_check("libnss_subuid.so.2", "_nss_subuid_getpwnam_r") < 0)
 		return -1;
 	return module_check(PAM_MODULE_PATH, "pam_sm_acct_mgmt");

@@ -77,15 +77,23 @@ int step_users(struct setup *setup)
 	return 0;
 }
 
+/* "There is none" counts only while lookups work at all: a broken nsswitch.conf knows nobody. */
+static int gone(const char *what)
+{
+	if (getpwnam("root") != NULL && getgrnam("root") != NULL)
+		return 0;
+	return setup_fail(what, "the C library does not even find root", "mend " NSSWITCH_PATH);
+}
+
 int user_revert(struct setup *setup, const json_t *deed)
 {
 	const char *name = json_string_value(json_object_get(deed, "name"));
 	const char *const argv[] = { "userdel", name, NULL };
 	char what[64];
 
-	if (getpwnam(name) == NULL)
-		return 0;
 	snprintf(what, sizeof(what), "user %s", name);
+	if (getpwnam(name) == NULL)
+		return gone(what);
 	say_change(setup, what, "removed");
 	return setup->dry_run ? 0 : command_must(argv, "end its processes and run it again");
 }
@@ -96,9 +104,9 @@ int group_revert(struct setup *setup, const json_t *deed)
 	const char *const argv[] = { "groupdel", name, NULL };
 	char what[64];
 
-	if (getgrnam(name) == NULL) /* userdel takes the group of the same name along */
-		return 0;
 	snprintf(what, sizeof(what), "group %s", name);
+	if (getgrnam(name) == NULL) /* userdel takes the group of the same name along */
+		return gone(what);
 	say_change(setup, what, "removed");
 	return setup->dry_run ? 0 : command_must(argv, "remove it by hand and run it again");
 }

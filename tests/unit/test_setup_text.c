@@ -212,6 +212,8 @@ static void pam_line_goes_before_everything_that_may_skip_it(void **state)
 		  "auth required x.so \\\n account\n" BLOCK "account required y.so\n" },
 		{ "@include common-auth\naccount required y.so\n",
 		  BLOCK "@include common-auth\naccount required y.so\n" },
+		{ "# here are the per-package modules (the \"Primary\" block)\n\naccount [success=1] pam_unix.so\n",
+		  BLOCK "# here are the per-package modules (the \"Primary\" block)\n\naccount [success=1] pam_unix.so\n" },
 		{ "session required z.so", "session required z.so\n" BLOCK },
 		{ "", BLOCK },
 	};
@@ -285,6 +287,9 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 		{ "@include common-account\n", "account required \\\n  pam_subuid.so services=a\n", PAM_PLACE_FIRST },
 		{ "@include common-account\n", "account required /lib/security/pam_subuid.so\n", PAM_PLACE_FIRST },
 		{ "@include common-account\n", "@include common-account\n", PAM_PLACE_ABSENT },
+		/* what a substack decides is decided for itself only */
+		{ "account substack system-auth\n" BLOCK, "account sufficient x.so\n", PAM_PLACE_FIRST },
+		{ "account include system-auth\n" BLOCK, "account sufficient x.so\n", PAM_PLACE_LATE },
 	};
 	cleanup_free char *debian_copy = strdup(debian_account);
 	char options[64] = "";
