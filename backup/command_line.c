@@ -84,7 +84,7 @@ int command_line_split(const char *line, struct command_line *ret)
 
 	if (length > COMMAND_LINE_MAX)
 		return -E2BIG;
-	/* Each word takes two bytes of the line at least ("a "); texts 2 and patterns 3 bytes for each byte at most. */
+	/* A word takes two bytes of the line at least ("a "); a byte of it 2 of text and 3 of pattern at most. */
 	made.words = calloc(length / 2 + 1, sizeof(*made.words));
 	made.storage = malloc(5 * (length + 1));
 	if (made.words == NULL || made.storage == NULL) {

@@ -78,7 +78,7 @@ static int confine_limits(void)
 		limit.rlim_max = FILES_MAX;
 	if (limit.rlim_cur > limit.rlim_max)
 		limit.rlim_cur = limit.rlim_max;
-	/* Modes are the client's choice (rsync -p); those that it leaves open are as anywhere, not for others to write. */
+	/* Modes are the client's choice (rsync -p); what it leaves open is not for others to write. */
 	umask(umask(0) | S_IWGRP | S_IWOTH);
 	return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? -errno : 0;
 }

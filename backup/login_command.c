@@ -33,7 +33,8 @@ static bool fingerprint_valid(const char *text)
 }
 
 /* snprintf at *used; false when it does not fit. */
-__attribute__((format(printf, 4, 5))) static bool append(char *out, size_t size, size_t *used, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static bool append(char *out, size_t size, size_t *used,
+							  const char *format, ...)
 {
 	va_list list;
 	int length;
@@ -80,11 +81,11 @@ int login_command_parse(const char *text, struct login_command *command)
 
 	if (strlen(text) > LOGIN_COMMAND_MAX)
 		return -EINVAL;
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	word = strsep(&rest, " ");
 	if (role_parse(word, &parsed.role) < 0)
 		return -EINVAL;
-	for (word = strsep(&rest, " "); word != NULL && key_option_parse(word, &bit) == 0; word = strsep(&rest, " ")) {
+	while ((word = strsep(&rest, " ")) != NULL && key_option_parse(word, &bit) == 0) {
 		if ((parsed.options & bit) != 0)
 			return -EINVAL;
 		parsed.options |= bit;

@@ -29,7 +29,8 @@
 #define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
 
 static const char usage[] =
-	"usage: subuid-rrsync [-ro|-wo] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock] [-fake-super] DIR\n"
+	"usage: subuid-rrsync [-ro|-wo] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
+	"                     [-fake-super] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
 /* Once to the person at the other end, once to the log; control bytes escaped. */
@@ -118,7 +119,7 @@ static int serve(struct gate_policy *policy, int root, int locks, const char *co
 		if (r == -EWOULDBLOCK)
 			r = gate_refuse(&refusal, "busy", holder);
 	}
-	return r < 0 ? refuse_error(r, &refusal) : run_rsync(argv.items);
+	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items);
 }
 
 /* Standard input, output and error are the client's; nothing else of the caller's is kept. */
@@ -133,8 +134,8 @@ static int close_others(void)
 int main(int argc, char **argv)
 {
 	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *directory, *step = "descriptors";
-	struct gate_policy policy;
-	struct gate_refusal refusal;
+	struct gate_policy policy = { 0 };
+	struct gate_refusal refusal = { 0 };
 	static char path[PATH_MAX];
 	int root, locks, r;
 
@@ -147,7 +148,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse_unconfined(step, r);
 	if (command == NULL)
-		return refuse("no command", "this key runs rsync only (SSH_ORIGINAL_COMMAND is not set)", EXIT_REFUSED);
+		return refuse("no command", "this key runs rsync only (SSH_ORIGINAL_COMMAND is not set)",
+			      EXIT_REFUSED);
 	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
 		return EXIT_SUCCESS;
 	root = gate_open(directory);

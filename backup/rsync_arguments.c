@@ -9,27 +9,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* gcc 12's analyzer loses sight of what is stored in an array that grows; AddressSanitizer, which sees it all, finds
+ * no leak (fuzz_command). */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 int text_list_add(struct text_list *list, const char *text)
 {
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		return -ENOMEM;
 	if (list->count + 2 > list->room) {
 		size_t room = list->room == 0 ? 64 : list->room * 2;
-		char **items = realloc(list->items, room * sizeof(*items));
+		char **items = reallocarray(list->items, room, sizeof(*items));
 
-		if (items == NULL) {
-			free(copy);
+		if (items == NULL)
 			return -ENOMEM;
-		}
 		list->items = items;
 		list->room = room;
 	}
-	list->items[list->count++] = copy;
-	list->items[list->count] = NULL;
+	list->items[list->count] = strdup(text);
+	if (list->items[list->count] == NULL)
+		return -ENOMEM;
+	list->items[++list->count] = NULL;
 	return 0;
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 int text_list_format(struct text_list *list, const char *format, ...)
 {

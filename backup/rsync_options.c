@@ -6,9 +6,10 @@
 #define FLAG(name) { name, ARGUMENT_NONE, 0, NULL }
 #define TEXT(name) { name, ARGUMENT_TEXT, 0, NULL }
 #define DELETES(name) { name, ARGUMENT_NONE, OPTION_DELETES, "deleting is not allowed with this key" }
-#define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, "links are not followed here; send them as links (-l)" }
+#define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, NO_FOLLOW }
 #define REFUSED(name, why) { name, ARGUMENT_NONE, OPTION_REFUSED, why }
 
+#define NO_FOLLOW "links are not followed here; send them as links (-l)"
 #define NO_OVERWRITE "it can replace existing files, which is not allowed with this key"
 #define SECLUDED "arguments inside the protocol cannot be checked; run rsync with --no-secluded-args (--no-s)"
 #define DEVICES "devices are neither read nor written here"
@@ -34,7 +35,7 @@ static const struct rsync_option table[] = {
 	FLAG("W"), /* --whole-file */
 	FLAG("X"), /* --xattrs */
 	FLAG("append"),
-	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE }, /* --backup: a backup takes the place of an older one */
+	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE }, /* --backup: takes the place of an older one */
 	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NO_OVERWRITE },
 	TEXT("block-size"),
 	TEXT("bwlimit"),

@@ -97,8 +97,9 @@ static int add_path(const struct gate_policy *policy, const struct rsync_request
 }
 
 /* ".*" matches "." and "..", which nobody means by it. */
-static int add_matches(const struct gate_policy *policy, const struct rsync_request *request, const struct word *word,
-		       const glob_t *found, struct text_list *argv, struct gate_refusal *refusal)
+static int add_matches(const struct gate_policy *policy, const struct rsync_request *request,
+		       const struct word *word, const glob_t *found, struct text_list *argv,
+		       struct gate_refusal *refusal)
 {
 	size_t before = argv->count;
 	int r = 0;

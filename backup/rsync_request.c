@@ -135,7 +135,8 @@ static int parse_options(const struct gate_policy *policy, const struct command_
 		if (chosen->option != NULL && strncmp(chosen->option->name, "remove-", 7) == 0)
 			request->changes = true;
 	}
-	return gate_refuse(refusal, "rsync", "no \".\" after the options; arguments inside the protocol are refused");
+	return gate_refuse(refusal, "rsync",
+			   "no \".\" after the options; arguments inside the protocol are refused");
 }
 
 /* ---- paths ------------------------------------------------------------------------ */
@@ -168,7 +169,8 @@ static void rebase_path(const struct gate_policy *policy, struct word *path)
 	}
 }
 
-static int parse_paths(const struct gate_policy *policy, struct rsync_request *request, struct gate_refusal *refusal)
+static int parse_paths(const struct gate_policy *policy, struct rsync_request *request,
+		       struct gate_refusal *refusal)
 {
 	if (!request->sender && request->paths_count > 1)
 		return gate_refuse(refusal, request->paths[1].text,

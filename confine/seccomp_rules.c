@@ -3,9 +3,10 @@
  * System call filters: run when subuidd is built, it writes them as C (libseccomp
  * needs longer to make one than the gate may take to start).
  *
- * Allow-lists: what is not named here does not happen. Three kinds of "no": ENOSYS (rsync: anything not named, so that libraries take their
- * older way, also for calls that are younger than this file), EPERM (rsync: calls
- * that are named below because of what they would do), kill (worker: anything).
+ * Allow-lists: what is not named here does not happen. Three kinds of "no": ENOSYS
+ * (rsync: anything not named, so that libraries take their older way, also for calls
+ * that are younger than this file), EPERM (rsync: calls that are named below because
+ * of what they would do), kill (worker: anything).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,8 @@ static const int rsync_allowed[] = {
 	SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	/* names */
 	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe),
-	SCMP_SYS(pipe2), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(pipe2), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat),
+	SCMP_SYS(lstat),
 	SCMP_SYS(fstat), SCMP_SYS(stat64), SCMP_SYS(lstat64), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
 	SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(statfs64), SCMP_SYS(fstatfs),
 	SCMP_SYS(fstatfs64), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
