@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "confine/cleanup.h"
 #include "subuidd/probe.h"
 
 #define ENTRY_BYTES_FIRST 4096u
@@ -52,12 +51,12 @@ static int ask_group(uint32_t id, char *buffer, size_t size)
 static int ask_growing(ask question, uint32_t id)
 {
 	for (size_t size = ENTRY_BYTES_FIRST; size <= ENTRY_BYTES_MAX; size *= 4) {
-		cleanup_free char *buffer = malloc(size);
-		int r;
+		char *buffer = malloc(size);
+		int r = -ENOMEM;
 
-		if (buffer == NULL)
-			return -ENOMEM;
-		r = question(id, buffer, size);
+		if (buffer != NULL)
+			r = question(id, buffer, size);
+		free(buffer);
 		if (r != -ERANGE)
 			return r;
 	}
@@ -104,7 +103,7 @@ static int next_group(char *buffer, size_t size, uint32_t *id)
 static int enumerate(next_entry next, struct subid_list *list)
 {
 	size_t size = ENTRY_BYTES_FIRST;
-	cleanup_free char *buffer = malloc(size);
+	char *buffer = malloc(size);
 	uint32_t id = 0;
 	int r = buffer == NULL ? -ENOMEM : 1;
 
@@ -119,6 +118,7 @@ static int enumerate(next_entry next, struct subid_list *list)
 			r = buffer == NULL ? -ENOMEM : 1;
 		}
 	}
+	free(buffer);
 	return r;
 }
 

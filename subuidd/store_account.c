@@ -112,7 +112,7 @@ static int range_of_account(struct store *store, uint32_t uid, uint32_t *first)
 /* Ranges first, whose rows point to the account; keys go by ON DELETE CASCADE. */
 static int delete (struct store *store, uint32_t uid, int64_t when)
 {
-	struct account account;
+	struct account account = {0};
 	uint32_t first = 0;
 	int r = store_account_by_uid(store, uid, &account);
 

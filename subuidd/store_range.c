@@ -67,7 +67,7 @@ int store_range_get(struct store *store, uint32_t first, struct id_range *range)
 
 static int delete (struct store *store, uint32_t first, int64_t when)
 {
-	struct id_range range;
+	struct id_range range = {0};
 	int r = store_range_get(store, first, &range);
 
 	if (r == 0)

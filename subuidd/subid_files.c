@@ -217,20 +217,28 @@ static int read_whole(int fd, size_t size, char **text, size_t *length)
 	return 0;
 }
 
+static int read_list(int fd, size_t size, struct subid_list *list)
+{
+	char *text = NULL;
+	size_t length = 0;
+	int r = read_whole(fd, size, &text, &length);
+
+	if (r == 0 && length != size)
+		r = -EAGAIN; /* being rewritten in place */
+	if (r == 0)
+		r = subid_parse(text, length, list);
+	free(text);
+	return r;
+}
+
 static int reread(struct subid_file *file, int fd, const struct stat *st)
 {
-	cleanup_free char *text = NULL;
 	struct subid_list list = {0};
-	size_t length = 0;
 	int r;
 
 	if (!S_ISREG(st->st_mode) || st->st_size > FILE_BYTES_MAX)
 		return -EINVAL;
-	r = read_whole(fd, (size_t)st->st_size, &text, &length);
-	if (r == 0 && length != (size_t)st->st_size)
-		r = -EAGAIN; /* being rewritten in place */
-	if (r == 0)
-		r = subid_parse(text, length, &list);
+	r = read_list(fd, (size_t)st->st_size, &list);
 	if (r < 0)
 		return r;
 	subid_list_free(&file->list);
