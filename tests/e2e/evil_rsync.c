@@ -55,6 +55,7 @@ static void files(void)
 	char self[64];
 	int fd;
 
+	TRY("write-inside", open("inside", O_WRONLY | O_CREAT, 0600));
 	TRY("read-etc-passwd", open("/etc/passwd", O_RDONLY));
 	TRY("read-outside", open(at("canary"), O_RDONLY));
 	TRY("write-outside", open(at("canary"), O_WRONLY));

@@ -291,8 +291,7 @@ def test_read_only_and_write_only(gate):
     assert result.returncode != 0 and "reading is not allowed" in result.text
 
 
-def test_read_only_is_kept_by_the_kernel(gate):
-    """Even when the argument check would let an option through that writes."""
+def test_read_only_key_removes_no_source(gate):
     gate.own(gate.home / "f", "x")
     gate.options = ["-ro"]
     result = gate.rsync("-a", "--remove-source-files", "host:", f"{gate.base}/back/", check=False)
@@ -507,13 +506,13 @@ def test_race_with_a_flipped_directory(gate):
 
 # What the confinement lets through on purpose: a socket pair, questions about files (stat) and the mode
 # of a file outside that the same uid owns; a sub-account owns none.
-EVIL_ALLOWED = {"socketpair-unix", "stat-outside", "chmod-own-outside"}
+EVIL_ALLOWED = {"write-inside", "socketpair-unix", "stat-outside", "chmod-own-outside"}
 # Old kernels, kernels built without it, kernels told so by the administrator.
 KERNEL_REFUSES_ANYHOW = {"mknod-char", "int80", "x32", "fchmodat2-setuid", "bpf", "userfaultfd", "io_uring",
                          "keyctl", "tiocsti", "inet6"}
 
 
-def evil(gate, gated):
+def evil(gate, gated, command="rsync --server -r . x"):
     for name in ("canary", "shrink", "moved", "gone"):
         gate.own(gate.outside / name, "text")
     victim = subprocess.Popen(["sleep", "60"], user=UID, group=UID)
@@ -532,7 +531,7 @@ def evil(gate, gated):
             ["unshare", "-m", "--propagation", "private", "sh", "-c",
              f"mount --bind {program} /usr/bin/rsync && cd {gate.home} && "
              f"exec setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all {what} 9</etc/passwd"],
-            env={"SSH_ORIGINAL_COMMAND": "rsync --server -r . x", "RSYNC_PARTIAL_DIR": "x", "PATH": os.environ["PATH"]},
+            env={"SSH_ORIGINAL_COMMAND": command, "RSYNC_PARTIAL_DIR": "x", "PATH": os.environ["PATH"]},
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     finally:
         for process in (victim, listener):
@@ -554,6 +553,13 @@ def test_rsync_taken_over_gets_nowhere(gate):
         "env HOME=/nonexistent", "env LANG=C.UTF-8", "env PATH=/usr/bin:/bin"]
     assert sorted(p.name for p in gate.outside.iterdir()) == ["canary", "gone", "moved", "shrink", "socket"]
     assert (gate.outside / "shrink").read_text() == "text"
+
+
+def test_rsync_taken_over_cannot_write_with_a_read_only_key(gate):
+    gate.options = ["-ro"]
+    tries, _ = evil(gate, True, "rsync --server --sender -r . .")
+    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED - {"write-inside"}
+    assert not list(gate.home.iterdir())
 
 
 def test_rsync_taken_over_without_the_gate(gate):
