@@ -136,6 +136,8 @@ int index_record_copy(const struct index_view *view, uint32_t line, unsigned kin
 		return -EUCLEAN;
 	if (copy->lines > 1)
 		memcpy((uint8_t *)copy + INDEX_LINE, from + INDEX_LINE, (copy->lines - 1) * (size_t)INDEX_LINE);
+	else if (lines_max > 1)
+		memset((uint8_t *)copy + INDEX_LINE, 0, INDEX_LINE);
 	if (copy->check != index_record_checksum(header->seed, line, copy))
 		return -EUCLEAN;
 	if (copy->length > copy->lines * INDEX_LINE || (kind != 0 && copy->kind != kind))
@@ -163,35 +165,53 @@ static const char *text_take(const char *text, const char *end, char *out, size_
 	return text + length + 1;
 }
 
+/* Room behind the longest name and label, for copies of a fixed size. */
+_Static_assert(offsetof(struct index_account_record, text) + ACCOUNT_NAME_MAX + 1 + COMMENT_MAX + 1 <=
+		       INDEX_PUBLIC_LINES * INDEX_LINE,
+	       "a copy holds the longest account");
+
+/* The text's lengths are in the record: each must be where its NUL is. */
+static bool account_sound(const struct index_view *view, const union index_public_copy *copy)
+{
+	const struct index_account_record *record = &copy->account;
+	size_t head = offsetof(struct index_account_record, text);
+	unsigned owner = record->owner_length, label = record->label_length;
+	const char *name = (const char *)copy->bytes + head, *comment = name + owner + label + 2;
+	const char *end = (const char *)copy->bytes + record->head.length;
+
+	if (owner == 0 || owner > OWNER_MAX || label == 0 || label > LABEL_MAX ||
+	    record->head.length < head + owner + label + 3 || record->head.a < view->header.uid_first ||
+	    record->head.a > view->header.uid_last)
+		return false;
+	if (name[owner] != view->header.separator ||
+	    text_length(name, end, ACCOUNT_NAME_MAX) != (long)(owner + 1 + label))
+		return false;
+	return (*comment == '\0' ? 0 : text_length(comment, end, COMMENT_MAX)) + 1 == end - comment;
+}
+
+/* Copies of a fixed size cost less than their lengths would; what comes after the NUL
+ * is more of the same record, or 0. */
 int index_account_decode(const struct index_view *view, const union index_public_copy *copy,
 			 struct index_account *account)
 {
 	const struct index_account_record *record = &copy->account;
 	const char *name = (const char *)copy->bytes + offsetof(struct index_account_record, text);
-	const char *end = (const char *)copy->bytes + record->head.length;
 	unsigned owner = record->owner_length, label = record->label_length;
-	long comment;
 
-	if (record->head.length < offsetof(struct index_account_record, text) || owner == 0 || owner > OWNER_MAX ||
-	    label == 0 || label > LABEL_MAX || record->head.a < view->header.uid_first ||
-	    record->head.a > view->header.uid_last)
+	if (!account_sound(view, copy))
 		return -EUCLEAN;
-	if (text_length(name, end, ACCOUNT_NAME_MAX) != (long)(owner + 1 + label) ||
-	    name[owner] != view->header.separator)
-		return -EUCLEAN;
-	comment = text_length(name + owner + label + 2, end, COMMENT_MAX);
-	if (comment < 0 || name + owner + label + 2 + comment + 1 != end)
-		return -EUCLEAN;
-
 	account->uid = record->head.a;
 	account->owner_uid = record->head.b;
 	account->flags = record->flags;
 	account->expires_day = record->expires_day;
-	memcpy(account->name, name, owner + label + 2);
-	memcpy(account->owner, name, owner);
+	memcpy(account->name, name, sizeof(account->name));
+	memcpy(account->owner, name, sizeof(account->owner));
 	account->owner[owner] = '\0';
-	memcpy(account->label, name + owner + 1, label + 1);
-	memcpy(account->comment, name + owner + label + 2, (size_t)comment + 1);
+	memcpy(account->label, name + owner + 1, sizeof(account->label));
+	name += owner + label + 2;
+	account->comment[0] = '\0';
+	if (*name != '\0')
+		memcpy(account->comment, name, strlen(name) + 1);
 	return 0;
 }
 
