@@ -39,6 +39,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(int error, char *why, si
 	va_list arguments;
 
 	va_start(arguments, format);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started above */
 	if (vsnprintf(text, sizeof(text), format, arguments) < 0)
 		text[0] = '\0';
 	va_end(arguments);

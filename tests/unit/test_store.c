@@ -838,6 +838,60 @@ static void a_damaged_file_is_said_to_be_one(void **state)
 	assert_int_equal(r, -EUCLEAN);
 }
 
+/* Adds accounts for ever and says each one after its commit. */
+static void add_until_killed(int acknowledged, uint32_t uid)
+{
+	if (store_open(path, &store) < 0)
+		_exit(1);
+	for (;; uid++) {
+		struct account a = an_account("alice", "", uid);
+
+		snprintf(a.label, sizeof(a.label), "w%u", uid);
+		if (store_begin(store) < 0 || store_account_insert(store, &a) < 0 || store_commit(store) < 0 ||
+		    write(acknowledged, &uid, sizeof(uid)) != sizeof(uid))
+			_exit(1);
+	}
+}
+
+static void what_was_acknowledged_survives_kill_9(void **state)
+{
+	uint32_t next = 2100000000u;
+	unsigned seed = 5, acknowledged = 0;
+	char why[256];
+
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		struct account a;
+		uint32_t uid, count;
+		int ends[2], status;
+		pid_t child;
+
+		store_close(store);
+		store = NULL;
+		assert_int_equal(pipe(ends), 0);
+		child = fork();
+		if (child == 0)
+			add_until_killed(ends[1], next);
+		close(ends[1]);
+		usleep((useconds_t)rand_r(&seed) % 30000);
+		assert_int_equal(kill(child, SIGKILL), 0);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status));
+		open_store();
+		for (; read(ends[0], &uid, sizeof(uid)) == sizeof(uid); next = uid + 1, acknowledged++)
+			assert_int_equal(store_account_by_uid(store, uid, &a), 0);
+		close(ends[0]);
+		/* the one that was on its way is there whole or not at all */
+		if (store_account_by_uid(store, next, &a) == 0)
+			next++;
+		assert_int_equal(store_account_count(store, NULL, &count), 0);
+		assert_int_equal(count, next - 2100000000u);
+		if (store_check(store, why, sizeof(why)) != 0)
+			fail_msg("%s", why);
+	}
+	assert_true(acknowledged > 0);
+}
+
 /* ---- free ids ---- */
 
 static const struct id_block pool = {2100000000u, 2100000009u};
@@ -1069,6 +1123,7 @@ int main(void)
 		T(a_read_only_disk_is_survived),
 		T(a_database_at_its_size_limit_is_full),
 		T(a_damaged_file_is_said_to_be_one),
+		T(what_was_acknowledged_survives_kill_9),
 		T(free_ids_are_found),
 		T(gaps_agree_with_a_model),
 		T(every_statement_goes_by_index),
