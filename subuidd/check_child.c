@@ -107,9 +107,11 @@ static void check_subids(const struct broker *broker, uint32_t first, uint32_t c
 			 struct check_result *result)
 {
 	struct id_block holder = { first, first + count - 1 };
-	int r = broker->probe.block_taken(broker->probe.data, holder.first, holder.last, &holder);
+	int r = broker->probe.start(broker->probe.data);
 	char fault[FAILURE_TEXT_MAX + 1];
 
+	if (r >= 0)
+		r = broker->probe.block_taken(broker->probe.data, holder.first, holder.last, &holder);
 	if (r == 0)
 		return;
 	if (r < 0)

@@ -17,6 +17,8 @@
 
 enum { EXIT_USAGE = 2 };
 
+#define DAEMON_READY '\1' /* what no sentence begins with */
+
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
 	"       subuidd --check-config | --help | --version\n"
@@ -71,21 +73,34 @@ static struct options options_parse(int argc, char **argv)
 	return options;
 }
 
-/* In the process that was started: waits until the daemon serves (one byte) or has failed
- * (end of file; it has said why on standard error). */
+/* In the process that was started: waits until the daemon serves (one byte) or says why not. */
 static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 {
-	char ready = 0;
+	char text[REASON_MAX] = "";
+	size_t length = 0;
 	ssize_t got;
 
 	waitpid(child, NULL, 0); /* the one in between ends at once */
-	do
-		got = read(pipe_fd, &ready, 1);
-	while (got < 0 && errno == EINTR);
-	_exit(got == 1 && ready == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	do {
+		got = read(pipe_fd, text + length, sizeof(text) - 1 - length);
+		length += got > 0 ? (size_t)got : 0;
+	} while ((got > 0 && text[0] != DAEMON_READY) || (got < 0 && errno == EINTR));
+	if (text[0] == DAEMON_READY)
+		_exit(EXIT_SUCCESS);
+	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text : "it ended while starting; see the system's log");
+	_exit(EXIT_FAILURE);
 }
 
-/* Forks twice; only the daemon returns, with the descriptor to say "ready" on. */
+/* From here on nothing holds the terminal or the pipes of whoever started us: the workers would, too. */
+static void descriptors_detach(void)
+{
+	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+		fatal("/dev/null: %s", strerror(errno));
+}
+
+/* Forks twice; only the daemon returns, with the descriptor to say how the start went. */
 static int daemonise(void)
 {
 	int pair[2];
@@ -108,20 +123,17 @@ static int daemonise(void)
 		fatal("fork: %s", strerror(errno));
 	if (pid > 0)
 		_exit(EXIT_SUCCESS);
+	descriptors_detach();
 	return pair[1];
 }
 
-/* From here on nothing holds the terminal of whoever started us. */
-static void daemon_ready(int ready_fd)
+/* To whoever waits for the start (-1: nobody). */
+static void start_tell(int start_fd, const char *text, size_t length)
 {
-	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	cleanup_fd int fd = ready_fd;
-	const char ready = 1;
+	cleanup_fd int fd = start_fd;
 
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
-		fatal("/dev/null: %s", strerror(errno));
-	if (write(fd, &ready, 1) != 1)
-		log_warn("nobody waited for the start");
+	if (fd >= 0 && write(fd, text, length) != (ssize_t)length)
+		log_warn("nobody waits for the start");
 }
 
 /* A standard descriptor that is closed would be taken by the next open. */
@@ -169,7 +181,7 @@ int main(int argc, char **argv)
 	struct options options = options_parse(argc, argv);
 	struct broker broker = { 0 };
 	char why[REASON_MAX] = "";
-	int ready_fd = -1;
+	int start_fd = -1;
 	int r;
 
 	r = settings_load("", &broker.settings, why, sizeof(why));
@@ -184,13 +196,16 @@ int main(int argc, char **argv)
 	if (chdir("/") < 0)
 		fatal("/: %s", strerror(errno));
 	if (!options.foreground)
-		ready_fd = daemonise();
-	r = broker_open(&broker, why);
-	if (r < 0)
-		fatal("%s", why[0] != '\0' ? why : strerror(-r));
+		start_fd = daemonise();
 	log_open("subuidd", !options.foreground);
-	if (ready_fd >= 0)
-		daemon_ready(ready_fd);
+	r = broker_open(&broker, why);
+	if (r < 0) {
+		if (why[0] == '\0')
+			snprintf(why, sizeof(why), "%s", strerror(-r));
+		start_tell(start_fd, why, strlen(why));
+		fatal("%s", why);
+	}
+	start_tell(start_fd, &(const char){ DAEMON_READY }, 1);
 	log_info("serving %s", SOCKET_PATH);
 	sd_notify(0, "READY=1\nSTATUS=Serving");
 	r = broker_run(&broker);
