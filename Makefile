@@ -71,6 +71,8 @@ LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(IN
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
+SUBID       = nss/subid nss/subid_pieces nss/subid_user nss/subid_index nss/subid_files nss/subid_chain $(INDEX) \
+              account/name account/id
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
@@ -84,7 +86,7 @@ PAM_LIBS      = -lpam
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(patsubst %,$(BUILD)/%.o,$(1))
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login libnss_subuid.so.2 pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -113,6 +115,7 @@ $(eval $(call exe,subuid-rrsync,$(RRSYNC),$(RRSYNC_LIBS)))
 $(eval $(call exe,authorized-keys,$(AUTHKEYS),$(AUTHKEYS_LIBS)))
 $(eval $(call exe,login,$(LOGIN),$(LOGIN_LIBS)))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
+$(eval $(call guest,libsubid_subuid.so,$(SUBID),,nss/libsubid_subuid.map))
 $(eval $(call guest,pam_subuid.so,$(PAM),$(PAM_LIBS),pam/pam_subuid.map))
 
 $(B):
@@ -145,6 +148,7 @@ install: all
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
 	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
+	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
 	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
@@ -157,7 +161,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
-	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
+	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.socket \
 	  $(DESTDIR)$(PREFIX)/lib/subuidd.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \

@@ -130,8 +130,9 @@ OBJECTS        += $(call objs,tests/bench/bench_nss)
 bench: bench-nss
 bench-nss: $(BUILD)/bench/nss
 	@for n in 1000 1000000; do $< $$n $(NSS_TEST) $(BUILD)/tests/nss/state; done
-check-guests: $(B)/libnss_subuid.so.2
+check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
 	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
+	tests/guest_symbols $(B)/libsubid_subuid.so nss/libsubid_subuid.map +free +dlopen
 check: check-guests
 
 # the gate: words, options, login command; confinement
@@ -143,6 +144,10 @@ confine_OBJS        = confine/landlock $(SECCOMP)
 UNIT               += rrsync login_command confine
 fuzz_command_OBJS   = $(GATE_CORE)
 FUZZ               += command
+
+# the broker's decoder
+fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)
+FUZZ               += wire
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
@@ -202,7 +207,7 @@ lint:
 
 # What building and testing need, by Debian's names.
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
-  libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev
+  libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc
 LINT_PACKAGES = clang clang-tidy cppcheck

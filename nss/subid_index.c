@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: ISC */
+/* The index' part of the answer. */
+#include <errno.h>
+#include <string.h>
+
+#include "account/index.h"
+#include "account/index_map.h"
+#include "account/index_view.h"
+#include "nss/subid.h"
+
+static struct index_reader index_file = { .path = INDEX_PATH, .trusted = SUBID_TRUSTED_UID };
+
+/* "There is none", of one thing or of the index as a whole. */
+static bool is_nothing(int rc)
+{
+	return rc == -ENOENT || rc == -ENXIO;
+}
+
+int subid_index_account(uint32_t uid, const char *name)
+{
+	struct index_account account;
+	int rc = index_account_by_uid(&index_file, uid, &account);
+
+	if (rc < 0)
+		return is_nothing(rc) ? 0 : rc;
+	return strcmp(account.name, name) == 0 ? 1 : -ENOTUNIQ;
+}
+
+/* What the index says of an owner is his as long as he is the one that it was said of: a name that
+ * was given to another user since, and a uid that was, hold nothing. */
+static int owner_stands(struct subid_user *user, const char *owner, uint32_t owner_uid)
+{
+	int rc;
+
+	if (!user->is_account && user->uid == owner_uid && strcmp(user->name, owner) == 0)
+		return 1;
+	if (user->owner_seen_uid == owner_uid && strcmp(user->owner_seen, owner) == 0)
+		return 1;
+	rc = subid_name_is(owner, owner_uid);
+	if (rc == 1) {
+		memcpy(user->owner_seen, owner, strlen(owner) + 1); /* OWNER_MAX at most: account/index.h */
+		user->owner_seen_uid = owner_uid;
+	}
+	return rc;
+}
+
+static int holds_range(struct subid_user *user, const struct id_range *range)
+{
+	if (user->uid != (user->is_account ? range->account_uid : range->owner_uid))
+		return 0;
+	return owner_stands(user, range->owner, range->owner_uid);
+}
+
+static int holds_account(struct subid_user *user, const struct index_account *account)
+{
+	if (user->is_account || user->uid != account->owner_uid)
+		return 0;
+	return owner_stands(user, account->owner, account->owner_uid);
+}
+
+/* The last id of the piece that holds id and is the user's: 1; 0 it is not his. */
+static int piece_end(struct subid_user *user, uint32_t id, uint32_t *last)
+{
+	struct index_account account;
+	struct id_range range;
+	int rc = index_range_by_id(&index_file, id, &range);
+
+	if (rc == 0) {
+		*last = range.first + (range.count - 1);
+		return holds_range(user, &range);
+	}
+	if (!is_nothing(rc))
+		return rc;
+	rc = index_account_by_uid(&index_file, id, &account);
+	if (rc < 0)
+		return is_nothing(rc) ? 0 : rc;
+	*last = id;
+	return holds_account(user, &account);
+}
+
+int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next)
+{
+	uint64_t at = *next;
+
+	while (user->known && at <= last) {
+		uint32_t end;
+		int rc = piece_end(user, (uint32_t)at, &end);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		at = (uint64_t)end + 1;
+	}
+	*next = at;
+	return 0;
+}
+
+/* The list that the user's ids are in: his own, or his owner's. */
+static int list_of(const struct index_view *view, const struct subid_user *user, uint32_t *owner_uid)
+{
+	struct index_account account;
+	int rc;
+
+	*owner_uid = user->uid;
+	if (!user->is_account)
+		return 0;
+	rc = index_view_by_uid(view, user->uid, &account, NULL);
+	if (rc == 0)
+		*owner_uid = account.owner_uid;
+	return rc;
+}
+
+static int view_list(const struct index_view *view, struct subid_user *user, struct subid_pieces *pieces)
+{
+	struct index_account account;
+	struct id_range range;
+	uint32_t owner_uid;
+	uint64_t cursor = 0;
+	int is_range, rc = list_of(view, user, &owner_uid);
+
+	while (rc == 0) {
+		rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range);
+		if (rc < 0)
+			break;
+		rc = is_range ? holds_range(user, &range) : holds_account(user, &account);
+		if (rc == 1 && is_range)
+			rc = subid_pieces_add(pieces, range.first, (uint64_t)range.first + range.count - 1);
+		else if (rc == 1)
+			rc = subid_pieces_add(pieces, account.uid, account.uid);
+	}
+	return rc;
+}
+
+int subid_index_list(struct subid_user *user, struct subid_pieces *pieces)
+{
+	struct index_hold hold;
+	int rc;
+
+	if (!user->known)
+		return 0;
+	rc = index_enter(&index_file, &hold); /* one file for the whole list: a rebuild moves its entries */
+	if (rc == 0) {
+		rc = view_list(hold.view, user, pieces);
+		index_leave(&hold);
+	}
+	return is_nothing(rc) ? 0 : rc;
+}
+
+int subid_index_owners(uint32_t id, struct subid_owners *owners)
+{
+	struct subid_user nobody = { .uid = UINT32_MAX };
+	struct index_account account;
+	struct id_range range;
+	int rc = index_range_by_id(&index_file, id, &range);
+
+	if (rc == 0) {
+		rc = owner_stands(&nobody, range.owner, range.owner_uid);
+		if (rc != 1)
+			return rc;
+		rc = subid_owners_add(owners, range.owner_uid);
+		return rc < 0 || range.account_uid == 0 ? rc : subid_owners_add(owners, range.account_uid);
+	}
+	if (is_nothing(rc))
+		rc = index_account_by_uid(&index_file, id, &account);
+	if (rc < 0)
+		return is_nothing(rc) ? 0 : rc;
+	rc = owner_stands(&nobody, account.owner, account.owner_uid);
+	return rc == 1 ? subid_owners_add(owners, account.owner_uid) : rc;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+/* Names and uids as the host's name service has them now. Reentrant: the caller (newuidmap) holds a passwd entry
+ * of its own. */
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+
+#include "nss/subid.h"
+
+#define PASSWD_BYTES 16384 /* on the stack; an entry that is longer is doubt */
+
+/* How getpwnam_r(3) says "there is none", and how it says that it cannot tell. */
+static int lookup_result(int error, const struct passwd *found)
+{
+	if (found != NULL)
+		return 0;
+	return error == 0 || error == ENOENT || error == ESRCH ? -ENOENT : -EIO;
+}
+
+int subid_name_uid(const char *name, uint32_t *uid)
+{
+	char buffer[PASSWD_BYTES];
+	struct passwd entry, *found = NULL;
+	int rc = lookup_result(getpwnam_r(name, &entry, buffer, sizeof(buffer), &found), found);
+
+	if (rc == 0)
+		*uid = found->pw_uid;
+	return rc;
+}
+
+static int uid_name(uint32_t uid, char name[SUBID_USER_MAX + 1])
+{
+	char buffer[PASSWD_BYTES];
+	struct passwd entry, *found = NULL;
+	int rc = lookup_result(getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found), found);
+	size_t length = rc == 0 ? strlen(found->pw_name) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (length == 0 || length > SUBID_USER_MAX)
+		return -EINVAL;
+	memcpy(name, found->pw_name, length + 1);
+	return 0;
+}
+
+int subid_name_is(const char *name, uint32_t uid)
+{
+	uint32_t found = 0;
+	int rc = subid_name_uid(name, &found);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	return found == uid;
+}
+
+bool subid_number(const char *text, size_t length, uint64_t *number)
+{
+	uint64_t value = 0;
+
+	if (length == 0 || length > 10 || (length > 1 && text[0] == '0'))
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	if (value >= UINT32_MAX)
+		return false;
+	*number = value;
+	return true;
+}
+
+/* A number is the uid of the user who is meant, unless it is the name of another one. */
+static int find_by_number(uint32_t uid, struct subid_user *user)
+{
+	uint32_t named = 0;
+	int rc = subid_name_uid(user->name, &named);
+
+	if (rc == 0 && named != uid)
+		return -ENOTUNIQ;
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	rc = uid_name(uid, user->name);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	user->uid = uid;
+	user->known = true;
+	return 0;
+}
+
+static int find(struct subid_user *user)
+{
+	uint64_t number;
+	int rc;
+
+	if (subid_number(user->name, strlen(user->name), &number))
+		return find_by_number((uint32_t)number, user);
+	rc = subid_name_uid(user->name, &user->uid);
+	user->known = rc == 0;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int subid_user_find(const char *owner, struct subid_user *user)
+{
+	struct subid_user found = { 0 };
+	size_t length = owner == NULL ? 0 : strnlen(owner, SUBID_USER_MAX + 1);
+	int rc;
+
+	if (length == 0 || length > SUBID_USER_MAX)
+		return -EINVAL;
+	memcpy(found.name, owner, length);
+	rc = find(&found);
+	if (rc == 0 && found.known)
+		rc = subid_index_account(found.uid, found.name);
+	if (rc < 0)
+		return rc;
+	found.is_account = rc == 1;
+	*user = found;
+	return 0;
+}
