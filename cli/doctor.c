@@ -36,14 +36,15 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 		char clean[1024]; /* what other programs said need not be UTF-8 */
 
 		json_array_append_new(doctor->checks,
-				      json_pack("{s:s, s:s, s:s, s:s}", "check", check, "result", names[finding], "found",
-						text_escape(what, clean, sizeof(clean)), "todo", todo));
+				      json_pack("{s:s, s:s, s:s, s:s}", "check", check, "result", names[finding],
+						"found", text_escape(what, clean, sizeof(clean)), "todo", todo));
 		return;
 	}
 	printf("%s %s: %s%s%s\n", mark(finding), check, shown(what), todo[0] != '\0' ? "; " : "", todo);
 }
 
-void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format, ...)
+void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
+	     ...)
 {
 	char what[1024];
 	va_list arguments;

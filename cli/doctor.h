@@ -20,10 +20,10 @@ struct doctor {
 	bool bad;
 	json_t *checks; /* with json: all findings */
 
-	json_t *status;          /* the daemon's, NULL when it does not answer */
-	int index_error;         /* 0: host is filled */
+	json_t *status;	 /* the daemon's, NULL when it does not answer */
+	int index_error; /* 0: host is filled */
 	struct index_host host;
-	bool has_account;        /* account is one of this host */
+	bool has_account; /* account is one of this host */
 	struct index_account account;
 };
 
@@ -32,8 +32,8 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 /* The same with the text of an error (positive or negative errno). */
 void found_error(struct doctor *doctor, const char *check, int error, const char *todo);
 /* printf for `what`. */
-void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
+	     ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- doctor_kernel.c */
 void doctor_kernel(struct doctor *doctor);

@@ -38,13 +38,15 @@ static void check_programs(struct doctor *doctor)
 			continue;
 		good = false;
 		found_f(doctor, FINDING_BAD, "programs", INSTALL_TODO,
-			LIBEXECDIR "%s is not there, or not a program of root's that only root can write", programs[i]);
+			LIBEXECDIR "%s is not there, or not a program of root's that only root can write",
+			programs[i]);
 	}
 	if (directory < 0)
 		found_error(doctor, "programs", directory, INSTALL_TODO);
 	if (stat(BINDIR "/subuid-rrsync", &st) != 0 || st.st_uid != 0 || (st.st_mode & 0022) != 0) {
 		good = false;
-		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's", INSTALL_TODO);
+		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's",
+		      INSTALL_TODO);
 	}
 	if (good)
 		found(doctor, FINDING_GOOD, "programs", "in place, root's alone", "");
@@ -57,7 +59,8 @@ static void check_rsync(struct doctor *doctor)
 	int status = command_run(argv, &output);
 
 	if (status != 0) {
-		found(doctor, FINDING_BAD, "rsync", "not installed, so that every push fails", "apt-get install rsync");
+		found(doctor, FINDING_BAD, "rsync", "not installed, so that every push fails",
+		      "apt-get install rsync");
 		return;
 	}
 	output[strcspn(output, "\n")] = '\0';
@@ -92,7 +95,8 @@ static void check_pam_module(struct doctor *doctor)
 	void *module = dlopen(LIBDIR "/security/" PAM_MODULE, RTLD_NOW | RTLD_LOCAL);
 
 	if (module == NULL || dlsym(module, "pam_sm_acct_mgmt") == NULL)
-		found(doctor, FINDING_BAD, "PAM module", module == NULL ? dlerror() : "lacks pam_sm_acct_mgmt", INSTALL_TODO);
+		found(doctor, FINDING_BAD, "PAM module", module == NULL ? dlerror() : "lacks pam_sm_acct_mgmt",
+		      INSTALL_TODO);
 	else
 		found(doctor, FINDING_GOOD, "PAM module", "can be loaded", "");
 	if (module != NULL)
@@ -109,13 +113,14 @@ static void check_subid(struct doctor *doctor, const char *text)
 	nsswitch_first_source(text, "subid", source, sizeof(source));
 	if (strcmp(source, NSS_SOURCE) != 0) {
 		found(doctor, FINDING_NOTE, "nsswitch: subid",
-		      installed ? "has another source, so that newuidmap does not know our ranges" :
-				  "the plug-in is not installed, so that newuidmap does not know our ranges",
+		      installed ? "has another source, so that newuidmap does not know our ranges"
+				: "the plug-in is not installed, so that newuidmap does not know our ranges",
 		      installed ? SETUP_TODO : "");
 		return;
 	}
 	if (!installed) /* libsubid then takes the files, without a word */
-		found(doctor, FINDING_BAD, "nsswitch: subid", "names a plug-in that is not installed", INSTALL_TODO);
+		found(doctor, FINDING_BAD, "nsswitch: subid", "names a plug-in that is not installed",
+		      INSTALL_TODO);
 	else
 		found(doctor, FINDING_GOOD, "nsswitch: subid", "ours", "");
 }
@@ -136,7 +141,8 @@ static void check_nsswitch(struct doctor *doctor)
 		if (nsswitch_reaches(file.text, databases[i]))
 			continue;
 		good = false;
-		found_f(doctor, FINDING_BAD, "nsswitch", SETUP_TODO, "%s does not ask us, or not always", databases[i]);
+		found_f(doctor, FINDING_BAD, "nsswitch", SETUP_TODO, "%s does not ask us, or not always",
+			databases[i]);
 	}
 	nsswitch_first_source(file.text, "initgroups", source, sizeof(source));
 	if (source[0] != '\0' && !nsswitch_reaches(file.text, "initgroups")) {
@@ -176,7 +182,8 @@ static void check_pam_sshd(struct doctor *doctor)
 	switch (text == NULL ? PAM_PLACE_ABSENT : pam_place(text, load_service, NULL, options, sizeof(options))) {
 	case PAM_PLACE_FIRST:
 		if (options[0] != '\0' && strncmp(options, "services=", 9) != 0)
-			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s", options);
+			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s",
+				options);
 		else
 			found_f(doctor, FINDING_GOOD, "PAM: sshd", "", "%s is asked in every case%s%s", PAM_MODULE,
 				options[0] != '\0' ? ", " : "", options);
@@ -188,7 +195,8 @@ static void check_pam_sshd(struct doctor *doctor)
 	case PAM_PLACE_ABSENT:
 		break;
 	}
-	found(doctor, FINDING_BAD, "PAM: sshd", PAM_MODULE " is not required, so that locked accounts can log in", SETUP_TODO);
+	found(doctor, FINDING_BAD, "PAM: sshd", PAM_MODULE " is not required, so that locked accounts can log in",
+	      SETUP_TODO);
 }
 
 /* A service that does not ask us admits sub-accounts that it should not: su, cron … */
@@ -213,7 +221,8 @@ static void check_pam_others(struct doctor *doctor)
 	}
 	if (list[0] != '\0')
 		found_f(doctor, FINDING_NOTE, "PAM: other services",
-			"put our line there too if they open sessions for other users", "without %s: %s", PAM_MODULE, list);
+			"put our line there too if they open sessions for other users", "without %s: %s",
+			PAM_MODULE, list);
 }
 
 /* ---- users and groups */
@@ -230,22 +239,25 @@ static void check_users(struct doctor *doctor)
 		if (entry != NULL && entry->pw_uid != 0 && getgrnam(users[i]) != NULL)
 			continue;
 		good = false;
-		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s, or its group, is not there", users[i]);
+		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s, or its group, is not there",
+			users[i]);
 	}
 	group = getgrnam(ACCOUNTS_GROUP);
 	if (group == NULL || (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid)) {
 		good = false;
 		found(doctor, FINDING_BAD, "system users",
-		      group == NULL ? "the group " ACCOUNTS_GROUP " is not there" :
-				      "the group " ACCOUNTS_GROUP " has another number than the index says",
+		      group == NULL ? "the group " ACCOUNTS_GROUP " is not there"
+				    : "the group " ACCOUNTS_GROUP " has another number than the index says",
 		      group == NULL ? SETUP_TODO : "restart subuidd");
 	} else if (group->gr_mem != NULL && group->gr_mem[0] != NULL) {
 		good = false;
 		found_f(doctor, FINDING_BAD, "system users", "take him out with `gpasswd -d`",
-			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account", group->gr_mem[0]);
+			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account",
+			group->gr_mem[0]);
 	}
 	if (good)
-		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP, "");
+		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP,
+		      "");
 }
 
 /* ---- /etc/subuid, /etc/subgid */

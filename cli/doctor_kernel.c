@@ -30,13 +30,14 @@ static void check_landlock(struct doctor *doctor)
 
 	if (abi < 1) {
 		found(doctor, FINDING_BAD, "kernel: Landlock", "not there, so that every push is refused",
-		      "boot a kernel with CONFIG_SECURITY_LANDLOCK and `landlock` in lsm= (Debian 12 and later have it)");
+		      "boot a kernel with CONFIG_SECURITY_LANDLOCK and `landlock` in lsm= (Debian 12 and later "
+		      "have it)");
 		return;
 	}
 	missing = landlock_missing(abi);
 	found_f(doctor, missing[0] != '\0' ? FINDING_NOTE : FINDING_GOOD, "kernel: Landlock",
-		missing[0] != '\0' ? "SECURITY.md says how it is covered; a newer kernel has it" : "", "ABI %d%s%s", abi,
-		missing[0] != '\0' ? ", without " : "", missing);
+		missing[0] != '\0' ? "SECURITY.md says how it is covered; a newer kernel has it" : "", "ABI %d%s%s",
+		abi, missing[0] != '\0' ? ", without " : "", missing);
 }
 
 static void check_seccomp(struct doctor *doctor)
@@ -56,7 +57,8 @@ static void check_openat2(struct doctor *doctor)
 	cleanup_fd int inside = path_open_beneath(root, "etc", O_PATH | O_DIRECTORY, 0);
 
 	if (inside < 0)
-		found_error(doctor, "kernel: openat2", inside, "Linux 5.6 or later is needed, and a container's filter must allow it");
+		found_error(doctor, "kernel: openat2", inside,
+			    "Linux 5.6 or later is needed, and a container's filter must allow it");
 	else
 		found(doctor, FINDING_GOOD, "kernel: openat2", "paths can be held below a directory", "");
 }
@@ -90,7 +92,8 @@ static void check_user_namespaces(struct doctor *doctor)
 		found(doctor, FINDING_GOOD, "kernel: user namespaces", "open to everybody", "");
 	else
 		found(doctor, FINDING_NOTE, "kernel: user namespaces",
-		      "closed to ordinary users, so that they have no containers and subuid-rrsync on its own confines less",
+		      "closed to ordinary users, so that they have no containers and subuid-rrsync on its own "
+		      "confines less",
 		      "sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone");
 }
 
@@ -143,7 +146,8 @@ static void check_views(struct doctor *doctor)
 		found_f(doctor, FINDING_BAD, "owner's view", "run `subuid setup`", "%s: %s", path,
 			strerrordesc_np(error));
 	else if (error == 0)
-		found(doctor, FINDING_GOOD, "owner's view", "id-mapped mounts: an owner reads everything, whatever its mode", "");
+		found(doctor, FINDING_GOOD, "owner's view",
+		      "id-mapped mounts: an owner reads everything, whatever its mode", "");
 	else
 		found_f(doctor, FINDING_NOTE, "owner's view",
 			"put homes on ext4, xfs or btrfs with Linux 5.12 or later to have id-mapped mounts",

@@ -26,7 +26,8 @@ static void check_lists(struct doctor *doctor, const char *output)
 			ours |= fnmatch(line + 12, ACCOUNTS_GROUP, 0) == 0;
 		} else if (strncmp(line, "allowusers ", 11) == 0 || strncmp(line, "denyusers ", 10) == 0 ||
 			   strncmp(line, "denygroups ", 11) == 0) {
-			found(doctor, FINDING_NOTE, "sshd: who may log in", line, "see that it admits sub-accounts");
+			found(doctor, FINDING_NOTE, "sshd: who may log in", line,
+			      "see that it admits sub-accounts");
 		}
 	}
 	if (groups_listed && !ours)
@@ -45,12 +46,15 @@ static void check_demands(struct doctor *doctor, const char *user, const char *o
 		if (strcmp(value, demand->value) == 0)
 			continue;
 		met = false;
-		found_f(doctor, FINDING_BAD, "sshd: sub-accounts", "run `subuid setup`; another Match block may come first",
+		found_f(doctor, FINDING_BAD, "sshd: sub-accounts",
+			"run `subuid setup`; another Match block may come first",
 			"for %s `%s` is `%s` and not `%s`", user, demand->keyword, value, demand->value);
 	}
 	if (met)
 		found_f(doctor, FINDING_GOOD, "sshd: sub-accounts", "",
-			"for %s keys come from the index only, no password, tty, forwarding, rc file or environment", user);
+			"for %s keys come from the index only, no password, tty, forwarding, rc file or "
+			"environment",
+			user);
 }
 
 void doctor_sshd(struct doctor *doctor)

@@ -19,7 +19,7 @@
 
 #define DEADLINE_MS 5000
 #define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
-#define CLOCK_SLACK 60            /* seconds that a file may be ahead of the clock */
+#define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
 /* ---- what other checks need to know */
@@ -47,7 +47,8 @@ void doctor_learn(struct doctor *doctor)
 
 	doctor->status = status_ask();
 	doctor->index_error = index_host(&reader, &doctor->host);
-	doctor->has_account = doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
+	doctor->has_account =
+		doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
 }
 
 /* ---- daemon */
@@ -101,7 +102,8 @@ static void check_modes(struct doctor *doctor)
 	if (doctor->status != NULL && strcmp(common.socket, SOCKET_PATH) == 0)
 		good &= check_mode(doctor, SOCKET_PATH, S_IFSOCK, 0666, NULL, "restart subuidd");
 	if (good)
-		found(doctor, FINDING_GOOD, "files", "store, index, keys, homes and socket have their owners and modes", "");
+		found(doctor, FINDING_GOOD, "files",
+		      "store, index, keys, homes and socket have their owners and modes", "");
 }
 
 /* ---- index */
@@ -148,7 +150,8 @@ static void check_clock(struct doctor *doctor)
 	struct stat st;
 
 	if (now < CLOCK_EARLIEST)
-		found(doctor, FINDING_BAD, "clock", "is years behind: nothing expires", "set it, and run a time service");
+		found(doctor, FINDING_BAD, "clock", "is years behind: nothing expires",
+		      "set it, and run a time service");
 	else if (stat(STATE_DIR "/state.db", &st) == 0 && st.st_mtime > now + CLOCK_SLACK)
 		found(doctor, FINDING_BAD, "clock", "went back: the store was written in its future",
 		      "set it, and run a time service");

@@ -35,7 +35,7 @@
 struct setup {
 	bool dry_run;
 	bool keep_data;
-	json_t *deeds; /* array, in the order in which they were done */
+	json_t *deeds;	  /* array, in the order in which they were done */
 	unsigned changes; /* said in this run */
 	bool sshd_changed;
 };

@@ -25,8 +25,8 @@ static int directory_open(const char *path, const char **name)
 	const char *slash = strrchr(path, '/');
 	char directory[PATH_MAX];
 
-	if (slash == NULL || snprintf(directory, sizeof(directory), "%.*s/", (int)(slash - path), path) >=
-				     (int)sizeof(directory))
+	if (slash == NULL ||
+	    snprintf(directory, sizeof(directory), "%.*s/", (int)(slash - path), path) >= (int)sizeof(directory))
 		return -EINVAL;
 	*name = slash + 1;
 	return path_open_trusted(directory, O_RDONLY);
@@ -159,7 +159,8 @@ static int like_old(int directory, const char *name, int fd, const struct setup_
 static int replace(int directory, const char *name, const char *temporary, const char *text,
 		   const struct setup_file *old, mode_t mode)
 {
-	cleanup_fd int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	cleanup_fd int fd =
+		openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)

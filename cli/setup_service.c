@@ -103,6 +103,7 @@ void services_tell(const struct setup *setup)
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		const char *const argv[] = { "nscd", "-i", tables[i], NULL };
 
-		say("nscd", command_run(argv, NULL) == 0 ? "cache emptied" : "restart it: it may remember old answers");
+		say("nscd",
+		    command_run(argv, NULL) == 0 ? "cache emptied" : "restart it: it may remember old answers");
 	}
 }

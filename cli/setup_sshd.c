@@ -88,14 +88,17 @@ static int probe_enter(const char *user, bool member)
 
 static int sshd_run(const char *user, char **output)
 {
-	static const char *const keygen[] = { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PROBE_KEY, NULL };
+	static const char *const keygen[] = {
+		"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PROBE_KEY, NULL
+	};
 	char spec[128] = "";
 	const char *argv[] = { "sshd", "-t", NULL, NULL, NULL, NULL, NULL };
 	size_t count = 2;
 	int status;
 
 	if (user != NULL) {
-		snprintf(spec, sizeof(spec), "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22", user);
+		snprintf(spec, sizeof(spec), "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22",
+			 user);
 		argv[1] = "-T";
 		argv[count++] = "-C";
 		argv[count++] = spec;
@@ -182,8 +185,9 @@ static int before_check(const char *output)
 
 	sshd_value(output, "permituserenvironment", value, sizeof(value));
 	if (strcmp(value, "no") != 0)
-		return setup_fail("PermitUserEnvironment", "it is not `no`, so that a sub-account could set the environment "
-							   "of its logins",
+		return setup_fail("PermitUserEnvironment",
+				  "it is not `no`, so that a sub-account could set the environment "
+				  "of its logins",
 				  "set it to `no` in " SSHD_CONFIG " (it cannot be set for some users only)");
 	sshd_value(output, "usepam", value, sizeof(value));
 	if (strcmp(value, "yes") != 0)
@@ -224,7 +228,8 @@ static int after_check(const char *before)
 	if (unmet == NULL)
 		return 0;
 	sshd_value(account, unmet->keyword, value, sizeof(value));
-	snprintf(why, sizeof(why), "for a sub-account `%s` is `%s` and not `%s`", unmet->keyword, value, unmet->value);
+	snprintf(why, sizeof(why), "for a sub-account `%s` is `%s` and not `%s`", unmet->keyword, value,
+		 unmet->value);
 	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
 }
 
@@ -250,7 +255,8 @@ int step_sshd(struct setup *setup)
 		return -1;
 	r = file_load(SSHD_DROPIN_SOURCE, &source);
 	if (r < 0 || !source.exists)
-		return setup_fail(SSHD_DROPIN_SOURCE, r < 0 ? file_why(r) : "it is not there", "run `make install` first");
+		return setup_fail(SSHD_DROPIN_SOURCE, r < 0 ? file_why(r) : "it is not there",
+				  "run `make install` first");
 	r = file_load(SSHD_DROPIN, &now);
 	if (r < 0)
 		return setup_fail(SSHD_DROPIN, file_why(r), "move it away");

@@ -29,7 +29,8 @@ static int module_check(const char *path, const char *symbol)
 
 	if (module == NULL || dlsym(module, symbol) == NULL) {
 		why = dlerror();
-		r = setup_fail(path, why != NULL ? why : "cannot be loaded", "run `make install` and `ldconfig` first");
+		r = setup_fail(path, why != NULL ? why : "cannot be loaded",
+			       "run `make install` and `ldconfig` first");
 	}
 	if (module != NULL)
 		dlclose(module);
@@ -129,24 +130,24 @@ int step_nsswitch(struct setup *setup)
 	if (r == 0)
 		r = nsswitch_add(file.text, subid, &text);
 	if (r < 0)
-		return setup_fail(NSSWITCH_PATH, r == -E2BIG || r == -EBADMSG ? "a line cannot be understood" : file_why(r),
+		return setup_fail(NSSWITCH_PATH,
+				  r == -E2BIG || r == -EBADMSG ? "a line cannot be understood" : file_why(r),
 				  "add `subuid` behind `files` to passwd, group and shadow by hand");
 	nsswitch_first_source(text, "subid", source, sizeof(source));
 	if (subid && strcmp(source, NSS_SOURCE) != 0)
-		say(NSSWITCH_PATH, "subid has another source already, which stays; newuidmap will not know our ranges");
+		say(NSSWITCH_PATH,
+		    "subid has another source already, which stays; newuidmap will not know our ranges");
 	return file_change(setup, NSSWITCH_PATH, text, "nsswitch");
 }
 
 /* ---- PAM */
 
 /* Debian's common file; else those that services include; else the services themselves. */
-static const char *const pam_files[] = {
-	"common-account", NULL,
-	"system-auth",	  "password-auth", "base-account", NULL,
-	"sshd",		  "login",	   "su",	   "su-l",  "sudo", "sudo-i", "cron", "crond",
-	"atd",		  "other",	   "polkit-1",	   NULL,
-	NULL,
-};
+static const char *const pam_common[] = { "common-account", NULL };
+static const char *const pam_included[] = { "system-auth", "password-auth", "base-account", NULL };
+static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "sudo",	 "sudo-i",
+					    "cron", "crond", "atd", "other", "polkit-1", NULL };
+static const char *const *const pam_files[] = { pam_common, pam_included, pam_services };
 
 static const char *pam_module(void)
 {
@@ -177,11 +178,11 @@ int step_pam(struct setup *setup)
 {
 	bool any = false;
 
-	for (const char *const *group = pam_files; *group != NULL && !any; group++) {
-		for (; *group != NULL; group++) {
+	for (size_t i = 0; i < sizeof(pam_files) / sizeof(pam_files[0]) && !any; i++) {
+		for (const char *const *name = pam_files[i]; *name != NULL; name++) {
 			char path[PATH_MAX];
 
-			snprintf(path, sizeof(path), PAM_DIR "/%s", *group);
+			snprintf(path, sizeof(path), PAM_DIR "/%s", *name);
 			if (access(path, F_OK) != 0)
 				continue;
 			if (pam_file(setup, path) < 0)
@@ -191,6 +192,7 @@ int step_pam(struct setup *setup)
 	}
 	if (!any)
 		return setup_fail(PAM_DIR, "none of the files that are known to hold the account stack is there",
-				  "put `account required " PAM_MODULE "` first in the account stack of sshd by hand");
+				  "put `account required " PAM_MODULE
+				  "` first in the account stack of sshd by hand");
 	return 0;
 }

@@ -8,6 +8,20 @@
 
 #include "confine/cleanup.h"
 
+bool text_next_line(const char **at, char **line)
+{
+	size_t length;
+
+	if (**at == '\0')
+		return false;
+	length = strcspn(*at, "\n");
+	*line = strndup(*at, length);
+	if (*line == NULL)
+		return false;
+	*at += length + ((*at)[length] == '\n');
+	return true;
+}
+
 /* sshd_config: words are separated by blanks, may be "quoted", and `=` may stand behind the keyword. */
 static bool config_word(const char **at, char *out, size_t size)
 {

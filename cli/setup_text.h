@@ -49,8 +49,8 @@ int pam_remove(const char *text, char **out);
 
 enum pam_place {
 	PAM_PLACE_ABSENT,
-	PAM_PLACE_FIRST,  /* evaluated whatever the other modules say */
-	PAM_PLACE_LATE,   /* something before it may end the stack with success, or jump over it */
+	PAM_PLACE_FIRST, /* evaluated whatever the other modules say */
+	PAM_PLACE_LATE,	 /* something before it may end the stack with success, or jump over it */
 };
 
 /* Yields the text of another file of /etc/pam.d, NULL if there is none; freed by the callee. */

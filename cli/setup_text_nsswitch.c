@@ -31,20 +31,6 @@ struct nss_line {
 	size_t count;
 };
 
-bool text_next_line(const char **at, char **line)
-{
-	size_t length;
-
-	if (**at == '\0')
-		return false;
-	length = strcspn(*at, "\n");
-	*line = strndup(*at, length);
-	if (*line == NULL)
-		return false;
-	*at += length + ((*at)[length] == '\n');
-	return true;
-}
-
 static bool is_word(const char *text, size_t length, const char *word)
 {
 	return strlen(word) == length && strncasecmp(text, word, length) == 0;
@@ -217,8 +203,8 @@ static int line_add(char **line, struct nss_line *parsed)
 {
 	/* In `initgroups` a source that knows the user ends the search unless told otherwise:
 	 * no membership elsewhere may keep a sub-account out of its group, nor the other way. */
-	const char *front = strcmp(parsed->database, "initgroups") == 0 ? NSS_SOURCE " [SUCCESS=continue] " :
-									  NSS_SOURCE " ";
+	const char *front =
+		strcmp(parsed->database, "initgroups") == 0 ? NSS_SOURCE " [SUCCESS=continue] " : NSS_SOURCE " ";
 	long ours;
 	size_t before;
 	int r;

@@ -106,7 +106,8 @@ static const char *included(const struct pam_line *line)
 /* True when success of this module can end the stack, or jump over what follows. */
 static bool may_skip(const char *control)
 {
-	if (strcmp(control, "required") == 0 || strcmp(control, "requisite") == 0 || strcmp(control, "optional") == 0)
+	if (strcmp(control, "required") == 0 || strcmp(control, "requisite") == 0 ||
+	    strcmp(control, "optional") == 0)
 		return false;
 	if (control[0] != '[')
 		return true; /* sufficient, and whatever else there may come to be */
@@ -239,7 +240,8 @@ static size_t place_for(const char *text)
 		if (strncmp(at, AUTH_UPDATE_BEGIN, sizeof(AUTH_UPDATE_BEGIN) - 1) == 0)
 			return start;
 		if (!continued && !blank && !comment &&
-		    (strncasecmp(first, "account", 7) == 0 || strncasecmp(first, "-account", 8) == 0 || *first == '@'))
+		    (strncasecmp(first, "account", 7) == 0 || strncasecmp(first, "-account", 8) == 0 ||
+		     *first == '@'))
 			return in_comments ? comments : start;
 		/* "#%PAM-1.0" stays the first line */
 		if (comment && !in_comments && strncmp(first, "#%PAM", 5) != 0) {

@@ -142,13 +142,13 @@ static int answer(const pam_handle_t *pamh, int ours, int undecided)
 }
 
 /* Every entry point leaves errno as it was. */
-#define KEEPING_ERRNO(call)           \
-	do {                          \
-		int saved = errno;    \
-		int status = (call);  \
-                                      \
-		errno = saved;        \
-		return status;        \
+#define KEEPING_ERRNO(call)          \
+	do {                         \
+		int saved = errno;   \
+		int status = (call); \
+                                     \
+		errno = saved;       \
+		return status;       \
 	} while (0)
 
 #define EXPORT __attribute__((visibility("default")))

@@ -43,7 +43,8 @@ bool password_locked(const char *field)
 	return field != NULL && field[0] == '!' && field[1] != '\0';
 }
 
-static enum verdict verdict_of_owner(const struct index_account *account, const struct owner_facts *owner, long today)
+static enum verdict verdict_of_owner(const struct index_account *account, const struct owner_facts *owner,
+				     long today)
 {
 	if (owner->error == -ENOENT)
 		return VERDICT_OWNER_GONE;

@@ -110,8 +110,12 @@ static int world_is_well(void **state)
 {
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	world.account = (struct index_account){ .uid = 2100000000, .owner_uid = 1000, .expires_day = -1,
-						.name = "alice+web1", .owner = "alice", .label = "web1" };
+	world.account = (struct index_account){ .uid = 2100000000,
+						.owner_uid = 1000,
+						.expires_day = -1,
+						.name = "alice+web1",
+						.owner = "alice",
+						.label = "web1" };
 	world.uid = 1000;
 	world.passwd_field = "x";
 	world.shadow_field = "*";
@@ -322,8 +326,9 @@ static void only_the_listed_services_are_open(void **state)
 
 static void an_unknown_or_empty_option_is_an_error(void **state)
 {
-	static const char *const options[] = { "service=sshd", "debug", "services", "services=", "services=sshd,",
-					       "services=,sshd", "services=ss hd", "services=*", "SERVICES=sshd" };
+	static const char *const options[] = { "service=sshd",	 "debug",	   "services",
+					       "services=",	 "services=sshd,", "services=,sshd",
+					       "services=ss hd", "services=*",	   "SERVICES=sshd" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
