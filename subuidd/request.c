@@ -119,7 +119,7 @@ static enum failure name_shape(const struct request_name *name, bool label, char
 	if (name->label[0] == '\0' && !label)
 		return FAILURE_NONE;
 	if (!label_valid(name->label))
-		return failure_set(text, FAILURE_INVALID, name->label, label_why, "");
+		return failure_set(text, FAILURE_INVALID, name->label[0] != '\0' ? name->label : "label", label_why, "");
 	return FAILURE_NONE;
 }
 
@@ -183,7 +183,8 @@ static enum failure add_shape(const struct request_add *add, struct failure_text
 static enum failure limit_shape(const struct request_limit_set *set, char separator, struct failure_text *text)
 {
 	if (!owner_name_valid(set->limit.owner, separator))
-		return failure_set(text, FAILURE_INVALID, set->limit.owner, owner_why, "");
+		return failure_set(text, FAILURE_INVALID, set->limit.owner[0] != '\0' ? set->limit.owner : "owner",
+				   owner_why, "");
 	if (set->limit.accounts > LIMIT_ACCOUNTS_MAX || set->limit.keys > LIMIT_KEYS_MAX ||
 	    set->limit.ranges > LIMIT_RANGES_MAX)
 		return failure_set(text, FAILURE_INVALID, "limit", "too high",
