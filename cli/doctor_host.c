@@ -107,22 +107,23 @@ static void check_pam_module(struct doctor *doctor)
 
 static void check_subid(struct doctor *doctor, const char *text)
 {
-	bool installed = access(LIBDIR "/libsubid_subuid.so", R_OK) == 0;
+	bool installed = access(SUBID_PLUGIN, R_OK) == 0;
+	void *plugin = installed ? dlopen(SUBID_PLUGIN, RTLD_NOW | RTLD_LOCAL) : NULL;
 	char source[64];
 
 	nsswitch_first_source(text, "subid", source, sizeof(source));
-	if (strcmp(source, NSS_SOURCE) != 0) {
+	if (strcmp(source, NSS_SOURCE) != 0)
 		found(doctor, FINDING_NOTE, "nsswitch: subid",
-		      installed ? "has another source, so that newuidmap does not know our ranges"
-				: "the plug-in is not installed, so that newuidmap does not know our ranges",
+		      installed ? "has another source, so that newuidmap does not know our ranges" :
+				  "the plug-in is not installed, so that newuidmap does not know our ranges",
 		      installed ? SETUP_TODO : "");
-		return;
-	}
-	if (!installed) /* libsubid then takes the files, without a word */
-		found(doctor, FINDING_BAD, "nsswitch: subid", "names a plug-in that is not installed",
-		      INSTALL_TODO);
+	else if (plugin == NULL) /* libsubid then takes the files, without a word */
+		found(doctor, FINDING_BAD, "nsswitch: subid",
+		      installed ? dlerror() : "names a plug-in that is not installed", INSTALL_TODO);
 	else
-		found(doctor, FINDING_GOOD, "nsswitch: subid", "ours", "");
+		found(doctor, FINDING_GOOD, "nsswitch: subid", "newuidmap asks us", "");
+	if (plugin != NULL)
+		dlclose(plugin);
 }
 
 static void check_nsswitch(struct doctor *doctor)

@@ -25,6 +25,7 @@
 #define ACCOUNTS_GROUP "subuids"
 
 #define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
+#define SUBID_PLUGIN LIBDIR "/libsubid_subuid.so"
 #define PAM_DIR SYSCONFDIR "/pam.d"
 #define SSHD_DIR SYSCONFDIR "/ssh"
 #define SSHD_CONFIG SSHD_DIR "/sshd_config"

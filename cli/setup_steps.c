@@ -123,9 +123,14 @@ int step_nsswitch(struct setup *setup)
 {
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_free char *text = NULL;
-	bool subid = access(LIBDIR "/libsubid_subuid.so", R_OK) == 0;
+	bool subid = access(SUBID_PLUGIN, R_OK) == 0;
 	char source[64];
-	int r = file_load(NSSWITCH_PATH, &file);
+	int r;
+
+	/* a plug-in that cannot be loaded is passed over in silence, and the files speak */
+	if (subid && module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0)
+		return -1;
+	r = file_load(NSSWITCH_PATH, &file);
 
 	if (r == 0)
 		r = nsswitch_add(file.text, subid, &text);
