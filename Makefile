@@ -41,7 +41,7 @@ STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema 
               subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
-              subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/op_limit subuidd/op_check \
+              subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/churn subuidd/op_limit subuidd/op_check \
               subuidd/op_audit subuidd/op_status subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files \

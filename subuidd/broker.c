@@ -280,6 +280,8 @@ int broker_open(struct broker *broker, char *why)
 
 	broker->lock_fd = broker->listen_fd = -1;
 	broker->homes.fd = -1;
+	for (size_t i = 0; i < REFUSED_MAX; i++)
+		broker->refused[i] = -1;
 	umask(077);
 	broker->state_fd = state_open(why);
 	if (broker->state_fd < 0)

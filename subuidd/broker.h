@@ -27,6 +27,7 @@ struct workers;
 #define SUBUIDS_GROUP "subuids"
 #define SOCKET_PATH RUN_DIR "/socket"
 #define REASON_MAX 512
+#define REFUSED_MAX 32
 
 struct broker {
 	sd_event *event;
@@ -40,6 +41,8 @@ struct broker {
 	int state_fd;  /* /var/lib/subuidd */
 	int lock_fd;   /* locked as long as this process lives */
 	int listen_fd;
+	int refused[REFUSED_MAX]; /* connections that were told "no" last; -1 none */
+	unsigned refused_next;
 	sd_event_source *listen_source;
 	sd_event_source *maintenance; /* next look at removed data and unfinished work */
 	struct call *calls;           /* under way, newest first */

@@ -120,11 +120,18 @@ void listen_close(int fd)
 		unlinkat(directory, socket_name, 0);
 }
 
-/* Not worth a wait: who does not take one line is not told. */
-static void refuse(int fd, const char *text, size_t size)
+/* Not worth a wait: who does not take one line is not told. Closed with a peer's request
+ * unread, the line would be lost to an error on his side, so the last few refused stay open, half. */
+static void refuse(struct broker *broker, int fd, const char *text, size_t size)
 {
-	if (send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return;
+	int *place = &broker->refused[broker->refused_next++ % REFUSED_MAX];
+	int old = *place;
+
+	*place = -1;
+	if (send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size && shutdown(fd, SHUT_WR) == 0)
+		*place = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (old >= 0)
+		close(old);
 }
 
 static void admit(struct broker *broker, int accepted)
@@ -135,12 +142,12 @@ static void admit(struct broker *broker, int accepted)
 	int r = caller_from_socket(fd, broker->settings.admin_group, &caller);
 
 	if (r == -EACCES)
-		refuse(fd, refusal_nobody, sizeof(refusal_nobody));
+		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
 	if (total >= broker->settings.connections + (caller.root ? ROOT_RESERVE : 0) ||
 	    (!caller.root && workers_connections(broker, caller.uid) >= broker->settings.connections_per_uid)) {
-		refuse(fd, refusal_limit, sizeof(refusal_limit));
+		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}
 	r = workers_serve(broker, steal_fd(&fd), &caller);

@@ -8,6 +8,7 @@
 
 #include "confine/cleanup.h"
 #include "subuidd/allocate.h"
+#include "subuidd/churn.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op_key.h"
 #include "subuidd/op_range.h"
@@ -81,6 +82,7 @@ static enum failure check_limits(struct call *call)
 	struct limit limit;
 	uint32_t accounts = 0;
 	char why[FAILURE_TEXT_MAX + 1];
+	enum failure failure = FAILURE_NONE;
 	int r = limit_of(call, call->owner.name, &limit);
 
 	if (r >= 0)
@@ -93,8 +95,9 @@ static enum failure check_limits(struct call *call)
 	}
 	if (add->has_key && limit.keys == 0)
 		return call_fail(call, FAILURE_LIMIT_REACHED, NULL, "no keys are allowed", "ask for a higher limit");
-	return add->range_count == 0 ? FAILURE_NONE :
-				       range_limit(call, call->owner.name, request_units(add->range_count));
+	if (add->range_count != 0)
+		failure = range_limit(call, call->owner.name, request_units(add->range_count));
+	return failure == FAILURE_NONE ? churn_account(call, &limit) : failure;
 }
 
 /* Left-over accounts of an earlier user of this name are not the present one's. */

@@ -9,6 +9,7 @@
 #include "account/id.h"
 #include "confine/cleanup.h"
 #include "subuidd/allocate.h"
+#include "subuidd/churn.h"
 #include "subuidd/op_range.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
@@ -27,7 +28,7 @@ enum failure range_limit(struct call *call, const char *owner, uint32_t units)
 	if (r < 0)
 		return call_fail_store(call, r);
 	if ((uint64_t)present + units <= limit.ranges)
-		return FAILURE_NONE;
+		return churn_range(call, &limit, present, units);
 	snprintf(why, sizeof(why), "%s has %u of %u blocks of %u ids, and asks for %u more", owner, present,
 		 limit.ranges, RANGE_UNIT, units);
 	return call_fail(call, FAILURE_LIMIT_REACHED, NULL, why, "remove one, or ask for a higher limit");

@@ -160,7 +160,9 @@ static void worker_receive(struct worker *worker)
 		worker->state = WORKER_READY;
 		worker->broker->workers->failures = 0;
 		sd_event_source_set_enabled(worker->timer, SD_EVENT_OFF);
-	} else if (worker->state != WORKER_SERVING || worker->call != NULL || (size_t)got > sizeof(message)) {
+	} else if (worker->state != WORKER_SERVING) {
+		worker_failed(worker, "it spoke out of turn");
+	} else if (worker->call != NULL || (size_t)got > sizeof(message)) {
 		worker_violated(worker, "it spoke out of turn");
 	} else {
 		worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Ids are never given out twice, so whoever takes and gives back, again and again,
+ * would use them up for all. These bounds are for owners; root and admins are free.
+ */
+#ifndef SUBUIDD_CHURN_H
+#define SUBUIDD_CHURN_H
+
+#include "subuidd/operation.h"
+
+/* Whether this owner may have one more uid taken today. */
+enum failure churn_account(struct call *call, const struct limit *limit);
+
+/* Whether units more, and what he has given back, stay within a multiple of his limit. */
+enum failure churn_range(struct call *call, const struct limit *limit, uint32_t present, uint32_t units);
+
+#endif
