@@ -41,7 +41,7 @@ struct index_reader {
 };
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
 
-/* Public facts of one account, copied out of the map. */
+/* Public facts of one account, copied out of the map. What follows the NUL of a string is undefined. */
 struct index_account {
 	uint32_t uid;
 	uint32_t owner_uid;

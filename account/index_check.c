@@ -89,7 +89,8 @@ uint32_t index_record_checksum(uint64_t seed, uint32_t line, const struct index_
 	/* the head by itself: its first four bytes are the sum */
 	uint64_t head = fold(load_half(bytes + 4) ^ key, load(bytes + 8) ^ seed ^ place);
 
-	return (uint32_t)index_hash(head, bytes + sizeof(*record), (size_t)record->lines * INDEX_LINE - sizeof(*record));
+	return (uint32_t)index_hash(head, bytes + sizeof(*record),
+				    (size_t)record->lines * INDEX_LINE - sizeof(*record));
 }
 
 uint32_t index_header_checksum(const struct index_header *header)

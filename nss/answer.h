@@ -65,8 +65,8 @@ NSS_EXPORT enum nss_status _nss_subuid_setgrent(int stayopen);
 NSS_EXPORT enum nss_status _nss_subuid_getgrent_r(struct group *grp, char *buffer, size_t buflen, int *errnop);
 NSS_EXPORT enum nss_status _nss_subuid_endgrent(void);
 
-NSS_EXPORT enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start, long int *size,
-						      gid_t **groups, long int limit, int *errnop);
+NSS_EXPORT enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start,
+						      long int *size, gid_t **groups, long int limit, int *errnop);
 
 NSS_EXPORT enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen,
 						  int *errnop);

@@ -21,7 +21,8 @@ static int group_fill(const struct index_account *account, struct group *grp, st
 	return 0;
 }
 
-enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char *buffer, size_t buflen, int *errnop)
+enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char *buffer, size_t buflen,
+				       int *errnop)
 {
 	struct index_account account;
 	int rc = answer_by_name(name, &account, NULL);

@@ -25,7 +25,8 @@ static int passwd_fill(const struct index_account *account, const struct index_h
 	return 0;
 }
 
-enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen, int *errnop)
+enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen,
+				       int *errnop)
 {
 	struct index_account account;
 	struct index_host host;

@@ -30,7 +30,8 @@ static int shadow_fill(const struct index_account *account, struct spwd *spwd, s
 	return 0;
 }
 
-enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen, int *errnop)
+enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen,
+				       int *errnop)
 {
 	struct index_account account;
 	int rc = name_has_separator(name) ? shadow_allowed() : -ENOENT;

@@ -37,7 +37,7 @@ static int account_places(const struct index_writer *writer, const struct index_
 	index_slot slot;
 	int rc;
 
-	places->name_hash = index_hash(seed, (const char *)found->copy.bytes + offsetof(struct index_account_record, text),
+	places->name_hash = index_hash(seed, found->copy.bytes + offsetof(struct index_account_record, text),
 				       record->owner_length + 1u + record->label_length);
 	places->id_hash = index_hash_number(seed, record->head.a);
 	rc = index_place_find(writer, INDEX_BY_NAME, places->name_hash, found->line, &places->name);

@@ -29,7 +29,8 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 	    strnlen(account->comment, COMMENT_MAX + 1) > COMMENT_MAX)
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
-	copy->account.head = (struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
+	copy->account.head =
+		(struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
 	copy->account.head.length = offsetof(struct index_account_record, text);
 	copy->account.expires_day = account->expires_day;
 	copy->account.flags = account->flags & ACCOUNT_LOCKED;
@@ -75,7 +76,8 @@ int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line
 
 int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
 {
-	if (strnlen(key->type, KEY_TYPE_MAX + 1) > KEY_TYPE_MAX || strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX ||
+	if (strnlen(key->type, KEY_TYPE_MAX + 1) > KEY_TYPE_MAX ||
+	    strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX ||
 	    strnlen(key->from, FROM_MAX + 1) > FROM_MAX ||
 	    strnlen(key->fingerprint, FINGERPRINT_MAX + 1) > FINGERPRINT_MAX || key->blob[0] == '\0')
 		return -EINVAL;

@@ -46,7 +46,8 @@ static int range_slots(struct index_writer *writer, const struct index_found *fo
 			if (act == RANGE_PROVE)
 				break;
 			if (act == RANGE_SWING)
-				index_slot_write(writer, INDEX_BY_BLOCK, position, new_line + 1, index_hash_tag(hash));
+				index_slot_write(writer, INDEX_BY_BLOCK, position, new_line + 1,
+						 index_hash_tag(hash));
 			else if (index_place_clear(writer, INDEX_BY_BLOCK, position) < 0)
 				return -EUCLEAN;
 		}
@@ -108,7 +109,8 @@ static int range_insert(struct index_writer *writer, const struct id_range *rang
 	line = index_record_write(writer, &copy->head);
 	rc = index_list_add(writer, &list, copy->range.position, line);
 	for (uint32_t block = first; rc == 0 && block <= last; block++)
-		rc = index_place_add(writer, INDEX_BY_BLOCK, index_hash_number(writer->view.header.seed, block), line);
+		rc = index_place_add(writer, INDEX_BY_BLOCK, index_hash_number(writer->view.header.seed, block),
+				     line);
 	return rc;
 }
 

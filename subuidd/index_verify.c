@@ -57,8 +57,8 @@ static int account_verify(struct index_writer *writer, uint32_t line, const unio
 	int rc = index_account_decode(&writer->view, copy, &account);
 
 	if (rc == 0)
-		rc = index_place_find(writer, INDEX_BY_NAME, index_hash(seed, account.name, strlen(account.name)), line,
-				      &position);
+		rc = index_place_find(writer, INDEX_BY_NAME, index_hash(seed, account.name, strlen(account.name)),
+				      line, &position);
 	if (rc == 0)
 		rc = index_place_find(writer, INDEX_BY_ID, index_hash_number(seed, account.uid), line, &position);
 	if (rc == 0)
@@ -71,13 +71,14 @@ static int account_verify(struct index_writer *writer, uint32_t line, const unio
 static int range_verify(struct index_writer *writer, uint32_t line, const union index_public_copy *copy,
 			struct tally *tally)
 {
-	uint64_t seed = writer->view.header.seed, position;
+	uint64_t seed = writer->view.header.seed, position, last;
 	struct id_range range = { 0 };
 
 	if (index_range_decode(copy, &range) < 0)
 		return -EUCLEAN;
-	for (uint64_t id = range.first / RANGE_UNIT; id <= ((uint64_t)range.first + range.count - 1) / RANGE_UNIT; id++) {
-		if (index_place_find(writer, INDEX_BY_BLOCK, index_hash_number(seed, id), line, &position) < 0)
+	last = ((uint64_t)range.first + range.count - 1) / RANGE_UNIT;
+	for (uint64_t block = range.first / RANGE_UNIT; block <= last; block++) {
+		if (index_place_find(writer, INDEX_BY_BLOCK, index_hash_number(seed, block), line, &position) < 0)
 			return -EUCLEAN;
 		tally->blocks++;
 	}
@@ -145,15 +146,15 @@ static int list_verify(struct index_writer *writer, uint32_t line, struct tally 
 
 		if (index_list_read(&writer->view, &list, k, &slot) < 0)
 			return -EUCLEAN;
-		if (k >= end ? index_slot_value(index_slot_number(slot), index_slot_tag(slot)) != 0 :
-			       index_slot_tag(slot) != INDEX_LIST_TAG_ENTRY && index_slot_tag(slot) != INDEX_LIST_TAG_HOLE)
-			return -EUCLEAN;
-		if (k >= end)
-			continue;
-		if (index_slot_tag(slot) == INDEX_LIST_TAG_HOLE)
+		if (k >= end) {
+			if (index_slot_number(slot) != 0 || index_slot_tag(slot) != 0)
+				return -EUCLEAN;
+		} else if (index_slot_tag(slot) == INDEX_LIST_TAG_HOLE) {
 			holes++;
-		else if (entry_verify(writer, copy.head.a, k, index_slot_number(slot) - 1, tally) < 0)
+		} else if (index_slot_tag(slot) != INDEX_LIST_TAG_ENTRY ||
+			   entry_verify(writer, copy.head.a, k, index_slot_number(slot) - 1, tally) < 0) {
 			return -EUCLEAN;
+		}
 	}
 	return holes_verify(writer, &list, end, holes);
 }
@@ -216,7 +217,8 @@ int index_verify(struct index_writer *writer)
 	if (walk(writer, table, &tally) < 0)
 		return -EUCLEAN;
 	/* each account and range was met in a list, once: equal numbers leave no others in the tables */
-	if (tally.accounts != writer->count[INDEX_BY_NAME].live || tally.accounts != writer->count[INDEX_BY_ID].live ||
+	if (tally.accounts != writer->count[INDEX_BY_NAME].live ||
+	    tally.accounts != writer->count[INDEX_BY_ID].live ||
 	    tally.blocks != writer->count[INDEX_BY_BLOCK].live)
 		return -EUCLEAN;
 	writer->lines_live = tally.lines_live;

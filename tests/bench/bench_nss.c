@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * bench_nss N MODULE DIRECTORY: nanoseconds of one getpwnam_r and getpwuid_r in the module at N accounts, for random names
- * that exist, and of building and taking over an index of that size. MODULE is a
- * build of libnss_subuid that looks in DIRECTORY and trusts the caller (tests/tests.mk).
+ * bench_nss N MODULE DIRECTORY: nanoseconds of one getpwnam_r and getpwuid_r in the
+ * module at N accounts, for random names that exist, and of building and taking over
+ * an index of that size. MODULE is a build of libnss_subuid that looks in DIRECTORY and
+ * trusts the caller (tests/tests.mk).
  */
 #include <dlfcn.h>
 #include <err.h>
@@ -104,7 +105,8 @@ int main(int argc, char **argv)
 
 	t = now();
 	writer = build(dirfd, accounts);
-	printf("build %u accounts, durable: %.3f s, %.0f ns each\n", accounts, now() - t, (now() - t) / accounts * 1e9);
+	took = now() - t;
+	printf("build %u accounts, durable: %.3f s, %.0f ns each\n", accounts, took, took / accounts * 1e9);
 	index_writer_free(writer);
 	t = now();
 	if (index_writer_open(dirfd, &options, 1, &writer) < 0)
@@ -130,7 +132,8 @@ int main(int argc, char **argv)
 		names[round] = took / LOOKUPS * 1e9;
 		t = spent();
 		for (uint32_t i = 0; i < LOOKUPS; i++)
-			if (by_uid(UID_FIRST + which[i], &pwd, buffer, sizeof(buffer), &error) != NSS_STATUS_SUCCESS)
+			if (by_uid(UID_FIRST + which[i], &pwd, buffer, sizeof(buffer), &error) !=
+			    NSS_STATUS_SUCCESS)
 				errx(1, "getpwuid_r: wrong");
 		took = spent() - t;
 		uids[round] = took / LOOKUPS * 1e9;

@@ -115,7 +115,8 @@ static void make_good(uint8_t *bytes, size_t size)
 	if (!index_header_sound(header, size))
 		return;
 	for (unsigned word = 0; word < 3; word++)
-		seal(bytes + offsetof(struct index_header, superseded) + word * 8, header->seed, INDEX_SEAL_HEADER, word);
+		seal(bytes + offsetof(struct index_header, superseded) + word * 8, header->seed, INDEX_SEAL_HEADER,
+		     word);
 	for (unsigned t = 0; t < INDEX_TABLES; t++)
 		for (uint64_t i = 0; i < header->table[t].slots; i++)
 			seal(bytes + header->table[t].offset + i * 8, header->seed, t, i);
@@ -162,9 +163,11 @@ static void look_up(const struct index_view *view)
 	for (uint64_t n = 0; index_view_next(view, &cursor, &account) == 0; n++)
 		must(n < view->header.table[INDEX_BY_ID].slots);
 	for (uint32_t owner = 1000; owner < 1003; owner++) {
+		uint64_t n = 0;
+
 		cursor = 0;
-		for (uint64_t n = 0; index_view_owner_next(view, owner, &cursor, &is_range, &account, &range) == 0; n++)
-			must(n < view->header.file_size / 8);
+		while (index_view_owner_next(view, owner, &cursor, &is_range, &account, &range) == 0)
+			must(n++ < view->header.file_size / 8);
 	}
 }
 

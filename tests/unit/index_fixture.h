@@ -84,7 +84,7 @@ static inline struct account fixture_account(uint32_t i)
 	snprintf(account.owner, sizeof(account.owner), "owner%u", i / 3);
 	snprintf(account.label, sizeof(account.label), "web%u", i);
 	if (i % 4 == 1)
-		snprintf(account.comment, sizeof(account.comment), "comment %u, long enough for a second line of it all", i);
+		snprintf(account.comment, sizeof(account.comment), "comment %u, for which one line is too short", i);
 	return account;
 }
 
@@ -103,7 +103,8 @@ static inline struct ssh_key fixture_key(uint32_t i)
 			       .expires = (int64_t)i * 1000 };
 
 	strcpy(key.type, "ssh-ed25519");
-	snprintf(key.blob, sizeof(key.blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", i);
+	snprintf(key.blob, sizeof(key.blob),
+		 "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", i);
 	if (i % 3 == 0)
 		strcpy(key.from, "192.0.2.0/24,*.example.org");
 	snprintf(key.fingerprint, sizeof(key.fingerprint), "SHA256:%043u", i);

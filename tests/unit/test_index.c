@@ -269,7 +269,8 @@ static void a_large_range_is_found_in_every_block(void **state)
 	struct fixture *f = *state;
 	struct index_writer *writer = fixture_publish(f, 0, 0, 1);
 	struct index_reader reader = reader_of(f->path);
-	struct id_range large = { .first = 65536 * 3 + 5, .count = 65536u * 30000, .owner_uid = 9, .owner = "big" }, found;
+	struct id_range large = { .first = 65536 * 3 + 5, .count = 65536u * 30000, .owner_uid = 9, .owner = "big" };
+	struct id_range found;
 
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(index_put_range(writer, &large), 0);
@@ -505,9 +506,15 @@ static void a_lock_gets_through_on_a_full_disk(void **state)
 		rc = index_put_account(writer, &account, '+');
 	} while (rc == 0 && i++ < 10000);
 	assert_true(rc < 0);
-	account = fixture_account(5);
-	account.flags = ACCOUNT_LOCKED;
-	assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	/* down to the last line of the reserve */
+	for (uint32_t locks = 0; writer->lines < writer->view.header.records_lines; locks++) {
+		account = fixture_account(5);
+		account.comment[0] = '\0';
+		account.flags = locks % 2 ? 0 : ACCOUNT_LOCKED;
+		assert_int_equal(index_put_account(writer, &account, '+'), 0);
+		check_account(&reader, &account);
+	}
+	assert_true(index_put_account(writer, &account, '+') < 0);
 	check_account(&reader, &account);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	signal(SIGXFSZ, SIG_DFL);

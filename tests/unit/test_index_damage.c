@@ -251,7 +251,8 @@ static void a_table_without_an_end_ends(void **state)
 
 	for (uint64_t i = 0; i < header->table[INDEX_BY_ID].slots; i++) {
 		uint64_t hash = index_hash_number(header->seed, UID_FIRST + 1000);
-		index_slot slot = index_seal(header->seed, INDEX_BY_ID, i, index_slot_value(1 + i % 4, index_hash_tag(hash)));
+		index_slot slot = index_seal(header->seed, INDEX_BY_ID, i,
+					     index_slot_value(1 + i % 4, index_hash_tag(hash)));
 
 		memcpy(image.bytes + header->table[INDEX_BY_ID].offset + i * 8, &slot, 8);
 	}

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -146,6 +147,7 @@ static void a_writer_may_be_killed_anywhere(void **state)
 
 		assert_true(pid >= 0);
 		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a test that fails */
 			for (;;) {
 				writer = fixture_publish(f, STABLE, 0, round + 2);
 				change(writer, 200);
