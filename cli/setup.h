@@ -26,6 +26,8 @@
 
 #define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
 #define SUBID_PLUGIN LIBDIR "/libsubid_subuid.so"
+/* The plug-in that subid named before, which ours goes on asking (nss/subid_chain.c). */
+#define SUBID_CHAIN STATE_DIR "/subid-chain"
 #define PAM_DIR SYSCONFDIR "/pam.d"
 #define SSHD_DIR SYSCONFDIR "/ssh"
 #define SSHD_CONFIG SSHD_DIR "/sshd_config"

@@ -74,23 +74,26 @@ int file_change(struct setup *setup, const char *path, const char *text, const c
 	return r < 0 ? setup_fail(path, file_why(r), "run it again") : 0;
 }
 
+struct revert_texts {
+	struct setup_file before, after, now;
+};
+
 /* Somebody has edited the file since: only what is ours goes. */
-static int edited_revert(const char *path, const char *edit, const struct setup_file *now, char **text)
+static int edited_revert(const char *path, const char *edit, const struct revert_texts *texts, char **text)
 {
+	char subid[64];
 	int r;
 
+	nsswitch_first_source(texts->before.text, "subid", subid, sizeof(subid));
+
 	if (strcmp(edit, "nsswitch") == 0)
-		return nsswitch_remove(now->text, text);
+		return nsswitch_remove(texts->now.text, subid, text);
 	if (strcmp(edit, "pam") == 0)
-		return pam_remove(now->text, text);
+		return pam_remove(texts->now.text, text);
 	say(path, "was edited since; it is kept beside itself with .undone at the end");
 	r = file_set_aside(path, ".undone");
 	return r < 0 ? r : 1;
 }
-
-struct revert_texts {
-	struct setup_file before, after, now;
-};
 
 static void revert_texts_done(struct revert_texts *texts)
 {
@@ -135,7 +138,7 @@ static int revert_texts(struct setup *setup, const char *path, const json_t *dee
 		say_change(setup, path, "was edited since; it would be set aside");
 		return 0;
 	}
-	r = edited_revert(path, json_string_value(json_object_get(deed, "edit")), &texts->now, &text);
+	r = edited_revert(path, json_string_value(json_object_get(deed, "edit")), texts, &text);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (strcmp(text, texts->now.text) == 0)

@@ -119,29 +119,46 @@ int directory_revert(struct setup *setup, const json_t *deed)
 
 /* ---- nsswitch.conf */
 
+/* Whether ours takes the place of the source of subordinate ids that is named now. One that
+ * can be loaded goes on being asked, by us; one that cannot is not ours to judge. 1, 0 or -1. */
+static int subid_wanted(struct setup *setup, const char *text)
+{
+	char source[64], plugin[PATH_MAX], chain[80];
+
+	if (access(SUBID_PLUGIN, R_OK) != 0)
+		return 0;
+	/* a plug-in that cannot be loaded is passed over in silence, and the files speak */
+	if (module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0)
+		return -1;
+	nsswitch_first_source(text, "subid", source, sizeof(source));
+	if (source[0] == '\0' || strcmp(source, "files") == 0 || strcmp(source, NSS_SOURCE) == 0)
+		return 1;
+	snprintf(plugin, sizeof(plugin), "%s/libsubid_%s.so", LIBDIR, source);
+	if (strchr(source, '/') != NULL || access(plugin, R_OK) != 0) {
+		say(NSSWITCH_PATH, "subid names a source that is not installed, which stays: newuidmap will not know "
+				   "our ranges");
+		return 0;
+	}
+	snprintf(chain, sizeof(chain), "%s\n", source);
+	return file_change(setup, SUBID_CHAIN, chain, "whole") < 0 ? -1 : 1;
+}
+
 int step_nsswitch(struct setup *setup)
 {
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_free char *text = NULL;
-	bool subid = access(SUBID_PLUGIN, R_OK) == 0;
-	char source[64];
-	int r;
+	int subid = 0, r = file_load(NSSWITCH_PATH, &file);
 
-	/* a plug-in that cannot be loaded is passed over in silence, and the files speak */
-	if (subid && module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0)
-		return -1;
-	r = file_load(NSSWITCH_PATH, &file);
-
-	if (r == 0)
-		r = nsswitch_add(file.text, subid, &text);
+	if (r == 0) {
+		subid = subid_wanted(setup, file.text);
+		if (subid < 0)
+			return -1;
+		r = nsswitch_add(file.text, subid == 1, &text);
+	}
 	if (r < 0)
 		return setup_fail(NSSWITCH_PATH,
 				  r == -E2BIG || r == -EBADMSG ? "a line cannot be understood" : file_why(r),
 				  "add `subuid` behind `files` to passwd, group and shadow by hand");
-	nsswitch_first_source(text, "subid", source, sizeof(source));
-	if (subid && strcmp(source, NSS_SOURCE) != 0)
-		say(NSSWITCH_PATH,
-		    "subid has another source already, which stays; newuidmap will not know our ranges");
 	return file_change(setup, NSSWITCH_PATH, text, "nsswitch");
 }
 

@@ -16,7 +16,7 @@
 #define NSS_SOURCE "subuid"
 
 /* Lists our source for passwd, group, shadow and, where there is such a line, initgroups;
- * with subid, for that too (unless another source than `files` is named there).
+ * with subid, for that too, in the place of what was its first source (the only one that libsubid asks).
  *
  * It goes behind `files`: local entries keep their precedence and nothing of ours runs
  * when root is looked up; and before everything that asks a daemon or a network, so
@@ -25,8 +25,8 @@
  * 0 or negative errno. */
 int nsswitch_add(const char *text, bool subid, char **out);
 
-/* Takes our source out of every line. */
-int nsswitch_remove(const char *text, char **out);
+/* Takes our source out of every line. subid: what goes into its place there, "" nothing. */
+int nsswitch_remove(const char *text, const char *subid, char **out);
 
 /* True when our source is listed for the database and nothing before it ends the search. */
 bool nsswitch_reaches(const char *text, const char *database);

@@ -225,16 +225,17 @@ static int line_add(char **line, struct nss_line *parsed)
 	return insert(line, parsed->source[before - 1].end, " " NSS_SOURCE);
 }
 
-/* `subid` takes one source. Another one than files is left alone. */
+/* libsubid asks the first source and no other. */
 static int subid_line_add(char **line, struct nss_line *parsed)
 {
+	const struct source *first = &parsed->source[0];
+
 	if (parsed->count == 0)
 		return insert(line, parsed->value_end, " " NSS_SOURCE);
-	if (parsed->count > 1 || !source_is(*line, &parsed->source[0], "files"))
+	if (source_is(*line, first, NSS_SOURCE))
 		return 0;
-	memmove(*line + parsed->source[0].start, *line + parsed->source[0].name_end,
-		strlen(*line + parsed->source[0].name_end) + 1);
-	return insert(line, parsed->source[0].start, NSS_SOURCE);
+	memmove(*line + first->start, *line + first->name_end, strlen(*line + first->name_end) + 1);
+	return insert(line, first->start, NSS_SOURCE);
 }
 
 static const char *const databases[] = { "passwd", "group", "shadow", "initgroups", "subid" };
@@ -307,20 +308,28 @@ int nsswitch_add(const char *text, bool subid, char **out)
 }
 
 /* The line without our source; *drop when nothing of it is left to say. */
-static void line_remove(char *line, bool *drop)
+static int line_remove(char **line, const char *subid, bool *drop)
 {
 	struct nss_line parsed;
 	long ours;
 
 	*drop = false;
-	while (line_parse(line, &parsed) == 0 && database_index(parsed.database) >= 0 &&
-	       (ours = source_ours(line, &parsed)) >= 0) {
+	while (line_parse(*line, &parsed) == 0 && database_index(parsed.database) >= 0 &&
+	       (ours = source_ours(*line, &parsed)) >= 0) {
+		size_t at = parsed.source[ours].start;
+
+		if (database_index(parsed.database) == SUBID && ours == 0 && subid[0] != '\0') {
+			memmove(*line + at, *line + parsed.source[0].name_end,
+				strlen(*line + parsed.source[0].name_end) + 1);
+			return insert(line, at, subid);
+		}
 		*drop = parsed.count == 1; /* no line: glibc's and libsubid's own default, files */
-		line_cut(line, &parsed, &parsed.source[ours]);
+		line_cut(*line, &parsed, &parsed.source[ours]);
 	}
+	return 0;
 }
 
-int nsswitch_remove(const char *text, char **out)
+int nsswitch_remove(const char *text, const char *subid, char **out)
 {
 	cleanup_free char *made = NULL;
 	size_t size = 0;
@@ -332,11 +341,10 @@ int nsswitch_remove(const char *text, char **out)
 		cleanup_free char *line = NULL;
 		bool drop;
 
-		if (!text_next_line(&at, &line)) {
+		if (!text_next_line(&at, &line) || line_remove(&line, subid, &drop) < 0) {
 			fclose(stream);
 			return -ENOMEM;
 		}
-		line_remove(line, &drop);
 		if (!drop)
 			fprintf(stream, "%s%s", line, at[-1] == '\n' ? "\n" : "");
 	}

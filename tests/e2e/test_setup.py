@@ -198,6 +198,31 @@ def test_ctrl_c_is_answered_between_two_steps(scenario):
     assert "interrupted" in out
 
 
+def test_a_subid_plug_in_that_was_there_goes_on_being_asked(scenario):
+    scenario("""
+        lib=$(dirname "$(find /usr/lib -name libsubid_subuid.so)")
+        echo 'subid: other' >> /etc/nsswitch.conf
+        snapshot > "$t/given"
+        subuid setup | grep 'not installed, which stays'
+        grep -qx 'subid: other' /etc/nsswitch.conf
+        subuid setup --undo
+        same given
+        cp "$lib/libsubid_subuid.so" "$lib/libsubid_other.so"
+        trap 'rm "$lib/libsubid_other.so"; cd /; umount -l "$t"; rmdir "$t"' EXIT
+        subuid setup
+        grep -qx 'subid: subuid' /etc/nsswitch.conf
+        test "$(cat /var/lib/subuidd/subid-chain)" = other
+        subuid setup | grep 'nothing had to be changed'
+        subuid setup --undo
+        same given
+        subuid setup
+        echo '# mine' >> /etc/nsswitch.conf
+        subuid setup --undo
+        grep -qx 'subid: other' /etc/nsswitch.conf
+        fails test -e /var/lib/subuidd
+    """)
+
+
 def test_pam_auth_update_keeps_our_line(scenario):
     scenario("""
         printf 'Name: test\\nDefault: yes\\nPriority: 0\\nAccount-Type: Additional\\nAccount:\\n\\toptional pam_debug.so\\n' \\

@@ -120,7 +120,7 @@ static void removing_takes_exactly_our_source(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *out = NULL;
 
-		assert_int_equal(nsswitch_remove(cases[i].before, &out), 0);
+		assert_int_equal(nsswitch_remove(cases[i].before, "", &out), 0);
 		assert_string_equal(out, cases[i].after);
 		free(out);
 	}
@@ -141,12 +141,13 @@ static void missing_databases_are_added_at_the_end(void **state)
 	free(out);
 }
 
-static void subid_takes_one_source_and_a_foreign_one_stays(void **state)
+static void subid_asks_us_in_the_place_of_its_first_source(void **state)
 {
 	static const struct line_case cases[] = {
 		{ "subid: files\n", "subid: subuid\n" },
 		{ "subid:\n", "subid: subuid\n" },
-		{ "subid: sss\n", "subid: sss\n" },
+		{ "subid: sss\n", "subid: subuid\n" },
+		{ "subid: sss files\n", "subid: subuid files\n" },
 		{ "subid: subuid\n", "subid: subuid\n" },
 		{ "subid: files # mine\n", "subid: subuid # mine\n" },
 	};
@@ -159,7 +160,12 @@ static void subid_takes_one_source_and_a_foreign_one_stays(void **state)
 		assert_int_equal(nsswitch_add(before, true, &out), 0);
 		assert_string_equal(out, after);
 		nsswitch_first_source(out, "subid", source, sizeof(source));
-		assert_string_equal(source, i == 2 ? "sss" : "subuid");
+		assert_string_equal(source, "subuid");
+		free(out);
+		/* and back: what was there before, or no line */
+		assert_int_equal(nsswitch_remove(after, "sss", &out), 0);
+		nsswitch_first_source(out, "subid", source, sizeof(source));
+		assert_string_equal(source, "sss");
 		free(out);
 	}
 }
@@ -362,7 +368,7 @@ int main(void)
 		cmocka_unit_test(after_adding_every_database_reaches_us),
 		cmocka_unit_test(removing_takes_exactly_our_source),
 		cmocka_unit_test(missing_databases_are_added_at_the_end),
-		cmocka_unit_test(subid_takes_one_source_and_a_foreign_one_stays),
+		cmocka_unit_test(subid_asks_us_in_the_place_of_its_first_source),
 		cmocka_unit_test(a_line_that_cannot_be_understood_is_refused_and_nothing_is_returned),
 		cmocka_unit_test(an_unreachable_source_is_told_from_a_reachable_one),
 		cmocka_unit_test(pam_line_goes_before_everything_that_may_skip_it),
