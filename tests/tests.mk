@@ -204,6 +204,9 @@ check: check-prerequisites check-layers check-unit check-sanitize check-root che
 
 lint:
 	tests/lint
+print-defs:
+	@printf '%s\n' "$$DEFS_WORDS"
+print-defs: export DEFS_WORDS = $(DEFS)
 
 # What building and testing need, by Debian's names.
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
