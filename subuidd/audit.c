@@ -41,7 +41,7 @@ static bool refusal_admitted(uid_t uid, unsigned *dropped)
 	return true;
 }
 
-int audit_write(struct call *call, const char *action, const struct failure_text *failure)
+static struct audit_entry entry_of(const struct call *call, const char *action, const struct failure_text *failure)
 {
 	struct audit_entry entry = {
 		.time = time(NULL),
@@ -55,10 +55,23 @@ int audit_write(struct call *call, const char *action, const struct failure_text
 	text_escape(action, entry.action, sizeof(entry.action));
 	text_escape(call->target, entry.target, sizeof(entry.target));
 	text_escape(failure != NULL ? failure->why : call->detail, entry.detail, sizeof(entry.detail));
-	log_info("%s: %s (uid %u, pid %d): %s: %s%s%s", entry.action, entry.caller, entry.uid, entry.pid, entry.target,
-		 failure != NULL ? failure_name((enum failure)entry.status) : "done", entry.detail[0] != '\0' ? ": " : "",
-		 entry.detail);
+	return entry;
+}
+
+int audit_write(struct call *call, const char *action, const struct failure_text *failure)
+{
+	struct audit_entry entry = entry_of(call, action, failure);
+
 	return store_audit_add(call->broker->store, &entry);
+}
+
+void audit_log(const struct call *call, const char *action, const struct failure_text *failure)
+{
+	struct audit_entry entry = entry_of(call, action, failure);
+	const char *result = failure != NULL ? failure_name((enum failure)entry.status) : "done";
+
+	log_info("%s: %s (uid %u, pid %d): %s: %s%s%s", entry.action, entry.caller, entry.uid, entry.pid, entry.target,
+		 result != NULL ? result : "?", entry.detail[0] != '\0' ? ": " : "", entry.detail);
 }
 
 void audit_refusal(struct call *call)
@@ -73,6 +86,7 @@ void audit_refusal(struct call *call)
 	if (dropped > 0)
 		log_warn("uid %u: %u refusals were not recorded: too many in a minute", (unsigned)call->caller.uid,
 			    dropped);
+	audit_log(call, call->operation->action, &failure);
 	r = store_begin(store);
 	if (r == 0) {
 		r = audit_write(call, call->operation->action, &failure);

@@ -66,7 +66,11 @@ enum failure call_transaction(struct call *call, const char *action, enum failur
 		return failure;
 	}
 	r = store_commit(store);
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (action != NULL)
+		audit_log(call, action, NULL);
+	return FAILURE_NONE;
 }
 
 bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except)

@@ -194,6 +194,8 @@ enum failure op_account_add(struct call *call)
 	struct account present;
 	int r = store_account_get(call->broker->store, call->owner.name, call->request.add.name.label, &present);
 
+	if (r == 0 && present.owner_uid != call->owner.uid)
+		return check_earlier(call);
 	if (r == 0)
 		return add_again(call);
 	if (r != -ENOENT)

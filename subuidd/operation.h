@@ -93,8 +93,10 @@ bool call_busy(const struct broker *broker, uint32_t uid, const struct call *exc
 /* The owner is the one that the account was made for, and is there. */
 enum failure call_owner_same(struct call *call);
 
-/* audit.c: in the open transaction, or in one of its own for a refusal (bounded per caller). */
+/* audit.c: a row in the open transaction; the line of the log when that is committed; both
+ * for a refusal, in a transaction of its own (bounded per caller). failure NULL: done. */
 int audit_write(struct call *call, const char *action, const struct failure_text *failure);
+void audit_log(const struct call *call, const char *action, const struct failure_text *failure);
 void audit_refusal(struct call *call);
 
 /* op_*.c */

@@ -173,7 +173,9 @@ static void purge_forget(struct purge *purge)
 		else
 			store_rollback(broker->store);
 	}
-	if (r < 0)
+	if (r == 0)
+		audit_log(&call, "account.purge", NULL);
+	else
 		log_error("%s: purged, which cannot be recorded: %s", call.target, store_error(broker->store));
 	publication_commit(broker->publication);
 }
