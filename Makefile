@@ -57,7 +57,8 @@ WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/w
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_check $(SETUP) \
+              cli/command_audit cli/command_check cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \

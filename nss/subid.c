@@ -30,8 +30,8 @@ static bool type_valid(enum subid_type type)
 /* Each source is asked only for what those before it have not granted, so that a request within the index costs no
  * file and does not fail with one. What is left when neither can go on, the chain must hold as a whole.
  * 0 and *holds; -ENOENT: nobody knows the user. */
-static int user_holds(struct subid_user *user, const char *owner, enum subid_type type, uint64_t first, uint64_t last,
-		      bool *holds)
+static int user_holds(struct subid_user *user, const char *owner, enum subid_type type, uint64_t first,
+		      uint64_t last, bool *holds)
 {
 	uint64_t next = first;
 	int rc = 0;
@@ -75,7 +75,8 @@ enum subid_status shadow_subid_has_range(const char *owner, unsigned long start,
 }
 
 /* Files alone are listed as they are written, so that what containers mapped yesterday is mapped today; else
- * ascending: what the files hold is below our ranges, and they are below the accounts, unless settings say otherwise. */
+ * ascending: what the files hold is below our ranges, and they are below the accounts, unless settings say
+ * otherwise. */
 static int user_list(const char *owner, enum subid_type type, struct subid_pieces *pieces)
 {
 	struct subid_user user;
@@ -99,10 +100,10 @@ static int user_list(const char *owner, enum subid_type type, struct subid_piece
 	return user.known || files == 1 || chain == 1 ? 0 : -ENOENT;
 }
 
-enum subid_status shadow_subid_list_owner_ranges(const char *owner, enum subid_type type, struct subid_range **ranges,
-						 int *count)
+enum subid_status shadow_subid_list_owner_ranges(const char *owner, enum subid_type type,
+						 struct subid_range **ranges, int *count)
 {
-	struct subid_pieces pieces = { 0 };
+	struct subid_pieces pieces = {0};
 	int saved = errno, rc;
 
 	*ranges = NULL;
@@ -133,7 +134,7 @@ static int id_owners(uint32_t id, enum subid_type type, struct subid_owners *own
 
 enum subid_status shadow_subid_find_subid_owners(unsigned long id, enum subid_type type, uid_t **uids, int *count)
 {
-	struct subid_owners owners = { 0 };
+	struct subid_owners owners = {0};
 	int saved = errno, rc = 0;
 
 	*uids = NULL;

@@ -52,8 +52,8 @@ void subid_pieces_free(struct subid_pieces *pieces);
 struct subid_user {
 	char name[SUBID_USER_MAX + 1];
 	uint32_t uid;
-	bool known;      /* to passwd; if not, only lines with this very name can be his */
-	bool is_account; /* a sub-account of the index */
+	bool known;			/* to passwd; if not, only lines with this very name can be his */
+	bool is_account;		/* a sub-account of the index */
 	char owner_seen[OWNER_MAX + 1]; /* name of an owner that was looked up and is still owner_seen_uid */
 	uint32_t owner_seen_uid;
 };

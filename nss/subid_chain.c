@@ -133,7 +133,7 @@ static int status_result(enum subid_status status)
 
 int subid_chain_holds(const char *owner, uint64_t first, uint64_t count, enum subid_type type, bool *holds)
 {
-	chain_cleanup struct chain chain = { 0 };
+	chain_cleanup struct chain chain = {0};
 	bool answer = false;
 	int rc = chain_open(&chain);
 
@@ -162,7 +162,7 @@ static int ranges_take(const struct subid_range *ranges, int count, struct subid
 
 int subid_chain_list(const char *owner, enum subid_type type, struct subid_pieces *pieces)
 {
-	chain_cleanup struct chain chain = { 0 };
+	chain_cleanup struct chain chain = {0};
 	struct subid_range *ranges = NULL;
 	int count = 0, taken, rc = chain_open(&chain);
 
@@ -189,7 +189,7 @@ static int uids_take(const uid_t *uids, int count, struct subid_owners *owners)
 
 int subid_chain_owners(uint32_t id, enum subid_type type, struct subid_owners *owners)
 {
-	chain_cleanup struct chain chain = { 0 };
+	chain_cleanup struct chain chain = {0};
 	uid_t *uids = NULL;
 	int count = 0, taken, rc = chain_open(&chain);
 

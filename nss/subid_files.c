@@ -20,7 +20,7 @@
 
 #define CHUNK 8192
 #define FILE_BYTES_MAX (INT64_C(1) << 28) /* some ten million lines */
-#define ATTEMPTS 4  /* each is lost to somebody who writes the file in place */
+#define ATTEMPTS 4			  /* each is lost to somebody who writes the file in place */
 #define PASSES 1000 /* over the file, for a request that is in so many pieces in the opposite order */
 
 int subid_line_parse(const char *text, size_t length, struct subid_line *line)
@@ -35,7 +35,7 @@ int subid_line_parse(const char *text, size_t length, struct subid_line *line)
 	if (count == NULL || !subid_number(first + 1, (size_t)(count - first - 1), &start) ||
 	    !subid_number(count + 1, (size_t)(end - count - 1), &n) || !id_range_valid(start, n))
 		return 0;
-	*line = (struct subid_line){ text, (size_t)(first - text), (uint32_t)start, (uint32_t)(start + n - 1) };
+	*line = (struct subid_line){text, (size_t)(first - text), (uint32_t)start, (uint32_t)(start + n - 1)};
 	return 1;
 }
 
@@ -98,7 +98,7 @@ static bool unchanged(const struct stat *a, const struct stat *b)
 /* All lines, from the start of the file. -EAGAIN: it was written meanwhile. */
 static int pass(int fd, subid_line_each each, void *data)
 {
-	struct subid_text text = { .each = each, .data = data };
+	struct subid_text text = {.each = each, .data = data};
 	char chunk[CHUNK];
 	struct stat before, after;
 	int64_t at = 0;
@@ -200,7 +200,7 @@ static int line_uid(const struct subid_line *line, uint32_t *uid)
 struct extent {
 	const struct subid_user *user;
 	uint64_t first, last;
-	uint64_t at;     /* all before it are his */
+	uint64_t at;	 /* all before it are his */
 	uint64_t passed; /* where the last pass began */
 };
 
@@ -243,8 +243,8 @@ static int extend_line(const struct subid_line *line, void *data)
 
 int subid_files_extend(enum subid_type type, const struct subid_user *user, uint64_t last, uint64_t *next)
 {
-	struct extent extent = { .user = user, .first = *next, .last = last };
-	struct question question = { extend_line, extend_start, extend_more, &extent };
+	struct extent extent = {.user = user, .first = *next, .last = last};
+	struct question question = {extend_line, extend_start, extend_more, &extent};
 	int rc;
 
 	extend_start(&extent);
@@ -285,8 +285,8 @@ static int list_line(const struct subid_line *line, void *data)
 
 int subid_files_list(enum subid_type type, const struct subid_user *user, struct subid_pieces *pieces)
 {
-	struct list list = { user, pieces, pieces->count };
-	struct question question = { list_line, list_start, once, &list };
+	struct list list = {user, pieces, pieces->count};
+	struct question question = {list_line, list_start, once, &list};
 	int rc = ask(type, &question);
 
 	return rc < 0 ? rc : pieces->count > list.kept;
@@ -324,8 +324,8 @@ static int holders_line(const struct subid_line *line, void *data)
 
 int subid_files_owners(enum subid_type type, uint32_t id, struct subid_owners *owners)
 {
-	struct holders holders = { id, owners, owners->count };
-	struct question question = { holders_line, holders_start, once, &holders };
+	struct holders holders = {id, owners, owners->count};
+	struct question question = {holders_line, holders_start, once, &holders};
 
 	return ask(type, &question);
 }

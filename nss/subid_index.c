@@ -8,7 +8,7 @@
 #include "account/index_view.h"
 #include "nss/subid.h"
 
-static struct index_reader index_file = { .path = INDEX_PATH, .trusted = SUBID_TRUSTED_UID };
+static struct index_reader index_file = {.path = INDEX_PATH, .trusted = SUBID_TRUSTED_UID};
 
 /* "There is none", of one thing or of the index as a whole. */
 static bool is_nothing(int rc)
@@ -149,7 +149,7 @@ int subid_index_list(struct subid_user *user, struct subid_pieces *pieces)
 
 int subid_index_owners(uint32_t id, struct subid_owners *owners)
 {
-	struct subid_user nobody = { .uid = UINT32_MAX };
+	struct subid_user nobody = {.uid = UINT32_MAX};
 	struct index_account account;
 	struct id_range range;
 	int rc = index_range_by_id(&index_file, id, &range);

@@ -9,14 +9,15 @@
 #define PIECES_MAX (INT32_MAX / 2) /* the ABI counts in int */
 
 /* Ids that nobody is ever given, whoever says so: inside 0..2^32-2. */
-static const struct id_block special[] = { { 0, 0 }, { 65534, 65535 } };
+static const struct id_block special[] = {{0, 0}, {65534, 65535}};
 
 bool subid_request_valid(uint64_t first, uint64_t count)
 {
 	if (!id_range_valid(first, count))
 		return false;
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
-		if (id_blocks_overlap((struct id_block){ (uint32_t)first, (uint32_t)(first + count - 1) }, special[i]))
+		if (id_blocks_overlap((struct id_block){(uint32_t)first, (uint32_t)(first + count - 1)},
+				      special[i]))
 			return false;
 	return true;
 }
@@ -35,7 +36,7 @@ static int append(struct subid_pieces *pieces, uint64_t first, uint64_t last)
 		pieces->room = room;
 	}
 	pieces->at[pieces->count++] =
-		(struct subid_range){ .start = (unsigned long)first, .count = (unsigned long)(last - first + 1) };
+		(struct subid_range){.start = (unsigned long)first, .count = (unsigned long)(last - first + 1)};
 	return 0;
 }
 
@@ -86,7 +87,7 @@ void subid_pieces_join(struct subid_pieces *pieces)
 void subid_pieces_free(struct subid_pieces *pieces)
 {
 	free(pieces->at);
-	*pieces = (struct subid_pieces){ 0 };
+	*pieces = (struct subid_pieces){0};
 }
 
 int subid_owners_add(struct subid_owners *owners, uint32_t uid)

@@ -21,7 +21,8 @@ int subid_name_uid(const char *name, uint32_t *uid)
 {
 	char buffer[PASSWD_BYTES];
 	struct passwd entry, *found = NULL;
-	int rc = lookup_result(getpwnam_r(name, &entry, buffer, sizeof(buffer), &found), found);
+	int error = getpwnam_r(name, &entry, buffer, sizeof(buffer), &found);
+	int rc = lookup_result(error, found);
 
 	if (rc == 0)
 		*uid = found->pw_uid;
@@ -32,7 +33,8 @@ static int uid_name(uint32_t uid, char name[SUBID_USER_MAX + 1])
 {
 	char buffer[PASSWD_BYTES];
 	struct passwd entry, *found = NULL;
-	int rc = lookup_result(getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found), found);
+	int error = getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found);
+	int rc = lookup_result(error, found);
 	size_t length = rc == 0 ? strlen(found->pw_name) : 0;
 
 	if (rc < 0)
@@ -102,7 +104,7 @@ static int find(struct subid_user *user)
 
 int subid_user_find(const char *owner, struct subid_user *user)
 {
-	struct subid_user found = { 0 };
+	struct subid_user found = {0};
 	size_t length = owner == NULL ? 0 : strnlen(owner, SUBID_USER_MAX + 1);
 	int rc;
 

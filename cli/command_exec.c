@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/subuid.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "account/failure.h"
+#include "cli/exec.h"
+#include "cli/lookup.h"
+#include "confine/cleanup.h"
+
+#define STATUS_NOT_EXECUTABLE 126 /* as env(1) and the shells */
+#define STATUS_NO_COMMAND 127
+
+#define OPTIONS_HELP                                                                                               \
+	"  --as-account    the command runs as the account itself: for files that it gave to\n"                    \
+	"                  another of its groups, which even this root cannot change\n"                            \
+	"  --follow-links  follow symbolic links in the home. The account's server made them, and\n"               \
+	"                  they may lead to your own files\n"
+
+static const char exec_help[] =
+	"usage: subuid exec [--as-account] [--follow-links] LABEL [--] COMMAND [ARGUMENT]...\n"
+	"Runs COMMAND, in the home of your sub-account, in a user namespace in which you are root over the\n"
+	"account's files and your own: it reads, deletes and repairs any of them, whatever their\n"
+	"modes. No privilege on the host is involved. The account's ids are the same inside; you\n"
+	"are 0. Exit status and signals are COMMAND's; 127 and 126 when it cannot be run.\n\n" OPTIONS_HELP;
+
+static const char shell_help[] = "usage: subuid shell [--as-account] [--follow-links] LABEL\n"
+				 "Your shell, as `subuid exec` runs a command.\n\n" OPTIONS_HELP;
+
+struct exec {
+	bool as_account, follow_links;
+	struct index_account account;
+	struct index_host host;
+};
+
+/* What is behind LABEL is the command's, options too: getopt sees only what is before. */
+static int options_parse(const char *name, const char *help, int argc, char **argv, struct exec *exec,
+			 int *operands)
+{
+	static const struct option options[] = {
+		{"as-account", no_argument, NULL, 'a'}, {"follow-links", no_argument, NULL, 'l'}, COMMON_OPTIONS};
+	int c, status = STATUS_DONE, end = 1;
+
+	while (end < argc && argv[end][0] == '-' && strcmp(argv[end], "--") != 0)
+		end++;
+	while ((c = option_next(name, help, end, argv, options, &status)) > 0) {
+		exec->as_account |= c == 'a';
+		exec->follow_links |= c == 'l';
+	}
+	if (c < 0)
+		return -1 - status;
+	*operands = end;
+	return STATUS_DONE;
+}
+
+/* The account's uid and ranges under their own numbers, so that names are names inside too. */
+static int maps_make(const struct exec *exec, struct id_map maps[EXEC_MAPS_MAX], size_t *count)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	size_t ranges_count = 0, n = 0;
+	int status = lookup_ranges(exec->account.owner_uid, exec->account.uid, &ranges, &ranges_count);
+
+	if (status != STATUS_DONE)
+		return status;
+	maps[n++] = (struct id_map){exec->account.uid, exec->account.uid, 1};
+	for (size_t i = 0; i < ranges_count; i++) {
+		struct id_map *last = &maps[n - 1];
+
+		if (last->outside + last->count == ranges[i].first) {
+			last->count += ranges[i].count;
+		} else if (n == EXEC_MAPS_MAX - 1) {
+			complain(exec->account.name, "has more ranges than the kernel maps at once", "");
+			return STATUS_FAILED;
+		} else {
+			maps[n++] = (struct id_map){ranges[i].first, ranges[i].first, ranges[i].count};
+		}
+	}
+	*count = n;
+	return STATUS_DONE;
+}
+
+static int failed(const char *what, int error, const char *todo)
+{
+	const char *why = strerrordesc_np(error);
+
+	complain(what, why != NULL ? why : "failed", todo);
+	return STATUS_FAILED;
+}
+
+/* Inside the namespace: into the home, as whom it is to be. */
+static int settle(const struct exec *exec)
+{
+	char home[sizeof(exec->host.homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
+	uint32_t uid = exec->account.uid;
+	int rc = index_home(&exec->host, &exec->account, home, sizeof(home));
+
+	if (rc < 0)
+		return failed(exec->account.name, -rc, "");
+	rc = exec->follow_links ? 0 : exec_cover(home);
+	if (rc < 0)
+		return failed(home, -rc, "cannot be mounted without following links; --follow-links does not try");
+	if (chdir(home) != 0)
+		return failed(home, errno, "`subuid check` says whether it is as it should be");
+	if (exec->as_account && (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0))
+		return failed(exec->account.name, errno, "");
+	return STATUS_DONE;
+}
+
+static int run(const char *name, struct exec *exec, char **command)
+{
+	struct id_map maps[EXEC_MAPS_MAX];
+	size_t count = 0;
+	int status = lookup_account(name, &exec->account, &exec->host);
+
+	if (status == STATUS_DONE && exec->account.owner_uid != getuid()) {
+		complain(exec->account.name, "not yours", "only its owner can do this");
+		status = failure_exit_status(FAILURE_NOT_PERMITTED);
+	}
+	if (status == STATUS_DONE)
+		status = maps_make(exec, maps, &count);
+	if (status == STATUS_DONE)
+		status = exec_namespace(maps, count);
+	if (status == STATUS_DONE)
+		status = settle(exec);
+	if (status != STATUS_DONE)
+		return status;
+	fflush(stdout);
+	signal(SIGPIPE, SIG_DFL); /* ours alone was ignored */
+	execvp(command[0], command);
+	status = errno == ENOENT ? STATUS_NO_COMMAND : STATUS_NOT_EXECUTABLE;
+	failed(command[0], errno, "");
+	return status;
+}
+
+int command_exec(int argc, char **argv)
+{
+	struct exec exec = {0};
+	int at, status = options_parse("exec", exec_help, argc, argv, &exec, &at);
+
+	if (status < 0)
+		return -1 - status;
+	if (at < argc && strcmp(argv[at], "--") == 0)
+		return usage_error("exec", "the label is missing", "see `subuid help exec`");
+	if (at + 1 < argc && strcmp(argv[at + 1], "--") == 0) {
+		argv[at + 1] = argv[at];
+		at++;
+	}
+	if (argc - at < 2)
+		return usage_error("exec", "something is missing", "see `subuid help exec`");
+	return run(argv[at], &exec, argv + at + 1);
+}
+
+int command_shell(int argc, char **argv)
+{
+	const struct passwd *caller = getpwuid(getuid());
+	const char *of_login = caller != NULL && caller->pw_shell[0] != '\0' ? caller->pw_shell : "/bin/sh";
+	const char *wanted = getenv("SHELL");
+	struct exec exec = {0};
+	int at, status = options_parse("shell", shell_help, argc, argv, &exec, &at);
+
+	if (status < 0)
+		return -1 - status;
+	if (argc - at != 1)
+		return usage_error("shell", argc == at ? "the label is missing" : "too many words",
+				   "see `subuid help shell`");
+
+	cleanup_free char *shell = strdup(wanted != NULL && wanted[0] == '/' ? wanted : of_login);
+	char *command[] = {shell, NULL};
+
+	if (shell == NULL)
+		return failed("subuid", ENOMEM, "");
+	return run(argv[at], &exec, command);
+}

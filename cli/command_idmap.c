@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/subuid.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/failure.h"
+#include "cli/lookup.h"
+#include "cli/print.h"
+#include "confine/cleanup.h"
+
+static const char help[] =
+	"usage: subuid idmap [--format newuidmap|lxc|podman] [NAME | --owner OWNER] [--json]\n"
+	"The ranges of an owner (without NAME: yours, but for those given to sub-accounts) or of a\n"
+	"sub-account, one after the other from id 0 of a container on, as these tools take them:\n\n"
+	"  newuidmap  arguments, the same for newgidmap:  newuidmap PID $(subuid idmap)\n"
+	"  lxc        lines of a container's configuration\n"
+	"  podman     options of `podman run`; needs podman 5, which looks up host ids after an @\n";
+
+struct piece {
+	uint64_t inside;
+	uint32_t first, count;
+};
+
+typedef void (*piece_print)(const struct piece *piece, bool is_first);
+
+static void print_newuidmap(const struct piece *piece, bool is_first)
+{
+	printf("%s%llu %u %u", is_first ? "" : " ", (unsigned long long)piece->inside, piece->first, piece->count);
+}
+
+static void print_lxc(const struct piece *piece, bool is_first)
+{
+	(void)is_first;
+	for (const char *kind = "ug"; *kind != '\0'; kind++)
+		printf("lxc.idmap = %c %llu %u %u\n", *kind, (unsigned long long)piece->inside, piece->first,
+		       piece->count);
+}
+
+static void print_podman(const struct piece *piece, bool is_first)
+{
+	printf("%s--uidmap %llu:@%u:%u --gidmap %llu:@%u:%u", is_first ? "" : " ",
+	       (unsigned long long)piece->inside, piece->first, piece->count, (unsigned long long)piece->inside,
+	       piece->first, piece->count);
+}
+
+static const struct format {
+	const char *name;
+	piece_print print;
+	const char *end;
+} formats[] = {
+	{"newuidmap", print_newuidmap, "\n"},
+	{"lxc", print_lxc, ""},
+	{"podman", print_podman, "\n"},
+};
+
+static const struct format *format_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+static int print_pieces_json(const struct id_range *ranges, size_t count)
+{
+	json_t *list = json_array();
+	uint64_t inside = 0;
+	int status;
+
+	for (size_t i = 0; i < count; inside += ranges[i++].count)
+		json_array_append_new(list,
+				      json_pack("{s:I, s:I, s:I}", "inside", (json_int_t)inside, "first",
+						(json_int_t)ranges[i].first, "count", (json_int_t)ranges[i].count));
+	status = print_json(list);
+	json_decref(list);
+	return status;
+}
+
+static void print_pieces(const struct id_range *ranges, size_t count, const struct format *format)
+{
+	struct piece piece = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		piece.first = ranges[i].first;
+		piece.count = ranges[i].count;
+		format->print(&piece, i == 0);
+		piece.inside += piece.count;
+	}
+	fputs(format->end, stdout);
+}
+
+static int ranges_of(const char *name, const char *owner, struct id_range **ranges, size_t *count)
+{
+	struct index_account account = {0};
+	struct index_host host;
+	uint32_t owner_uid;
+	int status;
+
+	if (name == NULL) {
+		status = lookup_owner(owner, &owner_uid);
+		return status == STATUS_DONE ? lookup_ranges(owner_uid, 0, ranges, count) : status;
+	}
+	status = lookup_account(name, &account, &host);
+	return status == STATUS_DONE ? lookup_ranges(account.owner_uid, account.uid, ranges, count) : status;
+}
+
+int command_idmap(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"format", required_argument, NULL, 'f'}, {"owner", required_argument, NULL, 'o'}, COMMON_OPTIONS};
+	cleanup_free struct id_range *ranges = NULL;
+	const struct format *format = &formats[0];
+	const char *owner = NULL, *name;
+	int c, status = STATUS_DONE;
+	size_t count = 0;
+
+	while ((c = option_next("idmap", help, argc, argv, options, &status)) > 0) {
+		if (c == 'o')
+			owner = optarg;
+		else if ((format = format_find(optarg)) == NULL)
+			return usage_error(optarg, "not a format", "newuidmap, lxc or podman");
+	}
+	if (c < 0)
+		return status;
+	status = operands_check("idmap", argc, 0, 1);
+	if (status != STATUS_DONE)
+		return status;
+	name = argc > optind ? argv[optind] : NULL;
+	if (name != NULL && owner != NULL)
+		return usage_error("--owner", "given together with a name",
+				   "a name such as alice+web1 says the owner");
+	status = ranges_of(name, owner, &ranges, &count);
+	if (status != STATUS_DONE)
+		return status;
+	if (common.json)
+		return print_pieces_json(ranges, count);
+	if (count == 0) {
+		complain(name != NULL ? name : "idmap", "there are no ranges",
+			 "`subuid range add 65536` makes one");
+		return failure_exit_status(FAILURE_NOT_FOUND);
+	}
+	print_pieces(ranges, count, format);
+	return STATUS_DONE;
+}

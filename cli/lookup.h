@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* Accounts and ranges as every program of the host sees them: from the index, also while the daemon is down. */
+#ifndef CLI_LOOKUP_H
+#define CLI_LOOKUP_H
+
+#include <stddef.h>
+
+#include "account/index.h"
+
+/* NAME of a command line, "web1" (the caller's own) or "alice+web1". An exit status; it was said why. */
+int lookup_account(const char *name, struct index_account *account, struct index_host *host);
+
+/* The ranges of an owner: those given to the sub-account account_uid, or with 0 those that he kept for himself.
+ * Ascending; *ranges is on the heap, the caller frees it. An exit status; it was said why. */
+int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count);
+
+/* An owner by name; NULL: the caller. An exit status; it was said why. */
+int lookup_owner(const char *name, uint32_t *uid);
+
+#endif
