@@ -180,7 +180,7 @@ int store_removed_delete(struct store *store, uint32_t uid)
 
 /* Each is empty, or its first row says what is wrong. They do not lean on the triggers that they prove. */
 static const char *const proofs[] = {
-	"SELECT 'file: ' || quick_check FROM pragma_quick_check(1) WHERE quick_check <> 'ok'",
+	"SELECT 'file: ' || quick_check FROM pragma_quick_check WHERE quick_check <> 'ok'",
 	"SELECT 'table ' || \"table\" || ': row ' || rowid || ' points to nothing' FROM pragma_foreign_key_check",
 	"SELECT 'ids ' || a || '-' || b || ' and those from ' || c || ' on overlap' FROM"
 	" (SELECT first AS a, last AS b, lead(first) OVER (ORDER BY first) AS c FROM ids) WHERE c <= b",
