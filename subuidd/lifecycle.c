@@ -110,6 +110,27 @@ static void linked(void *data, int status)
 	call_finish(call, failure);
 }
 
+static void unlinked(void *data, int status)
+{
+	struct call *call = data;
+
+	(void)status;
+	call_finish(call, lifecycle_undo(call, (enum failure)call->answer.failure.failure));
+}
+
+/* The child may have made the link before it was found that nobody can wait for it. */
+static enum failure link_undo(struct call *call, int error)
+{
+	enum failure failure = call_fail_system(call, "the link cannot be made", error);
+	int pidfd = -1, r;
+	pid_t pid = -1;
+
+	r = link_start(&call->broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);
+	return r < 0 ? lifecycle_undo(call, failure) : CALL_PENDING;
+}
+
 static enum failure link_begin(struct call *call)
 {
 	int pidfd = -1, r;
@@ -118,7 +139,7 @@ static enum failure link_begin(struct call *call)
 	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
-	return r < 0 ? undo_errno(call, "the link cannot be made", r) : CALL_PENDING;
+	return r < 0 ? link_undo(call, r) : CALL_PENDING;
 }
 
 static enum failure make(struct call *call)

@@ -49,7 +49,6 @@ struct call {
 	struct account account;  /* that is being changed: busy for others while the call is under way */
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
-	struct failure_text undo; /* why lifecycle undoes; tells when the undo is done */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;

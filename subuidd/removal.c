@@ -141,10 +141,7 @@ enum failure removal_complete(struct call *call)
 	r = link_start(&broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, LINK_SECONDS, unlinked, call);
-	if (r >= 0)
-		return CALL_PENDING;
-	snprintf(call->detail, sizeof(call->detail), "the link stays: %s", strerror(-r));
-	return removal_finish(call);
+	return r < 0 ? again_later(call, call_fail_system(call, "the link cannot be removed", r)) : CALL_PENDING;
 }
 
 struct purge {
