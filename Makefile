@@ -57,7 +57,7 @@ WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/w
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_check cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \

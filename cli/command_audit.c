@@ -5,6 +5,7 @@
 
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/rows.h"
 
 #define ENTRIES_DEFAULT 20
 #define ENTRIES_MAX 1000000
@@ -13,7 +14,7 @@ static const char help[] = "usage: subuid audit [--owner NAME | --all] [-n N] [-
 			   "Who did what, newest first: what you did and what was done to your accounts.\n\n"
 			   "  -n, --number N  so many entries (20)\n"
 			   "  --owner NAME    this owner's (root and administrators)\n"
-			   "  --all           everybody's (root and administrators)\n";
+			   "  --all           everybody's (administrators; the default for root)\n";
 
 struct trail {
 	uint64_t wanted;
@@ -76,6 +77,8 @@ static int parse(int argc, char **argv, uint64_t *wanted, json_t **parameters)
 	status = operands_check("audit", argc, 0, 0);
 	if (status != STATUS_DONE)
 		return -1 - status;
+	if (owner == NULL)
+		all = all || caller_owns_nothing();
 	if (all && owner != NULL)
 		return -1 - usage_error("--all", "given together with --owner", "choose one");
 	*parameters = json_pack("{s:b, s:s*}", "all", all, "owner", owner);

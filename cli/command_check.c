@@ -12,7 +12,7 @@ static const char help[] = "usage: subuid check [--all | --owner NAME] [--json]\
 			   "Proves the invariants: store, index, homes, links, views, and that no id is held\n"
 			   "twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
 			   "  --owner NAME  this owner's accounts (root and administrators)\n"
-			   "  --all         the whole host (root and administrators)\n"
+			   "  --all         the whole host (administrators; the default for root)\n"
 			   "  --json        {checked, findings: [{subject, fault, todo}]}\n";
 
 struct check {

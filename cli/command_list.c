@@ -10,7 +10,7 @@
 #include "cli/rows.h"
 
 static const char list_help[] = "usage: subuid list [--all | --owner NAME] [--json]\n"
-				"Your sub-accounts; root and administrators: everybody's, or one owner's.\n";
+				"Your sub-accounts; administrators: everybody's, or one owner's. For root --all is the default.\n";
 
 static const char show_help[] = "usage: subuid show NAME [--json]\n"
 				"One account with its keys and ranges.\n";

@@ -2,6 +2,7 @@
 #include "cli/rows.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/print.h"
 #include "cli/subuid.h"
@@ -67,6 +68,11 @@ int print_ranges(const json_t *ranges)
 	return table_print(&table);
 }
 
+bool caller_owns_nothing(void)
+{
+	return geteuid() == 0;
+}
+
 int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters)
 {
 	static const struct option options[] = {
@@ -88,6 +94,8 @@ int owner_all_parameters(const char *name, const char *help, int argc, char **ar
 	status = operands_check(name, argc, 0, 0);
 	if (status != STATUS_DONE)
 		return -1 - status;
+	if (owner == NULL)
+		all = all || caller_owns_nothing();
 	if (all && owner != NULL)
 		return -1 - usage_error("--all", "given together with --owner", "choose one");
 

@@ -4,10 +4,14 @@
 #define CLI_ROWS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Tables; STATUS_DONE or STATUS_FAILED. */
 int print_keys(const json_t *keys);
 int print_ranges(const json_t *ranges);
+
+/* Root has no sub-accounts: what is his own for others is everybody's for him. */
+bool caller_owns_nothing(void);
 
 /* A command line of --owner NAME, --all and no operands. STATUS_DONE and *parameters, or
  * -1 - status to end with, which may be STATUS_DONE (--help). */

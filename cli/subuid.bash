@@ -13,6 +13,7 @@ _subuid_options()
 
 	case $1 in
 	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
+	set) echo "--expires --quota --comment $common" ;;
 	list | check) echo "--all --owner $common" ;;
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
@@ -48,7 +49,7 @@ _subuid_value()
 
 _subuid()
 {
-	local commands='add list show lock unlock remove key range mount limit audit check setup doctor help'
+	local commands='add list show set lock unlock remove key range mount release limit audit check setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
 	COMPREPLY=()
@@ -74,7 +75,7 @@ _subuid()
 	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
-	show:0 | lock:0 | unlock:0 | remove:0 | mount:0 | 'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
+	show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | 'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
 		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))
 		;;
 	'key add:1')

@@ -30,6 +30,8 @@ extern struct common common;
 int command_add(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_show(int argc, char **argv);
+int command_set(int argc, char **argv);
+int command_release(int argc, char **argv);
 int command_lock(int argc, char **argv);
 int command_unlock(int argc, char **argv);
 int command_remove(int argc, char **argv);

@@ -59,13 +59,13 @@ static enum failure add_again(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	if ((add->set & SET_QUOTA) && add->quota != call->account.quota)
-		return differs(call, "there already, with another quota", "use subuid modify, or choose another label");
+		return differs(call, "there already, with another quota", "use subuid set, or choose another label");
 	if ((add->set & SET_EXPIRES) && add->expires_day != call->account.expires_day)
 		return differs(call, "there already, with another expiry day",
-			       "use subuid modify, or choose another label");
+			       "use subuid set, or choose another label");
 	if ((add->set & SET_COMMENT) && strcmp(add->comment, call->account.comment) != 0)
 		return differs(call, "there already, with another comment",
-			       "use subuid modify, or choose another label");
+			       "use subuid set, or choose another label");
 	if (add->range_count != 0)
 		failure = same_range(call, request_units(add->range_count));
 	if (failure == FAILURE_NONE && add->has_key)

@@ -91,6 +91,32 @@ static enum failure permit(struct call *call)
 	return FAILURE_NONE;
 }
 
+/* About an owner as a whole, of whom something may be left though he is gone. */
+static bool asks_of_owner(uint32_t op)
+{
+	return op == OP_ACCOUNT_LIST || op == OP_RANGE_LIST || op == OP_CHECK || op == OP_LIMIT_GET || op == OP_LIMIT_SET;
+}
+
+static enum failure owner_known(struct call *call, const char *name)
+{
+	struct store *store = call->broker->store;
+	uint32_t accounts = 0, units = 0;
+	struct limit limit;
+	int r = store_account_count(store, name, &accounts);
+
+	if (r >= 0)
+		r = store_range_units(store, name, &units);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (accounts > 0 || units > 0)
+		return FAILURE_NONE;
+	r = store_limit_get(store, name, &limit);
+	if (r == -ENOENT)
+		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
+				 "check the name of the owner");
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 static enum failure owner_gone(struct call *call, const char *name)
 {
 	if (call->operation->needs_owner)
@@ -98,7 +124,7 @@ static enum failure owner_gone(struct call *call, const char *name)
 				 "check the name of the owner");
 	memset(&call->owner, 0, sizeof(call->owner));
 	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
-	return FAILURE_NONE;
+	return asks_of_owner(call->request.op) ? owner_known(call, name) : FAILURE_NONE;
 }
 
 static enum failure owner_resolve(struct call *call)
