@@ -65,6 +65,7 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
+              backup/brace backup/text_list \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/identity confine/landlock $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)

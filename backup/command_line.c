@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define BLANKS " \t\n"
-#define WILDCARDS "*?[]"
+#define SPECIAL "*?[]{},." /* to glob(3) or in braces */
 
 struct splitter {
 	const char *in;
@@ -19,9 +19,9 @@ struct splitter {
 /* c may be NUL only as the end of a word. */
 static void put(struct splitter *s, char c, bool quoted)
 {
-	if (c == '\\' || (quoted && c != '\0' && strchr(WILDCARDS, c) != NULL))
+	if (c == '\\' || (quoted && c != '\0' && strchr(SPECIAL, c) != NULL))
 		*s->pattern++ = '\\';
-	else if (c != '\0' && strchr("*?[", c) != NULL)
+	else if (c != '\0' && strchr("*?[{", c) != NULL)
 		s->wild = true;
 	*s->pattern++ = c;
 	*s->text++ = c;

@@ -2,8 +2,8 @@
 /*
  * Splits the command that an ssh client sent into words, as the shell that the
  * client reckoned with would have done, without a shell. Quotes and backslashes
- * are taken off; variables, command substitution, operators (`;`, `|`, `$`, `&`) and
- * braces are ordinary characters. Pure, libc only; the client chooses every byte.
+ * are taken off; variables, command substitution and operators (`;`, `|`, `$`, `&`)
+ * are ordinary characters; wildcards and braces are left to who expands them. Pure, libc only; the client chooses every byte.
  */
 #ifndef BACKUP_COMMAND_LINE_H
 #define BACKUP_COMMAND_LINE_H
@@ -14,7 +14,7 @@
 
 struct word {
 	char *text;    /* what is meant */
-	char *pattern; /* the same for glob(3), quoted wildcards escaped; NULL: no wildcard in it */
+	char *pattern; /* the same, quoted wildcards and braces escaped; NULL: nothing to expand in it */
 };
 
 struct command_line {

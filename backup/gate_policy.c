@@ -20,12 +20,15 @@ static bool *option_of(struct gate_policy *policy, const char *name)
 	} options[] = {
 		{ "-ro", &policy->read_only },
 		{ "-wo", &policy->write_only },
+		{ "-blind", &policy->blind },
 		{ "-no-del", &policy->no_delete },
 		{ "-no-overwrite", &policy->no_overwrite },
 		{ "-munge", &policy->munge },
 		{ "-no-lock", &policy->no_lock },
 		{ "-fake-super", &policy->fake_super },
 		{ "-absolute", &policy->absolute },
+		{ "-private", &policy->private_root },
+		{ "-no-private", &policy->shared_root },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -55,10 +58,12 @@ int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const 
 	}
 	if (i + 1 != argc || argv[i][0] == '\0')
 		return gate_refuse(refusal, "usage", "exactly one DIR is needed; see subuid-rrsync(1)");
+	parsed.write_only |= parsed.blind;
 	if (parsed.read_only && parsed.write_only)
-		return gate_refuse(refusal, "-ro and -wo", "one of the two");
-	if (parsed.read_only)
-		parsed.no_delete = true;
+		return gate_refuse(refusal, parsed.blind ? "-ro and -blind" : "-ro and -wo", "one of the two");
+	if (parsed.private_root && parsed.shared_root)
+		return gate_refuse(refusal, "-private and -no-private", "one of the two");
+	parsed.no_delete |= parsed.read_only || parsed.blind;
 	*policy = parsed;
 	*directory = argv[i];
 	return 0;

@@ -9,12 +9,15 @@
 struct gate_policy {
 	bool read_only;    /* -ro */
 	bool write_only;   /* -wo */
-	bool no_delete;    /* -no-del, and with -ro */
+	bool blind;        /* -blind: write_only, and nothing comes back of what is there */
+	bool no_delete;    /* -no-del, and with -ro and -blind */
 	bool no_overwrite; /* -no-overwrite */
 	bool munge;        /* -munge */
 	bool no_lock;      /* -no-lock */
 	bool fake_super;   /* -fake-super */
 	bool absolute;     /* -absolute */
+	bool private_root; /* -private: refuse where no private root can be had */
+	bool shared_root;  /* -no-private: the host's own mounts */
 	bool everything;   /* DIR is "/" */
 	bool drop_devices; /* this rsync knows --drop-D (3.5) */
 	bool confine_root; /* this rsync knows --confine-root (3.5) */

@@ -16,6 +16,7 @@
 #include "backup/command_line.h"
 #include "backup/gate_policy.h"
 #include "backup/rsync_options.h"
+#include "backup/text_list.h"
 
 struct rsync_chosen {
 	const struct rsync_option *option; /* NULL: a cluster of letters */
@@ -27,24 +28,13 @@ struct rsync_request {
 	bool changes; /* something below DIR may change: a push, or a pull that removes its source */
 	struct rsync_chosen *options;
 	size_t options_count;
-	struct word *paths; /* borrowed; relative to DIR from here on, "." for DIR itself */
+	struct word *paths; /* braces expanded; relative to DIR from here on, "." for DIR itself */
 	size_t paths_count;
+	struct text_list storage; /* of the paths */
 };
 
-/* A list of strings of its own, ended by NULL. */
-struct text_list {
-	char **items;
-	size_t count;
-	size_t room;
-};
-
-int text_list_add(struct text_list *list, const char *text);
-__attribute__((format(printf, 2, 3))) int text_list_format(struct text_list *list, const char *format, ...);
-void text_list_free(struct text_list *list);
-
-/* Checks every word against the table and the policy. 0, -EPERM and *refusal, -ENOMEM.
- * Takes slashes off the front of the paths in *line. */
-int rsync_request_parse(const struct gate_policy *policy, struct command_line *line, struct rsync_request *ret,
+/* Checks every word against the table and the policy. 0, -EPERM and *refusal, -ENOMEM. */
+int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line, struct rsync_request *ret,
 			struct gate_refusal *refusal);
 void rsync_request_free(struct rsync_request *request);
 

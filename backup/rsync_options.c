@@ -5,21 +5,21 @@
 
 #define FLAG(name) { name, ARGUMENT_NONE, 0, NULL }
 #define TEXT(name) { name, ARGUMENT_TEXT, 0, NULL }
-#define DELETES(name) { name, ARGUMENT_NONE, OPTION_DELETES, "deleting is not allowed with this key" }
-#define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, NO_FOLLOW }
+#define LOOKS(name) { name, ARGUMENT_NONE, OPTION_LOOKS, NULL }
+#define DELETES(name) { name, ARGUMENT_NONE, OPTION_DELETES | OPTION_LOOKS, NULL }
+#define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, NULL }
+#define BASIS(name) { name, ARGUMENT_BASIS, OPTION_LOOKS, NULL }
 #define REFUSED(name, why) { name, ARGUMENT_NONE, OPTION_REFUSED, why }
 
-#define NO_FOLLOW "links are not followed here; send them as links (-l)"
-#define NO_OVERWRITE "it can replace existing files, which is not allowed with this key"
 #define SECLUDED "arguments inside the protocol cannot be checked; run rsync with --no-secluded-args (--no-s)"
 #define DEVICES "devices are neither read nor written here"
 
 /* In the order of ASCII: found by binary search, and a test proves the order. The
  * letters come first in each case. Names: all that rsync 2.6.9 to 3.5 sends to
- * a server, and the long forms that BackupPC and others write by hand. */
+ * a server, and the long forms that others write by hand: those of rrsync 3.5. */
 static const struct rsync_option table[] = {
 	FLAG("A"), /* --acls */
-	FLAG("C"), /* --cvs-exclude */
+	LOOKS("C"), /* --cvs-exclude */
 	FLAG("D"), /* --devices --specials */
 	FLAG("E"), /* --executability */
 	FLAG("H"), /* --hard-links */
@@ -34,25 +34,25 @@ static const struct rsync_option table[] = {
 	FLAG("U"), /* --atimes */
 	FLAG("W"), /* --whole-file */
 	FLAG("X"), /* --xattrs */
-	FLAG("append"),
-	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE }, /* --backup: takes the place of an older one */
-	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NO_OVERWRITE },
-	TEXT("block-size"),
+	LOOKS("append"),
+	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NULL }, /* --backup: takes the place of an older one */
+	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NULL },
+	{ "block-size", ARGUMENT_TEXT, OPTION_LOOKS, NULL },
 	TEXT("bwlimit"),
-	FLAG("c"), /* --checksum */
+	LOOKS("c"), /* --checksum */
 	TEXT("checksum-choice"),
 	TEXT("checksum-seed"),
-	{ "compare-dest", ARGUMENT_BASIS, 0, NULL },
+	BASIS("compare-dest"),
 	TEXT("compress-choice"),
 	TEXT("compress-level"),
 	TEXT("compress-threads"),
-	{ "copy-dest", ARGUMENT_BASIS, 0, NULL },
+	BASIS("copy-dest"),
 	REFUSED("copy-devices", DEVICES),
 	FOLLOWS("copy-unsafe-links"),
 	FLAG("d"), /* --dirs */
 	REFUSED("daemon", "this is not a daemon; name a path, not a module"),
 	REFUSED("debug", "it tells more of the files here than a transfer needs"),
-	{ "delay-updates", ARGUMENT_NONE, OPTION_OVERWRITES, NO_OVERWRITE },
+	{ "delay-updates", ARGUMENT_NONE, OPTION_OVERWRITES, NULL },
 	DELETES("delete"),
 	DELETES("delete-after"),
 	DELETES("delete-before"),
@@ -61,13 +61,13 @@ static const struct rsync_option table[] = {
 	DELETES("delete-excluded"),
 	DELETES("delete-missing-args"),
 	FLAG("dirs"),
-	FLAG("existing"),
+	LOOKS("existing"),
 	{ "fake-super", ARGUMENT_NONE, OPTION_IDENTITY, NULL },
 	{ "files-from", ARGUMENT_LIST, 0, NULL },
 	DELETES("force"), /* rrsync lets it through; a directory tree that gives way to a file is deleted */
 	FLAG("from0"),
 	FLAG("fsync"),
-	FLAG("fuzzy"),
+	LOOKS("fuzzy"),
 	FLAG("g"), /* --group */
 	FLAG("group"),
 	TEXT("groupmap"),
@@ -77,16 +77,16 @@ static const struct rsync_option table[] = {
 	FLAG("ignore-existing"),
 	FLAG("ignore-missing-args"),
 	FLAG("ignore-times"),
-	TEXT("info"),
+	{ "info", ARGUMENT_TEXT, OPTION_LOOKS, NULL },
 	FLAG("inplace"),
 	FOLLOWS("k"), /* --copy-dirlinks */
 	FLAG("l"), /* --links */
-	{ "link-dest", ARGUMENT_BASIS, 0, NULL },
+	BASIS("link-dest"),
 	FLAG("links"),
-	FLAG("list-only"),
-	{ "log-file", ARGUMENT_LOG, OPTION_OVERWRITES | OPTION_WRITES, "no log is kept here with this key" },
+	LOOKS("list-only"),
+	{ "log-file", ARGUMENT_LOG, OPTION_OVERWRITES | OPTION_WRITES | OPTION_LOOKS, NULL },
 	TEXT("log-format"),
-	FLAG("m"), /* --prune-empty-dirs */
+	LOOKS("m"), /* --prune-empty-dirs */
 	TEXT("max-alloc"),
 	TEXT("max-delete"),
 	TEXT("max-size"),
@@ -95,7 +95,7 @@ static const struct rsync_option table[] = {
 	TEXT("modify-window"),
 	FLAG("msgs2stderr"),
 	FLAG("munge-links"),
-	FLAG("n"), /* --dry-run */
+	LOOKS("n"), /* --dry-run */
 	FLAG("new-compress"),
 	FLAG("no-W"),
 	FLAG("no-implied-dirs"),
@@ -108,24 +108,23 @@ static const struct rsync_option table[] = {
 	FLAG("o"), /* --owner */
 	FLAG("old-compress"),
 	FLAG("one-file-system"),
-	TEXT("only-write-batch"), /* to a server it means "change nothing"; the batch is the client's */
+	{ "only-write-batch", ARGUMENT_TEXT, OPTION_LOOKS, NULL }, /* to a server it means "change nothing"; the batch is the client's */
 	FLAG("open-noatime"),
 	FLAG("owner"),
 	FLAG("p"), /* --perms */
 	FLAG("partial"),
-	{ "partial-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NO_OVERWRITE },
+	{ "partial-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES | OPTION_LOOKS, NULL },
 	FLAG("perms"),
 	FLAG("preallocate"),
 	FLAG("q"), /* --quiet */
 	FLAG("r"), /* --recursive */
 	FLAG("recursive"),
-	FLAG("relative"),
 	DELETES("remove-sent-files"),
 	DELETES("remove-source-files"),
 	REFUSED("s", SECLUDED),
 	FLAG("safe-links"),
 	REFUSED("secluded-args", SECLUDED),
-	FLAG("size-only"),
+	LOOKS("size-only"),
 	TEXT("skip-compress"),
 	FLAG("specials"),
 	FLAG("stats"),
@@ -136,15 +135,34 @@ static const struct rsync_option table[] = {
 	{ "temp-dir", ARGUMENT_DIRECTORY, 0, NULL },
 	TEXT("timeout"),
 	FLAG("times"),
-	FLAG("u"), /* --update */
+	LOOKS("u"), /* --update */
 	FLAG("use-qsort"),
 	TEXT("usermap"),
 	FLAG("v"), /* --verbose */
 	REFUSED("write-devices", DEVICES),
 	FLAG("x"), /* --one-file-system */
-	FLAG("y"), /* --fuzzy */
+	LOOKS("y"), /* --fuzzy */
 	FLAG("z"), /* --compress */
 };
+
+const char *rsync_option_why(const struct rsync_option *option, unsigned forbidden)
+{
+	unsigned flags = option->flags & forbidden;
+
+	if ((flags & OPTION_REFUSED) != 0)
+		return option->why;
+	if ((flags & OPTION_FOLLOWS) != 0)
+		return "links are not followed here; send them as links (-l)";
+	if ((flags & OPTION_DELETES) != 0)
+		return "deleting is not allowed with this key";
+	if ((flags & OPTION_OVERWRITES) != 0)
+		return "it can replace existing files, which is not allowed with this key";
+	if ((flags & OPTION_WRITES) != 0)
+		return "no log is kept here with this key";
+	if ((flags & OPTION_LOOKS) != 0)
+		return "it compares with what is there, and this key may not know what is there";
+	return NULL;
+}
 
 const struct rsync_option *rsync_option_find(const char *name, size_t length)
 {

@@ -25,16 +25,20 @@ enum {
 	OPTION_OVERWRITES = 1u << 3, /* reaches other existing files: refused by -no-overwrite */
 	OPTION_WRITES = 1u << 4,     /* refused by -ro */
 	OPTION_IDENTITY = 1u << 5,   /* --super, --fake-super: the gate's own choice under -fake-super */
+	OPTION_LOOKS = 1u << 6,      /* tells what is there, or acts upon it: refused by -blind */
 };
 
 struct rsync_option {
 	const char *name; /* "delete"; one byte: a letter */
 	enum option_argument argument;
 	unsigned flags;
-	const char *why; /* refused: in words for the client's user */
+	const char *why; /* OPTION_REFUSED: in words for the client's user */
 };
 
 /* The option of this long name (length bytes), or of this letter; NULL: unknown. */
 const struct rsync_option *rsync_option_find(const char *name, size_t length);
+
+/* Why an option with one of the forbidden flags is refused, for the client's user; NULL: it is not. */
+const char *rsync_option_why(const struct rsync_option *option, unsigned forbidden);
 
 #endif

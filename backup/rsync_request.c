@@ -3,13 +3,28 @@
 #include "backup/rsync_arguments.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int check_option(const struct gate_policy *policy, const struct rsync_option *option, const char *word,
+#include "backup/brace.h"
+
+#define PATHS_BYTES_MAX (4u << 20) /* more than execve(2) takes */
+
+static int refuse_option(struct gate_refusal *refusal, const char *dashes, const char *name, const char *why)
+{
+	char what[REFUSAL_TEXT_MAX + 1];
+
+	/* rrsync's own words, which people and programs know */
+	snprintf(what, sizeof(what), "option %s%s has been disabled on this server", dashes, name);
+	return gate_refuse(refusal, what, why);
+}
+
+static int check_option(const struct gate_policy *policy, const struct rsync_option *option,
 			struct gate_refusal *refusal)
 {
 	unsigned forbidden = OPTION_REFUSED;
+	const char *why;
 
 	if (!policy->everything)
 		forbidden |= OPTION_FOLLOWS;
@@ -19,9 +34,12 @@ static int check_option(const struct gate_policy *policy, const struct rsync_opt
 		forbidden |= OPTION_OVERWRITES;
 	if (policy->read_only)
 		forbidden |= OPTION_WRITES;
-	if ((option->flags & forbidden) != 0)
-		return gate_refuse(refusal, word, option->why);
-	return 0;
+	if (policy->blind)
+		forbidden |= OPTION_LOOKS;
+	why = rsync_option_why(option, forbidden);
+	if (why == NULL)
+		return 0;
+	return refuse_option(refusal, option->name[1] == '\0' ? "-" : "--", option->name, why);
 }
 
 /* The capabilities at the end of a cluster, "e.LsfxCIvu" or "e31.LsfxC": no options, and nothing after them. */
@@ -44,10 +62,11 @@ static bool letter_with_number(const char *word)
 
 static int parse_cluster(const struct gate_policy *policy, const char *word, struct gate_refusal *refusal)
 {
+	static const char blocks[] = "files are sent whole with this key";
 	char letter[] = "-?";
 
 	if (letter_with_number(word))
-		return 0;
+		return policy->blind && word[1] == 'B' ? refuse_option(refusal, "-", "B", blocks) : 0;
 	if (word[1] == '\0')
 		return gate_refuse(refusal, word, "not an option that a client sends");
 	for (const char *p = word + 1; *p != '\0'; p++) {
@@ -60,18 +79,32 @@ static int parse_cluster(const struct gate_policy *policy, const char *word, str
 		option = rsync_option_find(p, 1);
 		if (option == NULL)
 			return gate_refuse(refusal, letter, "unknown option");
-		r = check_option(policy, option, letter, refusal);
+		r = check_option(policy, option, refusal);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
+/* Those that rsync's clients send; another one could ask for the checksum of a file. */
+static bool log_format_harmless(const char *value)
+{
+	static const char *const known[] = { "X", "%i", "%i%I", "%o" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(value, known[i]) == 0)
+			return true;
+	return false;
+}
+
 static int check_value(const struct gate_policy *policy, const struct rsync_option *option, const char *value,
 		       struct gate_refusal *refusal)
 {
 	if (option->argument == ARGUMENT_LIST && policy->write_only && strcmp(value, "-") != 0)
-		return gate_refuse(refusal, "--files-from", "reading is not allowed with this key");
+		return gate_refuse(refusal, "a write-only server cannot read a remote --files-from path",
+				   "reading is not allowed with this key");
+	if (policy->blind && strcmp(option->name, "log-format") == 0 && !log_format_harmless(value))
+		return refuse_option(refusal, "--", option->name, "only the formats that rsync itself sends");
 	if (option->argument < ARGUMENT_DIRECTORY || policy->everything)
 		return 0;
 	if (value[0] == '\0')
@@ -93,7 +126,7 @@ static int parse_long(const struct gate_policy *policy, const struct command_lin
 
 	if (option == NULL)
 		return gate_refuse(refusal, word, "unknown option");
-	r = check_option(policy, option, word, refusal);
+	r = check_option(policy, option, refusal);
 	if (r < 0)
 		return r;
 	if (option->argument == ARGUMENT_NONE && value != NULL)
@@ -141,6 +174,22 @@ static int parse_options(const struct gate_policy *policy, const struct command_
 
 /* ---- paths ------------------------------------------------------------------------ */
 
+/* The text that a pattern stands for, and whether a wildcard is in it. */
+static bool pattern_text(const char *pattern, char *text)
+{
+	bool wild = false;
+
+	for (; *pattern != '\0'; pattern++) {
+		if (pattern[0] == '\\' && pattern[1] != '\0')
+			pattern++;
+		else if (strchr("*?[", *pattern) != NULL)
+			wild = true;
+		*text++ = *pattern;
+	}
+	*text = '\0';
+	return wild;
+}
+
 /* Takes count bytes of meaning off the front of a pattern: an escaped one is two. */
 static char *pattern_skip(char *pattern, size_t count)
 {
@@ -152,6 +201,7 @@ static char *pattern_skip(char *pattern, size_t count)
 /* "/x" is DIR/x; with -absolute DIR/x is that too. */
 static void rebase_path(const struct gate_policy *policy, struct word *path)
 {
+	static char here[] = ".";
 	size_t length = strlen(policy->directory), skip = 0;
 
 	if (policy->absolute && !policy->everything && strncmp(path->text, policy->directory, length) == 0 &&
@@ -161,15 +211,49 @@ static void rebase_path(const struct gate_policy *policy, struct word *path)
 	path->text += skip;
 	if (path->pattern != NULL)
 		path->pattern = pattern_skip(path->pattern, skip);
-	if (path->text[0] == '\0') {
-		static char here[] = ".";
-
-		path->text = here;
-		path->pattern = NULL;
-	}
+	if (path->text[0] == '\0')
+		*path = (struct word){ here, NULL };
 }
 
-static int parse_paths(const struct gate_policy *policy, struct rsync_request *request,
+/* Into request->storage: the texts of all paths, one after the other; of a pattern, the pattern and its text. */
+static int store_word(struct rsync_request *request, const struct word *word)
+{
+	struct text_list patterns = { 0 };
+	int r;
+
+	if (word->pattern == NULL) {
+		r = text_list_add(&request->storage, "");
+		return r < 0 ? r : text_list_add(&request->storage, word->text);
+	}
+	r = brace_expand(word->pattern, &patterns);
+	for (size_t i = 0; r == 0 && i < patterns.count; i++) {
+		r = text_list_add(&request->storage, patterns.items[i]);
+		if (r == 0) /* made into the text in place by place_paths() */
+			r = text_list_add(&request->storage, patterns.items[i]);
+	}
+	text_list_free(&patterns);
+	return r;
+}
+
+/* The storage does not move any more: pairs of pattern ("": none) and text. */
+static int place_paths(struct rsync_request *request)
+{
+	request->paths_count = request->storage.count / 2;
+	request->paths = calloc(request->paths_count + 1, sizeof(*request->paths));
+	if (request->paths == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < request->paths_count; i++) {
+		struct word *path = &request->paths[i];
+		char *pattern = request->storage.items[2 * i];
+
+		path->text = request->storage.items[2 * i + 1];
+		if (pattern[0] != '\0' && pattern_text(pattern, path->text))
+			path->pattern = pattern;
+	}
+	return 0;
+}
+
+static int check_paths(const struct gate_policy *policy, struct rsync_request *request,
 		       struct gate_refusal *refusal)
 {
 	if (!request->sender && request->paths_count > 1)
@@ -182,6 +266,20 @@ static int parse_paths(const struct gate_policy *policy, struct rsync_request *r
 					   "do not use .. here; \"/\" is the top of what you can reach");
 	}
 	return 0;
+}
+
+static int parse_paths(const struct gate_policy *policy, const struct word *words, size_t count,
+		       struct rsync_request *request, struct gate_refusal *refusal)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = request->storage.bytes > PATHS_BYTES_MAX ? -E2BIG : store_word(request, &words[i]);
+	if (r == -E2BIG)
+		return gate_refuse(refusal, "braces", "they stand for too many names");
+	if (r == 0)
+		r = place_paths(request);
+	return r < 0 ? r : check_paths(policy, request, refusal);
 }
 
 static bool is_rsync(const char *word)
@@ -200,7 +298,7 @@ static int check_direction(const struct gate_policy *policy, bool sender, struct
 	return 0;
 }
 
-int rsync_request_parse(const struct gate_policy *policy, struct command_line *line, struct rsync_request *ret,
+int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line, struct rsync_request *ret,
 			struct gate_refusal *refusal)
 {
 	struct rsync_request made = { 0 };
@@ -222,10 +320,8 @@ int rsync_request_parse(const struct gate_policy *policy, struct command_line *l
 	if (made.options == NULL)
 		return -ENOMEM;
 	r = parse_options(policy, line, &i, &made, refusal);
-	made.paths = line->words + i;
-	made.paths_count = line->count - i;
 	if (r == 0)
-		r = parse_paths(policy, &made, refusal);
+		r = parse_paths(policy, line->words + i, line->count - i, &made, refusal);
 	if (r < 0)
 		rsync_request_free(&made);
 	else
@@ -236,5 +332,7 @@ int rsync_request_parse(const struct gate_policy *policy, struct command_line *l
 void rsync_request_free(struct rsync_request *request)
 {
 	free(request->options);
+	free(request->paths);
+	text_list_free(&request->storage);
 	*request = (struct rsync_request){ 0 };
 }

@@ -136,8 +136,8 @@ check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
 check: check-guests
 
 # the gate: words, options, login command; confinement
-GATE_CORE           = backup/command_line backup/rsync_options backup/rsync_request backup/rsync_arguments \
-                      backup/gate_policy
+GATE_CORE           = backup/command_line backup/brace backup/text_list backup/rsync_options backup/rsync_request \
+                      backup/rsync_arguments backup/gate_policy
 rrsync_OBJS         = $(GATE_CORE)
 login_command_OBJS  = backup/login_command account/name account/role account/id account/key account/key_blob account/key_from
 confine_OBJS        = confine/landlock $(SECCOMP)

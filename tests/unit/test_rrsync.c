@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backup/brace.h"
 #include "backup/command_line.h"
 #include "backup/rsync_arguments.h"
 
@@ -48,7 +49,8 @@ static void words_are_split_as_a_shell_does(void **state)
 		{ "a '' b", "a||b" },
 		{ "\"a\\\"b\\$c\\x\"", "a\"b$c\\x" },
 		{ "'a\\b'", "a\\b" },
-		{ "$HOME `id` $(id) ;|&<>{a,b}!#", "$HOME|`id`|$(id)|;|&<>{a,b}!#" },
+		{ "$HOME `id` $(id) ;|&<>{a,b}!#", "$HOME|`id`|$(id)|;|&<>{a,b}!#~;|&<>{a,b}!#" },
+		{ "{a,\\{b} '{a,b}' a\\,b.", "{a,{b}~{a,\\{b}|{a,b}|a,b." },
 		{ "a\\\nb", "a\nb" },
 		{ "*.txt", "*.txt~*.txt" },
 		{ "\\*.txt", "*.txt" },
@@ -95,6 +97,62 @@ static void the_longest_line_fits_and_one_more_does_not(void **state)
 	assert_int_equal(command_line_split(in, &line), -E2BIG);
 }
 
+/* ---- braces ------------------------------------------------------------------------- */
+
+static void braces_are_expanded_as_a_shell_does(void **state)
+{
+	/* each one seen to be what bash 5.2 makes of it */
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "", "" }, { "a", "a" }, { "{}", "{}" }, { "{a}", "{a}" }, { "{a", "{a" }, { "a}", "a}" },
+		{ "{a,b}", "a|b" }, { "x{a,b}y", "xay|xby" }, { "{,a}", "|a" }, { "{a,}x", "ax|x" },
+		{ "{a,b}{c,d}", "ac|ad|bc|bd" }, { "{a,{b,c}d}e", "ae|bde|cde" }, { "{x{a,b}y}", "{xay}|{xby}" },
+		{ "a{b,c", "a{b,c" }, { "{{a,b}", "{a|{b" }, { "{a,b}}", "a}|b}" }, { "{a\\,b}", "{a\\,b}" },
+		{ "\\{a,b}", "\\{a,b}" }, { "{a\\},b}", "a\\}|b" }, { "{1..3}", "1|2|3" }, { "{3..1}", "3|2|1" },
+		{ "{1..7..3}", "1|4|7" }, { "{08..10}", "08|09|10" }, { "{-1..1}", "-1|0|1" }, { "{a..c}", "a|b|c" },
+		{ "{c..a..2}", "c|a" }, { "{1..}", "{1..}" }, { "{1..b}", "{1..b}" }, { "{1.3}", "{1.3}" },
+		{ "{1..2}{a,b}", "1a|1b|2a|2b" }, { "{1..3..0}", "1|2|3" }, { "{*,?}.x", "*.x|?.x" }, { "a\\", "a\\" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct text_list words = { 0 };
+		char out[256] = "";
+
+		assert_int_equal(brace_expand(cases[i].in, &words), 0);
+		for (size_t j = 0; j < words.count; j++) {
+			strcat(out, j > 0 ? "|" : "");
+			strcat(out, words.items[j]);
+		}
+		assert_string_equal(out, cases[i].out);
+		text_list_free(&words);
+	}
+}
+
+static void braces_have_a_bound(void **state)
+{
+	static char nested[3 * 70 + 1], wide[BRACE_BYTES_MAX];
+	struct text_list words = { 0 };
+
+	(void)state;
+	assert_int_equal(brace_expand("{1..4096}", &words), 0);
+	assert_int_equal(words.count, BRACE_WORDS_MAX);
+	text_list_free(&words);
+	assert_int_equal(brace_expand("{1..4097}", &words), -E2BIG);
+	text_list_free(&words);
+	assert_int_equal(brace_expand("{0..9}{0..9}{0..9}{0..9}{0..9}{0..9}{0..9}", &words), -E2BIG);
+	text_list_free(&words);
+	for (size_t i = 0; i < 70; i++)
+		memcpy(nested + 3 * i, "{,}", 3);
+	assert_int_equal(brace_expand(nested, &words), -E2BIG);
+	text_list_free(&words);
+	memset(wide, 'x', sizeof(wide) - 1);
+	memcpy(wide, "{1..9}", 6);
+	assert_int_equal(brace_expand(wide, &words), -E2BIG);
+	text_list_free(&words);
+}
+
 /* ---- the table --------------------------------------------------------------------- */
 
 static void every_option_is_found_by_its_whole_name(void **state)
@@ -103,7 +161,7 @@ static void every_option_is_found_by_its_whole_name(void **state)
 	static const char *const known[] = { "A", "z", "b", "backup-dir", "delete", "delete-after", "super", "suffix",
 					     "s", "safe-links", "write-devices", "no-W", "append", "x", "y" };
 	static const char *const unknown[] = { "a", "h", "delet", "delete-", "deletes", "server", "sender", "rsh",
-					       "DELETE", "zz", "confine-root", "copy-as", "", "f", "F", "T" };
+					       "DELETE", "zz", "relative", "confine-root", "copy-as", "", "f", "F", "T" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -178,6 +236,9 @@ static void accepted_commands_are_made_anew(void **state)
 		  "--server --sender -r --files-from=- --from0 -- x" },
 		{ "rsync --server --sender -r --files-from=/a/-/b . x", ".",
 		  "--server --sender -r --files-from=./a/-/b -- x" },
+		{ "rsync --server --sender -r . {/a,b}/{x,'{y,z}'} '{q,r}'", ".",
+		  "--server --sender -r -- a/x a/{y,z} b/x b/{y,z} {q,r}" },
+		{ "rsync --server --sender -r . {,x}", ".", "--server --sender -r -- . x" },
 		/* on a pull the receiver's directories are the client's own */
 		{ "rsync --server --sender -r --partial-dir=/home/me/p --link-dest /y . x", ".", "--server --sender -r -- x" },
 	};
@@ -208,7 +269,9 @@ static void refused_commands_stay_refused(void **state)
 		"rsync --server -r --link-dest=/../x . x", "rsync --server -r . ..", "rsync --server -r . /..",
 		"rsync --server -r . x/..", "rsync --server -r . x/../y", "rsync --server -r . ../x",
 		"rsync --server -r . x y", "rsync --server --sender -r . x ..", "rsync --server -r . \\.\\./x",
-		"rsync --server -r . '..'",
+		"rsync --server -r . '..'", "rsync --server -r . {a,b}", "rsync --server --sender -r . {.,x}./y",
+		"rsync --server --sender -r . x{/../..,}", "rsync --server --sender -r . {0..99999}",
+		"rsync --server --relative . x",
 	};
 	char out[1024];
 
@@ -225,6 +288,7 @@ static void the_policy_has_the_last_word(void **state)
 	static const struct gate_policy all = { .directory = "/d", .munge = true, .no_overwrite = true,
 						.fake_super = true, .drop_devices = true, .confine_root = true };
 	static const struct gate_policy unfaked = { .directory = "/d", .drop_devices = true };
+	static const struct gate_policy blind = { .directory = "/d", .write_only = true, .blind = true };
 	static const struct gate_policy absolute = { .directory = "/d", .absolute = true };
 	char out[1024];
 
@@ -236,6 +300,8 @@ static void the_policy_has_the_last_word(void **state)
 	assert_string_equal(out, "--server -r --super --chmod=ug-s --drop-D -- x");
 	assert_int_equal(arguments(&absolute, "rsync --server -r . /d/x", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -r --chmod=ug-s -- x");
+	assert_int_equal(arguments(&blind, "rsync --server -vr --no-W --log-format=%i -e.LsfxC . x", "x", out, sizeof(out)), 0);
+	assert_string_equal(out, "--server -vr --no-W --log-format=%i -e.LsfxC --chmod=ug-s --whole-file -- x");
 	assert_int_equal(arguments(&absolute, "rsync --server -r . /dx", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -r --chmod=ug-s -- dx");
 }
@@ -246,6 +312,7 @@ static void each_restriction_refuses_its_options(void **state)
 	static const struct gate_policy write_only = { .directory = "/d", .write_only = true };
 	static const struct gate_policy no_delete = { .directory = "/d", .no_delete = true };
 	static const struct gate_policy no_overwrite = { .directory = "/d", .no_overwrite = true };
+	static const struct gate_policy blind = { .directory = "/d", .write_only = true, .no_delete = true, .blind = true };
 	static const struct {
 		const struct gate_policy *policy;
 		const char *command;
@@ -264,6 +331,30 @@ static void each_restriction_refuses_its_options(void **state)
 		{ &no_overwrite, "rsync --server -r --partial-dir x . x" },
 		{ &no_overwrite, "rsync --server -r --delay-updates . x" },
 		{ &no_overwrite, "rsync --server -r --log-file=x . x" },
+		{ &blind, "rsync --server --sender -r . x" },
+		{ &blind, "rsync --server -r --files-from=x . x" },
+		{ &blind, "rsync --server -rn . x" },
+		{ &blind, "rsync --server -rc . x" },
+		{ &blind, "rsync --server -rCy . x" },
+		{ &blind, "rsync --server -ru . x" },
+		{ &blind, "rsync --server -rm . x" },
+		{ &blind, "rsync --server -r -B1 . x" },
+		{ &blind, "rsync --server -r --block-size=1 . x" },
+		{ &blind, "rsync --server -r --append . x" },
+		{ &blind, "rsync --server -r --delete . x" },
+		{ &blind, "rsync --server -r --delete-excluded . x" },
+		{ &blind, "rsync --server -r --force . x" },
+		{ &blind, "rsync --server -r --compare-dest=y . x" },
+		{ &blind, "rsync --server -r --copy-dest=y . x" },
+		{ &blind, "rsync --server -r --link-dest=y . x" },
+		{ &blind, "rsync --server -r --partial-dir=y . x" },
+		{ &blind, "rsync --server -r --fuzzy . x" },
+		{ &blind, "rsync --server -r --size-only . x" },
+		{ &blind, "rsync --server -r --existing . x" },
+		{ &blind, "rsync --server -r --info=all4 . x" },
+		{ &blind, "rsync --server -r --log-file=y . x" },
+		{ &blind, "rsync --server -r --log-format=%C . x" },
+		{ &blind, "rsync --server -r --only-write-batch=X . x" },
 	};
 	char out[1024];
 
@@ -298,6 +389,7 @@ static void paths_are_resolved_by_text(void **state)
 
 static void own_options(void **state)
 {
+	char blind[] = "-blind", private[] = "-private", shared[] = "-no-private";
 	char a0[] = "gate", ro[] = "-ro", wo[] = "-wo", fake[] = "-fake-super", bad[] = "-x", end[] = "--", dir[] = "dir";
 	struct gate_refusal refusal;
 	struct gate_policy policy;
@@ -310,6 +402,11 @@ static void own_options(void **state)
 	assert_int_equal(gate_options_parse(4, (char *[]){ a0, fake, end, ro, NULL }, &policy, &directory, &refusal), 0);
 	assert_true(policy.fake_super && !policy.read_only);
 	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, wo, dir, NULL }, &policy, &directory, &refusal), -EPERM);
+	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, blind, dir, NULL }, &policy, &directory, &refusal), -EPERM);
+	assert_int_equal(gate_options_parse(4, (char *[]){ a0, private, shared, dir, NULL }, &policy, &directory, &refusal),
+			 -EPERM);
+	assert_int_equal(gate_options_parse(3, (char *[]){ a0, blind, dir, NULL }, &policy, &directory, &refusal), 0);
+	assert_true(policy.blind && policy.write_only && policy.no_delete);
 	assert_int_equal(gate_options_parse(3, (char *[]){ a0, bad, dir, NULL }, &policy, &directory, &refusal), -EPERM);
 	assert_int_equal(gate_options_parse(2, (char *[]){ a0, ro, NULL }, &policy, &directory, &refusal), -EPERM);
 	assert_int_equal(gate_options_parse(3, (char *[]){ a0, dir, dir, NULL }, &policy, &directory, &refusal), -EPERM);
@@ -321,6 +418,8 @@ int main(void)
 		cmocka_unit_test(words_are_split_as_a_shell_does),
 		cmocka_unit_test(an_open_quote_is_refused),
 		cmocka_unit_test(the_longest_line_fits_and_one_more_does_not),
+		cmocka_unit_test(braces_are_expanded_as_a_shell_does),
+		cmocka_unit_test(braces_have_a_bound),
 		cmocka_unit_test(every_option_is_found_by_its_whole_name),
 		cmocka_unit_test(accepted_commands_are_made_anew),
 		cmocka_unit_test(refused_commands_stay_refused),

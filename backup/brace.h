@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/* Braces, as the shells expand them that clients reckon with: "a{b,c}", "{1..3}". Pure, libc only. */
+#ifndef BACKUP_BRACE_H
+#define BACKUP_BRACE_H
+
+#include "backup/text_list.h"
+
+/* What one word of the client's may become: */
+#define BRACE_WORDS_MAX 4096u
+#define BRACE_BYTES_MAX (1u << 20)
+
+/* Appends what the pattern (of struct word) expands to, in order; itself when there is nothing to expand.
+ * Backslashes stay. 0, -E2BIG (too much of it, or nested too deep), -ENOMEM. */
+int brace_expand(const char *pattern, struct text_list *words);
+
+#endif
