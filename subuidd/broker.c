@@ -30,8 +30,7 @@
 /* What root is lowered to, and what for. */
 static const int broker_capabilities[] = {
 	CAP_CHOWN,           /* gives the home to its account */
-	CAP_DAC_OVERRIDE,    /* makes and removes directories in .removed/<uid>, whatever their modes */
-	CAP_DAC_READ_SEARCH, /* opens the home, which is closed to others, for its view */
+	CAP_DAC_READ_SEARCH, /* opens homes and unmounted views, whatever their modes; DAC_OVERRIDE is not needed */
 	CAP_FOWNER,          /* modes and ACLs of directories that belong to accounts */
 	CAP_KILL,            /* ends workers and children, which have other uids */
 	CAP_SETGID,          /* workers and children become somebody else; maps of the views */
