@@ -67,7 +67,7 @@ int subid_name_is(const char *name, uint32_t uid);
 /* The uid of a name: 0, -ENOENT, or doubt. */
 int subid_name_uid(const char *name, uint32_t *uid);
 
-/* A number without sign, spaces and leading zeros, below 2^32-1, in `length` bytes. */
+/* A number without sign, spaces and leading zeros, below 2^32, in `length` bytes. */
 bool subid_number(const char *text, size_t length, uint64_t *number);
 
 /* ---- subid_index.c */

@@ -66,7 +66,7 @@ bool subid_number(const char *text, size_t length, uint64_t *number)
 			return false;
 		value = value * 10 + (uint64_t)(text[i] - '0');
 	}
-	if (value >= UINT32_MAX)
+	if (value > UINT32_MAX)
 		return false;
 	*number = value;
 	return true;

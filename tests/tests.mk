@@ -12,7 +12,7 @@ FUZZ =
 # account: names, ids, failures, roles, keys
 name_OBJS      = account/name
 id_OBJS        = account/id
-failure_OBJS   = account/failure account/role account/name
+failure_OBJS   = account/failure account/role account/name account/id
 key_OBJS       = account/key account/key_blob account/key_from account/name account/id account/fingerprint
 key_LIBS       = -lmd
 UNIT          += name id failure key
@@ -125,6 +125,32 @@ $(BUILD)/bench/nss: $(call objs,tests/bench/bench_nss $(INDEX_BOTH)) $(NSS_TEST)
 	@mkdir -p $(@D) $(BUILD)/tests/nss/state
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_nss $(INDEX_BOTH)) -ldl
 OBJECTS        += $(call objs,tests/bench/bench_nss)
+
+# subid: the plug-in once more, with directories, a trusted uid and passwd of the test's own, and one to chain to
+subid_OBJS       = $(INDEX_BOTH)
+subid_LIBS       = -ldl -Wl,--export-dynamic-symbol=getpwnam_r,--export-dynamic-symbol=getpwuid_r
+subid_join_OBJS  = $(subid_OBJS)
+subid_join_LIBS  = $(subid_LIBS)
+subid_model_OBJS = $(subid_OBJS)
+subid_model_LIBS = $(subid_LIBS)
+UNIT            += subid subid_join subid_model
+fuzz_subid_files_OBJS = nss/subid_files nss/subid_pieces nss/subid_user account/id
+FUZZ            += subid_files
+SUBID_TEST       = $(BUILD)/tests/subid/libsubid_subuid.so
+SUBID_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/subid/%.o,$(SUBID))
+SUBID_CHAINED    = $(BUILD)/tests/subid/lib/libsubid_chained.so
+OBJECTS         += $(SUBID_TEST_OBJS)
+$(BUILD)/tests/test_subid $(BUILD)/tests/test_subid_join $(BUILD)/tests/test_subid_model: $(SUBID_TEST) $(SUBID_CHAINED)
+$(BUILD)/tests/subid/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -USTATE_DIR -DSTATE_DIR='"$(abspath $(BUILD))/tests/subid/state"' -USYSCONFDIR \
+	  -DSYSCONFDIR='"$(abspath $(BUILD))/tests/subid/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/subid/lib"' \
+	  -DSUBID_TRUSTED_UID=$(shell id -u) -c -o $@ $<
+$(SUBID_TEST): $(SUBID_TEST_OBJS) nss/libsubid_subuid.map
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=nss/libsubid_subuid.map -o $@ $(SUBID_TEST_OBJS)
+$(SUBID_CHAINED): tests/unit/libsubid_chained.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -shared -fPIC $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 .PHONY: check-guests bench-nss
 bench: bench-nss
