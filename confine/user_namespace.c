@@ -3,8 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 
 #include "confine/cleanup.h"
 
-#define ANSWER_MS 5000
+#define CHILD_STACK 8192
 #define MAP_TEXT_MAX 4096 /* the kernel takes one write of less than a page */
 
 static int map_text(const struct id_map *map, size_t count, char text[MAP_TEXT_MAX])
@@ -50,86 +49,74 @@ static int map_write(pid_t pid, const char *file, const char *text, size_t lengt
 	return (size_t)n == length ? 0 : -EIO;
 }
 
+/* What parent and child share: they have one address space. */
+struct namespace_job {
+	int fd; /* the namespace, or negative errno */
+};
+
 /*
- * In the new namespace, with the parent's descriptor table (CLONE_FILES): what it opens, the parent has.
- * It opens its own namespace, because that is always allowed, while the parent
- * would need CAP_SYS_PTRACE. Raw system calls only; waits to be mapped until the parent kills it.
+ * In the new namespace, with the parent's memory and descriptors (CLONE_VM, CLONE_FILES): what it opens, the
+ * parent has, and no page tables are copied. The parent stands still meanwhile (CLONE_VFORK). The
+ * child opens its own namespace, because that is always allowed, while the parent would need
+ * CAP_SYS_PTRACE; it becomes nobody else, and ends. One system call; errno is the parent's, too.
  */
-static _Noreturn void namespace_child(int answer)
+static int namespace_child(void *argument)
 {
-	int fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	struct namespace_job *job = argument;
+	int saved = errno;
+	long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/ns/user", O_RDONLY | O_CLOEXEC, 0);
 
-	if (fd < 0)
-		fd = -errno;
-	if (write(answer, &fd, sizeof(fd)) != (ssize_t)sizeof(fd))
-		_exit(1);
-	for (;;)
-		pause();
+	job->fd = fd < 0 ? -errno : (int)fd;
+	errno = saved;
+	return 0;
 }
 
-/* The child's descriptor. The pidfd is watched too: both hold the pipe's write end, so no end of file tells of
- * its death. */
-static int namespace_receive(int answer, int pidfd)
-{
-	struct pollfd polls[] = { { .fd = answer, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
-	int fd;
-
-	while (poll(polls, 2, ANSWER_MS) < 0)
-		if (errno != EINTR)
-			return -errno;
-	if ((polls[0].revents & POLLIN) == 0)
-		return polls[1].revents != 0 ? -ECHILD : -ETIMEDOUT;
-	return read(answer, &fd, sizeof(fd)) == (ssize_t)sizeof(fd) ? fd : -EIO;
-}
-
-static void namespace_end(pid_t pid)
+/* __WALL: it was made without an exit signal, so that nobody's SIGCHLD handling sees it. */
+static void namespace_reap(pid_t pid)
 {
 	int saved = errno;
 
-	kill(pid, SIGKILL);
-	/* __WALL: it was made without an exit signal, so that nobody's SIGCHLD handling sees it */
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	errno = saved;
 }
 
-static pid_t namespace_clone(int *pidfd)
+/* No signal handler may run on the child's small stack, in the parent's memory. */
+static pid_t namespace_clone(struct namespace_job *job)
 {
-	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_FILES | CLONE_PIDFD,
-		.pidfd = (uintptr_t)pidfd,
-	};
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	_Alignas(16) char stack[CHILD_STACK];
+	sigset_t all, before;
+	pid_t pid;
 
-	return pid < 0 ? -errno : (pid_t)pid;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = clone(namespace_child, stack + sizeof(stack), CLONE_NEWUSER | CLONE_VM | CLONE_VFORK | CLONE_FILES, job);
+	if (pid < 0)
+		pid = -errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
 }
 
+/* The child has ended and is not reaped yet: its entries in /proc still lead to the namespace. */
 int user_namespace_open(const struct id_map *uids, size_t uids_count, const struct id_map *gids, size_t gids_count)
 {
 	char uid_text[MAP_TEXT_MAX], gid_text[MAP_TEXT_MAX];
 	int uid_length = map_text(uids, uids_count, uid_text), gid_length = map_text(gids, gids_count, gid_text);
-	cleanup_fd int fd = -1, pidfd = -1, in = -1, out = -1;
-	int ends[2], r;
+	struct namespace_job job = { .fd = -ECHILD };
+	cleanup_fd int fd = -1;
 	pid_t pid;
+	int r;
 
 	if (uid_length < 0 || gid_length < 0)
 		return -EINVAL;
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return -errno;
-	in = ends[0];
-	out = ends[1];
-	pid = namespace_clone(&pidfd);
+	pid = namespace_clone(&job);
 	if (pid < 0)
 		return pid;
-	if (pid == 0)
-		namespace_child(out);
-	r = namespace_receive(in, pidfd);
-	if (r >= 0) {
-		fd = r;
+	fd = r = job.fd;
+	if (r >= 0)
 		r = map_write(pid, "uid_map", uid_text, (size_t)uid_length);
-	}
 	if (r >= 0)
 		r = map_write(pid, "gid_map", gid_text, (size_t)gid_length);
-	namespace_end(pid);
+	namespace_reap(pid);
 	return r < 0 ? r : steal_fd(&fd);
 }

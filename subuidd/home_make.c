@@ -63,9 +63,16 @@ static int home_complete(int dir, uint32_t uid)
 	if (r <= 0)
 		return r < 0 ? r : -EEXIST;
 	/* the mode first: nothing is the account's before it is closed */
-	if (fchmod(fd, 0700) != 0 || fchown(fd, uid, uid) != 0)
-		return -errno;
-	return sync_directory(fd);
+	return fchmod(fd, 0700) == 0 && fchown(fd, uid, uid) == 0 ? 0 : -errno;
+}
+
+/* All of the account directory, when all is done: a journalling file system writes it out once. */
+static int account_sync(int dir)
+{
+	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	int r = home < 0 ? home : sync_directory(home);
+
+	return r < 0 ? r : sync_directory(dir);
 }
 
 static int view_complete(int dir)
@@ -92,8 +99,7 @@ static int account_complete(int dir, const struct account *account)
 	/* the group is what says whose directory this is; the ACL sets the mode too */
 	if (fchown(dir, 0, account->uid) != 0)
 		return -errno;
-	r = home_acl_close(dir, account->owner_uid);
-	return r < 0 ? r : sync_directory(dir);
+	return home_acl_close(dir, account->owner_uid);
 }
 
 static int account_stage(const struct homes *homes, int owner, const struct account *account)
@@ -109,6 +115,8 @@ static int account_stage(const struct homes *homes, int owner, const struct acco
 	if (dir < 0)
 		return dir;
 	r = account_complete(dir, account);
+	if (r == 0)
+		r = account_sync(dir);
 	if (r == 0)
 		r = home_move(making, name.text, owner, account->label);
 	if (r == 0)
@@ -133,7 +141,7 @@ int home_make(const struct homes *homes, const struct account *account)
 		return -EPERM;
 	dir = home_account_open(homes, account);
 	if (dir >= 0)
-		r = account_complete(dir, account);
+		r = account_complete(dir, account) ?: account_sync(dir);
 	else
 		r = dir == -ENOENT ? account_stage(homes, owner, account) : dir;
 	if (r == 0)
