@@ -109,11 +109,12 @@ int listen_open(char *why, size_t size)
 void listen_close(int fd)
 {
 	cleanup_fd int directory = -1;
+	bool inherited = listen_activated(); /* asked while the descriptor is open: sd_listen_fds() looks at it */
 
 	if (fd < 0)
 		return;
 	close(fd);
-	if (listen_activated())
+	if (inherited)
 		return;
 	directory = path_open_trusted(RUN_DIR, O_RDONLY | O_DIRECTORY);
 	if (directory >= 0)

@@ -27,10 +27,12 @@
 #define DROP_INS_MAX 64
 #define LINE_BYTES_MAX 1000
 #define KEY_LINES_MAX 256
+#define KEY_NAME_MAX 31
 
 struct key_lines {
 	unsigned count;
 	uint64_t line[KEY_LINES_MAX];
+	char name[KEY_LINES_MAX][KEY_NAME_MAX + 1]; /* for messages; cut */
 };
 
 __attribute__((format(printf, 4, 5))) static int refuse(int error, char *why, size_t size, const char *format, ...)
@@ -106,6 +108,8 @@ static int shape_check(FILE *file, const char *path, struct key_lines *keys, cha
 			continue;
 		if (keys->count == KEY_LINES_MAX)
 			return refuse(-E2BIG, why, size, "%s:%ju: too many lines", path, (uintmax_t)number);
+		snprintf(keys->name[keys->count], sizeof(*keys->name), "%.*s",
+			 (int)strcspn(line + strspn(line, " \t"), " \t="), line + strspn(line, " \t"));
 		keys->line[keys->count++] = number;
 	}
 	if (ferror(file))
@@ -190,8 +194,8 @@ static int parsed_take(econf_file *parsed, const char *path, const struct settin
 		r = key_take(parsed, path, reader, key, lines, why, size);
 	for (unsigned i = 0; r == 0 && i < lines->count; i++)
 		if (lines->line[i] != 0)
-			r = refuse(-EINVAL, why, size, "%s:%ju: no such key in this group, or given twice", path,
-				   (uintmax_t)lines->line[i]);
+			r = refuse(-EINVAL, why, size, "%s:%ju: %s: no such key in this group, or given twice", path,
+				   (uintmax_t)lines->line[i], lines->name[i]);
 	return r;
 }
 

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: ISC
+"""Manual pages, help texts and completion say what there is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, run
+
+PAGES = ["subuid.1", "subuidd.8", "subuidd.conf.5", "subuid-rrsync.1", "pam_subuid.8", "libnss_subuid.8"]
+
+
+@pytest.mark.parametrize("page", sorted({path.name for path in (ROOT / "man").iterdir()} | set(PAGES)))
+def test_every_page_is_there_and_sound(page):
+    result = run("mandoc", "-Tlint", "-Wwarning", ROOT / "man" / page, check=False)
+    assert result.returncode == 0, result.stdout
+    text = run("mandoc", "-Tutf8", ROOT / "man" / page).stdout
+    assert len(text.splitlines()) > 40
+
+
+def commands(host):
+    text = host.subuid("help").stdout
+    return sorted(set(re.findall(r"^  +([a-z]+)(?: |$)", text, re.M)) - {"subuid"})
+
+
+def test_every_command_has_help_a_place_in_the_manual_and_in_completion(host):
+    names = commands(host)
+    assert {"add", "list", "show", "lock", "unlock", "remove", "key", "limit", "setup", "doctor", "check", "audit"} <= set(names)
+    manual = (ROOT / "man/subuid.1").read_text()
+    completion = (ROOT / "cli/subuid.bash").read_text()
+    for name in names:
+        own = host.subuid("help", name).stdout
+        assert f"subuid {name}" in own, name
+        assert host.subuid(name, "--help").stdout == own
+        assert re.search(rf"\b{name}\b", manual), name
+        assert re.search(rf"\b{name}\b", completion), name
+
+
+def test_completion_completes(host):
+    owner = host.new_user()
+    host.subuid("add", "finding", user=owner)
+    script = """
+source /usr/share/bash-completion/completions/subuid
+COMP_WORDS=(subuid %s); COMP_CWORD=%d; COMP_LINE="subuid %s"; COMP_POINT=${#COMP_LINE}
+function=$(complete -p subuid | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+$function subuid "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+printf '%%s\\n' "${COMPREPLY[@]}"
+"""
+
+    def complete(*words):
+        text = script % (" ".join(f"'{word}'" for word in words), len(words), " ".join(words))
+        return subprocess.run(["runuser", "-u", owner, "--", "bash", "-c", text], capture_output=True, text=True,
+                              check=True).stdout.split()
+
+    assert "lock" in complete("lo")
+    assert any(word.startswith("--ro") for word in complete("add", "x", "--ro"))
+    assert "finding" in complete("show", "fin")
+
+
+def test_every_setting_of_the_shipped_file_is_in_the_manual(host):
+    shipped = Path("/usr/lib/subuidd.conf").read_text()
+    manual = (ROOT / "man/subuidd.conf.5").read_text()
+    keys = re.findall(r"^#? ?([a-z_]+) *=", shipped, re.M)
+    assert len(keys) > 8
+    for key in keys:
+        assert key in manual, key
