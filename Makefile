@@ -30,7 +30,7 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 
 # ---- what an account is: libc only ------------------------------------------------
 ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
-INDEX       = account/index account/index_map account/index_view account/index_list account/index_check
+INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subuidd/index_list subuidd/index_entry \

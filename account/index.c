@@ -6,6 +6,7 @@
 #include "account/index.h"
 #include "account/index_map.h"
 #include "account/index_view.h"
+#include "account/range_name.h"
 
 int index_host(struct index_reader *reader, struct index_host *host)
 {
@@ -90,6 +91,38 @@ int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range 
 	rc = index_view_range_by_id(hold.view, id, range);
 	index_leave(&hold);
 	return rc;
+}
+
+int index_range_named(struct index_reader *reader, uint32_t id, struct id_range *range, struct index_host *host)
+{
+	struct index_hold hold;
+	int rc = index_enter(reader, &hold);
+
+	if (rc < 0)
+		return rc;
+	rc = index_view_range_named(hold.view, id, range, host);
+	index_leave(&hold);
+	return rc;
+}
+
+int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
+			struct index_host *host)
+{
+	char real[RANGE_NAME_MAX + 1];
+	struct index_host facts;
+	struct id_range found;
+	uint32_t number;
+	int rc = range_name_parse(name, &number) < 0 ? -ENOENT : index_range_named(reader, number, &found, &facts);
+
+	if (rc < 0)
+		return rc;
+	range_name_format(&found, facts.separator, number, real);
+	if (strcmp(real, name) != 0)
+		return -ENOENT;
+	*id = number;
+	*range = found;
+	*host = facts;
+	return 0;
 }
 
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key)

@@ -61,6 +61,7 @@ struct index_host {
 	char separator;
 	char homes[128];
 	char shell[64];
+	uint32_t range_first, range_last; /* ids in ranges that lie outside have no name; last 0: none has one */
 	uint64_t generation;
 };
 
@@ -84,6 +85,13 @@ int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *
 
 /* The range that holds id. */
 int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range);
+
+/* The same for naming the id, with the facts of the host; -ENOENT where ids have no names. */
+int index_range_named(struct index_reader *reader, uint32_t id, struct id_range *range, struct index_host *host);
+
+/* The id of the range that has this name (account/range_name.h). */
+int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
+			struct index_host *host);
 
 /* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
  * id, uid, role, options, expires, from, type, blob, fingerprint; the rest is 0. */

@@ -37,7 +37,7 @@
 #include "account/account.h"
 
 #define INDEX_MAGIC "subuidx\n" /* 8 bytes, no NUL */
-#define INDEX_VERSION 1u
+#define INDEX_VERSION 2u
 #define INDEX_LINE 64u
 #define INDEX_RECORD_LINES_MAX 128u /* 8 KiB: a key record with the largest blob */
 
@@ -80,6 +80,7 @@ struct index_header {
 	char pad[3];
 	char homes[128];         /* "/srv/subuid" */
 	char shell[64];          /* login shell of every sub-account */
+	uint32_t range_first, range_last; /* ids of ranges have names from..to; last 0: none has */
 	uint32_t check;          /* index_header_checksum() of all above */
 	uint32_t pad2;
 	/* changing part: sealed words, atomic 8-byte stores only */
@@ -90,7 +91,7 @@ struct index_header {
 };
 
 _Static_assert(sizeof(struct index_header) == 512, "the same in 32 and 64 bits");
-_Static_assert(__builtin_offsetof(struct index_header, check) == 356, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct index_header, check) == 364, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct index_header, superseded) == 384, "a line of its own");
 
 /* A sealed word: 48 bits of value and, on top, 16 check bits over value, table and

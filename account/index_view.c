@@ -51,6 +51,8 @@ static void host_fill(const struct index_view *view, uint64_t generation, struct
 	host->separator = header->separator;
 	memcpy(host->homes, header->homes, sizeof(host->homes));
 	memcpy(host->shell, header->shell, sizeof(host->shell));
+	host->range_first = header->range_first;
+	host->range_last = header->range_last;
 	host->generation = generation;
 }
 
@@ -343,6 +345,21 @@ int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id
 			return index_range_decode(&copy, range);
 	}
 	return found < 0 ? found : -ENOENT;
+}
+
+int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range, struct index_host *host)
+{
+	uint64_t generation = 0;
+	int rc;
+
+	if (id > view->header.range_last || id < view->header.range_first)
+		return -ENOENT;
+	rc = generation_read(view, &generation);
+	if (rc == 0)
+		rc = index_view_range_by_id(view, id, range);
+	if (rc == 0)
+		host_fill(view, generation, host);
+	return rc;
 }
 
 /* ---- keys ---- */

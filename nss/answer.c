@@ -49,6 +49,38 @@ int answer_by_uid(uint32_t uid, struct index_account *account, struct index_host
 	return not_the_buffer(index_account_and_host_by_uid(&index_file, uid, account, host));
 }
 
+static void range_fill(const struct id_range *found, const struct index_host *host, uint32_t id,
+		       struct answer_range *range)
+{
+	range->id = id;
+	range->subuids_gid = host->subuids_gid;
+	range_name_format(found, host->separator, id, range->name);
+	range_comment_format(found, host->separator, id, range->comment);
+}
+
+int answer_range_by_name(const char *name, struct answer_range *range)
+{
+	struct id_range found;
+	struct index_host host;
+	uint32_t id;
+	int rc = name_has_separator(name) ? index_range_by_name(&index_file, name, &id, &found, &host) : -ENOENT;
+
+	if (rc == 0)
+		range_fill(&found, &host, id, range);
+	return not_the_buffer(rc);
+}
+
+int answer_range_by_id(uint32_t id, struct answer_range *range)
+{
+	struct id_range found;
+	struct index_host host;
+	int rc = index_range_named(&index_file, id, &found, &host);
+
+	if (rc == 0)
+		range_fill(&found, &host, id, range);
+	return not_the_buffer(rc);
+}
+
 int answer_next(answer_cursor *cursor, uint64_t *after, struct index_account *account, struct index_host *host)
 {
 	int rc = index_host(&index_file, host);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "account/index.h"
+#include "account/range_name.h"
 
 /* What the functions of a program's name service have in common. */
 enum nss_status answer_status(int rc, int *errnop);
@@ -27,6 +28,20 @@ enum nss_status answer_status(int rc, int *errnop);
 /* NOTFOUND at once for a name that cannot be a sub-account's, whatever the settings. */
 int answer_by_name(const char *name, struct index_account *account, struct index_host *host);
 int answer_by_uid(uint32_t uid, struct index_account *account, struct index_host *host);
+
+/* An id inside a range: one with a name, a group of its own, and no way to log in. */
+struct answer_range {
+	uint32_t id;
+	uint32_t subuids_gid;
+	char name[RANGE_NAME_MAX + 1];
+	char comment[RANGE_COMMENT_MAX + 1];
+};
+
+#define RANGE_HOME "/"
+#define RANGE_SHELL "/usr/sbin/nologin"
+
+int answer_range_by_name(const char *name, struct answer_range *range);
+int answer_range_by_id(uint32_t id, struct answer_range *range);
 
 /* One enumeration: where it is. glibc serialises the calls; atomic for those who do not. */
 typedef _Atomic(uint64_t) answer_cursor;

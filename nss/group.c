@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-/* Each account has a group of its own: same name, same number, nobody else in it. */
+/* Each account, and each id of a range, has a group of its own: same name, same number, nobody else in it. */
 #include <errno.h>
 #include <stdatomic.h>
 
 #include "nss/answer.h"
 
-static int group_fill(const struct index_account *account, struct group *grp, struct answer_buffer buffer)
+static int group_fill(uint32_t gid, const char *name, struct group *grp, struct answer_buffer buffer)
 {
-	struct group filled = { .gr_gid = account->uid };
+	struct group filled = { .gr_gid = gid };
 
 	filled.gr_mem = answer_pointers(&buffer, 1);
 	if (filled.gr_mem != NULL)
-		filled.gr_name = answer_text(&buffer, account->name);
+		filled.gr_name = answer_text(&buffer, name);
 	if (filled.gr_name != NULL)
 		filled.gr_passwd = answer_text(&buffer, "x");
 	if (filled.gr_passwd == NULL)
@@ -21,6 +21,22 @@ static int group_fill(const struct index_account *account, struct group *grp, st
 	return 0;
 }
 
+static int range_by_name(const char *name, struct group *grp, struct answer_buffer buffer)
+{
+	struct answer_range range;
+	int rc = answer_range_by_name(name, &range);
+
+	return rc < 0 ? rc : group_fill(range.id, range.name, grp, buffer);
+}
+
+static int range_by_id(uint32_t id, struct group *grp, struct answer_buffer buffer)
+{
+	struct answer_range range;
+	int rc = answer_range_by_id(id, &range);
+
+	return rc < 0 ? rc : group_fill(range.id, range.name, grp, buffer);
+}
+
 enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char *buffer, size_t buflen,
 				       int *errnop)
 {
@@ -28,7 +44,9 @@ enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char
 	int rc = answer_by_name(name, &account, NULL);
 
 	if (rc == 0)
-		rc = group_fill(&account, grp, (struct answer_buffer){ buffer, buflen });
+		rc = group_fill(account.uid, account.name, grp, (struct answer_buffer){ buffer, buflen });
+	else if (rc == -ENOENT)
+		rc = range_by_name(name, grp, (struct answer_buffer){ buffer, buflen });
 	return answer_status(rc, errnop);
 }
 
@@ -38,7 +56,9 @@ enum nss_status _nss_subuid_getgrgid_r(gid_t gid, struct group *grp, char *buffe
 	int rc = answer_by_uid(gid, &account, NULL);
 
 	if (rc == 0)
-		rc = group_fill(&account, grp, (struct answer_buffer){ buffer, buflen });
+		rc = group_fill(account.uid, account.name, grp, (struct answer_buffer){ buffer, buflen });
+	else if (rc == -ENOENT)
+		rc = range_by_id(gid, grp, (struct answer_buffer){ buffer, buflen });
 	return answer_status(rc, errnop);
 }
 
@@ -59,7 +79,7 @@ enum nss_status _nss_subuid_getgrent_r(struct group *grp, char *buffer, size_t b
 	int rc = answer_next(&cursor, &after, &account, &host);
 
 	if (rc == 0)
-		rc = group_fill(&account, grp, (struct answer_buffer){ buffer, buflen });
+		rc = group_fill(account.uid, account.name, grp, (struct answer_buffer){ buffer, buflen });
 	if (rc == 0)
 		atomic_store_explicit(&cursor, after, memory_order_relaxed);
 	return answer_status(rc, errnop);

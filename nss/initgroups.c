@@ -31,6 +31,19 @@ static int group_add(gid_t gid, long int *start, long int *size, gid_t **groups,
 	return 0;
 }
 
+/* An id of a range is held by sshd's block for sub-accounts as well. */
+static int groups_of_range(const char *name, struct index_account *account, struct index_host *host)
+{
+	struct answer_range range;
+	int rc = answer_range_by_name(name, &range);
+
+	if (rc < 0)
+		return rc;
+	account->flags = 0;
+	host->subuids_gid = range.subuids_gid;
+	return 0;
+}
+
 enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start, long int *size,
 					   gid_t **groups, long int limit, int *errnop)
 {
@@ -38,6 +51,8 @@ enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long i
 	struct index_host host;
 	int rc = answer_by_name(user, &account, &host);
 
+	if (rc == -ENOENT)
+		rc = groups_of_range(user, &account, &host);
 	if (rc < 0)
 		return answer_status(rc, errnop);
 	/* never root's group, nor "none", whatever the header says */

@@ -25,6 +25,41 @@ static int passwd_fill(const struct index_account *account, const struct index_h
 	return 0;
 }
 
+static int range_fill(const struct answer_range *range, struct passwd *pwd, struct answer_buffer buffer)
+{
+	struct passwd filled = { .pw_uid = range->id, .pw_gid = range->id };
+
+	filled.pw_name = answer_text(&buffer, range->name);
+	if (filled.pw_name != NULL)
+		filled.pw_passwd = answer_text(&buffer, "x");
+	if (filled.pw_passwd != NULL)
+		filled.pw_gecos = answer_text(&buffer, range->comment);
+	if (filled.pw_gecos != NULL)
+		filled.pw_dir = answer_text(&buffer, RANGE_HOME);
+	if (filled.pw_dir != NULL)
+		filled.pw_shell = answer_text(&buffer, RANGE_SHELL);
+	if (filled.pw_shell == NULL)
+		return -ERANGE;
+	*pwd = filled;
+	return 0;
+}
+
+static int range_by_name(const char *name, struct passwd *pwd, struct answer_buffer buffer)
+{
+	struct answer_range range;
+	int rc = answer_range_by_name(name, &range);
+
+	return rc < 0 ? rc : range_fill(&range, pwd, buffer);
+}
+
+static int range_by_id(uint32_t id, struct passwd *pwd, struct answer_buffer buffer)
+{
+	struct answer_range range;
+	int rc = answer_range_by_id(id, &range);
+
+	return rc < 0 ? rc : range_fill(&range, pwd, buffer);
+}
+
 enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen,
 				       int *errnop)
 {
@@ -34,6 +69,8 @@ enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, cha
 
 	if (rc == 0)
 		rc = passwd_fill(&account, &host, pwd, (struct answer_buffer){ buffer, buflen });
+	else if (rc == -ENOENT)
+		rc = range_by_name(name, pwd, (struct answer_buffer){ buffer, buflen });
 	return answer_status(rc, errnop);
 }
 
@@ -45,6 +82,8 @@ enum nss_status _nss_subuid_getpwuid_r(uid_t uid, struct passwd *pwd, char *buff
 
 	if (rc == 0)
 		rc = passwd_fill(&account, &host, pwd, (struct answer_buffer){ buffer, buflen });
+	else if (rc == -ENOENT)
+		rc = range_by_id(uid, pwd, (struct answer_buffer){ buffer, buflen });
 	return answer_status(rc, errnop);
 }
 

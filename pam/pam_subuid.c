@@ -32,17 +32,26 @@ static struct index_reader reader = { .path = INDEX_PATH, .trusted = INDEX_TRUST
 enum whose {
 	NOT_OURS,
 	OURS,
+	OURS_NOBODY, /* the name of an id inside a range */
 	UNDECIDED, /* it may be ours, and the index cannot be read */
 };
 
 static enum whose whose_is(const char *user, struct index_account *account, int *error)
 {
+	struct index_host host;
+	struct id_range range;
+	uint32_t id;
+
 	*error = 0;
 	if (user == NULL || !name_has_separator(user))
 		return NOT_OURS;
 	*error = index_account_by_name(&reader, user, account);
 	if (*error == 0)
 		return OURS;
+	if (*error == -ENOENT)
+		*error = index_range_by_name(&reader, user, &id, &range, &host);
+	if (*error == 0)
+		return OURS_NOBODY;
 	if (*error == -ENOENT)
 		return NOT_OURS;
 	if (strchr(user, SEPARATOR_DEFAULT) == NULL && known_elsewhere(user))
@@ -110,6 +119,8 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 	case UNDECIDED:
 		return refuse(pamh, flags, user, "the index of sub-accounts cannot be read (see subuid doctor)",
 			      PAM_AUTHINFO_UNAVAIL);
+	case OURS_NOBODY:
+		return refuse(pamh, flags, user, "this is a subordinate id, and nobody who logs in", PAM_PERM_DENIED);
 	case OURS:
 		break;
 	}
@@ -134,6 +145,7 @@ static int answer(const pam_handle_t *pamh, int ours, int undecided)
 	case NOT_OURS:
 		return PAM_IGNORE;
 	case UNDECIDED:
+	case OURS_NOBODY:
 		return undecided;
 	case OURS:
 		break;

@@ -87,6 +87,8 @@ static int header_make(const struct index_writer *writer, const struct index_siz
 	header->separator = host->separator;
 	memcpy(header->homes, host->homes, sizeof(header->homes));
 	memcpy(header->shell, host->shell, sizeof(header->shell));
+	header->range_first = host->range_first;
+	header->range_last = host->range_last;
 	rc = boot_id_read(header->boot_id);
 	if (rc < 0)
 		return rc;
@@ -166,6 +168,7 @@ static bool host_equal(const struct index_header *header, const struct index_hos
 {
 	return header->subuids_gid == host->subuids_gid && header->uid_first == host->uid_first &&
 	       header->uid_last == host->uid_last && header->enumerate == host->enumerate &&
+	       header->range_first == host->range_first && header->range_last == host->range_last &&
 	       header->separator == host->separator && strcmp(header->homes, host->homes) == 0 &&
 	       strcmp(header->shell, host->shell) == 0;
 }

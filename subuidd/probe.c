@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/index.h"
 #include "subuidd/probe.h"
 
 #define ENTRY_BYTES_FIRST 4096u
@@ -32,12 +33,23 @@
 /* Asks once, with a buffer of size bytes. 1 there is one, 0 none, else negative errno. */
 typedef int (*ask)(uint32_t id, char *buffer, size_t size);
 
+/* libnss_subuid answers for the ids of ranges (account/range_name.h): that is us. */
+static bool name_ours(const char *name, uint32_t id)
+{
+	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct index_host host;
+	struct id_range range;
+	uint32_t named;
+
+	return index_range_by_name(&reader, name, &named, &range, &host) == 0 && named == id;
+}
+
 static int ask_passwd(uint32_t id, char *buffer, size_t size)
 {
 	struct passwd entry, *found = NULL;
 	int error = getpwuid_r(id, &entry, buffer, size, &found);
 
-	return error != 0 ? -error : found != NULL;
+	return error != 0 ? -error : found != NULL && !name_ours(found->pw_name, id);
 }
 
 static int ask_group(uint32_t id, char *buffer, size_t size)
@@ -45,7 +57,7 @@ static int ask_group(uint32_t id, char *buffer, size_t size)
 	struct group entry, *found = NULL;
 	int error = getgrgid_r(id, &entry, buffer, size, &found);
 
-	return error != 0 ? -error : found != NULL;
+	return error != 0 ? -error : found != NULL && !name_ours(found->gr_name, id);
 }
 
 static int ask_growing(ask question, uint32_t id)

@@ -44,6 +44,42 @@ static int uid_bounds(struct publication *p, const struct settings *settings, st
 	return n;
 }
 
+/* Ids that may have names: those of the settings' blocks, or all, once a range was taken over from
+ * elsewhere. Not wider each time: what is in the header changes with the whole file. */
+static void range_bounds_widen(struct index_host *host)
+{
+	host->range_first = 1;
+	host->range_last = UINT32_MAX - 1;
+}
+
+static bool range_outside(const struct index_host *host, const struct id_range *range)
+{
+	return host->range_last != 0 &&
+	       (range->first < host->range_first || range->first + (range->count - 1) > host->range_last);
+}
+
+static int range_bounds(struct publication *p, const struct settings *settings, struct index_host *host)
+{
+	struct id_range row;
+	int n;
+
+	if (!settings->range_names)
+		return 0;
+	host->range_first = UINT32_MAX;
+	for (unsigned i = 0; i < settings->ranges_count; i++) {
+		if (settings->ranges[i].first < host->range_first)
+			host->range_first = settings->ranges[i].first;
+		if (settings->ranges[i].last > host->range_last)
+			host->range_last = settings->ranges[i].last;
+	}
+	n = store_range_list(p->store, NULL, 0, &row, 1);
+	if (n == 1 && !range_outside(host, &row)) /* none begins lower; one that begins higher? */
+		n = store_range_list(p->store, NULL, host->range_last, &row, 1);
+	if (n == 1)
+		range_bounds_widen(host);
+	return n < 0 ? n : 0;
+}
+
 static int host_of(struct publication *p, const struct settings *settings, struct index_host *host, const char **missing)
 {
 	gid_t gid = 0;
@@ -64,7 +100,8 @@ static int host_of(struct publication *p, const struct settings *settings, struc
 	host->separator = settings->separator;
 	snprintf(host->homes, sizeof(host->homes), "%s", settings->homes);
 	snprintf(host->shell, sizeof(host->shell), "%s", LOGIN_SHELL);
-	return uid_bounds(p, settings, host);
+	r = range_bounds(p, settings, host);
+	return r < 0 ? r : uid_bounds(p, settings, host);
 }
 
 /* Names are joined by the separator: with another one, every account would have a new name. */
@@ -172,7 +209,10 @@ static int put_result(struct publication *p, int r)
 {
 	if (r >= 0)
 		return 0;
-	log_error("publishing: %s", strerror(-r));
+	if (r == -ERANGE)
+		log_info("a range outside of the blocks of the settings: the index is built anew");
+	else
+		log_error("publishing: %s", strerror(-r));
 	p->broken = true;
 	return publication_repair(p);
 }
@@ -192,14 +232,27 @@ int publish_key_gone(struct publication *p, const struct ssh_key *key)
 	return put_result(p, p->broken ? -EAGAIN : index_remove_key(p->keys, key));
 }
 
+static int put_range(struct publication *p, const struct id_range *range)
+{
+	if (!range_outside(&p->host, range))
+		return index_put_range(p->public, range);
+	range_bounds_widen(&p->host);
+	return -ERANGE;
+}
+
+static int remove_range(struct publication *p, const struct id_range *range)
+{
+	return index_remove_range(p->public, range);
+}
+
 int publish_range(struct publication *p, const struct id_range *range)
 {
-	return put_result(p, p->broken ? -EAGAIN : index_put_range(p->public, range));
+	return put_result(p, p->broken ? -EAGAIN : put_range(p, range));
 }
 
 int publish_range_gone(struct publication *p, const struct id_range *range)
 {
-	return put_result(p, p->broken ? -EAGAIN : index_remove_range(p->public, range));
+	return put_result(p, p->broken ? -EAGAIN : remove_range(p, range));
 }
 
 static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index_writer *, const struct ssh_key *))
@@ -222,7 +275,7 @@ static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index
 }
 
 static int each_range(struct publication *p, const struct account *account,
-		      int (*put)(struct index_writer *, const struct id_range *))
+		      int (*put)(struct publication *, const struct id_range *))
 {
 	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
 	uint32_t after = 0;
@@ -232,7 +285,7 @@ static int each_range(struct publication *p, const struct account *account,
 		return -ENOMEM;
 	while ((n = store_range_list(p->store, account->owner, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
-			int r = rows[i].account_uid == account->uid ? put(p->public, &rows[i]) : 0;
+			int r = rows[i].account_uid == account->uid ? put(p, &rows[i]) : 0;
 
 			if (r < 0 && r != -ENOENT)
 				return r;
@@ -247,7 +300,7 @@ int publish_account_whole(struct publication *p, const struct account *account)
 	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_put_key);
 
 	if (r >= 0)
-		r = each_range(p, account, index_put_range);
+		r = each_range(p, account, put_range);
 	if (r >= 0)
 		r = index_put_account(p->public, account, p->host.separator);
 	return put_result(p, r);
@@ -261,6 +314,6 @@ int publish_account_gone(struct publication *p, const struct account *account)
 	if (r >= 0)
 		r = index_remove_account(p->public, account);
 	if (r >= 0 || r == -ENOENT)
-		r = each_range(p, account, index_remove_range);
+		r = each_range(p, account, remove_range);
 	return put_result(p, r);
 }

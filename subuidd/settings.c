@@ -15,6 +15,7 @@ enum key {
 	IDS_RANGES,
 	NAMES_SEPARATOR,
 	NAMES_ENUMERATE,
+	NAMES_RANGES,
 	HOMES_DIRECTORY,
 	HOMES_LINK,
 	HOMES_VIEWS,
@@ -34,6 +35,7 @@ static const struct settings_key keys[KEYS] = {
 	[IDS_RANGES] = { "ids", "ranges" },
 	[NAMES_SEPARATOR] = { "names", "separator" },
 	[NAMES_ENUMERATE] = { "names", "enumerate" },
+	[NAMES_RANGES] = { "names", "range_names" },
 	[HOMES_DIRECTORY] = { "homes", "directory" },
 	[HOMES_LINK] = { "homes", "link_directory" },
 	[HOMES_VIEWS] = { "homes", "views_at_start" },
@@ -60,6 +62,7 @@ void settings_default(struct settings *settings)
 		.ranges = { { 1073741824u, 1879048191u } },
 		.ranges_count = 1,
 		.separator = SEPARATOR_DEFAULT,
+		.range_names = true,
 		.homes = "/srv/subuid",
 		.link_directory = "subuid",
 		.views_at_start = 1000,
@@ -207,6 +210,8 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 		return take_separator(value, &s->separator, why, size);
 	case NAMES_ENUMERATE:
 		return take_bool(value, &s->enumerate, why, size);
+	case NAMES_RANGES:
+		return take_bool(value, &s->range_names, why, size);
 	case HOMES_DIRECTORY:
 		return take_directory(value, s->homes, sizeof(s->homes), why, size);
 	case HOMES_LINK:

@@ -27,6 +27,7 @@ struct settings {
 	/* [names] */
 	char separator; /* separator = + ; fixed once there are accounts */
 	bool enumerate; /* enumerate = no */
+	bool range_names; /* range_names = yes: ids inside ranges have names */
 	/* [homes] */
 	char homes[128];          /* directory = /srv/subuid */
 	char link_directory[64];  /* link_directory = subuid */

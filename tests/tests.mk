@@ -81,7 +81,8 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid_files account/id
-allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS)
+allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS) \
+                   $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf
 UNIT            += subid_files allocate
 fuzz_subid_OBJS     = subuidd/subid_files account/id
@@ -97,6 +98,10 @@ UNIT          += setup_text
 pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r
 UNIT          += pam
+
+# names of ids inside ranges
+range_name_OBJS = account/range_name account/id account/name
+UNIT           += range_name
 
 # index
 INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id

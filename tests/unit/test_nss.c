@@ -431,6 +431,122 @@ static void shadow_is_for_root_and_has_no_hash(void **state)
 		assert_int_equal(seteuid(0), 0);
 }
 
+/* The index once more, with ids of ranges that have names, or not. */
+static void publish_ranges(uint32_t first, uint32_t last)
+{
+	struct id_range range = fixture_range(1), given = fixture_range(2);
+
+	strcpy(given.label, "web6");
+	given.account_uid = UID_FIRST + 6;
+	fixture.options.host.range_first = first;
+	fixture.options.host.range_last = last;
+	index_writer_free(writer);
+	writer = fixture_publish(&fixture, ACCOUNTS, 0, 1);
+	assert_int_equal(index_put_range(writer, &range), 0);
+	assert_int_equal(index_put_range(writer, &given), 0);
+}
+
+static void assert_range_id(uint32_t id, const char *name)
+{
+	struct passwd pwd;
+	struct group grp;
+	int error = 0;
+
+	assert_int_equal(nss.getpwuid(id, &pwd, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+	assert_string_equal(pwd.pw_name, name);
+	assert_int_equal(pwd.pw_uid, id);
+	assert_int_equal(pwd.pw_gid, id);
+	assert_string_equal(pwd.pw_dir, "/");
+	assert_string_equal(pwd.pw_shell, "/usr/sbin/nologin");
+	assert_string_equal(pwd.pw_passwd, "x");
+	assert_int_equal(nss.getpwnam(name, &pwd, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+	assert_int_equal(pwd.pw_uid, id);
+	assert_int_equal(nss.getgrgid(id, &grp, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+	assert_string_equal(grp.gr_name, name);
+	assert_null(grp.gr_mem[0]);
+	assert_int_equal(nss.getgrnam(name, &grp, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+	assert_int_equal(grp.gr_gid, id);
+}
+
+static void ids_of_ranges_have_names_that_lead_back(void **state)
+{
+	struct id_range range = fixture_range(1), given = fixture_range(2);
+	char name[RANGE_NAME_MAX + 1];
+	gid_t *groups = NULL;
+	long int start = 0, size = 0;
+	struct passwd pwd;
+	struct spwd spwd;
+	int error = 0;
+
+	(void)state;
+	publish_ranges(range.first, given.first + given.count - 1);
+	for (int last = 0; last <= 1; last++) {
+		uint32_t id = range.first + (last ? range.count - 1 : 0);
+
+		snprintf(name, sizeof(name), "owner1+_%u", id);
+		assert_range_id(id, name);
+		id = given.first + (last ? given.count - 1 : 0);
+		snprintf(name, sizeof(name), "owner2+_web6_%u", id);
+		assert_range_id(id, name);
+	}
+	/* locked in every way there is, and held by sshd's block for sub-accounts */
+	if (geteuid() == 0) {
+		assert_int_equal(nss.getspnam(name, &spwd, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+		assert_string_equal(spwd.sp_pwdp, "!*");
+		assert_int_equal(spwd.sp_expire, 1);
+	}
+	assert_int_equal(nss.initgroups(name, 5, &start, &size, &groups, 0, &error), NSS_STATUS_SUCCESS);
+	assert_int_equal(start, 1);
+	assert_int_equal(groups[0], fixture.options.host.subuids_gid);
+	free(groups);
+	/* the gap between the ranges, beyond both, and names that are not what the id's is */
+	assert_int_equal(nss.getpwuid(range.first + range.count, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	assert_int_equal(nss.getpwuid(range.first - 1, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	assert_int_equal(nss.getpwuid(given.first + given.count, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	snprintf(name, sizeof(name), "owner2+_%u", range.first);
+	assert_int_equal(nss.getpwnam(name, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	snprintf(name, sizeof(name), "owner1+_0%u", range.first);
+	assert_int_equal(nss.getpwnam(name, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	snprintf(name, sizeof(name), "owner1%%_%u", range.first);
+	assert_int_equal(nss.getpwnam(name, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+}
+
+static void ids_of_ranges_have_no_names_where_that_is_switched_off(void **state)
+{
+	struct id_range range = fixture_range(1);
+	char name[RANGE_NAME_MAX + 1];
+	struct passwd pwd;
+	struct group grp;
+	int error = 0;
+
+	(void)state;
+	publish_ranges(0, 0);
+	snprintf(name, sizeof(name), "owner1+_%u", range.first);
+	assert_int_equal(nss.getpwuid(range.first, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	assert_int_equal(nss.getgrgid(range.first, &grp, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	assert_int_equal(nss.getpwnam(name, &pwd, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+	assert_int_equal(nss.getgrnam(name, &grp, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+}
+
+static void range_names_keep_the_erange_contract(void **state)
+{
+	struct id_range range = fixture_range(1);
+	struct passwd pwd;
+	int error = 0;
+
+	(void)state;
+	publish_ranges(range.first, range.first + 10);
+	for (size_t size = 0; size < BUFFER; size++) {
+		enum nss_status status = nss.getpwuid(range.first, &pwd, buffer, size, &error);
+
+		if (status == NSS_STATUS_SUCCESS)
+			break;
+		assert_int_equal(status, NSS_STATUS_TRYAGAIN);
+		assert_int_equal(error, ERANGE);
+		assert_true(size < 100);
+	}
+}
+
 static void damage_is_unavailable(void **state)
 {
 	struct passwd pwd;
@@ -545,6 +661,9 @@ int main(void)
 		cmocka_unit_test(enumeration_can_be_off),
 		cmocka_unit_test(initgroups_adds_the_group_of_all),
 		cmocka_unit_test(shadow_is_for_root_and_has_no_hash),
+		cmocka_unit_test(ids_of_ranges_have_names_that_lead_back),
+		cmocka_unit_test(ids_of_ranges_have_no_names_where_that_is_switched_off),
+		cmocka_unit_test(range_names_keep_the_erange_contract),
 		cmocka_unit_test(damage_is_unavailable),
 		cmocka_unit_test(threads_and_forks_while_it_is_published),
 	};
