@@ -42,6 +42,7 @@ static const struct user users[] = {
 };
 static int passwd_error;
 static const char *gone;  /* a user who is not there any more */
+static const char *stuck; /* one whom the name service cannot look up just now */
 static struct user moved; /* a name that has another uid now */
 
 static int entry(const char *name, uid_t uid, struct passwd *pwd, char *buffer, size_t size, struct passwd **result)
@@ -86,7 +87,7 @@ static int lookup(const char *name, uid_t uid, struct passwd *pwd, char *buffer,
 	uid_t is;
 
 	*result = NULL;
-	if (passwd_error != 0)
+	if (passwd_error != 0 && (stuck == NULL || (name != NULL && strcmp(name, stuck) == 0)))
 		return passwd_error;
 	for (unsigned i = 0; fixture_user(i, found, &is); i++) {
 		if (gone != NULL && strcmp(gone, found) == 0)
@@ -151,6 +152,7 @@ static inline void files_remove(void)
 	remove_file("etc/subuid");
 	remove_file("etc/subgid");
 	remove_file("state/subid-chain");
+	remove_file("state/elsewhere");
 }
 
 /* ---- the index */
@@ -228,6 +230,7 @@ static inline int clean(void **state)
 	passwd_error = 0;
 	gone = NULL;
 	moved.name = NULL;
+	stuck = NULL;
 	return 0;
 }
 

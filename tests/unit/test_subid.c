@@ -103,9 +103,19 @@ static void a_given_range_is_the_accounts_and_the_owners(void **state)
 /* A name and a uid are somebody else's when the two do not belong together any more. */
 static void who_came_later_inherits_nothing(void **state)
 {
+	struct account account = fixture_account(3);
+
 	(void)state;
 	/* another name of the same user, while the first is there */
 	assert_int_equal(has("ownalias", RANGE(1), 65536, ID_TYPE_UID), YES);
+	/* what the index has under his uid for a name that nobody has */
+	account.uid = UID_FIRST + ACCOUNTS;
+	strcpy(account.owner, "ghost");
+	assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	assert_int_equal(has("ownalias", account.uid, 1, ID_TYPE_UID), NO);
+	assert_int_equal(has("owner1", account.uid, 1, ID_TYPE_UID), NO);
+	assert_string_equal(list("ownalias", ID_TYPE_UID), "1073938432+131072 1499987968+65536 2100000003+3");
+	assert_int_equal(index_remove_account(writer, &account), 0);
 	/* owner3 is gone, his uid has a new name */
 	gone = "owner3";
 	assert_int_equal(has("renamed", RANGE(3), 65536, ID_TYPE_UID), NO);
@@ -148,9 +158,11 @@ static void who_is_nobody_is_unknown(void **state)
 	(void)state;
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[sizeof(long_name) - 1] = '\0';
-	write_file("etc/subuid", "deleted:100000:10\n");
+	write_file("etc/subuid", "deleted:100000:10\n0:300000:10\n");
 	assert_int_equal(has("nosuchuser", 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_string_equal(list("nosuchuser", ID_TYPE_UID), "unknown");
+	assert_int_equal(has("nosuchuser", 300000, 1, ID_TYPE_UID), UNKNOWN); /* uid 0 is not "no uid" */
+	assert_int_equal(has("root", 300000, 10, ID_TYPE_UID), YES);
 	assert_int_equal(has("", 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_int_equal(has(NULL, 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_int_equal(has(long_name, 100000, 1, ID_TYPE_UID), UNKNOWN);
@@ -176,6 +188,12 @@ static void a_name_service_in_trouble_grants_nothing(void **state)
 	assert_int_equal(has("owner0", RANGE(0), 1, ID_TYPE_UID), DOUBT);
 	assert_string_equal(list("owner0", ID_TYPE_UID), "doubt");
 	assert_string_equal(owners(RANGE(0), ID_TYPE_UID), "doubt");
+	/* of the one alone whose ranges they are */
+	stuck = "owner1";
+	assert_int_equal(has("ownalias", RANGE(1), 1, ID_TYPE_UID), DOUBT);
+	assert_string_equal(list("ownalias", ID_TYPE_UID), "doubt");
+	assert_string_equal(list("owner1+web3", ID_TYPE_UID), "doubt");
+	assert_int_equal(has("files", 100000, 1, ID_TYPE_UID), YES);
 }
 
 static void index_damage(const char *how)
