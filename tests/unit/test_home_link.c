@@ -150,6 +150,15 @@ static void the_directory_is_his_own_and_no_link(void **state)
 	assert_int_equal(count_entries(at("victim")), 1);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
+	/* to a directory of his own: still a link */
+	assert_int_equal(mkdir(at("alice/other"), 0700), 0);
+	assert_int_equal(chown(at("alice/other"), OWNER_UID, OWNER_GID), 0);
+	assert_int_equal(symlink("other", at("alice/subuid")), 0);
+	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(run_link(false), LINK_DIRECTORY);
+	assert_int_equal(count_entries(at("alice/other")), 0);
+	assert_int_equal(unlink(at("alice/subuid")), 0);
+
 	write_file(at("alice/subuid"), "a file", 0600, OWNER_UID);
 	assert_int_equal(run_link(true), LINK_DIRECTORY);
 	assert_int_equal(unlink(at("alice/subuid")), 0);

@@ -307,6 +307,21 @@ static int as_account_flip(void *data)
 	return 0;
 }
 
+/* Keeps making a directory that is not empty, and swaps it with a link to the canaries. */
+static int as_account_flip_one(void *data)
+{
+	const struct flip *flip = data;
+
+	for (unsigned n = 0; n < 1000000000; n++) {
+		if (n % 16 == 0 && mkdirat(flip->home, "one", 0700) == 0)
+			close(openat(flip->home, "one/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		if (n % 16 == 0 && symlinkat(at("canary"), flip->home, "link") != 0 && errno != EEXIST)
+			return 1;
+		renameat2(flip->home, "one", flip->home, "link", RENAME_EXCHANGE);
+	}
+	return 0;
+}
+
 /* The control: looks first, then opens by name, as rm of old did. Exit status 77 when it got into the canaries. */
 static int as_account_naive(void *data)
 {
@@ -387,6 +402,45 @@ static void a_race_of_directories_and_links_reaches_nothing_outside(void **state
 	setup(state);
 }
 
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The same for as long as somebody keeps at it: the window between "not empty" and the open is hit many times. */
+static void a_tree_that_is_filled_again_leads_nowhere(void **state)
+{
+	struct flip flip = { .bottom = -1 };
+	double end = seconds() + 1;
+	pid_t flipper;
+
+	(void)state;
+	flip.home = open(at("homes/alice/web1/home"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	write_file(at("homes/alice/web1/home/closed"), "", 0600, WEB1_UID);
+	assert_int_equal(home_set_aside(&homes, &web1), 0);
+	flipper = start_as(WEB1_UID, as_account_flip_one, &flip);
+	while (seconds() < end) {
+		int pidfd;
+
+		assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+		if (pidfd < 0)
+			break; /* a subvolume, gone at once */
+		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+		syscall(424 /* pidfd_send_signal */, pidfd, SIGKILL, NULL, 0);
+		wait_pidfd(pidfd);
+		assert_canaries();
+	}
+	kill(flipper, SIGKILL);
+	waitpid(flipper, NULL, 0);
+	close(flip.home);
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+	assert_canaries();
+}
+
 static void a_subvolume_goes_at_once(void **state)
 {
 	char text[256];
@@ -431,6 +485,7 @@ int main(void)
 		PURGE(what_a_container_left_goes_with_its_ranges_alone),
 		PURGE(killed_and_started_again_it_ends),
 		PURGE(a_race_of_directories_and_links_reaches_nothing_outside),
+		PURGE(a_tree_that_is_filled_again_leads_nowhere),
 		PURGE(a_subvolume_goes_at_once),
 		PURGE(what_is_not_the_accounts_is_not_touched),
 	};
