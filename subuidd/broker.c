@@ -84,7 +84,7 @@ static int lock_take(int state_fd, char *why)
 		return reason(why, STATE_DIR "/lock", -errno);
 	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		lock.l_pid = 0;
-	snprintf(why, REASON_MAX, "another subuidd is already running (pid %d)", (int)lock.l_pid);
+	snprintf(why, REASON_MAX, "another subuidd is running (pid %d)", (int)lock.l_pid);
 	return -EBUSY;
 }
 
