@@ -212,6 +212,9 @@ static void sessions_end_to_the_last_one(void **state)
 	pid_t family, single, other;
 
 	(void)state;
+	/* what a run that failed may have left */
+	assert_int_equal(sessions_end(UID), 0);
+	assert_int_equal(sessions_end(OTHER_UID), 0);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	family = start_as(UID, fork_for_good, &ready[1]);
 	single = start_as(UID, sleep_for_good, &ready[1]);
