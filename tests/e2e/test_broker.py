@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: ISC
+"""The broker where things go wrong: workers taken over, system calls that fail, homes that hang."""
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, SOCKET, call, run, wait_until
+
+WORKER = Path("/usr/libexec/subuidd/worker")
+
+
+def as_user(host, user, *argv):
+    return host.subuid(*argv, user=user, check=False)
+
+
+def faults():
+    """What `check` finds of all accounts."""
+    replies = call("io.subuidd.Accounts.Check", {"all": True}, more=True)
+    return [reply["parameters"]["finding"] for reply in replies if "finding" in reply["parameters"]]
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def evil(host, tmp_path):
+    """The daemon with a worker that was taken over; the real one again afterwards."""
+    binary = tmp_path / "evil"
+    run("cc", "-O1", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", binary, ROOT / "tests/e2e/evil_worker.c",
+        ROOT / "subuidd/wire.c")
+    real = tmp_path / "real"
+    run("cp", "-a", WORKER, real)
+    host.stop_daemon()
+    run("install", "-m", "0755", binary, WORKER)
+    log = open("/run/evil.log", "wb")
+    daemon = subprocess.Popen(["/usr/sbin/subuidd", "--foreground"], stdout=log, stderr=log, cwd="/")
+    try:
+        wait_until(lambda: os.path.exists(SOCKET), "socket")
+        yield daemon
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+        run("install", "-m", "0755", real, WORKER)
+        host.start_daemon()
+
+
+def connect_as(uid, seconds):
+    """Connections of one uid, one after the other, for so long; in a child."""
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(0.05)
+                try:
+                    peer.connect(SOCKET)
+                    peer.recv(100)
+                except OSError:
+                    pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def test_a_worker_that_was_taken_over_is_killed_and_changes_only_what_its_caller_may(host, evil):
+    bystander = host.new_user()
+    caller = host.new_user()
+    connect_as(pwd.getpwnam(caller).pw_uid, 6)
+    assert evil.poll() is None
+    log = Path("/run/evil.log").read_text(errors="replace")
+    assert log.count("a worker was killed") > 50
+    assert " bug: " not in log and " fatal: " not in log
+    assert descriptors(evil.pid) < 64
+    changes = [line for line in log.splitlines() if ": done" in line]
+    assert changes and all(f": {caller} (uid" in line or ": subuidd (uid 0" in line for line in changes)
+    assert all(bystander not in line for line in changes)
+
+
+def test_after_a_worker_that_was_taken_over_all_is_sound(host):
+    wait_until(lambda: not [f for f in faults() if "neither active" in f["fault"]], "recovery")
+    assert faults() == []
+
+
+def traced(syscall, how, when):
+    return ["strace", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", f"inject={syscall}:{how}:when={when}",
+            "/usr/sbin/subuidd", "--foreground"]
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "ENOMEM", "EMFILE"])
+@pytest.mark.parametrize("syscall,when", [
+    ("mkdirat", "6+"), ("fchown", "2+"), ("fsync", "2+"), ("pwrite64", "20+"), ("fdatasync", "2+"),
+    ("mount_setattr", "2+"), ("clone", "6+"), ("pidfd_open", "7"), ("unlinkat", "6+"), ("renameat2", "1+"),
+])
+def test_a_system_call_that_fails_is_an_error_and_not_a_half_made_account(host, syscall, when, error):
+    """From some call on (when the daemon serves already) each fails; then the disk is well again."""
+    owner = host.new_user()
+    host.stop_daemon()
+    log = open("/run/faults.log", "ab")
+    tracer = subprocess.Popen(traced(syscall, f"error={error}", when), stdout=log, stderr=log, cwd="/")
+    try:
+        wait_until(lambda: os.path.exists(SOCKET) or tracer.poll() is not None, "socket")
+        if tracer.poll() is None:
+            for words in (["add", "a", "--range", "65536"], ["lock", "a"], ["remove", "a"]):
+                result = as_user(host, owner, *words)
+                assert result.returncode == 0 or result.stderr.startswith("subuid: "), result
+            assert tracer.poll() is None, "it must not die of it"
+    finally:
+        for pid in run("pgrep", "-x", "subuidd", check=False).stdout.split():
+            with contextlib.suppress(ProcessLookupError):  # its short-lived children have its name, too
+                os.kill(int(pid), signal.SIGKILL)
+        tracer.wait(20)
+        host.start_daemon()
+    wait_until(lambda: not [f for f in faults() if f["subject"].startswith(owner)], "recovery")
+    assert as_user(host, owner, "add", "b").returncode == 0
+    labels = {entry["label"] for entry in host.subuid_json("list", user=owner)}
+    assert set(os.listdir(f"/srv/subuid/{owner}")) == labels
+
+
+def test_a_home_that_hangs_holds_up_its_own_request_only(host):
+    slow, other = host.new_user(), host.new_user()
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=symlinkat", "-e",
+         "inject=symlinkat:delay_enter=9s"], stderr=subprocess.PIPE, text=True)
+    tracer.stderr.readline()  # attached
+    try:
+        begun = time.monotonic()
+        hung = subprocess.Popen(["/usr/bin/subuid", "add", "a"], user=slow, cwd="/", stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: b"\0" in Path(f"/proc/{hung.pid}/cmdline").read_bytes(), "start")
+        wait_until(lambda: "being" in as_user(host, slow, "lock", "a").stderr or
+                   "under way" in as_user(host, slow, "lock", "a").stderr, "the add is under way", 4)
+        asked = time.monotonic()
+        assert as_user(host, other, "list").returncode == 0
+        assert time.monotonic() - asked < 1
+        assert hung.wait(15) == 1
+        assert "did not answer in time" in hung.stderr.read()
+        assert time.monotonic() - begun < 9
+    finally:
+        tracer.terminate()
+        tracer.wait(10)
+    assert as_user(host, slow, "add", "a").returncode == 0
+
+
+def test_nobody_uses_up_ids_by_giving_them_back(host):
+    owner = host.new_user()
+    for _ in range(200):
+        added = as_user(host, owner, "range", "add", "65536")
+        if added.returncode != 0:
+            break
+        first = host.subuid_json("range", "list", user=owner)[0]["first"]
+        assert as_user(host, owner, "range", "remove", str(first)).returncode == 0
+    assert added.returncode == 6 and "given back before" in added.stderr
+
