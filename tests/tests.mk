@@ -249,6 +249,11 @@ deps:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
+# A fresh Debian, booted with its own systemd: make check-boot SUITE=trixie
+SUITE ?= bookworm
+check-boot:
+	tests/boot $(SUITE)
+
 demo:
 	@tests/demo/run
 
