@@ -36,11 +36,10 @@ static int count_ranges(struct store *store, const struct account *account, uint
 
 	if (rows == NULL)
 		return -ENOMEM;
-	while ((n = store_range_list(store, account->owner, after, rows, RANGE_BATCH)) > 0)
-		for (int i = 0; i < n; i++) {
-			found += rows[i].account_uid == account->uid;
-			after = rows[i].first;
-		}
+	while ((n = store_range_list_account(store, account->uid, after, rows, RANGE_BATCH)) > 0) {
+		found += (uint32_t)n;
+		after = rows[n - 1].first;
+	}
 	if (n == 0)
 		*count = found;
 	return n;

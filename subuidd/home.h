@@ -44,6 +44,11 @@ void homes_close(struct homes *homes);
  * of the directories) before it returns. */
 int home_make(const struct homes *homes, const struct account *account);
 
+/* The same for new accounts, several at once, best in the order of their owners: results[i] is 0 or the
+ * negative errno of accounts[i]. 0, or a negative errno that is that of all. */
+#define HOMES_AT_ONCE 64
+int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
+
 /* Undoes home_make for a home that nobody has used: the directories must be empty
  * but for what home_make made. */
 int home_unmake(const struct homes *homes, const struct account *account);
@@ -102,6 +107,10 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
+/* The links of several accounts of one owner, by one child. results is memory that is shared with it (MAP_SHARED),
+ * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
+int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
+		    size_t count, unsigned char *results, pid_t *pid, int *pidfd);
 /* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);

@@ -104,12 +104,8 @@ static int link_says(int dirfd, const char *name, const char *text)
 	return (size_t)n == strlen(text) && memcmp(found, text, (size_t)n) == 0;
 }
 
-static enum link_result link_make(const struct link_job *job, int home)
+static enum link_result link_place(const struct link_job *job, int dir)
 {
-	cleanup_fd int dir = path_make_directory(home, job->directory, 0700, job->owner->uid);
-
-	if (dir < 0)
-		return LINK_DIRECTORY;
 	/* the same account's link from before the host changed: ours, so that it may be made anew */
 	if (link_says(dir, job->label, job->other) == 1)
 		unlinkat(dir, job->label, 0);
@@ -119,6 +115,16 @@ static enum link_result link_make(const struct link_job *job, int home)
 		if (link_says(dir, job->label, job->text) != 1)
 			return LINK_OCCUPIED;
 	}
+	return LINK_OK;
+}
+
+static enum link_result link_make(const struct link_job *job, int home)
+{
+	cleanup_fd int dir = path_make_directory(home, job->directory, 0700, job->owner->uid);
+	enum link_result result = dir < 0 ? LINK_DIRECTORY : link_place(job, dir);
+
+	if (result != LINK_OK)
+		return result;
 	/* before the answer says that it is there */
 	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
 }
@@ -159,26 +165,94 @@ static int link_child(const void *argument)
 	return (int)(job->make ? link_make(job, home) : link_remove(job, home));
 }
 
-int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
-	       pid_t *pid, int *pidfd)
+static void link_texts(struct link_job *job, const struct homes *homes, const struct account *account)
 {
-	struct link_job job = {
-		.owner = owner,
-		.directory = homes->link_directory,
-		.label = account->label,
-		.make = make,
-	};
-	const struct home_child child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	job->label = account->label;
+	snprintf(job->text, sizeof(job->text), "%s/%s/%s/%s", homes->path, account->owner, account->label,
+		 homes->views ? "view" : "home");
+	snprintf(job->other, sizeof(job->other), "%s/%s/%s/%s", homes->path, account->owner, account->label,
+		 homes->views ? "home" : "view");
+}
+
+static int link_valid(const struct link_owner *owner, const struct account *account)
+{
 	int r = home_account_valid(account);
 
 	if (r < 0)
 		return r;
-	if (owner->uid == 0 || owner->gid == 0 || owner->uid != account->owner_uid)
-		return -EINVAL;
-	snprintf(job.text, sizeof(job.text), "%s/%s/%s/%s", homes->path, account->owner, account->label,
-		 homes->views ? "view" : "home");
-	snprintf(job.other, sizeof(job.other), "%s/%s/%s/%s", homes->path, account->owner, account->label,
-		 homes->views ? "home" : "view");
+	return owner->uid == 0 || owner->gid == 0 || owner->uid != account->owner_uid ? -EINVAL : 0;
+}
+
+int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
+	       pid_t *pid, int *pidfd)
+{
+	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = make };
+	const struct home_child child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	int r = link_valid(owner, account);
+
+	if (r < 0)
+		return r;
+	link_texts(&job, homes, account);
+	return home_child_start(&child, pid, pidfd);
+}
+
+struct links_job {
+	const struct homes *homes;
+	const struct link_owner *owner;
+	const struct account *const *accounts;
+	size_t count;
+	unsigned char *results; /* shared with the broker */
+};
+
+/* Of none it is said that it is there before all are written out. */
+static enum link_result links_make(const struct links_job *job, unsigned char *made)
+{
+	struct link_job one = { .owner = job->owner, .directory = job->homes->link_directory, .make = true };
+	cleanup_fd int home = -1, dir = -1;
+	enum link_result result = home_open(job->owner, &home);
+
+	if (result != LINK_OK)
+		return result;
+	dir = path_make_directory(home, one.directory, 0700, job->owner->uid);
+	if (dir < 0)
+		return LINK_DIRECTORY;
+	for (size_t i = 0; i < job->count; i++) {
+		link_texts(&one, job->homes, job->accounts[i]);
+		made[i] = (unsigned char)link_place(&one, dir);
+	}
+	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
+}
+
+static int links_child(const void *argument)
+{
+	const struct links_job *job = argument;
+	unsigned char made[HOMES_AT_ONCE] = { 0 };
+	enum link_result result = LINK_FAILED;
+
+	if (owner_become(job->owner) == 0) {
+		umask(077);
+		result = links_make(job, made);
+	}
+	for (size_t i = 0; i < job->count; i++)
+		job->results[i] = result == LINK_OK ? made[i] : (unsigned char)result;
+	return 0;
+}
+
+int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
+		    size_t count, unsigned char *results, pid_t *pid, int *pidfd)
+{
+	struct links_job job = { homes, owner, accounts, count, results };
+	const struct home_child child = { .run = links_child, .argument = &job, .seconds = LINK_SECONDS };
+
+	if (count > HOMES_AT_ONCE)
+		return -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		int r = link_valid(owner, accounts[i]);
+
+		if (r < 0)
+			return r;
+		results[i] = LINK_TIMEOUT;
+	}
 	return home_child_start(&child, pid, pidfd);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -102,51 +103,106 @@ static int account_complete(int dir, const struct account *account)
 	return home_acl_close(dir, account->owner_uid);
 }
 
-static int account_stage(const struct homes *homes, int owner, const struct account *account)
+/* All of it, below .making, not written out yet. A descriptor of the account directory. */
+static int account_stage(int making, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int dir = path_make_directory(making, name.text, 0700, 0);
+	int r = dir < 0 ? dir : account_complete(dir, account);
+
+	return r < 0 ? r : steal_fd(&dir);
+}
+
+static int owner_make(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = path_make_directory(homes->fd, account->owner, 0711, 0);
+	struct stat st;
+
+	if (owner < 0)
+		return owner;
+	if (fstat(owner, &st) != 0)
+		return -errno;
+	return home_roots_directory(&st) ? steal_fd(&owner) : -EPERM;
+}
+
+static int account_make(const struct homes *homes, int owner, const struct account *account)
 {
 	struct uid_name name = home_uid_name(account->uid);
 	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
-	cleanup_fd int dir = -1;
-	int r;
+	cleanup_fd int dir = making < 0 ? making : account_stage(making, account);
+	int r = dir < 0 ? dir : account_sync(dir);
 
-	if (making < 0)
-		return making;
-	dir = path_make_directory(making, name.text, 0700, 0);
-	if (dir < 0)
-		return dir;
-	r = account_complete(dir, account);
-	if (r == 0)
-		r = account_sync(dir);
 	if (r == 0)
 		r = home_move(making, name.text, owner, account->label);
-	if (r == 0)
-		r = sync_directory(making);
-	return r;
+	return r < 0 ? r : sync_directory(making);
 }
 
 int home_make(const struct homes *homes, const struct account *account)
 {
 	cleanup_fd int owner = -1, dir = -1;
-	struct stat st;
 	int r = home_account_valid(account);
 
 	if (r < 0)
 		return r;
-	owner = path_make_directory(homes->fd, account->owner, 0711, 0);
+	owner = owner_make(homes, account);
 	if (owner < 0)
 		return owner;
-	if (fstat(owner, &st) != 0)
-		return -errno;
-	if (!home_roots_directory(&st))
-		return -EPERM;
 	dir = home_account_open(homes, account);
 	if (dir >= 0)
 		r = account_complete(dir, account) ?: account_sync(dir);
 	else
-		r = dir == -ENOENT ? account_stage(homes, owner, account) : dir;
+		r = dir == -ENOENT ? account_make(homes, owner, account) : dir;
 	if (r == 0)
 		r = sync_directory(owner);
 	return r < 0 ? r : sync_directory(homes->fd);
+}
+
+/* Into their places. An owner's directory is written out once for all of his that follow one another. */
+static int many_move(const struct homes *homes, int making, const struct account *const *accounts, size_t count,
+		     int *results)
+{
+	cleanup_fd int owner = -1;
+	const char *whose = "";
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct uid_name name = home_uid_name(accounts[i]->uid);
+
+		if (results[i] < 0)
+			continue;
+		if (strcmp(accounts[i]->owner, whose) != 0) {
+			r = owner >= 0 ? sync_directory(owner) : 0;
+			cleanup_fd_p(&owner);
+			owner = owner_make(homes, accounts[i]);
+			whose = accounts[i]->owner;
+		}
+		results[i] = owner < 0 ? owner : home_move(making, name.text, owner, accounts[i]->label);
+	}
+	if (r == 0 && owner >= 0)
+		r = sync_directory(owner);
+	if (r == 0)
+		r = sync_directory(making);
+	return r < 0 ? r : sync_directory(homes->fd);
+}
+
+int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results)
+{
+	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
+	int dirs[HOMES_AT_ONCE];
+
+	if (making < 0 || count > HOMES_AT_ONCE)
+		return making < 0 ? making : -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		results[i] = home_account_valid(accounts[i]);
+		dirs[i] = results[i] < 0 ? results[i] : account_stage(making, accounts[i]);
+	}
+	/* all are there before the first is written out: the journal takes them together */
+	for (size_t i = 0; i < count; i++) {
+		results[i] = dirs[i] < 0 ? dirs[i] : account_sync(dirs[i]);
+		if (dirs[i] >= 0)
+			close(dirs[i]);
+	}
+	return many_move(homes, making, accounts, count, results);
 }
 
 static int directory_remove(int dirfd, const char *name)

@@ -68,11 +68,10 @@ int range_units_of_account(struct call *call, const struct account *account, uin
 
 	if (rows == NULL)
 		return -ENOMEM;
-	while ((n = store_range_list(call->broker->store, account->owner, after, rows, BATCH)) > 0)
+	while ((n = store_range_list_account(call->broker->store, account->uid, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
 			after = rows[i].first;
-			if (rows[i].account_uid == account->uid)
-				found += rows[i].count / RANGE_UNIT;
+			found += request_units(rows[i].count);
 		}
 	if (n == 0)
 		*units = found;

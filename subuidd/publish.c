@@ -283,9 +283,9 @@ static int each_range(struct publication *p, const struct account *account,
 
 	if (rows == NULL)
 		return -ENOMEM;
-	while ((n = store_range_list(p->store, account->owner, after, rows, BATCH)) > 0)
+	while ((n = store_range_list_account(p->store, account->uid, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
-			int r = rows[i].account_uid == account->uid ? put(p, &rows[i]) : 0;
+			int r = put(p, &rows[i]);
 
 			if (r < 0 && r != -ENOENT)
 				return r;

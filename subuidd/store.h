@@ -38,6 +38,11 @@ int store_commit(struct store *store);
 void store_rollback(struct store *store);
 uint64_t store_generation(const struct store *store); /* committed */
 
+/* A part of the open transaction that can be taken back by itself: part_end with what came of it, which it
+ * returns; negative: undone. */
+int store_part_begin(struct store *store);
+int store_part_end(struct store *store, int result);
+
 /* accounts */
 int store_account_insert(struct store *store, const struct account *account);
 int store_account_get(struct store *store, const char *owner, const char *label, struct account *account);
@@ -63,6 +68,9 @@ int store_range_insert(struct store *store, const struct id_range *range); /* -E
 int store_range_get(struct store *store, uint32_t first, struct id_range *range);
 int store_range_delete(struct store *store, uint32_t first, int64_t when); /* leaves a tombstone */
 int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max);
+/* Those of one account. */
+int store_range_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
+			     int max);
 int store_range_units(struct store *store, const char *owner, uint32_t *units);
 
 /* ids: everything that is or ever was given out (accounts, ranges, tombstones).
@@ -74,6 +82,12 @@ int store_ids_free(struct store *store, struct id_block block, uint32_t from, ui
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
 /* Ids of removed accounts and ranges (created: when), and, with owner "", those that others were seen to hold. */
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max);
+/* Who has, or had, an id of first..last: the highest block of them. *holder is the block, and whose it was
+ * (of a tombstone and a foreign one; of the others the rows say). 0, -ENOENT: all are free, or negative errno. */
+enum id_kind { ID_ACCOUNT = 1, ID_RANGE, ID_TOMBSTONE, ID_FOREIGN };
+int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind);
+/* A tombstone of another host's, which must not be given out here either. -EEXIST: not all are free. */
+int store_tombstone_insert(struct store *store, const struct id_range *range);
 /* Root's explicit act. -ENOENT: no tombstone; -EBUSY: the data of its account is still set aside. */
 int store_tombstone_release(struct store *store, uint32_t first);
 /* Marks ids that a foreign account was seen to hold, so that they are not tried again. */

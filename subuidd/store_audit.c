@@ -195,7 +195,7 @@ static const char *const proofs[] = {
 	"SELECT 'usage of owner ' || owner || ' is miscounted' FROM"
 	" (SELECT owner, accounts, units FROM usage WHERE owner <> '' EXCEPT"
 	" SELECT owner, sum(n), sum(u) FROM (SELECT owner, 1 AS n, 0 AS u FROM accounts UNION ALL"
-	" SELECT owner, 0, (last - ids.first + 1) / 65536 FROM ranges JOIN ids ON ids.first = ranges.first)"
+	" SELECT owner, 0, (last - ids.first + 65536) / 65536 FROM ranges JOIN ids ON ids.first = ranges.first)"
 	" GROUP BY owner)",
 	"SELECT 'usage of all is miscounted' WHERE"
 	" coalesce((SELECT accounts FROM usage WHERE owner = ''), 0) <> (SELECT count(*) FROM accounts) OR"

@@ -77,6 +77,49 @@ int store_tombstone_list(struct store *store, uint32_t after_first, struct id_ra
 	return r < 0 ? r : n;
 }
 
+int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind)
+{
+	static const char *const kinds[] = { [ID_ACCOUNT] = "account", [ID_RANGE] = "range",
+					     [ID_TOMBSTONE] = "tombstone", [ID_FOREIGN] = "foreign" };
+	struct id_range found;
+	char text[16] = "";
+	int r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_ID_HOLDER, VALUES(NUMBER(last)), &r);
+
+	if (row == NULL)
+		return r;
+	r = store_next(store, row);
+	if (r == 1)
+		r = tombstone_read(row, &found) ?: column_text(row, 6, text, sizeof(text)) ?: 1;
+	store_end(row);
+	if (r < 0)
+		return r;
+	if (r == 0 || found.first + found.count - 1 < first)
+		return -ENOENT;
+	for (unsigned i = ID_ACCOUNT; i <= ID_FOREIGN; i++)
+		if (strcmp(text, kinds[i]) == 0) {
+			*kind = (enum id_kind)i;
+			*holder = found;
+			return 0;
+		}
+	return -EUCLEAN;
+}
+
+int store_tombstone_insert(struct store *store, const struct id_range *range)
+{
+	int r;
+
+	if (!id_range_valid(range->first, range->count))
+		return -EINVAL;
+	r = store_save(store);
+	if (r == 0)
+		r = store_save_end(store, store_run(store, SQL_TOMBSTONE_INSERT,
+						    VALUES(NUMBER(range->first), NUMBER(range->first + range->count - 1),
+							   NUMBER(range->created), TEXT(range->owner), TEXT(range->label),
+							   NUMBER(range->owner_uid))));
+	return r;
+}
+
 /* ---- what is free ---- */
 
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next)

@@ -87,12 +87,11 @@ int store_range_delete(struct store *store, uint32_t first, int64_t when)
 	return r;
 }
 
-int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max)
+static int list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+		struct id_range *rows)
 {
-	enum store_statement id = owner == NULL ? SQL_RANGE_LIST : SQL_RANGE_LIST_OWNER;
-	const struct store_value values[] = {NUMBER(after_first), NUMBER(max), TEXT(owner)};
 	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
+	sqlite3_stmt *row = store_query(store, id, values, count, &r);
 
 	if (row == NULL)
 		return r;
@@ -104,6 +103,19 @@ int store_range_list(struct store *store, const char *owner, uint32_t after_firs
 	}
 	store_end(row);
 	return r < 0 ? r : n;
+}
+
+int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max)
+{
+	if (owner == NULL)
+		return list(store, SQL_RANGE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), rows);
+	return list(store, SQL_RANGE_LIST_OWNER, VALUES(NUMBER(after_first), NUMBER(max), TEXT(owner)), rows);
+}
+
+int store_range_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
+			     int max)
+{
+	return list(store, SQL_RANGE_LIST_ACCOUNT, VALUES(NUMBER(after_first), NUMBER(max), NUMBER(account_uid)), rows);
 }
 
 int store_range_units(struct store *store, const char *owner, uint32_t *units)

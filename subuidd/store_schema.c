@@ -39,8 +39,7 @@ static const char step_ids[] =
 	"	held_owner_uid INTEGER NOT NULL DEFAULT 0,\n"
 	"	UNIQUE (first, kind),\n"
 	"	CHECK (last < 65534 OR first > 65535),\n" /* nobody, (uid_t)-1 in 16 bits */
-	"	CHECK (kind <> 'account' OR first = last),\n"
-	"	CHECK (kind <> 'range' OR (first % 65536 = 0 AND (last + 1) % 65536 = 0))\n"
+	"	CHECK (kind <> 'account' OR first = last)\n" /* ranges that were adopted are as they were */
 	") STRICT;\n"
 	"CREATE INDEX ids_tombstones ON ids (first) WHERE kind IN ('tombstone', 'foreign');\n"
 	/* Blocks do not overlap, so the one that begins last before our end reaches furthest. */
@@ -163,14 +162,14 @@ static const char step_accounts[] =
 	"CREATE TRIGGER ranges_fixed BEFORE UPDATE ON ranges\n"
 	"BEGIN SELECT RAISE(ABORT, 'ranges are given and taken, not changed'); END;\n"
 	"CREATE TRIGGER ranges_more AFTER INSERT ON ranges BEGIN\n"
-	"	INSERT INTO usage (owner, units) SELECT NEW.owner, (last - first + 1) / 65536 FROM ids\n"
+	"	INSERT INTO usage (owner, units) SELECT NEW.owner, (last - first + 65536) / 65536 FROM ids\n"
 	"		WHERE first = NEW.first ON CONFLICT (owner) DO UPDATE SET units = units + excluded.units;\n"
-	"	INSERT INTO usage (owner, units) SELECT '', (last - first + 1) / 65536 FROM ids\n"
+	"	INSERT INTO usage (owner, units) SELECT '', (last - first + 65536) / 65536 FROM ids\n"
 	"		WHERE first = NEW.first ON CONFLICT (owner) DO UPDATE SET units = units + excluded.units;\n"
 	"END;\n"
 	"CREATE TRIGGER ranges_less AFTER DELETE ON ranges BEGIN\n"
 	"	UPDATE usage SET units = units\n"
-	"		- (SELECT (last - first + 1) / 65536 FROM ids WHERE first = OLD.first)\n"
+	"		- (SELECT (last - first + 65536) / 65536 FROM ids WHERE first = OLD.first)\n"
 	"		WHERE owner IN (OLD.owner, '');\n"
 	"	DELETE FROM usage WHERE owner = OLD.owner AND accounts = 0 AND units = 0;\n"
 	"END;\n"

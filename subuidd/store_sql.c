@@ -29,6 +29,10 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_FREE_AFTER] = "SELECT first, last FROM gaps WHERE first > ?1 ORDER BY first LIMIT 1",
 	[SQL_FREE_UNIT_AFTER] = "SELECT first, last FROM gaps INDEXED BY gaps_units"
 				" WHERE units >= 1 AND first > ?1 AND first <= ?2 ORDER BY first",
+	[SQL_ID_HOLDER] = "SELECT first, last, held_owner_uid, since, held_owner, held_label, kind FROM ids"
+			  " WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+	[SQL_TOMBSTONE_INSERT] = "INSERT INTO ids (first, last, kind, since, held_owner, held_label, held_owner_uid)"
+				 " VALUES (?1, ?2, 'tombstone', ?3, ?4, ?5, ?6)",
 	[SQL_TOMBSTONE_LIST] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
 			       " INDEXED BY ids_tombstones"
 			       " WHERE kind IN ('tombstone', 'foreign') AND first > ?1 ORDER BY first LIMIT ?2",
@@ -59,6 +63,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_RANGE_DELETE] = "DELETE FROM ranges WHERE first = ?1",
 	[SQL_RANGE_LIST] = RANGE_SELECT "WHERE r.first > ?1 ORDER BY r.first LIMIT ?2",
 	[SQL_RANGE_LIST_OWNER] = RANGE_SELECT "WHERE r.owner = ?3 AND r.first > ?1 ORDER BY r.first LIMIT ?2",
+	[SQL_RANGE_LIST_ACCOUNT] = RANGE_SELECT "WHERE r.account_uid = ?3 AND r.first > ?1 ORDER BY r.first LIMIT ?2",
 	[SQL_RANGE_OF_ACCOUNT] = "SELECT first FROM ranges WHERE account_uid = ?1 LIMIT 1",
 
 	[SQL_REMOVED_INSERT] = "INSERT INTO removed (uid, keep, since, owner, label) VALUES (?1, ?2, ?3, ?4, ?5)",

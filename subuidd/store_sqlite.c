@@ -229,6 +229,16 @@ uint64_t store_generation(const struct store *store)
 	return store->generation;
 }
 
+int store_part_begin(struct store *store)
+{
+	return store_save(store);
+}
+
+int store_part_end(struct store *store, int result)
+{
+	return store_save_end(store, result);
+}
+
 int store_save(struct store *store)
 {
 	if (!store->open)

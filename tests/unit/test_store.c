@@ -401,8 +401,6 @@ static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 	a.quota = 0;
 	a.expires_day = -2;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
-	assert_int_equal(add_range("alice", 1073741824u, 65535, 0), -EINVAL);
-	assert_int_equal(add_range("alice", 1073741825u, 65536, 0), -EINVAL);
 	assert_int_equal(add_range("alice", 1073741824u, 0, 0), -EINVAL);
 	assert_int_equal(add_range("alice", 4294901760u, 65536, 0), -EINVAL); /* holds 2^32-1 */
 	assert_int_equal(add_range("alice", 0, 65536, 0), -EINVAL);
