@@ -26,8 +26,9 @@ static const char exec_help[] =
 	"usage: subuid exec [--as-account] [--follow-links] LABEL [--] COMMAND [ARGUMENT]...\n"
 	"Runs COMMAND, in the home of your sub-account, in a user namespace in which you are root over the\n"
 	"account's files and your own: it reads, deletes and repairs any of them, whatever their\n"
-	"modes. No privilege on the host is involved. The account's ids are the same inside; you\n"
-	"are 0. Exit status and signals are COMMAND's; 127 and 126 when it cannot be run.\n\n" OPTIONS_HELP;
+	"modes. No privilege on the host is involved. The account's ids are the same inside\n"
+	"($SUBUID_UID is its uid and gid); you are 0. Exit status and signals are COMMAND's; 127 and\n"
+	"126 when it cannot be run.\n\n" OPTIONS_HELP;
 
 static const char shell_help[] = "usage: subuid shell [--as-account] [--follow-links] LABEL\n"
 				 "Your shell, as `subuid exec` runs a command.\n\n" OPTIONS_HELP;
@@ -58,7 +59,7 @@ static int options_parse(const char *name, const char *help, int argc, char **ar
 	return STATUS_DONE;
 }
 
-/* The account's uid and ranges under their own numbers, so that names are names inside too. */
+/* The account's uid and ranges under their own numbers: what is seen inside is what is on disk. */
 static int maps_make(const struct exec *exec, struct id_map maps[EXEC_MAPS_MAX], size_t *count)
 {
 	cleanup_free struct id_range *ranges = NULL;
@@ -111,6 +112,15 @@ static int settle(const struct exec *exec)
 	return STATUS_DONE;
 }
 
+/* Names are not looked up inside: the index is not root's there. */
+static int name_tell(const struct index_account *account)
+{
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", account->uid);
+	return setenv("SUBUID_ACCOUNT", account->name, 1) == 0 && setenv("SUBUID_UID", uid, 1) == 0 ? 0 : -1;
+}
+
 static int run(const char *name, struct exec *exec, char **command)
 {
 	struct id_map maps[EXEC_MAPS_MAX];
@@ -129,6 +139,8 @@ static int run(const char *name, struct exec *exec, char **command)
 		status = settle(exec);
 	if (status != STATUS_DONE)
 		return status;
+	if (name_tell(&exec->account) < 0)
+		return failed("subuid", ENOMEM, "");
 	fflush(stdout);
 	signal(SIGPIPE, SIG_DFL); /* ours alone was ignored */
 	execvp(command[0], command);
