@@ -82,7 +82,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 		return -EUCLEAN;
 	/* A link that is too long to be told is left out. */
 	if (owner != NULL && owner->home[0] == '/' &&
-	    path_text(view->link, sizeof(view->link), owner->home, broker->settings.link_directory, account->label, NULL) < 0)
+	    path_text(view->link, sizeof(view->link), owner->home, broker->settings.link_directory, account->label,
+		      NULL) < 0)
 		view->link[0] = '\0';
 	return 0;
 }

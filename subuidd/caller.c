@@ -38,7 +38,7 @@ int caller_from_socket(int fd, const char *admin_group, struct caller *caller)
 	struct caller found = { 0 };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	gid_t gid;
+	gid_t gid = (gid_t)-1;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
@@ -122,7 +122,8 @@ static int passwd_lookup(const char *name, uid_t uid, struct link_owner *owner)
 	int error = ERANGE;
 
 	for (size_t size = 4096; error == ERANGE && size <= NSS_BUFFER_MAX; size *= 4) {
-		cleanup_free char *buffer = malloc(size);
+		char *buffer = malloc(size);
+		int r = -ENOENT;
 
 		if (buffer == NULL)
 			return -ENOMEM;
@@ -133,7 +134,10 @@ static int passwd_lookup(const char *name, uid_t uid, struct link_owner *owner)
 		if (error == EINTR)
 			error = ERANGE;
 		if (entry != NULL)
-			return owner_fill(entry, owner);
+			r = owner_fill(entry, owner);
+		free(buffer);
+		if (entry != NULL)
+			return r;
 	}
 	return nss_result(error, entry);
 }
@@ -154,14 +158,15 @@ int group_by_name(const char *name, gid_t *gid)
 	int error = ERANGE;
 
 	for (size_t size = 4096; error == ERANGE && size <= 16 * NSS_BUFFER_MAX; size *= 4) {
-		cleanup_free char *buffer = malloc(size);
+		char *buffer = malloc(size);
 
 		if (buffer == NULL)
 			return -ENOMEM;
 		error = getgrnam_r(name, &group, buffer, size, &entry);
-		if (entry != NULL)
-			*gid = entry->gr_gid;
+		free(buffer);
 	}
+	if (entry != NULL)
+		*gid = group.gr_gid;
 	return nss_result(error, entry);
 }
 

@@ -151,27 +151,26 @@ static void descriptors_start(void)
 		_exit(EXIT_FAILURE);
 }
 
+static bool environment_kept(const char *entry)
+{
+	static const char *const kept[] = { "NOTIFY_SOCKET=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=",
+					    "WATCHDOG_PID=", "WATCHDOG_USEC=", "JOURNAL_STREAM=", "INVOCATION_ID=" };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		if (strncmp(entry, kept[i], strlen(kept[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Nothing of whoever started us but what the service manager says. */
 static void environment_clean(void)
 {
-	static const char *const kept[] = { "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-					    "WATCHDOG_PID", "WATCHDOG_USEC", "JOURNAL_STREAM", "INVOCATION_ID" };
-	char *values[sizeof(kept) / sizeof(*kept)];
+	size_t kept = 0;
 
-	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
-		const char *value = getenv(kept[i]);
-
-		values[i] = value != NULL ? strdup(value) : NULL;
-		if (value != NULL && values[i] == NULL)
-			fatal("no memory");
-	}
-	if (clearenv() != 0)
-		fatal("environment: %s", strerror(errno));
-	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
-		if (values[i] != NULL && setenv(kept[i], values[i], 1) < 0)
-			fatal("environment: %s", strerror(errno));
-		free(values[i]);
-	}
+	for (char **entry = environ; *entry != NULL; entry++)
+		if (environment_kept(*entry))
+			environ[kept++] = *entry;
+	environ[kept] = NULL;
 	if (setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) < 0)
 		fatal("environment: %s", strerror(errno));
 }

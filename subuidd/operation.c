@@ -190,8 +190,8 @@ static enum failure call_run(struct call *call)
 	return call->operation->handle(call);
 }
 
-int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller, const void *message,
-		      size_t size, struct call **pending)
+int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
+		      const void *message, size_t size, struct call **pending)
 {
 	const struct request *request = message;
 	const struct operation *operation;

@@ -56,8 +56,8 @@ struct call {
 };
 
 /* Serves one packet of a worker. 0, or -EPROTO: no sound worker sends this. */
-int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller, const void *message,
-		      size_t size, struct call **pending);
+int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
+		      const void *message, size_t size, struct call **pending);
 
 /* A call that nobody made: what recovery goes on with. NULL: no memory. */
 struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account);
@@ -66,7 +66,8 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 void call_finish(struct call *call, enum failure failure);
 
 /* `return call_fail(...)`: fills the text. what NULL: the target. */
-enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why, const char *todo);
+enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why,
+		       const char *todo);
 
 /* The same for an errno of the store and of the system. */
 enum failure call_fail_store(struct call *call, int error);

@@ -26,9 +26,10 @@ int publication_settings(struct publication *publication, const struct settings 
 
 /* Each after its transaction was committed, before anything else is. 0, or negative
  * errno: the readers do not see it, publication_repair() will. */
-int publish_account(struct publication *publication, const struct account *account);      /* the row itself */
-int publish_account_whole(struct publication *publication, const struct account *account); /* with keys and ranges */
-int publish_account_gone(struct publication *publication, const struct account *account);  /* while its rows are there */
+int publish_account(struct publication *publication, const struct account *account); /* the row itself */
+/* With its keys and ranges; the second while its rows are still there. */
+int publish_account_whole(struct publication *publication, const struct account *account);
+int publish_account_gone(struct publication *publication, const struct account *account);
 int publish_key(struct publication *publication, const struct ssh_key *key);
 int publish_key_gone(struct publication *publication, const struct ssh_key *key);
 int publish_range(struct publication *publication, const struct id_range *range);
