@@ -41,7 +41,7 @@ static int user_limit(int home, uint32_t uid, uint64_t bytes)
 		.dqb_valid = QIF_BLIMITS,
 	};
 
-	if (syscall(SYS_quotactl_fd, home, QCMD(Q_SETQUOTA, USRQUOTA), uid, &limit) == 0)
+	if (syscall(SYS_quotactl_fd, home, QCMD((unsigned)Q_SETQUOTA, USRQUOTA), uid, &limit) == 0)
 		return 0;
 	/* ESRCH: not switched on; the others: the kernel or the file system has none */
 	return errno == ESRCH || errno == ENOSYS || errno == EINVAL || errno == ENODEV || errno == ENOTBLK
