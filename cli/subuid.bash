@@ -18,6 +18,8 @@ _subuid_options()
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
 	'range add' | 'range remove') echo "--owner $common" ;;
+	idmap) echo "--format --owner $common" ;;
+	exec | shell) echo '--as-account --follow-links --help' ;;
 	'range list') echo "--all --owner $common" ;;
 	limit) echo "--accounts --keys --ranges --reset $common" ;;
 	audit) echo "--owner --all --number $common" ;;
@@ -36,6 +38,7 @@ _subuid_value()
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$2") $(compgen -d -- "$2"))
 		;;
+	--format) COMPREPLY=($(compgen -W $'newuidmap\nlxc\npodman' -- "$2")) ;;
 	--role) COMPREPLY=($(compgen -W $'push\npull\nsync' -- "$2")) ;;
 	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
 	--socket)
@@ -49,13 +52,15 @@ _subuid_value()
 
 _subuid()
 {
-	local commands='add list show set lock unlock remove key range mount release limit audit check setup doctor help'
+	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit audit check'
+	commands+=' setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
 	COMPREPLY=()
 	_subuid_value "$previous" "$current" && return
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
+		--as-account | --follow-links | --) ;;
 		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|reset|purge|yes|keep-home|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
@@ -75,7 +80,8 @@ _subuid()
 	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
-	show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | 'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
+	show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | idmap:0 | \
+		'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
 		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))
 		;;
 	'key add:1')
@@ -83,6 +89,8 @@ _subuid()
 		local IFS=$'\n'
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$current") $(compgen -d -- "$current"))
 		;;
+	exec:1) COMPREPLY=($(compgen -c -- "$current")) ;;
+	exec:*) compopt -o default ;;
 	limit:0) COMPREPLY=($(compgen -u -- "$current")) ;;
 	esac
 }
