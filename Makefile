@@ -67,7 +67,7 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
               backup/brace backup/text_list \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
-              confine/identity confine/landlock $(SECCOMP) account/name
+              confine/identity confine/landlock confine/private_root $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
 LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
 

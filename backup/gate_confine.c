@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
@@ -14,19 +15,60 @@
 #include <unistd.h>
 
 #include "backup/rsync_binary.h"
+#include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "confine/landlock.h"
+#include "confine/private_root.h"
 #include "confine/seccomp.h"
+
+#ifdef GATE_TEST
+/* A build for rsync's own tests (make check-rrsync), whose stand-ins for rsync are scripts that keep
+ * notes; never installed. */
+static const char *test_directory(void)
+{
+	const char *path = getenv("SUBUID_RRSYNC_TEST_DIRECTORY");
+
+	return path == NULL ? "/usr/lib" : path;
+}
+#endif
 
 #define FILES_MAX 1024 /* descriptors; rsync has less than twenty */
 
-int gate_open(const char *directory)
+static int enter_directory(const char *directory)
 {
 	/* The path is the administrator's, links in it are his; not those of /proc. */
 	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
+	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
 
-	return fd < 0 ? -errno : (int)fd;
+	return fd < 0 || fchdir(fd) != 0 ? -errno : 0;
+}
+
+int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, const char **step,
+	       int *error)
+{
+	const struct root_entry entries[] = {
+		{ .path = rsync_binary_path() },
+		{ .path = "/dev/null", .device = true },
+		{ .path = "/usr/lib" },
+		{ .path = "/lib", .optional = true },
+		{ .path = "/lib64", .optional = true },
+		{ .path = "/usr/lib64", .optional = true },
+		{ .path = "/etc/ld.so.cache", .optional = true },
+#ifdef GATE_TEST
+		{ .path = "/usr", .optional = true },
+		{ .path = "/bin", .optional = true },
+		{ .path = test_directory(), .writable = true },
+#endif
+		{ .path = NULL },
+	};
+	int r = enter_directory(directory);
+
+	if (r < 0 || !private_root)
+		return r;
+	*error = private_root_enter(!policy->read_only, entries, step);
+	if (*error == -ENOTRECOVERABLE)
+		return *error;
+	return *error < 0;
 }
 
 /* The dynamic loader that the kernel gave us; rsync's is the same. NULL: linked statically. */
@@ -49,23 +91,28 @@ static const char *interpreter(void)
  * Of the system rsync may read libraries and execute itself: no shell, no interpreter, no
  * /etc (so names of users stay numbers, as a backup of another host wants it).
  */
-static int confine_landlock(int root, bool read_only)
+static int confine_landlock(bool read_only)
 {
+	cleanup_fd int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *loader = interpreter();
 	const struct landlock_rule rules[] = {
 		{ .path = NULL, .fd = root, .access = read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
 		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },
-		{ .path = RSYNC_PATH, .fd = -1, .access = LANDLOCK_EXECUTE },
+		{ .path = rsync_binary_path(), .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = "/usr/lib", .fd = -1, .access = LANDLOCK_READ },
 		{ .path = "/lib", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = "/lib64", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = "/usr/lib64", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = "/etc/ld.so.cache", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = loader, .fd = -1, .access = LANDLOCK_EXECUTE, .optional = 1 },
+#ifdef GATE_TEST
+		{ .path = "/usr", .fd = -1, .access = LANDLOCK_EXECUTE },
+		{ .path = test_directory(), .fd = -1, .access = LANDLOCK_READ_WRITE },
+#endif
 		LANDLOCK_END,
 	};
 
-	return landlock_confine(rules);
+	return root < 0 ? -errno : landlock_confine(rules);
 }
 
 static int confine_limits(void)
@@ -83,7 +130,7 @@ static int confine_limits(void)
 	return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? -errno : 0;
 }
 
-int gate_confine_files(int root, struct gate_policy *policy, char *path, size_t size, const char **step)
+int gate_confine_files(struct gate_policy *policy, char *path, size_t size, const char **step)
 {
 	int r;
 
@@ -96,17 +143,17 @@ int gate_confine_files(int root, struct gate_policy *policy, char *path, size_t 
 	if (r < 0)
 		return r;
 	*step = "working directory";
-	if (fchdir(root) != 0 || getcwd(path, size) == NULL)
+	if (getcwd(path, size) == NULL)
 		return -errno;
 	if (path[0] != '/') /* "(unreachable)" */
 		return -ENOENT;
 	policy->directory = path;
 	policy->everything = strcmp(path, "/") == 0;
 	*step = "Landlock";
-	return confine_landlock(root, policy->read_only);
+	return confine_landlock(policy->read_only);
 }
 
-int gate_confine_calls(void)
+int gate_confine_calls(bool sender)
 {
-	return seccomp_confine(SECCOMP_RSYNC);
+	return seccomp_confine(sender ? SECCOMP_RSYNC_SENDER : SECCOMP_RSYNC);
 }

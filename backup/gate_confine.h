@@ -8,17 +8,21 @@
 
 #include "backup/gate_policy.h"
 
-/* Opens DIR. A descriptor or negative errno (-ENOSYS: the kernel has no openat2). */
-int gate_open(const char *directory);
+/*
+ * DIR becomes the working directory, and with private_root the only one that there is: confine/private_root.h.
+ * 0; 1 and *step: this host gives no private root, and *error is why; negative errno (-ENOSYS: the kernel has
+ * no openat2; -ENOTRECOVERABLE: half-way).
+ */
+int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, const char **step,
+	       int *error);
 
 /*
- * no_new_privs, no core, limits, umask; DIR becomes the working directory; Landlock: DIR
- * (read-only with -ro), what rsync needs to run, nothing else. DIR's canonical path into
- * path (PATH_MAX). *step names what failed.
+ * no_new_privs, no core, limits, umask; Landlock: DIR (read-only with -ro), what rsync needs to run,
+ * nothing else. DIR's canonical path into path (PATH_MAX). *step names what failed.
  */
-int gate_confine_files(int root, struct gate_policy *policy, char *path, size_t size, const char **step);
+int gate_confine_files(struct gate_policy *policy, char *path, size_t size, const char **step);
 
-/* The system call filter. Only execve of rsync comes after it. */
-int gate_confine_calls(void);
+/* The system call filter; a sender's is narrower. Only execve of rsync comes after it. */
+int gate_confine_calls(bool sender);
 
 #endif

@@ -3,67 +3,130 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "confine/cleanup.h"
+/*
+ * flock(2) on each directory of the way, shared; exclusive on the last one, when it is there. What is not there
+ * yet is held by its name: a read lock (fcntl(2), by open file) on a byte of the directory it will lie in;
+ * which byte follows from the name. Whoever comes along that way, also when it has been made in the
+ * meantime, asks for such locks of others. Two that come at once may both be turned away, never both let in.
+ *
+ * Far behind those bytes a third lock says who holds it: it begins at the second of the start, and is as
+ * long as the number of the process. No file is needed, and nothing is left over.
+ */
+#define NAMES INT64_C(0x100000000)          /* bytes 0..NAMES for names */
+#define SIGNATURE (INT64_C(1) << 60)        /* + seconds since the epoch */
+#define LEVELS_MAX 16 /* deeper ones are held as one */
 
-int gate_lock_prepare(void)
+static int64_t name_byte(const char *name, size_t length)
 {
-	return open("/proc/locks", O_RDONLY | O_CLOEXEC);
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+	return (int64_t)hash;
 }
 
-/* The process of a line "12: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF" when it is about this file; else 0. */
-static unsigned long holder_of(const char *line, const struct stat *st)
+static int record_lock(int fd, int64_t start, int64_t length)
 {
-	static const char kind[] = ": FLOCK  ADVISORY  WRITE ";
-	const char *at = strstr(line, kind);
-	unsigned long pid, major_number, minor_number, inode;
-	char *end;
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
 
-	if (at == NULL)
-		return 0;
-	pid = strtoul(at + strlen(kind), &end, 10);
-	major_number = strtoul(end, &end, 16);
-	minor_number = *end == ':' ? strtoul(end + 1, &end, 16) : 0;
-	inode = *end == ':' ? strtoul(end + 1, &end, 10) : 0;
-	if (inode != st->st_ino || makedev(major_number, minor_number) != st->st_dev)
-		return 0;
-	return pid;
+	return fcntl(fd, F_OFD_SETLK, &lock) != 0 ? -errno : 0;
 }
 
-static void find_holder(int root, int locks, char *holder, size_t size)
+/* The first lock of somebody else from start on, length bytes (0: to the end). */
+static bool record_lock_of_others(int fd, int64_t start, int64_t length, struct flock *found)
 {
-	cleanup_file FILE *file = locks < 0 ? NULL : fdopen(dup(locks), "r");
-	unsigned long pid;
-	char line[256];
-	struct stat st;
+	*found = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+	return fcntl(fd, F_OFD_GETLK, found) == 0 && found->l_type != F_UNLCK;
+}
+
+/* File systems without these locks have nothing to say here; the flock(2) holds without. */
+static void sign(int fd)
+{
+	record_lock(fd, SIGNATURE + time(NULL), getpid());
+}
+
+static int busy(int fd, char *holder, size_t size)
+{
+	struct flock found;
+	char since[64];
+	time_t when;
+	struct tm tm;
 
 	snprintf(holder, size, "another run is writing there; one at a time");
-	if (file == NULL || fstat(root, &st) != 0)
-		return;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		pid = holder_of(line, &st);
-		if (pid == 0)
-			continue;
-		snprintf(holder, size, "another run is writing there (process %lu); one at a time", pid);
-		return;
-	}
+	if (!record_lock_of_others(fd, SIGNATURE, 0, &found))
+		return -EWOULDBLOCK;
+	when = (time_t)(found.l_start - SIGNATURE);
+	if (gmtime_r(&when, &tm) == NULL || strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		return -EWOULDBLOCK;
+	snprintf(holder, size, "another run is writing there (process %lld, since %s); one at a time",
+		 (long long)found.l_len, since);
+	return -EWOULDBLOCK;
 }
 
-int gate_lock(int root, int locks, char *holder, size_t size)
+static int hold(int fd, int how, char *holder, size_t size)
 {
-	if (flock(root, LOCK_EX | LOCK_NB) != 0) {
-		int error = errno;
+	if (flock(fd, how | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? busy(fd, holder, size) : -errno;
+	sign(fd);
+	return 0;
+}
 
-		if (error == EWOULDBLOCK)
-			find_holder(root, locks, holder, size);
-		return -error;
+/* Others that are making this name. taken: it is we who make it, or write there. */
+static int hold_name(int fd, const char *name, size_t length, bool taken, char *holder, size_t size)
+{
+	int64_t byte = name_byte(name, length);
+	struct flock found;
+
+	if (taken)
+		record_lock(fd, byte, 1);
+	return record_lock_of_others(fd, byte, 1, &found) ? busy(fd, holder, size) : 0;
+}
+
+static int directory_open(int fd, const char *name, size_t length)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK, .resolve = RESOLVE_BENEATH };
+	char component[NAME_MAX + 1];
+	long opened;
+
+	if (length > NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(component, name, length);
+	component[length] = '\0';
+	opened = syscall(SYS_openat2, fd, component, &how, sizeof(how));
+	return opened < 0 ? -errno : (int)opened;
+}
+
+int gate_lock(const char *path, char *holder, size_t size)
+{
+	int fd = open(".", O_RDONLY | O_DIRECTORY), r = fd < 0 ? -errno : 0;
+
+	for (int level = 0; r == 0; level++) {
+		size_t length = strcspn(path, "/");
+		const char *next = path + length + strspn(path + length, "/");
+		int below;
+
+		if (length == 0 || (length == 1 && path[0] == '.') || level == LEVELS_MAX)
+			return hold(fd, LOCK_EX, holder, size);
+		r = hold(fd, LOCK_SH, holder, size);
+		if (r < 0)
+			return r;
+		below = directory_open(fd, path, length);
+		r = hold_name(fd, path, length, below < 0 || *next == '\0', holder, size);
+		if (r < 0 || below < 0) /* not there yet, a file, or not to be read: held by its name */
+			return r;
+		fd = below;
+		path = next;
 	}
-	return fcntl(root, F_SETFD, 0) != 0 ? -errno : 0;
+	return r;
 }

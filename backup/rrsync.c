@@ -4,15 +4,15 @@
  * a forced command) or by the login shell of a sub-account, with the uid of the
  * account and no privilege. The client's own command is in SSH_ORIGINAL_COMMAND.
  *
- * The order is the point: our own arguments; DIR; the process is lowered and sees DIR
- * only; then the client's words are parsed; then the system call filter; then rsync.
+ * The order is the point: our own arguments; DIR, and a root directory that holds only it; the process is
+ * lowered; then the client's words are parsed; then the system call filter; then rsync.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -24,13 +24,14 @@
 #include "backup/rsync_binary.h"
 #include "backup/rsync_paths.h"
 #include "confine/identity.h"
+#include "confine/private_root.h"
 
 #define EXIT_REFUSED 1
 #define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
 
 static const char usage[] =
-	"usage: subuid-rrsync [-ro|-wo] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
-	"                     [-fake-super] DIR\n"
+	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
+	"                     [-fake-super] [-private|-no-private] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
 /* Once to the person at the other end, once to the log; control bytes escaped. */
@@ -61,15 +62,12 @@ static int refuse_error(int r, const struct gate_refusal *refusal)
 }
 
 /* The words of the client, down to arguments of rsync. */
-static int make_arguments(const struct gate_policy *policy, const struct rsync_request *request,
+static int make_arguments(const struct gate_policy *policy, const struct rsync_request *request, const char *base,
 			  struct text_list *argv, struct gate_refusal *refusal)
 {
 	struct text_list inside = { 0 };
-	char base[PATH_MAX] = ".";
 	int r = text_list_add(argv, "rsync");
 
-	if (r == 0 && !request->sender)
-		r = rsync_paths_base(policy, request, base, sizeof(base));
 	if (r == 0)
 		r = rsync_options_build(policy, request, base, argv, &inside, refusal);
 	for (size_t i = 0; r == 0 && i < inside.count; i++)
@@ -87,48 +85,106 @@ static int make_arguments(const struct gate_policy *policy, const struct rsync_r
  * must never be a directory that the client can write. RSYNC_* would change
  * its behaviour; nothing of the caller's environment goes on.
  */
-static int run_rsync(char **argv)
+static int run_rsync(char **argv, bool sender)
 {
 	static char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=/nonexistent", language[] = "LANG=C.UTF-8";
 	char *environment[] = { path, home, language, NULL };
-	int r = gate_confine_calls();
+	int r = gate_confine_calls(sender);
 
 	if (r < 0)
 		return refuse_unconfined("system call filter", r);
-	execve(RSYNC_PATH, argv, environment);
+	execve(rsync_binary_path(), argv, environment);
 	return refuse(RSYNC_PATH, strerror(errno), EXIT_REFUSED);
 }
 
-static int serve(struct gate_policy *policy, int root, int locks, const char *command)
+/* Where this run will write: the destination, or all of DIR for a pull that removes its sources. */
+static int lock(const struct gate_policy *policy, const struct rsync_request *request, const char *base,
+		struct gate_refusal *refusal)
+{
+	char holder[128];
+	int r;
+
+	if (!request->changes || policy->no_lock)
+		return 0;
+	r = gate_lock(base, holder, sizeof(holder));
+	return r == -EWOULDBLOCK ? gate_refuse(refusal, "busy", holder) : r;
+}
+
+static int serve(struct gate_policy *policy, const char *command, bool pull)
 {
 	struct command_line line = { 0 };
 	struct rsync_request request = { 0 };
 	struct text_list argv = { 0 };
 	struct gate_refusal refusal = { 0 };
-	char holder[128];
+	char base[PATH_MAX] = ".";
 	int r = command_line_split(command, &line);
 
 	if (r == -EINVAL)
 		return refuse("command", "a quote is not closed", EXIT_REFUSED);
 	if (r == 0)
 		r = rsync_request_parse(policy, &line, &request, &refusal);
+	/* a push that looked like a pull to is_pull() has no private root */
+	if (r == 0 && pull && !request.sender)
+		r = gate_refuse(&refusal, "command", "not that of an rsync client");
+	if (r == 0 && !request.sender)
+		r = rsync_paths_base(policy, &request, base, sizeof(base));
 	if (r == 0)
-		r = make_arguments(policy, &request, &argv, &refusal);
-	if (r == 0 && request.changes && !policy->no_lock) {
-		r = gate_lock(root, locks, holder, sizeof(holder));
-		if (r == -EWOULDBLOCK)
-			r = gate_refuse(&refusal, "busy", holder);
-	}
-	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items);
+		r = make_arguments(policy, &request, base, &argv, &refusal);
+	if (r == 0)
+		r = lock(policy, &request, base, &refusal);
+	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items, request.sender);
 }
 
-/* Standard input, output and error are the client's; nothing else of the caller's is kept. */
+/* Standard input, output and error are the client's, and no way to files; nothing else of the caller's is kept. */
 static int close_others(void)
 {
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fstat(fd, &st) != 0)
 			return -errno;
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+	}
 	return descriptors_close_from(3);
+}
+
+/* The beginning of every pull of a client's, and of nothing else that is accepted: serve() sees to that. */
+static bool is_pull(const char *command)
+{
+	static const char pull[] = " --server --sender ";
+
+	return strncmp(command + strcspn(command, " "), pull, strlen(pull)) == 0;
+}
+
+/*
+ * A push gets a root of its own, whoever asks, and where no id is lost by it a pull too. In a user namespace
+ * a pull would give files of other owners to nobody; what it could do outside DIR is to look
+ * at names, sizes and dates, since its filter lets it change nothing.
+ */
+static bool wants_private_root(const struct gate_policy *policy, const char *directory, bool pull)
+{
+	if (policy->shared_root || strcmp(directory, "/") == 0)
+		return false;
+	return policy->private_root || !pull || private_root_keeps_ids();
+}
+
+/* 0; otherwise the exit status. */
+static int enter(const struct gate_policy *policy, const char *directory, bool pull)
+{
+	const char *step = "directory";
+	int error = 0, r = gate_enter(directory, policy, wants_private_root(policy, directory, pull), &step, &error);
+
+	if (r == -ENOSYS)
+		return refuse_unconfined("openat2", r);
+	if (r == -ENOTRECOVERABLE || (r == 1 && policy->private_root))
+		return refuse_unconfined(step, error);
+	if (r < 0)
+		return refuse(directory, strerror(-r), EXIT_REFUSED);
+	if (r == 1)
+		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): a push can see and touch what its "
+		       "uid owns outside %s", (unsigned)getuid(), step, strerror(-error), directory);
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -137,7 +193,8 @@ int main(int argc, char **argv)
 	struct gate_policy policy = { 0 };
 	struct gate_refusal refusal = { 0 };
 	static char path[PATH_MAX];
-	int root, locks, r;
+	bool pull;
+	int r;
 
 	r = gate_options_parse(argc, argv, &policy, &directory, &refusal);
 	if (r == 1)
@@ -152,18 +209,16 @@ int main(int argc, char **argv)
 			      EXIT_REFUSED);
 	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
 		return EXIT_SUCCESS;
-	root = gate_open(directory);
-	if (root == -ENOSYS)
-		return refuse_unconfined("openat2", root);
-	if (root < 0)
-		return refuse(directory, strerror(-root), EXIT_REFUSED);
 	r = rsync_binary_look(&policy);
 	if (r < 0)
-		return refuse(RSYNC_PATH, strerror(-r), EXIT_UNCONFINED);
-	locks = gate_lock_prepare();
+		return refuse(rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
-	r = gate_confine_files(root, &policy, path, sizeof(path), &step);
+	pull = is_pull(command);
+	r = enter(&policy, directory, pull);
+	if (r != 0)
+		return r;
+	r = gate_confine_files(&policy, path, sizeof(path), &step);
 	if (r < 0)
 		return refuse_unconfined(step, r);
-	return serve(&policy, root, locks, command);
+	return serve(&policy, command, pull);
 }

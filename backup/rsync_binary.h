@@ -9,6 +9,7 @@
 #ifndef RSYNC_PATH
 #define RSYNC_PATH "/usr/bin/rsync"
 #endif
+const char *rsync_binary_path(void);
 
 /* Notes in *policy which options this rsync has. It is looked for in the file, where rsync keeps its
  * option names: to run `rsync --version` would take longer than all else that the gate does. 0 or negative errno. */

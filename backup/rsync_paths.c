@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,22 +15,18 @@
 
 #include "confine/cleanup.h"
 
-/* The path of fd relative to DIR, "." for DIR. -EXDEV when it is not below it. */
-static int relative_of(const struct gate_policy *policy, int fd, char *out, size_t size)
+/* Where path leads, relative to DIR, "." for DIR. -EXDEV when that is not below it. */
+static int relative_of(const struct gate_policy *policy, const char *path, char *out, size_t size)
 {
 	size_t skip = policy->everything ? 0 : strlen(policy->directory);
-	char link[64], path[PATH_MAX];
-	ssize_t length;
+	char real[PATH_MAX];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
-	if (length < 0)
+	if (realpath(path, real) == NULL)
 		return -errno;
-	path[length] = '\0';
-	if (strncmp(path, policy->directory, skip) != 0 || (path[skip] != '/' && path[skip] != '\0'))
+	if (strncmp(real, policy->directory, skip) != 0 || (real[skip] != '/' && real[skip] != '\0'))
 		return -EXDEV;
-	skip += strspn(path + skip, "/");
-	if ((size_t)snprintf(out, size, "%s", path[skip] == '\0' ? "." : path + skip) >= size)
+	skip += strspn(real + skip, "/");
+	if ((size_t)snprintf(out, size, "%s", real[skip] == '\0' ? "." : real + skip) >= size)
 		return -ENAMETOOLONG;
 	return 0;
 }
@@ -37,11 +34,10 @@ static int relative_of(const struct gate_policy *policy, int fd, char *out, size
 int rsync_paths_base(const struct gate_policy *policy, const struct rsync_request *request, char *out, size_t size)
 {
 	const char *text = request->paths_count > 0 ? request->paths[0].text : ".";
-	cleanup_fd int fd = open(text, O_PATH | O_CLOEXEC);
 	struct stat st;
 	char *slash;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || relative_of(policy, fd, out, size) < 0)
+	if (relative_of(policy, text, out, size) < 0 || stat(text, &st) != 0)
 		return path_resolve("", text, out, size);
 	if (S_ISDIR(st.st_mode))
 		return 0;
@@ -66,7 +62,7 @@ int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool 
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	char relative[PATH_MAX];
-	cleanup_fd int fd = -1, through = -1;
+	cleanup_fd int fd = -1;
 
 	if (policy->everything)
 		return 0;
@@ -74,8 +70,7 @@ int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool 
 	if (fd >= 0 || (errno != EXDEV && errno != EAGAIN && errno != ELOOP))
 		return 0; /* inside, or rsync will say what is wrong with it */
 	/* an absolute link: it may lead back into DIR */
-	through = open(path, (int)how.flags);
-	if (through < 0 || relative_of(policy, through, relative, sizeof(relative)) < 0)
+	if (relative_of(policy, path, relative, sizeof(relative)) < 0)
 		return refuse_outside(path, refusal);
 	return 0;
 }

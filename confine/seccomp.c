@@ -19,6 +19,10 @@ int seccomp_confine(enum seccomp_program program)
 		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync;
 		filter.len = seccomp_filter_rsync_count;
 		break;
+	case SECCOMP_RSYNC_SENDER:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync_sender;
+		filter.len = seccomp_filter_rsync_sender_count;
+		break;
 	case SECCOMP_WORKER:
 		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_worker;
 		filter.len = seccomp_filter_worker_count;

@@ -5,6 +5,7 @@
 
 enum seccomp_program {
 	SECCOMP_RSYNC,  /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
+	SECCOMP_RSYNC_SENDER, /* the same for a sender: makes nothing, changes no metadata */
 	SECCOMP_WORKER, /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
 };
 

@@ -5,7 +5,7 @@
 
 #include <linux/filter.h>
 
-extern const struct sock_filter seccomp_filter_rsync[], seccomp_filter_worker[];
-extern const unsigned short seccomp_filter_rsync_count, seccomp_filter_worker_count;
+extern const struct sock_filter seccomp_filter_rsync[], seccomp_filter_rsync_sender[], seccomp_filter_worker[];
+extern const unsigned short seccomp_filter_rsync_count, seccomp_filter_rsync_sender_count, seccomp_filter_worker_count;
 
 #endif

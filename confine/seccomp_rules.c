@@ -47,7 +47,7 @@ static const int rsync_allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
 	SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(_newselect),
 	SCMP_SYS(pselect6), SCMP_SYS(copy_file_range), SCMP_SYS(fadvise64), SCMP_SYS(sendfile),
-	SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	/* names */
 	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe),
 	SCMP_SYS(pipe2), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat),
@@ -56,17 +56,11 @@ static const int rsync_allowed[] = {
 	SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(statfs64), SCMP_SYS(fstatfs),
 	SCMP_SYS(fstatfs64), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
 	SCMP_SYS(getcwd), SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(umask),
-	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir), SCMP_SYS(rename), SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat),
-	/* the kernel takes no setuid or setgid bit from mkdir(2), so its mode is not looked at */
-	SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
+	/* removing, of a source that has been sent too (--remove-source-files); where, Landlock says */
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir),
 	/* metadata */
-	SCMP_SYS(chown), SCMP_SYS(lchown), SCMP_SYS(fchown), SCMP_SYS(fchownat), SCMP_SYS(chown32),
-	SCMP_SYS(lchown32), SCMP_SYS(fchown32), SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat),
-	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64), SCMP_SYS(getxattr), SCMP_SYS(lgetxattr),
-	SCMP_SYS(fgetxattr), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(listxattr),
-	SCMP_SYS(llistxattr), SCMP_SYS(flistxattr), SCMP_SYS(removexattr), SCMP_SYS(lremovexattr),
-	SCMP_SYS(fremovexattr),
+	SCMP_SYS(getxattr), SCMP_SYS(lgetxattr), SCMP_SYS(fgetxattr), SCMP_SYS(listxattr), SCMP_SYS(llistxattr),
+	SCMP_SYS(flistxattr),
 	/* memory, threads of libraries */
 	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect),
 	SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(futex_time64), SCMP_SYS(set_robust_list),
@@ -89,6 +83,20 @@ static const int rsync_allowed[] = {
 	SCMP_SYS(time),
 	/* questions about the socket that may be its standard input */
 	SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(shutdown),
+};
+
+/* A receiver alone. Refused (EPERM) to a sender, since Landlock does not restrict metadata: a sender
+ * that has been taken over changes no mode, owner, date or attribute anywhere, DIR included. */
+static const int rsync_changing[] = {
+	SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
+	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat),
+	SCMP_SYS(symlink), SCMP_SYS(symlinkat),
+	/* the kernel takes no setuid or setgid bit from mkdir(2), so its mode is not looked at */
+	SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
+	SCMP_SYS(chown), SCMP_SYS(lchown), SCMP_SYS(fchown), SCMP_SYS(fchownat), SCMP_SYS(chown32),
+	SCMP_SYS(lchown32), SCMP_SYS(fchown32), SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat),
+	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr),
+	SCMP_SYS(fsetxattr), SCMP_SYS(removexattr), SCMP_SYS(lremovexattr), SCMP_SYS(fremovexattr),
 };
 
 /*
@@ -126,10 +134,13 @@ static const int rsync_refused[] = {
 static const struct {
 	int call;
 	unsigned argument;
+	bool changing; /* as above */
 } rsync_modes[] = {
-	{ SCMP_SYS(open), 2 },   { SCMP_SYS(openat), 3 }, { SCMP_SYS(creat), 1 },
-	{ SCMP_SYS(chmod), 1 },  { SCMP_SYS(fchmod), 1 }, { SCMP_SYS(fchmodat), 2 },
+	{ SCMP_SYS(open), 2, false }, { SCMP_SYS(openat), 3, false }, { SCMP_SYS(creat), 1, false },
+	{ SCMP_SYS(chmod), 1, true }, { SCMP_SYS(fchmod), 1, true },  { SCMP_SYS(fchmodat), 2, true },
 };
+
+static const int rsync_mknod[] = { SCMP_SYS(mknod), SCMP_SYS(mknodat) };
 
 /* fcntl(2) without the commands that make it send signals or watch directories. */
 static const int rsync_fcntl[] = {
@@ -206,20 +217,31 @@ static int rule_mknod(scmp_filter_ctx filter, int call, unsigned argument)
 	return r;
 }
 
-static int rsync_conditions(scmp_filter_ctx filter)
+static int rsync_mode_conditions(scmp_filter_ctx filter, bool receiver)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(rsync_modes) / sizeof(rsync_modes[0]); i++)
-		r = rule_without(filter, rsync_modes[i].call, rsync_modes[i].argument, SETID);
+		if (rsync_modes[i].changing && !receiver)
+			r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), rsync_modes[i].call, 0, NULL);
+		else
+			r = rule_without(filter, rsync_modes[i].call, rsync_modes[i].argument, SETID);
+	if (!receiver)
+		return r < 0 ? r : allow_all(filter, SCMP_ACT_ERRNO(EPERM), rsync_mknod,
+					     sizeof(rsync_mknod) / sizeof(rsync_mknod[0]));
+	if (r == 0)
+		r = rule_mknod(filter, SCMP_SYS(mknod), 1);
+	return r < 0 ? r : rule_mknod(filter, SCMP_SYS(mknodat), 2);
+}
+
+static int rsync_conditions(scmp_filter_ctx filter, bool receiver)
+{
+	int r = rsync_mode_conditions(filter, receiver);
+
 	for (size_t i = 0; r == 0 && i < sizeof(rsync_fcntl) / sizeof(rsync_fcntl[0]); i++)
 		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)rsync_fcntl[i]);
 	for (size_t i = 0; r == 0 && i < sizeof(rsync_ioctl) / sizeof(rsync_ioctl[0]); i++)
 		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, rsync_ioctl[i]);
-	if (r == 0)
-		r = rule_mknod(filter, SCMP_SYS(mknod), 1);
-	if (r == 0)
-		r = rule_mknod(filter, SCMP_SYS(mknodat), 2);
 	if (r == 0)
 		r = rule_without(filter, SCMP_SYS(clone), CLONE_FLAGS, NAMESPACES);
 	if (r == 0) /* between rsync's own processes; it is not a way out */
@@ -230,14 +252,17 @@ static int rsync_conditions(scmp_filter_ctx filter)
 	return r;
 }
 
-static int fill_rsync(scmp_filter_ctx filter)
+static int fill_rsync(scmp_filter_ctx filter, bool receiver)
 {
 	int r = allow_all(filter, SCMP_ACT_ALLOW, rsync_allowed, sizeof(rsync_allowed) / sizeof(rsync_allowed[0]));
 
 	if (r == 0)
+		r = allow_all(filter, receiver ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), rsync_changing,
+			      sizeof(rsync_changing) / sizeof(rsync_changing[0]));
+	if (r == 0)
 		r = allow_all(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused,
 			      sizeof(rsync_refused) / sizeof(rsync_refused[0]));
-	return r < 0 ? r : rsync_conditions(filter);
+	return r < 0 ? r : rsync_conditions(filter, receiver);
 }
 
 static int fill_worker(scmp_filter_ctx filter)
@@ -263,7 +288,9 @@ static int fill_worker(scmp_filter_ctx filter)
 	return r;
 }
 
-static int make_filter(scmp_filter_ctx filter, bool rsync, FILE *bpf)
+enum program { RECEIVER, SENDER, WORKER };
+
+static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 {
 	/* x32, i386 and other entry points of a foreign architecture */
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -271,13 +298,13 @@ static int make_filter(scmp_filter_ctx filter, bool rsync, FILE *bpf)
 	if (r == 0) /* a binary tree: the calls with conditions are looked up each time */
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = rsync ? fill_rsync(filter) : fill_worker(filter);
+		r = program == WORKER ? fill_worker(filter) : fill_rsync(filter, program == RECEIVER);
 	return r < 0 ? r : seccomp_export_bpf(filter, fileno(bpf));
 }
 
-static int write_filter(const char *name, bool rsync)
+static int write_filter(const char *name, enum program program)
 {
-	scmp_filter_ctx filter = seccomp_init(rsync ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx filter = seccomp_init(program == WORKER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
 	cleanup_file FILE *bpf = tmpfile();
 	struct sock_filter line;
 	size_t count = 0;
@@ -285,7 +312,7 @@ static int write_filter(const char *name, bool rsync)
 
 	if (filter == NULL || bpf == NULL)
 		return -ENOMEM;
-	r = make_filter(filter, rsync, bpf);
+	r = make_filter(filter, program, bpf);
 	seccomp_release(filter);
 	if (r < 0)
 		return r;
@@ -304,9 +331,11 @@ int main(void)
 	int r;
 
 	fputs("#include \"confine/seccomp_filters.h\"\n", stdout);
-	r = write_filter("seccomp_filter_rsync", true);
+	r = write_filter("seccomp_filter_rsync", RECEIVER);
 	if (r == 0)
-		r = write_filter("seccomp_filter_worker", false);
+		r = write_filter("seccomp_filter_rsync_sender", SENDER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_worker", WORKER);
 	if (r == 0 && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "seccomp_rules: %s\n", strerror(-r));

@@ -2,7 +2,7 @@
 /*
  * An rsync that its peer has taken over: stands where rsync stands and tries to get
  * out. Prints "NAME ALLOWED" or "NAME DENIED (why)" for each try, to standard output.
- * INSIDE: the working directory. OUTSIDE (argv): a directory that the same uid owns.
+ * INSIDE: the working directory. OUTSIDE: a directory that the same uid owns. VICTIM: a process of its.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -24,6 +24,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,19 +125,6 @@ static int connect_unix(int abstract)
 				   strlen(to.sun_path + abstract)));
 }
 
-static void sockets(void)
-{
-	int pair[2];
-
-	TRY("inet-tcp", socket(AF_INET, SOCK_STREAM, 0));
-	TRY("inet-udp", socket(AF_INET, SOCK_DGRAM, 0));
-	TRY("inet6", socket(AF_INET6, SOCK_STREAM, 0));
-	TRY("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
-	TRY("unix-pathname", connect_unix(0));
-	TRY("unix-abstract", connect_unix(1));
-	TRY("socketpair-unix", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-}
-
 /* In a child: what it answers, or that it was killed. */
 static int in_child(int (*act)(void))
 {
@@ -152,9 +142,137 @@ static int in_child(int (*act)(void))
 	return -1;
 }
 
+/* A file of the same uid that this run has not made: "kept" in DIR, "canary" outside. */
+static void metadata(const char *path, const char *where)
+{
+	char name[64];
+#define META(what, call)                                              \
+	do {                                                          \
+		snprintf(name, sizeof(name), "%s-%s", what, where);   \
+		TRY(name, call);                                      \
+	} while (0)
+	META("chmod", chmod(path, 0604));
+	META("chown", chown(path, getuid(), getgid()));
+	META("utime", utimensat(AT_FDCWD, path, NULL, 0));
+	META("setxattr", setxattr(path, "user.evil", "x", 1, 0));
+	META("removexattr", removexattr(path, "user.mark"));
+}
+
+static void inside(void)
+{
+	struct statfs fs;
+	struct stat st;
+	char link_text[64];
+
+	metadata("kept", "inside");
+	metadata(at("canary"), "own-outside");
+	TRY("mkdir-inside", mkdir("made", 0700));
+	TRY("symlink-inside", symlink("x", "link"));
+	TRY("link-inside", link("kept", "second"));
+	TRY("rename-inside", rename("second", "third"));
+	TRY("unlink-inside", unlink("third"));
+	TRY("stat-outside", stat("/etc/passwd", &st));
+	TRY("stat-own-outside", stat(at("canary"), &st));
+	TRY("statfs-outside", statfs("/var", &fs));
+	TRY("readlink-outside", readlink("/proc/self/exe", link_text, sizeof(link_text)));
+	TRY("stat-proc", stat("/proc/1/status", &st));
+	TRY("opath-outside", open(outside, O_PATH));
+	TRY("stat-above-descriptor", fstatat(3, "../outside/canary", &st, 0));
+	TRY("chdir-outside", chdir(outside));
+	if (chdir(INSIDE) != 0)
+		printf("lost\n");
+}
+
+/* Each with the powers that a user namespace of its own would give. */
+static void empower(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+		errno = 0;
+}
+
+static int mount_tmpfs(void)
+{
+	empower();
+	return mount("x", INSIDE, "tmpfs", 0, NULL);
+}
+
+static int bind_outside(void)
+{
+	empower();
+	return mount(outside, INSIDE, NULL, MS_BIND | MS_REC, NULL);
+}
+
+static int leave_root(void)
+{
+	empower();
+	return chroot(".");
+}
+
+static int clone_tree(void)
+{
+	empower();
+	return (int)syscall(SYS_open_tree, AT_FDCWD, ".", 1 /* OPEN_TREE_CLONE */ | 0x8000 /* AT_RECURSIVE */);
+}
+
+static int open_filesystem(void)
+{
+	empower();
+	return (int)syscall(SYS_fsopen, "tmpfs", 0);
+}
+
+static int open_handle(void)
+{
+	struct {
+		struct file_handle handle;
+		unsigned char bytes[MAX_HANDLE_SZ];
+	} h = { .handle = { .handle_bytes = MAX_HANDLE_SZ } };
+	int id;
+
+	return name_to_handle_at(AT_FDCWD, ".", &h.handle, &id, 0);
+}
+
+static void mounts(void)
+{
+	int here = open(".", O_RDONLY), attributes;
+
+	TRY("mount-tmpfs", in_child(mount_tmpfs));
+	TRY("mount-outside", in_child(bind_outside));
+	TRY("chroot", in_child(leave_root));
+	TRY("clone-tree", in_child(clone_tree));
+	TRY("fsopen", in_child(open_filesystem));
+	TRY("name-to-handle", open_handle());
+	TRY("pidfd", syscall(SYS_pidfd_open, atoi(VICTIM), 0));
+	TRY("shm", syscall(SYS_shmget, 0, 4096, 0600));
+	TRY("watch-by-signal", fcntl(here, F_NOTIFY, DN_CREATE));
+	TRY("get-attributes", ioctl(here, 0x80086601 /* FS_IOC_GETFLAGS */, &attributes));
+	TRY("perf", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) < 0 && errno == EFAULT ? 0 : -1);
+}
+
+static void sockets(void)
+{
+	int pair[2];
+
+	TRY("inet-tcp", socket(AF_INET, SOCK_STREAM, 0));
+	TRY("inet-udp", socket(AF_INET, SOCK_DGRAM, 0));
+	TRY("inet6", socket(AF_INET6, SOCK_STREAM, 0));
+	TRY("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
+	TRY("unix-pathname", connect_unix(0));
+	TRY("unix-abstract", connect_unix(1));
+	TRY("socketpair-unix", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+}
+
 static int user_namespace(void)
 {
 	return unshare(CLONE_NEWUSER);
+}
+
+static int clone_namespace(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return (int)pid;
 }
 
 static int trace_me(void)
@@ -224,7 +342,7 @@ static void processes(void)
 	struct iovec here = { &byte, 1 }, there = { &byte, 1 };
 
 	TRY("user-namespace", in_child(user_namespace));
-	TRY("clone-newuser", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	TRY("clone-newuser", in_child(clone_namespace));
 	TRY("clone3", syscall(SYS_clone3, NULL, 0) < 0 && errno == EINVAL ? 0 : -1);
 	TRY("ptrace", in_child(trace_me));
 	TRY("process-vm-readv", process_vm_readv(getpid(), &here, 1, &there, 1, 0));
@@ -269,8 +387,7 @@ int main(void)
 	sockets();
 	processes();
 	kernel();
-	/* what Landlock does not hold and a uid of one's own does */
-	TRY("stat-outside", access("/etc/passwd", F_OK));
-	TRY("chmod-own-outside", chmod(at("canary"), 0640));
+	inside();
+	mounts();
 	return 0;
 }

@@ -8,136 +8,13 @@ Each attack has a control: the same attack without the gate, seen to work.
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("SUBUIDD_BUILD", ROOT / "build/bin"))
-UID = 2100009999
-
-
-class Gate:
-    """A home of a sub-account, a source tree of "the server", and the gate between them."""
-
-    def __init__(self, base):
-        self.base = base
-        base.chmod(0o755)
-        self.gate = base / "subuid-rrsync"
-        shutil.copy(BUILD / "subuid-rrsync", self.gate)  # the checkout may lie where only root can look
-        self.home = base / "home"
-        self.home.mkdir(mode=0o700)
-        self.outside = base / "outside"
-        self.outside.mkdir(mode=0o755)
-        self.src = base / "src"
-        self.src.mkdir()
-        for path in (self.home, self.outside):
-            os.chown(path, UID, UID)
-        self.options = ["-fake-super"]
-
-    def server(self, gated=True):
-        path = self.base / ("server" if gated else "server-without-gate")
-        lower = f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all"
-        if gated:
-            run = f"exec {lower} {self.gate} {' '.join(self.options)} {self.home}"
-        else:
-            run = f'cd {self.home} && exec {lower} sh -c "$SSH_ORIGINAL_COMMAND"'
-        path.write_text(f'#!/bin/sh\nshift\nexport SSH_ORIGINAL_COMMAND="$*"\n{run}\n')
-        path.chmod(0o755)
-        return path
-
-    def rsync(self, *words, gated=True, check=True, timeout=60):
-        result = subprocess.run(
-            ["rsync", "-e", self.server(gated), *map(str, words)], capture_output=True, timeout=timeout
-        )
-        result.text = (result.stdout + result.stderr).decode(errors="surrogateescape")
-        if check:
-            assert result.returncode == 0, result.text
-        return result
-
-    def command(self, command, *options):
-        """The gate with an original command of one's own; nobody speaks the protocol."""
-        env = {} if command is None else {"SSH_ORIGINAL_COMMAND": command}
-        return subprocess.run(
-            [self.gate, *(options or self.options), self.home], env=env, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, user=UID, group=UID, extra_groups=[], cwd="/", timeout=20,
-        )
-
-    def own(self, path, text="", mode=0o644):
-        """A file of the account's own."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(mode)
-        for p in (path, *path.parents):
-            if p in (self.home, self.outside):
-                break
-            os.chown(p, UID, UID)
-        return path
-
-
-@pytest.fixture
-def gate(tmp_path):
-    base = tmp_path
-    if os.environ.get("SUBUIDD_THROWAWAY") == "1":  # a real file system, not the overlay
-        base = Path("/srv") / tmp_path.name
-        base.mkdir()
-    yield Gate(base)
-    if base != tmp_path:
-        shutil.rmtree(base)
-    else:
-        for path in base.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def fill(src):
-    """Everything that a file can be."""
-    (src / "plain").write_text("plain\n")
-    (src / "secret").write_text("0600\n")
-    (src / "secret").chmod(0o600)
-    (src / "setuid").write_text("#!/bin/sh\n")
-    os.chown(src / "setuid", 0, 4)
-    (src / "setuid").chmod(0o6755)
-    (src / "dir").mkdir(mode=0o2770)
-    (src / "dir").chmod(0o2770)
-    os.chown(src / "dir", 1234, 5678)
-    for name in ("with space", "quote'\"", "back\\slash", "new\nline", "star*", "-dash", "ünï", "$HOME", "tab\t", "[a]"):
-        (src / "dir" / name).write_text(name)
-    os.chown(src / "dir" / "star*", 33, 33)
-    os.link(src / "plain", src / "hard")
-    os.symlink("plain", src / "sym")
-    os.symlink("/etc/passwd", src / "way-out")
-    os.mkfifo(src / "fifo", 0o640)
-    os.mknod(src / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-    os.setxattr(src / "plain", "user.test", b"value\0x")
-    with open(src / "sparse", "wb") as f:
-        f.seek(8 << 20)
-        f.write(b"end")
-    subprocess.run(["setfacl", "-m", "u:1234:r--,g:33:rwx", src / "secret"], check=True)
-    for path in sorted(src.rglob("*"), reverse=True):
-        os.utime(path, ns=(10**18, 10**18 + 123456789), follow_symlinks=False)
-
-
-def describe(top):
-    """Each path with all that a restore has to bring back."""
-    found, links = {}, {}
-    for path in sorted(top.rglob("*")):
-        st = path.lstat()
-        what = [stat.S_IFMT(st.st_mode), stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns]
-        if stat.S_ISREG(st.st_mode):
-            what += [path.read_bytes(), links.setdefault(st.st_ino, str(path.relative_to(top)))]
-        elif stat.S_ISLNK(st.st_mode):
-            what += [os.readlink(path)]
-        elif not stat.S_ISDIR(st.st_mode):
-            what += [st.st_rdev]
-        if not stat.S_ISLNK(st.st_mode):
-            what += [{n: os.getxattr(path, n) for n in os.listxattr(path)}]
-        found[str(path.relative_to(top))] = what
-    return found
-
+from gate_fixture import ROOT, UID, Gate, describe, fill, gate  # noqa: F401
 
 FULL = ["-aHAXS", "--numeric-ids"]
 
@@ -208,6 +85,7 @@ def test_link_dest_next_to_the_destination(gate):
         gate.rsync("-a", "--mkpath", f"--link-dest={basis}", f"{gate.src}/", f"host:{day}")
     assert (gate.home / "monday/f").stat().st_nlink == 4
     os.symlink("a/b", gate.home / "link")
+    os.lchown(gate.home / "link", UID, UID)  # a root's link would be nobody's in the user namespace
     gate.rsync("-a", "--link-dest=../c", f"{gate.src}/", "host:link/d")
     assert (gate.home / "a/b/d/f").stat().st_nlink == 5
 
@@ -269,7 +147,7 @@ def test_one_writer_at_a_time(gate):
     gate.options = []
     slow.terminate()
     slow.wait(10)
-    assert result.returncode != 0 and re.search(r"busy: another run is writing there \(process \d+\)", result.text)
+    assert result.returncode != 0 and re.search(r"busy: another run is writing there \(process \d+, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC\)", result.text)
     end = time.monotonic() + 10
     while gate.rsync("-a", f"{gate.src}/", "host:", check=False).returncode != 0:
         assert time.monotonic() < end, "the lock did not end with its holder"
@@ -504,9 +382,15 @@ def test_race_with_a_flipped_directory(gate):
 
 # ---- an rsync that has been taken over -------------------------------------------------------
 
-# What the confinement lets through on purpose: a socket pair, questions about files (stat) and the mode
-# of a file outside that the same uid owns; a sub-account owns none.
-EVIL_ALLOWED = {"write-inside", "socketpair-unix", "stat-outside", "chmod-own-outside"}
+# What the confinement lets through on purpose: a socket pair, and in DIR what a receiver does for a living.
+EVIL_ALLOWED = {"write-inside", "socketpair-unix", "chmod-inside", "chown-inside", "utime-inside", "setxattr-inside",
+                "removexattr-inside", "rename-inside", "link-inside", "mkdir-inside", "symlink-inside",
+                "unlink-inside"}
+# Where the host gives no private root: questions about files, and metadata of a file outside that the same uid owns
+# (a sub-account owns none).
+EVIL_SHARED_ROOT = {"stat-outside", "stat-own-outside", "statfs-outside", "readlink-outside", "chdir-outside", "opath-outside",
+                    "chmod-own-outside", "chown-own-outside", "utime-own-outside", "setxattr-own-outside",
+                    "removexattr-own-outside", "stat-above-descriptor", "stat-proc"}
 # Old kernels, kernels built without it, kernels told so by the administrator.
 KERNEL_REFUSES_ANYHOW = {"mknod-char", "int80", "x32", "fchmodat2-setuid", "bpf", "userfaultfd", "io_uring",
                          "keyctl", "tiocsti", "inet6"}
@@ -515,9 +399,11 @@ KERNEL_REFUSES_ANYHOW = {"mknod-char", "int80", "x32", "fchmodat2-setuid", "bpf"
 def evil(gate, gated, command="rsync --server -r . x"):
     for name in ("canary", "shrink", "moved", "gone"):
         gate.own(gate.outside / name, "text")
+    for path in (gate.own(gate.home / "kept", "text"), gate.outside / "canary"):
+        os.setxattr(path, "user.mark", b"x")
     victim = subprocess.Popen(["sleep", "60"], user=UID, group=UID)
     program = gate.base / "evil"
-    subprocess.run(["cc", "-O1", f'-DOUTSIDE="{gate.outside}"', f'-DVICTIM="{victim.pid}"', "-o", program,
+    subprocess.run(["cc", "-O1", f'-DOUTSIDE="{gate.outside}"', f'-DINSIDE="{gate.home}"', f'-DVICTIM="{victim.pid}"', "-o", program,
                     ROOT / "tests/e2e/evil_rsync.c"], check=True)
     what = f"{gate.gate} {' '.join(gate.options)} {gate.home}" if gated else "rsync"
     listener = subprocess.Popen(
@@ -530,7 +416,7 @@ def evil(gate, gated, command="rsync --server -r . x"):
         result = subprocess.run(
             ["unshare", "-m", "--propagation", "private", "sh", "-c",
              f"mount --bind {program} /usr/bin/rsync && cd {gate.home} && "
-             f"exec setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all {what} 9</etc/passwd"],
+             f"exec setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all {what} 9</etc/passwd" + ("" if gated else " 3<.")],
             env={"SSH_ORIGINAL_COMMAND": command, "RSYNC_PARTIAL_DIR": "x", "PATH": os.environ["PATH"]},
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     finally:
@@ -540,11 +426,12 @@ def evil(gate, gated, command="rsync --server -r . x"):
     lines = result.stdout.splitlines()
     tries = dict(re.fullmatch(r"(\S+) (ALLOWED|DENIED).*", line).groups() for line in lines
                  if not line.startswith(("fd ", "env ")))
-    assert len(tries) > 50, result.stdout + result.stderr
+    assert len(tries) > 80, result.stdout + result.stderr
     return tries, [line for line in lines if line.startswith(("fd ", "env "))]
 
 
 def test_rsync_taken_over_gets_nowhere(gate):
+    before = describe(gate.outside)
     tries, inherited = evil(gate, True)
     assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED
     # three of the client's, and the directory itself, which carries the lock
@@ -552,14 +439,29 @@ def test_rsync_taken_over_gets_nowhere(gate):
     assert sorted(line for line in inherited if line.startswith("env")) == [
         "env HOME=/nonexistent", "env LANG=C.UTF-8", "env PATH=/usr/bin:/bin"]
     assert sorted(p.name for p in gate.outside.iterdir()) == ["canary", "gone", "moved", "shrink", "socket"]
-    assert (gate.outside / "shrink").read_text() == "text"
+    assert (gate.outside / "shrink").read_text() == "text" and not before
 
 
-def test_rsync_taken_over_cannot_write_with_a_read_only_key(gate):
-    gate.options = ["-ro"]
+def test_rsync_taken_over_in_the_host_s_own_root(gate):
+    """Landlock and the filter alone: the difference is what the private root is for."""
+    gate.options += ["-no-private"]
+    tries, _ = evil(gate, True)
+    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED | EVIL_SHARED_ROOT
+
+
+@pytest.mark.parametrize("private", [[], ["-private"]], ids=["", "private"])
+def test_rsync_taken_over_changes_nothing_with_a_read_only_key(gate, private):
+    gate.options = ["-ro", *private]
+    kept = gate.own(gate.home / "kept", "text")
+    before = describe(gate.home)["kept"]
     tries, _ = evil(gate, True, "rsync --server --sender -r . .")
-    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED - {"write-inside"}
-    assert not list(gate.home.iterdir())
+    without_lock = EVIL_SHARED_ROOT - {"stat-above-descriptor"}  # it inherits no directory
+    changes = {name for name in EVIL_SHARED_ROOT if not name.startswith(("stat", "readlink", "chdir", "opath"))}
+    allowed = {"socketpair-unix"} | (set() if private else without_lock - changes)
+    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == allowed
+    os.removexattr(kept, "user.mark")
+    os.utime(kept, ns=(before[4], before[4]))
+    assert describe(gate.home) == {"kept": before}
 
 
 def test_rsync_taken_over_without_the_gate(gate):

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A root directory of one's own: a mount namespace that holds the working directory,
+ * a few paths of the system, and nothing else. What is not there cannot be asked for
+ * its size, touched or chmodded, which Landlock leaves open.
+ *
+ * With CAP_SYS_ADMIN a mount namespace; without, a user namespace too, in which the
+ * caller's uid and gid are what they were, and every other id is nobody's.
+ */
+#ifndef CONFINE_PRIVATE_ROOT_H
+#define CONFINE_PRIVATE_ROOT_H
+
+#include <stdbool.h>
+
+struct root_entry {
+	const char *path; /* absolute; links in it are followed here, and are none there */
+	bool device;      /* a device node, to be used as one */
+	bool writable;
+	bool optional;    /* passed over when it is not there */
+};
+
+/*
+ * The working directory (writable or not) and the entries (ended by path NULL) are what there is, each at
+ * the path it had, all but devices nosuid and nodev; the working directory stays what it was. Descriptors
+ * opened before still lead to the old mounts: close them.
+ * Call before no_new_privs is needed by others and before the process is made undumpable; a single thread.
+ *
+ * 0; or negative errno and *step: this host gives no such thing and everything is visible as before, but for
+ * the ids (shown as above when the user namespace was given and the mounts were not).
+ */
+int private_root_enter(bool writable, const struct root_entry *entries, const char **step);
+
+/* True when private_root_enter() would do without a user namespace: every id stays what it is. */
+bool private_root_keeps_ids(void);
+
+#endif
