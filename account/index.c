@@ -137,10 +137,11 @@ int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struc
 	return rc;
 }
 
-int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size)
+int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,
+			    size_t size)
 {
 	size_t homes = strlen(host->homes), owner = strlen(account->owner), label = strlen(account->label);
-	size_t length = homes + 1 + owner + 1 + label + strlen("/home");
+	size_t length = homes + 1 + owner + 1 + label;
 
 	if (length >= size)
 		return -ENAMETOOLONG;
@@ -150,7 +151,20 @@ int index_home(const struct index_host *host, const struct index_account *accoun
 	memcpy(out, account->owner, owner);
 	out += owner;
 	*out++ = '/';
-	memcpy(out, account->label, label);
-	memcpy(out + label, "/home", sizeof("/home"));
+	memcpy(out, account->label, label + 1); /* with its NUL */
 	return (int)length;
+}
+
+int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size)
+{
+	static const char name[] = "/home";
+	int length;
+
+	if (size < sizeof(name))
+		return -ENAMETOOLONG;
+	length = index_account_directory(host, account, out, size - (sizeof(name) - 1));
+	if (length < 0)
+		return length;
+	memcpy(out + length, name, sizeof(name));
+	return length + (int)sizeof(name) - 1;
 }

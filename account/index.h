@@ -97,7 +97,13 @@ int index_range_by_name(struct index_reader *reader, const char *name, uint32_t 
  * id, uid, role, options, expires, from, type, blob, fingerprint; the rest is 0. */
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);
 
-/* "<homes>/<owner>/<label>/home" into out. Returns its length, or -ENAMETOOLONG. */
+/* "<homes>/<owner>/<label>" into out: root's directory, and what passwd(5) calls the home. Whatever reads a
+ * dot file of a user at his login (pam_env, systemd --user, mail delivery) finds none that the account
+ * could have written. Returns its length, or -ENAMETOOLONG. */
+int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,
+			    size_t size);
+
+/* "<homes>/<owner>/<label>/home" into out: what the account can write. Returns its length, or -ENAMETOOLONG. */
 int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size);
 
 #endif

@@ -121,7 +121,7 @@ char *answer_text(struct answer_buffer *buffer, const char *text)
 char *answer_home(struct answer_buffer *buffer, const struct index_host *host, const struct index_account *account)
 {
 	char *home = buffer->at;
-	int length = index_home(host, account, home, buffer->left);
+	int length = index_account_directory(host, account, home, buffer->left);
 
 	if (length < 0)
 		return NULL;

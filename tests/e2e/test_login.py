@@ -37,7 +37,7 @@ def push(host, tmp_path):
 def test_nss_knows_the_account(host, push):
     entry = pwd.getpwnam(push.name)
     assert entry.pw_uid == entry.pw_gid and pwd.getpwuid(entry.pw_uid).pw_name == push.name
-    assert entry.pw_dir == f"/srv/subuid/{push.owner}/web1/home"
+    assert entry.pw_dir == f"/srv/subuid/{push.owner}/web1"  # root's: no dot file there is the account's
     assert entry.pw_shell == "/usr/libexec/subuidd/login"
     groups = run("id", "-Gn", push.name).stdout.split()
     assert sorted(groups) == sorted([push.name, "subuids"])

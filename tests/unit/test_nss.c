@@ -114,7 +114,7 @@ static void assert_passwd(const struct passwd *pwd, uint32_t i)
 	char name[ACCOUNT_NAME_MAX + 1], home[256];
 
 	fixture_name(i, name);
-	snprintf(home, sizeof(home), HOMES "/%s/%s/home", account.owner, account.label);
+	snprintf(home, sizeof(home), HOMES "/%s/%s", account.owner, account.label);
 	assert_string_equal(pwd->pw_name, name);
 	assert_string_equal(pwd->pw_passwd, "x");
 	assert_int_equal(pwd->pw_uid, account.uid);
@@ -232,7 +232,7 @@ static size_t passwd_size(const char *at)
 	struct account account = fixture_account(9);
 
 	(void)at;
-	return strlen("owner3+web9") + 1 + 2 + strlen(account.comment) + 1 + strlen(HOMES "/owner3/web9/home") + 1 +
+	return strlen("owner3+web9") + 1 + 2 + strlen(account.comment) + 1 + strlen(HOMES "/owner3/web9") + 1 +
 	       sizeof(SHELL);
 }
 
