@@ -67,6 +67,9 @@ void broker_maintain_in(struct broker *broker, unsigned seconds);
 /* listen.c: the socket, ours or the service manager's. A descriptor or negative errno. */
 int listen_open(char *why, size_t size);
 void listen_close(int fd);
+
+/* For a connection (borrowed) that no worker can be had for. */
+void listen_refuse_broken(struct broker *broker, int fd);
 bool listen_activated(void); /* the service manager holds the socket: it stays when we go */
 /* Accepts what waits; userdata is the broker. */
 int listen_ready(sd_event_source *source, int fd, uint32_t events, void *userdata);

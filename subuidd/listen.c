@@ -29,6 +29,9 @@ static const char refusal_limit[] =
 static const char refusal_nobody[] =
 	"{\"error\":\"io.subuidd.Accounts.NotPermitted\",\"parameters\":{\"what\":\"connection\","
 	"\"why\":\"your uid is nobody's on this host (a user namespace that does not map it?)\",\"todo\":\"\"}}";
+static const char refusal_broken[] =
+	"{\"error\":\"io.subuidd.Accounts.Failed\",\"parameters\":{\"what\":\"subuidd\","
+	"\"why\":\"its workers cannot be started\",\"todo\":\"its log says why; subuid doctor looks for the cause\"}}";
 
 static const char socket_name[] = "socket";
 
@@ -133,6 +136,11 @@ static void refuse(struct broker *broker, int fd, const char *text, size_t size)
 		*place = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (old >= 0)
 		close(old);
+}
+
+void listen_refuse_broken(struct broker *broker, int fd)
+{
+	refuse(broker, fd, refusal_broken, sizeof(refusal_broken));
 }
 
 static void admit(struct broker *broker, int accepted)

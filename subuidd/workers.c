@@ -16,6 +16,7 @@
 #define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
+#define FAILURES_MAX 4u /* in a row (most of a second): who waits for a worker is told that there is none */
 
 static void workers_fill(struct broker *broker);
 static void workers_start(struct broker *broker, bool again);
@@ -112,6 +113,15 @@ static void waiting_serve(struct broker *broker)
 		waiting_drop(workers);
 }
 
+/* Nobody waits without end for what does not come (a kernel without Landlock, say). */
+static void waiting_refuse(struct broker *broker)
+{
+	while (broker->workers->waiting != NULL) {
+		listen_refuse_broken(broker, broker->workers->waiting->fd);
+		waiting_drop(broker->workers);
+	}
+}
+
 void workers_turn(struct broker *broker)
 {
 	waiting_serve(broker);
@@ -124,6 +134,8 @@ static int respawn_due(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)usec;
 	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (broker->workers->failures >= FAILURES_MAX)
+		waiting_refuse(broker);
 	workers_start(broker, true);
 	return 0;
 }

@@ -251,3 +251,34 @@ def test_listing_streams_hundreds(host):
     labels = [reply["parameters"]["account"]["label"] for reply in replies if reply["parameters"].get("account")]
     assert labels == [f"n{n:03}" for n in range(150)]
     assert len(host.subuid_json("list", user=owner)) == 150
+
+
+def test_a_peer_is_told_when_no_worker_can_be_had(host):
+    """As on a kernel without Landlock: every worker ends before it is ready. Nobody hangs."""
+    worker = Path("/usr/libexec/subuidd/worker")
+    saved = worker.read_bytes()
+    host.stop_daemon()
+    worker.unlink()
+    worker.write_text("#!/bin/sh\nexit 1\n")
+    worker.chmod(0o755)
+    broken = subprocess.Popen([SUBUIDD, "--foreground"], stderr=subprocess.PIPE, cwd="/")
+    try:
+        wait_until(lambda: os.path.exists(SOCKET), "the socket is there")
+        reply = wait_until(lambda: _status_or_none(), "an answer")
+        assert reply["error"] == API + "Failed" and "worker" in reply["parameters"]["why"]
+        result = host.subuid("list", check=False)
+        assert result.returncode in (1, 7) and "worker" in result.stderr
+    finally:
+        broken.terminate()
+        broken.wait(20)
+        worker.unlink()
+        worker.write_bytes(saved)
+        worker.chmod(0o755)
+        host.start_daemon()
+
+
+def _status_or_none():
+    try:
+        return call(API + "Status", timeout=10)
+    except OSError:
+        return None
