@@ -6,6 +6,7 @@ PREFIX     ?= /usr
 BINDIR      = $(PREFIX)/bin
 SBINDIR     = $(PREFIX)/sbin
 LIBEXECDIR  = $(PREFIX)/libexec/subuidd
+TOOLSDIR    = $(PREFIX)/lib/subuidd/tools.d
 MULTIARCH  := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR     ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 MANDIR      = $(PREFIX)/share/man
@@ -23,7 +24,8 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
               $(if $(filter x86_64%,$(MULTIARCH)),-fcf-protection)
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
-              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"'
+              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
+              -DTOOLSDIR='"$(TOOLSDIR)"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)

@@ -17,6 +17,8 @@
 #define KEY_BLOB_MAX 4095 /* base64 characters: RSA of 16384 bits needs 2,800 */
 #define FINGERPRINT_MAX 63 /* "SHA256:" and 43 characters */
 #define PATH_TEXT_MAX 255
+#define TOOLS_MAX 127   /* names of tools with commas between */
+#define FORWARD_MAX 127 /* host:port */
 
 /* intent: the id is taken, nothing exists yet. made: home and view exist, the
  * link may not. active: acknowledged, published. removing: no longer published,
@@ -33,6 +35,7 @@ enum {
 	ACCOUNT_LOCKED = 1u << 0,
 	ACCOUNT_KEEP_HOME = 1u << 1, /* removal: set the data aside without end */
 	ACCOUNT_PURGE = 1u << 2,     /* removal: delete the data now */
+	ACCOUNT_FORWARDS = 1u << 3,  /* published only: one of its keys has the role forward */
 };
 
 struct account {
@@ -60,11 +63,14 @@ struct id_range {
 	char label[LABEL_MAX + 1]; /* of account_uid; "" for the owner's own */
 };
 
-/* What a login with a key may do (backup roles; the names are the contract). */
+/* What a login with a key may do with rsync (the names are the contract). Beside
+ * it, or in its place, a key may have tools (ssh_key.tools) and one forward. */
 enum role {
 	ROLE_PUSH = 1,
 	ROLE_PULL = 2,
 	ROLE_SYNC = 3,
+	ROLE_BLIND = 4, /* push that learns nothing of what is there */
+	ROLE_NONE = 5,  /* no rsync at all */
 };
 
 /* ssh_key.options */
@@ -72,6 +78,9 @@ enum {
 	KEY_NO_DELETE = 1u << 0,
 	KEY_NO_OVERWRITE = 1u << 1,
 	KEY_NO_FAKE_SUPER = 1u << 2, /* modes and owners as plain rsync sets them */
+	KEY_APPEND_ONLY = 1u << 3,   /* tools in their append-only form; rsync without deletion and overwriting */
+	KEY_READ_ONLY = 1u << 4,     /* tools in their read-only form */
+	KEY_OPTIONS_END = 1u << 5,
 };
 
 struct ssh_key {
@@ -81,6 +90,9 @@ struct ssh_key {
 	uint32_t options;
 	int64_t created;
 	int64_t expires; /* seconds since the epoch; 0 never */
+	uint64_t storage_quota; /* bytes of one repository, for tools that keep count of it (borg); 0 none */
+	char tools[TOOLS_MAX + 1];          /* "sftp,borg": profiles of these names; "" none */
+	char forward[FORWARD_MAX + 1];      /* the one address that it may forward to; "" none */
 	char from[FROM_MAX + 1];            /* sshd(8) from= pattern list; "" any */
 	char type[KEY_TYPE_MAX + 1];        /* "ssh-ed25519" */
 	char comment[COMMENT_MAX + 1];

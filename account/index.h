@@ -56,6 +56,7 @@ struct index_account {
 /* Facts of the host that the header carries. */
 struct index_host {
 	uint32_t subuids_gid;
+	uint32_t forward_gid; /* 0 none */
 	uint32_t uid_first, uid_last;
 	uint32_t enumerate;
 	char separator;
@@ -94,7 +95,7 @@ int index_range_by_name(struct index_reader *reader, const char *name, uint32_t 
 			struct index_host *host);
 
 /* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
- * id, uid, role, options, expires, from, type, blob, fingerprint; the rest is 0. */
+ * all but created and comment, which are 0. */
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);
 
 /* "<homes>/<owner>/<label>" into out: root's directory, and what passwd(5) calls the home. Whatever reads a

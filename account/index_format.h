@@ -74,6 +74,7 @@ struct index_header {
 	struct index_table table[INDEX_TABLES];
 	uint8_t boot_id[16];     /* of the writer: another boot rebuilds */
 	uint32_t subuids_gid;    /* supplementary group of every sub-account */
+	uint32_t forward_gid;    /* and of those with ACCOUNT_FORWARDS; 0 none */
 	uint32_t uid_first, uid_last; /* no account lies outside: the readers' quick "no" */
 	uint32_t enumerate;      /* 1: setpwent/getpwent list accounts */
 	char separator;
@@ -91,7 +92,7 @@ struct index_header {
 };
 
 _Static_assert(sizeof(struct index_header) == 512, "the same in 32 and 64 bits");
-_Static_assert(__builtin_offsetof(struct index_header, check) == 364, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct index_header, check) == 368, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct index_header, superseded) == 384, "a line of its own");
 
 /* A sealed word: 48 bits of value and, on top, 16 check bits over value, table and
@@ -141,7 +142,7 @@ struct index_record {
 struct index_account_record {
 	struct index_record head;
 	int32_t expires_day;
-	uint16_t flags; /* ACCOUNT_LOCKED */
+	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS */
 	uint8_t owner_length;
 	uint8_t label_length;
 	uint32_t position; /* in the owner's list */
@@ -170,7 +171,8 @@ struct index_key_record {
 	int64_t expires;
 	uint32_t role;
 	uint32_t options;
-	char text[]; /* type NUL blob NUL from NUL fingerprint NUL */
+	uint64_t storage_quota;
+	char text[]; /* type NUL blob NUL from NUL fingerprint NUL tools NUL forward NUL */
 };
 
 #endif

@@ -45,6 +45,7 @@ static void host_fill(const struct index_view *view, uint64_t generation, struct
 	const struct index_header *header = &view->header;
 
 	host->subuids_gid = header->subuids_gid;
+	host->forward_gid = header->forward_gid;
 	host->uid_first = header->uid_first;
 	host->uid_last = header->uid_last;
 	host->enumerate = header->enumerate;
@@ -370,7 +371,7 @@ static int key_decode(const struct index_record *head, struct ssh_key *key)
 	const char *text = (const char *)head + offsetof(struct index_key_record, text);
 	const char *end = (const char *)head + head->length;
 	struct ssh_key found = { .id = head->b, .uid = head->a, .role = record->role, .options = record->options,
-				 .expires = record->expires };
+				 .expires = record->expires, .storage_quota = record->storage_quota };
 
 	if (head->length < offsetof(struct index_key_record, text))
 		return -EUCLEAN;
@@ -378,6 +379,8 @@ static int key_decode(const struct index_record *head, struct ssh_key *key)
 	text = text_take(text, end, found.blob, KEY_BLOB_MAX);
 	text = text_take(text, end, found.from, FROM_MAX);
 	text = text_take(text, end, found.fingerprint, FINGERPRINT_MAX);
+	text = text_take(text, end, found.tools, TOOLS_MAX);
+	text = text_take(text, end, found.forward, FORWARD_MAX);
 	if (text == NULL || text != end)
 		return -EUCLEAN;
 	*key = found;

@@ -42,7 +42,7 @@ static int confine(void)
 
 static int print_key(const struct ssh_key *key)
 {
-	char line[KEY_BLOB_MAX + 1024];
+	char line[KEY_BLOB_MAX + 2048];
 	int length = authorized_keys_line(key, line, sizeof(line));
 
 	if (length < 0)

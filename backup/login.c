@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The login shell of every sub-account. Run by sshd as the sub-account, as
- * `login -c 'push … key=12 fp=SHA256:…'`: words of ours out of the key index. No
+ * `login -c 'push … key=12 fp=SHA256:…'`: words of ours out of the key index; they, and of
+ * the client's command whether it is about rsync, say which gate it is. No
  * shell: whatever else it is called with, by a misconfigured sshd, su or cron, is refused.
  * Who the account is comes from the kernel, where its home lies from the index.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,10 +19,12 @@
 
 #include "account/index.h"
 #include "account/name.h"
+#include "account/role.h"
 #include "backup/login_command.h"
 #include "confine/identity.h"
 
-#define GATE BINDIR "/subuid-rrsync"
+#define RSYNC_GATE BINDIR "/subuid-rrsync"
+#define TOOL_GATE LIBEXECDIR "/tool"
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 
@@ -65,19 +69,42 @@ static char *keep_variable(const char *name)
 	return entry;
 }
 
-static int run_gate(const struct login_command *command, const char *home)
+static int run_gate(const struct login_command *command, const struct index_account *account, const char *home,
+		    const char *original)
 {
+	bool rsync = login_command_is_rsync(command, original);
+	const char *gate = rsync ? RSYNC_GATE : TOOL_GATE;
 	const char *arguments[LOGIN_GATE_ARGUMENTS];
-	char *environment[3] = { NULL, NULL, NULL };
+	char *environment[4] = { NULL, NULL, NULL, NULL };
+	char quota[LOGIN_QUOTA_TEXT], user[sizeof("USER=") + ACCOUNT_NAME_MAX];
 	size_t n = 0;
 
-	login_gate_arguments(command, home, arguments);
+	if (rsync)
+		login_gate_arguments(command, home, arguments);
+	else
+		login_tool_arguments(command, home, arguments, quota);
+	snprintf(user, sizeof(user), "USER=%s", account->name);
+	environment[n++] = user;
 	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
 	n += environment[n] != NULL;
 	environment[n] = keep_variable("SSH_CONNECTION");
 	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
-	execve(GATE, (char *const *)(uintptr_t)arguments, environment);
-	return refuse("%s: %s; ask the administrator of this host", GATE, strerror(errno));
+	execve(gate, (char *const *)(uintptr_t)arguments, environment);
+	return refuse("%s: %s; ask the administrator of this host", gate, strerror(errno));
+}
+
+/* What the key is for, in words for the person at the other end. */
+static int refuse_command(const struct index_account *account, const struct login_command *command,
+			  const char *why)
+{
+	bool rsync = command->role != ROLE_NONE, tools = command->tools[0] != '\0';
+
+	if (!rsync && !tools)
+		return refuse("%s: %s; this key forwards only: ssh -N -L PORT:HOST:PORT", account->name, why);
+	if (!tools)
+		return refuse("%s: %s; this account takes rsync only: rsync -a DIR HOST:", account->name, why);
+	return refuse("%s: %s; this key takes %s%s only", account->name, why, rsync ? "rsync," : "",
+		      command->tools);
 }
 
 int main(int argc, char **argv)
@@ -85,7 +112,7 @@ int main(int argc, char **argv)
 	struct index_account account;
 	struct login_command command;
 	char home[512];
-	const char *barred;
+	const char *barred, *original = getenv("SSH_ORIGINAL_COMMAND");
 	int r;
 
 	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
@@ -108,7 +135,9 @@ int main(int argc, char **argv)
 	if (login_command_parse(argv[2], &command) < 0)
 		return refuse("%s: command not allowed; this account takes rsync only: rsync -a DIR HOST:",
 			      account.name);
-	if (getenv("SSH_ORIGINAL_COMMAND") == NULL)
-		return refuse("%s: no shell here; this account takes rsync only: rsync -a DIR HOST:", account.name);
-	return run_gate(&command, home);
+	if (original == NULL)
+		return refuse_command(&account, &command, "no shell here");
+	if (command.role == ROLE_NONE && command.tools[0] == '\0')
+		return refuse_command(&account, &command, "no command");
+	return run_gate(&command, &account, home, original);
 }

@@ -12,9 +12,11 @@
 #include "account/key.h"
 #include "account/role.h"
 
+#define QUOTA_MAX (UINT64_C(1) << 60)
 #define TIME_MAX INT64_C(253402300799) /* 9999-12-31 23:59:59: the last one that four digits can say */
 
-static const uint32_t option_bits[] = { KEY_NO_DELETE, KEY_NO_OVERWRITE, KEY_NO_FAKE_SUPER };
+static const uint32_t option_bits[] = { KEY_NO_DELETE, KEY_NO_OVERWRITE, KEY_NO_FAKE_SUPER, KEY_APPEND_ONLY,
+					KEY_READ_ONLY };
 #define OPTION_BITS (sizeof(option_bits) / sizeof(option_bits[0]))
 
 static bool all_of(const char *text, const char *extra)
@@ -50,13 +52,13 @@ __attribute__((format(printf, 4, 5))) static bool append(char *out, size_t size,
 
 int login_command_format(const struct ssh_key *key, char *out, size_t size)
 {
-	const char *role = role_name(key->role);
+	char roles[ROLES_TEXT_MAX + 1];
 	uint32_t left = key->options;
 	size_t used = 0;
 
-	if (role == NULL || !fingerprint_valid(key->fingerprint))
+	if (roles_format(key, roles) < 0 || !fingerprint_valid(key->fingerprint))
 		return -EINVAL;
-	if (!append(out, size, &used, "%s", role))
+	if (!append(out, size, &used, "%s", roles))
 		return -EINVAL;
 	for (size_t i = 0; i < OPTION_BITS; i++) {
 		if ((left & option_bits[i]) == 0)
@@ -68,27 +70,51 @@ int login_command_format(const struct ssh_key *key, char *out, size_t size)
 	/* An option that we do not know may have been a restriction. */
 	if (left != 0)
 		return -EINVAL;
+	if (key->storage_quota != 0 && !append(out, size, &used, " quota=%" PRIu64, key->storage_quota))
+		return -EINVAL;
 	if (!append(out, size, &used, " key=%" PRIu32 " fp=%s", key->id, key->fingerprint))
 		return -EINVAL;
 	return (int)used;
+}
+
+/* Digits, no leading zero, at the most 1 EiB. */
+static bool quota_parse(const char *text, uint64_t *quota)
+{
+	uint64_t value = 0;
+
+	if (text[0] < '1' || text[0] > '9' || strlen(text) > 19)
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (uint64_t)(*text - '0');
+	*quota = value;
+	return *text == '\0' && value <= QUOTA_MAX;
 }
 
 int login_command_parse(const char *text, struct login_command *command)
 {
 	struct login_command parsed = { 0 };
 	char copy[LOGIN_COMMAND_MAX + 1], *rest = copy, *word;
+	struct roles roles;
 	uint32_t bit;
 
 	if (strlen(text) > LOGIN_COMMAND_MAX)
 		return -EINVAL;
 	memcpy(copy, text, strlen(text) + 1);
 	word = strsep(&rest, " ");
-	if (role_parse(word, &parsed.role) < 0)
+	if (roles_parse(word, &roles) < 0)
 		return -EINVAL;
+	parsed.role = roles.role;
+	parsed.forward = roles.forward;
+	memcpy(parsed.tools, roles.tools, sizeof(parsed.tools));
 	while ((word = strsep(&rest, " ")) != NULL && key_option_parse(word, &bit) == 0) {
 		if ((parsed.options & bit) != 0)
 			return -EINVAL;
 		parsed.options |= bit;
+	}
+	if (word != NULL && strncmp(word, "quota=", 6) == 0) {
+		if (!quota_parse(word + 6, &parsed.storage_quota))
+			return -EINVAL;
+		word = strsep(&rest, " ");
 	}
 	if (word == NULL || strncmp(word, "key=", 4) != 0 || id_parse(word + 4, &parsed.key_id) < 0)
 		return -EINVAL;
@@ -126,6 +152,11 @@ int authorized_keys_line(const struct ssh_key *key, char *out, size_t size)
 		return -EINVAL;
 	if (!append(out, size, &used, "restrict") || !append_expiry(out, size, &used, key->expires))
 		return -EINVAL;
+	if (key->forward[0] != '\0' && !forward_valid(key->forward))
+		return -EINVAL;
+	if (key->forward[0] != '\0' &&
+	    !append(out, size, &used, ",port-forwarding,permitopen=\"%s\"", key->forward))
+		return -ENOSPC;
 	if (key->from[0] != '\0' && !append(out, size, &used, ",from=\"%s\"", key->from))
 		return -ENOSPC;
 	if (!append(out, size, &used, ",command=\"%s\" %s %s\n", command, key->type, key->blob))
@@ -151,13 +182,48 @@ void login_gate_arguments(const struct login_command *command, const char *home,
 		argv[n++] = "-wo";
 	else if (command->role == ROLE_PULL)
 		argv[n++] = "-ro";
-	if ((command->options & KEY_NO_DELETE) != 0)
+	else if (command->role == ROLE_BLIND)
+		argv[n++] = "-blind";
+	if ((command->options & (KEY_NO_DELETE | KEY_APPEND_ONLY)) != 0)
 		argv[n++] = "-no-del";
-	if ((command->options & KEY_NO_OVERWRITE) != 0)
+	if ((command->options & (KEY_NO_OVERWRITE | KEY_APPEND_ONLY)) != 0)
 		argv[n++] = "-no-overwrite";
 	if ((command->options & KEY_NO_FAKE_SUPER) == 0)
 		argv[n++] = "-fake-super";
 	argv[n++] = "--";
 	argv[n++] = home;
 	argv[n] = NULL;
+}
+
+void login_tool_arguments(const struct login_command *command, const char *home, const char **argv,
+			  char quota[LOGIN_QUOTA_TEXT])
+{
+	size_t n = 0;
+
+	argv[n++] = "subuid-tool";
+	if ((command->options & KEY_APPEND_ONLY) != 0)
+		argv[n++] = "-append-only";
+	if ((command->options & KEY_READ_ONLY) != 0)
+		argv[n++] = "-read-only";
+	if (command->storage_quota != 0) {
+		snprintf(quota, LOGIN_QUOTA_TEXT, "-quota=%" PRIu64, command->storage_quota);
+		argv[n++] = quota;
+	}
+	argv[n++] = "--";
+	argv[n++] = command->tools;
+	argv[n++] = home;
+	argv[n] = NULL;
+}
+
+/* `true` asks whether the host is there: either answers it. */
+bool login_command_is_rsync(const struct login_command *command, const char *original)
+{
+	static const char rsync[] = "rsync";
+	size_t word = strcspn(original, " \t");
+
+	if (command->role == ROLE_NONE || command->tools[0] == '\0')
+		return command->role != ROLE_NONE;
+	return word >= sizeof(rsync) - 1 &&
+	       strncmp(original + word - (sizeof(rsync) - 1), rsync, sizeof(rsync) - 1) == 0 &&
+	       (word == sizeof(rsync) - 1 || original[word - sizeof(rsync)] == '/');
 }

@@ -2,7 +2,7 @@
 /*
  * The forced command of a sub-account's key, in our own words:
  *
- *   ROLE [no-delete] [no-overwrite] [no-fake-super] key=ID fp=SHA256:BASE64
+ *   ROLE[,ROLE…] [OPTION]… [quota=BYTES] key=ID fp=SHA256:BASE64
  *
  * authorized-keys writes it from the key index, sshd hands it to the login shell,
  * which reads it back. The client has no part in it. Pure, libc only.
@@ -17,11 +17,14 @@
 #include "account/account.h"
 #include "account/index.h"
 
-#define LOGIN_COMMAND_MAX 255
+#define LOGIN_COMMAND_MAX 511
 
 struct login_command {
-	enum role role;
+	enum role role;   /* ROLE_NONE: no rsync */
+	uint32_t forward; /* 1: it may forward, to where sshd was told */
 	uint32_t options; /* KEY_NO_DELETE … */
+	uint64_t storage_quota;
+	char tools[TOOLS_MAX + 1];
 	uint32_t key_id;
 	char fingerprint[FINGERPRINT_MAX + 1];
 };
@@ -41,7 +44,15 @@ const char *account_barred(const struct index_account *account, int64_t now);
 
 /* The gate's arguments for a command: options, then home; ended by NULL.
  * argv holds LOGIN_GATE_ARGUMENTS. Points into constants and home. */
-#define LOGIN_GATE_ARGUMENTS 8
+#define LOGIN_GATE_ARGUMENTS 9
 void login_gate_arguments(const struct login_command *command, const char *home, const char **argv);
+
+/* The same of the gate for tools: form, quota, tools, home. The text is for the quota. */
+#define LOGIN_QUOTA_TEXT 32
+void login_tool_arguments(const struct login_command *command, const char *home, const char **argv,
+			  char quota[LOGIN_QUOTA_TEXT]);
+
+/* Which of the two gates a client's command is for. A key without rsync or without tools leaves no choice. */
+bool login_command_is_rsync(const struct login_command *command, const char *original);
 
 #endif

@@ -256,6 +256,10 @@ static void check_users(struct doctor *doctor)
 			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account",
 			group->gr_mem[0]);
 	}
+	if (getgrnam(FORWARD_GROUP) == NULL) {
+		good = false;
+		found(doctor, FINDING_BAD, "system users", "the group " FORWARD_GROUP " is not there", SETUP_TODO);
+	}
 	if (good)
 		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP,
 		      "");

@@ -45,6 +45,13 @@ static void check_demands(struct doctor *doctor, const char *user, const char *o
 		sshd_value(output, demand->keyword, value, sizeof(value));
 		if (strcmp(value, demand->value) == 0)
 			continue;
+		/* The key says to where; without a key that does, `restrict` forbids it. */
+		if (doctor->has_account && (doctor->account.flags & ACCOUNT_FORWARDS) != 0 &&
+		    strcmp(demand->keyword, "disableforwarding") == 0) {
+			sshd_value(output, "allowtcpforwarding", value, sizeof(value));
+			if (strcmp(value, "local") == 0)
+				continue;
+		}
 		met = false;
 		found_f(doctor, FINDING_BAD, "sshd: sub-accounts",
 			"run `subuid setup`; another Match block may come first",

@@ -103,7 +103,7 @@ static json_t *options_json(uint32_t options)
 {
 	json_t *list = json_array();
 
-	for (uint32_t bit = 1; bit <= KEY_NO_FAKE_SUPER; bit <<= 1)
+	for (uint32_t bit = 1; bit < KEY_OPTIONS_END; bit <<= 1)
 		if (options & bit)
 			json_array_append_new(list, json_string(key_option_name(bit)));
 	return list;

@@ -23,6 +23,7 @@
 #define WORKER_USER "subuidd"
 #define KEYS_USER "subuidd-keys"
 #define ACCOUNTS_GROUP "subuids"
+#define FORWARD_GROUP "subuids-forward" /* those of them that may forward to one address */
 
 #define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
 #define SUBID_PLUGIN LIBDIR "/libsubid_subuid.so"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const groups[] = { ACCOUNTS_GROUP, WORKER_USER, KEYS_USER };
+static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, WORKER_USER, KEYS_USER };
 
 static const struct {
 	const char *name, *comment;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The group of all sub-accounts, which sshd's `Match Group` asks for: said here and in
- * no member list, so that it costs nothing at a million accounts. */
+/* The group of all sub-accounts, and that of those that may forward, which sshd's `Match Group` asks
+ * for: said here and in no member list, so that it costs nothing at a million accounts. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,6 +31,18 @@ static int group_add(gid_t gid, long int *start, long int *size, gid_t **groups,
 	return 0;
 }
 
+/* 0 or -ENOMEM */
+static int group_say(gid_t gid, gid_t primary, long int *start, long int *size, gid_t **groups, long int limit)
+{
+	/* never root's group, nor "none", whatever the header says */
+	if (gid == 0 || gid == (gid_t)-1 || gid == primary)
+		return 0;
+	for (long int i = 0; i < *start; i++)
+		if ((*groups)[i] == gid)
+			return 0;
+	return group_add(gid, start, size, groups, limit);
+}
+
 /* An id of a range is held by sshd's block for sub-accounts as well. */
 static int groups_of_range(const char *name, struct index_account *account, struct index_host *host)
 {
@@ -55,13 +67,10 @@ enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long i
 		rc = groups_of_range(user, &account, &host);
 	if (rc < 0)
 		return answer_status(rc, errnop);
-	/* never root's group, nor "none", whatever the header says */
-	if (host.subuids_gid == 0 || host.subuids_gid == (gid_t)-1 || host.subuids_gid == group)
-		return NSS_STATUS_SUCCESS;
-	for (long int i = 0; i < *start; i++)
-		if ((*groups)[i] == host.subuids_gid)
-			return NSS_STATUS_SUCCESS;
-	if (group_add(host.subuids_gid, start, size, groups, limit) < 0) {
+	rc = group_say(host.subuids_gid, group, start, size, groups, limit);
+	if (rc == 0 && (account.flags & ACCOUNT_FORWARDS) != 0)
+		rc = group_say(host.forward_gid, group, start, size, groups, limit);
+	if (rc < 0) {
 		*errnop = ENOMEM;
 		return NSS_STATUS_TRYAGAIN;
 	}

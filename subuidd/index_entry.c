@@ -33,7 +33,7 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 		(struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
 	copy->account.head.length = offsetof(struct index_account_record, text);
 	copy->account.expires_day = account->expires_day;
-	copy->account.flags = account->flags & ACCOUNT_LOCKED;
+	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS);
 	copy->account.owner_length = (uint8_t)strlen(account->owner);
 	copy->account.label_length = (uint8_t)strlen(account->label);
 	copy->account.position = position;
@@ -79,7 +79,9 @@ int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
 	if (strnlen(key->type, KEY_TYPE_MAX + 1) > KEY_TYPE_MAX ||
 	    strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX ||
 	    strnlen(key->from, FROM_MAX + 1) > FROM_MAX ||
-	    strnlen(key->fingerprint, FINGERPRINT_MAX + 1) > FINGERPRINT_MAX || key->blob[0] == '\0')
+	    strnlen(key->fingerprint, FINGERPRINT_MAX + 1) > FINGERPRINT_MAX ||
+	    strnlen(key->tools, TOOLS_MAX + 1) > TOOLS_MAX ||
+	    strnlen(key->forward, FORWARD_MAX + 1) > FORWARD_MAX || key->blob[0] == '\0')
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
 	copy->key.head = (struct index_record){ .kind = INDEX_KEY, .a = key->uid, .b = key->id };
@@ -87,10 +89,13 @@ int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
 	copy->key.expires = key->expires;
 	copy->key.role = key->role;
 	copy->key.options = key->options;
+	copy->key.storage_quota = key->storage_quota;
 	text_put(&copy->head, key->type);
 	text_put(&copy->head, key->blob);
 	text_put(&copy->head, key->from);
 	text_put(&copy->head, key->fingerprint);
+	text_put(&copy->head, key->tools);
+	text_put(&copy->head, key->forward);
 	record_end(&copy->head);
 	return 0;
 }

@@ -81,6 +81,7 @@ static int header_make(const struct index_writer *writer, const struct index_siz
 	header->records_lines = size->lines;
 	header->file_size = offset + size->lines * INDEX_LINE;
 	header->subuids_gid = host->subuids_gid;
+	header->forward_gid = host->forward_gid;
 	header->uid_first = host->uid_first;
 	header->uid_last = host->uid_last;
 	header->enumerate = host->enumerate;
@@ -166,7 +167,8 @@ int index_file_create(struct index_writer *writer, const struct index_size *size
 
 static bool host_equal(const struct index_header *header, const struct index_host *host)
 {
-	return header->subuids_gid == host->subuids_gid && header->uid_first == host->uid_first &&
+	return header->subuids_gid == host->subuids_gid && header->forward_gid == host->forward_gid &&
+	       header->uid_first == host->uid_first &&
 	       header->uid_last == host->uid_last && header->enumerate == host->enumerate &&
 	       header->range_first == host->range_first && header->range_last == host->range_last &&
 	       header->separator == host->separator && strcmp(header->homes, host->homes) == 0 &&

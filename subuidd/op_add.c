@@ -128,12 +128,14 @@ static enum failure insert_range(struct call *call)
 static enum failure insert_key(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
+	enum failure failure;
 
 	if (!add->has_key)
 		return FAILURE_NONE;
 	if (key_prepare(&add->key, call->account.uid, &call->key) < 0)
 		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
-	return key_insert(call);
+	failure = key_tools_there(call, &call->key);
+	return failure != FAILURE_NONE ? failure : key_insert(call);
 }
 
 /* Limit, conflict, id, rows: in one transaction, so that two calls at once cannot both fit. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "account/fingerprint.h"
 #include "account/role.h"
@@ -21,18 +22,46 @@ int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 	return key_fingerprint(key);
 }
 
+/* A key that names a tool that is not there would admit and then refuse. The name has been checked. */
+enum failure key_tools_there(struct call *call, const struct ssh_key *key)
+{
+	static const char *const places[] = { TOOLS_ADMIN_DIR, TOOLS_SHIPPED_DIR };
+	const char *next = key->tools, *name;
+	char path[256], why[FAILURE_TEXT_MAX + 1];
+	size_t length;
+
+	while ((length = tools_next(&next, &name)) > 0) {
+		bool found = false;
+
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !found; i++) {
+			snprintf(path, sizeof(path), "%s/%.*s.conf", places[i], (int)length, name);
+			found = access(path, F_OK) == 0;
+		}
+		if (found)
+			continue;
+		snprintf(why, sizeof(why), "there is neither a role nor a tool %.*s", (int)length, name);
+		return call_fail(call, FAILURE_INVALID, "role", why,
+				 "use push, blind, pull, sync, forward or a tool of " TOOLS_ADMIN_DIR);
+	}
+	return FAILURE_NONE;
+}
+
 bool keys_equal(const struct ssh_key *a, const struct ssh_key *b)
 {
 	return strcmp(a->type, b->type) == 0 && strcmp(a->blob, b->blob) == 0 && a->role == b->role &&
+	       strcmp(a->tools, b->tools) == 0 && strcmp(a->forward, b->forward) == 0 &&
+	       a->storage_quota == b->storage_quota &&
 	       a->options == b->options && a->expires == b->expires && strcmp(a->from, b->from) == 0;
 }
 
 void key_describe(const struct ssh_key *key, char *text, size_t size)
 {
-	const char *role = role_name((enum role)key->role);
+	char roles[ROLES_TEXT_MAX + 1];
 
-	snprintf(text, size, "key %u %s, role %s, options %u%s%.80s", key->id, key->fingerprint,
-		 role != NULL ? role : "?", key->options, key->from[0] != '\0' ? ", from " : "", key->from);
+	snprintf(text, size, "key %u %s, role %.90s, options %u%s%.50s%s%.50s", key->id, key->fingerprint,
+		 roles_format(key, roles) > 0 ? roles : "?", key->options,
+		 key->forward[0] != '\0' ? ", forward " : "", key->forward, key->from[0] != '\0' ? ", from " : "",
+		 key->from);
 }
 
 int key_find(struct store *store, uint32_t uid, const char *blob, const char *fingerprint, struct ssh_key *key,
@@ -106,6 +135,9 @@ enum failure op_key_add(struct call *call)
 		return failure;
 	if (key_prepare(&call->request.key_add.key, call->account.uid, &call->key) < 0)
 		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
+	failure = key_tools_there(call, &call->key);
+	if (failure != FAILURE_NONE)
+		return failure;
 	/* The same key once more, for the same use, is no change. */
 	if (key_find(call->broker->store, call->account.uid, call->key.blob, NULL, &present, &count) == 0 &&
 	    keys_equal(&present, &call->key)) {
@@ -116,6 +148,8 @@ enum failure op_key_add(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = publish_key(call->broker->publication, &call->key);
+	if (r >= 0 && call->key.forward[0] != '\0')
+		r = publish_account(call->broker->publication, &call->account);
 	if (r < 0)
 		return call_fail_system(call, "the key is saved, but the index cannot be written", r);
 	call->answer.key = call->key;
@@ -180,6 +214,8 @@ enum failure op_key_remove(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = publish_key_gone(call->broker->publication, &call->key);
+	if (r >= 0 && call->key.forward[0] != '\0')
+		r = publish_account(call->broker->publication, &call->account);
 	if (r < 0)
 		return call_fail_system(call, "the key is removed, but the index cannot be written", r);
 	return FAILURE_NONE;

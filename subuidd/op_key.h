@@ -8,6 +8,9 @@
 /* The key as it will be stored: with the broker's own time and fingerprint. 0 or -EINVAL. */
 int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key);
 
+/* Its tools have profiles on this host, or the answer says which has none. */
+enum failure key_tools_there(struct call *call, const struct ssh_key *key);
+
 /* The same key for the same use; comments may differ. */
 bool keys_equal(const struct ssh_key *a, const struct ssh_key *b);
 

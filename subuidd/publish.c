@@ -80,7 +80,8 @@ static int range_bounds(struct publication *p, const struct settings *settings, 
 	return n < 0 ? n : 0;
 }
 
-static int host_of(struct publication *p, const struct settings *settings, struct index_host *host, const char **missing)
+static int host_of(struct publication *p, const struct settings *settings, struct index_host *host,
+		   const char **missing)
 {
 	gid_t gid = 0;
 	int r;
@@ -91,6 +92,9 @@ static int host_of(struct publication *p, const struct settings *settings, struc
 	if (r < 0)
 		return r;
 	host->subuids_gid = gid;
+	/* A host that was set up before there was this group: keys of the role forward do not forward. */
+	if (group_by_name(FORWARD_GROUP, &gid) == 0)
+		host->forward_gid = gid;
 	*missing = KEYS_GROUP;
 	r = group_by_name(KEYS_GROUP, &p->keys_gid);
 	if (r < 0)
@@ -217,9 +221,22 @@ static int put_result(struct publication *p, int r)
 	return publication_repair(p);
 }
 
+/* With what its keys say of it: sshd has to know before it has seen a key. */
+int publication_put_account(struct publication *p, struct index_writer *writer, const struct account *account)
+{
+	struct account published = *account;
+	int forwards = store_key_forwards(p->store, account->uid);
+
+	if (forwards < 0)
+		return forwards;
+	published.flags &= ~(uint32_t)ACCOUNT_FORWARDS;
+	published.flags |= forwards ? ACCOUNT_FORWARDS : 0;
+	return index_put_account(writer, &published, p->host.separator);
+}
+
 int publish_account(struct publication *p, const struct account *account)
 {
-	return put_result(p, p->broken ? -EAGAIN : index_put_account(p->public, account, p->host.separator));
+	return put_result(p, p->broken ? -EAGAIN : publication_put_account(p, p->public, account));
 }
 
 int publish_key(struct publication *p, const struct ssh_key *key)
@@ -302,7 +319,7 @@ int publish_account_whole(struct publication *p, const struct account *account)
 	if (r >= 0)
 		r = each_range(p, account, put_range);
 	if (r >= 0)
-		r = index_put_account(p->public, account, p->host.separator);
+		r = publication_put_account(p, p->public, account);
 	return put_result(p, r);
 }
 

@@ -65,7 +65,7 @@ static int build_accounts(struct publication *p, struct index_writer *writer, st
 	while ((n = store_account_list(p->store, NULL, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
 			int r = rows[i].state == ACCOUNT_ACTIVE ?
-					index_put_account(writer, &rows[i], p->host.separator) :
+					publication_put_account(p, writer, &rows[i]) :
 					unpublished_add(unpublished, rows[i].uid);
 
 			if (r < 0)

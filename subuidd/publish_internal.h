@@ -20,6 +20,9 @@ struct publication {
 struct index_options publication_options(const struct publication *publication, enum index_file file);
 
 /* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
+/* One account's record into a writer of the public file. */
+int publication_put_account(struct publication *p, struct index_writer *writer, const struct account *account);
+
 int publication_build(struct publication *publication);
 
 #endif

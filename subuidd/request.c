@@ -123,6 +123,30 @@ static enum failure name_shape(const struct request_name *name, bool label, char
 	return FAILURE_NONE;
 }
 
+/* What the key may do. That the tools are there is asked later (op_key.c). */
+static enum failure may_shape(const struct ssh_key *key, struct failure_text *text)
+{
+	char roles[ROLES_TEXT_MAX + 1];
+
+	if (roles_format(key, roles) < 0)
+		return failure_set(text, FAILURE_INVALID, "role", "there is no such role",
+				   "use push, blind, pull, sync, forward or the name of a tool");
+	if (key->forward[0] != '\0' && !forward_valid(key->forward))
+		return failure_set(text, FAILURE_INVALID, "forward", "not HOST:PORT",
+				   "one host and one port, no pattern");
+	if (key->options >= KEY_OPTIONS_END)
+		return failure_set(text, FAILURE_INVALID, "options", "there is no such option", "");
+	if ((key->options & KEY_APPEND_ONLY) && (key->options & KEY_READ_ONLY))
+		return failure_set(text, FAILURE_INVALID, "options", "append-only and read-only exclude each other",
+				   "give one of them");
+	if ((key->options & KEY_READ_ONLY) && key->role != ROLE_PULL && key->role != ROLE_NONE)
+		return failure_set(text, FAILURE_INVALID, "options", "this role writes, the key is read-only",
+				   "use pull beside read-only tools");
+	if (key->storage_quota > QUOTA_MAX)
+		return failure_set(text, FAILURE_INVALID, "storageQuota", "more than 1 EiB", "");
+	return FAILURE_NONE;
+}
+
 /* The broker does not believe the worker that this is a key: once more, from the text. */
 static enum failure key_shape(const struct ssh_key *key, struct failure_text *text)
 {
@@ -142,8 +166,8 @@ static enum failure key_shape(const struct ssh_key *key, struct failure_text *te
 	if (key->comment[0] != '\0' && !text_valid(key->comment, COMMENT_MAX))
 		return failure_set(text, FAILURE_INVALID, "key", key_error_text(KEY_COMMENT),
 				   key_error_todo(KEY_COMMENT));
-	if (role_name((enum role)key->role) == NULL)
-		return failure_set(text, FAILURE_INVALID, "role", "there is no such role", "use push, pull or sync");
+	if (may_shape(key, text) != FAILURE_NONE)
+		return FAILURE_INVALID;
 	if (key->from[0] != '\0' && !from_valid(key->from))
 		return failure_set(text, FAILURE_INVALID, "from", "not a pattern list as in sshd(8), from=",
 				   "use addresses, networks and host names, separated by commas");

@@ -60,6 +60,8 @@ int store_account_count(struct store *store, const char *owner, uint32_t *count)
 int store_key_insert(struct store *store, struct ssh_key *key);
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_key_delete(struct store *store, uint32_t id);
+/* 1: a key of the account has the role forward; 0: none has. */
+int store_key_forwards(struct store *store, uint32_t uid);
 int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
 		   int max); /* uid 0: all */
 

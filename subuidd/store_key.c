@@ -18,6 +18,9 @@ static int key_read(sqlite3_stmt *row, struct ssh_key *key)
 	r = r ?: column_text(row, 8, key->comment, sizeof(key->comment));
 	r = r ?: column_text(row, 9, key->fingerprint, sizeof(key->fingerprint));
 	r = r ?: column_text(row, 10, key->blob, sizeof(key->blob));
+	r = r ?: column_text(row, 11, key->tools, sizeof(key->tools));
+	r = r ?: column_text(row, 12, key->forward, sizeof(key->forward));
+	key->storage_quota = (uint64_t)sqlite3_column_int64(row, 13); /* CHECKed not to be negative */
 	return r;
 }
 
@@ -30,7 +33,8 @@ int store_key_insert(struct store *store, struct ssh_key *k)
 	r = store_run(store, SQL_KEY_INSERT,
 		      VALUES(NUMBER(k->uid), NUMBER(k->role), NUMBER(k->options), NUMBER(k->created),
 			     NUMBER(k->expires), TEXT(k->from), TEXT(k->type), TEXT(k->comment),
-			     TEXT(k->fingerprint), TEXT(k->blob)));
+			     TEXT(k->fingerprint), TEXT(k->blob), TEXT(k->tools), TEXT(k->forward),
+			     NUMBER(k->storage_quota)));
 	r = store_save_end(store, r);
 	if (r < 0)
 		return r;
@@ -90,4 +94,16 @@ int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct 
 	}
 	store_end(row);
 	return r < 0 ? r : n;
+}
+
+int store_key_forwards(struct store *store, uint32_t uid)
+{
+	int r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_KEY_FORWARDS, VALUES(NUMBER(uid)), &r);
+
+	if (row == NULL)
+		return r;
+	r = store_next(store, row);
+	store_end(row);
+	return r;
 }

@@ -211,7 +211,19 @@ static const char step_accounts[] =
 	"BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;\n";
 
 static const char *const step_1[] = { step_ids, step_accounts, NULL };
-static const char *const *const steps[] = { step_1 };
+
+/* Keys that run tools other than rsync (role 5: no rsync), or forward. What was there may do as before. */
+static const char step_tools[] =
+	"ALTER TABLE keys ADD COLUMN tools TEXT NOT NULL DEFAULT ''\n"
+	"	CHECK (length(tools) <= 127 AND tools NOT GLOB '*[^a-z0-9,-]*');\n"
+	"ALTER TABLE keys ADD COLUMN storage_quota INTEGER NOT NULL DEFAULT 0 CHECK (storage_quota >= 0);\n"
+	"ALTER TABLE keys ADD COLUMN forward TEXT NOT NULL DEFAULT ''\n"
+	"	CHECK (length(forward) <= 127 AND forward NOT GLOB '*[^][A-Za-z0-9.:-]*')\n"
+	"	CHECK (role <> 5 OR tools <> '' OR forward <> '');\n"
+	"CREATE INDEX keys_forward ON keys (uid) WHERE forward <> '';\n";
+
+static const char *const step_2[] = { step_tools, NULL };
+static const char *const *const steps[] = { step_1, step_2 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -4,7 +4,9 @@
 #include "subuidd/store_sqlite.h"
 
 #define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment"
-#define KEY_COLUMNS "id, uid, role, options, created, expires, source, type, comment, fingerprint, blob"
+#define KEY_COLUMNS \
+	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
+	" tools, forward, storage_quota"
 #define RANGE_SELECT \
 	"SELECT r.first, i.last, r.owner_uid, r.account_uid, r.created, r.owner, a.label FROM ranges AS r" \
 	" JOIN ids AS i ON i.first = r.first LEFT JOIN accounts AS a ON a.uid = r.account_uid "
@@ -50,12 +52,15 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"
-			   " fingerprint, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+			   " fingerprint, blob, tools, forward, storage_quota)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[SQL_KEY_GET] = "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?1",
 	[SQL_KEY_DELETE] = "DELETE FROM keys WHERE id = ?1",
 	[SQL_KEY_LIST] = "SELECT " KEY_COLUMNS " FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2",
 	[SQL_KEY_LIST_UID] = "SELECT " KEY_COLUMNS " FROM keys INDEXED BY keys_uid"
 			     " WHERE uid = ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+
+	[SQL_KEY_FORWARDS] = "SELECT 1 FROM keys INDEXED BY keys_forward WHERE uid = ?1 AND forward <> '' LIMIT 1",
 
 	[SQL_RANGE_INSERT] = "INSERT INTO ranges (first, owner, owner_uid, account_uid, created)"
 			     " VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -32,7 +32,8 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 #define NAME(at) STRING(request, at.owner), STRING(request, at.label)
 #define SSH_KEY(msg, at)                                                                                    \
 	NUMBER(msg, at.id), NUMBER(msg, at.uid), NUMBER(msg, at.role), NUMBER(msg, at.options),          \
-		NUMBER(msg, at.created), NUMBER(msg, at.expires), STRING(msg, at.from),                   \
+		NUMBER(msg, at.created), NUMBER(msg, at.expires), NUMBER(msg, at.storage_quota),          \
+		STRING(msg, at.tools), STRING(msg, at.forward), STRING(msg, at.from),                     \
 		STRING(msg, at.type), STRING(msg, at.comment), STRING(msg, at.fingerprint),               \
 		STRING(msg, at.blob)
 #define LIMIT(msg, at)                                                                                      \

@@ -79,7 +79,7 @@ struct request_add {
 	uint32_t range_count; /* ids for containers, rounded up to RANGE_UNIT; 0 none */
 	uint32_t has_key;
 	char comment[COMMENT_MAX + 1];
-	struct ssh_key key; /* type, blob, comment, role, options, from, expires; the broker validates all again */
+	struct ssh_key key; /* all but id, uid, created and fingerprint; the broker validates all again */
 };
 
 struct request_modify {

@@ -101,7 +101,7 @@ static json_t *options_json(uint32_t options)
 	json_t *list = json_array();
 	bool failed = false;
 
-	for (uint32_t bit = 1; bit != 0 && bit <= KEY_NO_FAKE_SUPER; bit <<= 1)
+	for (uint32_t bit = 1; bit < KEY_OPTIONS_END; bit <<= 1)
 		if (options & bit)
 			failed |= json_array_append_new(list, json_string(key_option_name(bit))) < 0;
 	return whole(list, failed);
@@ -115,19 +115,21 @@ static json_t *line_json(const struct ssh_key *key)
 
 static json_t *key_json(const struct ssh_key *key, const char *account)
 {
-	const char *role = role_name((enum role)key->role);
+	char roles[ROLES_TEXT_MAX + 1];
 	json_t *o = json_object();
 	bool failed = false;
 
 	failed |= put_number(o, "id", key->id);
 	failed |= put_text(o, "account", account);
-	failed |= put_text(o, "role", role != NULL ? role : "unknown");
+	failed |= put_text(o, "role", roles_format(key, roles) > 0 ? roles : "unknown");
 	failed |= json_object_set_new(o, "options", options_json(key->options)) < 0;
 	failed |= put_text(o, "type", key->type);
 	failed |= json_object_set_new(o, "key", line_json(key)) < 0;
 	failed |= put_filled(o, "comment", key->comment);
 	failed |= put_text(o, "fingerprint", key->fingerprint);
 	failed |= put_filled(o, "from", key->from);
+	failed |= put_filled(o, "forward", key->forward);
+	failed |= key->storage_quota != 0 && put_number(o, "storageQuota", key->storage_quota);
 	failed |= put_number(o, "created", (uint64_t)key->created);
 	failed |= key->expires != 0 && put_number(o, "expires", (uint64_t)key->expires);
 	return whole(o, failed);

@@ -10,6 +10,8 @@
 #include "account/key.h"
 #include "account/role.h"
 
+#define QUOTA_LAST (INT64_C(1) << 60) /* 1 EiB */
+
 static int key_options_of(json_t *object, uint32_t *options, struct failure_text *failure)
 {
 	json_t *list = field_member(object, "options"), *option;
@@ -25,7 +27,8 @@ static int key_options_of(json_t *object, uint32_t *options, struct failure_text
 
 		if (!json_is_string(option) || key_option_parse(json_string_value(option), &bit) < 0)
 			return field_invalid(failure, "key.options", "an option that there is not",
-					     "there are no-delete, no-overwrite and no-fake-super");
+					     "there are no-delete, no-overwrite, no-fake-super, "
+					     "append-only and read-only");
 		*options |= bit;
 	}
 	return 0;
@@ -46,25 +49,37 @@ static int key_from_of(json_t *object, char *from, struct failure_text *failure)
 	return 0;
 }
 
-static int key_role_of(json_t *object, uint32_t *role, struct failure_text *failure)
+/* The list of roles and the address that `forward` in it is for: one is not without the other. */
+static int key_role_of(json_t *object, struct ssh_key *key, struct failure_text *failure)
 {
-	const char *text = "push";
-	enum role parsed = ROLE_PUSH;
+	const char *text = "push", *forward = "";
+	struct roles roles;
 	int r = field_text(object, "role", &text, failure);
 
+	if (r >= 0)
+		r = field_text(object, "forward", &forward, failure);
 	if (r < 0)
 		return r;
-	if (role_parse(text, &parsed) < 0)
-		return field_invalid(failure, "key.role", "a role that there is not",
-				     "there are push, pull and sync");
-	*role = parsed;
+	if (roles_parse(text, &roles) < 0)
+		return field_invalid(failure, "key.role", "not a role, nor a list of roles",
+				     "one of push, blind, pull and sync, tools like sftp, borg and restic, and "
+				     "forward, with commas between");
+	if (roles.forward != (forward[0] != '\0'))
+		return field_invalid(failure, "key.forward", "the role forward and an address belong together",
+				     "give both or none");
+	if (roles.forward && !forward_valid(forward))
+		return field_invalid(failure, "key.forward", "not HOST:PORT", "one host and one port, no pattern");
+	key->role = roles.role;
+	field_put(key->tools, roles.tools);
+	field_put(key->forward, forward);
 	return 0;
 }
 
 /* A member that nobody reads would be a restriction that is not kept. */
 static int key_members_known(json_t *object, struct failure_text *failure)
 {
-	static const char *const known[] = {"key", "role", "options", "from", "expires"};
+	static const char *const known[] = {"key",  "role",    "options",     "from",
+					   "expires", "forward", "storageQuota"};
 	const char *name;
 	json_t *value;
 
@@ -76,7 +91,7 @@ static int key_members_known(json_t *object, struct failure_text *failure)
 			found = found || strcmp(name, known[i]) == 0;
 		if (!found)
 			return field_invalid(failure, "key", "a member that a key has not",
-					     "a key has key, role, options, from and expires");
+					     "a key has key, role, options, from, expires, forward and storageQuota");
 	}
 	return 0;
 }
@@ -107,7 +122,7 @@ static int key_line_of(json_t *object, struct ssh_key *key, struct failure_text 
 int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *failure)
 {
 	json_t *object = field_member(parameters, "key");
-	json_int_t expires = 0;
+	json_int_t expires = 0, quota = 0;
 	int r;
 
 	if (object == NULL)
@@ -118,7 +133,7 @@ int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *fail
 	if (r == 0)
 		r = key_line_of(object, key, failure);
 	if (r == 0)
-		r = key_role_of(object, &key->role, failure);
+		r = key_role_of(object, key, failure);
 	if (r == 0)
 		r = key_options_of(object, &key->options, failure);
 	if (r == 0)
@@ -126,6 +141,9 @@ int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *fail
 	if (r == 0)
 		r = field_integer(object, "expires", 0, (json_int_t)DATE_DAY_MAX * SECONDS_PER_DAY, &expires,
 				  failure);
+	if (r >= 0)
+		r = field_integer(object, "storageQuota", 0, QUOTA_LAST, &quota, failure);
 	key->expires = expires;
+	key->storage_quota = (uint64_t)quota;
 	return r < 0 ? r : 1;
 }

@@ -68,20 +68,22 @@ static void text_is_escaped_cut_and_padded(void **state)
 
 static void roles_and_options_by_name(void **state)
 {
-	static const char *const roles[] = {"push", "pull", "sync"};
-	static const char *const options[] = {"no-delete", "no-overwrite", "no-fake-super"};
+	static const char *const roles[] = {"push", "pull", "sync", "blind"};
+	static const char *const options[] = {"no-delete", "no-overwrite", "no-fake-super", "append-only", "read-only"};
 	enum role role = (enum role)0;
 	uint32_t bit = 0, seen = 0;
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(role_parse(roles[i], &role), 0);
-		assert_string_equal(role_name(role), roles[i]);
+	for (size_t i = 0; i < 5; i++) {
+		if (i < 4) {
+			assert_int_equal(role_parse(roles[i], &role), 0);
+			assert_string_equal(role_name(role), roles[i]);
+		}
 		assert_int_equal(key_option_parse(options[i], &bit), 0);
 		assert_string_equal(key_option_name(bit), options[i]);
 		seen |= bit;
 	}
-	assert_int_equal(seen, KEY_NO_DELETE | KEY_NO_OVERWRITE | KEY_NO_FAKE_SUPER);
+	assert_int_equal(seen, KEY_OPTIONS_END - 1);
 	bit = 0;
 	role = ROLE_SYNC;
 	assert_int_equal(role_parse("Push", &role), -EINVAL);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "account/role.h"
 #include "backup/login_command.h"
 
 #define FP "SHA256:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
@@ -85,13 +86,91 @@ static void what_is_written_reads_back(void **state)
 	}
 }
 
+static void tools_and_a_forward_read_back(void **state)
+{
+	struct login_command command;
+	struct ssh_key key = a_key();
+	char text[LOGIN_COMMAND_MAX + 1], line[8192];
+
+	(void)state;
+	key.role = ROLE_NONE;
+	key.options = KEY_APPEND_ONLY;
+	key.storage_quota = UINT64_C(1) << 60;
+	strcpy(key.tools, "sftp,borg");
+	strcpy(key.forward, "db.example.net:5432");
+	assert_true(login_command_format(&key, text, sizeof(text)) > 0);
+	assert_string_equal(text, "sftp,borg,forward append-only quota=1152921504606846976 key=12 fp=" FP);
+	assert_int_equal(login_command_parse(text, &command), 0);
+	assert_int_equal(command.role, ROLE_NONE);
+	assert_int_equal(command.forward, 1);
+	assert_string_equal(command.tools, "sftp,borg");
+	assert_true(command.storage_quota == UINT64_C(1) << 60);
+	assert_true(authorized_keys_line(&key, line, sizeof(line)) > 0);
+	assert_non_null(strstr(line, "restrict,"));
+	assert_non_null(strstr(line, ",port-forwarding,permitopen=\"db.example.net:5432\","));
+	/* without the role, no word of forwarding */
+	strcpy(key.forward, "");
+	assert_true(authorized_keys_line(&key, line, sizeof(line)) > 0);
+	assert_null(strstr(line, "forward"));
+	assert_null(strstr(line, "permitopen"));
+}
+
+static void nothing_but_one_address_is_forwarded_to(void **state)
+{
+	static const char *const bad[] = { "*:22", "h:*", "h", "h:", ":22", "h:0", "h:65536", "h:022", "h:22,i:22",
+					   "h\":22", "h 1:22", "[::1:22", "::1:22", "[]:22", "-h:22", "h:22\n", "[*]:22" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char line[8192];
+		struct ssh_key key = a_key();
+
+		assert_false(forward_valid(bad[i]));
+		strcpy(key.forward, bad[i]);
+		assert_int_equal(authorized_keys_line(&key, line, sizeof(line)), -EINVAL);
+	}
+	assert_true(forward_valid("localhost:1"));
+	assert_true(forward_valid("10.0.0.1:65535"));
+	assert_true(forward_valid("[2001:db8::1]:22"));
+}
+
+static void the_gate_follows_what_the_client_asks(void **state)
+{
+	struct login_command command = { .role = ROLE_PUSH, .tools = "sftp,borg", .options = KEY_APPEND_ONLY,
+					 .storage_quota = 10 };
+	const char *argv[LOGIN_GATE_ARGUMENTS];
+	char quota[LOGIN_QUOTA_TEXT];
+
+	(void)state;
+	assert_true(login_command_is_rsync(&command, "rsync --server . x"));
+	assert_true(login_command_is_rsync(&command, "/usr/bin/rsync --server . x"));
+	assert_false(login_command_is_rsync(&command, "xrsync --server . x"));
+	assert_false(login_command_is_rsync(&command, "borg serve rsync"));
+	assert_false(login_command_is_rsync(&command, ""));
+	command.tools[0] = '\0';
+	assert_true(login_command_is_rsync(&command, "borg serve"));
+	command.role = ROLE_NONE;
+	strcpy(command.tools, "borg");
+	assert_false(login_command_is_rsync(&command, "rsync --server . x"));
+	login_tool_arguments(&command, "/h", argv, quota);
+	assert_string_equal(argv[1], "-append-only");
+	assert_string_equal(argv[2], "-quota=10");
+	assert_string_equal(argv[3], "--");
+	assert_string_equal(argv[4], "borg");
+	assert_string_equal(argv[5], "/h");
+	assert_null(argv[6]);
+}
+
 static void anything_else_is_refused(void **state)
 {
 	static const char *const cases[] = {
 		"", "push", "sh", "push key=12", "push fp=" FP, "push key=12 fp=" FP " ", "push  key=12 fp=" FP,
 		" push key=12 fp=" FP, "push key=12 fp=" FP " x", "push no-delete no-delete key=12 fp=" FP,
 		"push key=12 no-delete fp=" FP, "push no-such key=12 fp=" FP, "push key= fp=" FP, "push key=-1 fp=" FP,
-		"push key=4294967296 fp=" FP, "push key=12 fp=SHA256:x", "push\tkey=12 fp=" FP, "root key=12 fp=" FP,
+		"push key=4294967296 fp=" FP, "push key=12 fp=SHA256:x", "push\tkey=12 fp=" FP, "Root key=12 fp=" FP, "shell key=12 fp=" FP,
+		"push,pull key=12 fp=" FP, "sftp, key=12 fp=" FP, ",sftp key=12 fp=" FP, "sftp,sftp key=12 fp=" FP,
+		"sftp quota=0 key=12 fp=" FP, "sftp quota=01 key=12 fp=" FP, "sftp key=12 quota=1 fp=" FP,
+		"sftp quota=1152921504606846977 key=12 fp=" FP,
 		"push key=12 fp=" FP "\n", "push key=12;sh fp=" FP, "rsync --server . x",
 	};
 	struct login_command command = { .key_id = 7 };
@@ -113,6 +192,9 @@ static void roles_map_to_options_of_the_gate(void **state)
 		const char *expected;
 	} cases[] = {
 		{ { .role = ROLE_PUSH }, "subuid-rrsync -wo -fake-super -- /h" },
+		{ { .role = ROLE_BLIND }, "subuid-rrsync -blind -fake-super -- /h" },
+		{ { .role = ROLE_PUSH, .options = KEY_APPEND_ONLY },
+		  "subuid-rrsync -wo -no-del -no-overwrite -fake-super -- /h" },
 		{ { .role = ROLE_PULL }, "subuid-rrsync -ro -fake-super -- /h" },
 		{ { .role = ROLE_SYNC }, "subuid-rrsync -fake-super -- /h" },
 		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -wo -no-del -no-overwrite -- /h" },
@@ -153,6 +235,9 @@ int main(void)
 		cmocka_unit_test(line_is_as_documented),
 		cmocka_unit_test(damaged_fields_make_no_line),
 		cmocka_unit_test(what_is_written_reads_back),
+		cmocka_unit_test(tools_and_a_forward_read_back),
+		cmocka_unit_test(nothing_but_one_address_is_forwarded_to),
+		cmocka_unit_test(the_gate_follows_what_the_client_asks),
 		cmocka_unit_test(anything_else_is_refused),
 		cmocka_unit_test(roles_map_to_options_of_the_gate),
 		cmocka_unit_test(locked_and_expired_are_barred),

@@ -256,6 +256,53 @@ static int number(const char *sql)
 	return value;
 }
 
+/* A file of version 1, read from the project's directory: keys keep what they may do, and their ids. */
+static void version_1_is_brought_to_the_newest(void **state)
+{
+	static char sql[32768];
+	struct ssh_key key;
+	FILE *file = fopen("tests/unit/store_v1.sql", "re");
+	sqlite3 *db;
+
+	(void)state;
+	assert_non_null(file);
+	sql[fread(sql, 1, sizeof(sql) - 1, file)] = '\0';
+	fclose(file);
+	store_close(store);
+	store = NULL;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(chmod(path, 0600), 0);
+	open_store();
+	assert_int_equal(number("PRAGMA user_version"), store_schema_version());
+	assert_int_equal(store_key_get(store, 2, &key), 0);
+	assert_int_equal(key.role, ROLE_SYNC);
+	assert_string_equal(key.from, "10.0.0.1");
+	assert_string_equal(key.tools, "");
+	assert_string_equal(key.forward, "");
+	assert_int_equal(key.storage_quota, 0);
+	assert_int_equal(store_key_forwards(store, 2100000000u), 0);
+
+	key = a_key(2100000000u, "DDDD");
+	key.role = ROLE_NONE;
+	assert_true(CHANGE(store_key_insert(store, &key)) < 0); /* it could do nothing */
+	strcpy(key.tools, "sftp,borg");
+	strcpy(key.forward, "[::1]:22");
+	key.storage_quota = UINT64_C(1) << 40;
+	assert_int_equal(CHANGE(store_key_insert(store, &key)), 0);
+	assert_int_equal(key.id, 4); /* 3 was somebody's */
+	assert_int_equal(store_key_get(store, 4, &key), 0);
+	assert_int_equal(key.role, ROLE_NONE);
+	assert_string_equal(key.tools, "sftp,borg");
+	assert_string_equal(key.forward, "[::1]:22");
+	assert_int_equal(key.storage_quota, UINT64_C(1) << 40);
+	assert_int_equal(store_key_forwards(store, 2100000000u), 1);
+	assert_int_equal(CHANGE(store_key_delete(store, 4)), 0);
+	assert_int_equal(store_key_forwards(store, 2100000000u), 0);
+}
+
 static void version_0_is_brought_to_the_newest(void **state)
 {
 	sqlite3 *db;
@@ -1099,6 +1146,7 @@ int main(void)
 		T(bytes_that_are_no_database_are_refused),
 		T(versions_that_are_not_ours_are_refused),
 		T(version_0_is_brought_to_the_newest),
+		T(version_1_is_brought_to_the_newest),
 		T(what_was_committed_is_there_after_opening_again),
 		T(an_account_lives_and_leaves_a_tombstone),
 		T(no_id_twice_not_even_after_removal),

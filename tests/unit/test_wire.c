@@ -88,6 +88,9 @@ static void fill_key(struct ssh_key *key)
 {
 	key->id = key->uid = key->role = key->options = UINT32_MAX;
 	key->created = key->expires = -1;
+	key->storage_quota = UINT64_MAX;
+	FILL(key->tools);
+	FILL(key->forward);
 	FILL(key->from);
 	FILL(key->type);
 	FILL(key->comment);
