@@ -107,6 +107,7 @@ static int confine_landlock(bool read_only)
 		{ .path = loader, .fd = -1, .access = LANDLOCK_EXECUTE, .optional = 1 },
 #ifdef GATE_TEST
 		{ .path = "/usr", .fd = -1, .access = LANDLOCK_EXECUTE },
+		{ .path = "/bin", .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = test_directory(), .fd = -1, .access = LANDLOCK_READ_WRITE },
 #endif
 		LANDLOCK_END,

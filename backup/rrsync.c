@@ -94,7 +94,7 @@ static int run_rsync(char **argv, bool sender)
 	if (r < 0)
 		return refuse_unconfined("system call filter", r);
 	execve(rsync_binary_path(), argv, environment);
-	return refuse(RSYNC_PATH, strerror(errno), EXIT_REFUSED);
+	return refuse(rsync_binary_path(), strerror(errno), EXIT_REFUSED);
 }
 
 /* Where this run will write: the destination, or all of DIR for a pull that removes its sources. */

@@ -147,8 +147,8 @@ static const int rsync_fcntl[] = {
 	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
 };
 
-/* ioctl(2): is it a terminal, how much is there to read. No TIOCSTI, no file system flags. */
-static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO };
+/* ioctl(2): is it a terminal, how much is there to read, close on exec. No TIOCSTI, no file system flags. */
+static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX };
 
 /*
  * The worker: an untrusted peer's bytes are parsed here. It has its two sockets and

@@ -176,6 +176,14 @@ UNIT               += rrsync login_command confine
 fuzz_command_OBJS   = $(GATE_CORE)
 FUZZ               += command
 
+# rsync's own tests of rrsync against a build of the gate that takes rsync's path from the environment. Never
+# installed; SUITE: a checkout of rsync with its test tools built.
+.PHONY: check-rrsync
+check-rrsync:
+	@test -f '$(SUITE)/runtests.py' || { echo 'make check-rrsync SUITE=DIR: DIR is a checkout of rsync'; exit 1; }
+	$(MAKE) BUILD=$(BUILD)/gate-test CPPFLAGS=-DGATE_TEST $(BUILD)/gate-test/bin/subuid-rrsync
+	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
+
 # the broker's decoder
 fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)
 FUZZ               += wire
