@@ -2,6 +2,7 @@
 #include "cli/subuid.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -152,7 +153,7 @@ static int run(const char *name, struct exec *exec, char **command)
 int command_exec(int argc, char **argv)
 {
 	struct exec exec = {0};
-	int at, status = options_parse("exec", exec_help, argc, argv, &exec, &at);
+	int at = 0, status = options_parse("exec", exec_help, argc, argv, &exec, &at);
 
 	if (status < 0)
 		return -1 - status;
@@ -172,8 +173,9 @@ int command_shell(int argc, char **argv)
 	const struct passwd *caller = getpwuid(getuid());
 	const char *of_login = caller != NULL && caller->pw_shell[0] != '\0' ? caller->pw_shell : "/bin/sh";
 	const char *wanted = getenv("SHELL");
+	char shell[PATH_MAX], *command[] = {shell, NULL};
 	struct exec exec = {0};
-	int at, status = options_parse("shell", shell_help, argc, argv, &exec, &at);
+	int at = 0, status = options_parse("shell", shell_help, argc, argv, &exec, &at);
 
 	if (status < 0)
 		return -1 - status;
@@ -181,10 +183,9 @@ int command_shell(int argc, char **argv)
 		return usage_error("shell", argc == at ? "the label is missing" : "too many words",
 				   "see `subuid help shell`");
 
-	cleanup_free char *shell = strdup(wanted != NULL && wanted[0] == '/' ? wanted : of_login);
-	char *command[] = {shell, NULL};
-
-	if (shell == NULL)
-		return failed("subuid", ENOMEM, "");
+	if (wanted == NULL || wanted[0] != '/')
+		wanted = of_login;
+	if (snprintf(shell, sizeof(shell), "%s", wanted) >= (int)sizeof(shell))
+		return failed("SHELL", ENAMETOOLONG, "");
 	return run(argv[at], &exec, command);
 }

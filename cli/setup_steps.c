@@ -119,6 +119,20 @@ int directory_revert(struct setup *setup, const json_t *deed)
 
 /* ---- nsswitch.conf */
 
+/* Ours does not believe a file that others may write, and whoever is in it would lose his ids. */
+static int subid_file_check(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0 || (st.st_uid == 0 && (st.st_mode & 0022) == 0))
+		return 0;
+	return setup_fail(path, "may be written by others than root", "make it root's, with mode 0644");
+}
+
+/* Names that nss/subid_chain.c takes. */
+#define CHAIN_NAME "abcdefghijklmnopqrstuvwxyz0123456789_-"
+#define CHAIN_NAME_MAX 32
+
 /* Whether ours takes the place of the source of subordinate ids that is named now. One that
  * can be loaded goes on being asked, by us; one that cannot is not ours to judge. 1, 0 or -1. */
 static int subid_wanted(struct setup *setup, const char *text)
@@ -128,13 +142,14 @@ static int subid_wanted(struct setup *setup, const char *text)
 	if (access(SUBID_PLUGIN, R_OK) != 0)
 		return 0;
 	/* a plug-in that cannot be loaded is passed over in silence, and the files speak */
-	if (module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0)
+	if (module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0 || subid_file_check(SYSCONFDIR "/subuid") < 0 ||
+	    subid_file_check(SYSCONFDIR "/subgid") < 0)
 		return -1;
 	nsswitch_first_source(text, "subid", source, sizeof(source));
 	if (source[0] == '\0' || strcmp(source, "files") == 0 || strcmp(source, NSS_SOURCE) == 0)
 		return 1;
 	snprintf(plugin, sizeof(plugin), "%s/libsubid_%s.so", LIBDIR, source);
-	if (strchr(source, '/') != NULL || access(plugin, R_OK) != 0) {
+	if (source[strspn(source, CHAIN_NAME)] != '\0' || strlen(source) > CHAIN_NAME_MAX || access(plugin, R_OK) != 0) {
 		say(NSSWITCH_PATH, "subid names a source that is not installed, which stays: newuidmap will not know "
 				   "our ranges");
 		return 0;

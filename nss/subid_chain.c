@@ -92,7 +92,7 @@ static int chain_open(struct chain *chain)
 
 	if (rc != 1)
 		return rc;
-	memcpy(path + sizeof(PREFIX_) - 1, name, strlen(name));
+	memcpy(path + sizeof(PREFIX_) - 1, name, strlen(name) + 1);
 	memcpy(path + sizeof(PREFIX_) - 1 + strlen(name), SUFFIX_, sizeof(SUFFIX_));
 	chain->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (chain->handle == NULL)
@@ -103,7 +103,7 @@ static int chain_open(struct chain *chain)
 	symbol(chain->handle, "shadow_subid_free", &chain->free);
 	if (chain->has_range == NULL || chain->list == NULL || chain->find == NULL)
 		return -ELIBBAD;
-	return 1;
+	return chain->has_range == shadow_subid_has_range ? -ELOOP : 1; /* ourselves by another name */
 }
 
 static void chain_free(const struct chain *chain, void *array)

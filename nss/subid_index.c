@@ -83,7 +83,7 @@ int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next)
 	uint64_t at = *next;
 
 	while (user->known && at <= last) {
-		uint32_t end;
+		uint32_t end = 0;
 		int rc = piece_end(user, (uint32_t)at, &end);
 
 		if (rc < 0)
@@ -163,7 +163,7 @@ int subid_index_owners(uint32_t id, struct subid_owners *owners)
 	}
 	if (is_nothing(rc))
 		rc = index_account_by_uid(&index_file, id, &account);
-	if (rc < 0)
+	if (rc != 0)
 		return is_nothing(rc) ? 0 : rc;
 	rc = owner_stands(&nobody, account.owner, account.owner_uid);
 	return rc == 1 ? subid_owners_add(owners, account.owner_uid) : rc;

@@ -223,6 +223,20 @@ def test_a_subid_plug_in_that_was_there_goes_on_being_asked(scenario):
     """)
 
 
+def test_subid_files_that_others_may_write_are_to_be_mended_first(scenario):
+    out = scenario("""
+        subuid setup > /dev/null; subuid setup --undo > /dev/null
+        chmod 0664 /etc/subgid
+        snapshot > "$t/given"
+        fails subuid setup
+        same given
+        chmod 0644 /etc/subgid
+        subuid setup > /dev/null
+        grep -q "^subid: *subuid" /etc/nsswitch.conf
+    """)
+    assert "/etc/subgid: may be written by others" in out
+
+
 def test_pam_auth_update_keeps_our_line(scenario):
     scenario("""
         printf 'Name: test\\nDefault: yes\\nPriority: 0\\nAccount-Type: Additional\\nAccount:\\n\\toptional pam_debug.so\\n' \\

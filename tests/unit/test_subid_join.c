@@ -249,6 +249,7 @@ static void a_chain_in_doubt_grants_nothing(void **state)
 	static const char *const names[] = {"",
 					    "\n",
 					    "missing",
+					    "copy",
 					    "subuid",
 					    "files",
 					    "Chained",
@@ -292,6 +293,9 @@ static int load_with_index(void **state)
 
 	load(state);
 	path_in(path, "lib/libsubid_subuid.so");
+	unlink(path);
+	assert_int_equal(symlink("../libsubid_subuid.so", path), 0);
+	path_in(path, "lib/libsubid_copy.so");
 	unlink(path);
 	assert_int_equal(symlink("../libsubid_subuid.so", path), 0);
 	index_publish();
