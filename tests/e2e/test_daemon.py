@@ -136,46 +136,48 @@ def test_an_admin_group_acts_for_every_owner(host):
         host.daemon.send_signal(signal.SIGHUP)
 
 
+DAMAGE = """
+set -e
+mount --bind {copy} /var/lib/subuidd
+mount -t tmpfs -o mode=0755 tmpfs /run/subuidd
+cd /var/lib/subuidd
+for name in index keys; do
+    cp -p $name $name.before
+    rm $name
+    size=$(stat -c %s $name.before)
+    {damage}
+    test ! -e $name || {{ chown --reference=$name.before $name; chmod --reference=$name.before $name; }}
+    rm $name.before
+done
+{unavailable}
+/usr/sbin/subuidd
+getent passwd {name} | cut -d: -f3
+subuid check >/dev/null
+pkill -TERM -o -x subuidd
+"""
+
+
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut", "noise", "other boot"])
-def test_a_damaged_index_is_built_anew_from_the_store(host, damage):
+def test_a_damaged_index_is_built_anew_from_the_store(host, tmp_path, damage):
+    """In a mount namespace with a copy of the state: whoever has mapped the real index keeps it."""
     owner = host.new_user()
     host.subuid("add", "web1", user=owner)
-    # Asked by new processes: one that has mapped a file which somebody unlinks keeps reading that.
-    uid = run("id", "-u", f"{owner}+web1").stdout.strip()
+    uid = pwd.getpwnam(f"{owner}+web1").pw_uid
     host.stop_daemon()
-    for path in map(Path, ("/var/lib/subuidd/index", "/var/lib/subuidd/keys")):
-        data = path.read_bytes()
-        status = path.stat()
-        path.unlink()
-        if damage == "empty":
-            path.write_bytes(b"")
-        elif damage == "cut":
-            path.write_bytes(data[:len(data) // 2])
-        elif damage == "noise":
-            path.write_bytes(os.urandom(len(data)))
-        elif damage == "other boot":
-            path.write_bytes(data)
-        if path.exists():
-            os.chown(path, status.st_uid, status.st_gid)
-            os.chmod(path, stat.S_IMODE(status.st_mode))
-    if damage == "other boot":
-        run("mount", "--bind", _other_boot_id(), "/proc/sys/kernel/random/boot_id")
-    else:
-        lookup = run("getent", "passwd", f"{owner}+web1", check=False)
-        assert lookup.returncode == 2 and lookup.stdout == "", "unavailable, not wrong"
     try:
-        host.start_daemon()
+        run("cp", "-a", "/var/lib/subuidd", tmp_path / "state")
+        how = {
+            "gone": ":", "empty": ": >$name", "cut": "head -c $((size / 2)) $name.before >$name",
+            "noise": "head -c $size /dev/urandom >$name",
+            "other boot": "cp -p $name.before $name; echo 00112233-4455-6677-8899-aabbccddeeff >/run/other-boot; "
+                          "mount --bind /run/other-boot /proc/sys/kernel/random/boot_id",
+        }[damage]
+        unavailable = "" if damage == "other boot" else f"! getent passwd {owner}+web1"
+        script = DAMAGE.format(copy=tmp_path / "state", damage=how, unavailable=unavailable, name=f"{owner}+web1")
+        result = run("unshare", "--mount", "--propagation", "private", "bash", "-c", script)
+        assert result.stdout.split() == [str(uid)], result
     finally:
-        if damage == "other boot":
-            run("umount", "/proc/sys/kernel/random/boot_id")
-    assert run("getent", "passwd", f"{owner}+web1").stdout.split(":")[2] == uid
-    assert host.subuid("check", "--all").returncode == 0
-
-
-def _other_boot_id():
-    path = Path("/run/other-boot-id")
-    path.write_text("00112233-4455-6677-8899-aabbccddeeff\n")
-    return path
+        host.start_daemon()
 
 
 def test_a_store_that_is_damaged_stops_the_start_with_what_to_do(host):
