@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -103,15 +104,27 @@ static int mapper_complain(int result)
 	return STATUS_FAILED;
 }
 
+/* newuidmap writes all lines at once, which the kernel takes up to a page. */
+static bool maps_fit(const struct id_map *maps, size_t count)
+{
+	size_t bytes = sizeof("0 4294967295 1\n");
+
+	for (size_t i = 0; i < count; i++)
+		bytes += (size_t)snprintf(NULL, 0, "%u %u %u\n", maps[i].inside, maps[i].outside, maps[i].count);
+	return count < EXEC_MAPS_MAX && bytes < 4096;
+}
+
 int exec_namespace(const struct id_map *maps, size_t count)
 {
 	cleanup_fd int go = -1;
+	void (*before)(int) = signal(SIGCHLD, SIG_DFL); /* ignored, it would take the children's statuses */
 	int ends[2], result;
 	pid_t self = getpid(), child;
 	bool made;
 
-	if (count > EXEC_MAPS_MAX - 1) {
-		complain("user namespace", "the account has more ranges than the kernel maps at once", "");
+	if (!maps_fit(maps, count)) {
+		complain("user namespace", "the account has more ranges than the kernel maps at once",
+			 "`subuid range list` shows them");
 		return STATUS_FAILED;
 	}
 	if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0) {
@@ -138,6 +151,7 @@ int exec_namespace(const struct id_map *maps, size_t count)
 		return STATUS_FAILED;
 	}
 	result = wait_for(child);
+	signal(SIGCHLD, before);
 	return result == 0 ? STATUS_DONE : mapper_complain(result);
 }
 

@@ -472,3 +472,14 @@ def test_shell_is_the_users(host, alice):
     result = run("subuid", "shell", "web1", user=alice.name, env={"SHELL": "/bin/echo"})
     assert result.stdout == "\n"
     assert host.subuid("shell", "web1", "extra", user=alice.name, check=False).returncode == 2
+
+
+def test_exec_with_more_ranges_than_can_be_mapped_says_so(host):
+    person = Person(host)
+    host.subuid("limit", person.name, "--ranges", 400)
+    execute(host, person, "web1", "--", "true")
+    for _ in range(150):  # alternating, so that none are neighbours
+        add_range(host, person.name, "web1")
+        add_range(host, person.name)
+    result = execute(host, person, "web1", "--", "true", check=False)
+    assert result.returncode == 1 and "more ranges than the kernel maps" in result.stderr
