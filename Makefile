@@ -44,7 +44,8 @@ STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema 
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
               subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/churn subuidd/op_limit subuidd/op_check \
-              subuidd/op_audit subuidd/op_status subuidd/account_view subuidd/check_child \
+              subuidd/op_audit subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
+              subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files \
               subuidd/wire subuidd/log \
@@ -53,7 +54,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions subuidd/home_child \
               confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
-WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/worker_key subuidd/worker_field \
+WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/worker_key subuidd/worker_import subuidd/worker_field \
               subuidd/worker_answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)

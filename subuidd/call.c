@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "subuidd/import.h"
 #include "subuidd/log.h"
 #include "subuidd/operation.h"
 #include "subuidd/request.h"
@@ -76,7 +77,7 @@ enum failure call_transaction(struct call *call, const char *action, enum failur
 bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except)
 {
 	for (const struct call *call = broker->calls; call != NULL; call = call->next)
-		if (call != except && call->account.uid == uid)
+		if (call != except && (call->account.uid == uid || import_changes(call->import, uid)))
 			return true;
 	return false;
 }

@@ -9,7 +9,9 @@
 #include "confine/cleanup.h"
 #include "subuidd/allocate.h"
 #include "subuidd/churn.h"
+#include "subuidd/claim.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/op_add.h"
 #include "subuidd/op_key.h"
 #include "subuidd/op_range.h"
 #include "subuidd/request.h"
@@ -47,6 +49,21 @@ static enum failure same_range(struct call *call, uint32_t units)
 	return FAILURE_NONE;
 }
 
+enum failure add_account_same(struct call *call)
+{
+	const struct request_add *add = &call->request.add;
+
+	if ((add->set & SET_QUOTA) && add->quota != call->account.quota)
+		return differs(call, "there already, with another quota", "use subuid set, or choose another label");
+	if ((add->set & SET_EXPIRES) && add->expires_day != call->account.expires_day)
+		return differs(call, "there already, with another expiry day",
+			       "use subuid set, or choose another label");
+	if ((add->set & SET_COMMENT) && strcmp(add->comment, call->account.comment) != 0)
+		return differs(call, "there already, with another comment",
+			       "use subuid set, or choose another label");
+	return FAILURE_NONE;
+}
+
 /* An equal account is answered as if it had been made now; what was not said is not compared. */
 static enum failure add_again(struct call *call)
 {
@@ -56,17 +73,9 @@ static enum failure add_again(struct call *call)
 
 	if (failure == FAILURE_NONE)
 		failure = call_owner_same(call);
-	if (failure != FAILURE_NONE)
-		return failure;
-	if ((add->set & SET_QUOTA) && add->quota != call->account.quota)
-		return differs(call, "there already, with another quota", "use subuid set, or choose another label");
-	if ((add->set & SET_EXPIRES) && add->expires_day != call->account.expires_day)
-		return differs(call, "there already, with another expiry day",
-			       "use subuid set, or choose another label");
-	if ((add->set & SET_COMMENT) && strcmp(add->comment, call->account.comment) != 0)
-		return differs(call, "there already, with another comment",
-			       "use subuid set, or choose another label");
-	if (add->range_count != 0)
+	if (failure == FAILURE_NONE)
+		failure = add_account_same(call);
+	if (failure == FAILURE_NONE && add->range_count != 0)
 		failure = same_range(call, request_units(add->range_count));
 	if (failure == FAILURE_NONE && add->has_key)
 		failure = same_key(call, &add->key);
@@ -138,54 +147,74 @@ static enum failure insert_key(struct call *call)
 	return failure != FAILURE_NONE ? failure : key_insert(call);
 }
 
-/* Limit, conflict, id, rows: in one transaction, so that two calls at once cannot both fit. */
-static enum failure body_intent(struct call *call)
+static enum failure choose_uid(struct call *call, uint32_t *uid)
 {
-	struct account account = call->account;
-	enum failure failure = check_limits(call);
-	int r;
+	int r = allocate_uid(call->broker->store, &call->broker->settings, &call->broker->probe, call->account.created,
+			     uid);
 
-	if (failure == FAILURE_NONE)
-		failure = check_earlier(call);
-	if (failure != FAILURE_NONE)
-		return failure;
-	r = allocate_uid(call->broker->store, &call->broker->settings, &call->broker->probe, account.created,
-			 &account.uid);
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_POOL_EXHAUSTED, NULL, "no uid is left in the blocks of the settings",
 				 "add a block to accounts= in subuidd.conf");
-	if (r < 0)
-		return call_fail_system(call, "no uid can be found", r);
-	r = store_account_insert(call->broker->store, &account);
-	if (r < 0)
-		return call_fail_store(call, r);
-	call->account = account;
-	failure = insert_key(call);
-	if (failure == FAILURE_NONE)
-		failure = insert_range(call);
-	snprintf(call->detail, sizeof(call->detail), "uid %u%s%.60s%s", account.uid, call->key.id != 0 ? ", key " : "",
-		 call->key.fingerprint, call->range.count != 0 ? ", with a range" : "");
-	return failure;
+	return r < 0 ? call_fail_system(call, "no uid can be found", r) : FAILURE_NONE;
 }
 
-static enum failure add_new(struct call *call)
+void add_account_fill(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
 	struct account *account = &call->account;
-	enum failure failure;
 
-	account->owner_uid = call->owner.uid;
-	account->state = ACCOUNT_INTENT;
-	account->created = time(NULL);
+	*account = (struct account){ .owner_uid = call->owner.uid, .state = ACCOUNT_INTENT, .created = time(NULL) };
 	account->expires_day = (add->set & SET_EXPIRES) ? add->expires_day : -1;
 	account->quota = (add->set & SET_QUOTA) ? add->quota : 0;
 	memcpy(account->owner, call->owner.name, sizeof(account->owner));
 	memcpy(account->label, add->name.label, sizeof(account->label));
 	if (add->set & SET_COMMENT)
 		memcpy(account->comment, add->comment, sizeof(account->comment));
+}
+
+enum failure add_account_insert(struct call *call, uint32_t wanted)
+{
+	struct account account = call->account;
+	enum failure failure = check_limits(call);
+	int r;
+
+	account.uid = wanted;
+	if (failure == FAILURE_NONE)
+		failure = check_earlier(call);
+	if (failure == FAILURE_NONE)
+		failure = wanted != 0 ? claim_uid(call, wanted) : choose_uid(call, &account.uid);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = store_account_insert(call->broker->store, &account);
+	if (r < 0)
+		return call_fail_store(call, r);
+	call->account = account;
+	return FAILURE_NONE;
+}
+
+/* Limit, conflict, id, rows: in one transaction, so that two calls at once cannot both fit. */
+static enum failure body_intent(struct call *call)
+{
+	enum failure failure = add_account_insert(call, 0);
+
+	if (failure == FAILURE_NONE)
+		failure = insert_key(call);
+	if (failure == FAILURE_NONE)
+		failure = insert_range(call);
+	snprintf(call->detail, sizeof(call->detail), "uid %u%s%.60s%s", call->account.uid,
+		 call->key.id != 0 ? ", key " : "", call->key.fingerprint,
+		 call->range.count != 0 ? ", with a range" : "");
+	return failure;
+}
+
+static enum failure add_new(struct call *call)
+{
+	enum failure failure;
+
+	add_account_fill(call);
 	failure = call_transaction(call, "account.intent", body_intent);
 	if (failure != FAILURE_NONE) {
-		account->uid = 0;
+		call->account.uid = 0;
 		return failure;
 	}
 	return lifecycle_complete(call);

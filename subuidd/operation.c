@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "subuidd/import.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
@@ -32,6 +33,7 @@ static const struct operation operations[] = {
 	{ OP_AUDIT_LIST, WHO_OWNER, false, false, "audit.list", op_audit_list },
 	{ OP_CHECK, WHO_OWNER, false, false, "check", op_check },
 	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, "tombstone.release", op_tombstone_release },
+	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
 };
 
 static const struct operation *operation_find(uint32_t op)
@@ -132,7 +134,7 @@ static enum failure owner_resolve(struct call *call)
 	const char *name = owner_asked(&call->request);
 	int r;
 
-	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request))
+	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request) || call->request.op == OP_IMPORT)
 		return FAILURE_NONE;
 	if (name[0] == '\0')
 		name = call->caller.name;
@@ -169,13 +171,14 @@ static void target_name(struct call *call)
 static enum failure call_run(struct call *call)
 {
 	struct broker *broker = call->broker;
-	enum failure failure;
+	enum failure failure = FAILURE_NONE;
 	int r = caller_name(&call->caller, broker->store, broker->settings.separator);
 
 	if (r < 0)
 		return call_fail_system(call, "who is calling cannot be found out", r);
 	target_name(call);
-	failure = request_shape(&call->request, broker->settings.separator, &call->answer.failure);
+	if (call->request.op != OP_IMPORT) /* each of its rows has its own */
+		failure = request_shape(&call->request, broker->settings.separator, &call->answer.failure);
 	if (failure == FAILURE_NONE)
 		failure = permit(call);
 	if (failure == FAILURE_NONE)
@@ -188,6 +191,17 @@ static enum failure call_run(struct call *call)
 			return call_fail_system(call, "the index cannot be written", r);
 	}
 	return call->operation->handle(call);
+}
+
+static void call_free(struct call *call)
+{
+	for (struct call **at = &call->broker->calls; *at != NULL; at = &(*at)->next)
+		if (*at == call) {
+			*at = call->next;
+			break;
+		}
+	import_free(call->import);
+	free(call);
 }
 
 int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
@@ -203,6 +217,8 @@ int operation_receive(struct broker *broker, struct worker *worker, const struct
 	operation = operation_find(request->op);
 	if (operation == NULL)
 		return -EPROTO;
+	if (*pending != NULL)
+		return import_continue(*pending, request);
 	call = calloc(1, sizeof(*call));
 	if (call == NULL)
 		return -ENOMEM;
@@ -215,9 +231,22 @@ int operation_receive(struct broker *broker, struct worker *worker, const struct
 	broker->calls = call;
 	*pending = call;
 	failure = call_run(call);
+	if (request->op == OP_IMPORT)
+		return import_begin(call, failure);
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);
 	return 0;
+}
+
+bool operation_collects(const struct call *call)
+{
+	return call->import != NULL && import_collects(call->import);
+}
+
+void operation_abandon(struct call *call)
+{
+	call->worker = NULL;
+	call_free(call);
 }
 
 struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account)
@@ -237,16 +266,6 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 	call->next = broker->calls;
 	broker->calls = call;
 	return call;
-}
-
-static void call_free(struct call *call)
-{
-	for (struct call **at = &call->broker->calls; *at != NULL; at = &(*at)->next)
-		if (*at == call) {
-			*at = call->next;
-			break;
-		}
-	free(call);
 }
 
 void call_finish(struct call *call, enum failure failure)

@@ -20,6 +20,7 @@
 #define LINK_SECONDS 5 /* a home that has not answered by then does not answer */
 
 struct call;
+struct import;
 struct worker;
 
 enum who {
@@ -49,6 +50,7 @@ struct call {
 	struct account account;  /* that is being changed: busy for others while the call is under way */
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
+	struct import *import;   /* of OP_IMPORT: its batch */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;
@@ -58,6 +60,12 @@ struct call {
 /* Serves one packet of a worker. 0, or -EPROTO: no sound worker sends this. */
 int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
 		      const void *message, size_t size, struct call **pending);
+
+/* The call waits for more rows of its batch: who sends them may not be heard otherwise. */
+bool operation_collects(const struct call *call);
+
+/* A call that still collects, and whose worker has gone. */
+void operation_abandon(struct call *call);
 
 /* A call that nobody made: what recovery goes on with. NULL: no memory. */
 struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account);
@@ -120,6 +128,7 @@ enum failure op_limit_set(struct call *call);
 enum failure op_audit_list(struct call *call);
 enum failure op_check(struct call *call);
 enum failure op_tombstone_release(struct call *call);
+enum failure op_import(struct call *call);
 
 /* What owners may have, his own or the settings'. 0 or negative errno. */
 int limit_of(struct call *call, const char *owner, struct limit *limit);

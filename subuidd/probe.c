@@ -199,6 +199,16 @@ static int block_taken(void *data, uint32_t first, uint32_t last, struct id_bloc
 	return spread_taken(first, last, holder);
 }
 
+int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last)
+{
+	struct id_block holder;
+	int r = enumerated(host);
+
+	if (r < 0)
+		return r;
+	return subid_find(&host->entries, first, last, &holder) ? 1 : spread_taken(first, last, &holder);
+}
+
 static int start(void *data)
 {
 	struct host_probe *host = data;

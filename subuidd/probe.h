@@ -17,6 +17,9 @@ struct host_probe {
 /* root: "" or a directory in front of /etc/subuid and /etc/subgid, for tests. Makes *probe, which points to *host.
  * 0 or -ENOMEM. */
 int host_probe_open(const char *root, struct host_probe *host, struct allocate_probe *probe);
+/* Users or groups alone, without the subid files, as of the last start(): 1 an id of first..last is one's, 0, or
+ * negative errno. */
+int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last);
 void host_probe_close(struct host_probe *host);
 
 /* Lines of both files that could not be read, as of the last look: to be told to root. */

@@ -29,6 +29,15 @@ static bool key_sound(const struct ssh_key *key)
 	       (key->options & ~KEY_OPTIONS_ALL) == 0;
 }
 
+static bool import_sound(const struct request_import *row)
+{
+	const uint32_t flags = IMPORT_MORE | IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_ADOPT;
+
+	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
+	       (row->set & ~(SET_ALL | SET_LOCKED)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
+	       key_sound(&row->key);
+}
+
 int request_sound(const struct request *request)
 {
 	bool sound;
@@ -52,6 +61,9 @@ int request_sound(const struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_CHECK:
 		sound = request->list.all <= 1;
+		break;
+	case OP_IMPORT:
+		sound = import_sound(&request->import);
 		break;
 	case OP_LIMIT_SET:
 		sound = request->limit_set.reset <= 1 && request->limit_set.limit.is_default <= 1;
@@ -91,14 +103,18 @@ const struct request_name *request_name(const struct request *request)
 		return &request->range_add.name;
 	case OP_RANGE_REMOVE:
 		return &request->range_remove.name;
+	case OP_IMPORT:
+		return &request->import.name;
 	default:
 		return NULL;
 	}
 }
 
-static bool label_required(uint32_t op)
+static bool label_required(const struct request *request)
 {
-	switch (op) {
+	switch (request->op) {
+	case OP_IMPORT:
+		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY;
 	case OP_ACCOUNT_LIST:
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
@@ -216,11 +232,44 @@ static enum failure limit_shape(const struct request_limit_set *set, char separa
 	return FAILURE_NONE;
 }
 
+struct limit import_limit(const struct request_import *row)
+{
+	struct limit limit = { .accounts = row->accounts, .keys = row->keys, .ranges = row->ranges };
+
+	memcpy(limit.owner, row->name.owner, sizeof(limit.owner));
+	return limit;
+}
+
 static enum failure remove_shape(const struct request_remove *gone, struct failure_text *text)
 {
 	if (gone->keep_home && gone->purge)
 		return failure_set(text, FAILURE_INVALID, gone->name.label, "data cannot be both kept and purged", "");
 	return FAILURE_NONE;
+}
+
+static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
+{
+	if (row->name.owner[0] == '\0' && row->kind != IMPORT_TOMBSTONE)
+		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
+	switch ((enum import_kind)row->kind) {
+	case IMPORT_ACCOUNT:
+		return facts_shape(row->set, row->quota, row->expires_day, row->comment, text);
+	case IMPORT_KEY:
+		return key_shape(&row->key, text);
+	case IMPORT_RANGE:
+		if (row->count == 0 || row->count > RANGE_COUNT_MAX)
+			return failure_set(text, FAILURE_INVALID, "range", "not a number of ids", "");
+		/* fallthrough */
+	case IMPORT_TOMBSTONE:
+		if ((row->kind == IMPORT_TOMBSTONE || row->first != 0) && !id_range_valid(row->first, row->count))
+			return failure_set(text, FAILURE_INVALID, "range", "not a block of ids", "");
+		return FAILURE_NONE;
+	case IMPORT_LIMIT:
+		return limit_shape(&(struct request_limit_set){ .limit = import_limit(row) }, separator, text);
+	case IMPORT_KIND_MAX_:
+		break;
+	}
+	return failure_set(text, FAILURE_INVALID, "import", "not a kind of row", "");
 }
 
 enum failure request_shape(const struct request *request, char separator, struct failure_text *text)
@@ -229,7 +278,7 @@ enum failure request_shape(const struct request *request, char separator, struct
 	enum failure failure = FAILURE_NONE;
 
 	if (name != NULL)
-		failure = name_shape(name, label_required(request->op), separator, text);
+		failure = name_shape(name, label_required(request), separator, text);
 	if (failure != FAILURE_NONE)
 		return failure;
 	switch (request->op) {
@@ -251,6 +300,8 @@ enum failure request_shape(const struct request *request, char separator, struct
 			return failure_set(text, FAILURE_INVALID, "count", "not a number of ids",
 					   "ask for 65536 or a multiple of it");
 		return FAILURE_NONE;
+	case OP_IMPORT:
+		return import_shape(&request->import, separator, text);
 	case OP_LIMIT_SET:
 		return limit_shape(&request->limit_set, separator, text);
 	default:

@@ -20,6 +20,9 @@ enum failure request_shape(const struct request *request, char separator, struct
 const struct request_name *request_name(const struct request *request);
 
 /* Blocks of RANGE_UNIT that hold count ids. */
+/* The limit that a row of an import states. */
+struct limit import_limit(const struct request_import *row);
+
 uint32_t request_units(uint32_t count);
 
 #endif

@@ -76,6 +76,15 @@ static const struct wire_field request_limit_set[] = {
 };
 static const struct wire_field request_release[] = { REQUEST_HEAD, NUMBER(request, release.first), END };
 
+static const struct wire_field request_import[] = {
+	REQUEST_HEAD, NAME(import.name), NUMBER(request, import.kind), NUMBER(request, import.flags),
+	NUMBER(request, import.line), NUMBER(request, import.set), NUMBER(request, import.uid),
+	NUMBER(request, import.first), NUMBER(request, import.count), NUMBER(request, import.expires_day),
+	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid), NUMBER(request, import.accounts),
+	NUMBER(request, import.keys), NUMBER(request, import.ranges), NUMBER(request, import.quota),
+	NUMBER(request, import.created), STRING(request, import.comment), SSH_KEY(request, import.key), END,
+};
+
 #define ANSWER_HEAD                                                                                          \
 	NUMBER(answer, op), NUMBER(answer, size), NUMBER(answer, row), NUMBER(answer, more),                 \
 		NUMBER(answer, cursor), NUMBER(answer, checked), NUMBER(answer, failure.failure),            \
@@ -116,6 +125,11 @@ static const struct wire_field answer_finding[] = {
 	STRING(answer, finding.todo), END,
 };
 
+static const struct wire_field answer_import[] = {
+	ANSWER_HEAD, NUMBER(answer, import.line), NUMBER(answer, import.kind), NUMBER(answer, import.outcome),
+	NUMBER(answer, import.id), END,
+};
+
 #define SIZE_OF(type, first, member) (offsetof(struct type, first) + sizeof(((struct type *)0)->member))
 #define REQUEST(member, fields) { SIZE_OF(request, name, member), fields }
 #define ANSWER(member, fields) { SIZE_OF(answer, account, member), fields }
@@ -143,6 +157,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_AUDIT_LIST] = REQUEST(list, request_list),
 	[OP_CHECK] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_RELEASE] = REQUEST(release, request_release),
+	[OP_IMPORT] = REQUEST(import, request_import),
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -166,6 +181,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_AUDIT_LIST] = ANSWER(audit, answer_audit),
 	[OP_CHECK] = ANSWER(finding, answer_finding),
 	[OP_TOMBSTONE_RELEASE] = ANSWER_EMPTY,
+	[OP_IMPORT] = ANSWER(import, answer_import),
 };
 
 size_t wire_request_size(uint32_t op)

@@ -26,6 +26,7 @@
 #define WIRE_FD 3           /* the worker's end of the pair; nothing else is open but 2 (log) */
 #define WIRE_BATCH 32       /* rows of one answer to a list at the most; `more` asks for the next batch */
 #define WIRE_KEY_BATCH 8
+#define WIRE_IMPORT_BATCH 64 /* rows of one batch of an import; their answers fit the socket's buffer */
 
 #define WIRE_READY 'R'
 #define WIRE_CONNECTION 'C'
@@ -56,6 +57,7 @@ enum op {
 	OP_AUDIT_LIST,
 	OP_CHECK,
 	OP_TOMBSTONE_RELEASE,
+	OP_IMPORT,
 	OP_MAX_,
 };
 
@@ -69,6 +71,7 @@ enum { /* request_add.set, request_modify.set */
 	SET_QUOTA = 1u << 0,
 	SET_EXPIRES = 1u << 1,
 	SET_COMMENT = 1u << 2,
+	SET_LOCKED = 1u << 3, /* request_import alone */
 };
 
 struct request_add {
@@ -133,6 +136,44 @@ struct request_release {
 	uint32_t first;
 };
 
+enum import_kind {
+	IMPORT_ACCOUNT = 1,
+	IMPORT_KEY,       /* of an account that is there, or in a row before */
+	IMPORT_RANGE,     /* the same; label "": the owner's own */
+	IMPORT_LIMIT,
+	IMPORT_TOMBSTONE, /* ids that another host has given out; owner and label: to whom */
+	IMPORT_KIND_MAX_,
+};
+
+enum { /* request_import.flags */
+	IMPORT_MORE = 1u << 0,       /* another row of this batch follows */
+	IMPORT_DRY_RUN = 1u << 1,    /* the same in all rows of a batch */
+	IMPORT_KEEP_GOING = 1u << 2, /* the same in all rows of a batch: a line that fails does not stop the others */
+	IMPORT_ADOPT = 1u << 3,      /* a range that the subid files give to this owner */
+};
+
+/* One row of a batch of at most WIRE_IMPORT_BATCH. They are answered together when the last one
+ * (without IMPORT_MORE) is there: one answer with row set for each, in order, and the final one. What has the
+ * same line is made whole or not at all. */
+struct request_import {
+	struct request_name name;
+	uint32_t kind;
+	uint32_t flags;
+	uint32_t line;
+	uint32_t set;
+	uint32_t uid;   /* of an account: this one; 0 any */
+	uint32_t first; /* of a range: there; 0 anywhere. Of a tombstone. */
+	uint32_t count;
+	int32_t expires_day;
+	uint32_t account_flags; /* ACCOUNT_LOCKED or 0 */
+	uint32_t owner_uid;     /* of a tombstone: who had it */
+	uint32_t accounts, keys, ranges; /* of a limit */
+	uint64_t quota;
+	int64_t created; /* seconds since the epoch; 0 now */
+	char comment[COMMENT_MAX + 1];
+	struct ssh_key key;
+};
+
 struct request {
 	uint32_t op;
 	uint32_t size; /* of the whole message */
@@ -148,6 +189,7 @@ struct request {
 		struct request_range_remove range_remove;
 		struct request_limit_set limit_set;
 		struct request_release release;
+		struct request_import import;
 	};
 };
 
@@ -182,6 +224,21 @@ struct finding { /* of OP_CHECK: one row per fault, none: sound */
 	char todo[FAILURE_TEXT_MAX + 1];
 };
 
+enum import_outcome {
+	IMPORT_NOT_TRIED = 0, /* a row before it, or another one of its line, failed */
+	IMPORT_MADE,          /* or would be, in a dry run */
+	IMPORT_PRESENT,       /* there already, and equal */
+	IMPORT_FAILED,        /* answer.failure says why */
+	IMPORT_OUTCOME_MAX_,
+};
+
+struct import_result { /* of OP_IMPORT: one for each row of the batch */
+	uint32_t line;
+	uint32_t kind;
+	uint32_t outcome;
+	uint32_t id; /* uid, or the first id of the range; 0 none */
+};
+
 struct answer {
 	uint32_t op;
 	uint32_t size;
@@ -198,6 +255,7 @@ struct answer {
 		struct audit_entry audit;
 		struct daemon_status status;
 		struct finding finding;
+		struct import_result import;
 	};
 };
 

@@ -33,7 +33,9 @@ void worker_end(struct worker *worker)
 			*at = worker->next;
 			break;
 		}
-	if (worker->call != NULL) /* goes on, and answers nobody */
+	if (worker->call != NULL && operation_collects(worker->call))
+		operation_abandon(worker->call);
+	else if (worker->call != NULL) /* goes on, and answers nobody */
 		worker->call->worker = NULL;
 	worker->call = NULL;
 	worker->io = sd_event_source_disable_unref(worker->io);
@@ -100,7 +102,7 @@ static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (worker->state == WORKER_STARTING)
 		worker_failed(worker, "it did not get ready in time");
-	else if (worker->call == NULL)
+	else if (worker->call == NULL || operation_collects(worker->call))
 		worker_violated(worker, "it kept an idle connection");
 	else
 		sd_event_source_set_enabled(worker->timer, SD_EVENT_OFF);
@@ -148,6 +150,7 @@ static void worker_receive(struct worker *worker)
 		char bytes[sizeof(struct request) + 1];
 	} message;
 	ssize_t got = recv(worker->fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+	bool busy = worker->call != NULL && !operation_collects(worker->call);
 	int r;
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -162,7 +165,7 @@ static void worker_receive(struct worker *worker)
 		sd_event_source_set_enabled(worker->timer, SD_EVENT_OFF);
 	} else if (worker->state != WORKER_SERVING) {
 		worker_failed(worker, "it spoke out of turn");
-	} else if (worker->call != NULL || (size_t)got > sizeof(message)) {
+	} else if (busy || (size_t)got > sizeof(message)) {
 		worker_violated(worker, "it spoke out of turn");
 	} else {
 		worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);

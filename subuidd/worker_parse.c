@@ -52,8 +52,8 @@ static int name_of(json_t *parameters, struct request_name *name, struct failure
 }
 
 /* What add and modify have in common. "" and 0 take a value away. */
-static int settings_of(json_t *parameters, uint32_t *set, int32_t *expires_day, uint64_t *quota, char *comment,
-		       struct failure_text *failure)
+int worker_parse_settings(json_t *parameters, uint32_t *set, int32_t *expires_day, uint64_t *quota, char *comment,
+			  struct failure_text *failure)
 {
 	const char *text = NULL;
 	json_int_t number = 0;
@@ -90,7 +90,7 @@ static int parse_add(json_t *parameters, struct request_add *add, struct failure
 	int r = name_of(parameters, &add->name, failure);
 
 	if (r == 0)
-		r = settings_of(parameters, &add->set, &add->expires_day, &add->quota, add->comment, failure);
+		r = worker_parse_settings(parameters, &add->set, &add->expires_day, &add->quota, add->comment, failure);
 	if (r < 0)
 		return r;
 	r = field_integer(parameters, "range", 0, UINT32_MAX - 1, &count, failure);
@@ -107,7 +107,7 @@ static int parse_modify(json_t *parameters, struct request_modify *modify, struc
 	int r = name_of(parameters, &modify->name, failure);
 
 	if (r == 0)
-		r = settings_of(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment,
+		r = worker_parse_settings(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment,
 				failure);
 	if (r == 0 && modify->set == 0)
 		return field_invalid(failure, "parameters", "nothing to change", "give quota, expires or comment");
@@ -286,6 +286,7 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 		return parse_limit_set(parameters, &request->limit_set, failure);
 	case OP_TOMBSTONE_RELEASE:
 		return field_number(parameters, "first", 1, &request->release.first, failure);
+	case OP_IMPORT: /* worker_import.c */
 	case OP_MAX_:
 		break;
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "subuidd/worker_import.h"
 #include "varlink/server.h"
 
 #define INTERFACE "io.subuidd.Accounts"
@@ -275,6 +276,18 @@ static int handle_list(struct varlink_call *call)
 	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked) : json_object());
 }
 
+static int handle_import(struct varlink_call *call)
+{
+	struct worker *worker = call->data;
+	struct failure_text failure;
+	int r;
+
+	if (!call->more)
+		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
+	r = worker_import(call, worker->broker, &failure);
+	return r == 1 ? reply_failure(call, &failure) : r;
+}
+
 #define LABEL                                                                                                      \
 	{                                                                                                          \
 		"label", JSON_STRING, true                                                                         \
@@ -335,6 +348,10 @@ static const struct varlink_parameter limit_set[] = {
 static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
 static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
+static const struct varlink_parameter import[] = {
+	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false}, END,
+};
+
 static const struct varlink_method methods[] = {
 	{"Status", none, handle_one},
 	{"Add", add, handle_one},
@@ -356,6 +373,7 @@ static const struct varlink_method methods[] = {
 	{"Audit", audit, handle_list},
 	{"Check", owner_all, handle_list},
 	{"Release", release, handle_one},
+	{"Import", import, handle_import},
 	{NULL, NULL, NULL},
 };
 

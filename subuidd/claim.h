@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* Ids that are asked for by number: an import of what another host gave out, and ranges that are adopted. */
+#ifndef SUBUIDD_CLAIM_H
+#define SUBUIDD_CLAIM_H
+
+#include "subuidd/operation.h"
+
+/* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. */
+enum failure claim_uid(struct call *call, uint32_t uid);
+enum failure claim_range(struct call *call, uint32_t first, uint32_t count);
+
+/* A range that /etc/subuid and /etc/subgid both give to call->owner, just so, and that nobody else has. */
+enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count);
+
+/* Ids of a tombstone: free in the store, or a tombstone's already: *present. */
+enum failure claim_tombstone(struct call *call, uint32_t first, uint32_t count, bool *present);
+
+#endif
