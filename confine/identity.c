@@ -60,12 +60,12 @@ static int groups_proven(const gid_t *groups, size_t count)
 }
 
 /* Every id is the new one, no capability is left, and none of the ways back is open. */
-static int identity_proven(uid_t uid, gid_t gid, const gid_t *groups, size_t count)
+static int identity_proven(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_t count)
 {
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
 
-	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid)
+	if (getresuid(&r, &e, &s) != 0 || r != others || e != uid || s != others)
 		return -EPERM;
 	if (getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid)
 		return -EPERM;
@@ -78,7 +78,8 @@ static int identity_proven(uid_t uid, gid_t gid, const gid_t *groups, size_t cou
 	return groups_proven(groups, count);
 }
 
-int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_count)
+/* `others`: the real and the saved uid. */
+static int become(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_t groups_count)
 {
 	if (uid == 0 || gid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 || groups_count > NGROUPS_MAX)
 		return -EINVAL;
@@ -99,12 +100,22 @@ int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_cou
 		if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
 			return -EPERM;
 	}
-	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(others, uid, others) != 0)
 		return -errno;
 	capng_clear(CAPNG_SELECT_CAPS);
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -EPERM;
-	return identity_proven(uid, gid, groups, groups_count);
+	return identity_proven(uid, others, gid, groups, groups_count);
+}
+
+int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_count)
+{
+	return become(uid, uid, gid, groups, groups_count);
+}
+
+int identity_become_signaller(uid_t uid)
+{
+	return become(uid, IDENTITY_NOBODYS, IDENTITY_NOBODYS, NULL, 0);
 }
 
 static bool listed(const int *capabilities, int capability)

@@ -11,6 +11,12 @@
  * 0 or negative errno; after a failure the process must end. */
 int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_count);
 
+/* For kill(2): uid is the effective one only, everything else IDENTITY_NOBODYS (65535, which is given to nobody),
+ * without groups. kill(2) asks for the sender's effective uid, and for the target's real and saved: this reaches
+ * what runs as uid, and nothing that runs as uid reaches it. Otherwise as identity_become. */
+#define IDENTITY_NOBODYS 65535u
+int identity_become_signaller(uid_t uid);
+
 /* Keeps only these capabilities (CAP_*, ended by -1) in permitted, effective and bounding set
  * (libcap-ng), clears ambient and inheritable, locks securebits. 0 or negative errno. */
 int capabilities_keep(const int *capabilities);

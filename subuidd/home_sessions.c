@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +21,17 @@
 #define ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
 #define WAIT_MAX_NS 32000000L
 
-/* kill(-1) by root would end the host: the last thing before it is to see that this is not root. */
+/*
+ * kill(-1) by root would end the host: the last thing before it is to see that this is not root. Nor does it
+ * wholly become the account, whose processes could stop it, or kill it first, for ever.
+ */
 static int sessions_child(const void *argument)
 {
 	uid_t uid = *(const uint32_t *)argument, r, e, s;
 
-	if (descriptors_close_from(0) < 0 || identity_become(uid, uid, NULL, 0) < 0)
+	if (descriptors_close_from(0) < 0 || identity_become_signaller(uid) < 0)
 		return 1;
-	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid || uid <= SYSTEM_UID_MAX)
+	if (getresuid(&r, &e, &s) != 0 || r != IDENTITY_NOBODYS || e != uid || s != r || uid <= SYSTEM_UID_MAX)
 		return 1;
 	/* one call reaches all of them, also those that are being forked meanwhile */
 	return kill(-1, SIGKILL) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
@@ -36,19 +40,22 @@ static int sessions_child(const void *argument)
 static int sessions_kill(uint32_t uid)
 {
 	const struct home_child child = { .run = sessions_child, .argument = &uid, .seconds = KILL_SECONDS };
+	struct pollfd ended = { .events = POLLIN };
 	int r, status = 0, pidfd;
 	pid_t pid;
 
 	r = home_child_start(&child, &pid, &pidfd);
 	if (r < 0)
 		return r;
+	ended.fd = pidfd;
+	while ((r = poll(&ended, 1, KILL_SECONDS * 1000)) < 0 && errno == EINTR)
+		;
+	if (r != 1)
+		kill(pid, SIGKILL); /* it was slowed down; an alarm(2) does not end what is stopped */
 	close(pidfd);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	/* killed by another of the uid, which beat it to it: the next round kills that one */
-	if (WIFSIGNALED(status))
-		return 0;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
