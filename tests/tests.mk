@@ -208,7 +208,7 @@ $(BUILD)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-fuzz check-root check-sanitize
+.PHONY: check-boot check-restore check-fuzz check-root check-sanitize
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 check-fuzz: fuzz
 	@set -e; for f in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
@@ -261,6 +261,10 @@ deps:
 SUITE ?= bookworm
 check-boot:
 	tests/boot $(SUITE)
+
+# A whole Debian pushed, pulled, compared and booted.
+check-restore:
+	tests/restore $(SUITE)
 
 demo:
 	@tests/demo/run
