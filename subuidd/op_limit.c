@@ -72,3 +72,46 @@ enum failure op_tombstone_release(struct call *call)
 {
 	return call_transaction(call, call->operation->action, body_release);
 }
+
+/* Root's, for an export: every limit that is not the default. */
+enum failure op_limit_list(struct call *call)
+{
+	struct limit rows[WIRE_BATCH];
+	struct answer row;
+	uint64_t last = 0;
+	int n = store_limit_list(call->broker->store, call->request.list.cursor, rows, WIRE_BATCH, &last);
+
+	if (n < 0)
+		return call_fail_store(call, n);
+	for (int i = 0; i < n; i++) {
+		memset(&row, 0, sizeof(row));
+		row.limit = rows[i];
+		call_row(call, &row);
+	}
+	call->answer.cursor = last;
+	call->answer.more = n == WIRE_BATCH;
+	return FAILURE_NONE;
+}
+
+/* Ids that are never given out again; with owner "" those that others were seen to hold. */
+enum failure op_tombstone_list(struct call *call)
+{
+	const struct request_list *list = &call->request.list;
+	struct id_range rows[WIRE_BATCH];
+	struct answer row;
+	int n;
+
+	if (list->cursor > UINT32_MAX)
+		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
+	n = store_tombstone_list(call->broker->store, (uint32_t)list->cursor, rows, WIRE_BATCH);
+	if (n < 0)
+		return call_fail_store(call, n);
+	for (int i = 0; i < n; i++) {
+		memset(&row, 0, sizeof(row));
+		row.range = rows[i];
+		call->answer.cursor = rows[i].first;
+		call_row(call, &row);
+	}
+	call->answer.more = n == WIRE_BATCH;
+	return FAILURE_NONE;
+}

@@ -33,6 +33,8 @@ static const struct operation operations[] = {
 	{ OP_AUDIT_LIST, WHO_OWNER, false, false, "audit.list", op_audit_list },
 	{ OP_CHECK, WHO_OWNER, false, false, "check", op_check },
 	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, "tombstone.release", op_tombstone_release },
+	{ OP_LIMIT_LIST, WHO_ROOT, false, false, "limit.list", op_limit_list },
+	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, "tombstone.list", op_tombstone_list },
 	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
 };
 
@@ -48,6 +50,7 @@ static bool asks_for_all(const struct request *request)
 {
 	switch (request->op) {
 	case OP_ACCOUNT_LIST:
+	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
 	case OP_CHECK:

@@ -59,6 +59,8 @@ int request_sound(const struct request *request)
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_LIMIT_LIST:
+	case OP_TOMBSTONE_LIST:
 	case OP_CHECK:
 		sound = request->list.all <= 1;
 		break;
@@ -97,6 +99,8 @@ const struct request_name *request_name(const struct request *request)
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_LIMIT_LIST:
+	case OP_TOMBSTONE_LIST:
 	case OP_CHECK:
 		return &request->list.name;
 	case OP_RANGE_ADD:
@@ -120,9 +124,13 @@ static bool label_required(const struct request *request)
 	case OP_RANGE_LIST:
 	case OP_RANGE_REMOVE:
 	case OP_AUDIT_LIST:
+	case OP_LIMIT_LIST:
+	case OP_TOMBSTONE_LIST:
 	case OP_CHECK:
 	case OP_LIMIT_GET:
 		return false;
+	case OP_KEY_LIST:
+		return !request->list.all;
 	default:
 		return true;
 	}

@@ -110,6 +110,8 @@ int store_removed_delete(struct store *store, uint32_t uid);
 /* limits */
 int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */
 int store_limit_set(struct store *store, const struct limit *limit);
+/* In the order in which they were first set, those after `after`; *last is the place of the last one filled. */
+int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last);
 int store_limit_delete(struct store *store, const char *owner);
 
 /* audit: in the same transaction as the change it tells of, or in one of its own

@@ -100,6 +100,35 @@ int store_limit_get(struct store *store, const char *owner, struct limit *limit)
 	return 0;
 }
 
+static int limit_read(sqlite3_stmt *row, struct limit *limit)
+{
+	int r = 0;
+
+	*limit = (struct limit){0};
+	r = r ?: column_u32(row, 0, &limit->accounts);
+	r = r ?: column_u32(row, 1, &limit->keys);
+	r = r ?: column_u32(row, 2, &limit->ranges);
+	return r ?: column_text(row, 3, limit->owner, sizeof(limit->owner));
+}
+
+int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last)
+{
+	int n = 0, r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_LIMIT_LIST, VALUES(NUMBER(after), NUMBER(max)), &r);
+
+	if (row == NULL)
+		return r;
+	while ((r = store_next(store, row)) == 1) {
+		r = limit_read(row, &rows[n]);
+		if (r < 0)
+			break;
+		*last = (uint64_t)sqlite3_column_int64(row, 4);
+		n++;
+	}
+	store_end(row);
+	return r < 0 ? r : n;
+}
+
 int store_limit_set(struct store *store, const struct limit *l)
 {
 	int r = store_save(store);

@@ -188,7 +188,7 @@ static const char step_accounts[] =
 	"	accounts INTEGER NOT NULL CHECK (accounts BETWEEN 0 AND 4294967295),\n"
 	"	keys INTEGER NOT NULL CHECK (keys BETWEEN 0 AND 4294967295),\n"
 	"	ranges INTEGER NOT NULL CHECK (ranges BETWEEN 0 AND 4294967295)\n"
-	") STRICT, WITHOUT ROWID;\n"
+	") STRICT;\n"
 	"\n"
 	"CREATE TABLE audit (\n"
 	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"

@@ -80,6 +80,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_LIMIT_SET] = "INSERT INTO limits (owner, accounts, keys, ranges) VALUES (?1, ?2, ?3, ?4)"
 			  " ON CONFLICT (owner) DO UPDATE SET accounts = excluded.accounts, keys = excluded.keys,"
 			  " ranges = excluded.ranges",
+	[SQL_LIMIT_LIST] = "SELECT accounts, keys, ranges, owner, rowid FROM limits WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
 	[SQL_LIMIT_DELETE] = "DELETE FROM limits WHERE owner = ?1",
 
 	/* The target's owner: of the account, or of the tombstone that it became. */

@@ -158,6 +158,8 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_CHECK] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_RELEASE] = REQUEST(release, request_release),
 	[OP_IMPORT] = REQUEST(import, request_import),
+	[OP_LIMIT_LIST] = REQUEST(list, request_list),
+	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -182,6 +184,8 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_CHECK] = ANSWER(finding, answer_finding),
 	[OP_TOMBSTONE_RELEASE] = ANSWER_EMPTY,
 	[OP_IMPORT] = ANSWER(import, answer_import),
+	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
+	[OP_TOMBSTONE_LIST] = ANSWER(range, answer_range),
 };
 
 size_t wire_request_size(uint32_t op)

@@ -58,6 +58,8 @@ enum op {
 	OP_CHECK,
 	OP_TOMBSTONE_RELEASE,
 	OP_IMPORT,
+	OP_LIMIT_LIST,
+	OP_TOMBSTONE_LIST,
 	OP_MAX_,
 };
 
@@ -184,7 +186,7 @@ struct request {
 		struct request_remove remove;
 		struct request_key_add key_add;
 		struct request_key_remove key_remove;
-		struct request_list list; /* ACCOUNT_LIST KEY_LIST RANGE_LIST AUDIT_LIST CHECK */
+		struct request_list list; /* all *_LIST, CHECK */
 		struct request_range_add range_add;
 		struct request_range_remove range_remove;
 		struct request_limit_set limit_set;

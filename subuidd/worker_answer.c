@@ -121,6 +121,7 @@ static json_t *key_json(const struct ssh_key *key, const char *account)
 
 	failed |= put_number(o, "id", key->id);
 	failed |= put_text(o, "account", account);
+	failed |= put_number(o, "uid", key->uid);
 	failed |= put_text(o, "role", roles_format(key, roles) > 0 ? roles : "unknown");
 	failed |= json_object_set_new(o, "options", options_json(key->options)) < 0;
 	failed |= put_text(o, "type", key->type);
@@ -143,6 +144,8 @@ static json_t *range_json(const struct id_range *range, const char *account)
 	failed |= put_number(o, "first", range->first);
 	failed |= put_number(o, "count", range->count);
 	failed |= put_text(o, "owner", range->owner);
+	failed |= put_number(o, "ownerUid", range->owner_uid);
+	failed |= put_filled(o, "label", range->label);
 	failed |= put_filled(o, "account", account);
 	failed |= put_number(o, "created", (uint64_t)range->created);
 	return whole(o, failed);
@@ -230,9 +233,11 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return wrap("key", key_json(&answer->key, account));
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
+	case OP_TOMBSTONE_LIST:
 		return wrap("range", range_json(&answer->range, account));
 	case OP_LIMIT_GET:
 	case OP_LIMIT_SET:
+	case OP_LIMIT_LIST:
 		return wrap("limit", limit_json(&answer->limit));
 	case OP_AUDIT_LIST:
 		return wrap("entry", audit_json(&answer->audit));

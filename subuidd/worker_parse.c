@@ -178,10 +178,10 @@ static int parse_list(uint32_t op, json_t *parameters, struct request_list *list
 	json_int_t before = 0;
 	int r = owner_of(parameters, list->name.owner, failure);
 
-	if (r == 0 && op == OP_KEY_LIST)
-		return label_of(parameters, list->name.label, failure);
 	if (r == 0)
 		r = field_flag(parameters, "all", &list->all, failure);
+	if (r == 0 && op == OP_KEY_LIST && !list->all)
+		return label_of(parameters, list->name.label, failure);
 	if (r == 0 && list->all && list->name.owner[0] != '\0')
 		return field_invalid(failure, "all", "given together with an owner", "choose one");
 	if (r == 0 && op == OP_AUDIT_LIST)
@@ -274,6 +274,8 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_LIMIT_LIST:
+	case OP_TOMBSTONE_LIST:
 	case OP_CHECK:
 		return parse_list(op, parameters, &request->list, failure);
 	case OP_RANGE_ADD:

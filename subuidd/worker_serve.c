@@ -36,6 +36,7 @@ static const struct operation operations[] = {
 	{"RangeAdd", OP_RANGE_ADD},    {"RangeList", OP_RANGE_LIST},	  {"RangeRemove", OP_RANGE_REMOVE},
 	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
 	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
+	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -348,6 +349,7 @@ static const struct varlink_parameter limit_set[] = {
 static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
 static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
+static const struct varlink_parameter key_list[] = {{"label", JSON_STRING, false}, OWNER, ALL, END};
 static const struct varlink_parameter import[] = {
 	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false}, END,
 };
@@ -363,7 +365,7 @@ static const struct varlink_method methods[] = {
 	{"Remove", remove_account, handle_one},
 	{"Mount", account_name, handle_one},
 	{"KeyAdd", key_add, handle_one},
-	{"KeyList", account_name, handle_list},
+	{"KeyList", key_list, handle_list},
 	{"KeyRemove", key_remove, handle_one},
 	{"RangeAdd", range_add, handle_one},
 	{"RangeList", owner_all, handle_list},
@@ -374,6 +376,8 @@ static const struct varlink_method methods[] = {
 	{"Check", owner_all, handle_list},
 	{"Release", release, handle_one},
 	{"Import", import, handle_import},
+	{"LimitList", none, handle_list},
+	{"TombstoneList", none, handle_list},
 	{NULL, NULL, NULL},
 };
 
