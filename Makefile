@@ -47,6 +47,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/op_audit subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
               subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
+              subuidd/subid_publish subuidd/subid_write subuidd/subid_lines subuidd/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files \
               subuidd/wire subuidd/log \
               $(STORE) \

@@ -348,6 +348,53 @@ int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id
 	return found < 0 ? found : -ENOENT;
 }
 
+/* A range is in the table once for each block: it counts where a lookup of its first block meets it. */
+static int range_met(const struct index_view *view, uint64_t position, const union index_public_copy *copy)
+{
+	union index_public_copy other;
+	struct index_probe probe;
+	uint32_t line;
+	int found;
+
+	index_probe_start(&probe, view, INDEX_BY_BLOCK, index_hash_number(view->header.seed, copy->head.a / RANGE_UNIT));
+	while ((found = index_probe_next(&probe, &line)) > 0) {
+		if (probe.position == position)
+			return 1;
+		if (index_record_copy(view, line, INDEX_RANGE, &other.head, INDEX_PUBLIC_LINES) < 0)
+			return -EUCLEAN;
+		if (other.head.a == copy->head.a)
+			return 0;
+	}
+	return found;
+}
+
+int index_view_range_next(const struct index_view *view, uint64_t *cursor, struct id_range *range)
+{
+	uint64_t slots = view->header.table[INDEX_BY_BLOCK].slots;
+	union index_public_copy copy;
+
+	for (uint64_t position = *cursor; position < slots; position++) {
+		index_slot slot;
+		int rc = index_slot_read(view, INDEX_BY_BLOCK, position, &slot);
+
+		if (rc == 0 && index_slot_number(slot) == 0)
+			continue;
+		if (rc == 0)
+			rc = index_record_copy(view, index_slot_number(slot) - 1, INDEX_RANGE, &copy.head,
+					       INDEX_PUBLIC_LINES);
+		if (rc == 0)
+			rc = range_met(view, position, &copy);
+		if (rc == 0)
+			continue;
+		if (rc == 1)
+			rc = index_range_decode(&copy, range);
+		if (rc == 0)
+			*cursor = position + 1;
+		return rc;
+	}
+	return -ENOENT;
+}
+
 int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range, struct index_host *host)
 {
 	uint64_t generation = 0;

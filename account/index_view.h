@@ -28,6 +28,8 @@ int index_view_next(const struct index_view *view, uint64_t *cursor, struct inde
 int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 			  struct index_account *account, struct id_range *range);
 int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id_range *range);
+/* Ranges in the order of the table, each once; *cursor starts at 0. -ENOENT at the end. */
+int index_view_range_next(const struct index_view *view, uint64_t *cursor, struct id_range *range);
 /* Only of ids that have names: one compare for the others. */
 int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range,
 			   struct index_host *host);

@@ -17,7 +17,8 @@ _subuid_options()
 	list | check) echo "--all --owner $common" ;;
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
-	'range add' | 'range remove') echo "--owner $common" ;;
+	'range add') echo "--owner --grow $common" ;;
+	'range remove') echo "--owner $common" ;;
 	idmap) echo "--format --owner $common" ;;
 	exec | shell) echo '--as-account --follow-links --help' ;;
 	'range list') echo "--all --owner $common" ;;
@@ -45,7 +46,7 @@ _subuid_value()
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
-	--from | --range | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n) COMPREPLY=() ;;
+	--from | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }

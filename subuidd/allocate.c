@@ -144,3 +144,36 @@ int allocate_range(struct store *store, const struct settings *settings, const s
 		*count = (uint32_t)size;
 	return r;
 }
+
+static const struct id_block *block_around(const struct settings *settings, uint64_t first, uint64_t last)
+{
+	for (unsigned i = 0; i < settings->ranges_count; i++)
+		if (first >= settings->ranges[i].first && last <= settings->ranges[i].last)
+			return &settings->ranges[i];
+	return NULL;
+}
+
+int allocate_range_at(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
+		      uint32_t first, uint32_t *count)
+{
+	uint64_t size = ((uint64_t)*count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT, last = first + size - 1;
+	struct search search = {store, probe, 0, (uint32_t)size, RANGE_UNIT};
+	const struct id_block *block = block_around(settings, first, last);
+	struct id_block holder;
+	uint32_t found = 0;
+	int r;
+
+	if (size == 0 || first % RANGE_UNIT != 0 || block == NULL)
+		return -ENOENT;
+	r = store_ids_free(store, (struct id_block){first, (uint32_t)last}, first, (uint32_t)size, &found);
+	if (r == -ENOENT || (r == 0 && special_inside(first, (uint32_t)size)))
+		return -EEXIST;
+	if (r == 0 && probe->start != NULL)
+		r = probe->start(probe->data);
+	if (r == 0)
+		r = taken(&search, first, &holder);
+	if (r != 0)
+		return r < 0 ? r : -EEXIST;
+	*count = (uint32_t)size;
+	return 0;
+}

@@ -21,6 +21,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/subid_publish.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -168,6 +169,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	if (r >= 0) {
 		settings_apply(broker, &fresh);
 		r = publication_settings(broker->publication, &broker->settings);
+		if (r >= 0)
+			r = subid_publish_start(broker);
 		log_info("settings read again");
 	} else {
 		log_error("settings: %s; the old ones stay", why);
@@ -191,6 +194,7 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 		r = recovery_start(broker);
 	if (r < 0)
 		log_error("accounts that are not complete: %s", strerror(-r));
+	subid_publish_again(broker);
 	removal_purge(broker);
 	publication_commit(broker->publication);
 	return 0;
@@ -263,6 +267,9 @@ static int service_open(struct broker *broker, char *why)
 		r = recovery_views(broker);
 	if (r < 0)
 		return reason(why, "accounts that are not complete", r);
+	r = subid_publish_start(broker);
+	if (r < 0)
+		return reason(why, SYSCONFDIR "/subuid", r);
 	broker->listen_fd = listen_open(why, REASON_MAX);
 	if (broker->listen_fd < 0)
 		return broker->listen_fd;
@@ -314,6 +321,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
+	subid_publish_close(broker);
 	publication_close(broker->publication);
 	store_close(broker->store);
 	host_probe_close(&broker->host);

@@ -20,6 +20,7 @@
 
 struct call;
 struct publication;
+struct subid_publisher;
 struct workers;
 
 #define WORKER_USER "subuidd"
@@ -35,6 +36,7 @@ struct broker {
 	struct store *store;
 	struct publication *publication;
 	struct workers *workers;
+	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
 	struct homes homes;
 	struct host_probe host;     /* what the rest of the host holds */
 	struct allocate_probe probe; /* points to it */

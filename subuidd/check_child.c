@@ -2,6 +2,7 @@
 #include "subuidd/check_child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -13,14 +14,17 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account/index.h"
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "subuidd/caller.h"
+#include "subuidd/subid_write.h"
 
 #define LINK_ALARM_SECONDS 5u
+#define FILES_LOOKS 5
 
 enum link_state { LINK_RIGHT = 0, LINK_MISSING = 1, LINK_OTHER = 2, LINK_UNREADABLE = 3 };
 
@@ -103,15 +107,16 @@ static void check_nss(const struct account *row, const char *name, struct check_
 	}
 }
 
-static void check_subids(const struct broker *broker, uint32_t first, uint32_t count, const char *subject,
-			 struct check_result *result)
+/* owner, label: who has them here; "": the owner himself. */
+static void check_subids(const struct broker *broker, uint32_t first, uint32_t count, const char *owner,
+			 const char *label, const char *subject, struct check_result *result)
 {
 	struct id_block holder = { first, first + count - 1 };
-	int r = broker->probe.start(broker->probe.data);
-	char fault[FAILURE_TEXT_MAX + 1];
+	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];
+	const char *const names[] = { owner, name };
+	bool given = name_join(owner, broker->settings.separator, label, name) == 0;
+	int r = host_probe_others(broker->probe.data, holder.first, holder.last, names, given ? 2 : 1, &holder);
 
-	if (r >= 0)
-		r = broker->probe.block_taken(broker->probe.data, holder.first, holder.last, &holder);
 	if (r == 0)
 		return;
 	if (r < 0)
@@ -200,7 +205,7 @@ static void check_account(const struct broker *broker, const struct account *row
 		return;
 	}
 	check_nss(row, name, result);
-	check_subids(broker, row->uid, 1, name, result);
+	check_subids(broker, row->uid, 1, row->owner, "", name, result);
 	r = home_check(&broker->homes, row, why, sizeof(why));
 	if (r < 0 && !(r == -ENOTCONN && broker->views_on_demand))
 		check_add(result, name, why[0] != '\0' ? why : strerror(-r),
@@ -214,7 +219,78 @@ static void check_range(const struct broker *broker, const struct id_range *row,
 
 	snprintf(subject, sizeof(subject), "%.*s %u", OWNER_MAX, row->owner, row->first);
 	check_index_range(row, subject, result);
-	check_subids(broker, row->first, row->count, subject, result);
+	check_subids(broker, row->first, row->count, row->owner, row->label, subject, result);
+}
+
+/* ---- our lines in the files ---- */
+
+static void check_line(struct check_result *result, const char *name, const char *what,
+		       const struct subid_lines_at *line, const char *todo)
+{
+	char fault[FAILURE_TEXT_MAX + 1], subject[32];
+
+	snprintf(subject, sizeof(subject), SYSCONFDIR "/%s", name);
+	snprintf(fault, sizeof(fault), "a line of ours %s%.*s", what, (int)line->length, line->at);
+	check_add(result, subject, fault, todo);
+}
+
+static void check_file(const struct subid_lines *wanted, const struct subid_lines *recorded, const char *name,
+		       int etc_fd, struct check_result *result)
+{
+	static const char todo[] = "subuidd writes it anew at its next change or start";
+	cleanup_free char *text = NULL;
+	struct subid_lines present = { 0 };
+	size_t length = 0;
+	int r = subid_text_read(etc_fd, name, &text, &length);
+
+	if (r == 0)
+		r = subid_lines_add_text(&present, text, length);
+	if (r == 0)
+		r = subid_lines_sort(&present);
+	if (r < 0)
+		check_add(result, name, r == -EPERM ? "not a plain file of root's" : strerror(-r),
+			  "subordinate ids cannot be published there: see publish in subuidd.conf(5)");
+	for (size_t i = 0; r == 0 && i < wanted->count; i++)
+		if (subid_lines_find(&present, wanted->sorted[i].at, wanted->sorted[i].length) < 0)
+			check_line(result, name, "is missing: ", &wanted->sorted[i], todo);
+	for (size_t i = 0; r == 0 && i < recorded->count; i++)
+		if (subid_lines_find(wanted, recorded->sorted[i].at, recorded->sorted[i].length) < 0 &&
+		    subid_lines_find(&present, recorded->sorted[i].at, recorded->sorted[i].length) >= 0)
+			check_line(result, name, "is left over: ", &recorded->sorted[i], todo);
+	subid_lines_free(&present);
+}
+
+static void check_files_once(const struct broker *broker, struct check_result *result)
+{
+	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct subid_lines wanted = { 0 }, recorded = { 0 };
+	int r = etc_fd < 0 ? -errno : subid_lines_wanted(broker->settings.publish, &wanted);
+
+	if (r == 0)
+		r = subid_lines_recorded(broker->state_fd, &recorded);
+	if (r < 0) {
+		check_add(result, "subuid", strerror(-r), "see the log of subuidd");
+	} else if (wanted.count > 0 || recorded.count > 0) {
+		check_file(&wanted, &recorded, "subuid", etc_fd, result);
+		check_file(&wanted, &recorded, "subgid", etc_fd, result);
+	}
+	subid_lines_free(&wanted);
+	subid_lines_free(&recorded);
+}
+
+/* A change of this moment is in the index before it is in the files. */
+static void check_files(const struct broker *broker, struct check_result *result)
+{
+	struct check_result before = *result;
+
+	for (int i = 0; i < FILES_LOOKS; i++) {
+		if (i > 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+		*result = before;
+		check_files_once(broker, result);
+		if (result->count == before.count)
+			return;
+	}
 }
 
 static void check_run(const struct broker *broker, const struct check_job *job, struct check_result *result)
@@ -224,6 +300,8 @@ static void check_run(const struct broker *broker, const struct check_job *job, 
 			check_account(broker, &job->accounts[i], result);
 	for (int i = 0; i < job->ranges_count; i++)
 		check_range(broker, &job->ranges[i], result);
+	if (job->files)
+		check_files(broker, result);
 }
 
 int check_start(const struct broker *broker, const struct check_job *job, int *memory, int *pidfd)

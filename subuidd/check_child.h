@@ -20,6 +20,7 @@ struct check_job {
 	struct account accounts[CHECK_BATCH];
 	struct id_range ranges[CHECK_BATCH];
 	int accounts_count, ranges_count;
+	bool files; /* /etc/subuid and /etc/subgid, as far as they are ours */
 	bool busy[CHECK_BATCH]; /* accounts that are being changed, or have been since */
 };
 

@@ -16,7 +16,7 @@
 #include "subuidd/child.h"
 #include "subuidd/operation.h"
 
-enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_INDEX, STEPS };
+enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEPS };
 
 struct check {
 	struct call *call;
@@ -219,6 +219,18 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 	return check_begin(call, check);
 }
 
+static enum failure step_files(struct call *call)
+{
+	struct check *check = calloc(1, sizeof(*check));
+
+	if (check == NULL)
+		return call_fail_system(call, "the check", -ENOMEM);
+	check->job.files = true;
+	call->answer.checked = 1;
+	step_after(call, STEP_FILES);
+	return check_begin(call, check);
+}
+
 enum failure op_check(struct call *call)
 {
 	uint64_t cursor = call->request.list.cursor;
@@ -230,6 +242,10 @@ enum failure op_check(struct call *call)
 		return step_accounts(call, (uint32_t)cursor);
 	case STEP_RANGES:
 		return step_ranges(call, (uint32_t)cursor);
+	case STEP_FILES:
+		if (call->request.list.all)
+			return step_files(call);
+		break;
 	case STEP_INDEX:
 		if (call->request.list.all)
 			return step_index(call, cursor & UINT32_MAX);

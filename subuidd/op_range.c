@@ -78,12 +78,59 @@ int range_units_of_account(struct call *call, const struct account *account, uin
 	return n;
 }
 
+/* A range of the caller's own, or of who he may act for; another's is not found, as one that does not exist. */
+static enum failure range_find(struct call *call, uint32_t first, struct id_range *range)
+{
+	char what[16];
+	int r = store_range_get(call->broker->store, first, range);
+
+	if (r < 0 && r != -ENOENT)
+		return call_fail_store(call, r);
+	snprintf(what, sizeof(what), "%u", first);
+	if (r < 0 || strcmp(range->owner, call->owner.name) != 0 ||
+	    (!call->caller.admin && range->owner_uid != call->caller.uid))
+		return call_fail(call, FAILURE_NOT_FOUND, what, "there is no such range", "see subuid range list");
+	return FAILURE_NONE;
+}
+
+/* The block behind a range, for whoever has that one. */
+static enum failure range_follow(struct call *call, uint32_t units)
+{
+	struct id_range *range = &call->range, before;
+	enum failure failure = range_find(call, call->request.range_add.after, &before);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (before.owner_uid != call->owner.uid ||
+	    (call->request.range_add.name.label[0] != '\0' && before.account_uid != call->account.uid))
+		return call_fail(call, FAILURE_CONFLICT, NULL, "the range to follow is another's",
+				 "see subuid range list");
+	*range = before;
+	range->first = before.first + before.count;
+	range->count = units * RANGE_UNIT;
+	range->created = time(NULL);
+	r = allocate_range_at(call->broker->store, &call->broker->settings, &call->broker->probe, range->first,
+			      &range->count);
+	if (r == -EEXIST || r == -ENOENT)
+		return call_fail(call, FAILURE_CONFLICT, NULL,
+				 r == -EEXIST ? "the ids behind the range are or were somebody's" :
+						"behind the range the blocks of the settings end",
+				 "take a block of its own: leave --grow out");
+	if (r < 0)
+		return call_fail_system(call, "no ids can be found", r);
+	r = store_range_insert(call->broker->store, range);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 static enum failure body_range_add(struct call *call)
 {
 	uint32_t units = request_units(call->request.range_add.count);
 	enum failure failure = range_limit(call, call->owner.name, units);
 
-	if (failure == FAILURE_NONE)
+	if (failure == FAILURE_NONE && call->request.range_add.after != 0)
+		failure = range_follow(call, units);
+	else if (failure == FAILURE_NONE)
 		failure = range_allocate(call, units, call->account.uid != 0 ? &call->account : NULL);
 	snprintf(call->detail, sizeof(call->detail), "%u ids from %u", call->range.count, call->range.first);
 	return failure;
@@ -145,20 +192,15 @@ static enum failure body_range_remove(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Another's range is not found, as one that does not exist. */
 enum failure op_range_remove(struct call *call)
 {
-	uint32_t first = call->request.range_remove.first;
-	enum failure failure;
+	enum failure failure = range_find(call, call->request.range_remove.first, &call->range);
 	char what[16];
-	int r = store_range_get(call->broker->store, first, &call->range);
+	int r;
 
-	if (r < 0 && r != -ENOENT)
-		return call_fail_store(call, r);
-	snprintf(what, sizeof(what), "%u", first);
-	if (r < 0 || strcmp(call->range.owner, call->owner.name) != 0 ||
-	    (!call->caller.admin && call->range.owner_uid != call->caller.uid))
-		return call_fail(call, FAILURE_NOT_FOUND, what, "there is no such range", "see subuid range list");
+	if (failure != FAILURE_NONE)
+		return failure;
+	snprintf(what, sizeof(what), "%u", call->range.first);
 	if (call->range.account_uid != 0 && call_busy(call->broker, call->range.account_uid, call))
 		return call_fail(call, FAILURE_BUSY, what, "a change of its account is under way", "try again");
 	failure = call_transaction(call, call->operation->action, body_range_remove);

@@ -9,6 +9,7 @@
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
+#include "subuidd/subid_publish.h"
 #include "subuidd/workers.h"
 
 static const struct operation operations[] = {
@@ -273,6 +274,14 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 
 void call_finish(struct call *call, enum failure failure)
 {
+	/* Everything committed so far has been put into the index by now. */
+	publication_commit(call->broker->publication);
+	if (!subid_publish_hold(call, failure))
+		call_finish_now(call, failure);
+}
+
+void call_finish_now(struct call *call, enum failure failure)
+{
 	struct answer *answer = &call->answer;
 
 	answer->failure.failure = failure;
@@ -283,8 +292,6 @@ void call_finish(struct call *call, enum failure failure)
 		memset(answer, 0, sizeof(*answer));
 		answer->failure = text;
 	}
-	/* Everything committed so far has been put into the index by now. */
-	publication_commit(call->broker->publication);
 	answer->row = 0;
 	if (call->worker != NULL)
 		worker_answer(call->worker, call->request.op, answer);

@@ -72,6 +72,8 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 
 /* Ends the call: answers, records a refusal, frees it. */
 void call_finish(struct call *call, enum failure failure);
+/* The same, whether or not /etc/subuid shows it already: for who has waited for that. */
+void call_finish_now(struct call *call, enum failure failure);
 
 /* `return call_fail(...)`: fills the text. what NULL: the target. */
 enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why,

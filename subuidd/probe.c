@@ -180,15 +180,11 @@ static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 	return r;
 }
 
-/* The files are read by start(); single ids have been asked for by number already. */
-static int block_taken(void *data, uint32_t first, uint32_t last, struct id_block *holder)
+/* Everything but the files; single ids have been asked for by number already. */
+static int entries_taken(struct host_probe *host, uint32_t first, uint32_t last, struct id_block *holder)
 {
-	struct host_probe *host = data;
 	int r;
 
-	if (subid_find(&host->subuid.list, first, last, holder) ||
-	    subid_find(&host->subgid.list, first, last, holder))
-		return 1;
 	if (first == last)
 		return 0;
 	r = enumerated(host);
@@ -209,6 +205,17 @@ int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last)
 	return subid_find(&host->entries, first, last, &holder) ? 1 : spread_taken(first, last, &holder);
 }
 
+/* The files are read by start(). */
+static int block_taken(void *data, uint32_t first, uint32_t last, struct id_block *holder)
+{
+	struct host_probe *host = data;
+
+	if (subid_find(&host->subuid.list, first, last, holder) ||
+	    subid_find(&host->subgid.list, first, last, holder))
+		return 1;
+	return entries_taken(host, first, last, holder);
+}
+
 static int start(void *data)
 {
 	struct host_probe *host = data;
@@ -218,6 +225,23 @@ static int start(void *data)
 		r = subid_file_refresh(&host->subgid);
 	host->enumerated = false;
 	return r;
+}
+
+int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names, size_t count,
+		      struct id_block *holder)
+{
+	uint64_t hashes[4];
+	size_t n = count < 4 ? count : 4;
+	int r = start(host);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		hashes[i] = subid_name_hash(names[i], strlen(names[i]));
+	if (subid_find_other(&host->subuid.list, first, last, hashes, n, holder) ||
+	    subid_find_other(&host->subgid.list, first, last, hashes, n, holder))
+		return 1;
+	return entries_taken(host, first, last, holder);
 }
 
 int host_probe_open(const char *root, struct host_probe *host, struct allocate_probe *probe)

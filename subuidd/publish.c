@@ -198,6 +198,14 @@ int publication_repair(struct publication *p)
 	return r;
 }
 
+unsigned publication_changes(struct publication *p)
+{
+	unsigned changes = p->changes;
+
+	p->changes = 0;
+	return changes;
+}
+
 void publication_commit(struct publication *p)
 {
 	uint64_t generation = store_generation(p->store);
@@ -213,6 +221,7 @@ static int put_result(struct publication *p, int r)
 {
 	if (r >= 0)
 		return 0;
+	p->changes |= PUBLISHED_ACCOUNTS | PUBLISHED_RANGES;
 	if (r == -ERANGE)
 		log_info("a range outside of the blocks of the settings: the index is built anew");
 	else
@@ -251,6 +260,7 @@ int publish_key_gone(struct publication *p, const struct ssh_key *key)
 
 static int put_range(struct publication *p, const struct id_range *range)
 {
+	p->changes |= PUBLISHED_RANGES;
 	if (!range_outside(&p->host, range))
 		return index_put_range(p->public, range);
 	range_bounds_widen(&p->host);
@@ -259,6 +269,7 @@ static int put_range(struct publication *p, const struct id_range *range)
 
 static int remove_range(struct publication *p, const struct id_range *range)
 {
+	p->changes |= PUBLISHED_RANGES;
 	return index_remove_range(p->public, range);
 }
 
@@ -316,6 +327,7 @@ int publish_account_whole(struct publication *p, const struct account *account)
 {
 	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_put_key);
 
+	p->changes |= PUBLISHED_ACCOUNTS;
 	if (r >= 0)
 		r = each_range(p, account, put_range);
 	if (r >= 0)
@@ -328,6 +340,7 @@ int publish_account_gone(struct publication *p, const struct account *account)
 {
 	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_remove_key);
 
+	p->changes |= PUBLISHED_ACCOUNTS;
 	if (r >= 0)
 		r = index_remove_account(p->public, account);
 	if (r >= 0 || r == -ENOENT)

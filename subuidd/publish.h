@@ -38,6 +38,10 @@ int publish_range_gone(struct publication *publication, const struct id_range *r
 /* The readers see everything that has been committed: says so in the files. */
 void publication_commit(struct publication *publication);
 
+/* What has changed for /etc/subuid and /etc/subgid since the last call: or-ed, and then forgotten. */
+enum { PUBLISHED_RANGES = 1u << 0, PUBLISHED_ACCOUNTS = 1u << 1 };
+unsigned publication_changes(struct publication *publication);
+
 /* Builds both files anew when something is missing in them. 0 when they are whole. */
 int publication_repair(struct publication *publication);
 

@@ -14,6 +14,7 @@ struct publication {
 	struct index_host host;
 	gid_t keys_gid;
 	struct index_writer *public, *keys;
+	unsigned changes; /* publication_changes() */
 	bool broken; /* something committed is not in the files */
 };
 

@@ -13,6 +13,7 @@
 enum key {
 	IDS_ACCOUNTS,
 	IDS_RANGES,
+	SUBID_PUBLISH,
 	NAMES_SEPARATOR,
 	NAMES_ENUMERATE,
 	NAMES_RANGES,
@@ -33,6 +34,7 @@ enum key {
 static const struct settings_key keys[KEYS] = {
 	[IDS_ACCOUNTS] = { "ids", "accounts" },
 	[IDS_RANGES] = { "ids", "ranges" },
+	[SUBID_PUBLISH] = { "subid", "publish" },
 	[NAMES_SEPARATOR] = { "names", "separator" },
 	[NAMES_ENUMERATE] = { "names", "enumerate" },
 	[NAMES_RANGES] = { "names", "range_names" },
@@ -102,6 +104,19 @@ static int take_bool(const char *value, bool *truth, char *why, size_t size)
 		*truth = false;
 	else
 		return refuse(why, size, "neither yes nor no");
+	return 0;
+}
+
+static int take_publish(const char *value, enum publish_to *publish, char *why, size_t size)
+{
+	if (strcmp(value, "plugin") == 0)
+		*publish = PUBLISH_PLUGIN;
+	else if (strcmp(value, "files") == 0)
+		*publish = PUBLISH_FILES;
+	else if (strcmp(value, "both") == 0)
+		*publish = PUBLISH_BOTH;
+	else
+		return refuse(why, size, "neither plugin, files nor both");
 	return 0;
 }
 
@@ -206,6 +221,8 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 		return take_blocks(value, false, s->accounts, &s->accounts_count, why, size);
 	case IDS_RANGES:
 		return take_blocks(value, true, s->ranges, &s->ranges_count, why, size);
+	case SUBID_PUBLISH:
+		return take_publish(value, &s->publish, why, size);
 	case NAMES_SEPARATOR:
 		return take_separator(value, &s->separator, why, size);
 	case NAMES_ENUMERATE:

@@ -18,12 +18,21 @@
 
 #define SETTINGS_BLOCKS_MAX 16
 
+/* publish = : where else than in the index subordinate ids are told */
+enum publish_to {
+	PUBLISH_PLUGIN, /* nowhere: libsubid_subuid answers */
+	PUBLISH_FILES,  /* all in /etc/subuid and /etc/subgid: ranges and the uids of sub-accounts */
+	PUBLISH_BOTH,   /* ranges there too, for tools that read the files themselves */
+};
+
 struct settings {
 	/* [ids] */
 	struct id_block accounts[SETTINGS_BLOCKS_MAX]; /* accounts = 2100000000-2147352575 … */
 	unsigned accounts_count;
 	struct id_block ranges[SETTINGS_BLOCKS_MAX];   /* ranges = 1073741824-1879048191 … */
 	unsigned ranges_count;
+	/* [subid] */
+	enum publish_to publish; /* publish = plugin */
 	/* [names] */
 	char separator; /* separator = + ; fixed once there are accounts */
 	bool enumerate; /* enumerate = no */

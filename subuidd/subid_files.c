@@ -36,6 +36,26 @@ static int compare(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
+static int compare_entries(const void *a, const void *b)
+{
+	const struct subid_entry *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+static void entries_sort(struct subid_list *list)
+{
+	uint32_t reach = 0;
+
+	if (list->entries_count == 0)
+		return;
+	qsort(list->entries, list->entries_count, sizeof(list->entries[0]), compare_entries);
+	for (size_t i = 0; i < list->entries_count; i++) {
+		reach = list->entries[i].last > reach ? list->entries[i].last : reach;
+		list->entries[i].reach = reach;
+	}
+}
+
 /* Sorted and joined: then the block that begins last before an id is the only one that can hold it. */
 void subid_list_sort(struct subid_list *list)
 {
@@ -53,11 +73,13 @@ void subid_list_sort(struct subid_list *list)
 			present->last = next.last;
 	}
 	list->count = n + 1;
+	entries_sort(list);
 }
 
 void subid_list_free(struct subid_list *list)
 {
 	free(list->blocks);
+	free(list->entries);
 	*list = (struct subid_list){0};
 }
 
@@ -79,7 +101,60 @@ bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, st
 	return true;
 }
 
+bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names, size_t count,
+		      struct id_block *holder)
+{
+	size_t low = 0, high = list->entries_count;
+
+	while (low < high) { /* the number of entries that begin at or before last */
+		size_t middle = low + (high - low) / 2;
+
+		if (list->entries[middle].first <= last)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low > 0 && list->entries[low - 1].reach >= first) {
+		const struct subid_entry *entry = &list->entries[--low];
+		bool ours = false;
+
+		for (size_t i = 0; i < count; i++)
+			ours |= entry->first == first && entry->last == last && entry->name == names[i];
+		if (!ours && entry->last >= first) {
+			*holder = (struct id_block){entry->first, entry->last};
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- lines ---- */
+
+/* FNV-1a: tells the names in a file of root's apart. */
+uint64_t subid_name_hash(const char *name, size_t length)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static int entry_add(struct subid_list *list, struct id_block block, uint64_t name)
+{
+	if (list->entries_count == list->entries_allocated) {
+		size_t allocated = list->entries_allocated == 0 ? 64 : list->entries_allocated * 2;
+		struct subid_entry *entries = reallocarray(list->entries, allocated, sizeof(*entries));
+
+		if (entries == NULL)
+			return -ENOMEM;
+		list->entries = entries;
+		list->entries_allocated = allocated;
+	}
+	list->entries[list->entries_count++] =
+		(struct subid_entry){.first = block.first, .last = block.last, .name = name};
+	return 0;
+}
 
 static bool number_strict(const char *text, size_t length, uint64_t *number)
 {
@@ -108,14 +183,16 @@ static uint64_t number_loose(const char *text, size_t length, int base)
 	return strtoull(copy, NULL, base);
 }
 
-static int hold(struct subid_list *list, uint64_t start, uint64_t count)
+static int hold(struct subid_list *list, uint64_t start, uint64_t count, uint64_t name)
 {
+	struct id_block block;
 	uint64_t last;
 
 	if (count == 0 || start > UINT32_MAX)
 		return 0;
 	last = count > UINT32_MAX - start ? UINT32_MAX : start + count - 1;
-	return subid_list_add(list, (struct id_block){(uint32_t)start, (uint32_t)last});
+	block = (struct id_block){(uint32_t)start, (uint32_t)last};
+	return subid_list_add(list, block) ?: entry_add(list, block, name);
 }
 
 /* A line that is not as it should be still holds whatever it might give away to a more lenient reader. */
@@ -126,7 +203,7 @@ static int line_unreadable(const char *start, size_t start_length, const char *c
 
 	list->unreadable++;
 	for (int base = 0; r == 0 && base <= 10; base += 10)
-		r = hold(list, number_loose(start, start_length, base), number_loose(count, count_length, base));
+		r = hold(list, number_loose(start, start_length, base), number_loose(count, count_length, base), 0);
 	return r;
 }
 
@@ -150,7 +227,7 @@ static int line_parse(const char *line, size_t length, struct subid_list *list)
 	}
 	if (start > line && number_strict(start + 1, (size_t)(count - start - 1), &first) &&
 	    number_strict(count + 1, (size_t)(end - count - 1), &n) && id_range_valid(first, n))
-		return hold(list, first, n);
+		return hold(list, first, n, subid_name_hash(line, (size_t)(start - line)));
 	return line_unreadable(start + 1, (size_t)(count - start - 1), count + 1, (size_t)(end - count - 1), list);
 }
 

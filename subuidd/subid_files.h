@@ -14,10 +14,19 @@
 
 #include "account/id.h"
 
+/* One line's ids, and who it says holds them. */
+struct subid_entry {
+	uint32_t first, last;
+	uint32_t reach; /* the highest last of this one and of all before it */
+	uint64_t name;  /* subid_name_hash() */
+};
+
 struct subid_list {
 	struct id_block *blocks; /* sorted, none touches or overlaps the next */
 	size_t count;
 	size_t allocated;
+	struct subid_entry *entries; /* of the lines that were read, by first: for subid_find_other() */
+	size_t entries_count, entries_allocated;
 	unsigned unreadable; /* lines that are neither blank, nor a comment, nor name:start:count */
 };
 
@@ -31,6 +40,12 @@ void subid_list_free(struct subid_list *list);
 
 /* True when an id of first..last is in the list; *holder is the block that holds it. O(log n). */
 bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, struct id_block *holder);
+
+uint64_t subid_name_hash(const char *name, size_t length);
+
+/* True when a line holds an id of first..last and is not exactly these ids under one of the names. O(log n). */
+bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names, size_t count,
+		      struct id_block *holder);
 
 /* One file, read again only when it has changed. */
 struct subid_file {

@@ -66,7 +66,8 @@ static const struct wire_field request_list[] = { /* its `padding` is no member:
 	REQUEST_HEAD, NAME(list.name), NUMBER(request, list.all), NUMBER(request, list.cursor), END,
 };
 static const struct wire_field request_range_add[] = {
-	REQUEST_HEAD, NAME(range_add.name), NUMBER(request, range_add.count), END,
+	REQUEST_HEAD, NAME(range_add.name), NUMBER(request, range_add.count),
+	NUMBER(request, range_add.after), END,
 };
 static const struct wire_field request_range_remove[] = {
 	REQUEST_HEAD, NAME(range_remove.name), NUMBER(request, range_remove.first), END,

@@ -120,8 +120,9 @@ struct request_list {
 };
 
 struct request_range_add {
-	struct request_name name; /* label "": to the owner himself */
+	struct request_name name; /* label "": to the owner himself, or to who has the range `after` */
 	uint32_t count;
+	uint32_t after; /* first id of the range that it follows without a gap; 0: anywhere */
 };
 
 struct request_range_remove {

@@ -193,9 +193,13 @@ static int parse_list(uint32_t op, json_t *parameters, struct request_list *list
 static int parse_range_add(json_t *parameters, struct request_range_add *add, struct failure_text *failure)
 {
 	int r = owner_of(parameters, add->name.owner, failure);
+	json_int_t after = 0;
 
 	if (r == 0 && field_member(parameters, "label") != NULL)
 		r = label_of(parameters, add->name.label, failure);
+	if (r == 0)
+		r = field_integer(parameters, "after", 1, UINT32_MAX - 1, &after, failure);
+	add->after = (uint32_t)after;
 	return r < 0 ? r : field_number(parameters, "count", 1, &add->count, failure);
 }
 

@@ -338,6 +338,7 @@ static const struct varlink_parameter key_remove[] = {
 static const struct varlink_parameter range_add[] = {
 	{"count", JSON_INTEGER, true},
 	{"label", JSON_STRING, false},
+	{"after", JSON_INTEGER, false},
 	OWNER,
 	END,
 };

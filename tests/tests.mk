@@ -85,6 +85,8 @@ allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/se
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf
 UNIT            += subid_files allocate
+subid_lines_OBJS = subuidd/subid_lines
+UNIT            += subid_lines
 fuzz_subid_OBJS     = subuidd/subid_files account/id
 fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 fuzz_settings_LIBS  = -leconf

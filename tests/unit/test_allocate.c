@@ -248,6 +248,45 @@ static void blocks_are_used_in_their_order(void **state)
 	assert_int_equal(take_uid(&uid), -ENOENT);
 }
 
+static void a_range_can_follow_at_its_place_or_not_at_all(void **state)
+{
+	uint32_t first, got, count = 1;
+
+	(void)state;
+	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + 8 * 65536 - 1};
+	assert_int_equal(take_range(1, &first, &got), 0);
+	/* free: chosen, rounded up, and nothing taken by asking */
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first + 65536, &count), 0);
+	assert_int_equal(count, 65536);
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first + 65536, &count), 0);
+	/* ours, once ours, or across one of ours */
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
+	assert_int_equal(take_range(1, &first, &got), 0);
+	assert_int_equal(store_range_delete(store, first, 1), 0);
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
+	assert_int_equal(take_range(1, &first, &got), 0);
+	/* others': a line, an entry; not to be told */
+	first += 65536;
+	fake.block = (struct id_block){first + 65535, first + 65535};
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
+	fake.block = (struct id_block){0, 0};
+	fake.uid = first + 7;
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
+	fake.error = -EIO;
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EIO);
+	fake.error = 0;
+	/* outside, over the end, beside the grid, none, all */
+	assert_int_equal(allocate_range_at(store, &settings, &probe, 1073741824u + 8 * 65536, &count), -ENOENT);
+	count = 2 * 65536;
+	assert_int_equal(allocate_range_at(store, &settings, &probe, 1073741824u + 7 * 65536, &count), -ENOENT);
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first + 1, &count), -ENOENT);
+	count = 0;
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -ENOENT);
+	count = UINT32_MAX;
+	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -ENOENT);
+	assert_int_equal(count, UINT32_MAX);
+}
+
 /* ---- the property: whatever comes, no id twice ---- */
 
 #define STEPS 100000u
@@ -379,6 +418,7 @@ int main(void)
 		T(a_host_that_cannot_say_gets_nothing),
 		T(special_ids_are_passed_over),
 		T(blocks_are_used_in_their_order),
+		T(a_range_can_follow_at_its_place_or_not_at_all),
 		T(no_id_is_given_out_twice),
 		T(the_real_host_is_asked),
 	};

@@ -134,6 +134,8 @@ static void the_shipped_file_is_the_defaults(void **state)
 	assert_memory_equal(settings.ranges, expected.ranges, sizeof(expected.ranges[0]));
 	assert_int_equal(settings.separator, expected.separator);
 	assert_int_equal(settings.enumerate, expected.enumerate);
+	assert_int_equal(settings.range_names, expected.range_names);
+	assert_int_equal(settings.publish, expected.publish);
 	assert_string_equal(settings.homes, expected.homes);
 	assert_string_equal(settings.link_directory, expected.link_directory);
 	assert_int_equal(settings.views_at_start, expected.views_at_start);
@@ -162,6 +164,9 @@ static void values_are_taken(void **state)
 		 "[names]\n"
 		 "separator = =\n"
 		 "enumerate = yes\n"
+		 "range_names = no\n"
+		 "[subid]\n"
+		 "publish = both\n"
 		 "[homes]\n"
 		 "directory = \"/data/sub.uid\"\n"
 		 "[access]\n"
@@ -174,6 +179,8 @@ static void values_are_taken(void **state)
 	assert_int_equal(settings.limit_keys, 16);
 	assert_int_equal(settings.separator, '=');
 	assert_true(settings.enumerate);
+	assert_false(settings.range_names);
+	assert_int_equal(settings.publish, PUBLISH_BOTH);
 	assert_string_equal(settings.homes, "/data/sub.uid");
 	assert_string_equal(settings.admin_group, "panel");
 }
@@ -222,6 +229,7 @@ static void bounds_are_kept(void **state)
 	refused("[service]\nconnections = 0\n", "[service] connections", "from 1 to 4096");
 	refused("[service]\nconnections = 8\n", "[service] connections", "more than connections");
 	refused("[service]\nidle_seconds = 3601\n", "[service] idle_seconds", "from 1");
+	refused("[subid]\npublish = nowhere\n", "[subid] publish", "neither plugin, files nor both");
 	refused("[names]\nenumerate = perhaps\n", "[names] enumerate", "neither yes nor no");
 	refused("[names]\nseparator = -\n", "[names] separator", "not one of");
 	refused("[names]\nseparator = ++\n", "[names] separator", "not one of");

@@ -163,9 +163,43 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool other(const char *text, uint32_t first, uint32_t last, struct id_block *holder)
+{
+	const uint64_t names[] = {subid_name_hash("alice", 5), subid_name_hash("alice+web1", 10)};
+	struct subid_list parsed = {0};
+	bool found;
+
+	assert_int_equal(subid_parse(text, strlen(text), &parsed), 0);
+	found = subid_find_other(&parsed, first, last, names, 2, holder);
+	subid_list_free(&parsed);
+	return found;
+}
+
+static void our_own_lines_are_told_from_others(void **state)
+{
+	struct id_block holder = {0, 0};
+
+	(void)state;
+	assert_false(other("", 100, 199, &holder));
+	assert_false(other("alice:100:100\nalice+web1:100:100\nbob:200:5\nbob:90:10\n", 100, 199, &holder));
+	/* of somebody else, of another size, of a part, across the edge, around it */
+	assert_true(other("alice:100:100\nbob:100:100\n", 100, 199, &holder));
+	assert_true(other("alice:100:101\n", 100, 199, &holder));
+	assert_true(other("alice:150:1\n", 100, 199, &holder));
+	assert_int_equal(holder.first, 150);
+	assert_true(other("bob:199:1\nalice:100:100\n", 100, 199, &holder));
+	assert_true(other("bob:90:11\nalice:100:100\n", 100, 199, &holder));
+	/* a long one that begins far before, with short ones in between */
+	assert_true(other("bob:1:1000\nbob:2:1\nbob:3:1\nbob:50:1\nalice:100:100\n", 100, 199, &holder));
+	assert_int_equal(holder.last, 1000);
+	/* what cannot be read in one way only is nobody's own */
+	assert_true(other("alice:0100:100\n", 100, 199, &holder));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(our_own_lines_are_told_from_others),
 		cmocka_unit_test(lines_are_read),
 		cmocka_unit_test(junk_is_counted_and_holds_what_it_may_mean),
 		cmocka_unit_test(overlapping_lines_are_one_block),

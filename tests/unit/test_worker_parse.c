@@ -214,6 +214,7 @@ static void ranges_limits_and_the_rest(void **state)
 {
 	(void)state;
 	assert_int_equal(parsed(OP_RANGE_ADD, "{\"count\":65536}").range_add.count, 65536);
+	assert_int_equal(parsed(OP_RANGE_ADD, "{\"count\":1,\"after\":1073741824}").range_add.after, 1073741824);
 	assert_string_equal(parsed(OP_RANGE_ADD, "{\"count\":1,\"label\":\"x\"}").range_add.name.label, "x");
 	refused(OP_RANGE_ADD, "{\"count\":0}", "count");
 	refused(OP_RANGE_ADD, "{}", "count");

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: ISC
+"""Ranges of subordinate ids: given, grown, taken back, never overlapping; their names; the files."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conftest import call, run, wait_until
+
+UNIT = 65536
+CONF = Path("/etc/subuidd.conf.d/range-test.conf")
+SUBUID, SUBGID = Path("/etc/subuid"), Path("/etc/subgid")
+
+
+def add(host, *argv, user=None):
+    return json.loads(host.subuid("range", "add", *argv, "--json", user=user).stdout)
+
+
+def ranges(host, user=None):
+    return host.subuid_json("range", "list", user=user)
+
+
+def refused(host, status, *argv, user=None):
+    result = host.subuid(*argv, user=user, check=False)
+    assert result.returncode == status, result
+    return result.stdout + result.stderr
+
+
+def assert_disjoint(blocks):
+    blocks = sorted(blocks)
+    for (first, count), (after, _) in zip(blocks, blocks[1:]):
+        assert first + count <= after, (first, count, after)
+
+
+def check(host):
+    result = host.subuid("check", "--all", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@contextlib.contextmanager
+def without_plugin():
+    """shadow's own tools change the files only where no plug-in is named (else they say nothing and do nothing)."""
+    nsswitch = Path("/etc/nsswitch.conf")
+    text = nsswitch.read_text()
+    nsswitch.write_text("".join(line for line in text.splitlines(True) if not line.startswith("subid:")))
+    try:
+        yield
+    finally:
+        nsswitch.write_text(text)
+
+
+@contextlib.contextmanager
+def settings(host, text):
+    """The daemon with other settings, for as long as it lasts."""
+    CONF.parent.mkdir(mode=0o755, exist_ok=True)
+    CONF.write_text(text)
+    host.daemon.send_signal(signal.SIGHUP)
+    host.restart_daemon()
+    try:
+        yield
+    finally:
+        CONF.unlink()
+        host.restart_daemon()
+
+
+def test_a_range_is_aligned_rounded_up_and_listed(host):
+    owner = host.new_user()
+    given = add(host, "1", user=owner)
+    assert given["first"] % UNIT == 0 and given["count"] == UNIT and given["owner"] == owner
+    assert 1073741824 <= given["first"] < 1879048192
+    assert ranges(host, user=owner) == [given]
+
+
+def test_a_second_range_grows_what_the_owner_has(host):
+    owner = host.new_user()
+    both = [add(host, str(UNIT), user=owner), add(host, str(2 * UNIT), user=owner)]
+    assert [r["count"] for r in both] == [UNIT, 2 * UNIT]
+    assert_disjoint([(r["first"], r["count"]) for r in both])
+    assert ranges(host, user=owner) == sorted(both, key=lambda r: r["first"])
+    subids = run("getsubids", owner).stdout
+    assert all(str(r["first"]) in subids for r in both[:1]), subids
+
+
+def test_a_range_can_be_grown_without_a_gap(host):
+    owner = host.new_user()
+    first = add(host, str(UNIT), user=owner)
+    second = add(host, str(UNIT), "--grow", str(first["first"]), user=owner)
+    assert second["first"] == first["first"] + UNIT
+    # the plug-in tells them as one
+    assert f"{owner} {first['first']} {2 * UNIT}" in run("getsubids", owner).stdout
+    # now others' ids are behind the first, and never free again
+    assert "--grow" in refused(host, 4, "range", "add", str(UNIT), "--grow", str(first["first"]), user=owner)
+    host.subuid("range", "remove", str(second["first"]), user=owner)
+    refused(host, 4, "range", "add", str(UNIT), "--grow", str(first["first"]), user=owner)
+
+
+def test_a_range_grows_for_who_has_it_and_for_nobody_else(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    other = host.new_user()
+    given = add(host, str(UNIT), name, user=owner)
+    grown = add(host, str(UNIT), "--grow", str(given["first"]), user=owner)
+    assert grown["account"] == name and grown["first"] == given["first"] + UNIT
+    refused(host, 3, "range", "add", str(UNIT), "--grow", str(given["first"]), user=other)
+    own = add(host, str(UNIT), user=owner)
+    refused(host, 4, "range", "add", str(UNIT), name, "--grow", str(own["first"]), user=owner)
+    refused(host, 3, "range", "add", str(UNIT), "--grow", "77", user=owner)
+    refused(host, 2, "range", "add", str(UNIT), "--grow", "x", user=owner)
+
+
+def test_a_range_is_grown_not_over_what_others_hold(host):
+    owner, foreign = host.new_user(), host.new_user()
+    first = add(host, str(UNIT), user=owner)
+    behind = first["first"] + UNIT
+    with without_plugin():
+        run("usermod", "--add-subuids", f"{behind + 1000}-{behind + 1004}", foreign)
+    try:
+        refused(host, 4, "range", "add", str(UNIT), "--grow", str(first["first"]), user=owner)
+        # and an ordinary one goes around it
+        assert_disjoint([(behind, UNIT), *[(r["first"], r["count"]) for r in [add(host, str(UNIT), user=owner)]]])
+    finally:
+        with without_plugin():
+            run("usermod", "--del-subuids", f"{behind + 1000}-{behind + 1004}", foreign)
+
+
+def test_the_pool_ends_where_the_settings_say(host):
+    owner = host.new_user()
+    with settings(host, "[ids]\nranges = 1900544000-1900740607\n"):
+        first = add(host, str(UNIT), user=owner)
+        assert first["first"] == 1900544000
+        assert "end" in refused(host, 4, "range", "add", str(4 * UNIT), "--grow", "1900544000", user=owner)
+        assert add(host, str(2 * UNIT), "--grow", "1900544000", user=owner)["count"] == 2 * UNIT
+        assert "no such block" in refused(host, 6, "range", "add", "1", user=owner)
+    # blocks that the settings do not name any more stay what they are
+    assert len(ranges(host, user=owner)) == 2
+    check(host)
+
+
+def test_a_removed_range_is_a_tombstone_until_root_releases_it(host):
+    owner = host.new_user()
+    given = add(host, str(UNIT), user=owner)
+    host.subuid("range", "remove", str(given["first"]), user=owner)
+    assert ranges(host, user=owner) == []
+    again = add(host, str(UNIT), user=owner)
+    assert again["first"] != given["first"]
+    refused(host, 5, "release", str(given["first"]), user=owner)
+    host.subuid("release", str(given["first"]))
+    refused(host, 3, "release", str(given["first"]))
+
+
+def test_sizes_for_nesting_and_limits(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    assert "blocks" in refused(host, 6, "range", "add", str(17 * UNIT), user=owner)
+    host.subuid("limit", owner, "--ranges", "300")
+    nested = add(host, str(256 * UNIT), name, user=owner)
+    assert nested["count"] == 256 * UNIT and nested["account"] == name
+    own = add(host, str(40 * UNIT), user=owner)
+    assert_disjoint([(nested["first"], nested["count"]), (own["first"], own["count"])])
+    refused(host, 6, "range", "add", str(5 * UNIT), user=owner)
+
+
+def test_two_clients_at_once_never_get_the_same(host):
+    owners = [host.new_user() for _ in range(4)]
+    jobs = [owner for owner in owners for _ in range(8)]
+    with ThreadPoolExecutor(16) as pool:
+        given = list(pool.map(lambda owner: add(host, str(UNIT), user=owner), jobs))
+    assert_disjoint([(r["first"], r["count"]) for r in given])
+    check(host)
+
+
+def test_what_others_take_under_a_running_daemon_is_left_to_them(host):
+    """A file line, a passwd entry and a group appear in the middle of the next candidates."""
+    owner = host.new_user()
+    host.subuid("limit", owner, "--ranges", "200")
+    last = add(host, str(UNIT), user=owner)
+    foreign = []
+    for i, give in enumerate(("subuid", "subgid", "passwd", "group")):
+        taken = last["first"] + last["count"] + 4321
+        if give == "passwd":
+            run("useradd", "--no-create-home", "--uid", str(taken), f"foreign{i}{owner}")
+        elif give == "group":
+            run("groupadd", "--gid", str(taken), f"foreign{i}{owner}")
+        else:
+            with open(f"/etc/{give}", "a") as file:
+                file.write(f"daemon:{taken}:10\n")
+        foreign.append(taken)
+        last = add(host, str(UNIT), user=owner)
+        assert not any(last["first"] <= id < last["first"] + last["count"] for id in foreign), (give, last)
+    for file in (SUBUID, SUBGID):
+        file.write_text("".join(line for line in file.read_text().splitlines(True) if "daemon:" not in line))
+    run("userdel", f"foreign2{owner}")
+    run("groupdel", f"foreign3{owner}")
+
+
+def test_check_proves_an_overlap_that_somebody_makes(host):
+    owner = host.new_user()
+    given = add(host, str(UNIT), user=owner)
+    check(host)
+    before = SUBGID.read_text()
+    SUBGID.write_text(before + f"nobody:{given['first'] + 100}:1\n")
+    try:
+        assert "also held outside" in refused(host, 1, "check", "--all")
+    finally:
+        SUBGID.write_text(before)
+    run("groupadd", "--non-unique", "--gid", str(given["first"] + given["count"] - 1), f"g{owner}")
+    try:
+        assert "also held outside" in refused(host, 1, "check", "--all")
+    finally:
+        run("groupdel", f"g{owner}")
+    check(host)
+
+
+# ---- names
+
+
+def test_ids_in_ranges_have_names_that_lead_back(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    own, given = add(host, str(UNIT), user=owner), add(host, str(UNIT), name, user=owner)
+    for first, shown in ((own["first"], f"{owner}+_"), (given["first"], f"{owner}+_web1_")):
+        for id in (first, first + 1000, first + UNIT - 1):
+            entry = run("getent", "passwd", str(id)).stdout.strip().split(":")
+            assert entry[0] == f"{shown}{id}" and entry[2:4] == [str(id), str(id)], entry
+            assert entry[5:] == ["/", "/usr/sbin/nologin"]
+            assert run("getent", "passwd", entry[0]).stdout.strip().split(":") == entry
+            assert run("getent", "group", str(id)).stdout.strip() == f"{shown}{id}:x:{id}:"
+    assert run("getent", "passwd", "1879048191", check=False).returncode == 2  # nobody's, in the blocks
+    path = tmp_path / "file"
+    path.touch()
+    os.chown(path, given["first"] + 33, given["first"] + 33)
+    assert f"{owner}+_web1_{given['first'] + 33}" in run("ls", "-l", path).stdout
+    # they are nobody's login
+    shadow = run("getent", "shadow", f"{owner}+_{own['first']}").stdout.split(":")
+    assert shadow[1] == "!*" and shadow[7] == "1"
+    assert "subuids" in run("id", "-nG", f"{owner}+_{own['first']}").stdout
+    assert "publickey" not in run("sshd", "-T", "-C", f"user={owner}+_{own['first']},host=x,addr=192.0.2.1").stdout.split(
+        "authorizedkeysfile")[1].split("\n")[0]
+    acct = run("pamtester", "sshd", f"{owner}+_{own['first']}", "acct_mgmt", check=False)
+    assert acct.returncode != 0, acct
+    host.subuid("range", "remove", str(own["first"]), user=owner)
+    assert run("getent", "passwd", str(own["first"]), check=False).returncode == 2
+    check(host)
+
+
+def test_names_can_be_switched_off(host):
+    owner = host.new_user()
+    first = add(host, str(UNIT), user=owner)["first"]
+    with settings(host, "[names]\nrange_names = no\n"):
+        assert run("getent", "passwd", str(first), check=False).returncode == 2
+        assert run("getent", "group", f"{owner}+_{first}", check=False).returncode == 2
+        check(host)
+    assert run("getent", "passwd", str(first)).stdout
+
+
+# ---- the files
+
+
+def lines(file=SUBUID):
+    return file.read_text().splitlines()
+
+
+def test_publish_both_keeps_ranges_in_the_files(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    old = add(host, str(UNIT), user=owner)
+    before = {file: file.read_text() for file in (SUBUID, SUBGID)}
+    with settings(host, "[subid]\npublish = both\n"):
+        wait_until(lambda: f"{owner}:{old['first']}:{UNIT}" in lines(), "the start writes them")
+        given = add(host, str(UNIT), name, user=owner)
+        for file in (SUBUID, SUBGID):
+            # answered when they are there; the owner's too, as the plug-in says it
+            assert f"{name}:{given['first']}:{UNIT}" in lines(file)
+            assert f"{owner}:{given['first']}:{UNIT}" in lines(file)
+            assert all(line in lines(file) for line in before[file].splitlines())
+            assert file.stat().st_mode & 0o7777 == 0o644 and file.stat().st_uid == 0
+        check(host)
+        # what is missing or left over is found, and put right by the next start
+        SUBUID.write_text(before[SUBUID])
+        assert "is missing" in refused(host, 1, "check", "--all")
+        host.restart_daemon()
+        wait_until(lambda: f"{name}:{given['first']}:{UNIT}" in lines(), "the start puts it right")
+        host.subuid("range", "remove", str(given["first"]), user=owner)
+        assert not any(f":{given['first']}:" in line for file in (SUBUID, SUBGID) for line in lines(file))
+        # a range that comes with an account, and goes with it
+        key = host.new_key(tmp_path, "with-range")
+        host.subuid("add", "web2", "--key", f"{key}.pub", "--range", str(UNIT), "--owner", owner)
+        own = [r for r in ranges(host, user=owner) if r.get("account") == f"{owner}+web2"]
+        assert f"{owner}+web2:{own[0]['first']}:{UNIT}" in lines()
+        host.subuid("remove", f"{owner}+web2")
+        assert not any(f":{own[0]['first']}:" in line for line in lines())
+        check(host)
+    # back to the plug-in alone: every line of ours is gone, no other is changed
+    wait_until(lambda: SUBUID.read_text() == before[SUBUID], "the lines are taken back")
+    wait_until(lambda: SUBGID.read_text() == before[SUBGID], "the lines are taken back")
+    check(host)
+
+
+def test_publish_files_says_everything_without_the_plugin(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    uid = int(run("id", "-u", name).stdout)
+    first = add(host, str(UNIT), user=owner)["first"]
+    with settings(host, "[subid]\npublish = files\n"):
+        wait_until(lambda: f"{owner}:{uid}:1" in lines(), "the start writes them")
+        check(host)
+        with without_plugin():
+            subids = run("getsubids", owner).stdout
+            assert f"{owner} {first} {UNIT}" in subids and f"{owner} {uid} 1" in subids
+            mapped = run("unshare", f"--map-users={uid},1,1", f"--map-groups={uid},1,1", "--map-root-user",
+                         "cat", "/proc/self/uid_map", user=owner).stdout.split()
+            assert str(uid) in mapped
+        host.subuid("remove", name, "--purge")
+        assert f"{owner}:{uid}:1" not in lines()
+    wait_until(lambda: not any(line.startswith(f"{owner}:") and "00:1" in line for line in lines()), "taken back")
+
+
+def test_a_host_that_was_killed_while_writing_takes_back_only_its_own(host):
+    """subid-lines is written before the files: lines of a crash are known, others' are not touched."""
+    owner = host.new_user()
+    own = f"{owner}:1879000000:1"
+    with settings(host, "[subid]\npublish = both\n"):
+        first = add(host, str(UNIT), user=owner)["first"]
+        host.stop_daemon(signal.SIGKILL)
+        record = Path("/var/lib/subuidd/subid-lines")
+        record.write_text(record.read_text() + "ghost:1100000000:65536\n")
+        SUBUID.write_text(SUBUID.read_text() + f"ghost:1100000000:65536\n{own}\n# a word\nsome rubbish")
+        Path("/etc/subuid.lock").write_text("999999999\0")
+        host.start_daemon()
+        wait_until(lambda: not any("ghost" in line for line in lines()), "the ghost is taken away")
+        for line in (own, "# a word", "some rubbish", f"{owner}:{first}:{UNIT}"):
+            assert line in lines()
+        assert not Path("/etc/subuid.lock").exists()
+    SUBUID.write_text("".join(l for l in SUBUID.read_text().splitlines(True) if l.strip() not in (own, "# a word", "some rubbish")))
+
+
+def test_files_that_are_not_to_be_trusted_are_not_written(host, tmp_path):
+    owner = host.new_user()
+    with settings(host, "[subid]\npublish = both\n"):
+        wait_until(lambda: Path("/var/lib/subuidd/subid-lines").exists(), "the start has written")
+        text = SUBUID.read_text()
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.write_text(text)
+        SUBUID.unlink()
+        SUBUID.symlink_to(elsewhere)
+        try:
+            assert "not a plain file" in refused(host, 1, "range", "add", str(UNIT), user=owner)
+            assert elsewhere.read_text() == text
+        finally:
+            SUBUID.unlink()
+            SUBUID.write_text(text)
+        # the change itself was made, and is seen with the next one
+        first = ranges(host, user=owner)[0]["first"]
+        add(host, str(UNIT), user=owner)
+        assert f"{owner}:{first}:{UNIT}" in lines()
+
+
+def test_usermod_and_we_lose_nothing_of_each_other(host):
+    """usermod adds and deletes its lines in a loop while ranges come and go: under one lock."""
+    owner, foreign = host.new_user(), host.new_user()
+    host.subuid("limit", owner, "--ranges", "100")
+    stop, done = threading.Event(), []
+
+    def usermod():
+        n = 0
+        while not stop.is_set() or n % 2:
+            block = f"{700000000 + n // 2 * 10}-{700000000 + n // 2 * 10 + 9}"
+            if n % 2 == 0:
+                run("usermod", "--add-subuids", block, "--add-subgids", block, foreign)
+                for file in (SUBUID, SUBGID):
+                    assert f"{foreign}:{700000000 + n // 2 * 10}:10" in lines(file)
+                if n % 4 == 2:  # this one stays
+                    done.append(f"{foreign}:{700000000 + n // 2 * 10}:10")
+                    n += 1
+            else:
+                run("usermod", "--del-subuids", block, "--del-subgids", block, foreign)
+            n += 1
+
+    before = {file: file.read_text() for file in (SUBUID, SUBGID)}
+    for file in (SUBUID, SUBGID):  # large files take long to write: what has no lock would lose here
+        file.write_text(before[file] + "".join(f"filler:{600000000 + i}:1\n" for i in range(20000)))
+    with without_plugin(), settings(host, "[subid]\npublish = both\n"):
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(usermod)
+            given = []
+            for i in range(60):
+                given.append(add(host, str(UNIT), user=owner)["first"])
+                if i % 3 == 2:
+                    host.subuid("range", "remove", str(given.pop(0)), user=owner)
+            stop.set()
+            future.result(60)
+        ours = {f"{owner}:{first}:{UNIT}" for first in given}
+        for file in (SUBUID, SUBGID):
+            assert {line for line in lines(file) if line.startswith(f"{owner}:1")} == ours
+            assert len(lines(file)) == len(set(lines(file)))
+            assert all(line in lines(file) for line in done)
+        assert len(done) > 3, "usermod never got its turn"
+        assert all(sum("filler" in line for line in lines(file)) == 20000 for file in (SUBUID, SUBGID))
+        check(host)
+    wait_until(lambda: not any(f"{owner}:1" in line for line in lines()), "our lines are taken back")
+    assert all(line in lines() for line in done)
+    for file in (SUBUID, SUBGID):
+        file.write_text(before[file])

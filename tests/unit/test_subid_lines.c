@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "subuidd/subid_lines.h"
+
+/* What the merge makes of `present`, when `before` is what we wrote and `mine` what we want. */
+static void assert_merge(const char *present, const char *before, const char *mine, const char *expected)
+{
+	struct subid_lines old = { 0 }, new = { 0 };
+	char *out = NULL;
+	size_t length = 0;
+	int r;
+
+	assert_int_equal(subid_lines_add_text(&old, before, strlen(before)), 0);
+	assert_int_equal(subid_lines_add_text(&new, mine, strlen(mine)), 0);
+	assert_int_equal(subid_lines_sort(&old), 0);
+	assert_int_equal(subid_lines_sort(&new), 0);
+	r = subid_lines_merge(present, strlen(present), &old, &new, &out, &length);
+	assert_true(r >= 0);
+	out = realloc(out, length + 1);
+	out[length] = '\0';
+	assert_string_equal(out, expected);
+	assert_int_equal(r, strcmp(present, expected) != 0);
+	free(out);
+	subid_lines_free(&old);
+	subid_lines_free(&new);
+}
+
+static void nothing_of_ours_changes_nothing(void **state)
+{
+	(void)state;
+	assert_merge("", "", "", "");
+	assert_merge("a:1:2\n", "", "", "a:1:2\n");
+	assert_merge("a:1:2\n\n# word\nrubbish\n\na:1:2", "", "", "a:1:2\n\n# word\nrubbish\n\na:1:2");
+}
+
+static void ours_are_added_behind_theirs(void **state)
+{
+	(void)state;
+	assert_merge("", "", "x:5:1\n", "x:5:1\n");
+	assert_merge("a:1:2\n", "", "x:5:1\ny:6:1\n", "a:1:2\nx:5:1\ny:6:1\n");
+	assert_merge("a:1:2", "", "x:5:1\n", "a:1:2\nx:5:1\n");
+}
+
+static void ours_stay_where_they_are_and_are_there_once(void **state)
+{
+	(void)state;
+	assert_merge("x:5:1\na:1:2\n", "x:5:1\n", "x:5:1\n", "x:5:1\na:1:2\n");
+	assert_merge("x:5:1\na:1:2\nx:5:1\n", "x:5:1\n", "x:5:1\n", "x:5:1\na:1:2\n");
+	assert_merge("a:1:2\nx:5:1", "x:5:1\n", "x:5:1\ny:6:1\n", "a:1:2\nx:5:1\ny:6:1\n");
+	assert_merge("", "", "x:5:1\nx:5:1\n", "x:5:1\n");
+}
+
+static void what_we_wrote_and_no_longer_want_goes(void **state)
+{
+	(void)state;
+	assert_merge("a:1:2\nx:5:1\nb:3:4\n", "x:5:1\n", "", "a:1:2\nb:3:4\n");
+	assert_merge("x:5:1", "x:5:1\n", "", "");
+	assert_merge("x:5:1\n", "x:5:1\ny:6:1\n", "y:6:1\n", "y:6:1\n");
+}
+
+static void a_line_that_is_almost_ours_is_theirs(void **state)
+{
+	(void)state;
+	assert_merge("x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n", "x:5:1\n", "", "x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n");
+	assert_merge("x:5:1:\n", "x:5:1\n", "x:5:1\n", "x:5:1:\nx:5:1\n");
+}
+
+static void lines_are_made_of_names_and_numbers(void **state)
+{
+	struct subid_lines lines = { 0 }, other = { 0 };
+
+	(void)state;
+	assert_int_equal(subid_lines_add(&lines, "alice+web1", 4294901760u, 65534), 0);
+	assert_int_equal(subid_lines_add(&lines, "alice", 1, 1), 0);
+	assert_int_equal(subid_lines_sort(&lines), 0);
+	assert_true(subid_lines_find(&lines, "alice+web1:4294901760:65534", 27) >= 0);
+	assert_int_equal(subid_lines_find(&lines, "alice+web1:4294901760:6553", 26), -1);
+	assert_int_equal(lines.count, 2);
+	assert_int_equal(subid_lines_add_text(&other, lines.text, lines.length), 0);
+	assert_int_equal(subid_lines_sort(&other), 0);
+	assert_true(subid_lines_equal(&lines, &other));
+	assert_int_equal(subid_lines_add(&other, "b", 2, 2), 0);
+	assert_int_equal(subid_lines_sort(&other), 0);
+	assert_false(subid_lines_equal(&lines, &other));
+	subid_lines_free(&lines);
+	subid_lines_free(&other);
+}
+
+/* Against a slow model: a random file, what was written, what is wanted. */
+static void any_mixture_keeps_theirs_and_has_ours_once(void **state)
+{
+	(void)state;
+	srandom(7);
+	for (int round = 0; round < 2000; round++) {
+		char present[600] = "", before[300] = "", mine[300] = "", expected[1200] = "";
+		int kind[16], in_mine[16], in_before[16], seen[16] = { 0 };
+
+		for (int i = 0; i < 16; i++) {
+			in_mine[i] = (int)(random() % 2);
+			in_before[i] = (int)(random() % 2);
+			snprintf(before + strlen(before), sizeof(before) - strlen(before), in_before[i] ? "u%d:1:1\n" : "", i);
+			snprintf(mine + strlen(mine), sizeof(mine) - strlen(mine), in_mine[i] ? "u%d:1:1\n" : "", i);
+		}
+		for (int i = 0; i < 16; i++) {
+			kind[i] = (int)(random() % 20);
+			snprintf(present + strlen(present), sizeof(present) - strlen(present), "u%d:1:1\n", kind[i]);
+			if (kind[i] < 16 && (in_mine[kind[i]] ? seen[kind[i]] : in_before[kind[i]]))
+				continue;
+			if (kind[i] < 16)
+				seen[kind[i]] = 1;
+			snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "u%d:1:1\n", kind[i]);
+		}
+		for (int i = 0; i < 16; i++)
+			if (in_mine[i] && !seen[i])
+				snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "u%d:1:1\n", i);
+		assert_merge(present, before, mine, expected);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_of_ours_changes_nothing),
+		cmocka_unit_test(ours_are_added_behind_theirs),
+		cmocka_unit_test(ours_stay_where_they_are_and_are_there_once),
+		cmocka_unit_test(what_we_wrote_and_no_longer_want_goes),
+		cmocka_unit_test(a_line_that_is_almost_ours_is_theirs),
+		cmocka_unit_test(lines_are_made_of_names_and_numbers),
+		cmocka_unit_test(any_mixture_keeps_theirs_and_has_ours_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
