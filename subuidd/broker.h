@@ -26,6 +26,7 @@ struct workers;
 #define WORKER_USER "subuidd"
 #define KEYS_GROUP "subuidd-keys"
 #define SUBUIDS_GROUP "subuids"
+#define FORWARD_GROUP "subuids-forward"
 #define SOCKET_PATH RUN_DIR "/socket"
 #define REASON_MAX 512
 #define REFUSED_MAX 32
