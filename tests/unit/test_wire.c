@@ -104,6 +104,17 @@ static void fill_limit(struct limit *limit)
 	FILL(limit->owner);
 }
 
+static void fill_import(struct request_import *row)
+{
+	row->kind = row->flags = row->line = row->set = row->uid = row->first = row->count = UINT32_MAX;
+	row->account_flags = row->owner_uid = row->accounts = row->keys = row->ranges = UINT32_MAX;
+	row->expires_day = -1;
+	row->quota = UINT64_MAX;
+	row->created = -1;
+	FILL(row->comment);
+	fill_key(&row->key);
+}
+
 static void fill_request(struct request *request)
 {
 	if (request->op == OP_STATUS)
@@ -143,6 +154,9 @@ static void fill_request(struct request *request)
 		request->key_remove.id = UINT32_MAX;
 		FILL(request->key_remove.fingerprint);
 		break;
+	case OP_IMPORT:
+		fill_import(&request->import);
+		break;
 	case OP_RANGE_ADD:
 		request->range_add.count = UINT32_MAX;
 		request->range_add.after = UINT32_MAX;
@@ -154,6 +168,8 @@ static void fill_request(struct request *request)
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_LIMIT_LIST:
+	case OP_TOMBSTONE_LIST:
 	case OP_CHECK:
 		request->list.all = UINT32_MAX;
 		request->list.cursor = UINT64_MAX;
@@ -195,13 +211,18 @@ static void fill_rest_of_answer(struct answer *answer)
 		break;
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
+	case OP_TOMBSTONE_LIST:
 		memset(&answer->range, 0xff, offsetof(struct id_range, owner));
 		FILL(answer->range.owner);
 		FILL(answer->range.label);
 		break;
 	case OP_LIMIT_GET:
 	case OP_LIMIT_SET:
+	case OP_LIMIT_LIST:
 		fill_limit(&answer->limit);
+		break;
+	case OP_IMPORT:
+		memset(&answer->import, 0xff, sizeof(answer->import));
 		break;
 	case OP_AUDIT_LIST:
 		memset(&answer->audit, 0xff, offsetof(struct audit_entry, caller));
