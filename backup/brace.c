@@ -68,8 +68,8 @@ static bool read_sequence(const char *text, struct sequence *s)
 	*s = (struct sequence){ .step = 1 };
 	if (isalpha((unsigned char)text[0]) && strncmp(text + 1, "..", 2) == 0 && isalpha((unsigned char)text[3])) {
 		s->letters = true;
-		s->first = text[0];
-		s->last = text[3];
+		s->first = (unsigned char)text[0];
+		s->last = (unsigned char)text[3];
 		text += 4;
 	} else {
 		const char *second;
