@@ -483,3 +483,40 @@ def test_refuses_when_the_kernel_cannot_confine(gate, call):
         env={"SSH_ORIGINAL_COMMAND": "rsync --server -r . x", "PATH": os.environ["PATH"]}, capture_output=True, text=True)
     assert result.returncode == 78, result.stderr
     assert "cannot confine" in result.stderr and result.stdout == ""
+
+
+# ---- the private root ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["unshare", "open_tree", "mount_setattr", "mount", "move_mount", "pivot_root"])
+@pytest.mark.parametrize("private", [False, True])
+def test_a_host_without_private_roots(gate, call, private):
+    """Each step refused: the run goes on in the host's root, as it was, or with -private does not."""
+    gate.own(gate.home / "there", "x")
+    result = subprocess.run(
+        ["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:error=EPERM", gate.gate, *(["-private"] if private else []),
+         "-ro", gate.home],
+        env={"SSH_ORIGINAL_COMMAND": "rsync --server --sender -r --files-from=/there . .", "PATH": os.environ["PATH"]},
+        capture_output=True, text=True, input="")
+    if private:
+        assert result.returncode == 78 and "cannot confine" in result.stderr, result.stderr
+    else:
+        assert result.returncode not in (1, 78) and "connection unexpectedly closed" in result.stderr, result.stderr
+
+
+def test_root_s_own_key_keeps_every_id(gate):
+    """With CAP_SYS_ADMIN no user namespace is needed: owners, groups and ACLs of others arrive and return."""
+    gate.own(gate.outside / "canary", "x")
+    fill(gate.src)
+    for name in ("setuid", "fifo", "null"):  # what is not made without -fake-super
+        (gate.src / name).unlink()
+    (gate.src / "dir").chmod(0o770)
+    os.utime(gate.src / "dir", ns=(10**18, 10**18))
+    gate.options = []
+    server = gate.server()
+    server.write_text(server.read_text().replace(f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all", ""))
+    gate.server = lambda gated: server
+    gate.rsync(*FULL, f"{gate.src}/", "host:tree")
+    assert describe(gate.home / "tree") == describe(gate.src)
+    gate.rsync(*FULL, "host:tree/", f"{gate.base}/back/")
+    assert describe(gate.base / "back") == describe(gate.src)
