@@ -32,6 +32,8 @@ const struct sshd_demand sshd_demands[] = {
 	{ "hostbasedauthentication", "no" },
 	{ "trustedusercakeys", "none" },
 	{ "permituserenvironment", "no" },
+	{ "forcecommand", "none" },
+	{ "chrootdirectory", "none" },
 	{ "permituserrc", "no" },
 	{ "permittty", "no" },
 	{ "permittunnel", "no" },
