@@ -154,8 +154,10 @@ static void admit(struct broker *broker, int accepted)
 		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
+	/* who it is decides with whom it is counted; when that cannot be found out now, it is asked again with the call */
+	caller_name(&caller, broker->store, broker->settings.separator);
 	if (total >= broker->settings.connections + (caller.root ? ROOT_RESERVE : 0) ||
-	    (!caller.root && workers_connections(broker, caller.uid) >= broker->settings.connections_per_uid)) {
+	    (!caller.root && workers_connections(broker, &caller) >= broker->settings.connections_per_uid)) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}

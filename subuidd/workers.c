@@ -30,14 +30,21 @@ static unsigned workers_count(const struct workers *workers, enum worker_state s
 	return count;
 }
 
-unsigned workers_connections(const struct broker *broker, uid_t uid)
+/* One user has 65536 uids and more (subordinate ids, sub-accounts), none of which can have accounts: all that have
+ * none are counted as one, or he would take every connection there is. */
+static bool counted_together(const struct caller *a, const struct caller *b)
+{
+	return a->uid == b->uid || (!a->root && !a->ordinary && !b->root && !b->ordinary);
+}
+
+unsigned workers_connections(const struct broker *broker, const struct caller *caller)
 {
 	unsigned count = 0;
 
 	for (const struct worker *worker = broker->workers->list; worker != NULL; worker = worker->next)
-		count += worker->state == WORKER_SERVING && worker->caller.uid == uid;
+		count += worker->state == WORKER_SERVING && counted_together(&worker->caller, caller);
 	for (const struct connection *waiting = broker->workers->waiting; waiting != NULL; waiting = waiting->next)
-		count += waiting->caller.uid == uid;
+		count += counted_together(&waiting->caller, caller);
 	return count;
 }
 

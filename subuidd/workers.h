@@ -22,8 +22,8 @@ struct workers;
 int workers_open(struct broker *broker, char *why, size_t size);
 void workers_close(struct broker *broker);
 
-/* How many connections are being served or wait for a worker: of this uid, or all. */
-unsigned workers_connections(const struct broker *broker, uid_t uid);
+/* How many connections are being served or wait for a worker: of whom this caller is counted with, or all. */
+unsigned workers_connections(const struct broker *broker, const struct caller *caller);
 unsigned workers_connections_all(const struct broker *broker);
 
 /* Takes fd: gives it to a ready worker, or keeps it until one is. 0, or negative errno (fd is closed). */
