@@ -12,6 +12,8 @@
 #include "subuidd/subid_publish.h"
 #include "subuidd/workers.h"
 
+#define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
+
 static const struct operation operations[] = {
 	{ OP_STATUS, WHO_ANYONE, false, false, "status", op_status },
 	{ OP_ACCOUNT_ADD, WHO_OWNER, true, true, "account.add", op_account_add },
@@ -90,6 +92,10 @@ static enum failure permit(struct call *call)
 	if (!caller->ordinary)
 		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "this account cannot own sub-accounts",
 				 "call as the owner");
+	/* A service that was taken over would get a login that stays, and ids for namespaces. */
+	if (caller->uid <= SYSTEM_UID_MAX && (call->operation->op == OP_ACCOUNT_ADD || call->operation->op == OP_RANGE_ADD))
+		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "a system user takes no ids by himself",
+				 "have an administrator do it, with --owner");
 	if (asks_for_all(&call->request) || (owner[0] != '\0' && strcmp(owner, caller->name) != 0))
 		return call_fail(call, FAILURE_NOT_PERMITTED, owner[0] != '\0' ? owner : "all owners",
 				 "only root and members of the admin group act for others",
