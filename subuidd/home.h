@@ -116,9 +116,9 @@ enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);
 const char *link_result_todo(enum link_result result);
 
-/* Ends every process of the uid (a child becomes the uid and calls kill(-1, SIGKILL)), and waits until none is
- * left: -EBUSY when one cannot be killed within about a second (it hangs in the kernel), -EINVAL for a uid that
- * cannot be a sub-account's. */
-int sessions_end(uint32_t uid);
+/* Kills every process of the uid (a child that has it for kill(2) calls kill(-1, SIGKILL)). 0 none is left; 1 some
+ * are still ending, or were made anew: once more, but not at once; -EINVAL for a uid that cannot be a
+ * sub-account's, or another negative errno. */
+int sessions_end_once(uint32_t uid);
 
 #endif

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "account/id.h"
@@ -18,8 +17,8 @@
 
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 #define KILL_SECONDS 5
-#define ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
-#define WAIT_MAX_NS 32000000L
+
+enum sent { SENT = 10, NOBODY = 11 };
 
 /*
  * kill(-1) by root would end the host: the last thing before it is to see that this is not root. Nor does it
@@ -34,9 +33,12 @@ static int sessions_child(const void *argument)
 	if (getresuid(&r, &e, &s) != 0 || r != IDENTITY_NOBODYS || e != uid || s != r || uid <= SYSTEM_UID_MAX)
 		return 1;
 	/* one call reaches all of them, also those that are being forked meanwhile */
-	return kill(-1, SIGKILL) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
+	if (kill(-1, SIGKILL) == 0)
+		return SENT;
+	return errno == ESRCH || errno == EPERM ? NOBODY : 1;
 }
 
+/* 1 there were some, 0 none, or negative errno. */
 static int sessions_kill(uint32_t uid)
 {
 	const struct home_child child = { .run = sessions_child, .argument = &uid, .seconds = KILL_SECONDS };
@@ -56,7 +58,9 @@ static int sessions_kill(uint32_t uid)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+	if (!WIFEXITED(status))
+		return -EPERM;
+	return WEXITSTATUS(status) == SENT ? 1 : WEXITSTATUS(status) == NOBODY ? 0 : -EPERM;
 }
 
 /* Whether /proc/PID/status names the uid as real, effective or saved, of a process that still lives. */
@@ -101,22 +105,12 @@ static int sessions_running(uint32_t uid)
 	return errno == 0 ? 0 : -errno;
 }
 
-int sessions_end(uint32_t uid)
+int sessions_end_once(uint32_t uid)
 {
-	struct timespec wait = { .tv_nsec = 1000000L };
+	int r;
 
 	if (id_special(uid) || uid <= SYSTEM_UID_MAX || uid == (uint32_t)-1)
 		return -EINVAL;
-	for (int i = 0; i < ROUNDS; i++) {
-		int r = sessions_kill(uid);
-
-		if (r == 0)
-			r = sessions_running(uid);
-		if (r <= 0)
-			return r;
-		nanosleep(&wait, NULL);
-		if (wait.tv_nsec < WAIT_MAX_NS)
-			wait.tv_nsec *= 2;
-	}
-	return -EBUSY;
+	r = sessions_kill(uid);
+	return r == 1 ? sessions_running(uid) : r;
 }

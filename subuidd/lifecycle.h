@@ -7,6 +7,7 @@
 #ifndef SUBUIDD_LIFECYCLE_H
 #define SUBUIDD_LIFECYCLE_H
 
+#include "subuidd/child.h"
 #include "subuidd/operation.h"
 
 extern const struct operation recovery_finish, recovery_undo, recovery_remove;
@@ -23,9 +24,10 @@ enum failure removal_complete(struct call *call);
 /* Deletes removed data whose time has come, one after the other. */
 void removal_purge(struct broker *broker);
 
-/* Ends the sessions of a locked or removed account now, and once more when a login
- * that was under way has become one. 0 or negative errno of the first time. */
-int removal_sessions_end(struct broker *broker, uint32_t uid);
+/* Ends the sessions of an account now; of a locked or removed one once more, when a login that was
+ * under way has become one. 0 none is left; 1 `done` (may be NULL) will be told, in the event loop: 0, -EBUSY for
+ * what cannot be ended within about a second, or another negative errno; or negative errno at once. */
+int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data);
 
 /* recovery.c: finishes or undoes what a crash or a failure left, in the event loop. 0 or negative errno. */
 int recovery_start(struct broker *broker);

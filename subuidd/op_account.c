@@ -119,6 +119,20 @@ enum failure op_account_modify(struct call *call)
 	return failure;
 }
 
+static enum failure locked(struct call *call, enum failure failure, int ended)
+{
+	if (ended < 0 && failure == FAILURE_NONE)
+		failure = call_fail_system(call, "it is locked, but its processes cannot be ended", ended);
+	return failure;
+}
+
+static void lock_ended(void *data, int status)
+{
+	struct call *call = data;
+
+	call_finish(call, locked(call, call->answer.failure.failure, status));
+}
+
 /* Published first, then every process of it is ended: a login that starts later sees
  * the lock. Also when publishing failed: what runs ends in any case. */
 enum failure op_account_lock(struct call *call)
@@ -130,10 +144,9 @@ enum failure op_account_lock(struct call *call)
 		return failure;
 	call->account.flags |= ACCOUNT_LOCKED;
 	failure = account_change(call);
-	r = removal_sessions_end(call->broker, call->account.uid);
-	if (r < 0 && failure == FAILURE_NONE)
-		failure = call_fail_system(call, "it is locked, but its processes cannot be ended", r);
-	return failure;
+	call->answer.failure.failure = failure;
+	r = removal_sessions_end(call->broker, call->account.uid, lock_ended, call);
+	return r == 1 ? CALL_PENDING : locked(call, failure, r);
 }
 
 enum failure op_account_unlock(struct call *call)
@@ -166,7 +179,7 @@ enum failure op_account_remove(struct call *call)
 		return failure;
 	r = publish_account_gone(call->broker->publication, &call->account);
 	if (r < 0) {
-		removal_sessions_end(call->broker, call->account.uid);
+		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
 		call->broker->unfinished = true;
 		broker_maintain_in(call->broker, 30);
 		return call_fail_system(call, "it is being removed, but the index cannot be written", r);

@@ -10,6 +10,7 @@
 #include "account/fingerprint.h"
 #include "account/role.h"
 #include "confine/cleanup.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op_key.h"
 #include "subuidd/publish.h"
 
@@ -192,7 +193,23 @@ static enum failure body_key_remove(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* A key of another account is not found, as one that does not exist. */
+static enum failure key_sessions(struct call *call, enum failure failure, int ended)
+{
+	if (ended < 0 && failure == FAILURE_NONE)
+		failure = call_fail_system(call, "the key is removed, but the sessions of its account cannot be ended",
+					   ended);
+	return failure;
+}
+
+static void key_ended(void *data, int status)
+{
+	struct call *call = data;
+
+	call_finish(call, key_sessions(call, call->answer.failure.failure, status));
+}
+
+/* A key of another account is not found, as one that does not exist. The account's sessions end: sshd asks for
+ * a key when a connection begins, and who has one open could go on with a key that is gone, for ever. */
 enum failure op_key_remove(struct call *call)
 {
 	const struct request_key_remove *request = &call->request.key_remove;
@@ -218,6 +235,8 @@ enum failure op_key_remove(struct call *call)
 	if (r >= 0 && call->key.forward[0] != '\0')
 		r = publish_account(call->broker->publication, &call->account);
 	if (r < 0)
-		return call_fail_system(call, "the key is removed, but the index cannot be written", r);
-	return FAILURE_NONE;
+		failure = call_fail_system(call, "the key is removed, but the index cannot be written", r);
+	call->answer.failure.failure = failure;
+	r = removal_sessions_end(call->broker, call->account.uid, key_ended, call);
+	return r == 1 ? CALL_PENDING : key_sessions(call, failure, r);
 }

@@ -12,6 +12,8 @@
 #include "subuidd/publish.h"
 
 #define SESSIONS_AGAIN_SECONDS 2u
+#define ENDING_ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
+#define ENDING_WAIT_MAX_USEC 32000u
 #define PURGE_BATCH 64
 #define PURGE_RANGES_MAX 64
 #define PURGE_SECONDS 3600u
@@ -24,6 +26,61 @@ struct sessions_again {
 	sd_event_source *timer;
 	uint32_t uid;
 };
+
+/* Sessions that did not end at once. Waited for in the event loop: their number, and how fast new ones are made, is
+ * the account's or its owner's to choose, and must not hold up others. */
+struct ending {
+	struct broker *broker;
+	sd_event_source *timer;
+	uint32_t uid;
+	unsigned round;
+	uint64_t wait;
+	child_done done;
+	void *data;
+};
+
+static int ending_round(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct ending *ending = userdata;
+	int r = sessions_end_once(ending->uid);
+
+	(void)usec;
+	if (r == 1 && ++ending->round == ENDING_ROUNDS)
+		r = -EBUSY;
+	if (r == 1) {
+		ending->wait = ending->wait < ENDING_WAIT_MAX_USEC ? ending->wait * 2 : ending->wait;
+		r = sd_event_source_set_time_relative(source, ending->wait);
+		if (r >= 0)
+			r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		if (r >= 0)
+			return 0;
+	}
+	if (r < 0)
+		log_error("uid %u: its processes cannot be ended: %s", ending->uid, strerror(-r));
+	if (ending->done != NULL)
+		ending->done(ending->data, r);
+	sd_event_source_disable_unref(ending->timer);
+	free(ending);
+	return 0;
+}
+
+static int ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
+{
+	struct ending *ending;
+	int r = sessions_end_once(uid);
+
+	if (r <= 0)
+		return r;
+	ending = calloc(1, sizeof(*ending));
+	if (ending == NULL)
+		return -ENOMEM;
+	*ending = (struct ending){ .broker = broker, .uid = uid, .wait = 1000, .done = done, .data = data };
+	r = sd_event_add_time_relative(broker->event, &ending->timer, CLOCK_MONOTONIC, ending->wait, 1000, ending_round,
+				       ending);
+	if (r < 0)
+		free(ending);
+	return r < 0 ? r : 1;
+}
 
 /* An account that was unlocked in between keeps its sessions. */
 static bool sessions_unwanted(struct broker *broker, uint32_t uid)
@@ -42,7 +99,7 @@ static int sessions_end_again(sd_event_source *source, uint64_t usec, void *user
 	(void)source;
 	(void)usec;
 	if (sessions_unwanted(again->broker, again->uid))
-		r = sessions_end(again->uid);
+		r = ending_begin(again->broker, again->uid, NULL, NULL);
 	if (r < 0)
 		log_error("uid %u: its processes cannot be ended: %s", again->uid, strerror(-r));
 	sd_event_source_disable_unref(again->timer);
@@ -50,7 +107,7 @@ static int sessions_end_again(sd_event_source *source, uint64_t usec, void *user
 	return 0;
 }
 
-int removal_sessions_end(struct broker *broker, uint32_t uid)
+int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data)
 {
 	struct sessions_again *again = calloc(1, sizeof(*again));
 	int r = -ENOMEM;
@@ -64,7 +121,7 @@ int removal_sessions_end(struct broker *broker, uint32_t uid)
 	}
 	if (r < 0)
 		log_error("uid %u: its processes are ended only once: %s", uid, strerror(-r));
-	return sessions_end(uid);
+	return ending_begin(broker, uid, done, data);
 }
 
 static enum failure body_gone(struct call *call)
@@ -92,13 +149,14 @@ static enum failure again_later(struct call *call, enum failure failure)
 	return failure;
 }
 
-static enum failure removal_finish(struct call *call)
+/* Sessions are at their end, or cannot be ended. */
+static enum failure removal_set_aside(struct call *call, int ended)
 {
 	enum failure failure;
-	int r = sessions_end(call->account.uid);
+	int r;
 
-	if (r < 0)
-		return again_later(call, call_fail_system(call, "its processes cannot be ended", r));
+	if (ended < 0)
+		return again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
 	r = home_set_aside(&call->broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return again_later(call, call_fail_system(call, "its home cannot be set aside", r));
@@ -110,11 +168,26 @@ static enum failure removal_finish(struct call *call)
 	return FAILURE_NONE;
 }
 
+static void finish_ended(void *data, int status)
+{
+	struct call *call = data;
+
+	call_finish(call, removal_set_aside(call, status));
+}
+
+static enum failure removal_finish(struct call *call)
+{
+	int r = ending_begin(call->broker, call->account.uid, finish_ended, call);
+
+	return r == 1 ? CALL_PENDING : removal_set_aside(call, r);
+}
+
 /* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
 static void unlinked(void *data, int status)
 {
 	struct call *call = data;
 	enum link_result result = LINK_FAILED;
+	enum failure failure;
 
 	if (status == -ETIMEDOUT)
 		result = LINK_TIMEOUT;
@@ -122,17 +195,19 @@ static void unlinked(void *data, int status)
 		result = (enum link_result)status;
 	if (result != LINK_OK)
 		snprintf(call->detail, sizeof(call->detail), "the link stays: %s", link_result_why(result));
-	call_finish(call, removal_finish(call));
+	failure = removal_finish(call);
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
 }
 
-enum failure removal_complete(struct call *call)
+static enum failure removal_unlink(struct call *call, int ended)
 {
 	struct broker *broker = call->broker;
-	int pidfd = -1, r = removal_sessions_end(broker, call->account.uid);
+	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	if (r < 0)
-		return again_later(call, call_fail_system(call, "its processes cannot be ended", r));
+	if (ended < 0)
+		return again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
 	r = home_view_close(&broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return again_later(call, call_fail_system(call, "the owner's view cannot be taken away", r));
@@ -142,6 +217,22 @@ enum failure removal_complete(struct call *call)
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, LINK_SECONDS, unlinked, call);
 	return r < 0 ? again_later(call, call_fail_system(call, "the link cannot be removed", r)) : CALL_PENDING;
+}
+
+static void complete_ended(void *data, int status)
+{
+	struct call *call = data;
+	enum failure failure = removal_unlink(call, status);
+
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
+}
+
+enum failure removal_complete(struct call *call)
+{
+	int r = removal_sessions_end(call->broker, call->account.uid, complete_ended, call);
+
+	return r == 1 ? CALL_PENDING : removal_unlink(call, r);
 }
 
 struct purge {

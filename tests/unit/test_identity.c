@@ -205,6 +205,17 @@ static int count_processes(uid_t uid)
 	return count;
 }
 
+static int sessions_end(uint32_t uid)
+{
+	int r = 1;
+
+	for (int i = 0; i < 200 && r == 1; i++) {
+		r = sessions_end_once(uid);
+		usleep(r == 1 ? 5000 : 0);
+	}
+	return r;
+}
+
 static void sessions_end_to_the_last_one(void **state)
 {
 	int ready[2];
