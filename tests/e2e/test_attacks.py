@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import call, run, wait_until
+from conftest import SOCKET, call_as, call, run, wait_until
 
 EVIL = """
 #include <fcntl.h>
@@ -91,3 +91,149 @@ def test_a_lock_ends_a_session_that_signals_whatever_has_its_uid(host, tmp_path,
         finally:
             spinning.kill()
     assert control.wait(5) == -signal.SIGKILL
+
+
+HOLD = """
+import os, socket, sys, time
+for uid in map(int, sys.argv[1:]):
+    if os.fork() == 0:
+        os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+        held = []
+        for i in range(32):
+            peer = socket.socket(socket.AF_UNIX); peer.connect(%r); held.append(peer)
+        sys.stdout.write("x"); sys.stdout.flush()
+        time.sleep(60); os._exit(0)
+time.sleep(60)
+""" % SOCKET
+
+
+def held(uids):
+    holder = subprocess.Popen(["/usr/bin/python3", "-c", HOLD, *map(str, uids)], stdout=subprocess.PIPE,
+                              start_new_session=True)
+    assert len(holder.stdout.read(len(uids))) == len(uids)
+    return holder
+
+
+def test_the_ids_of_one_user_do_not_take_all_connections(host):
+    """connections_per_uid is no bound for who has a range of uids: 8 of them made the 256 that there are."""
+    victim, other = host.new_user(), host.new_user()
+    holder = held(range(100000, 100010))
+    try:
+        assert "error" not in call_as(victim, "io.subuidd.Accounts.Status")
+        # control: the bound holds for each user by himself
+        own = held([pwd.getpwnam(other).pw_uid])
+        assert call_as(other, "io.subuidd.Accounts.Status")["error"] == "io.subuidd.Accounts.LimitReached"
+        os.killpg(own.pid, signal.SIGKILL)
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+    wait_until(lambda: "error" not in call_as(other, "io.subuidd.Accounts.Status"), "the connections are gone")
+
+
+RESPAWN = """
+#define _GNU_SOURCE
+#include <signal.h>
+#include <unistd.h>
+int main(void)
+{
+	signal(SIGCHLD, SIG_IGN);
+	for (;; usleep(200))
+		if (fork() == 0) {
+			setresgid(1, 1, 1);
+			setresuid(1, 1, 1);
+			usleep(20000);
+			_exit(0);
+		}
+}
+"""
+
+
+def test_sessions_that_are_made_anew_hold_up_their_owner_alone(host, tmp_path):
+    """The owner's own process, in a user namespace that has the sub-account's uid, makes new ones faster than they end."""
+    owner, name, _ = host.account(tmp_path)
+    victim, uid = host.new_user(), pwd.getpwnam(name).pw_uid
+    (tmp_path / "respawn.c").write_text(RESPAWN)
+    run("gcc", "-o", "/usr/local/bin/respawn", tmp_path / "respawn.c")
+    entry = pwd.getpwnam(owner)
+    respawn = subprocess.Popen(
+        ["unshare", "--map-root-user", f"--map-users={uid},1,1", f"--map-groups={uid},1,1", "/usr/local/bin/respawn"],
+        user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], start_new_session=True,
+    )
+    try:
+        wait_until(lambda: run("ps", "-u", uid, check=False).returncode == 0, "it runs")
+        lock = subprocess.Popen(["/usr/bin/subuid", "lock", "web1"], user=entry.pw_uid, group=entry.pw_gid,
+                                extra_groups=[], stderr=subprocess.PIPE, env={"HOME": entry.pw_dir})
+        worst = 0.0
+        while lock.poll() is None:
+            begun = time.monotonic()
+            assert "error" not in call_as(victim, "io.subuidd.Accounts.Status")
+            worst = max(worst, time.monotonic() - begun)
+        # control: it could not be ended, and that is said
+        assert b"cannot be ended" in lock.stderr.read()
+        assert worst < 0.7
+    finally:
+        os.killpg(respawn.pid, signal.SIGKILL)
+        run("pkill", "-x", "respawn", check=False)
+    host.subuid("lock", "web1", user=owner)
+
+
+def test_a_connection_does_not_outlive_its_key(host, tmp_path):
+    owner, name, key = host.account(tmp_path)
+    control = tmp_path / "control"
+    master = subprocess.Popen(["ssh", *host.ssh_options(key), "-M", "-S", control, "-N", f"{name}@127.0.0.1"])
+    wait_until(control.exists, "the connection is open")
+    through = ["rsync", "-e", f"ssh -F none -o ControlMaster=no -S {control}", "-a", "/etc/hostname", f"{name}@127.0.0.1:"]
+    assert run(*through).returncode == 0  # control
+
+    host.subuid("key", "remove", "web1", host.subuid_json("key", "list", "web1", user=owner)[0]["id"], user=owner)
+    assert master.wait(5) != 0
+    assert run(*through, check=False).returncode != 0
+
+
+def test_a_system_user_takes_no_ids(host):
+    """A service that was taken over gets neither ids for namespaces nor a login that stays."""
+    run("useradd", "--system", "--create-home", "--home-dir", "/var/lib/service", "service")
+    for words in ["add", "web1"], ["range", "add", "65536"]:
+        refused = host.subuid(*words, user="service", check=False)
+        assert refused.returncode == 5 and "administrator" in refused.stderr
+    # control: an administrator may give him some
+    host.subuid("add", "web1", "--owner", "service")
+    assert [row["label"] for row in host.subuid_json("list", user="service")] == ["web1"]
+
+
+def test_a_command_that_sshd_forces_on_all_does_not_replace_the_gate(host, tmp_path):
+    """ForceCommand of the main file comes before the command= of a key: internal-sftp needs no login shell at all."""
+    config = Path("/etc/ssh/sshd_config")
+    before = config.read_text()
+    _, name, key = host.account(tmp_path)
+    plain = host.new_user()
+    ssh = Path(f"/home/{plain}/.ssh")
+    run("mkdir", ssh, user=plain)
+    (ssh / "authorized_keys").write_text(Path(f"{key}.pub").read_text())
+
+    def listing(user):
+        return run("sftp", *host.ssh_options(key), "-b", "-", f"{user}@127.0.0.1", input="ls /etc/passwd\n", check=False)
+
+    def reload(text):
+        config.write_text(text)
+        listening = host.sshd_log().count("Server listening on 0.0.0.0")
+        host.sshd.send_signal(signal.SIGHUP)
+        wait_until(lambda: host.sshd_log().count("Server listening on 0.0.0.0") > listening, "sshd listens again")
+
+    reload(before + "\nForceCommand internal-sftp\n")
+    try:
+        assert "/etc/passwd" in listing(plain).stdout  # control
+        assert listing(name).returncode != 0
+        assert host.rsync(key, "-a", "/etc/hostname", f"{name}@127.0.0.1:").returncode == 0
+    finally:
+        reload(before)
+
+
+def test_the_daemon_compares_the_index_before_anybody_logs_in():
+    """After a loss of power the index may lack a lock. Ordered before logins, and without a cycle."""
+    unit = "/usr/lib/systemd/system/subuidd.service"
+    if not Path(unit).exists():
+        unit = "/lib/systemd/system/subuidd.service"
+    assert {"ssh.service", "systemd-user-sessions.service"} <= set(
+        word for line in Path(unit).read_text().splitlines() if line.startswith("Before=") for word in line[7:].split())
+    verdict = run("systemd-analyze", "--man=no", "verify", unit, check=False)
+    assert "cycle" not in verdict.stdout + verdict.stderr
