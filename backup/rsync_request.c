@@ -298,8 +298,8 @@ static int check_direction(const struct gate_policy *policy, bool sender, struct
 	return 0;
 }
 
-int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line, struct rsync_request *ret,
-			struct gate_refusal *refusal)
+int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line,
+			struct rsync_request *ret, struct gate_refusal *refusal)
 {
 	struct rsync_request made = { 0 };
 	size_t i = 2;
