@@ -412,7 +412,7 @@ int index_view_range_named(const struct index_view *view, uint32_t id, struct id
 
 /* ---- keys ---- */
 
-static int key_decode(const struct index_record *head, struct ssh_key *key)
+int index_key_decode(const struct index_record *head, struct ssh_key *key)
 {
 	const struct index_key_record *record = (const void *)head;
 	const char *text = (const char *)head + offsetof(struct index_key_record, text);
@@ -450,7 +450,7 @@ int index_view_key(const struct index_view *view, uint32_t uid, const char *blob
 	while ((more = index_probe_next(&probe, &line)) > 0) {
 		rc = index_record_copy(view, line, INDEX_KEY, head, INDEX_RECORD_LINES_MAX);
 		if (rc == 0)
-			rc = key_decode(head, &found);
+			rc = index_key_decode(head, &found);
 		if (rc < 0)
 			return rc;
 		if (found.uid == uid && strcmp(found.blob, blob) == 0) {

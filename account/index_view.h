@@ -78,6 +78,8 @@ int index_account_decode(const struct index_view *view, const union index_public
 			 struct index_account *account);
 int index_range_decode(const union index_public_copy *copy, struct id_range *range);
 
+int index_key_decode(const struct index_record *head, struct ssh_key *key);
+
 /* An owner's list as his record describes it. */
 struct index_list {
 	uint64_t line; /* first line */

@@ -48,12 +48,12 @@ int recovery_start(struct broker *broker)
 	if (rows == NULL)
 		return -ENOMEM;
 	broker->unfinished = false;
-	while ((n = store_account_list(broker->store, NULL, after, rows, BATCH)) > 0)
+	while ((n = store_account_unfinished(broker->store, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
 			int r = 0;
 
 			after = rows[i].uid;
-			if (rows[i].state != ACCOUNT_ACTIVE && !call_busy(broker, rows[i].uid, NULL))
+			if (!call_busy(broker, rows[i].uid, NULL))
 				r = recover(broker, &rows[i]);
 			if (r < 0)
 				return r;

@@ -53,6 +53,8 @@ int store_account_update(struct store *store, const struct account *account);
 int store_account_delete(struct store *store, uint32_t uid, int64_t when);
 /* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
 int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+/* The same of those that are not active. O(their number). */
+int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max);
 int store_account_count(struct store *store, const char *owner, uint32_t *count);
 
 /* keys */

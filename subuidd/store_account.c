@@ -139,12 +139,11 @@ int store_account_delete(struct store *store, uint32_t uid, int64_t when)
 	return r;
 }
 
-int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
+static int list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+		struct account *rows)
 {
-	enum store_statement id = owner == NULL ? SQL_ACCOUNT_LIST : SQL_ACCOUNT_LIST_OWNER;
-	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
 	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
+	sqlite3_stmt *row = store_query(store, id, values, count, &r);
 
 	if (row == NULL)
 		return r;
@@ -156,6 +155,20 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 	}
 	store_end(row);
 	return r < 0 ? r : n;
+}
+
+int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
+{
+	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
+
+	if (owner == NULL)
+		return list(store, SQL_ACCOUNT_LIST, values, 2, rows);
+	return list(store, SQL_ACCOUNT_LIST_OWNER, values, 3, rows);
+}
+
+int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max)
+{
+	return list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), rows);
 }
 
 int store_usage(struct store *store, const char *owner, uint32_t *accounts, uint32_t *units)

@@ -223,7 +223,11 @@ static const char step_tools[] =
 	"CREATE INDEX keys_forward ON keys (uid) WHERE forward <> '';\n";
 
 static const char *const step_2[] = { step_tools, NULL };
-static const char *const *const steps[] = { step_1, step_2 };
+/* What recovery looks for at each start: few or none among a million. */
+static const char step_unfinished[] = "CREATE INDEX accounts_unfinished ON accounts (uid) WHERE state <> 3;\n";
+
+static const char *const step_3[] = { step_unfinished, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

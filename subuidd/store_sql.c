@@ -49,6 +49,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_ACCOUNT_LIST] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_ACCOUNT_LIST_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"
 				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_UNFINISHED] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_unfinished"
+					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"

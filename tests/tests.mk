@@ -159,6 +159,12 @@ $(SUBID_CHAINED): tests/unit/libsubid_chained.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -shared -fPIC $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# a store of any size, at once
+$(BUILD)/bench/fill: $(call objs,tests/bench/fill $(STORE) account/id account/name)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $(call objs,tests/bench/fill $(STORE) account/id account/name) -lsqlite3
+OBJECTS        += $(call objs,tests/bench/fill)
+
 .PHONY: check-guests bench-nss
 bench: bench-nss
 bench-nss: $(BUILD)/bench/nss
