@@ -34,6 +34,8 @@ static const struct command commands[] = {
 	{"limit", command_limit, "what an owner may have"},
 	{"audit", command_audit, "who did what"},
 	{"check", command_check, "prove that nothing overlaps and nothing is half-made"},
+	{"import", command_import, "many accounts from a file (root and administrators)"},
+	{"export", command_export, "everything, for import on another host (root)"},
 	{"setup", command_setup, "switch this host on, or off again (root)"},
 	{"doctor", command_doctor, "check a live host end to end and say what to do"},
 };

@@ -27,6 +27,7 @@
 #define MAINTAIN_SECONDS 3600u
 #define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
 #define DESCRIPTORS_OTHER 128u
+#define LOCK_ATTEMPTS 100 /* of 10 ms */
 
 /* What root is lowered to, and what for. */
 static const int broker_capabilities[] = {
@@ -71,20 +72,26 @@ static int state_open(char *why)
 }
 
 /* A POSIX lock: the children that have not become something else yet do not inherit it,
- * and who holds it can be asked. */
+ * and who holds it can be asked. One that is nobody's is of a daemon that was just killed: the child that
+ * shares its descriptors for a moment (confine/user_namespace.c) lets go of it when it ends. */
 static int lock_take(int state_fd, char *why)
 {
 	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = { .l_pid = 0 };
 
 	if (fd < 0)
 		return reason(why, STATE_DIR "/lock", fd);
-	if (fcntl(fd, F_SETLK, &lock) == 0)
-		return steal_fd(&fd);
-	if (errno != EACCES && errno != EAGAIN)
-		return reason(why, STATE_DIR "/lock", -errno);
-	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		lock.l_pid = 0;
+	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
+		if (i > 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+		if (fcntl(fd, F_SETLK, &lock) == 0)
+			return steal_fd(&fd);
+		if (errno != EACCES && errno != EAGAIN)
+			return reason(why, STATE_DIR "/lock", -errno);
+		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+			lock.l_pid = 0;
+	}
 	snprintf(why, REASON_MAX, "another subuidd is running (pid %d)", (int)lock.l_pid);
 	return -EBUSY;
 }

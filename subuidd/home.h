@@ -107,10 +107,10 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
-/* The links of several accounts of one owner, by one child. results is memory that is shared with it (MAP_SHARED),
+/* The links of several accounts of one owner, made or removed by one child. results is memory that is shared with it (MAP_SHARED),
  * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
 int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
-		    size_t count, unsigned char *results, pid_t *pid, int *pidfd);
+		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd);
 /* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);

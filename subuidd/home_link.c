@@ -201,26 +201,39 @@ struct links_job {
 	const struct link_owner *owner;
 	const struct account *const *accounts;
 	size_t count;
+	bool make;
 	unsigned char *results; /* shared with the broker */
 };
 
 /* Of none it is said that it is there before all are written out. */
-static enum link_result links_make(const struct links_job *job, unsigned char *made)
+static enum link_result links_make(const struct links_job *job, struct link_job *one, int home, unsigned char *made)
 {
-	struct link_job one = { .owner = job->owner, .directory = job->homes->link_directory, .make = true };
-	cleanup_fd int home = -1, dir = -1;
+	cleanup_fd int dir = path_make_directory(home, one->directory, 0700, job->owner->uid);
+
+	if (dir < 0)
+		return LINK_DIRECTORY;
+	for (size_t i = 0; i < job->count; i++) {
+		link_texts(one, job->homes, job->accounts[i]);
+		made[i] = (unsigned char)link_place(one, dir);
+	}
+	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
+}
+
+static enum link_result links_run(const struct links_job *job, unsigned char *done)
+{
+	struct link_job one = { .owner = job->owner, .directory = job->homes->link_directory, .make = job->make };
+	cleanup_fd int home = -1;
 	enum link_result result = home_open(job->owner, &home);
 
 	if (result != LINK_OK)
 		return result;
-	dir = path_make_directory(home, one.directory, 0700, job->owner->uid);
-	if (dir < 0)
-		return LINK_DIRECTORY;
+	if (job->make)
+		return links_make(job, &one, home, done);
 	for (size_t i = 0; i < job->count; i++) {
 		link_texts(&one, job->homes, job->accounts[i]);
-		made[i] = (unsigned char)link_place(&one, dir);
+		done[i] = (unsigned char)link_remove(&one, home);
 	}
-	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
+	return LINK_OK;
 }
 
 static int links_child(const void *argument)
@@ -231,7 +244,7 @@ static int links_child(const void *argument)
 
 	if (owner_become(job->owner) == 0) {
 		umask(077);
-		result = links_make(job, made);
+		result = links_run(job, made);
 	}
 	for (size_t i = 0; i < job->count; i++)
 		job->results[i] = result == LINK_OK ? made[i] : (unsigned char)result;
@@ -239,9 +252,9 @@ static int links_child(const void *argument)
 }
 
 int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
-		    size_t count, unsigned char *results, pid_t *pid, int *pidfd)
+		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd)
 {
-	struct links_job job = { homes, owner, accounts, count, results };
+	struct links_job job = { homes, owner, accounts, count, make, results };
 	const struct home_child child = { .run = links_child, .argument = &job, .seconds = LINK_SECONDS };
 
 	if (count > HOMES_AT_ONCE)

@@ -24,13 +24,16 @@ struct import_row {
 	char detail[128];
 };
 
+#define IMPORT_LINKS (2 * WIRE_IMPORT_BATCH)
+
 struct import {
 	bool collecting;
 	enum failure refused; /* all of it; told when all is there */
 	struct failure_text refusal;
 	size_t count;
 	unsigned children;    /* that make links */
-	unsigned char *links; /* shared with them: enum link_result of fresh[i] */
+	unsigned char *links; /* shared with them: enum link_result of fresh[i]; behind these, of taking them back */
+	bool taking_back;
 	struct import_row *fresh[WIRE_IMPORT_BATCH]; /* accounts that are being made, by owner */
 	size_t fresh_count;
 	struct import_row rows[WIRE_IMPORT_BATCH];

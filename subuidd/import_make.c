@@ -128,47 +128,74 @@ static void links_judge(struct call *call)
 	}
 }
 
+/* The child may have made this one and not come to say so. */
+static bool link_unsure(const struct import *import, size_t i)
+{
+	return import->links[i] == LINK_TIMEOUT || import->links[i] == LINK_FAILED;
+}
+
+static void links_done(void *data, int status);
+
+/* Of one owner: fresh[at] and those after it that are his; those of them that are unsure, to take them back. */
+static size_t links_begin(struct call *call, size_t at)
+{
+	struct import *import = call->import;
+	const struct account *accounts[WIRE_IMPORT_BATCH];
+	const struct import_row *first = import->fresh[at];
+	bool make = !import->taking_back;
+	unsigned char *results = import->links + at + (make ? 0 : WIRE_IMPORT_BATCH);
+	size_t length = 0, count = 0;
+	int pidfd = -1, r;
+	pid_t pid = -1;
+
+	for (; at + length < import->fresh_count &&
+	       strcmp(import->fresh[at + length]->account.owner, first->account.owner) == 0; length++)
+		if (make || link_unsure(import, at + length))
+			accounts[count++] = &import->fresh[at + length]->account;
+	if (count == 0)
+		return length;
+	r = link_start_many(&call->broker->homes, &first->owner, accounts, count, make, results, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, links_done, call);
+	if (r < 0)
+		memset(results, LINK_FAILED, count);
+	else
+		import->children++;
+	return length;
+}
+
+static void links_start(struct call *call)
+{
+	for (size_t at = 0; at < call->import->fresh_count;)
+		at += links_begin(call, at);
+}
+
+/* All children have ended. True: others were started, to take back what may have been made. */
+static bool links_take_back(struct call *call)
+{
+	if (call->import->taking_back)
+		return false;
+	call->import->taking_back = true;
+	links_start(call);
+	return call->import->children > 0;
+}
+
 static void links_done(void *data, int status)
 {
 	struct call *call = data;
 
 	(void)status; /* what each of them says is in the shared memory */
-	if (--call->import->children > 0)
+	if (--call->import->children > 0 || links_take_back(call))
 		return;
 	links_judge(call);
 	rows_activate(call);
 	import_end(call);
 }
 
-/* Of one owner: fresh[at] and those after it that are his. */
-static size_t links_begin(struct call *call, size_t at)
-{
-	struct import *import = call->import;
-	const struct account *accounts[WIRE_IMPORT_BATCH];
-	struct import_row *first = import->fresh[at];
-	size_t count = 0;
-	int pidfd = -1, r;
-	pid_t pid = -1;
-
-	while (at + count < import->fresh_count &&
-	       strcmp(import->fresh[at + count]->account.owner, first->account.owner) == 0) {
-		accounts[count] = &import->fresh[at + count]->account;
-		count++;
-	}
-	r = link_start_many(&call->broker->homes, &first->owner, accounts, count, import->links + at, &pid, &pidfd);
-	if (r >= 0)
-		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, links_done, call);
-	if (r < 0)
-		memset(import->links + at, LINK_FAILED, count);
-	else
-		import->children++;
-	return count;
-}
-
 static enum failure links_make(struct call *call)
 {
 	struct import *import = call->import;
-	void *memory = mmap(NULL, WIRE_IMPORT_BATCH, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(NULL, IMPORT_LINKS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED) {
 		int error = -errno;
@@ -178,9 +205,8 @@ static enum failure links_make(struct call *call)
 		return FAILURE_NONE;
 	}
 	import->links = memory;
-	for (size_t at = 0; at < import->fresh_count;)
-		at += links_begin(call, at);
-	if (import->children > 0)
+	links_start(call);
+	if (import->children > 0 || links_take_back(call))
 		return CALL_PENDING;
 	links_judge(call);
 	rows_activate(call);

@@ -92,24 +92,6 @@ static enum failure activate(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-static void linked(void *data, int status)
-{
-	struct call *call = data;
-	enum link_result result = LINK_FAILED;
-	enum failure failure;
-
-	if (status == -ETIMEDOUT)
-		result = LINK_TIMEOUT;
-	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
-		result = (enum link_result)status;
-	if (result == LINK_OK)
-		failure = activate(call);
-	else
-		failure = lifecycle_undo(call, call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED,
-							 NULL, link_result_why(result), link_result_todo(result)));
-	call_finish(call, failure);
-}
-
 static void unlinked(void *data, int status)
 {
 	struct call *call = data;
@@ -118,10 +100,9 @@ static void unlinked(void *data, int status)
 	call_finish(call, lifecycle_undo(call, (enum failure)call->answer.failure.failure));
 }
 
-/* The child may have made the link before it was found that nobody can wait for it. */
-static enum failure link_undo(struct call *call, int error)
+/* Nobody can say whether the child made the link: it is taken back, then the rest. The text is in the answer. */
+static enum failure link_undo(struct call *call, enum failure failure)
 {
-	enum failure failure = call_fail_system(call, "the link cannot be made", error);
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
@@ -129,6 +110,26 @@ static enum failure link_undo(struct call *call, int error)
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);
 	return r < 0 ? lifecycle_undo(call, failure) : CALL_PENDING;
+}
+
+static void linked(void *data, int status)
+{
+	struct call *call = data;
+	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
+	enum failure failure;
+
+	if (status >= LINK_OK && status <= LINK_TIMEOUT)
+		result = (enum link_result)status;
+	if (result == LINK_OK) {
+		failure = activate(call);
+	} else {
+		failure = call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
+				    link_result_why(result), link_result_todo(result));
+		failure = result == LINK_TIMEOUT || result == LINK_FAILED ? link_undo(call, failure) :
+									   lifecycle_undo(call, failure);
+	}
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
 }
 
 static enum failure link_begin(struct call *call)
@@ -139,7 +140,7 @@ static enum failure link_begin(struct call *call)
 	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
-	return r < 0 ? link_undo(call, r) : CALL_PENDING;
+	return r < 0 ? link_undo(call, call_fail_system(call, "the link cannot be made", r)) : CALL_PENDING;
 }
 
 static enum failure make(struct call *call)

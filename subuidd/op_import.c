@@ -20,7 +20,7 @@ enum failure op_import(struct call *call)
 void import_free(struct import *import)
 {
 	if (import != NULL && import->links != NULL)
-		munmap(import->links, WIRE_IMPORT_BATCH);
+		munmap(import->links, IMPORT_LINKS);
 	free(import);
 }
 

@@ -175,27 +175,46 @@ static int reply_result(struct varlink_call *call, const struct import_result *r
 	return parameters == NULL ? -ENOMEM : varlink_reply_continues(call, parameters);
 }
 
-/* A row that cannot be understood: it is answered, and nothing is sent to the broker. */
-static int rows_check(struct varlink_call *call, json_t *rows)
+static json_int_t line_of(const json_t *row)
+{
+	return json_integer_value(json_object_get(row, "line"));
+}
+
+/* The rows of lines that can be understood, in a new list; what cannot is answered here. *failed: how many. */
+static int rows_check(struct varlink_call *call, const json_t *rows, json_t *sound, size_t *failed)
 {
 	struct request request;
 	struct failure_text failure;
+	json_int_t bad = -1; /* the line that is passed over */
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(rows, i, row)
 	{
 		struct import_result result = {.outcome = IMPORT_FAILED};
+		int r;
 
-		if (worker_parse_import(row, &request, &failure) == 0)
+		if (json_is_object(row) && line_of(row) == bad)
 			continue;
-		result.line = (uint32_t)json_integer_value(json_object_get(row, "line"));
-		return reply_result(call, &result, &failure) ?: 1;
+		if (worker_parse_import(row, &request, &failure) == 0) {
+			if (json_array_append(sound, row) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		bad = line_of(row);
+		*failed += 1;
+		result.line = bad > 0 && bad < UINT32_MAX ? (uint32_t)bad : 0;
+		result.kind = request.import.kind;
+		r = reply_result(call, &result, &failure);
+		if (r < 0)
+			return r;
+		for (size_t at = json_array_size(sound); at > 0 && line_of(json_array_get(sound, at - 1)) == bad; at--)
+			json_array_remove(sound, at - 1);
 	}
 	return 0;
 }
 
-static int rows_send(int broker, json_t *rows, uint32_t flags)
+static int rows_send(int broker, const json_t *rows, uint32_t flags)
 {
 	struct request request;
 	struct failure_text failure;
@@ -229,31 +248,46 @@ static int rows_answer(struct varlink_call *call, int broker, struct answer *ans
 	}
 }
 
+/* What can be understood goes to the broker: all of it, or nothing when one line that cannot stops all. */
+static int rows_run(struct varlink_call *call, int broker, const json_t *rows, json_t *sound, uint32_t flags,
+		    struct failure_text *failure)
+{
+	struct answer answer = {0};
+	size_t failed = 0;
+	int r = rows_check(call, rows, sound, &failed);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(sound) > 0 && (failed == 0 || (flags & IMPORT_KEEP_GOING))) {
+		r = rows_send(broker, sound, flags);
+		if (r == 0)
+			r = rows_answer(call, broker, &answer);
+		if (r < 0)
+			return r;
+	}
+	if (answer.failure.failure == FAILURE_NONE)
+		return varlink_reply(call, json_object());
+	*failure = answer.failure;
+	return 1;
+}
+
 int worker_import(struct varlink_call *call, int broker, struct failure_text *failure)
 {
-	json_t *rows = json_object_get(call->parameters, "rows");
-	struct answer answer = {0};
+	const json_t *rows = json_object_get(call->parameters, "rows");
+	json_t *sound = json_array();
 	uint32_t flags = 0;
 	int r;
 
+	if (sound == NULL)
+		return -ENOMEM;
 	flags |= json_is_true(json_object_get(call->parameters, "dryRun")) ? IMPORT_DRY_RUN : 0;
 	flags |= json_is_true(json_object_get(call->parameters, "keepGoing")) ? IMPORT_KEEP_GOING : 0;
 	if (json_array_size(rows) == 0 || json_array_size(rows) > WIRE_IMPORT_BATCH) {
 		field_invalid(failure, "rows", "not 1 to 64 rows", "send what is more in another call");
-		return 1;
+		r = 1;
+	} else {
+		r = rows_run(call, broker, rows, sound, flags, failure);
 	}
-	r = rows_check(call, rows);
-	if (r == 0)
-		r = rows_send(broker, rows, flags);
-	else if (r == 1)
-		return varlink_reply(call, json_object());
-	if (r == 0)
-		r = rows_answer(call, broker, &answer);
-	if (r < 0)
-		return r;
-	if (answer.failure.failure != FAILURE_NONE) {
-		*failure = answer.failure;
-		return 1;
-	}
-	return varlink_reply(call, json_object());
+	json_decref(sound);
+	return r;
 }

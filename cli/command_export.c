@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: ISC */
+/* Everything, as rows that `subuid import` takes: limits, accounts, keys, ranges, ids that are not given out again. */
+#include "cli/subuid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/name.h"
+#include "cli/print.h"
+
+static const char help[] =
+	"usage: subuid export > FILE\n"
+	"Root: everything that the daemon knows, as JSON lines, with ids, keys, ranges, limits and\n"
+	"the ids of what was removed. `subuid import FILE` on another host, where the owners are,\n"
+	"gives the same ids, or says exactly what clashes. It holds no files of the accounts.\n";
+
+/* Keys know their account by uid alone. */
+struct named {
+	uint32_t uid;
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+
+struct export {
+	struct named *accounts; /* in the order of uid, as they are listed */
+	size_t count, room;
+	uint64_t lines;
+};
+
+static int put(struct export *export, json_t *row)
+{
+	int r = row == NULL ? -ENOMEM : json_dumpf(row, stdout, JSON_COMPACT);
+
+	json_decref(row);
+	if (r < 0 || putchar('\n') == EOF)
+		return r < 0 ? -EIO : -EPIPE;
+	export->lines++;
+	return 0;
+}
+
+static void copy(json_t *row, const json_t *from, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (json_object_get(from, *names) != NULL)
+			json_object_set(row, *names, json_object_get(from, *names));
+}
+
+static int remember(struct export *export, const json_t *account)
+{
+	struct named *named;
+
+	if (export->count == export->room) {
+		size_t room = export->room == 0 ? 1024 : export->room * 2;
+		struct named *more = reallocarray(export->accounts, room, sizeof(*more));
+
+		if (more == NULL)
+			return -ENOMEM;
+		export->accounts = more;
+		export->room = room;
+	}
+	named = &export->accounts[export->count++];
+	named->uid = (uint32_t)json_number(account, "uid");
+	snprintf(named->owner, sizeof(named->owner), "%s", json_text(account, "owner"));
+	snprintf(named->label, sizeof(named->label), "%s", json_text(account, "label"));
+	return 0;
+}
+
+static int each_limit(json_t *reply, void *data)
+{
+	static const char *const names[] = {"owner", "accounts", "keys", "ranges", NULL};
+	const json_t *limit = json_object_get(reply, "limit");
+	json_t *row;
+
+	if (limit == NULL)
+		return 0;
+	row = json_pack("{s:s}", "kind", "limit");
+	copy(row, limit, names);
+	return put(data, row);
+}
+
+/* One that is not active is either not there yet or already gone: then its id is what is left of it. */
+static int each_account(json_t *reply, void *data)
+{
+	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", NULL};
+	static const char *const gone[] = {"owner", "label", "ownerUid", "created", NULL};
+	const json_t *account = json_object_get(reply, "account");
+	json_t *row;
+
+	if (account == NULL)
+		return 0;
+	if (strcmp(json_text(account, "state"), "active") != 0) {
+		row = json_pack("{s:s, s:O, s:i}", "kind", "tombstone", "first", json_object_get(account, "uid"), "count", 1);
+		copy(row, account, gone);
+		return put(data, row);
+	}
+	row = json_pack("{s:s, s:O}", "kind", "account", "locked", json_object_get(account, "locked"));
+	copy(row, account, names);
+
+	int r = put(data, row);
+
+	return r < 0 ? r : remember(data, account);
+}
+
+static int compare_uid(const void *key, const void *element)
+{
+	uint32_t a = *(const uint32_t *)key, b = ((const struct named *)element)->uid;
+
+	return (a > b) - (a < b);
+}
+
+/* As it is given: type and base64 with the comment in one line. */
+static int each_key(json_t *reply, void *data)
+{
+	static const char *const names[] = {"role", "options", "from", "expires", "forward", "storageQuota", NULL};
+	struct export *export = data;
+	const json_t *key = json_object_get(reply, "key");
+	const char *comment = json_text(key, "comment");
+	uint32_t uid = (uint32_t)json_number(key, "uid");
+	const struct named *named;
+	json_t *given;
+
+	if (key == NULL || export->count == 0)
+		return 0;
+	named = bsearch(&uid, export->accounts, export->count, sizeof(*named), compare_uid);
+	if (named == NULL)
+		return 0; /* made since, or not active */
+	given = json_pack("{s:o}", "key", json_sprintf("%s%s%s", json_text(key, "key"), comment[0] ? " " : "", comment));
+	copy(given, key, names);
+	return put(export, json_pack("{s:s, s:s, s:s, s:O, s:o}", "kind", "key", "owner", named->owner, "label",
+				     named->label, "created", json_object_get(key, "created"), "key", given));
+}
+
+static int each_range(json_t *reply, void *data)
+{
+	static const char *const names[] = {"owner", "label", "first", "count", "created", NULL};
+	const json_t *range = json_object_get(reply, "range");
+	json_t *row;
+
+	if (range == NULL)
+		return 0;
+	row = json_pack("{s:s}", "kind", "range");
+	copy(row, range, names);
+	return put(data, row);
+}
+
+/* What others were seen to hold is of this host alone. */
+static int each_tombstone(json_t *reply, void *data)
+{
+	static const char *const names[] = {"owner", "label", "first", "count", "created", "ownerUid", NULL};
+	const json_t *range = json_object_get(reply, "range");
+	json_t *row;
+
+	if (range == NULL || json_text(range, "owner")[0] == '\0')
+		return 0;
+	row = json_pack("{s:s}", "kind", "tombstone");
+	copy(row, range, names);
+	return put(data, row);
+}
+
+static int generation(uint64_t *number)
+{
+	json_t *reply;
+	int status = call("Status", NULL, &reply);
+
+	if (status != STATUS_DONE)
+		return status;
+	*number = json_number(reply, "generation");
+	json_decref(reply);
+	return STATUS_DONE;
+}
+
+static int export_all(struct export *export)
+{
+	static const struct {
+		const char *method;
+		bool all;
+		call_each each;
+	} lists[] = {
+		{"LimitList", false, each_limit}, {"List", true, each_account},		   {"KeyList", true, each_key},
+		{"RangeList", true, each_range},  {"TombstoneList", false, each_tombstone},
+	};
+	int status = STATUS_DONE;
+
+	for (size_t i = 0; status == STATUS_DONE && i < sizeof(lists) / sizeof(lists[0]); i++)
+		status = call_each_reply(lists[i].method, lists[i].all ? json_pack("{s:b}", "all", 1) : json_object(),
+					 lists[i].each, export);
+	return status;
+}
+
+int command_export(int argc, char **argv)
+{
+	static const struct option options[] = {COMMON_OPTIONS};
+	struct export export = {0};
+	uint64_t before = 0, after = 0;
+	int status = STATUS_DONE;
+
+	if (option_next("export", help, argc, argv, options, &status) < 0)
+		return status;
+	status = operands_check("export", argc, 0, 0);
+	if (status == STATUS_DONE)
+		status = generation(&before);
+	if (status == STATUS_DONE)
+		status = export_all(&export);
+	if (status == STATUS_DONE)
+		status = generation(&after);
+	free(export.accounts);
+	if (status == STATUS_DONE && before != after) {
+		complain("export", "something was changed meanwhile, which may be in it or not", "export once more");
+		status = STATUS_FAILED;
+	}
+	return status;
+}

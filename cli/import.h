@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* Reading what `subuid import` is given: CSV with a header, JSON lines, or what `subuid export` wrote. */
+#ifndef CLI_IMPORT_H
+#define CLI_IMPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "account/failure.h"
+
+#define IMPORT_BATCH 64 /* rows of one call */
+
+/* ---- import_text.c: the file, one object for each line ---- */
+
+#define CSV_COLUMNS_MAX 32
+
+struct import_text {
+	FILE *file;
+	unsigned long line; /* of the object that was read last; a quoted field may go over several */
+	unsigned long next;
+	bool csv, begun;
+	char *header; /* cut up */
+	const char *columns[CSV_COLUMNS_MAX];
+	size_t columns_count;
+};
+
+/* 1 and *object (caller decrefs), 0 at the end, or -EINVAL and *failure: the line cannot be read, the next one
+ * may be. -EIO: the file cannot. -EBADMSG and *failure: the header is wrong, nothing can be. */
+int import_text_next(struct import_text *text, json_t **object, struct failure_text *failure);
+void import_text_free(struct import_text *text);
+
+/* ---- import_rows.c: an object becomes rows of the method Import ---- */
+
+bool import_column(const char *name);
+
+/* Appends them. Pure. 0, or -EINVAL and *failure (rows may have been appended). */
+int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure_text *failure);
+
+/* ---- import_batch.c: calls of Import ---- */
+
+struct import_counts {
+	unsigned long lines, made, present, failed;
+};
+
+struct import_batch {
+	bool dry_run, keep_going;
+	const char *name; /* of the file, for messages */
+	FILE *report;     /* of lines that failed, as JSON lines; NULL: messages */
+	struct import_counts counts;
+	bool stopped;     /* a line failed, and that stops all */
+	int status;       /* of the first failure, as exit status */
+	json_t *rows;
+	size_t bytes;
+	json_t *made, *limits; /* in a dry run: what rows further down may build upon */
+};
+
+/* All rows of one line; sent when there are enough. Takes the reference of rows. STATUS_DONE or an exit status:
+ * the daemon could not be asked. */
+int import_batch_add(struct import_batch *batch, json_t *rows);
+int import_batch_flush(struct import_batch *batch);
+void import_batch_fail(struct import_batch *batch, unsigned long line, const char *error,
+		       const struct failure_text *failure);
+void import_batch_free(struct import_batch *batch);
+
+#endif

@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: ISC
+"""Many accounts at once: import, export, adopt. Nothing half-made, whatever happens in the middle."""
+
+import csv
+import io
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import call, call_as, run, wait_until
+
+API = "io.subuidd.Accounts."
+
+
+def check_is_sound(host):
+    result = host.subuid("check", "--all", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def labels(host, owner):
+    return {row["label"]: row for row in host.subuid_json("list", "--owner", owner)}
+
+
+def write_csv(path, rows):
+    out = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(out, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    Path(path).write_text(out.getvalue())
+    return path
+
+
+def write_json(path, rows):
+    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def public_key(host, tmp_path):
+    return Path(f"{host.new_key(tmp_path)}.pub").read_text().strip()
+
+
+def owner_with_room(host, accounts=100000):
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", str(accounts))
+    return owner
+
+
+# -- what a file may say
+
+
+def test_csv_makes_what_it_says_and_again_nothing(host, tmp_path, public_key):
+    owner = host.new_user()
+    file = write_csv(tmp_path / "a.csv", [
+        {"owner": owner, "label": "web1", "key": public_key, "role": "push", "options": "no-delete,no-overwrite",
+         "from": "192.0.2.0/24,2001:db8::1", "comment": 'says "hi", twice', "expires": "2031-12-31",
+         "limits": "accounts=50 keys=4 ranges=6", "ranges": "65536"},
+        {"owner": owner, "label": "web2", "comment": "two\"quotes"},
+        {"owner": owner, "ranges": "131072"},
+    ])
+    assert host.subuid_json("import", file) == {"lines": 3, "made": 3, "present": 0, "failed": 0, "dryRun": False}
+    web1 = host.subuid_json("show", f"{owner}+web1")
+    assert web1["account"]["comment"] == 'says "hi", twice' and web1["account"]["expires"] == "2031-12-31"
+    (key,) = web1["keys"]
+    assert key["role"] == "push" and key["options"] == ["no-delete", "no-overwrite"]
+    assert key["from"] == "192.0.2.0/24,2001:db8::1" and public_key.startswith(key["key"])
+    assert [row["count"] for row in web1["ranges"]] == [65536]
+    assert host.subuid_json("limit", owner)["keys"] == 4
+    assert os.readlink(f"/home/{owner}/subuid/web2") == f"/srv/subuid/{owner}/web2/view"
+    before = call(API + "Status")["parameters"]["generation"]
+    assert host.subuid_json("import", file)["present"] == 3
+    assert call(API + "Status")["parameters"]["generation"] == before, "an equal file changes nothing"
+    check_is_sound(host)
+
+
+def test_json_lines_from_standard_input(host, public_key):
+    owner = host.new_user()
+    rows = [{"owner": owner, "label": "a", "keys": [{"key": public_key, "role": "pull"}], "ranges": 65536},
+            {"owner": owner, "label": "b", "locked": True}]
+    text = "\n".join(map(json.dumps, rows)) + "\n\n"
+    result = host.subuid("import", "-", input=text)
+    assert "made 2, there already 0, failed 0" in result.stdout
+    assert labels(host, owner)["b"]["locked"] is True
+    assert host.subuid_json("show", f"{owner}+a")["keys"][0]["role"] == "pull"
+
+
+def test_owners_views_work_after_an_import(host, tmp_path, public_key):
+    owner = host.new_user()
+    key = host.new_key(tmp_path, "login")
+    write_csv(tmp_path / "a.csv", [{"owner": owner, "label": "web1", "key": Path(f"{key}.pub").read_text().strip()}])
+    host.subuid("import", tmp_path / "a.csv")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("pushed")
+    host.rsync(key, "-a", f"{tmp_path}/data/", f"{owner}+web1@127.0.0.1:")
+    assert run("cat", f"/home/{owner}/subuid/web1/file", user=owner).stdout == "pushed"
+
+
+@pytest.mark.parametrize("line,words", [
+    ({"label": "web1"}, "owner: missing"),
+    ({"owner": "OWNER", "label": "Web1"}, "a label is"),
+    ({"owner": "OWNER", "label": "web1", "colour": "red"}, "there is no such column"),
+    ({"owner": "OWNER", "label": "web1", "quota": "much"}, "not a size"),
+    ({"owner": "OWNER", "label": "web1", "expires": "soon"}, "not a day"),
+    ({"owner": "OWNER", "label": "web1", "key": "-----BEGIN OPENSSH PRIVATE KEY-----"}, "key"),
+    ({"owner": "OWNER", "label": "web1", "ranges": "many"}, "not a number"),
+    ({"owner": "OWNER", "label": "web1", "limits": "accounts=1"}, "not all of them"),
+    ({"owner": "OWNER", "label": "web1", "uid": "1000"}, "none of the blocks"),
+    ({"owner": "OWNER", "label": "web1", "uid": "4294967295"}, "not a number"),
+    ({"owner": "nobody-such", "label": "web1"}, "no such account"),
+    ({"owner": "root", "label": "web1"}, "root has no sub-accounts"),
+    ({"owner": "OWNER", "comment": "x"}, "label: missing"),
+    ({"owner": "OWNER", "label": "web1", "comment": "a:b"}, "comment"),
+])
+def test_a_line_that_is_wrong_is_named(host, tmp_path, line, words):
+    owner = host.new_user()
+    row = {name: owner if value == "OWNER" else value for name, value in line.items()}
+    for file in (write_csv(tmp_path / "a.csv", [row]), write_json(tmp_path / "a.json", [row])):
+        result = host.subuid("import", file, check=False)
+        assert result.returncode in (2, 3, 4, 5), result.stderr
+        assert words in result.stderr and f"{file}:" in result.stderr, result.stderr
+    assert labels(host, owner) == {}
+
+
+@pytest.mark.parametrize("text", ['owner,label\n"x', '{"owner": \n', "owner\0,label\n", '{"a":1,"a":2}\n', "[]\n", "\xff\n"])
+def test_a_file_that_is_none_is_refused(host, text):
+    assert host.subuid("import", "-", input=text, check=False).returncode in (1, 2, 3)
+
+
+def test_only_root_and_administrators_import(host, tmp_path):
+    owner = host.new_user()
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(100)])
+    result = host.subuid("import", file, user=owner, check=False)
+    assert result.returncode == 5, result.stderr
+    assert host.subuid("export", user=owner, check=False).returncode == 5
+    assert labels(host, owner) == {}
+    # the connection is of use after a refused batch, and answers what is asked
+    assert call_as(owner, API + "List")["error"] == "org.varlink.service.ExpectedMore"
+
+
+# -- stop, or keep going
+
+
+def test_the_first_failure_ends_it_and_nothing_of_its_batch_is_made(host, tmp_path):
+    owner = owner_with_room(host)
+    rows = [{"owner": owner, "label": f"l{i}"} for i in range(200)]
+    rows[150]["owner"] = "nobody-such"
+    file = write_csv(tmp_path / "a.csv", rows)
+    result = host.subuid("import", file, check=False)
+    assert result.returncode == 3 and ":152: nobody-such" in result.stderr
+    present = labels(host, owner)
+    assert 64 <= len(present) <= 150 and set(present) == {f"l{i}" for i in range(len(present))}
+    check_is_sound(host)
+    rows[150]["owner"] = owner
+    write_csv(file, rows)
+    again = host.subuid_json("import", file)
+    assert again["failed"] == 0 and again["present"] == len(present) and again["made"] == 200 - len(present)
+
+
+def test_keep_going_passes_over_what_fails_and_reports_it(host, tmp_path, public_key):
+    owner = owner_with_room(host)
+    host.subuid("add", "there", "--comment", "other", user=owner)
+    rows = [{"owner": owner, "label": f"l{i}", "key": public_key} for i in range(70)]
+    rows[3]["owner"] = "nobody-such"
+    rows[10] = {"owner": owner, "label": "there", "comment": "mine"}
+    rows[69]["key"] = "ssh-ed25519 AAAA"
+    file = write_json(tmp_path / "a.json", rows)
+    report = tmp_path / "report"
+    result = host.subuid("import", file, "--keep-going", "--report", report, "--json", check=False)
+    assert result.returncode == 3
+    assert json.loads(result.stdout) == {"lines": 70, "made": 67, "present": 0, "failed": 3, "dryRun": False}
+    failed = {entry["line"]: entry for entry in map(json.loads, report.read_text().splitlines())}
+    assert {line: entry["error"] for line, entry in failed.items()} == {4: "NotFound", 11: "Exists", 70: "Invalid"}
+    assert "another comment" in failed[11]["why"]
+    assert len(labels(host, owner)) == 68 and "l69" not in labels(host, owner)
+    check_is_sound(host)
+
+
+def test_a_line_is_made_whole_or_not_at_all(host, tmp_path, public_key):
+    owner = host.new_user()
+    file = write_json(tmp_path / "a.json", [
+        {"owner": owner, "label": "a", "key": public_key, "ranges": 65536 * 100000},
+        {"owner": owner, "label": "b", "key": public_key},
+    ])
+    result = host.subuid("import", file, "--keep-going", check=False)
+    assert result.returncode == 2 or result.returncode == 6, result.stderr
+    assert set(labels(host, owner)) == {"b"}
+
+
+def test_limits_hold_for_an_import_too(host, tmp_path):
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", "5")
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(6)])
+    result = host.subuid("import", file, check=False)
+    assert result.returncode == 6 and "5 of 5" in result.stderr
+    assert labels(host, owner) == {}
+    assert host.subuid("import", file, "--keep-going", check=False).returncode == 6
+    assert len(labels(host, owner)) == 5
+
+
+def test_a_link_that_cannot_be_made_undoes_its_account_alone(host, tmp_path):
+    owner = host.new_user()
+    os.makedirs(f"/home/{owner}/subuid/l1")
+    for path in (f"/home/{owner}/subuid", f"/home/{owner}/subuid/l1"):
+        shutil.chown(path, owner, owner)
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(3)])
+    result = host.subuid("import", file, check=False)
+    assert result.returncode == 4 and "something else stands" in result.stderr
+    assert set(labels(host, owner)) == {"l0", "l2"}
+    assert not Path(f"/srv/subuid/{owner}/l1").exists()
+    check_is_sound(host)
+
+
+def test_many_owners_in_one_batch(host, tmp_path):
+    owners = [host.new_user() for _ in range(12)]
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(4) for owner in owners])
+    assert host.subuid_json("import", file)["made"] == 48
+    for owner in owners:
+        assert sorted(os.listdir(f"/home/{owner}/subuid")) == ["l0", "l1", "l2", "l3"]
+        assert os.lstat(f"/home/{owner}/subuid/l0").st_uid == pwd.getpwnam(owner).pw_uid
+    check_is_sound(host)
+
+
+def test_a_hung_home_holds_up_its_own_lines_alone(host, tmp_path):
+    owner, other = host.new_user(), host.new_user()
+    mount = Path(f"/home/{owner}")
+    run("mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", mount)
+    try:  # not the owner's: as good as no home
+        file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": "x"}, {"owner": other, "label": "x"}])
+        result = host.subuid("import", file, "--keep-going", check=False)
+        assert result.returncode == 1, result.stderr
+        assert labels(host, other) and not labels(host, owner)
+    finally:
+        run("umount", mount)
+    check_is_sound(host)
+
+
+# -- dry run
+
+
+def test_a_dry_run_changes_nothing(host, tmp_path, public_key):
+    owner = host.new_user()
+    rows = [{"owner": owner, "label": f"l{i}", "key": public_key, "limits": "accounts=500 keys=5 ranges=500",
+             "ranges": "65536"} for i in range(120)]
+    file = write_csv(tmp_path / "a.csv", rows)
+    before = host.subuid("export").stdout, call(API + "Status")["parameters"]["generation"]
+    tree = sorted(os.listdir("/srv/subuid"))
+    assert host.subuid_json("import", file, "--dry-run") == {
+        "lines": 120, "made": 120, "present": 0, "failed": 0, "dryRun": True}
+    assert (host.subuid("export").stdout, call(API + "Status")["parameters"]["generation"]) == before
+    assert sorted(os.listdir("/srv/subuid")) == tree and not Path(f"/home/{owner}/subuid").exists()
+    rows[100]["role"] = "nonsense"
+    write_csv(file, rows)
+    assert host.subuid("import", file, "--dry-run", check=False).returncode == 2
+
+
+# -- kill -9
+
+
+def test_killed_in_the_middle_it_is_finished_or_undone_and_resumed(host, tmp_path, public_key):
+    owner = owner_with_room(host)
+    count = 700
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}", "key": public_key} for i in range(count)])
+    for round_ in range(3):
+        importer = subprocess.Popen(["/usr/bin/subuid", "import", str(file)], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+        there = len(labels(host, owner))
+        wait_until(lambda: len(os.listdir(f"/srv/subuid/{owner}") if Path(f"/srv/subuid/{owner}").exists() else [])
+                   > there + 40, "the import is under way")
+        host.stop_daemon(signal.SIGKILL)
+        importer.wait(60)
+        assert importer.returncode == 7
+        host.start_daemon()
+        wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+        present = labels(host, owner)
+        assert all(row["state"] == "active" and row["keys"] == 1 for row in present.values())
+        assert set(os.listdir(f"/srv/subuid/{owner}")) == set(present) == set(os.listdir(f"/home/{owner}/subuid"))
+        assert os.listdir("/srv/subuid/.making") == []
+    result = host.subuid_json("import", file)
+    assert result["failed"] == 0 and result["made"] + result["present"] == count and result["present"] > 0
+    uids = [row["uid"] for row in labels(host, owner).values()]
+    assert len(set(uids)) == count
+    check_is_sound(host)
+
+
+POINTS = [("fdatasync", 1), ("fdatasync", 2), ("fdatasync", 3), ("fsync", 1), ("fsync", 3), ("mkdirat", 5),
+          ("renameat2", 2), ("symlinkat", 2), ("fchown", 3), ("pwrite64", 5), ("sendto", 2)]
+
+
+@pytest.mark.parametrize("syscall,when", POINTS)
+def test_killed_at_a_system_call(host, tmp_path, syscall, when):
+    owner = host.new_user()
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}", "ranges": "65536"} for i in range(8)])
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", f"trace={syscall}", "-e",
+         f"inject={syscall}:signal=KILL:when={when}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+    host.subuid("import", file, check=False)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(10)
+    if host.daemon.poll() is not None:
+        host.daemon = None
+        host.start_daemon()
+    wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+    present = set(labels(host, owner))
+    home = Path(f"/home/{owner}/subuid")
+    assert present == set(os.listdir(f"/srv/subuid/{owner}") if Path(f"/srv/subuid/{owner}").exists() else [])
+    assert present == set(os.listdir(home) if home.exists() else [])
+    result = host.subuid_json("import", file)
+    assert result["made"] + result["present"] == 8 and result["present"] == len(present)
+    check_is_sound(host)
+
+
+# -- others at the same time
+
+
+def test_an_import_and_others_do_not_disturb_each_other(host, tmp_path):
+    owner, other = owner_with_room(host), owner_with_room(host)
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(400)])
+    done, seen = threading.Event(), []
+
+    def one_by_one():
+        i = 0
+        while not done.is_set():
+            reply = call(API + "Add", {"owner": other, "label": f"x{i}"})
+            assert "error" not in reply, reply
+            seen.append(reply["parameters"]["account"]["uid"])
+            i += 1
+
+    thread = threading.Thread(target=one_by_one)
+    thread.start()
+    try:
+        assert host.subuid_json("import", file)["made"] == 400
+    finally:
+        done.set()
+        thread.join()
+    uids = seen + [row["uid"] for row in labels(host, owner).values()]
+    assert seen and len(uids) == len(set(uids))
+    check_is_sound(host)
+
+
+# -- export
+
+
+def fresh_store(host):
+    """Another host, as far as the daemon can tell: the same owners, an empty store and no homes."""
+    host.stop_daemon()
+    moved = Path("/var/lib/subuidd.before")
+    shutil.rmtree(moved, ignore_errors=True)
+    os.rename("/var/lib/subuidd", moved)
+    for mount in [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if "/srv/subuid" in line]:
+        subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+    for entry in pwd.getpwall():
+        if entry.pw_dir.startswith("/home/") and entry.pw_name.startswith("u"):
+            shutil.rmtree(f"{entry.pw_dir}/subuid", ignore_errors=True)
+    os.rename("/srv/subuid", f"/srv/subuid.before.{time.monotonic_ns()}")
+    host.start_daemon()
+
+
+def facts(export):
+    rows = [json.loads(line) for line in export.splitlines()]
+    for row in rows:
+        row.pop("ownerUid", None)
+    return sorted(json.dumps(row, sort_keys=True) for row in rows)
+
+
+def test_export_and_import_give_the_same_everything(host, tmp_path, public_key):
+    owner, other = host.new_user(), host.new_user()
+    second = Path(f"{host.new_key(tmp_path, 'second')}.pub").read_text().strip()
+    host.subuid("add", "web1", "--key", "-", "--comment", "first", "--expires", "+90d", user=owner, input=public_key)
+    host.subuid("key", "add", "web1", "-", "--role", "pull", "--from", "192.0.2.1", user=owner, input=second)
+    host.subuid("range", "add", "65536", "web1", user=owner)
+    host.subuid("range", "add", "131072", user=other)
+    host.subuid("add", "gone", user=owner)
+    host.subuid("remove", "gone", "--purge", user=owner)
+    host.subuid("add", "locked", user=other)
+    host.subuid("lock", "locked", user=other)
+    host.subuid("limit", other, "--accounts", "77")
+    for gone in {row["owner"] for row in host.subuid_json("list")} - {entry.pw_name for entry in pwd.getpwall()}:
+        for row in host.subuid_json("list", "--owner", gone):
+            host.subuid("remove", row["name"], "--purge", "--yes")
+    export = host.subuid("export").stdout
+    kinds = {json.loads(line)["kind"] for line in export.splitlines()}
+    assert kinds == {"limit", "account", "key", "range", "tombstone"}
+    file = tmp_path / "export.json"
+    file.write_text("".join(line + "\n" for line in export.splitlines()
+                            if json.loads(line)["kind"] != "limit" or json.loads(line)["owner"] in
+                            {entry.pw_name for entry in pwd.getpwall()}))
+    fresh_store(host)
+    dry = host.subuid_json("import", file, "--dry-run")
+    assert dry["failed"] == 0
+    assert host.subuid_json("list") == []
+    assert host.subuid_json("import", file)["failed"] == 0
+    assert facts(host.subuid("export").stdout) == facts(file.read_text())
+    assert host.subuid_json("import", file)["made"] == 0, "and once more is no change"
+    check_is_sound(host)
+    # ids of what was removed before are not given out here either
+    gone = [json.loads(line)["first"] for line in export.splitlines() if json.loads(line)["kind"] == "tombstone"]
+    host.subuid("add", "next", user=owner)
+    assert labels(host, owner)["next"]["uid"] not in gone
+
+
+def test_what_clashes_is_said_exactly(host, tmp_path):
+    owner, other = owner_with_room(host), host.new_user()
+    host.subuid("add", "there", user=other)
+    uid = labels(host, other)["there"]["uid"]
+    host.subuid("add", "gone", user=other)
+    gone = labels(host, other)["gone"]["uid"]
+    host.subuid("remove", "gone", "--purge", user=other)
+    first = host.subuid_json("range", "add", "65536", user=other)["first"]
+    foreign = max(uid, gone) + 50
+    run("useradd", "-M", "-u", str(foreign), f"f{foreign}")
+    run("groupadd", "-g", str(foreign + 1), f"g{foreign + 1}")
+    with open("/etc/subuid", "a") as file:
+        file.write(f"someone:{foreign + 2}:1\n")
+    cases = [
+        ({"kind": "account", "owner": owner, "label": "a", "uid": uid}, f"{uid} is the uid of {other}+there"),
+        ({"kind": "account", "owner": owner, "label": "a", "uid": gone}, f"{gone} was given to {other}+gone before"),
+        ({"kind": "account", "owner": owner, "label": "a", "uid": foreign}, f"it is the uid of f{foreign}"),
+        ({"kind": "account", "owner": owner, "label": "a", "uid": foreign + 1}, "the gid of a group"),
+        ({"kind": "account", "owner": owner, "label": "a", "uid": foreign + 2}, "/etc/subuid"),
+        ({"kind": "account", "owner": owner, "label": "a", "uid": 70000}, "none of the blocks"),
+        ({"kind": "range", "owner": owner, "first": first, "count": 65536}, f"is a range of {other}"),
+        ({"kind": "range", "owner": owner, "first": 200000, "count": 65536}, "none of the blocks"),
+        ({"kind": "tombstone", "owner": "x", "label": "y", "first": uid, "count": 1}, f"is the uid of {other}+there"),
+        ({"kind": "account", "owner": other, "label": "there", "uid": uid + 1}, f"with uid {uid} and not {uid + 1}"),
+        ({"kind": "key", "owner": owner, "label": "none", "key": {"key": "ssh-ed25519 AAAA"}}, "key"),
+        ({"kind": "nonsense", "owner": owner}, "not a kind"),
+        ({"kind": "account", "owner": owner, "label": "a", "colour": 1}, "not a member"),
+    ]
+    file = write_json(tmp_path / "a.json", [row for row, _ in cases])
+    report = tmp_path / "report"
+    result = host.subuid("import", file, "--keep-going", "--report", report, check=False)
+    assert result.returncode != 0
+    said = {entry["line"]: entry for entry in map(json.loads, report.read_text().splitlines())}
+    for number, (_, words) in enumerate(cases, 1):
+        assert words in said[number]["why"] + said[number]["what"], (number, said.get(number))
+    assert labels(host, owner) == {}
+
+
+def test_ids_by_number_are_roots_alone(host, tmp_path):
+    owner = host.new_user()
+    admin = host.new_user("adm")
+    group = "subuid-admins"
+    run("groupadd", "-f", group)
+    run("usermod", "-aG", group, admin)
+    conf = Path("/etc/subuidd.conf.d/99-test.conf")
+    conf.parent.mkdir(exist_ok=True)
+    conf.write_text(f"[access]\nadmin_group = {group}\n")
+    if host_refuses(conf):
+        conf.unlink()
+        pytest.fail("the setting of the admin group has another name")
+    host.daemon.send_signal(signal.SIGHUP)
+    try:
+        plain = write_json(tmp_path / "a.json", [{"owner": owner, "label": "a"}])
+        numbered = write_json(tmp_path / "b.json", [{"owner": owner, "label": "b", "uid": 2100005555}])
+        wait_until(lambda: host.subuid("import", plain, user=admin, check=False).returncode == 0, "he is an admin")
+        result = host.subuid("import", numbered, user=admin, check=False)
+        assert result.returncode == 5 and "only root" in result.stderr
+        host.subuid("import", numbered)
+        assert labels(host, owner)["b"]["uid"] == 2100005555
+    finally:
+        conf.unlink()
+        host.daemon.send_signal(signal.SIGHUP)
+
+
+def host_refuses(conf):
+    return run("/usr/sbin/subuidd", "--check-config", check=False).returncode != 0
