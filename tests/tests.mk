@@ -237,6 +237,12 @@ check-sanitize:
 	$(MAKE) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
+# Those with threads under ThreadSanitizer; the module that test_nss loads is instrumented, too.
+THREADED = index_threads nss
+check-threads:
+	$(MAKE) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
+
 # End to end: real sshd, rsync, PAM and NSS in a throwaway root.
 check-e2e: all
 	tests/throwaway -- /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e
@@ -247,7 +253,7 @@ check-layers:
 check-prerequisites:
 	tests/prerequisites
 
-check: check-prerequisites check-layers check-unit check-sanitize check-root check-e2e check-fuzz
+check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz
 
 lint:
 	tests/lint
