@@ -15,6 +15,7 @@
 #define ENDING_ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
 #define ENDING_WAIT_MAX_USEC 32000u
 #define PURGE_BATCH 64
+#define PURGE_PAUSE_USEC 10000u
 #define PURGE_RANGES_MAX 64
 #define PURGE_SECONDS 3600u
 #define PURGE_AGAIN_SECONDS 3600u
@@ -237,6 +238,8 @@ enum failure removal_complete(struct call *call)
 
 struct purge {
 	struct broker *broker;
+	sd_event_source *timer; /* between batches others have their turn */
+	int64_t before;
 	int next, count; /* the row under way is next - 1 */
 	struct removed rows[PURGE_BATCH];
 };
@@ -321,11 +324,39 @@ static int purge_start(struct purge *purge, int *pidfd)
 	return home_purge_start_ranges(&purge->broker->homes, row->uid, ranges, (size_t)count, pidfd);
 }
 
+/* All that is due is tried, batch after batch: what cannot be deleted (its owner can see to that) must not stand in
+ * the way of what is behind it. False at the end. */
+static bool purge_fetch(struct purge *purge)
+{
+	struct store *store = purge->broker->store;
+	struct removed last = { 0 };
+	int before = purge->count;
+
+	if (before > 0)
+		last = purge->rows[before - 1];
+	purge->next = 0;
+	purge->count = store_removed_due(store, purge->before, before > 0 ? &last : NULL, purge->rows, PURGE_BATCH);
+	if (purge->count < 0)
+		log_error("removed data: %s", store_error(store));
+	return purge->count > 0;
+}
+
 static void purge_end(struct purge *purge)
 {
 	purge->broker->purging = false;
 	broker_maintain_in(purge->broker, PURGE_AGAIN_SECONDS);
+	sd_event_source_disable_unref(purge->timer);
 	free(purge);
+}
+
+static int purge_continue(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct purge *purge = userdata;
+
+	(void)usec;
+	purge->timer = sd_event_source_disable_unref(source);
+	purge_next(purge);
+	return 0;
 }
 
 static void purge_next(struct purge *purge)
@@ -347,13 +378,15 @@ static void purge_next(struct purge *purge)
 			log_error("%s/.removed/%u: %s", broker->settings.homes, purge->rows[purge->next - 1].uid,
 				  strerror(-r));
 	}
-	purge_end(purge);
+	if (broker->stopping || !purge_fetch(purge) ||
+	    sd_event_add_time_relative(broker->event, &purge->timer, CLOCK_MONOTONIC, PURGE_PAUSE_USEC, 1000,
+				       purge_continue, purge) < 0)
+		purge_end(purge);
 }
 
 void removal_purge(struct broker *broker)
 {
 	struct purge *purge;
-	int64_t before = (int64_t)time(NULL) - (int64_t)broker->settings.grace_days * DAY;
 
 	if (broker->purging)
 		return;
@@ -361,11 +394,7 @@ void removal_purge(struct broker *broker)
 	if (purge == NULL)
 		return;
 	purge->broker = broker;
-	purge->count = store_removed_due(broker->store, before, purge->rows, PURGE_BATCH);
-	if (purge->count < 0) {
-		log_error("removed data: %s", store_error(broker->store));
-		purge->count = 0;
-	}
+	purge->before = (int64_t)time(NULL) - (int64_t)broker->settings.grace_days * DAY;
 	broker->purging = true;
 	purge_next(purge);
 }

@@ -106,7 +106,8 @@ struct removed {
 	char label[LABEL_MAX + 1];
 };
 int store_removed_insert(struct store *store, const struct removed *removed);
-int store_removed_due(struct store *store, int64_t before, struct removed *rows, int max); /* keep = 0 only */
+/* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
+int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
 int store_removed_delete(struct store *store, uint32_t uid);
 
 /* limits */

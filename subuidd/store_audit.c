@@ -183,10 +183,12 @@ static int removed_read(sqlite3_stmt *row, struct removed *removed)
 	return r;
 }
 
-int store_removed_due(struct store *store, int64_t before, struct removed *rows, int max)
+int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
 {
+	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
 	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max)), &r);
+	sqlite3_stmt *row = store_query(store, SQL_REMOVED_DUE,
+					VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)), &r);
 
 	if (row == NULL)
 		return r;

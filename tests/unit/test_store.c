@@ -628,8 +628,8 @@ static void ids_whose_data_is_set_aside_are_not_released(void **state)
 	assert_int_equal(CHANGE(store_removed_insert(store, &r)), 0);
 	assert_int_equal(CHANGE(store_removed_insert(store, &r)), -EEXIST);
 	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), -EBUSY);
-	assert_int_equal(store_removed_due(store, 50, rows, 2), 0);
-	assert_int_equal(store_removed_due(store, 51, rows, 2), 1);
+	assert_int_equal(store_removed_due(store, 50, NULL, rows, 2), 0);
+	assert_int_equal(store_removed_due(store, 51, NULL, rows, 2), 1);
 	assert_memory_equal(&rows[0], &r, sizeof(r));
 	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), 0);
 	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), -ENOENT);
@@ -643,7 +643,7 @@ static void keep_without_end_is_never_due(void **state)
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
 	assert_int_equal(CHANGE(store_removed_insert(store, &r)), 0);
-	assert_int_equal(store_removed_due(store, INT64_MAX, rows, 2), 0);
+	assert_int_equal(store_removed_due(store, INT64_MAX, NULL, rows, 2), 0);
 }
 
 /* ---- audit ---- */
