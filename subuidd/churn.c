@@ -14,6 +14,8 @@
 #define ACCOUNTS_A_DAY_MIN 64u   /* not less than so many */
 #define RANGES_FACTOR 4u         /* times the limit, for good: blocks are few */
 #define OWNERS 1024
+#define CHANGE_BUCKETS 65536
+#define CHANGES_AT_ONCE 2000u /* and one a second */
 #define DAY 86400
 #define BATCH 256
 
@@ -43,6 +45,31 @@ enum failure churn_account(struct call *call, const struct limit *limit)
 				 "too many uids were taken today (also those of removed accounts and of failed attempts)",
 				 "try again tomorrow, or ask an administrator");
 	taker->count++;
+	return FAILURE_NONE;
+}
+
+/* Each change is a row of the audit trail, for good. Only when it is used is a bucket looked at, so that the table
+ * need not be filled; uids that fall on one share it. */
+enum failure churn_change(struct call *call)
+{
+	static struct {
+		time_t seen;
+		uint32_t used;
+	} buckets[CHANGE_BUCKETS];
+	__typeof__(&buckets[0]) bucket = &buckets[call->caller.uid % CHANGE_BUCKETS];
+	struct timespec now;
+	time_t back;
+
+	if (call->caller.admin)
+		return FAILURE_NONE;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	back = now.tv_sec - bucket->seen;
+	bucket->used = back < (time_t)bucket->used ? bucket->used - (uint32_t)back : 0;
+	bucket->seen = now.tv_sec;
+	if (bucket->used >= CHANGES_AT_ONCE)
+		return call_fail(call, FAILURE_LIMIT_REACHED, NULL, "too many changes in a short time",
+				 "wait a moment, or ask an administrator");
+	bucket->used++;
 	return FAILURE_NONE;
 }
 

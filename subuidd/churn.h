@@ -14,4 +14,7 @@ enum failure churn_account(struct call *call, const struct limit *limit);
 /* Whether units more, and what he has given back, stay within a multiple of his limit. */
 enum failure churn_range(struct call *call, const struct limit *limit, uint32_t present, uint32_t units);
 
+/* One more change by this caller: bounds how fast he makes the audit trail grow. */
+enum failure churn_change(struct call *call);
+
 #endif

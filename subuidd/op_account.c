@@ -119,6 +119,19 @@ enum failure op_account_modify(struct call *call)
 	return failure;
 }
 
+static enum failure lock_first(struct call *call)
+{
+	call->account.flags |= ACCOUNT_LOCKED;
+	return account_change(call);
+}
+
+static enum failure lock_again(struct call *call)
+{
+	int r = publish_account(call->broker->publication, &call->account);
+
+	return r < 0 ? call_fail_system(call, "it is locked, but the index cannot be written", r) : answer_account(call);
+}
+
 static enum failure locked(struct call *call, enum failure failure, int ended)
 {
 	if (ended < 0 && failure == FAILURE_NONE)
@@ -142,8 +155,8 @@ enum failure op_account_lock(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	call->account.flags |= ACCOUNT_LOCKED;
-	failure = account_change(call);
+	/* once more is no change, and ends what runs */
+	failure = (call->account.flags & ACCOUNT_LOCKED) != 0 ? lock_again(call) : lock_first(call);
 	call->answer.failure.failure = failure;
 	r = removal_sessions_end(call->broker, call->account.uid, lock_ended, call);
 	return r == 1 ? CALL_PENDING : locked(call, failure, r);

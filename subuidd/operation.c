@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "subuidd/import.h"
+#include "subuidd/churn.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
@@ -193,6 +194,10 @@ static enum failure call_run(struct call *call)
 		failure = permit(call);
 	if (failure == FAILURE_NONE)
 		failure = owner_resolve(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (call->operation->changes)
+		failure = churn_change(call);
 	if (failure != FAILURE_NONE)
 		return failure;
 	if (call->operation->changes) {
