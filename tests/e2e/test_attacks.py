@@ -237,3 +237,48 @@ def test_the_daemon_compares_the_index_before_anybody_logs_in():
         word for line in Path(unit).read_text().splitlines() if line.startswith("Before=") for word in line[7:].split())
     verdict = run("systemd-analyze", "--man=no", "verify", unit, check=False)
     assert "cycle" not in verdict.stdout + verdict.stderr
+
+
+def test_data_that_cannot_be_deleted_does_not_keep_that_of_others(host, tmp_path):
+    """The owner can make it so, through a user namespace; a batch of it, due first, was all that was ever tried."""
+    owner, victim = host.new_user(), host.new_user()
+    host.subuid("limit", owner, "--accounts", "80")
+    kept = []
+    for number in range(66):
+        host.subuid("add", f"w{number}", user=owner)
+        uid = pwd.getpwnam(f"{owner}+w{number}").pw_uid
+        foreign = Path(f"/srv/subuid/{owner}/w{number}/home/foreign")
+        foreign.mkdir()
+        (foreign / "file").touch()
+        entry = pwd.getpwnam(owner)
+        os.chown(foreign, entry.pw_uid, entry.pw_gid)
+        host.subuid("remove", f"w{number}", "--purge", user=owner)
+        kept.append(Path(f"/srv/subuid/.removed/{uid}"))
+    host.subuid("add", "web1", user=victim)
+    gone = Path(f"/srv/subuid/.removed/{pwd.getpwnam(f'{victim}+web1').pw_uid}")
+    host.subuid("remove", "web1", "--purge", user=victim)
+    wait_until(lambda: not gone.exists() and "purge" in host.subuid("audit", user=victim).stdout, "it is deleted")
+    assert all(path.exists() for path in kept)  # control
+
+
+FLOOD = """
+import json, socket, sys
+peer = socket.socket(socket.AF_UNIX); peer.connect(%r)
+for n in range(int(sys.argv[1])):
+    for method in "Lock", "Lock", "Unlock":
+        peer.sendall(json.dumps({"method": "io.subuidd.Accounts." + method, "parameters": {"label": "web1"}}).encode() + b"\\0")
+        reply = json.loads(peer.recv(65536).rstrip(b"\\0"))
+        if "error" in reply:
+            sys.exit(f"{n} {method} {reply['error']}")
+""" % SOCKET
+
+
+def test_the_audit_trail_does_not_grow_as_fast_as_one_calls(host):
+    """Five hundred rows a second, which are never deleted, by anybody who has one account."""
+    owner, other = host.new_user(), host.new_user()
+    host.subuid("add", "web1", user=owner)
+    flood = run("/usr/bin/python3", "-c", FLOOD, "4000", user=owner, check=False, timeout=300)
+    assert flood.returncode != 0 and "Unlock io.subuidd.Accounts.LimitReached" in flood.stderr
+    assert 1900 < int(flood.stderr.split()[0]) < 3000
+    host.subuid("lock", "web1", user=owner)  # always
+    host.subuid("add", "web1", user=other)  # control: others are not held up
