@@ -7,13 +7,15 @@
  * Who the account is comes from the kernel, where its home lies from the index.
  */
 #include <errno.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 #include "account/name.h"
 #include "account/role.h"
 #include "backup/login_command.h"
+#include "backup/run_watch.h"
 #include "confine/identity.h"
 
 #define RSYNC_GATE BINDIR "/subuid-rrsync"
@@ -69,6 +72,20 @@ static char *keep_variable(const char *name)
 	return entry;
 }
 
+/* sshd tells the client how the gate ended: by a signal, when that was so. */
+static int end_like(int status)
+{
+	sigset_t none;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
+}
+
 static int run_gate(const struct login_command *command, const struct index_account *account, const char *home,
 		    const char *original)
 {
@@ -77,7 +94,9 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	const char *arguments[LOGIN_GATE_ARGUMENTS];
 	char *environment[4] = { NULL, NULL, NULL, NULL };
 	char quota[LOGIN_QUOTA_TEXT], user[sizeof("USER=") + ACCOUNT_NAME_MAX];
+	struct run run;
 	size_t n = 0;
+	int r, status = 0;
 
 	if (rsync)
 		login_gate_arguments(command, home, arguments);
@@ -88,9 +107,12 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
 	n += environment[n] != NULL;
 	environment[n] = keep_variable("SSH_CONNECTION");
+	run_describe(command, original, &run);
 	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
-	execve(gate, (char *const *)(uintptr_t)arguments, environment);
-	return refuse("%s: %s; ask the administrator of this host", gate, strerror(errno));
+	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, &run, &status);
+	if (r < 0)
+		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
+	return end_like(status);
 }
 
 /* What the key is for, in words for the person at the other end. */

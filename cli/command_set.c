@@ -3,9 +3,11 @@
 #include "cli/subuid.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "account/date.h"
+#include "cli/duration.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -13,7 +15,8 @@ static const char set_help[] = "usage: subuid set NAME [OPTION]... [--json]\n"
 			       "Changes what was given to `subuid add`; what is not named stays.\n\n"
 			       "  --expires DATE|never  unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
 			       "  --quota SIZE|none     of its files: 500M, 10G, 1T\n"
-			       "  --comment TEXT        an empty one takes it away\n";
+			       "  --comment TEXT        an empty one takes it away\n"
+			       "  --alarm TIME|never    tell when no backup went well for so long: 26h, 3d\n";
 
 static const char release_help[] =
 	"usage: subuid release ID [--json]\n"
@@ -51,6 +54,16 @@ static int put_comment(json_t *parameters, const char *text)
 	return STATUS_DONE;
 }
 
+static int put_alarm(json_t *parameters, const char *text)
+{
+	uint64_t seconds = 0;
+
+	if (strcmp(text, "never") != 0 && duration_parse(text, &seconds) < 0)
+		return usage_error(text, "not a span of time", "for example 26h, 3d or never");
+	json_object_set_new(parameters, "alarm", json_integer((json_int_t)seconds));
+	return STATUS_DONE;
+}
+
 /* -1 - status to end with. */
 static int set_options(int argc, char **argv, json_t *parameters)
 {
@@ -58,6 +71,7 @@ static int set_options(int argc, char **argv, json_t *parameters)
 		{"expires", required_argument, NULL, 'e'},
 		{"quota", required_argument, NULL, 'q'},
 		{"comment", required_argument, NULL, 'c'},
+		{"alarm", required_argument, NULL, 'a'},
 		COMMON_OPTIONS,
 	};
 	int c, status = STATUS_DONE;
@@ -67,12 +81,13 @@ static int set_options(int argc, char **argv, json_t *parameters)
 			return -1 - status;
 		status = c == 'e'   ? put_expires(parameters, optarg)
 			 : c == 'q' ? put_quota(parameters, optarg)
+			 : c == 'a' ? put_alarm(parameters, optarg)
 				    : put_comment(parameters, optarg);
 	}
 	if (status == STATUS_DONE)
 		status = operands_check("set", argc, 1, 1);
 	if (status == STATUS_DONE && json_object_size(parameters) == 0)
-		status = usage_error("set", "nothing to change", "give --expires, --quota or --comment");
+		status = usage_error("set", "nothing to change", "give --expires, --quota, --comment or --alarm");
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
@@ -97,13 +112,15 @@ int command_set(int argc, char **argv)
 	const json_t *account = json_object_get(reply, "account");
 	uint64_t quota = json_number(account, "quota");
 	const char *expires = json_text(account, "expires");
-	char size[24];
+	uint64_t alarm = json_number(account, "alarm");
+	char size[24], after[16];
 
 	if (common.json)
 		status = print_json(account);
 	else
-		printf("%s: expires %s, quota %s%s%s\n", shown(json_text(account, "name")),
+		printf("%s: expires %s, quota %s, alarm %s%s%s\n", shown(json_text(account, "name")),
 		       expires[0] ? expires : "never", quota != 0 ? size_text(quota, size) : "none",
+		       alarm != 0 ? duration_text(alarm, after) : "never",
 		       json_text(account, "comment")[0] ? ", " : "", shown(json_text(account, "comment")));
 	json_decref(reply);
 	return status;

@@ -28,7 +28,7 @@ static const char *options_text(const json_t *key, char *out, size_t size)
 int print_keys(const json_t *keys)
 {
 	static const char *const heads[] = {">ID",     "ROLE",	      "OPTIONS", "FROM",
-					    "EXPIRES", "FINGERPRINT", "COMMENT", NULL};
+					    "EXPIRES", "LAST USED", "FINGERPRINT", "COMMENT", NULL};
 	struct table table = TABLE(heads);
 	const json_t *key;
 	char options[128];
@@ -43,6 +43,7 @@ int print_keys(const json_t *keys)
 		table_cell(&table, options_text(key, options, sizeof(options)));
 		table_cell(&table, from[0] ? from : "any");
 		table_cell(&table, time_text((int64_t)json_number(key, "expires")));
+		table_cell(&table, time_text((int64_t)json_number(key, "lastUsed")));
 		table_cell(&table, json_text(key, "fingerprint"));
 		table_cell(&table, json_text(key, "comment"));
 	}

@@ -13,7 +13,9 @@ _subuid_options()
 
 	case $1 in
 	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
-	set) echo "--expires --quota --comment $common" ;;
+	set) echo "--expires --quota --comment --alarm $common" ;;
+	log) echo "--number $common" ;;
+	status) echo "--check --max-age --warn-age --owner --all $common" ;;
 	list | check) echo "--all --owner $common" ;;
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
@@ -46,14 +48,14 @@ _subuid_value()
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
-	--from | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n) COMPREPLY=() ;;
+	--from | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }
 
 _subuid()
 {
-	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit audit check'
+	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit status log audit check'
 	commands+=' setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
@@ -62,7 +64,7 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|reset|purge|yes|keep-home|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|purge|yes|keep-home|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}
@@ -81,7 +83,7 @@ _subuid()
 	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
-	show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | idmap:0 | \
+	status:* | log:0 | show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | idmap:0 | \
 		'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
 		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))
 		;;

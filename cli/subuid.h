@@ -42,6 +42,8 @@ int command_limit(int argc, char **argv);
 int command_exec(int argc, char **argv);
 int command_shell(int argc, char **argv);
 int command_idmap(int argc, char **argv);
+int command_log(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_import(int argc, char **argv);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "confine/cleanup.h"
 #include "subuidd/operation.h"
@@ -68,12 +69,21 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 {
 	const struct broker *broker = call->broker;
 	const struct link_owner *owner = owner_of(call, account->owner);
+	struct watch watch;
 	int r = count_keys(broker->store, account->uid, &view->keys);
 
 	if (r >= 0)
 		r = count_ranges(broker->store, account, &view->ranges);
 	if (r < 0)
 		return r;
+	r = store_watch_get(broker->store, account->uid, &watch);
+	if (r < 0)
+		return r;
+	view->last_run = watch.last_run;
+	view->last_status = watch.last_status;
+	view->last_good = watch.last_good;
+	view->alarm = watch.alarm;
+	view->silent = watch.due != 0 && watch.due <= time(NULL);
 	view->account = *account;
 	view->view = broker->homes.views;
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)

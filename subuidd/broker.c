@@ -21,6 +21,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/runs.h"
 #include "subuidd/subid_publish.h"
 #include "subuidd/workers.h"
 
@@ -203,6 +204,7 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 		log_error("accounts that are not complete: %s", strerror(-r));
 	subid_publish_again(broker);
 	removal_purge(broker);
+	runs_look(broker);
 	publication_commit(broker->publication);
 	return 0;
 }
@@ -283,6 +285,8 @@ static int service_open(struct broker *broker, char *why)
 	r = sd_event_add_io(broker->event, &broker->listen_source, broker->listen_fd, EPOLLIN, listen_ready, broker);
 	if (r < 0)
 		return reason(why, SOCKET_PATH, r);
+	runs_open(broker); /* said why not: no reason not to serve */
+	alarm_look(broker);
 	broker_maintain_in(broker, 1);
 	return 0;
 }
@@ -326,6 +330,8 @@ void broker_close(struct broker *broker)
 	broker->listen_source = NULL;
 	listen_close(broker->listen_fd);
 	workers_close(broker);
+	runs_close(broker);
+	alarm_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);

@@ -20,6 +20,7 @@
 
 struct call;
 struct publication;
+struct spool;
 struct subid_publisher;
 struct workers;
 
@@ -54,6 +55,9 @@ struct broker {
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
 	bool purging;
 	bool stopping;
+	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
+	sd_event_source *alarm;       /* the next account that may be silent */
+	unsigned hooks;               /* under way */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "subuidd/lifecycle.h"
 #include "subuidd/publish.h"
+#include "subuidd/runs.h"
 
 static enum failure answer_account(struct call *call)
 {
@@ -58,7 +60,11 @@ enum failure op_account_list(struct call *call)
 
 static enum failure body_update(struct call *call)
 {
+	const struct request_modify *modify = &call->request.modify;
 	int r = store_account_update(call->broker->store, &call->account);
+
+	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->set & SET_ALARM) != 0)
+		r = store_watch_alarm(call->broker->store, call->account.uid, (int64_t)modify->alarm, time(NULL));
 
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
@@ -113,6 +119,8 @@ enum failure op_account_modify(struct call *call)
 	snprintf(call->detail, sizeof(call->detail), "quota %llu, expires day %d, comment %.100s",
 		 (unsigned long long)call->account.quota, call->account.expires_day, call->account.comment);
 	failure = account_change(call);
+	if ((modify->set & SET_ALARM) != 0)
+		alarm_look(call->broker);
 	if (failure != FAILURE_NONE && call->account.quota != before.quota &&
 	    store_account_by_uid(call->broker->store, before.uid, &before) == 0)
 		home_quota_set(&call->broker->homes, &before);

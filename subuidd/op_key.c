@@ -164,7 +164,7 @@ enum failure op_key_list(struct call *call)
 	bool all = call->request.list.all; /* of everybody: account.uid stays 0 */
 	enum failure failure = all ? FAILURE_NONE : call_account(call, TO_READ);
 	uint64_t cursor = call->request.list.cursor;
-	int n;
+	int n, r;
 
 	if (failure != FAILURE_NONE)
 		return failure;
@@ -178,6 +178,9 @@ enum failure op_key_list(struct call *call)
 	for (int i = 0; i < n; i++) {
 		memset(row, 0, sizeof(*row));
 		row->key = rows[i];
+		r = store_key_used(call->broker->store, rows[i].id, &row->key_used);
+		if (r < 0 && r != -ENOENT)
+			return call_fail_store(call, r);
 		call->answer.cursor = rows[i].id;
 		call_row(call, row);
 	}

@@ -39,6 +39,7 @@ static const struct operation operations[] = {
 	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, "tombstone.release", op_tombstone_release },
 	{ OP_LIMIT_LIST, WHO_ROOT, false, false, "limit.list", op_limit_list },
 	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, "tombstone.list", op_tombstone_list },
+	{ OP_RUN_LIST, WHO_OWNER, false, false, "run.list", op_run_list },
 	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
 };
 

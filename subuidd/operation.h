@@ -128,6 +128,7 @@ enum failure op_range_remove(struct call *call);
 enum failure op_limit_get(struct call *call);
 enum failure op_limit_set(struct call *call);
 enum failure op_audit_list(struct call *call);
+enum failure op_run_list(struct call *call);
 enum failure op_check(struct call *call);
 enum failure op_tombstone_release(struct call *call);
 enum failure op_import(struct call *call);

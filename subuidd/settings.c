@@ -25,6 +25,7 @@ enum key {
 	LIMITS_KEYS,
 	LIMITS_RANGES,
 	ACCESS_ADMIN_GROUP,
+	ALARM_HOOK,
 	SERVICE_PER_UID,
 	SERVICE_CONNECTIONS,
 	SERVICE_IDLE,
@@ -46,6 +47,7 @@ static const struct settings_key keys[KEYS] = {
 	[LIMITS_KEYS] = { "limits", "keys" },
 	[LIMITS_RANGES] = { "limits", "ranges" },
 	[ACCESS_ADMIN_GROUP] = { "access", "admin_group" },
+	[ALARM_HOOK] = { "alarm", "hook" },
 	[SERVICE_PER_UID] = { "service", "connections_per_uid" },
 	[SERVICE_CONNECTIONS] = { "service", "connections" },
 	[SERVICE_IDLE] = { "service", "idle_seconds" },
@@ -245,6 +247,12 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 		return take_number(value, 0, 32768, &s->limit_ranges, why, size);
 	case ACCESS_ADMIN_GROUP:
 		return take_group(value, s->admin_group, sizeof(s->admin_group), why, size);
+	case ALARM_HOOK:
+		if (value[0] == '\0') {
+			s->hook[0] = '\0';
+			return 0;
+		}
+		return take_directory(value, s->hook, sizeof(s->hook), why, size);
 	case SERVICE_PER_UID:
 		return take_number(value, 1, 4096, &s->connections_per_uid, why, size);
 	case SERVICE_CONNECTIONS:

@@ -48,6 +48,8 @@ struct settings {
 	uint32_t limit_ranges;   /* ranges = 16, blocks of 65536 */
 	/* [access] */
 	char admin_group[OWNER_MAX + 1]; /* admin_group = ; its members may act for every owner */
+	/* [alarm] */
+	char hook[128]; /* hook = ; program for accounts that are silent, and well again */
 	/* [service] */
 	unsigned connections_per_uid; /* connections_per_uid = 32 */
 	unsigned connections;         /* connections = 256 */

@@ -17,6 +17,7 @@
 
 #include "account/account.h"
 #include "account/id.h"
+#include "account/run.h"
 
 struct store;
 
@@ -109,6 +110,34 @@ int store_removed_insert(struct store *store, const struct removed *removed);
 /* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
 int store_removed_delete(struct store *store, uint32_t uid);
+
+/* runs: the newest RUNS_KEPT of each account */
+#define RUNS_KEPT 500
+/* Adds it, and what follows from it (watch, last use of the key, if that is this account's). ended: when it ended,
+ * by our clock. -ENOENT: no such account. */
+int store_run_add(struct store *store, uint32_t uid, const struct run *run, int64_t ended);
+/* Newest first, below before_seq (0: from the newest). */
+int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struct run_row *rows, int max);
+int store_key_used(struct store *store, uint32_t id, int64_t *when); /* -ENOENT: never */
+
+/* What is known of the last runs, and after how much silence there is an alarm. */
+struct watch {
+	uint32_t uid;
+	uint32_t last_status; /* of the last run that was no probe, good or not */
+	int64_t last_run;     /* end of it; 0 none */
+	int64_t last_good;    /* end of the last backup with status 0; 0 none */
+	int64_t alarm;        /* seconds; 0 never */
+	int64_t since;        /* when that was set */
+	int64_t due;          /* silent from then on; 0 never */
+	uint32_t told;        /* 1: that it is silent has been said */
+};
+int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
+/* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
+int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);
+int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max);
+int store_watch_next(struct store *store, int64_t *due);
+int store_watch_told(struct store *store, uint32_t uid, bool told);
 
 /* limits */
 int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */

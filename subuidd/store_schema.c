@@ -223,11 +223,50 @@ static const char step_tools[] =
 	"CREATE INDEX keys_forward ON keys (uid) WHERE forward <> '';\n";
 
 static const char *const step_2[] = { step_tools, NULL };
+
 /* What recovery looks for at each start: few or none among a million. */
 static const char step_unfinished[] = "CREATE INDEX accounts_unfinished ON accounts (uid) WHERE state <> 3;\n";
 
 static const char *const step_3[] = { step_unfinished, NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3 };
+
+/* Runs of accounts, and for how long one may be silent. -1: unknown. */
+static const char step_runs[] =
+	"CREATE TABLE runs (\n"
+	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	uid INTEGER NOT NULL REFERENCES accounts (uid) ON DELETE CASCADE,\n"
+	"	started INTEGER NOT NULL,\n"
+	"	duration INTEGER NOT NULL CHECK (duration >= 0),\n" /* ms */
+	"	bytes_in INTEGER NOT NULL CHECK (bytes_in >= -1),\n"
+	"	bytes_out INTEGER NOT NULL CHECK (bytes_out >= -1),\n"
+	"	files INTEGER NOT NULL CHECK (files >= -1),\n"
+	"	key_id INTEGER NOT NULL,\n" /* of a key that may be gone */
+	"	status INTEGER NOT NULL,\n"
+	"	kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),\n"
+	"	tool TEXT NOT NULL CHECK (length(tool) <= 31),\n"
+	"	address TEXT NOT NULL CHECK (length(address) <= 63),\n"
+	"	fingerprint TEXT NOT NULL CHECK (length(fingerprint) <= 63),\n"
+	"	error TEXT NOT NULL CHECK (length(CAST(error AS BLOB)) <= 255)\n"
+	") STRICT;\n"
+	"CREATE INDEX runs_uid ON runs (uid);\n" /* and by seq within */
+	"CREATE TABLE watches (\n"
+	"	uid INTEGER PRIMARY KEY REFERENCES accounts (uid) ON DELETE CASCADE,\n"
+	"	last_run INTEGER NOT NULL DEFAULT 0,\n"
+	"	last_status INTEGER NOT NULL DEFAULT 0,\n"
+	"	last_good INTEGER NOT NULL DEFAULT 0,\n"
+	"	alarm INTEGER NOT NULL DEFAULT 0 CHECK (alarm BETWEEN 0 AND 2147483647),\n" /* seconds; 0 never */
+	"	since INTEGER NOT NULL DEFAULT 0,\n" /* when the alarm was set */
+	"	told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),\n" /* the hook knows that it is silent */
+	"	due INTEGER GENERATED ALWAYS AS (CASE WHEN alarm > 0 THEN max(last_good, since) + alarm END) STORED\n"
+	") STRICT;\n"
+	"CREATE INDEX watches_due ON watches (due) WHERE told = 0 AND due IS NOT NULL;\n"
+	"CREATE INDEX watches_told ON watches (due) WHERE told = 1;\n"
+	"CREATE TABLE key_uses (\n"
+	"	key_id INTEGER PRIMARY KEY REFERENCES keys (id) ON DELETE CASCADE,\n"
+	"	used INTEGER NOT NULL\n"
+	") STRICT;\n";
+
+static const char *const step_4[] = { step_runs, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

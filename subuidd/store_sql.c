@@ -98,4 +98,35 @@ const char *const store_sql[SQL_STATEMENTS] = {
 		" UNION "
 		"SELECT * FROM (SELECT seq FROM audit WHERE owner = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2)"
 		") ORDER BY seq DESC LIMIT ?2",
+
+	[SQL_RUN_INSERT] = "INSERT INTO runs (uid, started, duration, bytes_in, bytes_out, files, key_id, status, kind,"
+			   " tool, address, fingerprint, error)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[SQL_RUN_TRIM] = "DELETE FROM runs WHERE seq = (SELECT seq FROM runs INDEXED BY runs_uid WHERE uid = ?1"
+			 " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+	[SQL_RUN_LIST] = "SELECT seq, started, duration, bytes_in, bytes_out, files, key_id, status, kind, tool,"
+			 " address, fingerprint, error FROM runs INDEXED BY runs_uid"
+			 " WHERE uid = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+	[SQL_WATCH_GET] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			  " WHERE uid = ?1",
+	/* Runs end in any order, and are taken from the spool in any. */
+	[SQL_WATCH_RAN] = "INSERT INTO watches (uid, last_run, last_status, last_good) VALUES (?1, ?2, ?3, ?4)"
+			  " ON CONFLICT (uid) DO UPDATE SET"
+			  " last_status = iif(excluded.last_run >= last_run, excluded.last_status, last_status),"
+			  " last_run = max(last_run, excluded.last_run),"
+			  " last_good = max(last_good, excluded.last_good)",
+	[SQL_WATCH_ALARM] = "INSERT INTO watches (uid, alarm, since) VALUES (?1, ?2, ?3)"
+			    " ON CONFLICT (uid) DO UPDATE SET since = excluded.since, alarm = excluded.alarm,"
+			    " told = iif(excluded.alarm = 0, 0, told)",
+	[SQL_WATCH_SILENT] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			     " INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL AND due <= ?1"
+			     " ORDER BY due LIMIT ?2",
+	[SQL_WATCH_WELL] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1 ORDER BY due LIMIT ?2",
+	[SQL_WATCH_NEXT] = "SELECT due FROM watches INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL"
+			   " ORDER BY due LIMIT 1",
+	[SQL_WATCH_TOLD] = "UPDATE watches SET told = ?2 WHERE uid = ?1",
+	[SQL_KEY_USE] = "INSERT INTO key_uses (key_id, used) SELECT id, ?3 FROM keys WHERE id = ?1 AND uid = ?2"
+			" ON CONFLICT (key_id) DO UPDATE SET used = max(used, excluded.used)",
+	[SQL_KEY_USED] = "SELECT used FROM key_uses WHERE key_id = ?1",
 };

@@ -50,7 +50,7 @@ static const struct wire_field request_add[] = {
 };
 static const struct wire_field request_modify[] = {
 	REQUEST_HEAD, NAME(modify.name), NUMBER(request, modify.set), NUMBER(request, modify.expires_day),
-	NUMBER(request, modify.quota), STRING(request, modify.comment), END,
+	NUMBER(request, modify.quota), NUMBER(request, modify.alarm), STRING(request, modify.comment), END,
 };
 static const struct wire_field request_remove[] = {
 	REQUEST_HEAD, NAME(remove.name), NUMBER(request, remove.keep_home), NUMBER(request, remove.purge), END,
@@ -100,9 +100,19 @@ static const struct wire_field answer_account[] = {
 	STRING(answer, account.account.owner), STRING(answer, account.account.label),
 	STRING(answer, account.account.comment), NUMBER(answer, account.keys), NUMBER(answer, account.ranges),
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
-	STRING(answer, account.home), STRING(answer, account.link), END,
+	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
+	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.last_status),
+	NUMBER(answer, account.silent), END,
 };
-static const struct wire_field answer_key[] = { ANSWER_HEAD, SSH_KEY(answer, key), END };
+static const struct wire_field answer_key[] = { ANSWER_HEAD, SSH_KEY(answer, key), NUMBER(answer, key_used), END };
+static const struct wire_field answer_run[] = {
+	ANSWER_HEAD, NUMBER(answer, run.seq), NUMBER(answer, run.uid), NUMBER(answer, run.reserved),
+	NUMBER(answer, run.run.magic), NUMBER(answer, run.run.started), NUMBER(answer, run.run.duration_ms),
+	NUMBER(answer, run.run.bytes_in), NUMBER(answer, run.run.bytes_out), NUMBER(answer, run.run.files),
+	NUMBER(answer, run.run.key_id), NUMBER(answer, run.run.status), NUMBER(answer, run.run.kind),
+	NUMBER(answer, run.run.reserved), STRING(answer, run.run.tool), STRING(answer, run.run.address),
+	STRING(answer, run.run.fingerprint), STRING(answer, run.run.error), END,
+};
 static const struct wire_field answer_range[] = {
 	ANSWER_HEAD, NUMBER(answer, range.first), NUMBER(answer, range.count), NUMBER(answer, range.owner_uid),
 	NUMBER(answer, range.account_uid), NUMBER(answer, range.created), STRING(answer, range.owner),
@@ -134,6 +144,7 @@ static const struct wire_field answer_import[] = {
 #define SIZE_OF(type, first, member) (offsetof(struct type, first) + sizeof(((struct type *)0)->member))
 #define REQUEST(member, fields) { SIZE_OF(request, name, member), fields }
 #define ANSWER(member, fields) { SIZE_OF(answer, account, member), fields }
+#define ANSWER_TO(last, fields) { offsetof(struct answer, last) + sizeof(((struct answer *)0)->last), fields }
 #define REQUEST_EMPTY { offsetof(struct request, name), request_none }
 #define ANSWER_EMPTY { offsetof(struct answer, account), answer_none }
 
@@ -161,6 +172,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_IMPORT] = REQUEST(import, request_import),
 	[OP_LIMIT_LIST] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
+	[OP_RUN_LIST] = REQUEST(list, request_list),
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -173,8 +185,8 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_ACCOUNT_UNLOCK] = ANSWER(account, answer_account),
 	[OP_ACCOUNT_REMOVE] = ANSWER_EMPTY,
 	[OP_ACCOUNT_MOUNT] = ANSWER(account, answer_account),
-	[OP_KEY_ADD] = ANSWER(key, answer_key),
-	[OP_KEY_LIST] = ANSWER(key, answer_key),
+	[OP_KEY_ADD] = ANSWER_TO(key_used, answer_key),
+	[OP_KEY_LIST] = ANSWER_TO(key_used, answer_key),
 	[OP_KEY_REMOVE] = ANSWER_EMPTY,
 	[OP_RANGE_ADD] = ANSWER(range, answer_range),
 	[OP_RANGE_LIST] = ANSWER(range, answer_range),
@@ -187,6 +199,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_IMPORT] = ANSWER(import, answer_import),
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
 	[OP_TOMBSTONE_LIST] = ANSWER(range, answer_range),
+	[OP_RUN_LIST] = ANSWER(run, answer_run),
 };
 
 size_t wire_request_size(uint32_t op)

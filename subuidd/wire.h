@@ -22,6 +22,7 @@
 
 #include "account/account.h"
 #include "account/failure.h"
+#include "account/run.h"
 
 #define WIRE_FD 3           /* the worker's end of the pair; nothing else is open but 2 (log) */
 #define WIRE_BATCH 32       /* rows of one answer to a list at the most; `more` asks for the next batch */
@@ -60,6 +61,7 @@ enum op {
 	OP_IMPORT,
 	OP_LIMIT_LIST,
 	OP_TOMBSTONE_LIST,
+	OP_RUN_LIST,
 	OP_MAX_,
 };
 
@@ -73,6 +75,7 @@ enum { /* request_add.set, request_modify.set */
 	SET_QUOTA = 1u << 0,
 	SET_EXPIRES = 1u << 1,
 	SET_COMMENT = 1u << 2,
+	SET_ALARM = 1u << 16, /* request_modify only */
 	SET_LOCKED = 1u << 3, /* request_import alone */
 };
 
@@ -92,6 +95,7 @@ struct request_modify {
 	uint32_t set;
 	int32_t expires_day;
 	uint64_t quota;
+	uint64_t alarm; /* seconds of silence; 0 never */
 	char comment[COMMENT_MAX + 1];
 };
 
@@ -206,6 +210,11 @@ struct account_view {
 	char name[ACCOUNT_NAME_MAX + 1];
 	char home[PATH_TEXT_MAX + 1];
 	char link[PATH_TEXT_MAX + 1];
+	int64_t last_run;  /* ends of runs, 0 none */
+	int64_t last_good;
+	int64_t alarm;     /* seconds, 0 never */
+	uint32_t last_status;
+	uint32_t silent;   /* 1: for longer than that */
 };
 
 struct daemon_status {
@@ -252,7 +261,11 @@ struct answer {
 	struct failure_text failure;
 	union {
 		struct account_view account;
-		struct ssh_key key;
+		struct {
+			struct ssh_key key;
+			int64_t key_used; /* 0 never */
+		};
+		struct run_row run;
 		struct id_range range;
 		struct limit limit;
 		struct audit_entry audit;

@@ -93,6 +93,11 @@ static json_t *account_json(const struct account_view *view)
 	failed |= put_text(o, "view", view->view ? "mount" : "acl");
 	failed |= put_number(o, "keys", view->keys);
 	failed |= put_number(o, "ranges", view->ranges);
+	failed |= view->last_run > 0 && put_number(o, "lastRun", (uint64_t)view->last_run);
+	failed |= view->last_run > 0 && put_number(o, "lastStatus", view->last_status);
+	failed |= view->last_good > 0 && put_number(o, "lastGood", (uint64_t)view->last_good);
+	failed |= view->alarm > 0 && put_number(o, "alarm", (uint64_t)view->alarm);
+	failed |= put_flag(o, "silent", view->silent != 0);
 	return whole(o, failed);
 }
 
@@ -113,7 +118,7 @@ static json_t *line_json(const struct ssh_key *key)
 	return json_sprintf("%s %s", key->type, key->blob);
 }
 
-static json_t *key_json(const struct ssh_key *key, const char *account)
+static json_t *key_json(const struct ssh_key *key, int64_t used, const char *account)
 {
 	char roles[ROLES_TEXT_MAX + 1];
 	json_t *o = json_object();
@@ -133,6 +138,7 @@ static json_t *key_json(const struct ssh_key *key, const char *account)
 	failed |= key->storage_quota != 0 && put_number(o, "storageQuota", key->storage_quota);
 	failed |= put_number(o, "created", (uint64_t)key->created);
 	failed |= key->expires != 0 && put_number(o, "expires", (uint64_t)key->expires);
+	failed |= used > 0 && put_number(o, "lastUsed", (uint64_t)used);
 	return whole(o, failed);
 }
 
@@ -179,6 +185,40 @@ static json_t *audit_json(const struct audit_entry *entry)
 	failed |= put_text(o, "target", entry->target);
 	failed |= put_text(o, "result", result != NULL ? result : "Failed");
 	failed |= put_text(o, "detail", entry->detail);
+	return whole(o, failed);
+}
+
+static const char *run_kind_name(uint32_t kind)
+{
+	return kind == RUN_BACKUP ? "backup" : kind == RUN_READ ? "read" : "probe";
+}
+
+/* What nobody knows is left out. */
+static bool put_count(json_t *object, const char *name, uint64_t count)
+{
+	return count != RUN_UNKNOWN && put_number(object, name, count);
+}
+
+static json_t *run_json(const struct run_row *row)
+{
+	const struct run *run = &row->run;
+	json_t *o = json_object();
+	bool failed = false;
+
+	failed |= put_number(o, "seq", row->seq);
+	failed |= put_number(o, "started", (uint64_t)run->started);
+	failed |= put_number(o, "durationMs", run->duration_ms);
+	failed |= put_text(o, "tool", run->tool);
+	failed |= put_text(o, "kind", run_kind_name(run->kind));
+	failed |= put_number(o, "status", run->status);
+	failed |= put_flag(o, "finished", run->status != RUN_UNFINISHED);
+	failed |= put_number(o, "keyId", run->key_id);
+	failed |= put_text(o, "fingerprint", run->fingerprint);
+	failed |= put_filled(o, "address", run->address);
+	failed |= put_count(o, "bytesIn", run->bytes_in);
+	failed |= put_count(o, "bytesOut", run->bytes_out);
+	failed |= put_count(o, "files", run->files);
+	failed |= put_filled(o, "error", run->error);
 	return whole(o, failed);
 }
 
@@ -230,7 +270,7 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return wrap("account", account_json(&answer->account));
 	case OP_KEY_ADD:
 	case OP_KEY_LIST:
-		return wrap("key", key_json(&answer->key, account));
+		return wrap("key", key_json(&answer->key, answer->key_used, account));
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
 	case OP_TOMBSTONE_LIST:
@@ -241,6 +281,8 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return wrap("limit", limit_json(&answer->limit));
 	case OP_AUDIT_LIST:
 		return wrap("entry", audit_json(&answer->audit));
+	case OP_RUN_LIST:
+		return wrap("run", run_json(&answer->run));
 	case OP_CHECK:
 		return wrap("finding", finding_json(&answer->finding));
 	case OP_ACCOUNT_REMOVE:

@@ -104,14 +104,22 @@ static int parse_add(json_t *parameters, struct request_add *add, struct failure
 
 static int parse_modify(json_t *parameters, struct request_modify *modify, struct failure_text *failure)
 {
+	json_int_t alarm = 0;
 	int r = name_of(parameters, &modify->name, failure);
 
 	if (r == 0)
 		r = worker_parse_settings(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment,
 				failure);
-	if (r == 0 && modify->set == 0)
-		return field_invalid(failure, "parameters", "nothing to change", "give quota, expires or comment");
-	return r;
+	if (r == 0)
+		r = field_integer(parameters, "alarm", 0, INT32_MAX, &alarm, failure);
+	if (r < 0)
+		return r;
+	modify->set |= r > 0 ? SET_ALARM : 0;
+	modify->alarm = (uint64_t)alarm;
+	if (modify->set == 0)
+		return field_invalid(failure, "parameters", "nothing to change",
+				     "give quota, expires, comment or alarm");
+	return 0;
 }
 
 static int parse_remove(json_t *parameters, struct request_remove *remove, struct failure_text *failure)
@@ -184,7 +192,9 @@ static int parse_list(uint32_t op, json_t *parameters, struct request_list *list
 		return label_of(parameters, list->name.label, failure);
 	if (r == 0 && list->all && list->name.owner[0] != '\0')
 		return field_invalid(failure, "all", "given together with an owner", "choose one");
-	if (r == 0 && op == OP_AUDIT_LIST)
+	if (r == 0 && op == OP_RUN_LIST)
+		r = label_of(parameters, list->name.label, failure);
+	if (r == 0 && (op == OP_AUDIT_LIST || op == OP_RUN_LIST))
 		r = field_integer(parameters, "before", 0, INT64_MAX, &before, failure);
 	list->cursor = (uint64_t)before;
 	return r < 0 ? r : 0;
@@ -280,6 +290,7 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		return parse_list(op, parameters, &request->list, failure);
 	case OP_RANGE_ADD:

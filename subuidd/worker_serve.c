@@ -37,6 +37,7 @@ static const struct operation operations[] = {
 	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
 	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
 	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
+	{"RunList", OP_RUN_LIST},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -323,6 +324,7 @@ static const struct varlink_parameter add[] = {
 static const struct varlink_parameter modify[] = {
 	LABEL,
 	OWNER,
+	{"alarm", JSON_INTEGER, false},
 	{"quota", JSON_INTEGER, false},
 	{"expires", JSON_STRING, false},
 	{"comment", JSON_STRING, false},
@@ -348,6 +350,7 @@ static const struct varlink_parameter limit_set[] = {
 	{"ranges", JSON_INTEGER, false}, {"reset", JSON_TRUE, false},	    END,
 };
 static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
+static const struct varlink_parameter run_list[] = {LABEL, OWNER, {"before", JSON_INTEGER, false}, END};
 static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
 static const struct varlink_parameter key_list[] = {{"label", JSON_STRING, false}, OWNER, ALL, END};
@@ -374,6 +377,7 @@ static const struct varlink_method methods[] = {
 	{"LimitGet", owner_only, handle_one},
 	{"LimitSet", limit_set, handle_limit_set},
 	{"Audit", audit, handle_list},
+	{"RunList", run_list, handle_list},
 	{"Check", owner_all, handle_list},
 	{"Release", release, handle_one},
 	{"Import", import, handle_import},

@@ -200,7 +200,7 @@ static void add_goes_through_and_back(void **state)
 	is_text(account, "view", "mount");
 	is_number(account, "keys", 2);
 	is_number(account, "ranges", 1);
-	assert_int_equal(json_object_size(account), 16);
+	assert_int_equal(json_object_size(account), 17);
 	json_decref(reply);
 	assert_int_equal(stop(), 0);
 }

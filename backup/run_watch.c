@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/run_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/name.h"
+#include "backup/login_command.h"
+#include "confine/cleanup.h"
+
+#define HEARTBEAT_MS 10000 /* how much of a session that is cut off may be unknown */
+
+struct watch {
+	struct run *run;
+	pid_t pid;
+	int errors, pidfd, signals, spool;
+	const char *connection;
+	bool counted; /* `begin` is known */
+	struct run_bytes begin;
+	struct timespec start;
+	char line[RUN_ERROR_MAX + 1]; /* of standard error, not complete yet */
+	size_t length;
+};
+
+/* The one of the key's tools that the client's first word names, or the only one. */
+static void tool_of(const struct login_command *command, const char *original, struct run *run)
+{
+	size_t word = strcspn(original, " \t"), base = word, length;
+	const char *at = command->tools;
+
+	if (strcmp(original, "true") == 0 || login_command_is_rsync(command, original)) {
+		snprintf(run->tool, sizeof(run->tool), "%s", "rsync");
+		return;
+	}
+	while (base > 0 && original[base - 1] != '/')
+		base--;
+	for (; *at != '\0'; at += length + (at[length] == ',')) {
+		length = strcspn(at, ",");
+		if (run->tool[0] == '\0' || (length <= word - base && memmem(original + base, word - base, at, length) != NULL))
+			snprintf(run->tool, sizeof(run->tool), "%.*s", (int)length, at);
+	}
+}
+
+void run_describe(const struct login_command *command, const char *original, struct run *run)
+{
+	const char *connection = getenv("SSH_CONNECTION");
+	bool reads = (command->options & KEY_READ_ONLY) != 0 || command->role == ROLE_PULL;
+
+	*run = (struct run){ .magic = RUN_MAGIC, .kind = RUN_BACKUP, .key_id = command->key_id,
+			     .bytes_in = RUN_UNKNOWN, .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN,
+			     .status = RUN_UNFINISHED, .started = time(NULL) };
+	tool_of(command, original, run);
+	if (strcmp(original, "true") == 0)
+		run->kind = RUN_PROBE;
+	else if (reads || (strcmp(run->tool, "rsync") == 0 && strstr(original, " --sender ") != NULL))
+		run->kind = RUN_READ;
+	memcpy(run->fingerprint, command->fingerprint, strlen(command->fingerprint));
+	if (connection != NULL && strcspn(connection, " ") <= RUN_ADDRESS_MAX)
+		memcpy(run->address, connection, strcspn(connection, " "));
+}
+
+/* The run as it is by now. */
+static void measure(struct watch *watch)
+{
+	struct run *run = watch->run;
+	struct run_bytes bytes;
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	run->duration_ms = (uint64_t)((now.tv_sec - watch->start.tv_sec) * 1000 +
+				      (now.tv_nsec - watch->start.tv_nsec) / 1000000);
+	/* A connection that is gone leaves what was known of it. */
+	if (watch->counted && run_connection_bytes(watch->connection, &bytes)) {
+		run->bytes_in = bytes.in - watch->begin.in;
+		run->bytes_out = bytes.out - watch->begin.out;
+	}
+}
+
+static void line_end(struct watch *watch)
+{
+	watch->line[watch->length] = '\0';
+	if (watch->length > 0) {
+		memset(watch->run->error, 0, sizeof(watch->run->error));
+		text_escape(watch->line, watch->run->error, sizeof(watch->run->error));
+	}
+	watch->length = 0;
+}
+
+static void line_take(struct watch *watch, const char *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (bytes[i] == '\n' || bytes[i] == '\r')
+			line_end(watch);
+		else if (bytes[i] != '\0' && watch->length < RUN_ERROR_MAX)
+			watch->line[watch->length++] = bytes[i];
+	}
+}
+
+/* To whoever reads our standard error; nobody is no reason to stop. */
+static void pass_on(const char *bytes, size_t count)
+{
+	while (count > 0) {
+		struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+		ssize_t wrote = write(STDERR_FILENO, bytes, count);
+
+		if (wrote > 0) {
+			bytes += wrote;
+			count -= (size_t)wrote;
+		} else if (errno != EINTR && (errno != EAGAIN || poll(&ready, 1, -1) < 0)) {
+			return;
+		}
+	}
+}
+
+/* False: nothing more will come. */
+static bool errors_take(struct watch *watch)
+{
+	char bytes[4096];
+	ssize_t got;
+
+	do {
+		got = read(watch->errors, bytes, sizeof(bytes));
+		if (got > 0) {
+			pass_on(bytes, (size_t)got);
+			line_take(watch, bytes, (size_t)got);
+		}
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	return got < 0 && errno == EAGAIN;
+}
+
+static void signal_take(const struct watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	if (read(watch->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		syscall(SYS_pidfd_send_signal, watch->pidfd, (int)info.ssi_signo, NULL, 0);
+}
+
+static int child_spawn(const char *program, char *const *argv, char *const *environment, int errors,
+		       const sigset_t *mask, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	int r;
+
+	if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attributes) != 0)
+		return -ENOMEM;
+	r = posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(&attributes, mask);
+	if (r == 0)
+		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	if (r == 0)
+		r = posix_spawn(pid, program, &files, &attributes, argv, environment);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	return -r;
+}
+
+/* The client's end of data is the child's to see and to give. */
+static void data_leave(void)
+{
+	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+	}
+}
+
+static void watch_until_end(struct watch *watch)
+{
+	struct pollfd polled[] = { { .fd = watch->pidfd, .events = POLLIN },
+				   { .fd = watch->signals, .events = POLLIN },
+				   { .fd = watch->errors, .events = POLLIN } };
+
+	for (;;) {
+		int n = poll(polled, 3, HEARTBEAT_MS);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n == 0) {
+			measure(watch);
+			run_spool_write(watch->spool, watch->run);
+		}
+		if (n <= 0)
+			continue;
+		if (polled[2].revents != 0 && !errors_take(watch))
+			polled[2].fd = -1;
+		if (polled[1].revents != 0)
+			signal_take(watch);
+		if (polled[0].revents != 0)
+			return;
+	}
+}
+
+static void run_end(struct watch *watch, int status)
+{
+	struct run *run = watch->run;
+
+	errors_take(watch);
+	line_end(watch);
+	measure(watch);
+	run->status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
+	run_spool_write(watch->spool, run);
+	if (watch->spool >= 0)
+		close(watch->spool);
+}
+
+int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status)
+{
+	struct watch watch = { .run = run, .connection = getenv("SSH_CONNECTION"), .spool = -1 };
+	sigset_t caught, before;
+	int errors[2], r;
+
+	sigemptyset(&caught);
+	sigaddset(&caught, SIGTERM);
+	sigaddset(&caught, SIGHUP);
+	sigaddset(&caught, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &caught, &before) < 0 || pipe2(errors, O_CLOEXEC) < 0)
+		return -errno;
+	clock_gettime(CLOCK_BOOTTIME, &watch.start);
+	r = child_spawn(program, argv, environment, errors[1], &before, &watch.pid);
+	close(errors[1]);
+	watch.errors = errors[0];
+	if (r < 0)
+		return r;
+	/* From here on beside the child: what it costs delays nobody. */
+	data_leave();
+	signal(SIGPIPE, SIG_IGN);
+	watch.pidfd = (int)syscall(SYS_pidfd_open, watch.pid, 0);
+	watch.signals = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
+	fcntl(watch.errors, F_SETFL, O_NONBLOCK);
+	watch.counted = run_connection_bytes(watch.connection, &watch.begin);
+	watch.spool = run_spool_open(run);
+	if (watch.pidfd >= 0)
+		watch_until_end(&watch);
+	while (waitpid(watch.pid, status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	run_end(&watch, *status);
+	return 0;
+}

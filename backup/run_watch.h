@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A gate as a child, and what is to be known of its run. The login shell stays its parent: the same uid, but
+ * not dumpable and outside of the child's Landlock domain, so that a client that has taken the child over
+ * reaches neither this process nor the spool.
+ */
+#ifndef BACKUP_RUN_WATCH_H
+#define BACKUP_RUN_WATCH_H
+
+#include <stdbool.h>
+
+#include "account/run.h"
+
+/* Fills who, what and when from the key's command and the environment that sshd made. */
+struct login_command;
+void run_describe(const struct login_command *command, const char *original, struct run *run);
+
+/* Starts the program with our standard descriptors, passes its standard error on, and returns when it has
+ * ended: 0 and run filled, *status as of waitpid(2), or negative errno: it could not be started. The record
+ * is in the spool then, if there is one; a run that cannot be recorded goes on all the same. */
+int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status);
+
+/* run_spool.c: the file of one run. It stays locked while the run lasts: one that is closed without its end
+ * is of a session that was ended. -1: there is none. */
+int run_spool_open(const struct run *run);
+void run_spool_write(int fd, const struct run *run);
+
+/* run_connection.c: payload bytes of the ssh connection so far, by inet_diag(7). False: nobody can say. */
+struct run_bytes {
+	uint64_t in, out;
+};
+bool run_connection_bytes(const char *ssh_connection, struct run_bytes *bytes);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/* The runs of an account. */
+#include "cli/subuid.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "cli/duration.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "cli/run_status.h"
+
+#define RUNS_DEFAULT 20
+#define RUNS_MAX 1000000
+
+static const char help[] = "usage: subuid log NAME [-n N] [--json]\n"
+			   "What was done with the account's keys, newest first. Sizes are those of the ssh\n"
+			   "connection; `?` is what nobody knows.\n\n"
+			   "  -n, --number N  so many runs (20); the newest 500 are kept\n";
+
+struct log {
+	uint64_t wanted;
+	json_t *runs;
+};
+
+static int take(json_t *reply, void *data)
+{
+	struct log *log = data;
+	json_t *run = json_object_get(reply, "run");
+
+	if (run == NULL)
+		return 0; /* the last reply */
+	if (json_array_append(log->runs, run) < 0)
+		return -ENOMEM;
+	return json_array_size(log->runs) >= log->wanted;
+}
+
+static const char *bytes_text(const json_t *run, const char *name, char out[24])
+{
+	if (json_object_get(run, name) == NULL)
+		return "?";
+	return size_text(json_number(run, name), out);
+}
+
+static int print_runs(const json_t *runs)
+{
+	static const char *const heads[] = {"STARTED", ">TOOK",  "TOOL",   "KIND",  ">IN",
+					    ">OUT",    "RESULT", "ADDRESS", "KEY",  "ERROR", NULL};
+	struct table table = TABLE(heads);
+	const json_t *run;
+	char text[64], in[24], out[24];
+	size_t i;
+
+	json_array_foreach(runs, i, run)
+	{
+		const char *address = json_text(run, "address");
+
+		table_cell(&table, time_text((int64_t)json_number(run, "started")));
+		table_cell(&table, duration_text(json_number(run, "durationMs") / 1000, text));
+		table_cell(&table, json_text(run, "tool"));
+		table_cell(&table, json_text(run, "kind"));
+		table_cell(&table, bytes_text(run, "bytesIn", in));
+		table_cell(&table, bytes_text(run, "bytesOut", out));
+		table_cell(&table, run_status_text(run, text));
+		table_cell(&table, address[0] != '\0' ? address : "?");
+		table_cell(&table, json_text(run, "fingerprint"));
+		table_cell(&table, json_text(run, "error"));
+	}
+	return table_print(&table);
+}
+
+int command_log(int argc, char **argv)
+{
+	static const struct option options[] = {{"number", required_argument, NULL, 'n'}, COMMON_OPTIONS};
+	struct log log = {.wanted = RUNS_DEFAULT};
+	json_t *parameters = NULL;
+	int c, status = STATUS_DONE;
+
+	while ((c = option_next("log", help, argc, argv, options, &status)) > 0)
+		if (option_number(optarg, 1, RUNS_MAX, &log.wanted) < 0)
+			return usage_error(optarg, "not a number of runs", "1 to 1000000");
+	if (c < 0)
+		return status;
+	status = operands_check("log", argc, 1, 1);
+	if (status == STATUS_DONE)
+		status = name_parameters(argv[optind], &parameters);
+	if (status != STATUS_DONE)
+		return status;
+	log.runs = json_array();
+	status = call_each_reply("RunList", parameters, take, &log);
+	if (status == STATUS_DONE)
+		status = common.json ? print_json(log.runs) : print_runs(log.runs);
+	json_decref(log.runs);
+	return status;
+}

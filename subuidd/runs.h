@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Runs of accounts: taken from the spool, where their login shells leave them; and the alarm when an account has
+ * been silent for too long. The spool is the one way in, whether the daemon is up (the kernel says at once
+ * that a file was closed) or comes up later. Run by the broker.
+ */
+#ifndef SUBUIDD_RUNS_H
+#define SUBUIDD_RUNS_H
+
+#include "subuidd/broker.h"
+
+/* Opens the spool and looks at what lies there. Without one (-errno, logged) the daemon serves all the same. */
+int runs_open(struct broker *broker);
+void runs_close(struct broker *broker);
+
+/* Looks again, soon: at a change that may be due, and by the hour. */
+void runs_look(struct broker *broker);
+
+/* alarm.c: tells what has become silent or well again, and plans when to look next. */
+void alarm_look(struct broker *broker);
+void alarm_close(struct broker *broker);
+
+#endif

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: ISC
+"""Runs are recorded, silence is told of: real sshd, rsync, and accounts that put other things into the spool."""
+
+import json
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import call, run, wait_until
+
+API = "io.subuidd.Accounts."
+SPOOL = Path("/var/lib/subuidd/spool")
+
+
+@pytest.fixture
+def push(host, tmp_path):
+    owner, name, key = host.account(tmp_path)
+    source = tmp_path / "data"
+    source.mkdir()
+    (source / "file").write_bytes(os.urandom(300_000))
+
+    def attempt(*options, target="data/"):
+        return host.rsync(key, "-a", *options, f"{source}/", f"{name}@127.0.0.1:{target}", check=False)
+
+    attempt.owner, attempt.name, attempt.key, attempt.source = owner, name, key, source
+    attempt.uid = pwd.getpwnam(name).pw_uid
+    return attempt
+
+
+def log(host, name):
+    return host.subuid_json("log", name)
+
+
+def logged(host, name, count):
+    return wait_until(lambda: len(log(host, name)) >= count and log(host, name), f"{count} runs are recorded")
+
+
+def account(host, name):
+    return host.subuid_json("show", name)["account"]
+
+
+def as_account(uid, *argv, groups=True):
+    gid = __import__("grp").getgrnam("subuids").gr_gid
+    return run("setpriv", "--reuid", uid, "--regid", uid, "--groups", gid, *argv, check=False)
+
+
+def test_a_good_push_is_recorded(host, push):
+    before = time.time()
+    assert push().returncode == 0
+    (entry,) = logged(host, push.name, 1)
+    fingerprint = run("ssh-keygen", "-lf", push.key).stdout.split()[1]
+    assert entry["status"] == 0 and entry["kind"] == "backup" and entry["tool"] == "rsync" and entry["finished"]
+    assert entry["address"] == "127.0.0.1" and entry["fingerprint"] == fingerprint
+    assert before - 2 <= entry["started"] <= time.time() and entry["durationMs"] < 60_000
+    assert 300_000 <= entry["bytesIn"] < 450_000 and 0 < entry["bytesOut"] < 60_000
+    assert "files" not in entry and "error" not in entry
+    state = account(host, push.name)
+    assert state["lastStatus"] == 0 and before - 2 <= state["lastGood"] <= time.time() + 1
+    (key,) = host.subuid_json("key", "list", push.name)
+    assert before - 2 <= key["lastUsed"] <= time.time() + 1
+    assert "127.0.0.1" in host.subuid("log", "web1", user=push.owner).stdout
+    assert not list(SPOOL.iterdir())
+
+
+def test_a_failed_run_has_its_error_and_is_no_good_backup(host, push):
+    result = host.ssh(push.key, push.name, "cat /etc/passwd")
+    assert result.returncode != 0
+    (entry,) = logged(host, push.name, 1)
+    assert entry["status"] != 0 and entry["error"].startswith("subuid-rrsync: ")
+    assert entry["error"] in result.stderr
+    assert "lastGood" not in account(host, push.name)
+    assert push("--delete", target="../../elsewhere/").returncode != 0
+    assert logged(host, push.name, 2)[0]["status"] != 0
+    assert "lastGood" not in account(host, push.name)
+
+
+def test_a_pull_and_a_probe_are_no_backups(host, push, tmp_path):
+    host.subuid("key", "add", push.name, "-", "--role", "sync",
+                input=Path(f"{host.new_key(tmp_path, 'sync')}.pub").read_text())
+    assert host.ssh(push.key, push.name, "true").returncode == 0
+    assert host.rsync(tmp_path / "sync", "-a", f"{push.name}@127.0.0.1:./", f"{tmp_path}/out/").returncode == 0
+    entries = logged(host, push.name, 2)
+    assert [entry["kind"] for entry in entries] == ["read", "probe"]
+    assert "lastGood" not in account(host, push.name)
+
+
+def test_a_session_that_is_ended_from_outside_is_recorded(host, push):
+    (push.source / "big").write_bytes(os.urandom(4 << 20))
+    running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
+                                f"{push.source}/", f"{push.name}@127.0.0.1:slow/"], stderr=subprocess.PIPE)
+    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    wait_until(lambda: list(SPOOL.iterdir()), "the run is begun")
+    assert log(host, push.name) == []
+    host.subuid("lock", "web1", user=push.owner)
+    assert running.wait(10) != 0
+    (entry,) = logged(host, push.name, 1)
+    assert entry["status"] == 1000 and entry["finished"] is False
+    assert "cut off" in host.subuid("log", push.name).stdout
+    # The client alone goes away: rsync's own words.
+    host.subuid("unlock", "web1", user=push.owner)
+    running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
+                                f"{push.source}/", f"{push.name}@127.0.0.1:slow2/"], stderr=subprocess.PIPE)
+    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    running.send_signal(signal.SIGKILL)
+    running.wait(10)
+    run("pkill", "-KILL", "-f", f"{push.name}@127.0.0.1", check=False)
+    assert logged(host, push.name, 2)[0]["status"] not in (0, 1000)
+
+
+def test_while_the_daemon_is_down_runs_wait_for_it(host, push):
+    host.stop_daemon()
+    try:
+        assert push().returncode == 0
+        assert push().returncode == 0
+        files = list(SPOOL.iterdir())
+        assert len(files) == 2
+        for path in files:
+            assert path.stat().st_uid == push.uid and stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        host.start_daemon()
+    assert [entry["status"] for entry in logged(host, push.name, 2)] == [0, 0]
+    wait_until(lambda: not list(SPOOL.iterdir()), "the spool is empty")
+
+
+def test_the_spool_shows_nothing_to_accounts_and_nothing_to_others(host, push):
+    state = SPOOL.stat()
+    assert stat.S_IMODE(state.st_mode) == 0o1730 and state.st_uid == 0
+    assert as_account(push.uid, "ls", str(SPOOL)).returncode != 0
+    assert run("touch", SPOOL / "x", user=push.owner, check=False).returncode != 0
+    assert run("ls", SPOOL, user=push.owner, check=False).returncode != 0
+
+
+MAKE_JUNK = """
+import fcntl, os, signal, struct, sys, time
+os.chdir(sys.argv[1])
+os.mkfifo("fifo"); os.symlink("/etc/shadow", "link"); os.mkdir("directory"); os.mkdir("full"); os.mkdir("full/x")
+open("garbage", "wb").write(os.urandom(464)); open("short", "wb").write(b"x")
+with open("huge", "wb") as f: f.truncate(1 << 40)
+open("zero", "wb").write(bytes(560)); os.link("short", "linked")
+good = bytearray(open(sys.argv[2], "rb").read())
+def variant(name, at, value):
+    copy = bytearray(good); copy[at:at + len(value)] = value; open(name, "wb").write(copy)
+variant("future", 8, struct.pack("<q", 2 ** 37)); variant("never", 8, struct.pack("<q", 2 ** 62))
+variant("status", 52, struct.pack("<I", 999)); variant("kind", 56, struct.pack("<I", 77))
+variant("tool", 64, b"rs\\nync"); variant("foreign-key", 48, struct.pack("<I", int(sys.argv[3])))
+leased = os.open("leased", os.O_RDWR | os.O_CREAT, 0o600); os.write(leased, good)
+signal.signal(signal.SIGIO, signal.SIG_IGN); fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+locked = os.open("locked", os.O_RDWR | os.O_CREAT, 0o600); fcntl.flock(locked, fcntl.LOCK_EX); os.write(locked, good)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_junk_in_the_spool_harms_nobody(host, push, tmp_path):
+    victim, victim_name, victim_key = host.account(tmp_path)
+    assert host.rsync(victim_key, "-a", f"{push.source}/", f"{victim_name}@127.0.0.1:data/").returncode == 0
+    logged(host, victim_name, 1)
+    (other_key,) = host.subuid_json("key", "list", victim_name)
+    host.stop_daemon()
+    try:
+        assert push().returncode == 0
+        (one,) = SPOOL.iterdir()
+        record = tmp_path / "record"
+        record.write_bytes(one.read_bytes())
+        os.chmod(record, 0o644)
+        gid = __import__("grp").getgrnam("subuids").gr_gid
+        hostile = subprocess.Popen(
+            ["setpriv", "--reuid", str(push.uid), "--regid", str(push.uid), "--groups", str(gid), "/usr/bin/python3", "-c",
+             MAKE_JUNK, str(SPOOL), str(record), str(other_key["id"])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True)
+        assert hostile.stdout.readline() == "ready\n"
+    finally:
+        host.start_daemon()
+    # Only whole, sound records of its own: one of the session, "future" and "foreign-key".
+    assert len(logged(host, push.name, 3)) == 3
+    wait_until(lambda: {path.name for path in SPOOL.iterdir()} <= {"locked", "full"}, "the junk is taken away")
+    now = time.time() + 1
+    assert all(entry["started"] <= now for entry in log(host, push.name))
+    assert account(host, push.name)["lastGood"] <= now
+    # Nothing of it is the other account's.
+    assert len(log(host, victim_name)) == 1
+    assert host.subuid_json("key", "list", victim_name) == [other_key]
+    assert Path("/etc/shadow").exists()
+    hostile.stdin.close()
+    hostile.wait(10)
+    # The lock is gone with its holder; the record is taken.
+    assert len(logged(host, push.name, 4)) == 4
+    run("rm", "-rf", SPOOL / "full")
+    assert host.subuid("check", "--all").returncode == 0
+
+
+def test_no_more_than_500_runs_are_kept(host, push, tmp_path):
+    host.stop_daemon()
+    try:
+        assert push().returncode == 0
+        (one,) = SPOOL.iterdir()
+        record = one.read_bytes()
+        for i in range(600):
+            path = SPOOL / f"{i:032x}"
+            path.write_bytes(record)
+            os.chown(path, push.uid, push.uid)
+    finally:
+        host.start_daemon()
+    wait_until(lambda: not list(SPOOL.iterdir()), "the spool is empty")
+    assert len(host.subuid_json("log", push.name, "-n", "1000")) == 500
+    assert len(host.subuid_json("log", push.name, "-n", "3")) == 3
+
+
+def test_runs_are_the_owners_and_nobody_elses(host, push):
+    assert push().returncode == 0
+    logged(host, push.name, 1)
+    stranger = host.new_user()
+    assert host.subuid("log", push.name, user=stranger, check=False).returncode == 5
+    assert host.subuid("log", "web1", user=stranger, check=False).returncode == 3
+    host.subuid("remove", "web1", "--purge", user=push.owner)
+    assert host.subuid("log", "web1", user=push.owner, check=False).returncode == 3
+
+
+def check(host, *words):
+    return host.subuid("status", "--check", *words, check=False)
+
+
+def test_status_for_monitoring(host, push):
+    never = check(host, "--max-age", "26h", push.name)
+    assert never.returncode == 0  # it has just been made
+    wait_until(lambda: check(host, "--max-age", "1s", push.name).returncode == 2, "never is critical")
+    assert f"{push.name} never" in check(host, "--max-age", "1s", push.name).stdout
+    assert push().returncode == 0
+    logged(host, push.name, 1)
+    good = check(host, "--max-age", "26h", push.name)
+    assert good.returncode == 0 and good.stdout.startswith("SUBUID OK - 1 of 1 accounts well | oldest=")
+    wait_until(lambda: check(host, "--max-age", "1s", push.name).returncode == 2, "it is too old")
+    assert check(host, "--max-age", "1s", push.name).stdout.startswith("SUBUID CRITICAL - ")
+    assert check(host, "--max-age", "26h", "--warn-age", "1s", push.name).returncode == 1
+    assert host.ssh(push.key, push.name, "cat /etc/passwd").returncode != 0
+    logged(host, push.name, 2)
+    failed = check(host, "--max-age", "26h", push.name)
+    assert failed.returncode == 1 and "last run failed" in failed.stdout
+    assert check(host, "--max-age", "26h", "nobody+there").returncode == 3
+    assert check(host, "--max-age", "soon", push.name).returncode == 3
+    table = host.subuid("status", push.name).stdout.splitlines()
+    assert table[0].split() == ["NAME", "LAST", "GOOD", "ALARM", "LAST", "LAST", "RUN"] and push.name in table[1]
+    assert host.subuid_json("status", push.name)[0]["name"] == push.name
+    host.subuid("lock", push.name)
+    assert check(host, "--max-age", "1s", push.name).returncode == 3  # nothing to look at
+    down = host.subuid("--socket", "/run/nothing", "status", "--check", check=False)
+    assert down.returncode == 3 and down.stdout.startswith("SUBUID UNKNOWN")
+
+
+@pytest.fixture
+def hook(host):
+    seen = Path("/run/hook-seen")
+    seen.write_text("")
+    os.chmod(seen, 0o666)
+    program = Path("/usr/local/sbin/subuid-hook")
+    program.write_text(f'#!/bin/sh\nprintf "%s %s %s %s\\n" "$(id -un)" "$1" "$2" "$3" >>{seen}\nenv >/run/hook-seen.env\n')
+    os.chmod(program, 0o755)
+    settings = Path("/etc/subuidd.conf.d/hook.conf")
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(f"[alarm]\nhook = {program}\n")
+    host.restart_daemon()
+    yield lambda: [line.split() for line in seen.read_text().splitlines()]
+    settings.unlink()
+    host.restart_daemon()
+
+
+def test_silence_is_told_once_and_so_is_its_end(host, push, hook):
+    assert host.subuid_json("set", push.name, "--alarm", "2s")["alarm"] == 2
+    lines = wait_until(hook, "the hook is called")
+    assert lines[0][:3] == ["subuidd", push.name, "silent"] and int(lines[0][3]) >= 2
+    assert account(host, push.name)["silent"] is True and "SILENT" in host.subuid("status", push.name).stdout
+    assert check(host, push.name).returncode == 2
+    host.restart_daemon()
+    host.subuid("set", push.name, "--comment", "x")
+    assert push().returncode == 0
+    wait_until(lambda: len(hook()) >= 2, "the hook is called again")
+    assert [line[2] for line in hook()][:2] == ["silent", "well"]
+    wait_until(lambda: len(hook()) >= 3, "silent again")
+    assert [line[2] for line in hook()] == ["silent", "well", "silent"]
+    host.subuid("set", push.name, "--alarm", "never")
+    assert account(host, push.name)["silent"] is False
+
+
+@pytest.mark.parametrize("how", ["writable", "owner", "directory"])
+def test_a_hook_that_others_can_change_is_not_run(host, push, hook, how):
+    program = Path("/usr/local/sbin/subuid-hook")
+    directory = program.parent
+    try:
+        if how == "writable":
+            os.chmod(program, 0o757)
+        elif how == "owner":
+            os.chown(program, push.uid, 0)
+        else:
+            os.chmod(directory, 0o777)
+        host.subuid("set", push.name, "--alarm", "1s")
+        wait_until(lambda: account(host, push.name)["silent"] and "could be changed by others" in
+                   Path("/run/subuidd.log").read_text(), "it is refused")
+        assert hook() == []
+    finally:
+        os.chmod(directory, 0o755)
+        os.chown(program, 0, 0)
+
+
+def test_set_alarm_says_what_is_wrong(host, push):
+    for text in ("soon", "0", "1y", "-1s", "99999999999"):
+        assert host.subuid("set", push.name, "--alarm", text, check=False).returncode == 2
+    reply = call(API + "Modify", {"owner": push.owner, "label": "web1", "alarm": -1})
+    assert reply["error"].endswith("Invalid")
