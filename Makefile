@@ -31,7 +31,7 @@ LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
 
 # ---- what an account is: libc only ------------------------------------------------
-ACCOUNT     = account/name account/id account/run account/failure account/role account/key account/key_blob account/key_from
+ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
@@ -40,11 +40,11 @@ INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subui
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema subuidd/store_sql subuidd/store_ids \
-              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_run subuidd/store_audit
+              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
               subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/churn subuidd/op_limit subuidd/op_check \
-              subuidd/op_audit subuidd/op_run subuidd/runs subuidd/alarm subuidd/hook subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
+              subuidd/op_audit subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
               subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid_publish subuidd/subid_write subuidd/subid_lines subuidd/subid_lock \
@@ -61,7 +61,7 @@ WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/w
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export
@@ -72,14 +72,19 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
               backup/brace backup/text_list \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
-              confine/identity confine/landlock confine/private_root $(SECCOMP) account/name
+              confine/identity confine/landlock confine/loader confine/private_root $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
-LOGIN       = backup/login backup/login_command backup/run_watch backup/run_spool backup/run_connection confine/identity $(ACCOUNT) $(INDEX)
+TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine \
+              backup/gate_policy backup/command_line backup/text_list account/role account/name account/id \
+              confine/identity confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
+SFTP_APPEND = backup/sftp_append backup/sftp_stream
+LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 SUBID       = nss/subid nss/subid_pieces nss/subid_user nss/subid_index nss/subid_files nss/subid_chain $(INDEX) \
               account/name account/id
+OWN_NAME    = backup/own_name
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
@@ -88,12 +93,13 @@ SUBUID_LIBS   = -ljansson
 RRSYNC_LIBS   = -lcap-ng
 AUTHKEYS_LIBS = -lcap-ng
 LOGIN_LIBS    = -lcap-ng
+TOOL_LIBS     = -lcap-ng
 PAM_LIBS      = -lpam
 
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(patsubst %,$(BUILD)/%.o,$(1))
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -121,6 +127,9 @@ $(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
 $(eval $(call exe,subuid-rrsync,$(RRSYNC),$(RRSYNC_LIBS)))
 $(eval $(call exe,authorized-keys,$(AUTHKEYS),$(AUTHKEYS_LIBS)))
 $(eval $(call exe,login,$(LOGIN),$(LOGIN_LIBS)))
+$(eval $(call exe,tool,$(TOOL),$(TOOL_LIBS)))
+$(eval $(call exe,sftp-append,$(SFTP_APPEND),))
+$(eval $(call guest,own-name.so,$(OWN_NAME),,backup/own_name.map))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
 $(eval $(call guest,libsubid_subuid.so,$(SUBID),,nss/libsubid_subuid.map))
 $(eval $(call guest,pam_subuid.so,$(PAM),$(PAM_LIBS),pam/pam_subuid.map))
@@ -148,15 +157,18 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 include tests/tests.mk
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
-	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
 	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
+	install -m 0644 $(B)/own-name.so $(DESTDIR)$(LIBEXECDIR)/own-name.so
+	for f in sftp borg restic; do sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/tools.d/$$f.conf \
+	  > $(DESTDIR)$(TOOLSDIR)/$$f.conf && chmod 0644 $(DESTDIR)$(TOOLSDIR)/$$f.conf || exit 1; done
 	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
@@ -174,7 +186,7 @@ uninstall:
 	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5))) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard man/*.8)))
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/share/subuidd
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/lib/subuidd $(DESTDIR)$(PREFIX)/share/subuidd
 
 clean:
 	rm -rf $(BUILD)

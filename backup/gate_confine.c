@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "backup/gate_confine.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +15,7 @@
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "confine/landlock.h"
+#include "confine/loader.h"
 #include "confine/private_root.h"
 #include "confine/seccomp.h"
 
@@ -71,22 +69,6 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 	return *error < 0;
 }
 
-/* The dynamic loader that the kernel gave us; rsync's is the same. NULL: linked statically. */
-static const char *interpreter(void)
-{
-	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	unsigned long count = getauxval(AT_PHNUM);
-	uintptr_t base = 0;
-
-	for (unsigned long i = 0; headers != NULL && i < count; i++)
-		if (headers[i].p_type == PT_PHDR)
-			base = (uintptr_t)headers - headers[i].p_vaddr;
-	for (unsigned long i = 0; headers != NULL && i < count; i++)
-		if (headers[i].p_type == PT_INTERP)
-			return (const char *)(base + headers[i].p_vaddr);
-	return NULL;
-}
-
 /*
  * Of the system rsync may read libraries and execute itself: no shell, no interpreter, no
  * /etc (so names of users stay numbers, as a backup of another host wants it).
@@ -94,7 +76,7 @@ static const char *interpreter(void)
 static int confine_landlock(bool read_only)
 {
 	cleanup_fd int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const char *loader = interpreter();
+	const char *loader = program_loader();
 	const struct landlock_rule rules[] = {
 		{ .path = NULL, .fd = root, .access = read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
 		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },

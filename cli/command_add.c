@@ -17,7 +17,12 @@ static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
 			   "an equal account that is there already is fine, a different one is an error.\n\n"
 			   "  --key FILE|-      the public half of the server's ssh key\n"
-			   "  --role ROLE       what a login with it may do: push (default), pull, sync\n"
+			   "  --role ROLES      with commas between: push (default), blind, pull or sync for rsync;\n"
+			   "                    sftp, borg, restic or another tool; forward\n"
+			   "  --forward HOST:PORT  it may forward to this one address\n"
+			   "  --append-only     it may add and not change or delete what is there\n"
+			   "  --read-only       it may read\n"
+			   "  --storage-quota SIZE  of one repository (borg)\n"
 			   "  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
 			   "  --no-delete       it may not delete what is there\n"
 			   "  --no-overwrite    it may not change what is there\n"
@@ -113,8 +118,9 @@ static int parameters_of(const struct arguments *arguments, const char *label, j
 	if (!label_valid(label))
 		return usage_error(label[0] ? label : "LABEL", "not a label",
 				   "1 to 31 of a-z, 0-9, _ and -, starting with a letter or digit");
-	if (key->file == NULL && (key->role != NULL || key->from != NULL || key->options != 0))
-		return usage_error(label, "role, from and the no- options are a key's", "give one with --key FILE");
+	if (key->file == NULL && (key->role != NULL || key->from != NULL || key->options != 0 || key->forward != NULL ||
+				  key->quota != NULL))
+		return usage_error(label, "role, from, forward and what it may not do are a key's", "give one with --key FILE");
 
 	json_t *parameters = json_pack("{s:s, s:s*, s:s*}", "label", label, "owner", arguments->owner, "comment",
 				       arguments->comment);

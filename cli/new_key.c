@@ -9,6 +9,7 @@
 
 #include "account/key.h"
 #include "account/role.h"
+#include "cli/options.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 
@@ -30,8 +31,30 @@ bool new_key_option(struct new_key *key, int c, const char *value)
 	case 'S':
 		key->options |= KEY_NO_FAKE_SUPER;
 		return true;
+	case 'A':
+		key->options |= KEY_APPEND_ONLY;
+		return true;
+	case 'L':
+		key->options |= KEY_READ_ONLY;
+		return true;
+	case 'F':
+		key->forward = value;
+		return true;
+	case 'Q':
+		key->quota = value;
+		return true;
 	}
 	return false;
+}
+
+int new_key_roles(const struct new_key *key, struct roles *roles)
+{
+	const char *text = key->role != NULL ? key->role : key->forward != NULL ? "forward" : "push";
+	int r = roles_parse(text, roles);
+
+	if (r == 0 && key->forward != NULL)
+		roles->forward = 1;
+	return r;
 }
 
 /* One byte more than is allowed tells that it is too long. */
@@ -111,11 +134,26 @@ static json_t *options_json(uint32_t options)
 
 int new_key_json(const struct new_key *key, json_t **parameter)
 {
-	struct ssh_key parsed = {0};
-	enum role role;
+	struct ssh_key parsed = {0}, may = {0};
+	char text[ROLES_TEXT_MAX + 1];
+	struct roles roles;
+	uint64_t quota = 0;
 
-	if (key->role != NULL && role_parse(key->role, &role) < 0)
-		return usage_error(key->role, "not a role", "there are push, pull and sync");
+	if (new_key_roles(key, &roles) < 0)
+		return usage_error(key->role, "not a role, nor a list of roles",
+				   "one of push, blind, pull, sync; sftp, borg, restic or another tool; forward; with "
+				   "commas between");
+	if (roles.forward && key->forward == NULL)
+		return usage_error("forward", "to where?", "give --forward HOST:PORT too");
+	if (key->forward != NULL && !forward_valid(key->forward))
+		return usage_error(key->forward, "not HOST:PORT", "for example --forward localhost:5900");
+	if (key->quota != NULL && option_size(key->quota, &quota) < 0)
+		return usage_error(key->quota, "not a size", "for example --storage-quota 100G");
+	may.role = roles.role;
+	memcpy(may.tools, roles.tools, sizeof(may.tools));
+	snprintf(may.forward, sizeof(may.forward), "%s", key->forward != NULL ? key->forward : "");
+	if (roles_format(&may, text) < 0)
+		return usage_error(key->role, "not a role", "");
 
 	int status = parse_file(key->file, &parsed);
 
@@ -124,11 +162,13 @@ int new_key_json(const struct new_key *key, json_t **parameter)
 
 	const char *comment = key->comment != NULL ? key->comment : parsed.comment;
 	json_t *line = json_sprintf("%s %s%s%s", parsed.type, parsed.blob, comment[0] ? " " : "", comment);
-	json_t *object = json_pack("{s:o, s:s, s:o, s:s*}", "key", line, "role", key->role ? key->role : "push",
-				   "options", options_json(key->options), "from", key->from);
+	json_t *object = json_pack("{s:o, s:s, s:o, s:s*, s:s*}", "key", line, "role", text, "options",
+				   options_json(key->options), "from", key->from, "forward", key->forward);
 
 	if (object == NULL)
 		return usage_error("key", "its role, from or comment is not UTF-8", "");
+	if (quota != 0)
+		json_object_set_new(object, "storageQuota", json_integer((json_int_t)quota));
 	if (key->expires != 0)
 		json_object_set_new(object, "expires", json_integer(key->expires));
 	*parameter = object;

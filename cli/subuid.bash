@@ -9,7 +9,7 @@ _subuid_labels()
 
 _subuid_options()
 {
-	local common='--json --help' key='--role --from --no-delete --no-overwrite --no-fake-super'
+	local common='--json --help' key='--role --from --forward --no-delete --no-overwrite --no-fake-super --append-only --read-only --storage-quota'
 
 	case $1 in
 	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
@@ -42,13 +42,13 @@ _subuid_value()
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$2") $(compgen -d -- "$2"))
 		;;
 	--format) COMPREPLY=($(compgen -W $'newuidmap\nlxc\npodman' -- "$2")) ;;
-	--role) COMPREPLY=($(compgen -W $'push\npull\nsync' -- "$2")) ;;
+	--role) COMPREPLY=($(compgen -W $'push\nblind\npull\nsync\nsftp\nborg\nrestic\nforward' -- "$2")) ;;
 	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
 	--socket)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
-	--from | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
+	--from | --forward | --storage-quota | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }
@@ -64,7 +64,7 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|purge|yes|keep-home|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}

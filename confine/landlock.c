@@ -107,6 +107,8 @@ static uint64_t access_rights(enum landlock_access access)
 		return ACCESS_READ;
 	case LANDLOCK_EXECUTE:
 		return ACCESS_READ | FS_EXECUTE;
+	case LANDLOCK_ADD:
+		return ACCESS_READ | FS_WRITE_FILE | FS_MAKE_DIR | FS_MAKE_REG;
 	case LANDLOCK_READ_WRITE:
 		return ACCESS_READ | ACCESS_WRITE;
 	case LANDLOCK_DEVICE:

@@ -12,6 +12,7 @@
 enum landlock_access {
 	LANDLOCK_READ,       /* read files, list directories */
 	LANDLOCK_EXECUTE,    /* READ and execute */
+	LANDLOCK_ADD,        /* READ, and make files and directories; nothing is removed, renamed or cut */
 	LANDLOCK_READ_WRITE, /* all but devices, fifos, sockets */
 	LANDLOCK_DEVICE,     /* read and write an existing file (/dev/null), nothing else */
 };

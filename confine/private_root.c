@@ -17,7 +17,7 @@
 
 #include "confine/cleanup.h"
 
-#define TREES_MAX 16
+#define TREES_MAX 80 /* a tool may name 64 paths */
 #define STAGE "/usr" /* covered by the new root until it is the root: any directory that every host has */
 
 struct tree {

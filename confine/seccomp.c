@@ -23,6 +23,18 @@ int seccomp_confine(enum seccomp_program program)
 		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync_sender;
 		filter.len = seccomp_filter_rsync_sender_count;
 		break;
+	case SECCOMP_TOOL:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool;
+		filter.len = seccomp_filter_tool_count;
+		break;
+	case SECCOMP_TOOL_READER:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool_reader;
+		filter.len = seccomp_filter_tool_reader_count;
+		break;
+	case SECCOMP_TOOL_NEW_FILES:
+		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool_new_files;
+		filter.len = seccomp_filter_tool_new_files_count;
+		break;
 	case SECCOMP_WORKER:
 		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_worker;
 		filter.len = seccomp_filter_worker_count;

@@ -6,6 +6,10 @@
 enum seccomp_program {
 	SECCOMP_RSYNC,  /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
 	SECCOMP_RSYNC_SENDER, /* the same for a sender: makes nothing, changes no metadata */
+	SECCOMP_TOOL,   /* other backup tools: as rsync, and what threads and event loops of Python and Go need */
+	SECCOMP_TOOL_READER,    /* the same: makes nothing, changes nothing */
+	SECCOMP_TOOL_NEW_FILES, /* the same: makes files and directories, never opens an existing file to write,
+				 * removes, renames or changes metadata by name */
 	SECCOMP_WORKER, /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
 };
 

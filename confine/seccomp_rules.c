@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -151,6 +152,33 @@ static const int rsync_fcntl[] = {
 static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX };
 
 /*
+ * Other tools (sftp-server, borg, rclone): what rsync may, and what the run times of Python and
+ * Go cannot do without. setuid modes, sockets, namespaces and the rest of rsync_refused stay out.
+ */
+static const int tool_allowed[] = {
+	SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(mincore), SCMP_SYS(msync),
+	SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2), SCMP_SYS(flock), SCMP_SYS(readahead),
+	SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(syncfs), SCMP_SYS(getpriority), SCMP_SYS(getsid),
+};
+
+/* Of rsync_allowed: it is refused where nothing may be removed. */
+static const int tool_removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir) };
+
+/* Of rsync_changing: what makes something new and cannot change what is there. */
+static const int tool_making[] = {
+	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
+	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
+};
+
+static const int tool_by_name[] = {
+	SCMP_SYS(creat), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(mknod), SCMP_SYS(mknodat),
+};
+
+/* Python asks for close-on-exec by ioctl(2). */
+static const unsigned long tool_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TIOCGWINSZ };
+
+/*
  * The worker: an untrusted peer's bytes are parsed here. It has its two sockets and
  * memory; it opens nothing, starts nothing, signals nobody.
  */
@@ -265,6 +293,109 @@ static int fill_rsync(scmp_filter_ctx filter, bool receiver)
 	return r < 0 ? r : rsync_conditions(filter, receiver);
 }
 
+static bool listed(const int *calls, size_t count, int call)
+{
+	for (size_t i = 0; i < count; i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+/* The list but for what is in `except`. */
+static int allow_but(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count, const int *except,
+		     size_t except_count)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (!listed(except, except_count, calls[i]))
+			r = seccomp_rule_add_array(filter, action, calls[i], 0, NULL);
+	return r;
+}
+
+/* An existing file is opened to be read and not cut, or it is a new one. */
+static int rule_open_new(scmp_filter_ctx filter, int call, unsigned flags)
+{
+	int r = rule_masked(filter, SCMP_ACT_ALLOW, call, flags, O_ACCMODE | O_TRUNC | O_CREAT, O_RDONLY);
+	const struct scmp_arg_cmp made[] = {
+		{ .arg = flags, .op = SCMP_CMP_MASKED_EQ, .datum_a = O_CREAT | O_EXCL, .datum_b = O_CREAT | O_EXCL },
+		{ .arg = flags + 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = SETID, .datum_b = 0 },
+	};
+
+	return r < 0 ? r : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 2, made);
+}
+
+static int tool_new_files_conditions(scmp_filter_ctx filter)
+{
+	int r = rule_open_new(filter, SCMP_SYS(open), 1);
+
+	if (r == 0)
+		r = rule_open_new(filter, SCMP_SYS(openat), 2);
+	if (r == 0)
+		r = rule_without(filter, SCMP_SYS(fchmod), 1, SETID);
+	for (size_t i = 0; r == 0 && i < 2; i++) /* of a descriptor, not of a name */
+		r = rule_masked(filter, SCMP_ACT_ALLOW,
+				i == 0 ? SCMP_SYS(utimensat) : SCMP_SYS(utimensat_time64), 1, UINT64_MAX, 0);
+	return r < 0 ? r : allow_all(filter, SCMP_ACT_ERRNO(EPERM), tool_by_name, COUNT(tool_by_name));
+}
+
+/* Of prctl(2): its name, and to be as undumpable as it is already (sftp-server insists). */
+static int tool_prctl(scmp_filter_ctx filter)
+{
+	int r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, PR_SET_NAME);
+
+	if (r == 0)
+		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, PR_GET_DUMPABLE);
+	return r < 0 ? r : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
+					    SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE, 0), SCMP_A1(SCMP_CMP_EQ, 0, 0));
+}
+
+static int tool_conditions(scmp_filter_ctx filter)
+{
+	int r = tool_prctl(filter);
+
+	for (size_t i = 0; r == 0 && i < COUNT(rsync_fcntl); i++)
+		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)rsync_fcntl[i]);
+	for (size_t i = 0; r == 0 && i < COUNT(tool_ioctl); i++)
+		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, tool_ioctl[i]);
+	if (r == 0)
+		r = rule_without(filter, SCMP_SYS(clone), CLONE_FLAGS, NAMESPACES);
+	if (r == 0)
+		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 0, AF_UNIX);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0),
+				     SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	return r;
+}
+
+enum program { RECEIVER, SENDER, TOOL, TOOL_READER, TOOL_NEW_FILES, WORKER };
+
+static int fill_tool(scmp_filter_ctx filter, enum program program)
+{
+	static const int prctl_call[] = { SCMP_SYS(prctl) };
+	size_t removing = program == TOOL ? 0 : COUNT(tool_removing);
+	size_t making = program == TOOL_NEW_FILES ? COUNT(tool_making) : 0;
+	uint32_t changing = program == TOOL ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+	int r = allow_but(filter, SCMP_ACT_ALLOW, rsync_allowed, COUNT(rsync_allowed), tool_removing, removing);
+
+	if (r == 0)
+		r = allow_all(filter, SCMP_ACT_ALLOW, tool_allowed, COUNT(tool_allowed));
+	if (r == 0)
+		r = allow_all(filter, SCMP_ACT_ERRNO(EPERM), tool_removing, removing);
+	if (r == 0)
+		r = allow_but(filter, changing, rsync_changing, COUNT(rsync_changing), tool_making, making);
+	for (size_t i = 0; r == 0 && i < making && i < COUNT(tool_making) - 2; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, tool_making[i], 0, NULL);
+	if (r == 0)
+		r = allow_but(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused, COUNT(rsync_refused), prctl_call, 1);
+	if (r == 0)
+		r = program == TOOL_NEW_FILES ? tool_new_files_conditions(filter)
+					      : rsync_mode_conditions(filter, program == TOOL);
+	return r < 0 ? r : tool_conditions(filter);
+}
+
 static int fill_worker(scmp_filter_ctx filter)
 {
 	int r = allow_all(filter, SCMP_ACT_ALLOW, worker_allowed,
@@ -288,8 +419,6 @@ static int fill_worker(scmp_filter_ctx filter)
 	return r;
 }
 
-enum program { RECEIVER, SENDER, WORKER };
-
 static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 {
 	/* x32, i386 and other entry points of a foreign architecture */
@@ -298,7 +427,9 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 	if (r == 0) /* a binary tree: the calls with conditions are looked up each time */
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = program == WORKER ? fill_worker(filter) : fill_rsync(filter, program == RECEIVER);
+		r = program == WORKER	? fill_worker(filter)
+		    : program >= TOOL	? fill_tool(filter, program)
+					: fill_rsync(filter, program == RECEIVER);
 	return r < 0 ? r : seccomp_export_bpf(filter, fileno(bpf));
 }
 
@@ -334,6 +465,12 @@ int main(void)
 	r = write_filter("seccomp_filter_rsync", RECEIVER);
 	if (r == 0)
 		r = write_filter("seccomp_filter_rsync_sender", SENDER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_tool", TOOL);
+	if (r == 0)
+		r = write_filter("seccomp_filter_tool_reader", TOOL_READER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_tool_new_files", TOOL_NEW_FILES);
 	if (r == 0)
 		r = write_filter("seccomp_filter_worker", WORKER);
 	if (r == 0 && fflush(stdout) == 0)

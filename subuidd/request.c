@@ -17,7 +17,7 @@
 #define RANGE_COUNT_MAX (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
 
 #define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT)
-#define KEY_OPTIONS_ALL (KEY_NO_DELETE | KEY_NO_OVERWRITE | KEY_NO_FAKE_SUPER)
+#define KEY_OPTIONS_ALL (KEY_OPTIONS_END - 1u)
 
 static const char label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
 static const char owner_why[] = "not a name that can own sub-accounts";
@@ -47,7 +47,7 @@ int request_sound(const struct request *request)
 		sound = (request->add.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
-		sound = (request->modify.set & ~(SET_ALL | SET_ALARM)) == 0;
+		sound = (request->modify.set & ~SET_ALL) == 0;
 		break;
 	case OP_ACCOUNT_REMOVE:
 		sound = request->remove.keep_home <= 1 && request->remove.purge <= 1;
@@ -61,7 +61,6 @@ int request_sound(const struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
-	case OP_RUN_LIST:
 	case OP_CHECK:
 		sound = request->list.all <= 1;
 		break;
@@ -102,7 +101,6 @@ const struct request_name *request_name(const struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
-	case OP_RUN_LIST:
 	case OP_CHECK:
 		return &request->list.name;
 	case OP_RANGE_ADD:
@@ -295,8 +293,6 @@ enum failure request_shape(const struct request *request, char separator, struct
 	case OP_ACCOUNT_ADD:
 		return add_shape(&request->add, text);
 	case OP_ACCOUNT_MODIFY:
-		if (request->modify.alarm > INT32_MAX)
-			return failure_set(text, FAILURE_INVALID, "alarm", "more than 2147483647 seconds", "");
 		return facts_shape(request->modify.set, request->modify.quota, request->modify.expires_day,
 				   request->modify.comment, text);
 	case OP_ACCOUNT_REMOVE:

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * sftp-append SFTP-SERVER [ARG]...: runs it and passes the client's packets on, those that open a file to write
+ * as "make a new one". Clients say "make it, or cut it", which the system call filter of the append-only form
+ * refuses; that filter is what holds, this program only makes ordinary clients agree with it. The server's
+ * answers go to the client directly. Runs confined, as the account, beside the server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backup/sftp_stream.h"
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Whole packets of what has come; the rest stays. */
+static int pass_packets(uint8_t *buffer, size_t *used, int server)
+{
+	size_t done = 0;
+	long size;
+	int r = 0;
+
+	while (r == 0 && (size = sftp_packet_size(buffer + done, *used - done)) > 0 && *used - done >= (size_t)size) {
+		r = sftp_packet_new_files(buffer + done, (size_t)size);
+		done += (size_t)size;
+	}
+	if (r == 0 && *used > done && sftp_packet_size(buffer + done, *used - done) < 0)
+		r = -EPROTO;
+	if (r == 0)
+		r = write_all(server, buffer, done);
+	memmove(buffer, buffer + done, *used - done);
+	*used -= done;
+	return r;
+}
+
+/* 1: the client has sent something, or has gone; 0: the server has. */
+static int wait_for_client(int server)
+{
+	struct pollfd ends[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = server } };
+
+	while (poll(ends, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return ends[1].revents == 0;
+}
+
+static int pass(int server)
+{
+	static uint8_t buffer[2 * (SFTP_PACKET_MAX + 4)];
+	size_t used = 0;
+	int r = 0;
+
+	while (r == 0) {
+		ssize_t n;
+
+		r = wait_for_client(server);
+		if (r <= 0)
+			return r;
+		n = read(STDIN_FILENO, buffer + used, sizeof(buffer) - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		used += (size_t)n;
+		r = pass_packets(buffer, &used, server);
+	}
+	return r;
+}
+
+static int serve(const int pipes[2], char **argv)
+{
+	if (dup2(pipes[0], STDIN_FILENO) < 0)
+		return EXIT_FAILURE;
+	execv(argv[0], argv);
+	perror(argv[0]);
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	int pipes[2], status = 0, r;
+	pid_t server;
+
+	if (argc < 2 || pipe2(pipes, O_CLOEXEC) != 0)
+		return 2;
+	server = fork();
+	if (server < 0)
+		return EXIT_FAILURE;
+	if (server == 0)
+		return serve(pipes, argv + 1);
+	close(pipes[0]);
+	close(STDOUT_FILENO); /* the server's alone: its end is the client's end */
+	signal(SIGPIPE, SIG_IGN);
+	r = pass(pipes[1]);
+	close(pipes[1]);
+	while (waitpid(server, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (r == -EPROTO)
+		fputs("subuid: sftp: not packets of an sftp client\n", stderr);
+	return r == 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * subuid-tool: what an ssh key may do with backup tools other than rsync, as profiles say it. Run by
+ * the login shell of a sub-account, with the uid of the account and no privilege. The client's own
+ * command is in SSH_ORIGINAL_COMMAND; it says which tool, and where below the home, and no more.
+ *
+ * The order: our own arguments; profiles; the client's words, which are only compared; then the home and
+ * what the tool needs are all that there is; then the tool.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "account/name.h"
+#include "account/role.h"
+#include "backup/tool_command.h"
+#include "backup/tool_confine.h"
+#include "backup/tool_load.h"
+#include "confine/identity.h"
+
+#define EXIT_REFUSED 1
+#define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
+
+struct order {
+	enum tool_form form;
+	struct tool_values values;
+	const char *tools;
+};
+
+/* Once to the person at the other end, once to the log; control bytes escaped. */
+static int refuse(const char *what, const char *why, int status)
+{
+	char text[2 * REFUSAL_TEXT_MAX + 3], escaped[4 * sizeof(text)];
+
+	snprintf(text, sizeof(text), "%s: %s", what, why);
+	text_escape(text, escaped, sizeof(escaped));
+	fprintf(stderr, "subuid: %s\n", escaped);
+	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
+	return status;
+}
+
+static int refuse_unconfined(const char *step, int error)
+{
+	char why[REFUSAL_TEXT_MAX + 1];
+
+	snprintf(why, sizeof(why), "this host cannot confine the tool (%s); nothing was run", strerror(-error));
+	return refuse(step, why, EXIT_UNCONFINED);
+}
+
+/* What the administrator has to mend goes to the log; the client's user learns which file it is. */
+static int refuse_profile(const struct tool *tool, int error)
+{
+	char why[REFUSAL_TEXT_MAX + 1];
+
+	if (error == -EINVAL)
+		snprintf(why, sizeof(why), "line %u: %s; ask the administrator of this host", tool->fault.line,
+			 tool->fault.why);
+	else
+		snprintf(why, sizeof(why), "%s; ask the administrator of this host",
+			 error == -EPERM ? "others than root could write it" : strerror(-error));
+	return refuse(tool->path, why, EXIT_UNCONFINED);
+}
+
+/* [-append-only|-read-only] [-quota=BYTES] -- TOOLS HOME, from the login shell. */
+static int order_parse(char **argv, struct order *order)
+{
+	for (argv++; *argv != NULL && strcmp(*argv, "--") != 0; argv++) {
+		if (strcmp(*argv, "-append-only") == 0 && order->form == TOOL_READ_WRITE)
+			order->form = TOOL_APPEND_ONLY;
+		else if (strcmp(*argv, "-read-only") == 0 && order->form == TOOL_READ_WRITE)
+			order->form = TOOL_READ_ONLY;
+		else if (sscanf(*argv, "-quota=%" SCNu64, &order->values.quota) != 1)
+			return -EINVAL;
+	}
+	if (*argv == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)
+		return -EINVAL;
+	order->tools = argv[1];
+	order->values.home = argv[2];
+	return tools_valid(order->tools) && order->tools[0] != '\0' && order->values.home[0] == '/' ? 0 : -EINVAL;
+}
+
+/* Standard input, output and error are the client's, and no way to files; nothing else of the caller's is kept. */
+static int close_others(void)
+{
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fstat(fd, &st) != 0)
+			return -errno;
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+	}
+	return descriptors_close_from(3);
+}
+
+/* The first of the key's tools that the command is for. 0, or the exit status. */
+static int choose(const struct order *order, const struct command_line *line, struct tool *tool, const char **path)
+{
+	struct gate_refusal refusal = { 0 };
+	char why[REFUSAL_TEXT_MAX + 1];
+	const char *next = order->tools, *name;
+	size_t length;
+
+	while ((length = tools_next(&next, &name)) > 0) {
+		int r = tool_load(name, length, tool);
+
+		if (r < 0)
+			return refuse_profile(tool, r);
+		r = tool_command_match(&tool->profile, line, path, &refusal);
+		if (r < 0)
+			return refuse(refusal.what, refusal.why, EXIT_REFUSED);
+		if (r == 1)
+			return 0;
+	}
+	snprintf(why, sizeof(why), "this key is not for it, but for %s", order->tools);
+	return refuse(line->count > 0 ? line->words[0].text : "no command", why, EXIT_REFUSED);
+}
+
+/* HOME is nowhere: what a tool reads there would be the client's to write. */
+static int environment_build(const struct tool_profile *profile, const struct tool_values *values,
+			     struct text_list *environment)
+{
+	const char *user = getenv("USER");
+	int r = text_list_add(environment, "PATH=/usr/bin:/bin");
+
+	if (r == 0)
+		r = text_list_add(environment, "HOME=/nonexistent");
+	if (r == 0)
+		r = text_list_add(environment, "LANG=C.UTF-8");
+	if (r == 0 && user != NULL)
+		r = text_list_format(environment, "USER=%s", user);
+	for (size_t i = 0; r == 0 && i < profile->environment.count; i++)
+		r = tool_word_fill(profile->environment.words[i], values, environment);
+	return r;
+}
+
+static int enter(const struct order *order, const struct tool *tool)
+{
+	const char *step = "directory";
+	int error = 0, r = tool_enter(order->values.home, &tool->profile, order->form, &step, &error);
+
+	if (r < 0)
+		return refuse_unconfined(step, r);
+	if (r == 1)
+		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): the tool can see names outside %s",
+		       (unsigned)getuid(), step, strerror(-error), order->values.home);
+	r = tool_confine(&tool->profile, order->form, &step);
+	return r < 0 ? refuse_unconfined(step, r) : 0;
+}
+
+static int serve(struct order *order, const struct command_line *line)
+{
+	static struct tool tool;
+	struct text_list argv = { 0 }, environment = { 0 };
+	struct gate_refusal refusal = { 0 };
+	int r = choose(order, line, &tool, &order->values.path);
+
+	if (r != 0)
+		return r;
+	r = tool_command_build(&tool.profile, order->form, &order->values, &argv, &refusal);
+	if (r == -EPERM)
+		return refuse(refusal.what, refusal.why, EXIT_REFUSED);
+	if (r == 0)
+		r = environment_build(&tool.profile, &order->values, &environment);
+	if (r < 0)
+		return refuse(tool.path, r == -EINVAL ? "braces that mean nothing" : strerror(-r), EXIT_UNCONFINED);
+	r = enter(order, &tool);
+	if (r != 0)
+		return r;
+	execve(argv.items[0], argv.items, environment.items);
+	return refuse(argv.items[0], errno == ENOENT ? "not installed on this host" : strerror(errno), EXIT_REFUSED);
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = getenv("SSH_ORIGINAL_COMMAND");
+	struct command_line line = { 0 };
+	struct order order = { .form = TOOL_READ_WRITE };
+	int r;
+
+	if (argc < 4 || order_parse(argv, &order) < 0 || getuid() == 0)
+		return refuse("tool", "the login shell of sub-accounts runs it", 2);
+	if (command == NULL)
+		return refuse("no command", "this key runs backup tools only", EXIT_REFUSED);
+	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
+		return EXIT_SUCCESS;
+	r = close_others();
+	if (r < 0)
+		return refuse_unconfined("descriptors", r);
+	openlog("subuid-tool", LOG_PID | LOG_NDELAY, LOG_AUTH); /* now: its socket is nowhere later */
+	r = command_line_split(command, &line);
+	if (r < 0)
+		return refuse("command", r == -EINVAL ? "a quote is not closed" : strerror(-r), EXIT_REFUSED);
+	return serve(&order, &line);
+}

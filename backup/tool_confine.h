@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/* Lowers the gate to what one tool needs in one directory. Every failure means: refuse. */
+#ifndef BACKUP_TOOL_CONFINE_H
+#define BACKUP_TOOL_CONFINE_H
+
+#include "backup/tool_profile.h"
+
+/*
+ * HOME becomes the working directory and, where the host gives a private root, the only one that there is
+ * beside what the tool reads and executes; its canonical path into path. 0; 1 and *step, *error: no private
+ * root on this host; negative errno (-ENOTRECOVERABLE: half-way).
+ */
+int tool_enter(const char *home, const struct tool_profile *profile, enum tool_form form, const char **step,
+	       int *error);
+
+/* no_new_privs, limits, umask, Landlock, system call filter. Only execve comes after it. */
+int tool_confine(const struct tool_profile *profile, enum tool_form form, const char **step);
+
+#endif

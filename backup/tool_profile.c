@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/tool_profile.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BLANK " \t"
+
+static const struct {
+	const char *name;
+	enum tool_form form;
+} sections[] = {
+	{ "[read-write]", TOOL_READ_WRITE },
+	{ "[append-only]", TOOL_APPEND_ONLY },
+	{ "[read-only]", TOOL_READ_ONLY },
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} settings[] = {
+	{ "command", offsetof(struct tool_profile, command) },
+	{ "accept", offsetof(struct tool_profile, accept) },
+	{ "execute", offsetof(struct tool_profile, execute) },
+	{ "read", offsetof(struct tool_profile, read) },
+	{ "environment", offsetof(struct tool_profile, environment) },
+	{ "quota", offsetof(struct tool_profile, quota) },
+};
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static int fail(struct tool_fault *fault, const char *why)
+{
+	fault->why = why;
+	return -EINVAL;
+}
+
+/* Words are added to those of earlier lines of the same name. */
+static int words_add(struct tool_words *words, char *value, struct tool_fault *fault)
+{
+	char *rest = value, *word;
+
+	while ((word = strsep(&rest, BLANK)) != NULL) {
+		if (word[0] == '\0')
+			continue;
+		if (words->count == TOOL_WORDS_MAX)
+			return fail(fault, "too many words");
+		words->words[words->count++] = word;
+	}
+	return 0;
+}
+
+static int section_begin(struct tool_profile *profile, const char *line, int *form, struct tool_fault *fault)
+{
+	for (size_t i = 0; i < COUNT(sections); i++) {
+		if (strcmp(line, sections[i].name) != 0)
+			continue;
+		if (profile->form[sections[i].form].present)
+			return fail(fault, "this section was there before");
+		*form = (int)sections[i].form;
+		profile->form[*form].present = true;
+		return 0;
+	}
+	return fail(fault, "there are [read-write], [append-only] and [read-only]");
+}
+
+static int form_setting(struct tool_profile *profile, int form, const char *name, char *value,
+			struct tool_fault *fault)
+{
+	if (strcmp(name, "run") == 0)
+		return words_add(&profile->form[form].run, value, fault);
+	if (strcmp(name, "new-files-only") != 0 || form != TOOL_APPEND_ONLY)
+		return fail(fault, "no setting of a section: there are run and, in [append-only], new-files-only");
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return fail(fault, "neither yes nor no");
+	profile->form[form].new_files_only = strcmp(value, "yes") == 0;
+	return 0;
+}
+
+static int setting(struct tool_profile *profile, int form, const char *name, char *value, struct tool_fault *fault)
+{
+	if (form >= 0)
+		return form_setting(profile, form, name, value, fault);
+	for (size_t i = 0; i < COUNT(settings); i++)
+		if (strcmp(name, settings[i].name) == 0)
+			return words_add((struct tool_words *)(void *)((char *)profile + settings[i].offset), value,
+					 fault);
+	return fail(fault, "no such setting");
+}
+
+static char *trim(char *text)
+{
+	size_t length;
+
+	text += strspn(text, BLANK);
+	length = strlen(text);
+	while (length > 0 && strchr(BLANK, text[length - 1]) != NULL)
+		text[--length] = '\0';
+	return text;
+}
+
+static int line_parse(struct tool_profile *profile, char *line, int *form, struct tool_fault *fault)
+{
+	char *equals;
+
+	for (const char *p = line; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' && *p != '\t')
+			return fail(fault, "a control character");
+	line = trim(line);
+	if (line[0] == '\0' || line[0] == '#')
+		return 0;
+	if (line[0] == '[')
+		return section_begin(profile, line, form, fault);
+	equals = strchr(line, '=');
+	if (equals == NULL)
+		return fail(fault, "neither a section nor NAME = WORDS");
+	*equals = '\0';
+	return setting(profile, *form, trim(line), trim(equals + 1), fault);
+}
+
+static bool all_absolute(const struct tool_words *words)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (words->words[i][0] != '/')
+			return false;
+	return true;
+}
+
+/* NAME=VALUE, NAME in capitals. */
+static bool environment_valid(const struct tool_words *words)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		size_t name = strspn(words->words[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+		if (name == 0 || words->words[i][name] != '=')
+			return false;
+	}
+	return true;
+}
+
+/* The first word says which tool is meant; {rest} and {path} take what follows. */
+static bool command_valid(const struct tool_words *command)
+{
+	for (size_t i = 0; i < command->count; i++) {
+		const char *word = command->words[i];
+
+		if (word[0] == '{' && (i == 0 || (strcmp(word, "{options}") != 0 && strcmp(word, "{path}") != 0 &&
+						  strcmp(word, "{rest}") != 0)))
+			return false;
+		if (strcmp(word, "{rest}") == 0 && i + 1 != command->count)
+			return false;
+	}
+	return command->count > 0;
+}
+
+static int whole(const struct tool_profile *profile, struct tool_fault *fault)
+{
+	bool any = false;
+
+	fault->line = 0;
+	if (!command_valid(&profile->command))
+		return fail(fault, "command is missing, or is not words, {options}, {path} and, last, {rest}");
+	if (profile->execute.count == 0 || !all_absolute(&profile->execute) || !all_absolute(&profile->read))
+		return fail(fault, "execute and read are absolute paths, and there is at least one to execute");
+	if (!environment_valid(&profile->environment))
+		return fail(fault, "environment is NAME=VALUE");
+	for (int i = 0; i < TOOL_FORMS; i++) {
+		if (!profile->form[i].present)
+			continue;
+		any = true;
+		if (profile->form[i].run.count == 0 || profile->form[i].run.words[0][0] != '/')
+			return fail(fault, "run of a section is an absolute path and its arguments");
+	}
+	return any ? 0 : fail(fault, "there is no section: [read-write], [append-only], [read-only]");
+}
+
+int tool_profile_parse(char *text, struct tool_profile *profile, struct tool_fault *fault)
+{
+	struct tool_profile parsed = { 0 };
+	int form = -1, r = 0;
+	char *line;
+
+	*fault = (struct tool_fault){ 0 };
+	while (r == 0 && (line = strsep(&text, "\n")) != NULL) {
+		fault->line++;
+		r = line_parse(&parsed, line, &form, fault);
+	}
+	if (r == 0)
+		r = whole(&parsed, fault);
+	if (r == 0)
+		*profile = parsed;
+	return r;
+}
