@@ -31,7 +31,7 @@ LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
 
 # ---- what an account is: libc only ------------------------------------------------
-ACCOUNT     = account/name account/id account/failure account/role account/key account/key_blob account/key_from
+ACCOUNT     = account/name account/id account/run account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
@@ -40,11 +40,11 @@ INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subui
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema subuidd/store_sql subuidd/store_ids \
-              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_audit
+              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_run subuidd/store_audit
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
               subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/churn subuidd/op_limit subuidd/op_check \
-              subuidd/op_audit subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
+              subuidd/op_audit subuidd/op_run subuidd/runs subuidd/alarm subuidd/hook subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
               subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid_publish subuidd/subid_write subuidd/subid_lines subuidd/subid_lock \
@@ -61,7 +61,7 @@ WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/w
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export
@@ -78,7 +78,7 @@ TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_comma
               backup/gate_policy backup/command_line backup/text_list account/role account/name account/id \
               confine/identity confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
-LOGIN       = backup/login backup/login_command confine/identity $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login backup/login_command backup/run_watch backup/run_spool backup/run_connection confine/identity $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id

@@ -47,7 +47,7 @@ int request_sound(const struct request *request)
 		sound = (request->add.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
-		sound = (request->modify.set & ~SET_ALL) == 0;
+		sound = (request->modify.set & ~(SET_ALL | SET_ALARM)) == 0;
 		break;
 	case OP_ACCOUNT_REMOVE:
 		sound = request->remove.keep_home <= 1 && request->remove.purge <= 1;
@@ -61,6 +61,7 @@ int request_sound(const struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		sound = request->list.all <= 1;
 		break;
@@ -101,6 +102,7 @@ const struct request_name *request_name(const struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		return &request->list.name;
 	case OP_RANGE_ADD:
@@ -293,6 +295,8 @@ enum failure request_shape(const struct request *request, char separator, struct
 	case OP_ACCOUNT_ADD:
 		return add_shape(&request->add, text);
 	case OP_ACCOUNT_MODIFY:
+		if (request->modify.alarm > INT32_MAX)
+			return failure_set(text, FAILURE_INVALID, "alarm", "more than 2147483647 seconds", "");
 		return facts_shape(request->modify.set, request->modify.quota, request->modify.expires_day,
 				   request->modify.comment, text);
 	case OP_ACCOUNT_REMOVE:
