@@ -143,6 +143,8 @@ int command_must(const char *const argv[], const char *todo)
 		return 0;
 	if (status < 0)
 		return setup_fail_errno(argv[0], status, todo);
+	if (output == NULL)
+		return setup_fail(argv[0], "failed", todo);
 	output[strcspn(output, "\n")] = '\0';
 	return setup_fail(argv[0], output[0] != '\0' ? output : "failed", todo);
 }

@@ -115,7 +115,7 @@ static void account_prefetch(const struct index_writer *writer, index_slot slot)
 static int account_verify(struct index_writer *writer, uint32_t line, const union index_public_copy *copy)
 {
 	uint64_t seed = writer->view.header.seed, position;
-	struct index_account account, other;
+	struct index_account account, other = { .uid = 0 };
 	bool first_by_name = true, first_by_id = true;
 	int rc = index_account_decode(&writer->view, copy, &account);
 

@@ -62,8 +62,8 @@ int index_writer_create(int state_dirfd, const struct index_options *options, st
 	struct index_size size;
 	int rc = writer_new(state_dirfd, options, &writer);
 
-	if (rc < 0)
-		return rc;
+	if (rc < 0 || writer == NULL)
+		return rc < 0 ? rc : -ENOMEM;
 	size = index_size_for(writer, NULL);
 	rc = index_file_create(writer, &size);
 	if (rc < 0)
