@@ -64,6 +64,13 @@ identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 UNIT_ROOT     += home home_link home_purge identity
 
+# runs: the record, spans of time
+run_OBJS       = account/run
+duration_OBJS  = cli/duration
+UNIT          += run duration
+fuzz_run_OBJS  = account/run
+FUZZ          += run
+
 # settings
 settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 settings_LIBS  = -leconf
@@ -196,6 +203,11 @@ check-rrsync:
 fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)
 FUZZ               += wire
 
+# tools by profile: profiles, a client's words, packets of sftp
+tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy \
+                      backup/sftp_stream
+UNIT               += tool
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
@@ -265,7 +277,7 @@ print-defs: export DEFS_WORDS = $(DEFS)
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
-  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc
+  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp
 LINT_PACKAGES = clang clang-tidy cppcheck
 deps:
 	apt-get update -q

@@ -1036,6 +1036,120 @@ static void gaps_agree_with_a_model(void **state)
 	}
 }
 
+/* ---- runs ---- */
+
+static struct run a_run(int64_t started, uint32_t status, uint32_t kind)
+{
+	struct run run = {.magic = RUN_MAGIC, .started = started, .duration_ms = 2000, .bytes_in = 5,
+			  .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN, .key_id = 1, .status = status, .kind = kind,
+			  .tool = "rsync", .address = "192.0.2.1", .fingerprint = "SHA256:abc", .error = "why"};
+
+	return run;
+}
+
+static int add_run(uint32_t uid, int64_t started, uint32_t status, uint32_t kind)
+{
+	struct run run = a_run(started, status, kind);
+
+	return CHANGE(store_run_add(store, uid, &run, started + 2));
+}
+
+static void runs_are_listed_newest_first_and_the_oldest_go(void **state)
+{
+	struct run_row rows[8];
+	struct run run = a_run(1000 + RUNS_KEPT + 2, 0, RUN_BACKUP);
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(add_run(2100000002u, 1000, 0, RUN_BACKUP), -ENOENT);
+	assert_int_equal(add_run(2100000001u, 1000, 0, RUN_BACKUP), 0);
+	for (int i = 1; i <= RUNS_KEPT + 2; i++)
+		assert_int_equal(add_run(2100000000u, 1000 + i, 0, RUN_BACKUP), 0);
+	assert_int_equal(number("SELECT count(*) FROM runs WHERE uid = 2100000000"), RUNS_KEPT);
+	assert_int_equal(number("SELECT min(started) FROM runs WHERE uid = 2100000000"), 1003);
+	assert_int_equal(store_run_list(store, 2100000000u, 0, rows, 8), 8);
+	run.reserved = 0;
+	run.magic = 0; /* of the file alone */
+	assert_memory_equal(&rows[0].run, &run, sizeof(run));
+	assert_int_equal(rows[0].uid, 2100000000u);
+	assert_int_equal(rows[1].run.started, run.started - 1);
+	assert_int_equal(store_run_list(store, 2100000000u, rows[7].seq, rows, 8), 8);
+	assert_int_equal(rows[0].run.started, run.started - 8);
+	assert_int_equal(store_run_list(store, 2100000001u, 0, rows, 8), 1);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 5)), 0);
+	assert_int_equal(number("SELECT count(*) FROM runs"), 1);
+	assert_int_equal(number("SELECT count(*) FROM watches"), 1);
+}
+
+static void only_good_backups_count(void **state)
+{
+	struct watch watch;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(store_watch_get(store, 2100000000u, &watch), 0);
+	assert_int_equal(watch.last_run, 0);
+	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
+	assert_int_equal(add_run(2100000000u, 200, 23, RUN_BACKUP), 0);
+	assert_int_equal(add_run(2100000000u, 300, 0, RUN_READ), 0);
+	assert_int_equal(add_run(2100000000u, 400, 0, RUN_PROBE), 0);
+	assert_int_equal(add_run(2100000000u, 50, 12, RUN_BACKUP), 0); /* late out of the spool */
+	assert_int_equal(store_watch_get(store, 2100000000u, &watch), 0);
+	assert_int_equal(watch.last_good, 102);
+	assert_int_equal(watch.last_run, 302);
+	assert_int_equal(watch.last_status, 0);
+}
+
+static void silence_is_due_and_told_once(void **state)
+{
+	struct watch rows[4];
+	int64_t due = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
+	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 50, 200)), 0);
+	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(due, 250); /* not before it was asked for */
+	assert_int_equal(store_watch_silent(store, 249, rows, 4), 0);
+	assert_int_equal(store_watch_silent(store, 250, rows, 4), 1);
+	assert_int_equal(rows[0].uid, 2100000000u);
+	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, true)), 0);
+	assert_int_equal(store_watch_silent(store, 1000, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
+	assert_int_equal(add_run(2100000000u, 298, 0, RUN_BACKUP), 0);
+	assert_int_equal(store_watch_well(store, 300, rows, 4), 1);
+	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, false)), 0);
+	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(due, 350);
+	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 0, 300)), 0);
+	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+}
+
+static void a_key_of_another_account_is_not_used_by_it(void **state)
+{
+	struct ssh_key key = a_key(2100000001u, "AAAA");
+	int64_t when = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(CHANGE(store_key_insert(store, &key)), 0);
+	assert_int_equal(key.id, 1);
+	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
+	assert_int_equal(store_key_used(store, 1, &when), -ENOENT);
+	assert_int_equal(add_run(2100000001u, 100, 0, RUN_BACKUP), 0);
+	assert_int_equal(store_key_used(store, 1, &when), 0);
+	assert_int_equal(when, 102);
+	assert_int_equal(CHANGE(store_key_delete(store, 1)), 0);
+	assert_int_equal(store_key_used(store, 1, &when), -ENOENT);
+	assert_int_equal(number("SELECT count(*) FROM runs"), 2);
+}
+
 /* ---- plans ---- */
 
 static int plan_line(void *data, int columns, char **values, char **names)
@@ -1161,6 +1275,10 @@ int main(void)
 		T(ids_whose_data_is_set_aside_are_not_released),
 		T(keep_without_end_is_never_due),
 		T(an_owner_reads_his_own_trail_only),
+		T(runs_are_listed_newest_first_and_the_oldest_go),
+		T(only_good_backups_count),
+		T(silence_is_due_and_told_once),
+		T(a_key_of_another_account_is_not_used_by_it),
 		T(the_generation_rises_with_what_is_published),
 		T(misuse_is_a_bug),
 		T(a_full_disk_is_survived),

@@ -142,6 +142,7 @@ static void fill_request(struct request *request)
 		request->modify.set = UINT32_MAX;
 		request->modify.expires_day = -1;
 		request->modify.quota = UINT64_MAX;
+		request->modify.alarm = UINT64_MAX;
 		FILL(request->modify.comment);
 		break;
 	case OP_ACCOUNT_REMOVE:
@@ -170,6 +171,7 @@ static void fill_request(struct request *request)
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		request->list.all = UINT32_MAX;
 		request->list.cursor = UINT64_MAX;
@@ -193,6 +195,8 @@ static void fill_account(struct account_view *view)
 	FILL(view->name);
 	FILL(view->home);
 	FILL(view->link);
+	view->last_run = view->last_good = view->alarm = -1;
+	view->last_status = view->silent = UINT32_MAX;
 }
 
 static void fill_rest_of_answer(struct answer *answer)
@@ -208,6 +212,14 @@ static void fill_rest_of_answer(struct answer *answer)
 	case OP_KEY_ADD:
 	case OP_KEY_LIST:
 		fill_key(&answer->key);
+		answer->key_used = -1;
+		break;
+	case OP_RUN_LIST:
+		memset(&answer->run, 0xff, offsetof(struct run_row, run.tool));
+		FILL(answer->run.run.tool);
+		FILL(answer->run.run.address);
+		FILL(answer->run.run.fingerprint);
+		FILL(answer->run.run.error);
 		break;
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
