@@ -64,7 +64,8 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client \
-              cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export
+              cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
+              cli/command_adopt cli/subid_text cli/subid_remove
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \

@@ -38,6 +38,7 @@ static const struct command commands[] = {
 	{"check", command_check, "prove that nothing overlaps and nothing is half-made"},
 	{"import", command_import, "many accounts from a file (root and administrators)"},
 	{"export", command_export, "everything, for import on another host (root)"},
+	{"adopt", command_adopt, "ranges of /etc/subuid and /etc/subgid (root)"},
 	{"setup", command_setup, "switch this host on, or off again (root)"},
 	{"doctor", command_doctor, "check a live host end to end and say what to do"},
 };

@@ -16,6 +16,8 @@ _subuid_options()
 	set) echo "--expires --quota --comment --alarm $common" ;;
 	log) echo "--number $common" ;;
 	status) echo "--check --max-age --warn-age --owner --all $common" ;;
+	import) echo "--dry-run --keep-going --report $common" ;;
+	adopt) echo "--owner --remove $common" ;;
 	list | check) echo "--all --owner $common" ;;
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
@@ -44,7 +46,7 @@ _subuid_value()
 	--format) COMPREPLY=($(compgen -W $'newuidmap\nlxc\npodman' -- "$2")) ;;
 	--role) COMPREPLY=($(compgen -W $'push\nblind\npull\nsync\nsftp\nborg\nrestic\nforward' -- "$2")) ;;
 	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
-	--socket)
+	--socket | --report)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
@@ -56,7 +58,7 @@ _subuid_value()
 _subuid()
 {
 	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit status log audit check'
-	commands+=' setup doctor help'
+	commands+=' import export adopt setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
 	COMPREPLY=()
@@ -64,7 +66,7 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|dry-run|keep-going|remove|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}
@@ -80,6 +82,11 @@ _subuid()
 		return
 	fi
 	case $command:$operands in
+	import:0)
+		compopt -o filenames
+		local IFS=$'\n'
+		COMPREPLY=($(compgen -f -- "$current"))
+		;;
 	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;

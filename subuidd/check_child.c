@@ -109,14 +109,16 @@ static void check_nss(const struct account *row, const char *name, struct check_
 
 /* owner, label: who has them here; "": the owner himself. */
 static void check_subids(const struct broker *broker, uint32_t first, uint32_t count, const char *owner,
-			 const char *label, const char *subject, struct check_result *result)
+			 uint32_t owner_uid, const char *label, const char *subject, struct check_result *result)
 {
 	struct id_block holder = { first, first + count - 1 };
-	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];
-	const char *const names[] = { owner, name };
+	char name[ACCOUNT_NAME_MAX + 1], number[16], fault[FAILURE_TEXT_MAX + 1];
+	const char *const names[] = { owner, number, name }; /* as lines of the files may name him */
 	bool given = name_join(owner, broker->settings.separator, label, name) == 0;
-	int r = host_probe_others(broker->probe.data, holder.first, holder.last, names, given ? 2 : 1, &holder);
+	int r;
 
+	snprintf(number, sizeof(number), "%u", owner_uid);
+	r = host_probe_others(broker->probe.data, holder.first, holder.last, names, given ? 3 : 2, &holder);
 	if (r == 0)
 		return;
 	if (r < 0)
@@ -205,7 +207,7 @@ static void check_account(const struct broker *broker, const struct account *row
 		return;
 	}
 	check_nss(row, name, result);
-	check_subids(broker, row->uid, 1, row->owner, "", name, result);
+	check_subids(broker, row->uid, 1, row->owner, row->owner_uid, "", name, result);
 	r = home_check(&broker->homes, row, why, sizeof(why));
 	if (r < 0 && !(r == -ENOTCONN && broker->views_on_demand))
 		check_add(result, name, why[0] != '\0' ? why : strerror(-r),
@@ -219,7 +221,7 @@ static void check_range(const struct broker *broker, const struct id_range *row,
 
 	snprintf(subject, sizeof(subject), "%.*s %u", OWNER_MAX, row->owner, row->first);
 	check_index_range(row, subject, result);
-	check_subids(broker, row->first, row->count, row->owner, row->label, subject, result);
+	check_subids(broker, row->first, row->count, row->owner, row->owner_uid, row->label, subject, result);
 }
 
 /* ---- our lines in the files ---- */

@@ -172,6 +172,12 @@ $(BUILD)/bench/fill: $(call objs,tests/bench/fill $(STORE) account/id account/na
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/fill $(STORE) account/id account/name) -lsqlite3
 OBJECTS        += $(call objs,tests/bench/fill)
 
+.PHONY: bench-provision
+bench: bench-provision
+# BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
+bench-provision: all
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+
 .PHONY: check-guests bench-nss
 bench: bench-nss
 bench-nss: $(BUILD)/bench/nss

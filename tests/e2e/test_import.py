@@ -474,3 +474,98 @@ def test_ids_by_number_are_roots_alone(host, tmp_path):
 
 def host_refuses(conf):
     return run("/usr/sbin/subuidd", "--check-config", check=False).returncode != 0
+
+
+# -- adopt
+
+
+@pytest.fixture
+def subid_files(host):
+    """Both files are the test's own; what they were comes back."""
+    before = {name: Path(f"/etc/{name}").read_text() for name in ("subuid", "subgid")}
+
+    def write(subuid, subgid=None):
+        Path("/etc/subuid").write_text(subuid)
+        Path("/etc/subgid").write_text(subuid if subgid is None else subgid)
+
+    yield write
+    for name, text in before.items():
+        Path(f"/etc/{name}").write_text(text)
+
+
+def told(host, *words):
+    result = host.subuid("adopt", *words, "--json", check=False)
+    return result.returncode, {(row["first"], row["count"]): row for row in json.loads(result.stdout)}
+
+
+def test_adopt_takes_what_both_files_say_alike(host, subid_files):
+    one, two = host.new_user(), host.new_user()
+    uid = pwd.getpwnam(two).pw_uid
+    subid_files(f"{one}:10000000:65536\n# a comment\n{uid}:10100001:1000\n{one}:10200000:65536\nnobodyx:10300000:65536\n"
+                f"root:10400000:65536\n",
+                f"{one}:10000000:65536\n{two}:10100001:1000\n{one}:10200000:65535\nnobodyx:10300000:65536\n"
+                f"root:10400000:65536\n")
+    files = Path("/etc/subuid").read_text(), Path("/etc/subgid").read_text()
+    status, rows = told(host)
+    assert status == 1
+    assert rows[10000000, 65536]["outcome"] == "made" and rows[10100001, 1000]["outcome"] == "made"
+    assert "/etc/subgid does not" in rows[10200000, 65536]["why"]
+    assert "/etc/subuid does not" in rows[10200000, 65535]["why"]
+    assert "no such account" in rows[10300000, 65536]["why"]
+    assert "root has no" in rows[10400000, 65536]["why"]
+    assert (Path("/etc/subuid").read_text(), Path("/etc/subgid").read_text()) == files
+    ranges = {row["first"]: row for row in host.subuid_json("range", "list")}
+    assert ranges[10000000]["owner"] == one and ranges[10100001] | {"count": 1000, "owner": two} == ranges[10100001]
+    assert told(host, "--owner", two)[1][10100001, 1000]["outcome"] == "present"
+    assert [line for line in run("getsubids", one).stdout.splitlines() if " 10000000 65536" in line]
+    check_is_sound(host)
+    # what is adopted is given to nobody else, and is a tombstone when it is removed
+    host.subuid("range", "remove", "10100001", "--owner", two)
+    assert "before, until" in told(host, "--owner", two)[1][10100001, 1000]["why"]
+
+
+def test_adopt_refuses_what_others_hold(host, subid_files):
+    one, two = host.new_user(), host.new_user()
+    mine = host.subuid_json("range", "add", "65536", user=one)["first"]
+    subid_files(f"{one}:11000000:65536\n{two}:11065000:65536\n{two}:{mine + 10}:10\n{two}:1000:5\n{two}:65000:1000\n")
+    status, rows = told(host)
+    assert status == 1 and all(row["outcome"] == "failed" for row in rows.values()), rows
+    assert "to others" in rows[11000000, 65536]["why"]
+    assert f"is a range of {one}" in rows[mine + 10, 10]["why"]
+    assert "ids of the system" in rows[1000, 5]["why"]
+
+
+def test_adopt_removes_the_lines_it_took_and_no_other(host, subid_files):
+    one = host.new_user()
+    kept = "# kept\nnobodyx:12100000:65536\n\nnot a line\n"
+    subid_files(f"{kept}{one}:12000000:65536\n")
+    os.chmod("/etc/subuid", 0o640)
+    run("/usr/bin/subuid", "adopt", "--owner", one, "--remove")
+    assert Path("/etc/subuid").read_text() == kept == Path("/etc/subgid").read_text()
+    assert os.stat("/etc/subuid").st_mode & 0o777 == 0o640
+    os.chmod("/etc/subuid", 0o644)
+    assert not [name for name in os.listdir("/etc") if name.startswith(("subuid.", "subgid."))
+                and "-" not in name and name.endswith(("lock", "adopt"))]
+    assert " 12000000 65536" in run("getsubids", one).stdout
+    check_is_sound(host)
+
+
+def test_adopt_waits_for_nobodys_lock_and_says_so(host, subid_files):
+    one = host.new_user()
+    subid_files(f"{one}:13000000:65536\n")
+    Path("/etc/subgid.lock").write_text(str(os.getpid()))
+    try:
+        result = host.subuid("adopt", "--owner", one, "--remove", check=False)
+        assert result.returncode == 1 and "holds the locks" in result.stderr
+        assert f"{one}:13000000" in Path("/etc/subuid").read_text()
+        assert not Path("/etc/subuid.lock").exists()
+    finally:
+        os.unlink("/etc/subgid.lock")
+    host.subuid("adopt", "--owner", one, "--remove")
+    assert Path("/etc/subuid").read_text() == Path("/etc/subgid").read_text() == ""
+
+
+def test_adopt_is_roots(host, subid_files):
+    one = host.new_user()
+    subid_files(f"{one}:14000000:65536\n")
+    assert host.subuid("adopt", user=one, check=False).returncode == 5

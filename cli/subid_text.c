@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: ISC */
+#include "cli/subid_text.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/id.h"
+#include "confine/cleanup.h"
+
+int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry)
+{
+	struct subid_entry parsed = {0};
+	const char *colon = memchr(line, ':', length);
+	char numbers[32];
+	char *count;
+
+	if (colon == NULL || colon == line || (size_t)(colon - line) >= sizeof(parsed.name) ||
+	    length - (size_t)(colon - line) - 1 >= sizeof(numbers))
+		return -EINVAL;
+	memcpy(parsed.name, line, (size_t)(colon - line));
+	snprintf(numbers, sizeof(numbers), "%.*s", (int)(length - (size_t)(colon - line) - 1), colon + 1);
+	count = strchr(numbers, ':');
+	if (count == NULL)
+		return -EINVAL;
+	*count++ = '\0';
+	if (id_parse(numbers, &parsed.first) < 0 || id_parse(count, &parsed.count) < 0 ||
+	    !id_range_valid(parsed.first, parsed.count))
+		return -EINVAL;
+	*entry = parsed;
+	return 0;
+}
+
+/* A line may name its owner by uid. */
+static void owner_find(struct subid_entry *entry)
+{
+	const struct passwd *user = getpwnam(entry->name);
+	uint32_t uid;
+
+	if (user == NULL && id_parse(entry->name, &uid) == 0)
+		user = getpwuid(uid);
+	if (user != NULL && strlen(user->pw_name) <= OWNER_MAX)
+		memcpy(entry->owner, user->pw_name, strlen(user->pw_name) + 1);
+}
+
+static int entry_add(struct subid_entries *entries, const struct subid_entry *entry)
+{
+	if (entries->count == entries->room) {
+		size_t room = entries->room == 0 ? 64 : entries->room * 2;
+		struct subid_entry *list = reallocarray(entries->list, room, sizeof(*list));
+
+		if (list == NULL)
+			return -ENOMEM;
+		entries->list = list;
+		entries->room = room;
+	}
+	entries->list[entries->count++] = *entry;
+	return 0;
+}
+
+int subid_entries_read(const char *path, struct subid_entries *entries)
+{
+	cleanup_file FILE *file = fopen(path, "re");
+	cleanup_free char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+	int r = 0;
+
+	if (file == NULL)
+		return errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (length = getline(&line, &room, file)) >= 0) {
+		struct subid_entry entry;
+
+		length -= length > 0 && line[length - 1] == '\n';
+		if (subid_entry_parse(line, (size_t)length, &entry) < 0)
+			continue;
+		owner_find(&entry);
+		r = entry_add(entries, &entry);
+	}
+	return r == 0 && ferror(file) ? -EIO : r;
+}
+
+void subid_entries_free(struct subid_entries *entries)
+{
+	free(entries->list);
+	*entries = (struct subid_entries){0};
+}
+
+struct subid_entry *subid_entry_like(const struct subid_entries *entries, const struct subid_entry *entry)
+{
+	for (size_t i = 0; i < entries->count; i++)
+		if (entries->list[i].first == entry->first && entries->list[i].count == entry->count &&
+		    strcmp(entries->list[i].owner, entry->owner) == 0)
+			return &entries->list[i];
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* /etc/subuid and /etc/subgid as root's `subuid adopt` reads and shortens them. */
+#ifndef CLI_SUBID_TEXT_H
+#define CLI_SUBID_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/name.h"
+
+struct subid_entry {
+	char name[64]; /* as it stands there: a name, or a uid */
+	char owner[OWNER_MAX + 1]; /* of passwd(5); "": nobody's */
+	uint32_t first, count;
+	bool taken; /* it is in the daemon's table */
+};
+
+struct subid_entries {
+	struct subid_entry *list;
+	size_t count, room;
+};
+
+/* name:first:count of one line without its end. Pure. 0 or -EINVAL. */
+int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry);
+
+/* The entries of a file, their owners asked for. No such file: none. 0 or negative errno. */
+int subid_entries_read(const char *path, struct subid_entries *entries);
+void subid_entries_free(struct subid_entries *entries);
+
+/* The same ids, of the same owner. NULL: none. */
+struct subid_entry *subid_entry_like(const struct subid_entries *entries, const struct subid_entry *entry);
+
+/* Takes the lines of `taken` entries out of both files, under the locks of shadow's tools; every other byte stays.
+ * 0, or negative errno: -EBUSY another program holds the locks. */
+int subid_entries_remove(const struct subid_entries *entries);
+
+#endif
