@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -723,3 +724,16 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     control = as_account(name, "/usr/bin/python3", script, str(home), "/var/tmp/canary", "/var/tmp/open", "0",
                          "append").stdout.strip().split("\n")
     assert {"overwrite", "change", "append", "remove", "cut by reading"} & set(control)
+
+
+def test_each_cell_of_the_matrix_has_its_test():
+    """SECURITY.md names tests; they are there."""
+    from conftest import ROOT
+
+    text = (ROOT / "SECURITY.md").read_text()
+    section = text[text.index("## What a thief with a key can do"):text.index("## What the record of runs")]
+    named = re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", section)
+    assert len(named) > 25
+    for file, test in named:
+        source = (ROOT / "tests/e2e" / (file or "test_tools.py")).read_text()
+        assert f"def {test}(" in source, (file, test)
