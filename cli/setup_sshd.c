@@ -173,12 +173,12 @@ static int ask(const char *user, bool member, char **output, const char *todo)
 {
 	int status = sshd_ask(user, member, output);
 
-	if (status == 0)
-		return 0;
 	if (status < 0)
 		return setup_fail_errno("sshd", status, todo);
 	if (*output == NULL)
 		return setup_fail("sshd", "cannot be asked", todo);
+	if (status == 0)
+		return 0;
 	(*output)[strcspn(*output, "\n")] = '\0';
 	return setup_fail("sshd", (*output)[0] != '\0' ? *output : "cannot be asked in a mount namespace", todo);
 }
@@ -254,7 +254,7 @@ int step_sshd(struct setup *setup)
 		say("sshd", "not installed: nobody can log in by ssh; install it and run this again");
 		return 0;
 	}
-	if (ask("root", false, &before, "mend its configuration first") < 0 || before == NULL || before_check(before) < 0 ||
+	if (ask("root", false, &before, "mend its configuration first") < 0 || before_check(before) < 0 ||
 	    include_check(setup) < 0)
 		return -1;
 	r = file_load(SSHD_DROPIN_SOURCE, &source);

@@ -45,8 +45,9 @@ int index_writer_open(int state_dirfd, const struct index_options *options, uint
 	struct index_host host;
 	int rc = writer_new(state_dirfd, options, &writer);
 
-	if (rc == 0)
-		rc = index_file_map(writer);
+	if (rc < 0 || writer == NULL)
+		return rc < 0 ? rc : -ENOMEM;
+	rc = index_file_map(writer);
 	if (rc < 0)
 		return rc;
 	if (index_view_host(&writer->view, &host) < 0 || host.generation != generation || index_verify(writer) < 0)
