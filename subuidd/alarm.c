@@ -18,6 +18,7 @@
 
 #define HOOKS_MAX 8u
 #define HOOK_SECONDS 60u
+#define ROUNDS_MAX 8         /* of HOOKS_MAX in one go: others get their turn */
 #define LATEST_SECONDS 86400 /* nothing is planned for longer: clocks are set */
 
 struct hook {
@@ -112,7 +113,7 @@ static void alarm_plan(struct broker *broker, int64_t now)
 	if (due > now + LATEST_SECONDS)
 		due = now + LATEST_SECONDS;
 	if (due <= now) /* that could not be told of now */
-		due = now + HOOK_SECONDS;
+		due = now + (broker->hooks > 0 ? (int64_t)HOOK_SECONDS : 1);
 	usec = (uint64_t)due * 1000000u;
 	r = 0;
 	if (broker->alarm == NULL)
@@ -130,7 +131,7 @@ void alarm_look(struct broker *broker)
 	int64_t now = time(NULL);
 
 	for (int silent = 1; silent >= 0; silent--) {
-		int n = 0, room, r = 0;
+		int n = 0, room, r = 0, rounds = 0;
 
 		do {
 			room = (int)(HOOKS_MAX - (broker->hooks < HOOKS_MAX ? broker->hooks : HOOKS_MAX));
@@ -140,7 +141,7 @@ void alarm_look(struct broker *broker)
 					     store_watch_well(broker->store, now, rows, room);
 			for (int i = 0; i < n && r == 0; i++)
 				r = tell(broker, &rows[i], silent, now);
-		} while (n == room && n > 0 && r == 0);
+		} while (n == room && n > 0 && r == 0 && ++rounds < ROUNDS_MAX);
 		if (n < 0 || r < 0)
 			log_error("alarms: %s", store_error(broker->store));
 	}
