@@ -65,6 +65,9 @@ static enum failure body_release(struct call *call)
 	snprintf(call->detail, sizeof(call->detail), "ids from %u may be given out again", first);
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_NOT_FOUND, what, "no removed ids begin there", "see subuid check");
+	if (r == -EBUSY)
+		return call_fail(call, FAILURE_BUSY, what, "the data of its account is still set aside",
+				 "wait until it is deleted");
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Many accounts at once: import, export, adopt. Nothing half-made, whatever happens in the middle."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -350,19 +350,36 @@ def test_an_import_and_others_do_not_disturb_each_other(host, tmp_path):
 # -- export
 
 
-def fresh_store(host):
-    """Another host, as far as the daemon can tell: the same owners, an empty store and no homes."""
+@contextlib.contextmanager
+def another_host(host):
+    """The same owners, an empty store, no homes and no links; what was there comes back."""
     host.stop_daemon()
-    moved = Path("/var/lib/subuidd.before")
-    shutil.rmtree(moved, ignore_errors=True)
-    os.rename("/var/lib/subuidd", moved)
-    for mount in [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if "/srv/subuid" in line]:
-        subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
-    for entry in pwd.getpwall():
-        if entry.pw_dir.startswith("/home/") and entry.pw_name.startswith("u"):
-            shutil.rmtree(f"{entry.pw_dir}/subuid", ignore_errors=True)
-    os.rename("/srv/subuid", f"/srv/subuid.before.{time.monotonic_ns()}")
+    places = [Path("/var/lib/subuidd"), Path("/srv/subuid")]
+    places += [Path(entry.pw_dir) / "subuid" for entry in pwd.getpwall() if entry.pw_dir.startswith("/home/")]
+    places = [place for place in places if place.exists()]
+
+    def views_unmount():
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            if "/srv/subuid/" in line.split()[1]:
+                run("umount", "-l", line.split()[1])
+
+    views_unmount()
+    for place in places:
+        os.rename(place, f"{place}.before")
     host.start_daemon()
+    try:
+        yield
+    finally:
+        host.stop_daemon()
+        views_unmount()
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
+            os.rename(f"{place}.before", place)
+        for entry in pwd.getpwall():
+            links = Path(entry.pw_dir) / "subuid"
+            if links.exists() and links not in places and entry.pw_dir.startswith("/home/"):
+                shutil.rmtree(links)
+        host.start_daemon()
 
 
 def facts(export):
@@ -394,18 +411,17 @@ def test_export_and_import_give_the_same_everything(host, tmp_path, public_key):
     file.write_text("".join(line + "\n" for line in export.splitlines()
                             if json.loads(line)["kind"] != "limit" or json.loads(line)["owner"] in
                             {entry.pw_name for entry in pwd.getpwall()}))
-    fresh_store(host)
-    dry = host.subuid_json("import", file, "--dry-run")
-    assert dry["failed"] == 0
-    assert host.subuid_json("list") == []
-    assert host.subuid_json("import", file)["failed"] == 0
-    assert facts(host.subuid("export").stdout) == facts(file.read_text())
-    assert host.subuid_json("import", file)["made"] == 0, "and once more is no change"
-    check_is_sound(host)
-    # ids of what was removed before are not given out here either
-    gone = [json.loads(line)["first"] for line in export.splitlines() if json.loads(line)["kind"] == "tombstone"]
-    host.subuid("add", "next", user=owner)
-    assert labels(host, owner)["next"]["uid"] not in gone
+    with another_host(host):
+        assert host.subuid_json("import", file, "--dry-run")["failed"] == 0
+        assert host.subuid_json("list") == []
+        assert host.subuid_json("import", file)["failed"] == 0
+        assert facts(host.subuid("export").stdout) == facts(file.read_text())
+        assert host.subuid_json("import", file)["made"] == 0, "and once more is no change"
+        check_is_sound(host)
+        # ids of what was removed before are not given out here either
+        gone = [json.loads(line)["first"] for line in export.splitlines() if json.loads(line)["kind"] == "tombstone"]
+        host.subuid("add", "next", user=owner)
+        assert labels(host, owner)["next"]["uid"] not in gone
 
 
 def test_what_clashes_is_said_exactly(host, tmp_path):

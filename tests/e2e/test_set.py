@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import run
+from conftest import run, wait_until
 
 
 def test_set_changes_what_is_named_and_nothing_else(host):
@@ -36,9 +36,14 @@ def test_release_is_roots_and_only_for_what_was_removed(host):
     assert host.subuid("release", str(uid), check=False).returncode == 3
     host.subuid("remove", "web1", "--purge", user=owner)
     assert host.subuid("release", str(uid), user=owner, check=False).returncode == 5
-    host.subuid("release", str(uid))
+    wait_until(lambda: host.subuid("release", str(uid), check=False).returncode == 0, "its data is deleted")
     assert host.subuid("release", str(uid), check=False).returncode == 3
     assert host.subuid("release", "web1", check=False).returncode == 2
+    host.subuid("add", "kept", user=owner)
+    kept = host.subuid_json("show", "kept", user=owner)["account"]["uid"]
+    host.subuid("remove", "kept", user=owner)
+    refused = host.subuid("release", str(kept), check=False)
+    assert refused.returncode == 1 and "still set aside" in refused.stderr
 
 
 def test_root_who_names_nobody_is_told_of_everybody(host):
