@@ -61,11 +61,11 @@ static bool request_make(const char *connection, struct diag_request *request)
 	       end_parse(word[2], word[3], request->body.sdiag_family, id->idiag_src, &id->idiag_sport);
 }
 
-static bool answer_read(const void *buffer, size_t size, struct run_bytes *bytes)
+static bool answer_read(void *buffer, size_t size, struct run_bytes *bytes)
 {
-	const struct nlmsghdr *head = buffer;
-	const struct inet_diag_msg *body = NLMSG_DATA(head);
-	const struct rtattr *attribute = (const struct rtattr *)(body + 1);
+	struct nlmsghdr *head = buffer; /* not const: the macros of the kernel's headers take it away */
+	struct inet_diag_msg *body = NLMSG_DATA(head);
+	struct rtattr *attribute = (struct rtattr *)(body + 1);
 	size_t left;
 	struct tcp_info info = { 0 };
 
@@ -73,8 +73,8 @@ static bool answer_read(const void *buffer, size_t size, struct run_bytes *bytes
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
 		return false;
 	left = head->nlmsg_len - NLMSG_LENGTH(sizeof(*body));
-	for (; RTA_OK(attribute, left); attribute = (const struct rtattr *)((const char *)attribute +
-									    RTA_ALIGN(attribute->rta_len))) {
+	for (; RTA_OK(attribute, left); attribute = (struct rtattr *)((char *)attribute +
+								RTA_ALIGN(attribute->rta_len))) {
 		if (attribute->rta_type == INET_DIAG_INFO &&
 		    RTA_PAYLOAD(attribute) >= offsetof(struct tcp_info, tcpi_segs_out)) {
 			memcpy(&info, RTA_DATA(attribute), RTA_PAYLOAD(attribute) < sizeof(info) ? RTA_PAYLOAD(attribute) :
