@@ -435,7 +435,7 @@ def said_through(port):
 def forwards(host, key, name, *options):
     """What a connection through `ssh -N OPTIONS` says; b"" when it is cut, None when ssh ends."""
     client = subprocess.Popen(["ssh", *host.ssh_options(key), "-o", "ExitOnForwardFailure=yes", "-N", *options,
-                               f"{name}@127.0.0.1"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                               f"{name}@127.0.0.1"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     port = int(options[1].split(":")[0])
     try:
         def ready():
@@ -451,7 +451,7 @@ def forwards(host, key, name, *options):
         except ConnectionError:
             return b""
     finally:
-        client.terminate()
+        client.kill()
         client.wait(10)
 
 
