@@ -48,7 +48,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/account_view subuidd/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid_publish subuidd/subid_write subuidd/subid_lines subuidd/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/subid_files \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid_files \
               subuidd/wire subuidd/log \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl subuidd/home_quota \

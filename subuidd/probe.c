@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS and the subid files. Run by the broker (root); NSS modules of the host
+ * Asks NSS, the subid files and the source of subordinate ids that was there before ours. Run by the broker (root); NSS modules of the host
  * run in this process. What cannot be told is an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
@@ -25,6 +25,7 @@
 
 #include "account/index.h"
 #include "subuidd/probe.h"
+#include "subuidd/probe_chain.h"
 
 #define ENTRY_BYTES_FIRST 4096u
 #define ENTRY_BYTES_MAX (16u << 20) /* a group of a million members */
@@ -183,10 +184,10 @@ static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 /* Everything but the files; single ids have been asked for by number already. */
 static int entries_taken(struct host_probe *host, uint32_t first, uint32_t last, struct id_block *holder)
 {
-	int r;
+	int r = probe_chain_taken(first, last, holder);
 
-	if (first == last)
-		return 0;
+	if (r != 0 || first == last)
+		return r;
 	r = enumerated(host);
 	if (r < 0)
 		return r;
@@ -198,9 +199,11 @@ static int entries_taken(struct host_probe *host, uint32_t first, uint32_t last,
 int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last)
 {
 	struct id_block holder;
-	int r = enumerated(host);
+	int r = probe_chain_taken(first, last, &holder);
 
-	if (r < 0)
+	if (r == 0)
+		r = enumerated(host);
+	if (r != 0)
 		return r;
 	return subid_find(&host->entries, first, last, &holder) ? 1 : spread_taken(first, last, &holder);
 }

@@ -88,7 +88,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid_files account/id
-allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS) \
+allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf
 UNIT            += subid_files allocate
@@ -173,13 +173,29 @@ $(BUILD)/bench/fill: $(call objs,tests/bench/fill $(STORE) account/id account/na
 OBJECTS        += $(call objs,tests/bench/fill)
 
 .PHONY: bench-provision
-bench: bench-provision
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
 
+# Against named peers, in a throwaway root: `make bench` writes docs/performance.{json,md,svg};
+# BENCH='--quick' is a short one.
+BENCH_PEERS = libnss-extrausers libnss-cache libnss-db systemd-userdbd
+$(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
+OBJECTS        += $(call objs,tests/bench/bench_modules)
+$(BUILD)/bench/peers:
+	@mkdir -p $@.new
+	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
+	mv $@.new $@
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/fill $(BUILD)/bench/peers
+	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
+	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
+	THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES) > $(BUILD)/bench/provision.txt
+	rm -rf $(BUILD)/bench/disk
+	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt docs
+
 .PHONY: check-guests bench-nss
-bench: bench-nss
 bench-nss: $(BUILD)/bench/nss
 	@for n in 1000 1000000; do $< $$n $(NSS_TEST) $(BUILD)/tests/nss/state; done
 check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
@@ -256,7 +272,7 @@ check-sanitize:
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
 # Those with threads under ThreadSanitizer; the module that test_nss loads is instrumented, too.
-THREADED = index_threads nss
+THREADED = index_threads nss stream varlink worker
 check-threads:
 	$(MAKE) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit

@@ -198,6 +198,56 @@ def test_what_others_take_under_a_running_daemon_is_left_to_them(host):
     run("groupdel", f"foreign3{owner}")
 
 
+PLUGIN = """
+#include <shadow/subid.h>
+#include <stdlib.h>
+#include <stdio.h>
+enum subid_status shadow_subid_has_range(const char *o, unsigned long s, unsigned long c, enum subid_type t, _Bool *r)
+{ *r = 0; return SUBID_STATUS_UNKNOWN_USER; }
+enum subid_status shadow_subid_list_owner_ranges(const char *o, enum subid_type t, struct subid_range **r, int *n)
+{ return SUBID_STATUS_UNKNOWN_USER; }
+enum subid_status shadow_subid_find_subid_owners(unsigned long id, enum subid_type t, uid_t **u, int *n)
+{
+	unsigned long first = 0, last = 0;
+	FILE *f = fopen("/run/elsewhere", "r");
+	if (f == NULL) return SUBID_STATUS_ERROR_CONN;
+	if (fscanf(f, "%lu %lu", &first, &last) != 2) first = last = 0;
+	fclose(f);
+	*n = t == ID_TYPE_GID && id >= first && id <= last;
+	*u = calloc(1, sizeof(**u));
+	return SUBID_STATUS_SUCCESS;
+}
+"""
+
+
+def test_another_plugin_that_was_configured_before_is_heeded(host, tmp_path):
+    """Its answers change under the running daemon; when it has none, nothing is given out."""
+    owner = host.new_user()
+    library = run("cc", "-print-multiarch").stdout.strip()
+    plugin, chain = Path(f"/usr/lib/{library}/libsubid_elsewhere.so"), Path("/var/lib/subuidd/subid-chain")
+    (tmp_path / "plugin.c").write_text(PLUGIN)
+    run("cc", "-shared", "-fPIC", "-w", "-o", plugin, tmp_path / "plugin.c")
+    table = Path("/run/elsewhere")
+    table.write_text("0 0")
+    chain.write_text("elsewhere\n")
+    try:
+        last = add(host, str(UNIT), user=owner)
+        behind = last["first"] + UNIT
+        table.write_text(f"{behind + 20000} {behind + 3 * UNIT}")
+        after = add(host, str(UNIT), user=owner)
+        assert after["first"] >= behind + 4 * UNIT
+        refused(host, 4, "range", "add", "1", "--grow", str(last["first"]), user=owner)
+        check(host)
+        table.write_text(f"{after['first'] + 5000} {after['first'] + 10000}")
+        assert "also held outside" in refused(host, 1, "check", "--all")
+        table.unlink()
+        assert "no ids can be found" in refused(host, 1, "range", "add", "1", user=owner)
+    finally:
+        chain.unlink()
+        plugin.unlink()
+    add(host, str(UNIT), user=owner)
+
+
 def test_check_proves_an_overlap_that_somebody_makes(host):
     owner = host.new_user()
     given = add(host, str(UNIT), user=owner)
