@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 
 #define SUBUIDS_GROUP "subuids"
 #define BTRFS_TOP_INODE 256
+#define XFS_MAGIC 0x58465342 /* linux/magic.h has it since 5.14 */
 
 struct uid_name home_uid_name(uint32_t uid)
 {
@@ -209,6 +213,34 @@ static int homes_probe(int homes_fd, bool *views)
 	return r;
 }
 
+/*
+ * Whether metadata goes to disk in the order in which it was changed: then fsync(2) of the directory that was
+ * changed last takes all that was done before with it, and one of each only flushes the disk once more. So it is
+ * with XFS, and with ext4 that has a journal (ext2 and ext4 without one look the same to statfs).
+ */
+static bool journal_in_order(int fd, const struct stat *st)
+{
+	char path[64], device[PATH_MAX], journal[NAME_MAX + 32];
+	const char *name;
+	struct statfs fs;
+	ssize_t length;
+
+	if (fstatfs(fd, &fs) != 0)
+		return false;
+	if (fs.f_type == (__typeof__(fs.f_type))XFS_MAGIC)
+		return true;
+	if (fs.f_type != (__typeof__(fs.f_type))EXT4_SUPER_MAGIC)
+		return false;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st->st_dev), minor(st->st_dev));
+	length = readlink(path, device, sizeof(device) - 1);
+	if (length <= 0)
+		return false;
+	device[length] = '\0';
+	name = strrchr(device, '/');
+	snprintf(journal, sizeof(journal), "/proc/fs/jbd2/%.*s-8", NAME_MAX, name != NULL ? name + 1 : device);
+	return access(journal, F_OK) == 0; /* its own, inode 8 */
+}
+
 int homes_open(const char *path, const char *link_directory, struct homes *homes)
 {
 	struct homes opened = { .fd = -1 };
@@ -232,6 +264,7 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 	r = homes_probe(fd, &opened.views);
 	if (r < 0)
 		return r;
+	opened.ordered = journal_in_order(fd, &st);
 	group = getgrnam(SUBUIDS_GROUP);
 	opened.common_gid = group == NULL ? VIEW_NO_GROUP : group->gr_gid;
 	memcpy(opened.path, path, strlen(path) + 1);

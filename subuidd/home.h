@@ -31,6 +31,7 @@ struct homes {
 	char path[128];      /* "/srv/subuid", for the links' text */
 	char link_directory[64]; /* "subuid", below the owner's home */
 	bool views;          /* kernel and file system can id-map `home` */
+	bool ordered;        /* metadata reaches the disk in the order of its changes */
 	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
 

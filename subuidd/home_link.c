@@ -120,13 +120,14 @@ static enum link_result link_place(const struct link_job *job, int dir)
 
 static enum link_result link_make(const struct link_job *job, int home)
 {
+	bool there = faccessat(home, job->directory, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	cleanup_fd int dir = path_make_directory(home, job->directory, 0700, job->owner->uid);
 	enum link_result result = dir < 0 ? LINK_DIRECTORY : link_place(job, dir);
 
 	if (result != LINK_OK)
 		return result;
 	/* before the answer says that it is there */
-	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
+	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
 static enum link_result link_remove(const struct link_job *job, int home)
@@ -208,6 +209,7 @@ struct links_job {
 /* Of none it is said that it is there before all are written out. */
 static enum link_result links_make(const struct links_job *job, struct link_job *one, int home, unsigned char *made)
 {
+	bool there = faccessat(home, one->directory, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	cleanup_fd int dir = path_make_directory(home, one->directory, 0700, job->owner->uid);
 
 	if (dir < 0)
@@ -216,7 +218,7 @@ static enum link_result links_make(const struct links_job *job, struct link_job 
 		link_texts(one, job->homes, job->accounts[i]);
 		made[i] = (unsigned char)link_place(one, dir);
 	}
-	return fsync(dir) == 0 && fsync(home) == 0 ? LINK_OK : LINK_FAILED;
+	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
 static enum link_result links_run(const struct links_job *job, unsigned char *done)

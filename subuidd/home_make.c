@@ -67,7 +67,7 @@ static int home_complete(int dir, uint32_t uid)
 	return fchmod(fd, 0700) == 0 && fchown(fd, uid, uid) == 0 ? 0 : -errno;
 }
 
-/* All of the account directory, when all is done: a journalling file system writes it out once. */
+/* All of the account directory, before it is moved to where it is seen. */
 static int account_sync(int dir)
 {
 	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
@@ -130,7 +130,7 @@ static int account_make(const struct homes *homes, int owner, const struct accou
 	struct uid_name name = home_uid_name(account->uid);
 	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
 	cleanup_fd int dir = making < 0 ? making : account_stage(making, account);
-	int r = dir < 0 ? dir : account_sync(dir);
+	int r = dir < 0 ? dir : homes->ordered ? 0 : account_sync(dir);
 
 	if (r == 0)
 		r = home_move(making, name.text, owner, account->label);
@@ -152,8 +152,9 @@ int home_make(const struct homes *homes, const struct account *account)
 		r = account_complete(dir, account) ?: account_sync(dir);
 	else
 		r = dir == -ENOENT ? account_make(homes, owner, account) : dir;
-	if (r == 0)
-		r = sync_directory(owner);
+	if (r < 0 || homes->ordered)
+		return r;
+	r = sync_directory(owner);
 	return r < 0 ? r : sync_directory(homes->fd);
 }
 
@@ -171,17 +172,20 @@ static int many_move(const struct homes *homes, int making, const struct account
 		if (results[i] < 0)
 			continue;
 		if (strcmp(accounts[i]->owner, whose) != 0) {
-			r = owner >= 0 ? sync_directory(owner) : 0;
+			r = owner >= 0 && !homes->ordered ? sync_directory(owner) : 0;
 			cleanup_fd_p(&owner);
 			owner = owner_make(homes, accounts[i]);
 			whose = accounts[i]->owner;
 		}
 		results[i] = owner < 0 ? owner : home_move(making, name.text, owner, accounts[i]->label);
 	}
-	if (r == 0 && owner >= 0)
-		r = sync_directory(owner);
+	/* every move changed it: in the order of the journal it takes all the others along */
 	if (r == 0)
 		r = sync_directory(making);
+	if (r < 0 || homes->ordered)
+		return r;
+	if (owner >= 0)
+		r = sync_directory(owner);
 	return r < 0 ? r : sync_directory(homes->fd);
 }
 
@@ -198,7 +202,7 @@ int home_make_many(const struct homes *homes, const struct account *const *accou
 	}
 	/* all are there before the first is written out: the journal takes them together */
 	for (size_t i = 0; i < count; i++) {
-		results[i] = dirs[i] < 0 ? dirs[i] : account_sync(dirs[i]);
+		results[i] = dirs[i] < 0 ? dirs[i] : homes->ordered ? 0 : account_sync(dirs[i]);
 		if (dirs[i] >= 0)
 			close(dirs[i]);
 	}

@@ -27,6 +27,10 @@ class Daemon:
         subprocess.run(["make", "-s", "install"], check=True, env={**os.environ, "MAKEFLAGS": ""})
         subprocess.run(["subuid", "setup"], check=True, stdout=subprocess.DEVNULL)
         self.process = subprocess.Popen(["subuidd", "--foreground"], stderr=subprocess.DEVNULL)
+        self.connect()
+
+    def connect(self):
+        """Anew for each measurement: a connection that is idle while others work is ended."""
         for _ in range(1000):
             try:
                 self.peer = socket.socket(socket.AF_UNIX)
@@ -106,6 +110,7 @@ def row(table, what, size, took, per_second=None, cpu=None):
 def measure(daemon, table, size, present):
     if size > present:
         import_rows(f"fill{present}-", size - present)
+    daemon.connect()
     before = daemon.cpu()
     took = each(SAMPLE, lambda i: daemon.call("Add", owner=OWNER, label=f"s{size}-{i}"))
     row(table, "Add, one connection", size, took, cpu=(daemon.cpu() - before) * 1000 / SAMPLE)
@@ -117,6 +122,7 @@ def measure(daemon, table, size, present):
     seconds = import_rows(f"i{size}-", count)
     row(table, f"subuid import, {count:,} lines", size, [seconds * 1000 / count], count / seconds,
         (daemon.cpu() - before) * 1000 / count)
+    daemon.connect()
     took = each(SAMPLE, lambda i: daemon.call("Remove", owner=OWNER, label=f"s{size}-{i}", purge=True))
     row(table, "Remove --purge", size, took)
     took = each(SAMPLE // 5, lambda i: daemon.call("RangeAdd", owner=OWNER, count=65536))
