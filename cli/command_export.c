@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Everything, as rows that `subuid import` takes: limits, accounts, keys, ranges, ids that are not given out again. */
+/* Everything, as rows that `subuid import` takes: limits, accounts, keys, ranges, tombstones. */
 #include "cli/subuid.h"
 
 #include <errno.h>

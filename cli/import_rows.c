@@ -142,7 +142,8 @@ static int key_check(const json_t *key, struct failure_text *failure)
 }
 
 /* A key is its line, with what else the object says of keys, or an object of its own (NewKey). */
-static int key_row(const json_t *object, json_t *key, unsigned long line, json_t *rows, struct failure_text *failure)
+static int key_row(const json_t *object, json_t *key, unsigned long line, json_t *rows,
+		   struct failure_text *failure)
 {
 	static const char *const members[] = {"role", "from", "forward", "storageQuota"};
 	json_t *row = row_new(rows, line, "key", object, true), *whole = json_incref(key), *value;
@@ -241,7 +242,10 @@ static int ranges_rows(const json_t *object, unsigned long line, json_t *rows, s
 	size_t i;
 	int r = 0;
 
-	list = json_is_string(value) ? options_of(value) : json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
+	if (json_is_string(value))
+		list = options_of(value);
+	else
+		list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
 	json_array_foreach(list, i, one) if (r == 0) r = range_row(object, one, line, rows, failure);
 	json_decref(list);
 	return r;

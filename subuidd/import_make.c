@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The accounts of a batch whose intents are committed: homes, links, active. Each fails alone and is undone alone. */
+/* The accounts of a batch whose intents are committed: homes, links, active. Each fails and is undone alone. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
