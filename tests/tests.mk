@@ -184,11 +184,15 @@ $(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
 OBJECTS        += $(call objs,tests/bench/bench_modules)
+$(BUILD)/bench/memory: $(call objs,tests/bench/memory)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $(call objs,tests/bench/memory)
+OBJECTS        += $(call objs,tests/bench/memory)
 $(BUILD)/bench/peers:
 	@mkdir -p $@.new
 	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
 	mv $@.new $@
-bench: all $(BUILD)/bench/modules $(BUILD)/bench/fill $(BUILD)/bench/peers
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES) > $(BUILD)/bench/provision.txt
