@@ -69,7 +69,7 @@ def test_invariant_01_a_tombstone_is_released_by_root_alone_and_logged(host):
 def test_invariant_02_nothing_given_out_overlaps_what_others_hold(host):
     owner = host.new_user()
     uid = add(owner, "first")["uid"]
-    run("useradd", "-M", "-u", str(uid + 1), f"foreign{uid + 1}")
+    run("useradd", "-M", "-N", "-g", "nogroup", "-u", str(uid + 1), f"foreign{uid + 1}")
     run("groupadd", "-g", str(uid + 2), f"foreign{uid + 2}")
     with open("/etc/subuid", "a") as file:
         file.write(f"someone:{uid + 3}:3\n")
