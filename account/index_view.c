@@ -356,7 +356,8 @@ static int range_met(const struct index_view *view, uint64_t position, const uni
 	uint32_t line;
 	int found;
 
-	index_probe_start(&probe, view, INDEX_BY_BLOCK, index_hash_number(view->header.seed, copy->head.a / RANGE_UNIT));
+	index_probe_start(&probe, view, INDEX_BY_BLOCK,
+			  index_hash_number(view->header.seed, copy->head.a / RANGE_UNIT));
 	while ((found = index_probe_next(&probe, &line)) > 0) {
 		if (probe.position == position)
 			return 1;
@@ -395,7 +396,8 @@ int index_view_range_next(const struct index_view *view, uint64_t *cursor, struc
 	return -ENOENT;
 }
 
-int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range, struct index_host *host)
+int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range,
+			   struct index_host *host)
 {
 	uint64_t generation = 0;
 	int rc;

@@ -193,7 +193,8 @@ static int holes_verify(const struct index_writer *writer, const struct index_li
 	return holes == 0 ? 0 : -EUCLEAN;
 }
 
-static void list_prefetch(const struct index_writer *writer, const struct index_list *list, uint32_t k, uint32_t end)
+static void list_prefetch(const struct index_writer *writer, const struct index_list *list, uint32_t k,
+			  uint32_t end)
 {
 	if (k + 2 * AHEAD < end)
 		line_prefetch(writer, *index_list_at(&writer->view, list, k + 2 * AHEAD));

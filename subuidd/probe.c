@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS, the subid files and the source of subordinate ids that was there before ours. Run by the broker (root); NSS modules of the host
- * run in this process. What cannot be told is an error and nothing is given out.
+ * Asks NSS, the subid files and the source of subordinate ids that was there before ours. Run by the
+ * broker (root); NSS modules of the host run in this process. What cannot be told is an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
  *
@@ -230,8 +230,8 @@ static int start(void *data)
 	return r;
 }
 
-int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names, size_t count,
-		      struct id_block *holder)
+int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names,
+		      size_t count, struct id_block *holder)
 {
 	uint64_t hashes[4];
 	size_t n = count < 4 ? count : 4;

@@ -24,8 +24,8 @@ void host_probe_close(struct host_probe *host);
 
 /* Whether somebody else than one of these names holds an id of first..last, which is one of our own blocks:
  * our own lines in the files and our own names in NSS are no answer. 1, 0 or negative errno, as the probe's. */
-int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names, size_t count,
-		      struct id_block *holder);
+int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names,
+		      size_t count, struct id_block *holder);
 
 /* Lines of both files that could not be read, as of the last look: to be told to root. */
 unsigned host_probe_unreadable(const struct host_probe *host);

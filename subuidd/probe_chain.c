@@ -44,7 +44,8 @@ static int name_read(char name[NAME_BYTES_MAX + 1])
 	length = strlen(text);
 	if (length > 0 && text[length - 1] == '\n')
 		text[--length] = '\0';
-	if (length == 0 || length > NAME_BYTES_MAX || strspn(text, allowed) != length || strcmp(text, "subuid") == 0)
+	if (length == 0 || length > NAME_BYTES_MAX || strspn(text, allowed) != length ||
+	    strcmp(text, "subuid") == 0)
 		return -EBADMSG;
 	memcpy(name, text, length + 1);
 	return 1;
@@ -111,7 +112,7 @@ int probe_chain_taken(uint32_t first, uint32_t last, struct id_block *holder)
 		return r;
 	r = 0;
 	for (unsigned i = 0; r == 0 && i < questions; i++) {
-		uint32_t id = questions == 1 ? first : first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
+		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
 
 		r = id_taken(chain, id, ID_TYPE_UID);
 		if (r == 0)

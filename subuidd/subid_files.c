@@ -101,8 +101,8 @@ bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, st
 	return true;
 }
 
-bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names, size_t count,
-		      struct id_block *holder)
+bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names,
+		      size_t count, struct id_block *holder)
 {
 	size_t low = 0, high = list->entries_count;
 

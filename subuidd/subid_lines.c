@@ -70,7 +70,8 @@ static size_t unique(struct subid_lines_at *sorted, size_t count)
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (n == 0 || compare_bytes(sorted[n - 1].at, sorted[n - 1].length, sorted[i].at, sorted[i].length) != 0)
+		if (n == 0 || compare_bytes(sorted[n - 1].at, sorted[n - 1].length, sorted[i].at,
+					    sorted[i].length) != 0)
 			sorted[n++] = sorted[i];
 	return n;
 }

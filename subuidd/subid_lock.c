@@ -60,7 +60,9 @@ static int lock_one(int dirfd, const char *pid_name, const char *lock)
 
 	for (int i = 0; i < ATTEMPTS; i++) {
 		if (linkat(dirfd, pid_name, dirfd, lock, 0) == 0)
-			return fstatat(dirfd, pid_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 2 ? 0 : -EBUSY;
+			return fstatat(dirfd, pid_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 2 ?
+				       0 :
+				       -EBUSY;
 		if (errno != EEXIST)
 			return -errno;
 		r = lock_alive(dirfd, lock);

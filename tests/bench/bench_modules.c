@@ -6,7 +6,8 @@
  * own entry points (_nss_SERVICE_getpwnam_r, ...), or, with SERVICE "glibc", by getpwnam_r and the like, through
  * nsswitch.conf. KIND: name, uid, miss (a name that nobody has), groups; ranges, through
  * libsubid (LIBRARY libsubid.so.4, SERVICE "libsubid"); holds, in a plug-in of libsubid (a line is
- * the owner and the first of 65536 ids, as newuidmap asks it). WHAT: what to ask for, a line each, in the order of asking.
+ * the owner and the first of 65536 ids, as newuidmap asks it). WHAT: what to ask for, a line each, in the
+ * order of asking.
  *
  * Prints a JSON object: best and median over the rounds, by the threads' own processor time and by the clock. Every
  * answer is checked to be one (or none, for misses): a module that finds nothing is not fast.

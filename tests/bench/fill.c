@@ -31,7 +31,8 @@ static void key_of(uint32_t i, struct ssh_key *key)
 	key->uid = UID_FIRST + i;
 	key->role = ROLE_PUSH;
 	strcpy(key->type, "ssh-ed25519");
-	snprintf(key->blob, sizeof(key->blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHI", i);
+	snprintf(key->blob, sizeof(key->blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHI",
+		 i);
 	snprintf(key->fingerprint, sizeof(key->fingerprint), "SHA256:%043u", i);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* memory: nanoseconds of one access to memory that no cache holds and that the next one waits for, over as much as the
- * index of a million accounts: what a lookup cannot be faster than, twice. */
+/* memory: nanoseconds of one access to memory that no cache holds and that the next one waits for, over as
+ * much as the index of a million accounts: what a lookup cannot be faster than, twice. */
 #include <err.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -69,7 +69,8 @@ static void what_we_wrote_and_no_longer_want_goes(void **state)
 static void a_line_that_is_almost_ours_is_theirs(void **state)
 {
 	(void)state;
-	assert_merge("x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n", "x:5:1\n", "", "x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n");
+	assert_merge("x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n", "x:5:1\n", "",
+		     "x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n");
 	assert_merge("x:5:1:\n", "x:5:1\n", "x:5:1\n", "x:5:1:\nx:5:1\n");
 }
 
@@ -94,33 +95,44 @@ static void lines_are_made_of_names_and_numbers(void **state)
 	subid_lines_free(&other);
 }
 
+#define TEXT 1200
+
+static void line_add(char *text, int i)
+{
+	size_t length = strlen(text);
+
+	snprintf(text + length, TEXT - length, "u%d:1:1\n", i);
+}
+
 /* Against a slow model: a random file, what was written, what is wanted. */
 static void any_mixture_keeps_theirs_and_has_ours_once(void **state)
 {
 	(void)state;
 	srandom(7);
 	for (int round = 0; round < 2000; round++) {
-		char present[600] = "", before[300] = "", mine[300] = "", expected[1200] = "";
+		char present[TEXT] = "", before[TEXT] = "", mine[TEXT] = "", expected[TEXT] = "";
 		int kind[16], in_mine[16], in_before[16], seen[16] = { 0 };
 
 		for (int i = 0; i < 16; i++) {
 			in_mine[i] = (int)(random() % 2);
 			in_before[i] = (int)(random() % 2);
-			snprintf(before + strlen(before), sizeof(before) - strlen(before), in_before[i] ? "u%d:1:1\n" : "", i);
-			snprintf(mine + strlen(mine), sizeof(mine) - strlen(mine), in_mine[i] ? "u%d:1:1\n" : "", i);
+			if (in_before[i])
+				line_add(before, i);
+			if (in_mine[i])
+				line_add(mine, i);
 		}
 		for (int i = 0; i < 16; i++) {
 			kind[i] = (int)(random() % 20);
-			snprintf(present + strlen(present), sizeof(present) - strlen(present), "u%d:1:1\n", kind[i]);
+			line_add(present, kind[i]);
 			if (kind[i] < 16 && (in_mine[kind[i]] ? seen[kind[i]] : in_before[kind[i]]))
 				continue;
 			if (kind[i] < 16)
 				seen[kind[i]] = 1;
-			snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "u%d:1:1\n", kind[i]);
+			line_add(expected, kind[i]);
 		}
 		for (int i = 0; i < 16; i++)
 			if (in_mine[i] && !seen[i])
-				snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected), "u%d:1:1\n", i);
+				line_add(expected, i);
 		assert_merge(present, before, mine, expected);
 	}
 }
