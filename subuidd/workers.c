@@ -16,7 +16,8 @@
 #define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
-#define FAILURES_MAX 4u /* in a row (most of a second): who waits for a worker is told that there is none */
+#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: who waits is told that there is no worker. More than
+					    are ready, so that it is not said when all of those are killed at once. */
 
 static void workers_fill(struct broker *broker);
 static void workers_start(struct broker *broker, bool again);

@@ -465,7 +465,7 @@ def test_what_clashes_is_said_exactly(host, tmp_path):
 def test_ids_by_number_are_roots_alone(host, tmp_path):
     owner = host.new_user()
     admin = host.new_user("adm")
-    group = "subuid-admins"
+    group = "panel-admins"
     run("groupadd", "-f", group)
     run("usermod", "-aG", group, admin)
     conf = Path("/etc/subuidd.conf.d/99-test.conf")

@@ -56,11 +56,12 @@ def test_invariant_01_a_tombstone_is_released_by_root_alone_and_logged(host):
     remove(owner, "gone", purge=True)
     refused = call_as(owner, API + "Release", {"first": uid})
     assert refused["error"] == API + "NotPermitted"
-    assert "error" not in call(API + "Release", {"first": uid})
+    # While the data is being deleted the id is not free.
+    wait_until(lambda: "error" not in call(API + "Release", {"first": uid}), "it is released")
     entries = [reply["parameters"]["entry"] for reply in call(API + "Audit", {"all": True}, more=True)[:40]
                if "entry" in reply["parameters"]]
     releases = [entry for entry in entries if "release" in entry["action"]]
-    assert {entry["result"] for entry in releases[:2]} == {"done", "NotPermitted"}
+    assert {entry["result"] for entry in releases} >= {"done", "NotPermitted"}
 
 
 # 2 ---------------------------------------------------------------------------------
