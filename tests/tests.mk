@@ -245,7 +245,7 @@ $(foreach t,$(UNIT) $(UNIT_ROOT),$(eval $(call unit,$(t))))
 
 # Each fuzzer is one compile with its own objects: everything in it is instrumented.
 FUZZ_CC      ?= clang
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 5
 define fuzzer
 $(BUILD)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS))
 	@mkdir -p $$(@D)
