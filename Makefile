@@ -35,28 +35,28 @@ ACCOUNT     = account/name account/id account/run account/failure account/role a
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
-INDEX_WRITER = subuidd/index_writer subuidd/index_file subuidd/index_place subuidd/index_list subuidd/index_entry \
-              subuidd/index_verify subuidd/index_grow subuidd/index_account subuidd/index_range subuidd/index_key
+INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
+              subuidd/index/verify subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key
 
 # ---- programs ----------------------------------------------------------------------
-STORE       = subuidd/store_sqlite subuidd/store_statement subuidd/store_schema subuidd/store_sql subuidd/store_ids \
-              subuidd/store_account subuidd/store_key subuidd/store_range subuidd/store_run subuidd/store_audit
+STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/sql subuidd/store/ids \
+              subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit \
-              subuidd/op_account subuidd/op_add subuidd/op_key subuidd/op_range subuidd/churn subuidd/op_limit subuidd/op_check \
-              subuidd/op_audit subuidd/op_run subuidd/runs subuidd/alarm subuidd/hook subuidd/op_status subuidd/op_import subuidd/import_row subuidd/import_make subuidd/claim subuidd/subid_line \
-              subuidd/account_view subuidd/check_child \
+              subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/claim subuidd/subid/line \
+              subuidd/op/account_view subuidd/op/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
-              subuidd/subid_publish subuidd/subid_write subuidd/subid_lines subuidd/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid_files \
+              subuidd/subid/publish subuidd/subid/write subuidd/subid/lines subuidd/subid/lock \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log \
               $(STORE) \
-              $(INDEX_WRITER) subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl subuidd/home_quota \
-              subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions subuidd/home_child \
+              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl subuidd/home/quota \
+              subuidd/home/link subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/child \
               confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
-WORKER      = subuidd/worker subuidd/worker_serve subuidd/worker_parse subuidd/worker_key subuidd/worker_import subuidd/worker_field \
-              subuidd/worker_answer subuidd/wire \
+WORKER      = subuidd/worker/worker subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/field \
+              subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "subuidd/settings.h"
-#include "subuidd/store.h"
+#include "subuidd/store/store.h"
 
 /* Does the rest of the host hold it? Each returns 1 yes, 0 no, or a negative errno: cannot be said, and then
  * nothing is allocated. */

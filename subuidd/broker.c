@@ -22,7 +22,7 @@
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
-#include "subuidd/subid_publish.h"
+#include "subuidd/subid/publish.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u

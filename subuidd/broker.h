@@ -13,10 +13,10 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "subuidd/home.h"
+#include "subuidd/home/home.h"
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
-#include "subuidd/store.h"
+#include "subuidd/store/store.h"
 
 struct call;
 struct publication;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "subuidd/import.h"
+#include "subuidd/op/import.h"
 #include "subuidd/log.h"
 #include "subuidd/operation.h"
 #include "subuidd/request.h"

@@ -12,8 +12,8 @@
 
 #include "account/account.h"
 #include "account/failure.h"
-#include "subuidd/home.h"
-#include "subuidd/store.h"
+#include "subuidd/home/home.h"
+#include "subuidd/store/store.h"
 
 struct caller {
 	uid_t uid;

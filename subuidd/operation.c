@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "subuidd/import.h"
-#include "subuidd/churn.h"
+#include "subuidd/op/import.h"
+#include "subuidd/op/churn.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
-#include "subuidd/subid_publish.h"
+#include "subuidd/subid/publish.h"
 #include "subuidd/workers.h"
 
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */

@@ -4,7 +4,7 @@
 #define SUBUIDD_PROBE_H
 
 #include "subuidd/allocate.h"
-#include "subuidd/subid_files.h"
+#include "subuidd/subid/files.h"
 
 struct host_probe {
 	struct subid_file subuid;

@@ -11,7 +11,7 @@
 
 #include "account/account.h"
 #include "subuidd/settings.h"
-#include "subuidd/store.h"
+#include "subuidd/store/store.h"
 
 struct publication;
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "subuidd/index_writer.h"
+#include "subuidd/index/writer.h"
 #include "subuidd/publish.h"
 
 struct publication {

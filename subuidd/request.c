@@ -149,7 +149,7 @@ static enum failure name_shape(const struct request_name *name, bool label, char
 	return FAILURE_NONE;
 }
 
-/* What the key may do. That the tools are there is asked later (op_key.c). */
+/* What the key may do. That the tools are there is asked later (op/key.c). */
 static enum failure may_shape(const struct ssh_key *key, struct failure_text *text)
 {
 	char roles[ROLES_TEXT_MAX + 1];

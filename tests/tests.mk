@@ -34,9 +34,9 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
-worker_parse_OBJS = subuidd/worker_parse subuidd/worker_key subuidd/worker_field subuidd/wire account/date $(ACCOUNT)
+worker_parse_OBJS = subuidd/worker/parse subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
-worker_OBJS    = $(filter-out subuidd/worker confine/%,$(WORKER)) varlink/client
+worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
 UNIT          += wire options worker_parse worker
 worker_sealed_OBJS = varlink/stream varlink/client
@@ -50,9 +50,9 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
-HOME_OBJS      = tests/unit/home_fixture subuidd/home subuidd/home_make subuidd/home_view subuidd/home_acl \
-                 subuidd/home_quota subuidd/home_link subuidd/home_purge subuidd/home_tree subuidd/home_sessions \
-                 subuidd/home_child confine/identity confine/path confine/view confine/user_namespace \
+HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
+                 subuidd/home/quota subuidd/home/link subuidd/home/purge subuidd/home/tree subuidd/home/sessions \
+                 subuidd/home/child confine/identity confine/path confine/view confine/user_namespace \
                  account/name account/id
 home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
@@ -87,14 +87,14 @@ log_LIBS       = -lsystemd
 UNIT          += log
 
 # allocate, subid files
-subid_files_OBJS = subuidd/subid_files account/id
-allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid_files subuidd/settings subuidd/settings_file $(store_OBJS) \
+subid_files_OBJS = subuidd/subid/files account/id
+allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid/files subuidd/settings subuidd/settings_file $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf
 UNIT            += subid_files allocate
-subid_lines_OBJS = subuidd/subid_lines
+subid_lines_OBJS = subuidd/subid/lines
 UNIT            += subid_lines
-fuzz_subid_OBJS     = subuidd/subid_files account/id
+fuzz_subid_OBJS     = subuidd/subid/files account/id
 fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings

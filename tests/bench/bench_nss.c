@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "nss/answer.h"
-#include "subuidd/index_writer.h"
+#include "subuidd/index/writer.h"
 
 #define UID_FIRST 2100000000u
 #define LOOKUPS 2000000u

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "account/id.h"
-#include "subuidd/store.h"
+#include "subuidd/store/store.h"
 
 #define UID_FIRST 2110000000u   /* above what the daemon gives out first */
 #define RANGE_FIRST 1140850688u /* as well */

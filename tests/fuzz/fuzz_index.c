@@ -16,7 +16,7 @@
 
 #include "account/index_check.h"
 #include "account/index_view.h"
-#include "subuidd/index_file.h"
+#include "subuidd/index/file.h"
 
 #define UID_FIRST 2100000000u
 #define ACCOUNTS 12u

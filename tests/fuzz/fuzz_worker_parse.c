@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "subuidd/worker.h"
+#include "subuidd/worker/worker.h"
 #include "varlink/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -15,7 +15,7 @@
 
 #include "subuidd/allocate.h"
 #include "subuidd/probe.h"
-#include "subuidd/store_sqlite.h"
+#include "subuidd/store/sqlite.h"
 
 static char directory[64];
 static struct store *store;

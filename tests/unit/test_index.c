@@ -7,7 +7,7 @@
 
 #include "account/index_check.h"
 #include "account/index_view.h"
-#include "subuidd/index_file.h"
+#include "subuidd/index/file.h"
 #include "tests/unit/index_fixture.h"
 
 static struct index_reader reader_of(const char *path)

@@ -6,7 +6,7 @@
 
 #include "account/index_check.h"
 #include "account/index_view.h"
-#include "subuidd/index_file.h"
+#include "subuidd/index/file.h"
 #include "tests/unit/index_fixture.h"
 
 #define ACCOUNTS 7u

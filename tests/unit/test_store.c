@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/store_sqlite.h"
+#include "subuidd/store/sqlite.h"
 
 static char directory[64];
 static char path[128];

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/subid_files.h"
+#include "subuidd/subid/files.h"
 
 static struct subid_list list;
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/subid_lines.h"
+#include "subuidd/subid/lines.h"
 
 /* What the merge makes of `present`, when `before` is what we wrote and `mine` what we want. */
 static void assert_merge(const char *present, const char *before, const char *mine, const char *expected)

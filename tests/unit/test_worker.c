@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "subuidd/worker.h"
+#include "subuidd/worker/worker.h"
 #include "varlink/client.h"
 
 #define KEY_BLOB "AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"

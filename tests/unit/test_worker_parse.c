@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "subuidd/worker.h"
+#include "subuidd/worker/worker.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"
 

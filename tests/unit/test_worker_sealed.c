@@ -21,7 +21,7 @@
 #include <grp.h>
 #include <cmocka.h>
 
-#include "subuidd/worker.h"
+#include "subuidd/worker/worker.h"
 #include "varlink/client.h"
 
 #define NOBODY 65534

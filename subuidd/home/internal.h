@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/* Between the home_*.c files only. Run by the broker (root) unless said otherwise. */
+#ifndef SUBUIDD_HOME_INTERNAL_H
+#define SUBUIDD_HOME_INTERNAL_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "subuidd/home/home.h"
+
+#define HOME_REMOVED ".removed" /* root 0700: "<uid>" of removed accounts */
+#define HOME_MAKING ".making"   /* root 0700: "<uid>" of accounts that are not complete yet */
+
+struct uid_name {
+	char text[16];
+};
+struct uid_name home_uid_name(uint32_t uid); /* "2100000001" */
+
+/* Owner and label are each one path component that cannot clash with ours. 0 or -EINVAL. */
+int home_account_valid(const struct account *account);
+
+/* True when st is a directory of root that nobody else can write. */
+bool home_roots_directory(const struct stat *st);
+
+/* The directory of one owner. A descriptor, -ENOENT, -EPERM (not root's alone). */
+int home_owner_open(const struct homes *homes, const struct account *account);
+
+/* The account directory in its place. A descriptor; -ENOENT; -EEXIST: another account's; -EPERM: not
+ * root's alone. */
+int home_account_open(const struct homes *homes, const struct account *account);
+
+/* `home` in the account directory, if it belongs to uid (else -EPERM). */
+int home_directory_open(int account_dir, uint32_t uid);
+
+/* 1 empty, 0 not, negative errno. */
+int home_directory_empty(int dirfd);
+
+/* rename(2) that never replaces. */
+int home_move(int from_dir, const char *from, int to_dir, const char *to);
+
+/* True when fd is the top of a btrfs subvolume. */
+bool home_is_subvolume(int fd);
+
+/* root:<gid> 0710 and user:<owner>:--x on the account directory. */
+int home_acl_close(int account_dir, uid_t owner);
+bool home_acl_closed(int account_dir, uid_t owner);
+/* Access and default ACL on `home`, for hosts without views. */
+int home_acl_grant(int home_dir, uid_t owner, uid_t uid);
+bool home_acl_granted(int home_dir, uid_t owner);
+/* Whether the file system keeps ACLs: tried on a directory of root's. 0, -EOPNOTSUPP, … */
+int home_acl_probe(int dirfd);
+
+/* True when what is mounted on `view` is this account's home, shown as the owner's, with all its restrictions. */
+bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid);
+
+/* What a child process does; its return value is the exit status. It begins as root, with the default
+ * signal dispositions and no deadline but `seconds` (0 none) by SIGALRM. */
+struct home_child {
+	int (*run)(const void *argument);
+	const void *argument;
+	unsigned seconds;
+};
+/* Forks; 0 and pid, pidfd (close-on-exec), or negative errno. */
+int home_child_start(const struct home_child *child, pid_t *pid, int *pidfd);
+
+#endif

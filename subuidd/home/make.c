@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Making, unmaking and setting aside an account directory. It is made whole below
+ * .making (root 0700) and then renamed into its place, so that nobody ever sees a
+ * half-made one; every step may be repeated after a crash.
+ */
+#include <btrfsutil.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/path.h"
+#include "confine/view.h"
+#include "subuidd/home/internal.h"
+
+static int sync_directory(int fd)
+{
+	return fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int home_create(int dir)
+{
+	struct statfs fs;
+
+	if (fstatfs(dir, &fs) != 0)
+		return -errno;
+	if (fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC) {
+		if (faccessat(dir, "home", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return 0;
+		errno = 0;
+		if (btrfs_util_create_subvolume_fd(dir, "home", 0, NULL, NULL) == BTRFS_UTIL_OK || errno == EEXIST)
+			return 0;
+		return errno != 0 ? -errno : -EIO;
+	}
+	return mkdirat(dir, "home", 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* A `home` of root's is one that a crash left before it was given away, if it is empty. */
+static int home_complete(int dir, uint32_t uid)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+	int r = home_create(dir);
+
+	if (r < 0)
+		return r;
+	fd = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	if (fd == -ENOTDIR || fd == -ELOOP)
+		return -EEXIST;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (st.st_uid == uid)
+		return 0;
+	if (st.st_uid != 0)
+		return -EEXIST;
+	r = home_directory_empty(fd);
+	if (r <= 0)
+		return r < 0 ? r : -EEXIST;
+	/* the mode first: nothing is the account's before it is closed */
+	return fchmod(fd, 0700) == 0 && fchown(fd, uid, uid) == 0 ? 0 : -errno;
+}
+
+/* All of the account directory, before it is moved to where it is seen. */
+static int account_sync(int dir)
+{
+	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	int r = home < 0 ? home : sync_directory(home);
+
+	return r < 0 ? r : sync_directory(dir);
+}
+
+static int view_complete(int dir)
+{
+	struct stat st;
+
+	if (mkdirat(dir, "view", 0) != 0 && errno != EEXIST)
+		return -errno;
+	if (view_mounted(dir, "view"))
+		return 0;
+	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 07777) == 0 ? 0 : -EEXIST;
+}
+
+static int account_complete(int dir, const struct account *account)
+{
+	int r = home_complete(dir, account->uid);
+
+	if (r == 0)
+		r = view_complete(dir);
+	if (r < 0)
+		return r;
+	/* the group is what says whose directory this is; the ACL sets the mode too */
+	if (fchown(dir, 0, account->uid) != 0)
+		return -errno;
+	return home_acl_close(dir, account->owner_uid);
+}
+
+/* All of it, below .making, not written out yet. A descriptor of the account directory. */
+static int account_stage(int making, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int dir = path_make_directory(making, name.text, 0700, 0);
+	int r = dir < 0 ? dir : account_complete(dir, account);
+
+	return r < 0 ? r : steal_fd(&dir);
+}
+
+static int owner_make(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = path_make_directory(homes->fd, account->owner, 0711, 0);
+	struct stat st;
+
+	if (owner < 0)
+		return owner;
+	if (fstat(owner, &st) != 0)
+		return -errno;
+	return home_roots_directory(&st) ? steal_fd(&owner) : -EPERM;
+}
+
+static int account_make(const struct homes *homes, int owner, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
+	cleanup_fd int dir = making < 0 ? making : account_stage(making, account);
+	int r = dir < 0 ? dir : homes->ordered ? 0 : account_sync(dir);
+
+	if (r == 0)
+		r = home_move(making, name.text, owner, account->label);
+	return r < 0 ? r : sync_directory(making);
+}
+
+int home_make(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = -1, dir = -1;
+	int r = home_account_valid(account);
+
+	if (r < 0)
+		return r;
+	owner = owner_make(homes, account);
+	if (owner < 0)
+		return owner;
+	dir = home_account_open(homes, account);
+	if (dir >= 0)
+		r = account_complete(dir, account) ?: account_sync(dir);
+	else
+		r = dir == -ENOENT ? account_make(homes, owner, account) : dir;
+	if (r < 0 || homes->ordered)
+		return r;
+	r = sync_directory(owner);
+	return r < 0 ? r : sync_directory(homes->fd);
+}
+
+/* Into their places. An owner's directory is written out once for all of his that follow one another. */
+static int many_move(const struct homes *homes, int making, const struct account *const *accounts, size_t count,
+		     int *results)
+{
+	cleanup_fd int owner = -1;
+	const char *whose = "";
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct uid_name name = home_uid_name(accounts[i]->uid);
+
+		if (results[i] < 0)
+			continue;
+		if (strcmp(accounts[i]->owner, whose) != 0) {
+			r = owner >= 0 && !homes->ordered ? sync_directory(owner) : 0;
+			cleanup_fd_p(&owner);
+			owner = owner_make(homes, accounts[i]);
+			whose = accounts[i]->owner;
+		}
+		results[i] = owner < 0 ? owner : home_move(making, name.text, owner, accounts[i]->label);
+	}
+	/* every move changed it: in the order of the journal it takes all the others along */
+	if (r == 0)
+		r = sync_directory(making);
+	if (r < 0 || homes->ordered)
+		return r;
+	if (owner >= 0)
+		r = sync_directory(owner);
+	return r < 0 ? r : sync_directory(homes->fd);
+}
+
+int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results)
+{
+	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
+	int dirs[HOMES_AT_ONCE];
+
+	if (making < 0 || count > HOMES_AT_ONCE)
+		return making < 0 ? making : -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		results[i] = home_account_valid(accounts[i]);
+		dirs[i] = results[i] < 0 ? results[i] : account_stage(making, accounts[i]);
+	}
+	/* all are there before the first is written out: the journal takes them together */
+	for (size_t i = 0; i < count; i++) {
+		results[i] = dirs[i] < 0 ? dirs[i] : homes->ordered ? 0 : account_sync(dirs[i]);
+		if (dirs[i] >= 0)
+			close(dirs[i]);
+	}
+	return many_move(homes, making, accounts, count, results);
+}
+
+static int directory_remove(int dirfd, const char *name)
+{
+	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* rmdir(2) alone, for a subvolume too: what is not empty stays, and the answer is -ENOTEMPTY. */
+static int account_dismantle(int parent, const char *name, int dir)
+{
+	int r = view_unmount(dir, "view");
+
+	if (r == 0)
+		r = directory_remove(dir, "home");
+	if (r == 0)
+		r = directory_remove(dir, "view");
+	if (r == 0)
+		r = directory_remove(parent, name);
+	return r < 0 ? r : sync_directory(parent);
+}
+
+static int staged_dismantle(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int making = path_open_beneath(homes->fd, HOME_MAKING, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int dir = making < 0 ? -1 : path_open_beneath(making, name.text, O_RDONLY | O_DIRECTORY, 0);
+
+	if (making < 0 || dir < 0)
+		return making == -ENOENT || dir == -ENOENT ? 0 : making < 0 ? making : dir;
+	return account_dismantle(making, name.text, dir);
+}
+
+/* The owner's directory goes with his last account. */
+static void owner_remove(const struct homes *homes, const struct account *account)
+{
+	if (unlinkat(homes->fd, account->owner, AT_REMOVEDIR) == 0)
+		fsync(homes->fd);
+}
+
+int home_unmake(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int owner = home_owner_open(homes, account);
+	cleanup_fd int dir = -1;
+	int r;
+
+	if (owner == -EINVAL)
+		return owner;
+	r = staged_dismantle(homes, account);
+	if (r < 0 || owner == -ENOENT)
+		return r;
+	if (owner < 0)
+		return owner;
+	dir = home_account_open(homes, account);
+	if (dir >= 0)
+		r = account_dismantle(owner, account->label, dir);
+	else if (dir != -ENOENT && dir != -EEXIST) /* another account's: nothing of this one to undo */
+		r = dir;
+	if (r == 0)
+		owner_remove(homes, account);
+	return r;
+}
+
+int home_set_aside(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int removed = path_make_directory(homes->fd, HOME_REMOVED, 0700, 0);
+	cleanup_fd int owner = -1, dir = -1;
+	int r;
+
+	if (removed < 0)
+		return removed;
+	dir = home_account_open(homes, account);
+	if (dir == -ENOENT || dir == -EEXIST)
+		return faccessat(removed, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -ENOENT;
+	if (dir < 0)
+		return dir;
+	owner = home_owner_open(homes, account);
+	if (owner < 0)
+		return owner;
+	r = view_unmount(dir, "view");
+	if (r == 0)
+		r = home_move(owner, account->label, removed, name.text);
+	if (r == 0)
+		r = sync_directory(removed);
+	if (r == 0)
+		r = sync_directory(owner);
+	if (r == 0)
+		owner_remove(homes, account);
+	return r;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC */
+/* The owner's view of a home, and whether an account on disk is as it must be. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/path.h"
+#include "confine/view.h"
+#include "subuidd/home/internal.h"
+
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000 /* linux/statfs.h is the kernel's own */
+#endif
+
+bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid)
+{
+	const unsigned long flags = ST_NOSUID | ST_NODEV | ST_NOSYMFOLLOW;
+	cleanup_fd int fd = openat(account_dir, "view", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statvfs fs;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || fstatvfs(fd, &fs) != 0)
+		return false;
+	/* the group of `home` may have been changed by its account: then it says nothing */
+	return st.st_ino == home->st_ino && st.st_dev == home->st_dev && st.st_uid == owner &&
+	       (home->st_gid != home->st_uid || owner_gid == (gid_t)-1 || st.st_gid == owner_gid) &&
+	       (fs.f_flag & flags) == flags;
+}
+
+int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid)
+{
+	cleanup_fd int dir = home_account_open(homes, account);
+	cleanup_fd int home = -1, target = -1;
+	struct stat st;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	home = home_directory_open(dir, account->uid);
+	if (home < 0)
+		return home;
+	if (!homes->views)
+		return home_acl_grant(home, account->owner_uid, account->uid);
+	if (fstat(home, &st) != 0)
+		return -errno;
+	if (view_mounted(dir, "view")) {
+		if (home_view_right(dir, &st, account->owner_uid, owner_gid))
+			return 0;
+		r = view_unmount(dir, "view");
+		if (r < 0)
+			return r;
+	}
+	target = path_open_beneath(dir, "view", O_PATH | O_DIRECTORY, 0);
+	if (target < 0)
+		return target;
+	return view_mount_group(home, target, account->uid, account->uid, account->owner_uid, owner_gid,
+				homes->common_gid);
+}
+
+int home_view_close(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int dir = home_account_open(homes, account);
+
+	if (dir < 0)
+		return dir == -ENOENT || dir == -EEXIST ? 0 : dir;
+	return view_unmount(dir, "view");
+}
+
+static __attribute__((format(printf, 4, 5))) int fault(char *why, size_t size, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, size, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+static int account_directory_check(const struct homes *homes, const struct account *account, int dir, char *why,
+				   size_t size)
+{
+	struct stat st;
+
+	if (dir == -ENOENT)
+		return fault(why, size, dir, "the account directory %s/%s/%s is not there", homes->path,
+			     account->owner, account->label);
+	if (dir == -EEXIST)
+		return fault(why, size, dir, "the account directory %s/%s/%s belongs to another account",
+			     homes->path, account->owner, account->label);
+	if (dir == -EPERM)
+		return fault(why, size, dir, "%s/%s/%s or the directory above is not root's alone", homes->path,
+			     account->owner, account->label);
+	if (dir < 0)
+		return fault(why, size, dir, "the account directory cannot be opened");
+	if (fstat(dir, &st) != 0)
+		return fault(why, size, -errno, "the account directory cannot be read");
+	if ((st.st_mode & 07777) != 0710 || !home_acl_closed(dir, account->owner_uid))
+		return fault(why, size, -EPERM,
+			     "the account directory has mode %04o or an ACL that is not 0710 with "
+			     "user:%u:--x",
+			     st.st_mode & 07777, account->owner_uid);
+	return 0;
+}
+
+static int home_directory_check(const struct account *account, int home, struct stat *st, char *why, size_t size)
+{
+	if (home == -ENOENT)
+		return fault(why, size, home, "the home is not there");
+	if (home == -EPERM)
+		return fault(why, size, home, "the home does not belong to uid %u", account->uid);
+	if (home == -ENOTDIR || home == -ELOOP)
+		return fault(why, size, -ENOTDIR, "the home is not a directory");
+	if (home < 0 || fstat(home, st) != 0)
+		return fault(why, size, home < 0 ? home : -errno, "the home cannot be opened");
+	return 0;
+}
+
+static int view_check(const struct homes *homes, const struct account *account, int dir, int home,
+		      const struct stat *home_st, char *why, size_t size)
+{
+	struct stat st;
+
+	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
+		return fault(why, size, -ENOTDIR, "the directory for the owner's view is not there");
+	if (view_mounted(dir, "view")) {
+		if (home_view_right(dir, home_st, account->owner_uid, (gid_t)-1))
+			return 0;
+		return fault(why, size, -ESTALE,
+			     "the owner's view shows something else, or without its restrictions");
+	}
+	if (st.st_uid != 0 || (st.st_mode & 07777) != 0)
+		return fault(why, size, -EPERM, "the directory for the owner's view is not root's with mode 0000");
+	if (!homes->views)
+		return home_acl_granted(home, account->owner_uid)
+			       ? 0
+			       : fault(why, size, -EACCES, "the owner's ACL on the home was taken away");
+	return fault(why, size, -ENOTCONN, "the owner's view is not mounted");
+}
+
+int home_check(const struct homes *homes, const struct account *account, char *why, size_t size)
+{
+	cleanup_fd int dir = home_account_open(homes, account);
+	cleanup_fd int home = dir < 0 ? -1 : home_directory_open(dir, account->uid);
+	struct stat st;
+	int r = account_directory_check(homes, account, dir, why, size);
+
+	if (r == 0)
+		r = home_directory_check(account, home, &st, why, size);
+	if (r == 0)
+		r = view_check(homes, account, dir, home, &st, why, size);
+	return r;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/* Records from rows. A row that no reader would accept is refused here. */
+#include <errno.h>
+#include <string.h>
+
+#include "account/id.h"
+#include "subuidd/index/file.h"
+
+/* Appends text and its NUL to the record. */
+static void text_put(struct index_record *head, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	memcpy((char *)head + head->length, text, size);
+	head->length = (uint16_t)(head->length + size);
+}
+
+static void record_end(struct index_record *head)
+{
+	head->lines = (uint8_t)((head->length + INDEX_LINE - 1) / INDEX_LINE);
+}
+
+int index_account_encode(const struct account *account, char separator, uint32_t position,
+			 union index_public_copy *copy)
+{
+	char name[ACCOUNT_NAME_MAX + 1];
+
+	if (name_join(account->owner, separator, account->label, name) < 0 ||
+	    strnlen(account->comment, COMMENT_MAX + 1) > COMMENT_MAX)
+		return -EINVAL;
+	memset(copy, 0, sizeof(*copy));
+	copy->account.head =
+		(struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
+	copy->account.head.length = offsetof(struct index_account_record, text);
+	copy->account.expires_day = account->expires_day;
+	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS);
+	copy->account.owner_length = (uint8_t)strlen(account->owner);
+	copy->account.label_length = (uint8_t)strlen(account->label);
+	copy->account.position = position;
+	text_put(&copy->head, name);
+	text_put(&copy->head, account->comment);
+	record_end(&copy->head);
+	return 0;
+}
+
+int index_range_encode(const struct id_range *range, uint32_t position, union index_public_copy *copy)
+{
+	if (!id_range_valid(range->first, range->count) || strnlen(range->owner, OWNER_MAX + 1) > OWNER_MAX ||
+	    strnlen(range->label, LABEL_MAX + 1) > LABEL_MAX)
+		return -EINVAL;
+	memset(copy, 0, sizeof(*copy));
+	copy->range.head = (struct index_record){ .kind = INDEX_RANGE, .a = range->first, .b = range->owner_uid };
+	copy->range.head.length = offsetof(struct index_range_record, text);
+	copy->range.count = range->count;
+	copy->range.account_uid = range->account_uid;
+	copy->range.position = position;
+	text_put(&copy->head, range->owner);
+	text_put(&copy->head, range->label);
+	record_end(&copy->head);
+	return 0;
+}
+
+int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line, uint32_t capacity,
+		       union index_public_copy *copy)
+{
+	if (strnlen(owner, OWNER_MAX + 1) > OWNER_MAX)
+		return -EINVAL;
+	memset(copy, 0, sizeof(*copy));
+	copy->owner.head = (struct index_record){ .kind = INDEX_OWNER, .a = owner_uid, .b = capacity };
+	copy->owner.head.length = offsetof(struct index_owner_record, text);
+	copy->owner.list_line = list_line;
+	text_put(&copy->head, owner);
+	record_end(&copy->head);
+	return 0;
+}
+
+int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
+{
+	if (strnlen(key->type, KEY_TYPE_MAX + 1) > KEY_TYPE_MAX ||
+	    strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX ||
+	    strnlen(key->from, FROM_MAX + 1) > FROM_MAX ||
+	    strnlen(key->fingerprint, FINGERPRINT_MAX + 1) > FINGERPRINT_MAX ||
+	    strnlen(key->tools, TOOLS_MAX + 1) > TOOLS_MAX ||
+	    strnlen(key->forward, FORWARD_MAX + 1) > FORWARD_MAX || key->blob[0] == '\0')
+		return -EINVAL;
+	memset(copy, 0, sizeof(*copy));
+	copy->key.head = (struct index_record){ .kind = INDEX_KEY, .a = key->uid, .b = key->id };
+	copy->key.head.length = offsetof(struct index_key_record, text);
+	copy->key.expires = key->expires;
+	copy->key.role = key->role;
+	copy->key.options = key->options;
+	copy->key.storage_quota = key->storage_quota;
+	text_put(&copy->head, key->type);
+	text_put(&copy->head, key->blob);
+	text_put(&copy->head, key->from);
+	text_put(&copy->head, key->fingerprint);
+	text_put(&copy->head, key->tools);
+	text_put(&copy->head, key->forward);
+	record_end(&copy->head);
+	return 0;
+}

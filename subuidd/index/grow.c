@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A larger file with the same content, in the place of one that is full (of
+ * records that were replaced, too: they are left behind). Each put is O(1) because
+ * this happens only after a number of puts that is in proportion to the size.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "account/index_check.h"
+#include "subuidd/index/file.h"
+
+#define SLOTS_MIN 16u
+#define LINES_MIN 64u
+
+/* More than 9/16 of the slots in use, tombstones included, makes probes long. */
+static bool table_room(const struct index_writer *writer, enum index_table_id table, uint64_t need)
+{
+	uint64_t used = writer->count[table].live + writer->count[table].graves + need;
+
+	return need == 0 || used <= writer->view.header.table[table].slots / 16 * 9;
+}
+
+/* The last sixteenth of the lines is for urgent changes when no larger file can be made. */
+static bool fits(const struct index_writer *writer, const struct index_need *need, bool reserve)
+{
+	uint64_t capacity = writer->view.header.records_lines;
+
+	for (unsigned t = 0; t < INDEX_TABLES; t++)
+		if (!table_room(writer, t, need->slots[t]))
+			return false;
+	return writer->lines + need->lines <= (reserve ? capacity : capacity - capacity / 16);
+}
+
+static uint64_t power_of_two(uint64_t least)
+{
+	uint64_t power = SLOTS_MIN;
+
+	while (power < least)
+		power *= 2;
+	return power;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+struct index_size index_size_for(const struct index_writer *writer, const struct index_need *need)
+{
+	static const struct index_need none;
+	enum index_file file = writer->options.file;
+	uint64_t expected = writer->options.expected;
+	struct index_size size = { 0 };
+
+	if (need == NULL)
+		need = &none;
+	for (unsigned t = 0; t < INDEX_TABLES; t++) {
+		uint64_t first = t == INDEX_BY_OWNER || t == INDEX_BY_BLOCK ? expected / 4 : expected;
+
+		if (index_table_wanted(file, t))
+			size.slots[t] = power_of_two(
+				larger(2 * first, 3 * (writer->count[t].live + need->slots[t])));
+	}
+	size.lines = larger(expected * (file == INDEX_FILE_KEYS ? 6 : 2), 2 * (writer->lines_live + need->lines)) +
+		     LINES_MIN;
+	return size;
+}
+
+/* Row as the store would give it, as far as the index knows it. */
+static int carry_account(struct index_writer *to, const struct index_account *from, char separator)
+{
+	struct account account = { .uid = from->uid, .owner_uid = from->owner_uid, .flags = from->flags,
+				   .expires_day = from->expires_day };
+
+	memcpy(account.owner, from->owner, sizeof(account.owner));
+	memcpy(account.label, from->label, sizeof(account.label));
+	memcpy(account.comment, from->comment, sizeof(account.comment));
+	return index_put_account(to, &account, separator);
+}
+
+static int carry_list(const struct index_view *view, uint32_t owner_uid, struct index_writer *to)
+{
+	struct index_account account = { 0 };
+	struct id_range range;
+	uint64_t cursor = 0;
+	int is_range, rc;
+
+	while ((rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range)) == 0) {
+		rc = is_range ? index_put_range(to, &range) : carry_account(to, &account, view->header.separator);
+		if (rc < 0)
+			return rc;
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int carry_key(const struct index_view *view, uint32_t line, struct index_writer *to)
+{
+	union index_key_copy copy;
+	const char *text = (const char *)copy.bytes + offsetof(struct index_key_record, text);
+	struct ssh_key key;
+	int rc = index_record_copy(view, line, INDEX_KEY, &copy.head, INDEX_RECORD_LINES_MAX);
+
+	if (rc < 0)
+		return rc;
+	/* by the readers' own lookup: the blob is the second string */
+	text += strnlen(text, KEY_TYPE_MAX + 1) + 1;
+	rc = index_view_key(view, copy.head.a, text, &key);
+	if (rc == 0)
+		rc = index_put_key(to, &key);
+	return rc == -ENOENT ? -EUCLEAN : rc;
+}
+
+/* Everything is reached through the owners' lists, or the table of keys, once. */
+static int carry_all(const struct index_writer *from, struct index_writer *to)
+{
+	enum index_table_id table = from->options.file == INDEX_FILE_KEYS ? INDEX_BY_KEY : INDEX_BY_OWNER;
+	const struct index_view *view = &from->view;
+
+	for (uint64_t i = 0; i < view->header.table[table].slots; i++) {
+		union index_public_copy copy;
+		index_slot slot;
+		int rc = index_slot_read(view, table, i, &slot);
+		uint32_t line = index_slot_number(slot) - 1;
+
+		if (rc < 0)
+			return rc;
+		if (index_slot_number(slot) == 0)
+			continue;
+		if (table == INDEX_BY_KEY) {
+			rc = carry_key(view, line, to);
+		} else {
+			rc = index_record_copy(view, line, INDEX_OWNER, &copy.head, INDEX_PUBLIC_LINES);
+			if (rc == 0)
+				rc = carry_list(view, copy.head.a, to);
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool complete(const struct index_writer *from, const struct index_writer *to)
+{
+	for (unsigned t = 0; t < INDEX_TABLES; t++)
+		if (t != INDEX_BY_OWNER && from->count[t].live != to->count[t].live)
+			return false;
+	return true;
+}
+
+static int grow(struct index_writer *writer, const struct index_need *need)
+{
+	struct index_size size = index_size_for(writer, need);
+	struct index_writer larger_one = { .options = writer->options, .dirfd = writer->dirfd };
+	struct index_host host;
+	int rc;
+
+	memcpy(larger_one.name, writer->name, sizeof(larger_one.name));
+	rc = index_view_host(&writer->view, &host);
+	if (rc == 0)
+		rc = index_file_create(&larger_one, &size);
+	if (rc < 0)
+		return rc;
+	rc = carry_all(writer, &larger_one);
+	if (rc == 0 && !complete(writer, &larger_one))
+		rc = -EUCLEAN;
+	if (rc == 0) {
+		index_word_store(&larger_one, INDEX_WORD_GENERATION, host.generation);
+		if (writer->published)
+			rc = index_file_publish(&larger_one);
+	}
+	if (rc < 0 && !larger_one.published) {
+		index_file_unmap(&larger_one);
+		return rc;
+	}
+	/* renamed, and only the last fsync failed: the new file is the one that readers see */
+	index_file_unmap(writer);
+	*writer = larger_one;
+	return rc;
+}
+
+int index_room(struct index_writer *writer, const struct index_need *need)
+{
+	int rc;
+
+	if (fits(writer, need, false))
+		return 0;
+	rc = grow(writer, need);
+	if (rc < 0)
+		return need->urgent && fits(writer, need, true) ? 0 : rc;
+	return 1;
+}
+
+/* Makes room for a record of `lines` lines in these tables and in its owner's list. */
+int index_room_for(struct index_writer *writer, struct index_need *need, uint32_t owner_uid, unsigned lines)
+{
+	for (int i = 0; i < 3; i++) {
+		uint64_t list_lines = 0;
+		int rc = need->urgent ? 0 : index_list_need(writer, owner_uid, &list_lines);
+
+		if (rc < 0)
+			return rc;
+		need->lines = lines + list_lines;
+		rc = index_room(writer, need);
+		if (rc <= 0)
+			return rc;
+	}
+	return -ENOSPC;
+}

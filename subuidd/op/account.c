@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+/* Accounts: get, list, modify, lock, unlock, remove, mount. Adding is in add.c. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "subuidd/lifecycle.h"
+#include "subuidd/publish.h"
+#include "subuidd/runs.h"
+
+static enum failure answer_account(struct call *call)
+{
+	int r = account_view_fill(call, &call->account, &call->answer.account);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+enum failure op_account_get(struct call *call)
+{
+	enum failure failure = call_account(call, TO_READ);
+
+	return failure == FAILURE_NONE ? answer_account(call) : failure;
+}
+
+enum failure op_account_list(struct call *call)
+{
+	const struct request_list *list = &call->request.list;
+	const char *owner = list->all ? NULL : call->owner.name;
+	struct account rows[WIRE_BATCH];
+	struct answer row;
+	char name[OWNER_MAX + 1] = "";
+	int n;
+
+	/* account_view_fill() puts the owner of each row into the call */
+	if (owner != NULL) {
+		memcpy(name, owner, sizeof(name));
+		owner = name;
+	}
+	if (list->cursor > UINT32_MAX)
+		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
+	n = store_account_list(call->broker->store, owner, (uint32_t)list->cursor, rows, WIRE_BATCH);
+	if (n < 0)
+		return call_fail_store(call, n);
+	for (int i = 0; i < n; i++) {
+		int r;
+
+		call->answer.cursor = rows[i].uid;
+		if (!call->caller.admin && rows[i].owner_uid != call->caller.uid)
+			continue;
+		memset(&row, 0, sizeof(row));
+		r = account_view_fill(call, &rows[i], &row.account);
+		if (r < 0)
+			return call_fail_store(call, r);
+		call_row(call, &row);
+	}
+	call->answer.more = n == WIRE_BATCH;
+	return FAILURE_NONE;
+}
+
+static enum failure body_update(struct call *call)
+{
+	const struct request_modify *modify = &call->request.modify;
+	int r = store_account_update(call->broker->store, &call->account);
+
+	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->set & SET_ALARM) != 0)
+		r = store_watch_alarm(call->broker->store, call->account.uid, (int64_t)modify->alarm, time(NULL));
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* The row as it is now in call->account: committed, published, answered. */
+static enum failure account_change(struct call *call)
+{
+	enum failure failure = call_transaction(call, call->operation->action, body_update);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = publish_account(call->broker->publication, &call->account);
+	if (r < 0)
+		return call_fail_system(call, "it is saved, but the index cannot be written", r);
+	return answer_account(call);
+}
+
+/* Where the quota cannot be set the row does not say that it is; where the row cannot
+ * be written the disk goes back to what the row says. */
+static enum failure modify_quota(struct call *call, const struct account *before)
+{
+	const struct homes *homes = &call->broker->homes;
+	int r;
+
+	if (call->account.quota == before->quota)
+		return FAILURE_NONE;
+	r = home_quota_set(homes, &call->account);
+	if (r == -EOPNOTSUPP)
+		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
+				 "use btrfs or a file system with user quotas");
+	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
+}
+
+enum failure op_account_modify(struct call *call)
+{
+	const struct request_modify *modify = &call->request.modify;
+	enum failure failure = call_account(call, TO_CHANGE);
+	struct account before = call->account;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (modify->set & SET_QUOTA)
+		call->account.quota = modify->quota;
+	if (modify->set & SET_EXPIRES)
+		call->account.expires_day = modify->expires_day;
+	if (modify->set & SET_COMMENT)
+		memcpy(call->account.comment, modify->comment, sizeof(call->account.comment));
+	failure = modify_quota(call, &before);
+	if (failure != FAILURE_NONE)
+		return failure;
+	snprintf(call->detail, sizeof(call->detail), "quota %llu, expires day %d, comment %.100s",
+		 (unsigned long long)call->account.quota, call->account.expires_day, call->account.comment);
+	failure = account_change(call);
+	if ((modify->set & SET_ALARM) != 0)
+		alarm_look(call->broker);
+	if (failure != FAILURE_NONE && call->account.quota != before.quota &&
+	    store_account_by_uid(call->broker->store, before.uid, &before) == 0)
+		home_quota_set(&call->broker->homes, &before);
+	return failure;
+}
+
+static enum failure lock_first(struct call *call)
+{
+	call->account.flags |= ACCOUNT_LOCKED;
+	return account_change(call);
+}
+
+static enum failure lock_again(struct call *call)
+{
+	int r = publish_account(call->broker->publication, &call->account);
+
+	return r < 0 ? call_fail_system(call, "it is locked, but the index cannot be written", r) : answer_account(call);
+}
+
+static enum failure locked(struct call *call, enum failure failure, int ended)
+{
+	if (ended < 0 && failure == FAILURE_NONE)
+		failure = call_fail_system(call, "it is locked, but its processes cannot be ended", ended);
+	return failure;
+}
+
+static void lock_ended(void *data, int status)
+{
+	struct call *call = data;
+
+	call_finish(call, locked(call, call->answer.failure.failure, status));
+}
+
+/* Published first, then every process of it is ended: a login that starts later sees
+ * the lock. Also when publishing failed: what runs ends in any case. */
+enum failure op_account_lock(struct call *call)
+{
+	enum failure failure = call_account(call, TO_CHANGE);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	/* once more is no change, and ends what runs */
+	failure = (call->account.flags & ACCOUNT_LOCKED) != 0 ? lock_again(call) : lock_first(call);
+	call->answer.failure.failure = failure;
+	r = removal_sessions_end(call->broker, call->account.uid, lock_ended, call);
+	return r == 1 ? CALL_PENDING : locked(call, failure, r);
+}
+
+enum failure op_account_unlock(struct call *call)
+{
+	enum failure failure = call_account(call, TO_CHANGE);
+
+	if (failure == FAILURE_NONE)
+		failure = call_owner_same(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	call->account.flags &= ~(uint32_t)ACCOUNT_LOCKED;
+	return account_change(call);
+}
+
+/* From here on nobody can log in, whatever happens next. */
+enum failure op_account_remove(struct call *call)
+{
+	const struct request_remove *request = &call->request.remove;
+	enum failure failure = call_account(call, TO_REMOVE);
+	int r = 0;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	call->account.state = ACCOUNT_REMOVING;
+	call->account.flags &= ~(uint32_t)(ACCOUNT_KEEP_HOME | ACCOUNT_PURGE);
+	call->account.flags |= request->keep_home ? ACCOUNT_KEEP_HOME : 0;
+	call->account.flags |= request->purge ? ACCOUNT_PURGE : 0;
+	failure = call_transaction(call, "account.removing", body_update);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = publish_account_gone(call->broker->publication, &call->account);
+	if (r < 0) {
+		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
+		call->broker->unfinished = true;
+		broker_maintain_in(call->broker, 30);
+		return call_fail_system(call, "it is being removed, but the index cannot be written", r);
+	}
+	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again; data %s", call->account.uid,
+		 request->purge ? "deleted" : request->keep_home ? "kept" : "kept for the grace period");
+	return removal_complete(call);
+}
+
+enum failure op_account_mount(struct call *call)
+{
+	enum failure failure = call_account(call, TO_CHANGE);
+	int r;
+
+	if (failure == FAILURE_NONE)
+		failure = call_owner_same(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);
+	if (r < 0)
+		return call_fail_system(call, "the owner's view cannot be made", r);
+	return answer_account(call);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/op/churn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/id.h"
+#include "confine/cleanup.h"
+
+#define ACCOUNTS_A_DAY_FACTOR 8u /* times the limit, and */
+#define ACCOUNTS_A_DAY_MIN 64u   /* not less than so many */
+#define RANGES_FACTOR 4u         /* times the limit, for good: blocks are few */
+#define OWNERS 1024
+#define CHANGE_BUCKETS 65536
+#define CHANGES_AT_ONCE 2000u /* and one a second */
+#define DAY 86400
+#define BATCH 256
+
+/* By owner's uid; two that fall on one entry forget each other's count. Forgotten with
+ * the process: a day's bound, not an account of what was taken. */
+static struct taker {
+	uid_t uid;
+	time_t day;
+	uint32_t count;
+} takers[OWNERS];
+
+enum failure churn_account(struct call *call, const struct limit *limit)
+{
+	struct taker *taker = &takers[call->owner.uid % OWNERS];
+	uint64_t most = (uint64_t)limit->accounts * ACCOUNTS_A_DAY_FACTOR;
+	struct timespec now;
+
+	if (call->caller.admin)
+		return FAILURE_NONE;
+	if (most < ACCOUNTS_A_DAY_MIN)
+		most = ACCOUNTS_A_DAY_MIN;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	if (taker->uid != call->owner.uid || taker->day != now.tv_sec / DAY)
+		*taker = (struct taker){ .uid = call->owner.uid, .day = now.tv_sec / DAY };
+	if (taker->count >= most)
+		return call_fail(call, FAILURE_LIMIT_REACHED, NULL,
+				 "too many uids were taken today (also those of removed accounts and of failed attempts)",
+				 "try again tomorrow, or ask an administrator");
+	taker->count++;
+	return FAILURE_NONE;
+}
+
+/* Each change is a row of the audit trail, for good. Only when it is used is a bucket looked at, so that the table
+ * need not be filled; uids that fall on one share it. */
+enum failure churn_change(struct call *call)
+{
+	static struct {
+		time_t seen;
+		uint32_t used;
+	} buckets[CHANGE_BUCKETS];
+	__typeof__(&buckets[0]) bucket = &buckets[call->caller.uid % CHANGE_BUCKETS];
+	struct timespec now;
+	time_t back;
+
+	if (call->caller.admin)
+		return FAILURE_NONE;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	back = now.tv_sec - bucket->seen;
+	bucket->used = back < (time_t)bucket->used ? bucket->used - (uint32_t)back : 0;
+	bucket->seen = now.tv_sec;
+	if (bucket->used >= CHANGES_AT_ONCE)
+		return call_fail(call, FAILURE_LIMIT_REACHED, NULL, "too many changes in a short time",
+				 "wait a moment, or ask an administrator");
+	bucket->used++;
+	return FAILURE_NONE;
+}
+
+/* Blocks that were this owner's: they lie in the blocks of the settings, and are few enough to look at all. */
+static int units_given_back(struct call *call, uint32_t *units)
+{
+	const struct settings *settings = &call->broker->settings;
+	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
+	uint64_t ids = 0;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < settings->ranges_count; i++) {
+		uint32_t after = settings->ranges[i].first - 1;
+		int n;
+
+		while ((n = store_tombstone_list(call->broker->store, after, rows, BATCH)) > 0) {
+			for (int k = 0; k < n && rows[k].first <= settings->ranges[i].last; k++)
+				ids += strcmp(rows[k].owner, call->owner.name) == 0 ? rows[k].count : 0;
+			after = rows[n - 1].first;
+			if (after >= settings->ranges[i].last)
+				break;
+		}
+		if (n < 0)
+			return n;
+	}
+	*units = (uint32_t)(ids / RANGE_UNIT);
+	return 0;
+}
+
+enum failure churn_range(struct call *call, const struct limit *limit, uint32_t present, uint32_t units)
+{
+	char why[FAILURE_TEXT_MAX + 1];
+	uint32_t back = 0;
+	int r;
+
+	if (call->caller.admin)
+		return FAILURE_NONE;
+	r = units_given_back(call, &back);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if ((uint64_t)present + back + units <= (uint64_t)limit->ranges * RANGES_FACTOR)
+		return FAILURE_NONE;
+	snprintf(why, sizeof(why), "%u blocks were given back before, and are not given out again", back);
+	return call_fail(call, FAILURE_LIMIT_REACHED, NULL, why, "ask an administrator to release them");
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/op/claim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/id.h"
+#include "subuidd/caller.h"
+#include "subuidd/probe.h"
+#include "subuidd/subid/line.h"
+
+static bool inside(const struct id_block *blocks, unsigned count, uint32_t first, uint32_t last)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (first >= blocks[i].first && last <= blocks[i].last)
+			return true;
+	return false;
+}
+
+static void date_of(int64_t when, char out[16])
+{
+	time_t seconds = (time_t)when;
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(out, 16, "%F", &tm) == 0)
+		memcpy(out, "?", 2);
+}
+
+static enum failure held_by_store(struct call *call, const char *what, const struct id_range *holder,
+				  enum id_kind kind)
+{
+	struct store *store = call->broker->store;
+	struct account account = { 0 };
+	struct id_range range = { 0 };
+	char why[FAILURE_TEXT_MAX + 1], since[16];
+
+	date_of(holder->created, since);
+	switch (kind) {
+	case ID_ACCOUNT:
+		store_account_by_uid(store, holder->first, &account);
+		snprintf(why, sizeof(why), "%u is the uid of %s%c%s", holder->first, account.owner,
+			 call->broker->settings.separator, account.label);
+		break;
+	case ID_RANGE:
+		store_range_get(store, holder->first, &range);
+		snprintf(why, sizeof(why), "%u-%u is a range of %s", holder->first, holder->first + holder->count - 1,
+			 range.owner);
+		break;
+	case ID_TOMBSTONE:
+		snprintf(why, sizeof(why), "%u was given to %s%c%s before, until %s", holder->first, holder->owner,
+			 call->broker->settings.separator, holder->label, since);
+		return call_fail(call, FAILURE_CONFLICT, what, why, "subuid release, when nothing of it is left");
+	case ID_FOREIGN:
+		snprintf(why, sizeof(why), "%u was somebody else's on this host on %s", holder->first, since);
+		return call_fail(call, FAILURE_CONFLICT, what, why, "subuid release, when it is nobody's any more");
+	}
+	return call_fail(call, FAILURE_CONFLICT, what, why, "");
+}
+
+static enum failure store_free(struct call *call, const char *what, uint32_t first, uint32_t last)
+{
+	struct id_range holder;
+	enum id_kind kind;
+	int r = store_id_holder(call->broker->store, first, last, &holder, &kind);
+
+	if (r == -ENOENT)
+		return FAILURE_NONE;
+	return r < 0 ? call_fail_store(call, r) : held_by_store(call, what, &holder, kind);
+}
+
+static enum failure special_free(struct call *call, const char *what, uint32_t first, uint32_t last)
+{
+	if (first > 65535 && last < UINT32_MAX - 1)
+		return FAILURE_NONE;
+	return call_fail(call, FAILURE_CONFLICT, what, "these are ids of the system", "");
+}
+
+static enum failure unknown(struct call *call, int error)
+{
+	return call_fail_system(call, "what the rest of the host holds cannot be found out", error);
+}
+
+static enum failure host_free_id(struct call *call, const char *what, uint32_t id)
+{
+	const struct allocate_probe *probe = &call->broker->probe;
+	struct link_owner user;
+	char why[FAILURE_TEXT_MAX + 1];
+	int r = probe->uid_taken(probe->data, id);
+
+	if (r == 1) {
+		snprintf(why, sizeof(why), "it is the uid of %.100s", passwd_by_uid(id, &user) == 0 ? user.name : "another");
+		return call_fail(call, FAILURE_CONFLICT, what, why, "");
+	}
+	if (r == 0)
+		r = probe->gid_taken(probe->data, id);
+	if (r == 1)
+		return call_fail(call, FAILURE_CONFLICT, what, "it is the gid of a group of this host", "");
+	return r < 0 ? unknown(call, r) : FAILURE_NONE;
+}
+
+static enum failure host_free_block(struct call *call, const char *what, uint32_t first, uint32_t last)
+{
+	const struct allocate_probe *probe = &call->broker->probe;
+	struct id_block holder = { first, last };
+	char why[FAILURE_TEXT_MAX + 1];
+	int r = probe->block_taken(probe->data, first, last, &holder);
+
+	if (r == 0)
+		return FAILURE_NONE;
+	if (r < 0)
+		return unknown(call, r);
+	snprintf(why, sizeof(why), "%u-%u is held outside: in /etc/subuid, /etc/subgid, passwd or group", holder.first,
+		 holder.last);
+	return call_fail(call, FAILURE_CONFLICT, what, why, "");
+}
+
+enum failure claim_uid(struct call *call, uint32_t uid)
+{
+	const struct settings *settings = &call->broker->settings;
+	char what[24];
+	enum failure failure;
+
+	snprintf(what, sizeof(what), "uid %u", uid);
+	if (!inside(settings->accounts, settings->accounts_count, uid, uid))
+		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of accounts= in subuidd.conf",
+				 "add a block there");
+	failure = store_free(call, what, uid, uid);
+	if (failure == FAILURE_NONE)
+		failure = host_free_id(call, what, uid);
+	return failure == FAILURE_NONE ? host_free_block(call, what, uid, uid) : failure;
+}
+
+enum failure claim_range(struct call *call, uint32_t first, uint32_t count)
+{
+	const struct settings *settings = &call->broker->settings;
+	uint32_t last = first + count - 1;
+	char what[48];
+	enum failure failure;
+
+	snprintf(what, sizeof(what), "range %u-%u", first, last);
+	if (!inside(settings->ranges, settings->ranges_count, first, last))
+		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of ranges= in subuidd.conf",
+				 "add a block there, or adopt it from /etc/subuid and /etc/subgid");
+	failure = store_free(call, what, first, last);
+	return failure == FAILURE_NONE ? host_free_block(call, what, first, last) : failure;
+}
+
+enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count)
+{
+	uint32_t last = first + count - 1;
+	char what[48], why[FAILURE_TEXT_MAX + 1];
+	enum failure failure;
+	int r;
+
+	snprintf(what, sizeof(what), "range %u-%u", first, last);
+	failure = special_free(call, what, first, last);
+	if (failure == FAILURE_NONE)
+		failure = store_free(call, what, first, last);
+	if (failure != FAILURE_NONE)
+		return failure;
+	for (int i = 0; i < 2; i++) {
+		const char *path = i == 0 ? "/etc/subuid" : "/etc/subgid";
+
+		r = subid_line_held(path, call->owner.name, call->owner.uid, first, count);
+		if (r == 1)
+			continue;
+		if (r < 0 && r != -EEXIST)
+			return unknown(call, r);
+		snprintf(why, sizeof(why), r == 0 ? "%s does not give it to %s, just so" :
+						    "%s gives ids of it to others than %s, or to him twice",
+			 path, call->owner.name);
+		return call_fail(call, FAILURE_CONFLICT, what, why, "put the file right first");
+	}
+	r = host_entries_taken(&call->broker->host, first, last);
+	if (r < 0)
+		return unknown(call, r);
+	return r == 0 ? FAILURE_NONE :
+			call_fail(call, FAILURE_CONFLICT, what, "ids of it are those of users or groups of this host", "");
+}
+
+enum failure claim_tombstone(struct call *call, uint32_t first, uint32_t count, bool *present)
+{
+	struct id_range holder;
+	enum id_kind kind;
+	uint32_t last = first + count - 1;
+	char what[48];
+	int r = store_id_holder(call->broker->store, first, last, &holder, &kind);
+
+	snprintf(what, sizeof(what), "tombstone %u-%u", first, last);
+	if (r == -ENOENT)
+		return special_free(call, what, first, last);
+	if (r < 0)
+		return call_fail_store(call, r);
+	*present = kind == ID_TOMBSTONE && holder.first <= first && holder.first + holder.count - 1 >= last;
+	return *present ? FAILURE_NONE : held_by_store(call, what, &holder, kind);
+}

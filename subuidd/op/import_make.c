@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: ISC */
+/* The accounts of a batch whose intents are committed: homes, links, active. Each fails and is undone alone. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "subuidd/child.h"
+#include "subuidd/op/import.h"
+#include "subuidd/lifecycle.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+
+#define UNFINISHED_SECONDS 30u
+
+/* What was to be made for an account that is not there after all. */
+static void dependents_fail(struct import *import, const struct import_row *gone)
+{
+	for (size_t i = 0; i < import->count; i++) {
+		struct import_row *row = &import->rows[i];
+
+		if (row != gone && row->account.uid == gone->account.uid && row->outcome == IMPORT_MADE) {
+			row->outcome = IMPORT_FAILED;
+			failure_set(&row->failure, FAILURE_FAILED, row->target, "its account could not be made", "");
+		}
+	}
+}
+
+/* The text is in call->answer.failure. */
+static void row_fail(struct call *call, struct import_row *row, enum failure failure)
+{
+	row->outcome = IMPORT_FAILED;
+	row->failure = call->answer.failure;
+	row->failure.failure = failure;
+	dependents_fail(call->import, row);
+}
+
+static void row_undo(struct call *call, struct import_row *row, enum failure failure)
+{
+	row_fail(call, row, failure);
+	lifecycle_undo(call, failure);
+}
+
+static void row_undo_errno(struct call *call, struct import_row *row, const char *doing, int error)
+{
+	import_row_take(call, row);
+	row_undo(call, row, call_fail_system(call, doing, error));
+}
+
+/* Those that did not fail, in one durable transaction; audited when action is given. */
+static int states_set(struct call *call, enum account_state state, const char *action)
+{
+	struct import *import = call->import;
+	struct store *store = call->broker->store;
+	int r = store_begin(store);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < import->fresh_count; i++) {
+		struct import_row *row = import->fresh[i];
+
+		if (row->outcome != IMPORT_MADE)
+			continue;
+		import_row_take(call, row);
+		call->account.state = state;
+		r = store_account_update(store, &call->account);
+		if (r == 0 && action != NULL)
+			r = audit_write(call, action, NULL);
+	}
+	if (r == 0)
+		r = store_commit(store);
+	else
+		store_rollback(store);
+	for (size_t i = 0; r == 0 && i < import->fresh_count; i++)
+		if (import->fresh[i]->outcome == IMPORT_MADE)
+			import->fresh[i]->account.state = state;
+	return r;
+}
+
+/* ---- active ---- */
+
+static void rows_activate(struct call *call)
+{
+	static const char action[] = "account.add";
+	struct import *import = call->import;
+	int r = states_set(call, ACCOUNT_ACTIVE, action);
+
+	if (r < 0) { /* recovery finishes them */
+		call->broker->unfinished = true;
+		broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+	}
+	for (size_t i = 0; i < import->fresh_count; i++) {
+		struct import_row *row = import->fresh[i];
+		int published = 0;
+
+		if (row->outcome != IMPORT_MADE)
+			continue;
+		import_row_take(call, row);
+		if (r < 0) {
+			row_fail(call, row, call_fail_store(call, r));
+			continue;
+		}
+		audit_log(call, action, NULL);
+		published = publish_account_whole(call->broker->publication, &row->account);
+		if (published < 0)
+			row_fail(call, row, call_fail_system(call, "it is made, but the index cannot be written",
+							     published));
+	}
+}
+
+/* ---- links ---- */
+
+static void links_judge(struct call *call)
+{
+	struct import *import = call->import;
+
+	for (size_t i = 0; i < import->fresh_count; i++) {
+		struct import_row *row = import->fresh[i];
+		enum link_result result = import->links[i] <= LINK_TIMEOUT ? (enum link_result)import->links[i] : LINK_FAILED;
+
+		if (row->outcome != IMPORT_MADE || result == LINK_OK)
+			continue;
+		import_row_take(call, row);
+		row_undo(call, row, call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
+					      link_result_why(result), link_result_todo(result)));
+	}
+}
+
+/* The child may have made this one and not come to say so. */
+static bool link_unsure(const struct import *import, size_t i)
+{
+	return import->links[i] == LINK_TIMEOUT || import->links[i] == LINK_FAILED;
+}
+
+static void links_done(void *data, int status);
+
+/* Of one owner: fresh[at] and those after it that are his; those of them that are unsure, to take them back. */
+static size_t links_begin(struct call *call, size_t at)
+{
+	struct import *import = call->import;
+	const struct account *accounts[WIRE_IMPORT_BATCH];
+	const struct import_row *first = import->fresh[at];
+	bool make = !import->taking_back;
+	unsigned char *results = import->links + at + (make ? 0 : WIRE_IMPORT_BATCH);
+	size_t length = 0, count = 0;
+	int pidfd = -1, r;
+	pid_t pid = -1;
+
+	for (; at + length < import->fresh_count &&
+	       strcmp(import->fresh[at + length]->account.owner, first->account.owner) == 0; length++)
+		if (make || link_unsure(import, at + length))
+			accounts[count++] = &import->fresh[at + length]->account;
+	if (count == 0)
+		return length;
+	r = link_start_many(&call->broker->homes, &first->owner, accounts, count, make, results, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, links_done, call);
+	if (r < 0)
+		memset(results, LINK_FAILED, count);
+	else
+		import->children++;
+	return length;
+}
+
+static void links_start(struct call *call)
+{
+	for (size_t at = 0; at < call->import->fresh_count;)
+		at += links_begin(call, at);
+}
+
+/* All children have ended. True: others were started, to take back what may have been made. */
+static bool links_take_back(struct call *call)
+{
+	if (call->import->taking_back)
+		return false;
+	call->import->taking_back = true;
+	links_start(call);
+	return call->import->children > 0;
+}
+
+static void links_done(void *data, int status)
+{
+	struct call *call = data;
+
+	(void)status; /* what each of them says is in the shared memory */
+	if (--call->import->children > 0 || links_take_back(call))
+		return;
+	links_judge(call);
+	rows_activate(call);
+	import_end(call);
+}
+
+static enum failure links_make(struct call *call)
+{
+	struct import *import = call->import;
+	void *memory = mmap(NULL, IMPORT_LINKS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		int error = -errno;
+
+		for (size_t i = 0; i < import->fresh_count; i++)
+			row_undo_errno(call, import->fresh[i], "the links cannot be made", error);
+		return FAILURE_NONE;
+	}
+	import->links = memory;
+	links_start(call);
+	if (import->children > 0 || links_take_back(call))
+		return CALL_PENDING;
+	links_judge(call);
+	rows_activate(call);
+	return FAILURE_NONE;
+}
+
+/* ---- homes ---- */
+
+/* The owners' views: as many as are mounted at the start, the rest on demand. ACLs are always made. */
+static void views_make(struct call *call)
+{
+	struct broker *broker = call->broker;
+	uint32_t accounts = 0;
+
+	if (store_account_count(broker->store, NULL, &accounts) == 0 && accounts > broker->settings.views_at_start)
+		broker->views_on_demand = true;
+	if (broker->homes.views && broker->views_on_demand)
+		return;
+	for (size_t i = 0; i < call->import->fresh_count; i++) {
+		struct import_row *row = call->import->fresh[i];
+		int r = row->outcome != IMPORT_MADE ? 0 : home_view_open(&broker->homes, &row->account, row->owner.gid);
+
+		if (r < 0)
+			row_undo_errno(call, row, "the owner's view cannot be made", r);
+	}
+}
+
+static void quota_set(struct call *call, struct import_row *row)
+{
+	int r = row->account.quota != 0 ? home_quota_set(&call->broker->homes, &row->account) : 0;
+
+	if (r == -EOPNOTSUPP) {
+		import_row_take(call, row);
+		row_undo(call, row, call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
+					      "leave it out, or use btrfs or a file system with user quotas"));
+	} else if (r < 0) {
+		row_undo_errno(call, row, "its quota cannot be set", r);
+	}
+}
+
+static void homes_make(struct call *call)
+{
+	struct import *import = call->import;
+	const struct account *accounts[WIRE_IMPORT_BATCH];
+	int results[WIRE_IMPORT_BATCH], r;
+
+	for (size_t i = 0; i < import->fresh_count; i++)
+		accounts[i] = &import->fresh[i]->account;
+	r = home_make_many(&call->broker->homes, accounts, import->fresh_count, results);
+	for (size_t i = 0; i < import->fresh_count; i++) {
+		if (r < 0 || results[i] < 0)
+			row_undo_errno(call, import->fresh[i], "its home cannot be made", r < 0 ? r : results[i]);
+		else
+			quota_set(call, import->fresh[i]);
+	}
+}
+
+static int by_owner(const void *a, const void *b)
+{
+	const struct import_row *x = *(const struct import_row *const *)a, *y = *(const struct import_row *const *)b;
+	int order = strcmp(x->account.owner, y->account.owner);
+
+	return order != 0 ? order : (x->account.uid > y->account.uid) - (x->account.uid < y->account.uid);
+}
+
+/* Only what is still wanted is in fresh[] from here on. */
+static void fresh_collect(struct import *import)
+{
+	import->fresh_count = 0;
+	for (size_t i = 0; i < import->count; i++)
+		if (import->rows[i].fresh && import->rows[i].outcome == IMPORT_MADE)
+			import->fresh[import->fresh_count++] = &import->rows[i];
+	qsort(import->fresh, import->fresh_count, sizeof(import->fresh[0]), by_owner);
+}
+
+enum failure import_make(struct call *call)
+{
+	struct import *import = call->import;
+	int r;
+
+	fresh_collect(import);
+	if (import->fresh_count == 0)
+		return FAILURE_NONE;
+	homes_make(call);
+	fresh_collect(import);
+	r = states_set(call, ACCOUNT_MADE, NULL);
+	for (size_t i = 0; r < 0 && i < import->fresh_count; i++)
+		row_undo_errno(call, import->fresh[i], "the store cannot be written", r);
+	views_make(call);
+	fresh_collect(import);
+	return import->fresh_count > 0 ? links_make(call) : FAILURE_NONE;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: ISC */
+/* One row of an import, in the open transaction: the same checks as a single change goes through. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/id.h"
+#include "subuidd/op/claim.h"
+#include "subuidd/op/import.h"
+#include "subuidd/op/add.h"
+#include "subuidd/op/key.h"
+#include "subuidd/op/range.h"
+#include "subuidd/request.h"
+
+static enum failure present(struct import_row *row)
+{
+	row->outcome = IMPORT_PRESENT;
+	return FAILURE_NONE;
+}
+
+/* Made: recorded as `action`. */
+static enum failure made(struct call *call, struct import_row *row, const char *action)
+{
+	int r = audit_write(call, action, NULL);
+
+	if (r < 0)
+		return call_fail_store(call, r);
+	row->outcome = IMPORT_MADE;
+	snprintf(row->action, sizeof(row->action), "%s", action);
+	snprintf(row->detail, sizeof(row->detail), "%.*s", (int)sizeof(row->detail) - 1, call->detail);
+	return FAILURE_NONE;
+}
+
+/* Owners follow one another in most files: the one before is not asked for again. */
+static enum failure owner_find(struct call *call, struct import_row *row)
+{
+	const char *name = row->request.name.owner;
+	int r;
+
+	if (call->owner_exists && strcmp(call->owner.name, name) == 0) {
+		row->owner = call->owner;
+		return FAILURE_NONE;
+	}
+	memset(&call->owner, 0, sizeof(call->owner));
+	r = passwd_by_name(name, &call->owner);
+	call->owner_exists = r == 0;
+	row->owner = call->owner;
+	if (r == -ENOENT)
+		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
+				 "make the owner first");
+	if (r < 0)
+		return call_fail_system(call, "the user database does not answer", r);
+	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
+}
+
+/* Into call->account: active and nobody's at this moment, or made by a row before. *found: there is one. */
+static enum failure account_find(struct call *call, const struct import_row *row, bool *found)
+{
+	int r = store_account_get(call->broker->store, row->request.name.owner, row->request.name.label, &call->account);
+
+	*found = r == 0;
+	if (r == -ENOENT)
+		return FAILURE_NONE;
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (call->account.state == ACCOUNT_ACTIVE && !call_busy(call->broker, call->account.uid, call))
+		return call_owner_same(call);
+	for (size_t i = 0; i < call->import->count; i++)
+		if (call->import->rows[i].fresh && call->import->rows[i].account.uid == call->account.uid)
+			return FAILURE_NONE;
+	return call_fail(call, FAILURE_BUSY, NULL, "a change of it is under way", "try again");
+}
+
+static enum failure account_same(struct call *call, struct import_row *row)
+{
+	const struct request_import *asked = &row->request;
+	char why[FAILURE_TEXT_MAX + 1];
+
+	if (asked->uid != 0 && asked->uid != call->account.uid) {
+		snprintf(why, sizeof(why), "there already, with uid %u and not %u", call->account.uid, asked->uid);
+		return call_fail(call, FAILURE_EXISTS, NULL, why, "remove it, or choose another label");
+	}
+	if ((asked->set & SET_LOCKED) && asked->account_flags != (call->account.flags & ACCOUNT_LOCKED))
+		return call_fail(call, FAILURE_EXISTS, NULL,
+				 asked->account_flags ? "there already, and not locked" : "there already, and locked",
+				 "use subuid lock or unlock");
+	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
+}
+
+static enum failure account_run(struct call *call, struct import_row *row)
+{
+	const struct request_import *asked = &row->request;
+	struct request_add *add = &call->request.add;
+	bool found;
+	enum failure failure;
+
+	memset(add, 0, sizeof(*add));
+	add->name = asked->name;
+	add->set = asked->set & ~(uint32_t)SET_LOCKED;
+	add->quota = asked->quota;
+	add->expires_day = asked->expires_day;
+	memcpy(add->comment, asked->comment, sizeof(add->comment));
+	failure = account_find(call, row, &found);
+	if (failure == FAILURE_NONE && found) {
+		failure = account_same(call, row);
+		row->account = call->account;
+		return failure;
+	}
+	if (failure != FAILURE_NONE)
+		return failure;
+	add_account_fill(call);
+	call->account.flags = asked->account_flags;
+	if (asked->created != 0)
+		call->account.created = asked->created;
+	failure = add_account_insert(call, asked->uid);
+	if (failure != FAILURE_NONE)
+		return failure;
+	row->account = call->account;
+	row->fresh = true;
+	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
+	return made(call, row, "account.intent");
+}
+
+static enum failure account_of(struct call *call, struct import_row *row)
+{
+	bool found;
+	enum failure failure = account_find(call, row, &found);
+
+	if (failure == FAILURE_NONE && !found)
+		failure = call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such sub-account",
+				    "it has to come before its keys and ranges");
+	if (failure == FAILURE_NONE)
+		row->account = call->account;
+	return failure;
+}
+
+static enum failure key_limit(struct call *call, uint32_t count)
+{
+	struct limit limit;
+	char why[FAILURE_TEXT_MAX + 1];
+	int r = limit_of(call, call->account.owner, &limit);
+
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (count < limit.keys)
+		return FAILURE_NONE;
+	snprintf(why, sizeof(why), "%u of %u keys are in use", count, limit.keys);
+	return call_fail(call, FAILURE_LIMIT_REACHED, NULL, why, "remove one, or ask for a higher limit");
+}
+
+static enum failure key_run(struct call *call, struct import_row *row)
+{
+	struct ssh_key before;
+	uint32_t count = 0;
+	enum failure failure = account_of(call, row);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = key_find(call->broker->store, call->account.uid, row->request.key.blob, NULL, &before, &count);
+	if (r == 0 && keys_equal(&before, &row->request.key))
+		return present(row);
+	if (r == 0)
+		return call_fail(call, FAILURE_EXISTS, NULL, "this key is there already, and may do something else",
+				 "remove the key and add it anew to change what it may do");
+	if (r != -ENOENT)
+		return call_fail_store(call, r);
+	failure = key_limit(call, count);
+	if (failure == FAILURE_NONE)
+		failure = key_tools_there(call, &row->request.key);
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (key_prepare(&row->request.key, call->account.uid, &call->key) < 0)
+		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
+	if (row->request.created != 0)
+		call->key.created = row->request.created;
+	failure = key_insert(call);
+	if (failure != FAILURE_NONE)
+		return failure;
+	key_describe(&call->key, call->detail, sizeof(call->detail));
+	return made(call, row, "key.add");
+}
+
+static int units_present(struct call *call, const struct import_row *row, uint32_t *units)
+{
+	struct id_range rows[16];
+	uint32_t after = 0, found = 0;
+	int n;
+
+	if (row->account.uid != 0)
+		return range_units_of_account(call, &row->account, units);
+	while ((n = store_range_list(call->broker->store, row->request.name.owner, after, rows, 16)) > 0) {
+		for (int i = 0; i < n; i++)
+			found += rows[i].account_uid == 0 ? request_units(rows[i].count) : 0;
+		after = rows[n - 1].first;
+	}
+	if (n == 0)
+		*units = found;
+	return n;
+}
+
+/* Anywhere: what there is of it already is counted, so that the same file may be read again. */
+static enum failure range_anywhere(struct call *call, struct import_row *row)
+{
+	uint32_t units = request_units(row->request.count), there = 0;
+	enum failure failure;
+	int r = units_present(call, row, &there);
+
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (there == units)
+		return present(row);
+	if (there != 0)
+		return call_fail(call, FAILURE_EXISTS, NULL, "there already, with another number of subordinate ids",
+				 "use subuid range");
+	failure = range_limit(call, call->owner.name, units);
+	if (failure == FAILURE_NONE)
+		failure = range_allocate(call, units, row->account.uid != 0 ? &row->account : NULL);
+	return failure;
+}
+
+static bool range_same(const struct id_range *there, const struct import_row *row)
+{
+	return there->count == row->request.count && there->account_uid == row->account.uid &&
+	       there->owner_uid == row->owner.uid && strcmp(there->owner, row->request.name.owner) == 0;
+}
+
+/* Exactly there, as another host had given it out, or as the subid files do. */
+static enum failure range_there(struct call *call, struct import_row *row)
+{
+	const struct request_import *asked = &row->request;
+	struct id_range *range = &call->range;
+	enum failure failure;
+	int r = store_range_get(call->broker->store, asked->first, range);
+
+	if (r == 0 && range_same(range, row))
+		return present(row);
+	if (r < 0 && r != -ENOENT)
+		return call_fail_store(call, r);
+	failure = range_limit(call, call->owner.name, request_units(asked->count));
+	if (failure == FAILURE_NONE)
+		failure = asked->flags & IMPORT_ADOPT ? claim_adopted(call, asked->first, asked->count) :
+							claim_range(call, asked->first, asked->count);
+	if (failure != FAILURE_NONE)
+		return failure;
+	*range = (struct id_range){ .first = asked->first, .count = asked->count, .owner_uid = call->owner.uid,
+				    .account_uid = row->account.uid };
+	range->created = asked->created != 0 ? asked->created : time(NULL);
+	memcpy(range->owner, call->owner.name, sizeof(range->owner));
+	memcpy(range->label, row->account.label, sizeof(range->label));
+	r = store_range_insert(call->broker->store, range);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static enum failure range_run(struct call *call, struct import_row *row)
+{
+	enum failure failure = row->request.name.label[0] != '\0' ? account_of(call, row) : FAILURE_NONE;
+
+	if (failure == FAILURE_NONE)
+		failure = row->request.first != 0 ? range_there(call, row) : range_anywhere(call, row);
+	if (failure != FAILURE_NONE || row->outcome == IMPORT_PRESENT)
+		return failure;
+	row->range = call->range;
+	snprintf(call->detail, sizeof(call->detail), "%u ids from %u%s", call->range.count, call->range.first,
+		 row->request.flags & IMPORT_ADOPT ? ", adopted" : "");
+	return made(call, row, row->request.flags & IMPORT_ADOPT ? "range.adopt" : "range.add");
+}
+
+static enum failure limit_run(struct call *call, struct import_row *row)
+{
+	struct limit limit = import_limit(&row->request), there;
+	int r = store_limit_get(call->broker->store, limit.owner, &there);
+
+	if (r == 0 && there.accounts == limit.accounts && there.keys == limit.keys && there.ranges == limit.ranges)
+		return present(row);
+	if (r == 0 || r == -ENOENT)
+		r = store_limit_set(call->broker->store, &limit);
+	if (r < 0)
+		return call_fail_store(call, r);
+	snprintf(call->detail, sizeof(call->detail), "accounts %u, keys %u, ranges %u", limit.accounts, limit.keys,
+		 limit.ranges);
+	return made(call, row, "limit.set");
+}
+
+static enum failure tombstone_run(struct call *call, struct import_row *row)
+{
+	const struct request_import *asked = &row->request;
+	struct id_range range = { .first = asked->first, .count = asked->count, .owner_uid = asked->owner_uid };
+	bool there = false;
+	enum failure failure = claim_tombstone(call, asked->first, asked->count, &there);
+	int r;
+
+	if (failure != FAILURE_NONE || there)
+		return failure != FAILURE_NONE ? failure : present(row);
+	range.created = asked->created != 0 ? asked->created : time(NULL);
+	memcpy(range.owner, asked->name.owner, sizeof(range.owner));
+	memcpy(range.label, asked->name.label, sizeof(range.label));
+	r = store_tombstone_insert(call->broker->store, &range);
+	if (r < 0)
+		return call_fail_store(call, r);
+	snprintf(call->detail, sizeof(call->detail), "%u ids from %u are not given out", asked->count, asked->first);
+	return made(call, row, "tombstone.add");
+}
+
+static void row_begin(struct call *call, struct import_row *row)
+{
+	const struct request_name *name = &row->request.name;
+	char joined[ACCOUNT_NAME_MAX + 1];
+
+	memset(&call->answer.failure, 0, sizeof(call->answer.failure));
+	memset(&call->account, 0, sizeof(call->account));
+	memset(&call->range, 0, sizeof(call->range));
+	call->detail[0] = '\0';
+	memset(row->target, 0, sizeof(row->target));
+	if (name->label[0] != '\0' && name_join(name->owner, call->broker->settings.separator, name->label, joined) == 0)
+		memcpy(row->target, joined, strlen(joined));
+	else
+		text_escape(name->owner, row->target, sizeof(row->target));
+	memcpy(call->target, row->target, sizeof(call->target));
+}
+
+/* What only root may state: ids by number, and when things were. */
+static bool needs_root(const struct request_import *asked)
+{
+	return asked->uid != 0 || asked->first != 0 || asked->created != 0 || asked->kind == IMPORT_TOMBSTONE ||
+	       (asked->flags & IMPORT_ADOPT) != 0;
+}
+
+enum failure import_row_run(struct call *call, struct import_row *row)
+{
+	struct request shaped = { .op = OP_IMPORT, .import = row->request };
+	enum failure failure;
+
+	row_begin(call, row);
+	failure = request_shape(&shaped, call->broker->settings.separator, &call->answer.failure);
+	if (failure == FAILURE_NONE && needs_root(&row->request) && !call->caller.root)
+		failure = call_fail(call, FAILURE_NOT_PERMITTED, NULL, "only root may say which ids, and since when",
+				    "leave them out");
+	if (failure == FAILURE_NONE && row->request.kind != IMPORT_TOMBSTONE)
+		failure = owner_find(call, row);
+	if (failure != FAILURE_NONE)
+		return failure;
+	switch ((enum import_kind)row->request.kind) {
+	case IMPORT_ACCOUNT:
+		return account_run(call, row);
+	case IMPORT_KEY:
+		return key_run(call, row);
+	case IMPORT_RANGE:
+		return range_run(call, row);
+	case IMPORT_LIMIT:
+		return limit_run(call, row);
+	case IMPORT_TOMBSTONE:
+		return tombstone_run(call, row);
+	case IMPORT_KIND_MAX_:
+		break;
+	}
+	return call_fail(call, FAILURE_INVALID, NULL, "not a kind of row", "");
+}

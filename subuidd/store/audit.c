@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+/* The trail of what was done, limits, what was set aside, and the proof of the whole file. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "subuidd/store/sqlite.h"
+
+/* ---- audit ---- */
+
+/* The owner in "alice+web1", for a target that is no account (yet): what is before a separator that
+ * no owner's name can contain, else all of it. */
+static void target_owner(const char *target, char *owner, size_t size)
+{
+	size_t length = strcspn(target, "+%=~");
+
+	snprintf(owner, size, "%.*s", (int)length, target);
+}
+
+int store_audit_add(struct store *store, struct audit_entry *e)
+{
+	char owner[sizeof(e->target)];
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	target_owner(e->target, owner, sizeof(owner));
+	r = store_run(store, SQL_AUDIT_INSERT,
+		      VALUES(NUMBER(e->time), NUMBER(e->uid), NUMBER(e->pid), NUMBER(e->status),
+			     NUMBER(e->target_uid), TEXT(e->caller), TEXT(e->action), TEXT(e->target),
+			     TEXT(e->detail), TEXT(owner)));
+	r = store_save_end(store, r);
+	if (r == 0)
+		e->seq = (uint64_t)sqlite3_last_insert_rowid(store->db);
+	return r;
+}
+
+static int audit_read(sqlite3_stmt *row, struct audit_entry *entry)
+{
+	int r = 0;
+
+	*entry = (struct audit_entry){.seq = (uint64_t)sqlite3_column_int64(row, 0),
+				      .time = sqlite3_column_int64(row, 1),
+				      .pid = sqlite3_column_int(row, 3)};
+	r = r ?: column_u32(row, 2, &entry->uid);
+	r = r ?: column_u32(row, 4, &entry->status);
+	r = r ?: column_u32(row, 5, &entry->target_uid);
+	r = r ?: column_text(row, 6, entry->caller, sizeof(entry->caller));
+	r = r ?: column_text(row, 7, entry->action, sizeof(entry->action));
+	r = r ?: column_text(row, 8, entry->target, sizeof(entry->target));
+	r = r ?: column_text(row, 9, entry->detail, sizeof(entry->detail));
+	return r;
+}
+
+int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows, int max)
+{
+	enum store_statement id = owner == NULL ? SQL_AUDIT_LIST : SQL_AUDIT_LIST_OWNER;
+	int64_t before = before_seq == 0 || before_seq > INT64_MAX ? INT64_MAX : (int64_t)before_seq;
+	const struct store_value values[] = {NUMBER(before), NUMBER(max), TEXT(owner)};
+	int n = 0, r = 0;
+	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
+
+	if (row == NULL)
+		return r;
+	while ((r = store_next(store, row)) == 1) {
+		r = audit_read(row, &rows[n]);
+		if (r < 0)
+			break;
+		n++;
+	}
+	store_end(row);
+	return r < 0 ? r : n;
+}
+
+/* ---- limits ---- */
+
+int store_limit_get(struct store *store, const char *owner, struct limit *limit)
+{
+	struct limit found = {0};
+	int r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_LIMIT_GET, VALUES(TEXT(owner)), &r);
+
+	if (row == NULL)
+		return r;
+	r = store_next(store, row);
+	if (r == 1) {
+		r = column_u32(row, 0, &found.accounts);
+		r = r ?: column_u32(row, 1, &found.keys);
+		r = r ?: column_u32(row, 2, &found.ranges);
+		r = r ?: 1;
+	}
+	store_end(row);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENOENT;
+	snprintf(found.owner, sizeof(found.owner), "%s", owner);
+	*limit = found;
+	return 0;
+}
+
+static int limit_read(sqlite3_stmt *row, struct limit *limit)
+{
+	int r = 0;
+
+	*limit = (struct limit){0};
+	r = r ?: column_u32(row, 0, &limit->accounts);
+	r = r ?: column_u32(row, 1, &limit->keys);
+	r = r ?: column_u32(row, 2, &limit->ranges);
+	return r ?: column_text(row, 3, limit->owner, sizeof(limit->owner));
+}
+
+int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last)
+{
+	int n = 0, r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_LIMIT_LIST, VALUES(NUMBER(after), NUMBER(max)), &r);
+
+	if (row == NULL)
+		return r;
+	while ((r = store_next(store, row)) == 1) {
+		r = limit_read(row, &rows[n]);
+		if (r < 0)
+			break;
+		*last = (uint64_t)sqlite3_column_int64(row, 4);
+		n++;
+	}
+	store_end(row);
+	return r < 0 ? r : n;
+}
+
+int store_limit_set(struct store *store, const struct limit *l)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	return store_save_end(
+		store, store_run(store, SQL_LIMIT_SET,
+				 VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys), NUMBER(l->ranges))));
+}
+
+static int delete_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, id, values, count);
+	if (r == 0 && store_changes(store) == 0)
+		r = -ENOENT;
+	return store_save_end(store, r);
+}
+
+int store_limit_delete(struct store *store, const char *owner)
+{
+	return delete_one(store, SQL_LIMIT_DELETE, VALUES(TEXT(owner)));
+}
+
+/* ---- data set aside ---- */
+
+int store_removed_insert(struct store *store, const struct removed *removed)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	return store_save_end(store,
+			      store_run(store, SQL_REMOVED_INSERT,
+					VALUES(NUMBER(removed->uid), NUMBER(removed->keep), NUMBER(removed->when),
+					       TEXT(removed->owner), TEXT(removed->label))));
+}
+
+static int removed_read(sqlite3_stmt *row, struct removed *removed)
+{
+	int r = 0;
+
+	*removed = (struct removed){.when = sqlite3_column_int64(row, 2)};
+	r = r ?: column_u32(row, 0, &removed->uid);
+	r = r ?: column_u32(row, 1, &removed->keep);
+	r = r ?: column_text(row, 3, removed->owner, sizeof(removed->owner));
+	r = r ?: column_text(row, 4, removed->label, sizeof(removed->label));
+	return r;
+}
+
+int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
+{
+	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
+	int n = 0, r = 0;
+	sqlite3_stmt *row = store_query(store, SQL_REMOVED_DUE,
+					VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)), &r);
+
+	if (row == NULL)
+		return r;
+	while ((r = store_next(store, row)) == 1) {
+		r = removed_read(row, &rows[n]);
+		if (r < 0)
+			break;
+		n++;
+	}
+	store_end(row);
+	return r < 0 ? r : n;
+}
+
+int store_removed_delete(struct store *store, uint32_t uid)
+{
+	return delete_one(store, SQL_REMOVED_DELETE, VALUES(NUMBER(uid)));
+}
+
+/* ---- the proof ---- */
+
+/* Each is empty, or its first row says what is wrong. They do not lean on the triggers that they prove. */
+static const char *const proofs[] = {
+	"SELECT 'file: ' || quick_check FROM pragma_quick_check WHERE quick_check <> 'ok'",
+	"SELECT 'table ' || \"table\" || ': row ' || rowid || ' points to nothing' FROM pragma_foreign_key_check",
+	"SELECT 'ids ' || a || '-' || b || ' and those from ' || c || ' on overlap' FROM"
+	" (SELECT first AS a, last AS b, lead(first) OVER (ORDER BY first) AS c FROM ids) WHERE c <= b",
+	"SELECT 'id ' || first || ' is of an ' || kind || ' that is not there' FROM ids WHERE"
+	" (kind = 'account' AND first NOT IN (SELECT uid FROM accounts))"
+	" OR (kind = 'range' AND first NOT IN (SELECT first FROM ranges))",
+	"SELECT 'ids from ' || last || ' on are in no gap and given to nobody, or both' FROM"
+	" (SELECT last, lead(first) OVER (ORDER BY first) AS next FROM"
+	" (SELECT first, last FROM ids UNION ALL SELECT first, last FROM gaps"
+	" UNION ALL VALUES (65534, 65535), (0, 0), (4294967295, 4294967295)))"
+	" WHERE next <> last + 1",
+	"SELECT 'usage of owner ' || owner || ' is miscounted' FROM"
+	" (SELECT owner, accounts, units FROM usage WHERE owner <> '' EXCEPT"
+	" SELECT owner, sum(n), sum(u) FROM (SELECT owner, 1 AS n, 0 AS u FROM accounts UNION ALL"
+	" SELECT owner, 0, (last - ids.first + 65536) / 65536 FROM ranges JOIN ids ON ids.first = ranges.first)"
+	" GROUP BY owner)",
+	"SELECT 'usage of all is miscounted' WHERE"
+	" coalesce((SELECT accounts FROM usage WHERE owner = ''), 0) <> (SELECT count(*) FROM accounts) OR"
+	" (SELECT count(*) FROM usage WHERE owner <> '') <>"
+	" (SELECT count(*) FROM (SELECT owner FROM accounts UNION SELECT owner FROM ranges))",
+	"SELECT 'range ' || first || ' is not its account''s owner''s' FROM ranges JOIN accounts AS a"
+	" ON a.uid = account_uid WHERE a.owner <> ranges.owner",
+};
+
+int store_check(struct store *store, char *why, size_t size)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+		sqlite3_stmt *statement;
+		int code = sqlite3_prepare_v2(store->db, proofs[i], -1, &statement, NULL);
+
+		if (code == SQLITE_OK)
+			code = sqlite3_step(statement);
+		if (code == SQLITE_ROW) {
+			snprintf(why, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+			r = -EUCLEAN;
+		} else if (code != SQLITE_DONE) {
+			r = store_errno(store, code);
+			snprintf(why, size, "%s", store->error);
+		}
+		sqlite3_finalize(statement);
+	}
+	return r;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The schema, as a list of steps: step n takes the file from user_version n to
+ * n + 1. A step that was released is never edited; a change is a new step.
+ *
+ * ids       every block of ids that was ever given out, or that somebody else was seen to hold. Blocks never
+ *           overlap and never move; a block that was given out is never deleted, it
+ *           becomes a tombstone, and only releasing a tombstone deletes it (invariant 1).
+ * gaps      the complement of ids, kept by triggers: a free id is found in one look.
+ * usage     what each owner has, kept by triggers; owner '' is everybody together.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "subuidd/store/sqlite.h"
+
+#define TOP_ID "4294967294" /* 2^32 - 2: the last number that is an id */
+
+#define APPLICATION_ID 1937072489 /* "sudi": file(1) and we know the file by it */
+#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF_(x) #x
+
+static const char step_ids[] =
+	"PRAGMA application_id = " TEXT_OF(APPLICATION_ID) ";\n"
+	"CREATE TABLE meta (\n"
+	"	name TEXT PRIMARY KEY,\n"
+	"	value INTEGER NOT NULL\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"INSERT INTO meta VALUES ('generation', 1);\n"
+	"\n"
+	"CREATE TABLE ids (\n"
+	"	first INTEGER PRIMARY KEY CHECK (first >= 1),\n"
+	"	last INTEGER NOT NULL CHECK (last >= first AND last <= " TOP_ID "),\n"
+	"	kind TEXT NOT NULL CHECK (kind IN ('account', 'range', 'tombstone', 'foreign')),\n"
+	"	since INTEGER NOT NULL,\n"
+	"	held_owner TEXT NOT NULL DEFAULT '',\n" /* of a tombstone: who had it */
+	"	held_label TEXT NOT NULL DEFAULT '',\n"
+	"	held_owner_uid INTEGER NOT NULL DEFAULT 0,\n"
+	"	UNIQUE (first, kind),\n"
+	"	CHECK (last < 65534 OR first > 65535),\n" /* nobody, (uid_t)-1 in 16 bits */
+	"	CHECK (kind <> 'account' OR first = last)\n" /* ranges that were adopted are as they were */
+	") STRICT;\n"
+	"CREATE INDEX ids_tombstones ON ids (first) WHERE kind IN ('tombstone', 'foreign');\n"
+	/* Blocks do not overlap, so the one that begins last before our end reaches furthest. */
+	"CREATE TRIGGER ids_overlap BEFORE INSERT ON ids\n"
+	"WHEN (SELECT last FROM ids WHERE first <= NEW.last ORDER BY first DESC LIMIT 1) >= NEW.first\n"
+	"BEGIN SELECT RAISE(ABORT, 'these ids are or were given out'); END;\n"
+	"CREATE TRIGGER ids_fixed BEFORE UPDATE OF first, last ON ids\n"
+	"BEGIN SELECT RAISE(ABORT, 'ids never move'); END;\n"
+	"CREATE TRIGGER ids_retire BEFORE UPDATE OF kind ON ids\n"
+	"WHEN NEW.kind <> 'tombstone' OR OLD.kind NOT IN ('account', 'range')\n"
+	"BEGIN SELECT RAISE(ABORT, 'ids only become tombstones'); END;\n"
+	"CREATE TRIGGER ids_release BEFORE DELETE ON ids\n"
+	"WHEN OLD.kind NOT IN ('tombstone', 'foreign')\n"
+	"BEGIN SELECT RAISE(ABORT, 'these ids are in use'); END;\n"
+	"\n"
+	"CREATE TABLE gaps (\n"
+	"	first INTEGER PRIMARY KEY,\n"
+	"	last INTEGER NOT NULL CHECK (last >= first),\n"
+	/* whole blocks of 65536 in it */
+	"	units INTEGER NOT NULL GENERATED ALWAYS AS ((last + 1) / 65536 - (first + 65535) / 65536) STORED\n"
+	") STRICT;\n"
+	"CREATE INDEX gaps_units ON gaps (first) WHERE units >= 1;\n"
+	"INSERT INTO gaps (first, last) VALUES (1, 65533), (65536, " TOP_ID ");\n"
+	"CREATE TRIGGER gaps_split AFTER INSERT ON ids BEGIN\n"
+	"	INSERT INTO gaps (first, last) SELECT NEW.last + 1, last FROM gaps\n"
+	"		WHERE first = (SELECT max(first) FROM gaps WHERE first <= NEW.first) AND last > NEW.last;\n"
+	"	UPDATE gaps SET last = NEW.first - 1\n"
+	"		WHERE first = (SELECT max(first) FROM gaps WHERE first < NEW.first)\n"
+	"		AND last >= NEW.first;\n"
+	"	DELETE FROM gaps WHERE first = NEW.first;\n"
+	"END;\n"
+	"CREATE TRIGGER gaps_join AFTER DELETE ON ids BEGIN\n"
+	"	INSERT INTO gaps (first, last) VALUES (OLD.first, OLD.last);\n"
+	"	UPDATE gaps SET last = (SELECT last FROM gaps WHERE first = OLD.last + 1)\n"
+	"		WHERE first = OLD.first AND EXISTS (SELECT 1 FROM gaps WHERE first = OLD.last + 1);\n"
+	"	DELETE FROM gaps WHERE first = OLD.last + 1;\n"
+	"	UPDATE gaps SET last = (SELECT last FROM gaps WHERE first = OLD.first)\n"
+	"		WHERE first = (SELECT max(first) FROM gaps WHERE first < OLD.first)\n"
+	"		AND last = OLD.first - 1;\n"
+	"	DELETE FROM gaps WHERE first = OLD.first\n"
+	"		AND (SELECT last FROM gaps WHERE first < OLD.first\n"
+	"			ORDER BY first DESC LIMIT 1) >= OLD.last;\n"
+	"END;\n";
+
+#define OWNER_CHECK \
+	"CHECK (owner GLOB '[A-Za-z0-9_]*' AND owner NOT GLOB '*[^A-Za-z0-9_.@-]*' AND length(owner) <= 32)"
+
+static const char step_accounts[] =
+	"CREATE TABLE usage (\n"
+	"	owner TEXT PRIMARY KEY,\n"
+	"	accounts INTEGER NOT NULL DEFAULT 0 CHECK (accounts >= 0),\n"
+	"	units INTEGER NOT NULL DEFAULT 0 CHECK (units >= 0)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"\n"
+	"CREATE TABLE accounts (\n"
+	"	uid INTEGER PRIMARY KEY,\n"
+	"	id_kind TEXT NOT NULL GENERATED ALWAYS AS ('account') VIRTUAL,\n"
+	"	owner TEXT NOT NULL " OWNER_CHECK ",\n"
+	"	owner_uid INTEGER NOT NULL CHECK (owner_uid BETWEEN 0 AND " TOP_ID " AND owner_uid <> uid),\n"
+	"	label TEXT NOT NULL\n"
+	"		CHECK (label GLOB '[a-z0-9]*' AND label NOT GLOB '*[^a-z0-9_-]*'\n"
+	"			AND length(label) <= 31),\n"
+	"	state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4),\n"
+	"	flags INTEGER NOT NULL CHECK (flags BETWEEN 0 AND 4294967295),\n"
+	"	created INTEGER NOT NULL,\n"
+	"	expires_day INTEGER NOT NULL CHECK (expires_day BETWEEN -1 AND 2147483647),\n"
+	"	quota INTEGER NOT NULL CHECK (quota >= 0),\n"
+	"	comment TEXT NOT NULL CHECK (length(CAST(comment AS BLOB)) <= 127),\n"
+	"	UNIQUE (owner, label),\n"
+	"	FOREIGN KEY (uid, id_kind) REFERENCES ids (first, kind)\n"
+	") STRICT;\n"
+	"CREATE INDEX accounts_owner ON accounts (owner);\n" /* and by uid within */
+	/* intent, made, active, removing: an account never goes back */
+	"CREATE TRIGGER accounts_forward BEFORE UPDATE OF state ON accounts WHEN NEW.state < OLD.state\n"
+	"BEGIN SELECT RAISE(ABORT, 'an account never goes back to an earlier state'); END;\n"
+	"CREATE TRIGGER accounts_fixed BEFORE UPDATE OF uid, owner, label, created ON accounts\n"
+	"BEGIN SELECT RAISE(ABORT, 'uid, owner and label of an account are fixed'); END;\n"
+	"CREATE TRIGGER accounts_more AFTER INSERT ON accounts BEGIN\n"
+	"	INSERT INTO usage (owner, accounts) VALUES (NEW.owner, 1), ('', 1)\n"
+	"		ON CONFLICT (owner) DO UPDATE SET accounts = accounts + 1;\n"
+	"END;\n"
+	"CREATE TRIGGER accounts_less AFTER DELETE ON accounts BEGIN\n"
+	"	UPDATE usage SET accounts = accounts - 1 WHERE owner IN (OLD.owner, '');\n"
+	"	DELETE FROM usage WHERE owner = OLD.owner AND accounts = 0 AND units = 0;\n"
+	"END;\n"
+	"\n"
+	"CREATE TABLE keys (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 4294967295),\n"
+	"	uid INTEGER NOT NULL REFERENCES accounts (uid) ON DELETE CASCADE,\n"
+	"	role INTEGER NOT NULL CHECK (role BETWEEN 1 AND 4294967295),\n"
+	"	options INTEGER NOT NULL CHECK (options BETWEEN 0 AND 4294967295),\n"
+	"	created INTEGER NOT NULL,\n"
+	"	expires INTEGER NOT NULL CHECK (expires >= 0),\n"
+	"	source TEXT NOT NULL\n"
+	"		CHECK (length(source) <= 255 AND source NOT GLOB '*[^A-Za-z0-9.:*?!_/,%-]*'),\n"
+	"	type TEXT NOT NULL CHECK (length(type) BETWEEN 1 AND 47 AND type NOT GLOB '*[^a-z0-9@.-]*'),\n"
+	"	comment TEXT NOT NULL CHECK (length(CAST(comment AS BLOB)) <= 127),\n"
+	"	fingerprint TEXT NOT NULL\n"
+	"		CHECK (length(fingerprint) <= 63 AND fingerprint NOT GLOB '*[^A-Za-z0-9:+/]*'),\n"
+	"	blob TEXT NOT NULL CHECK (length(blob) BETWEEN 1 AND 4095 AND blob NOT GLOB '*[^A-Za-z0-9+/=]*'),\n"
+	"	UNIQUE (uid, blob)\n"
+	") STRICT;\n"
+	"CREATE INDEX keys_uid ON keys (uid);\n"
+	"\n"
+	"CREATE TABLE ranges (\n"
+	"	first INTEGER PRIMARY KEY,\n"
+	"	id_kind TEXT NOT NULL GENERATED ALWAYS AS ('range') VIRTUAL,\n"
+	"	owner TEXT NOT NULL " OWNER_CHECK ",\n"
+	"	owner_uid INTEGER NOT NULL CHECK (owner_uid BETWEEN 0 AND " TOP_ID "),\n"
+	"	account_uid INTEGER REFERENCES accounts (uid),\n" /* NULL: the owner's own */
+	"	created INTEGER NOT NULL,\n"
+	"	FOREIGN KEY (first, id_kind) REFERENCES ids (first, kind)\n"
+	") STRICT;\n"
+	"CREATE INDEX ranges_owner ON ranges (owner);\n"
+	"CREATE INDEX ranges_account ON ranges (account_uid) WHERE account_uid IS NOT NULL;\n"
+	"CREATE TRIGGER ranges_owner_is_the_accounts BEFORE INSERT ON ranges\n"
+	"WHEN NEW.account_uid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM accounts\n"
+	"	WHERE uid = NEW.account_uid AND owner = NEW.owner AND owner_uid = NEW.owner_uid)\n"
+	"BEGIN SELECT RAISE(ABORT, 'a range of an account belongs to the owner of that account'); END;\n"
+	"CREATE TRIGGER ranges_fixed BEFORE UPDATE ON ranges\n"
+	"BEGIN SELECT RAISE(ABORT, 'ranges are given and taken, not changed'); END;\n"
+	"CREATE TRIGGER ranges_more AFTER INSERT ON ranges BEGIN\n"
+	"	INSERT INTO usage (owner, units) SELECT NEW.owner, (last - first + 65536) / 65536 FROM ids\n"
+	"		WHERE first = NEW.first ON CONFLICT (owner) DO UPDATE SET units = units + excluded.units;\n"
+	"	INSERT INTO usage (owner, units) SELECT '', (last - first + 65536) / 65536 FROM ids\n"
+	"		WHERE first = NEW.first ON CONFLICT (owner) DO UPDATE SET units = units + excluded.units;\n"
+	"END;\n"
+	"CREATE TRIGGER ranges_less AFTER DELETE ON ranges BEGIN\n"
+	"	UPDATE usage SET units = units\n"
+	"		- (SELECT (last - first + 65536) / 65536 FROM ids WHERE first = OLD.first)\n"
+	"		WHERE owner IN (OLD.owner, '');\n"
+	"	DELETE FROM usage WHERE owner = OLD.owner AND accounts = 0 AND units = 0;\n"
+	"END;\n"
+	"\n"
+	"CREATE TABLE removed (\n"
+	"	uid INTEGER PRIMARY KEY REFERENCES ids (first),\n" /* not to be released while its data is here */
+	"	keep INTEGER NOT NULL CHECK (keep IN (0, 1)),\n"
+	"	since INTEGER NOT NULL,\n"
+	"	owner TEXT NOT NULL " OWNER_CHECK ",\n"
+	"	label TEXT NOT NULL\n"
+	") STRICT;\n"
+	"CREATE INDEX removed_since ON removed (since) WHERE keep = 0;\n"
+	"\n"
+	"CREATE TABLE limits (\n"
+	"	owner TEXT PRIMARY KEY " OWNER_CHECK ",\n"
+	"	accounts INTEGER NOT NULL CHECK (accounts BETWEEN 0 AND 4294967295),\n"
+	"	keys INTEGER NOT NULL CHECK (keys BETWEEN 0 AND 4294967295),\n"
+	"	ranges INTEGER NOT NULL CHECK (ranges BETWEEN 0 AND 4294967295)\n"
+	") STRICT;\n"
+	"\n"
+	"CREATE TABLE audit (\n"
+	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	time INTEGER NOT NULL,\n"
+	"	uid INTEGER NOT NULL,\n"
+	"	pid INTEGER NOT NULL,\n"
+	"	status INTEGER NOT NULL,\n"
+	"	target_uid INTEGER NOT NULL,\n"
+	"	caller TEXT NOT NULL,\n"
+	"	action TEXT NOT NULL,\n"
+	"	target TEXT NOT NULL,\n"
+	"	detail TEXT NOT NULL,\n"
+	"	owner TEXT NOT NULL\n" /* of the target */
+	") STRICT;\n"
+	"CREATE INDEX audit_caller ON audit (caller);\n"
+	"CREATE INDEX audit_owner ON audit (owner);\n"
+	"CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit\n"
+	"BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;\n"
+	"CREATE TRIGGER audit_kept BEFORE DELETE ON audit\n"
+	"BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;\n";
+
+static const char *const step_1[] = { step_ids, step_accounts, NULL };
+
+/* Keys that run tools other than rsync (role 5: no rsync), or forward. What was there may do as before. */
+static const char step_tools[] =
+	"ALTER TABLE keys ADD COLUMN tools TEXT NOT NULL DEFAULT ''\n"
+	"	CHECK (length(tools) <= 127 AND tools NOT GLOB '*[^a-z0-9,-]*');\n"
+	"ALTER TABLE keys ADD COLUMN storage_quota INTEGER NOT NULL DEFAULT 0 CHECK (storage_quota >= 0);\n"
+	"ALTER TABLE keys ADD COLUMN forward TEXT NOT NULL DEFAULT ''\n"
+	"	CHECK (length(forward) <= 127 AND forward NOT GLOB '*[^][A-Za-z0-9.:-]*')\n"
+	"	CHECK (role <> 5 OR tools <> '' OR forward <> '');\n"
+	"CREATE INDEX keys_forward ON keys (uid) WHERE forward <> '';\n";
+
+static const char *const step_2[] = { step_tools, NULL };
+
+/* What recovery looks for at each start: few or none among a million. */
+static const char step_unfinished[] = "CREATE INDEX accounts_unfinished ON accounts (uid) WHERE state <> 3;\n";
+
+static const char *const step_3[] = { step_unfinished, NULL };
+
+/* Runs of accounts, and for how long one may be silent. -1: unknown. */
+static const char step_runs[] =
+	"CREATE TABLE runs (\n"
+	"	seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	uid INTEGER NOT NULL REFERENCES accounts (uid) ON DELETE CASCADE,\n"
+	"	started INTEGER NOT NULL,\n"
+	"	duration INTEGER NOT NULL CHECK (duration >= 0),\n" /* ms */
+	"	bytes_in INTEGER NOT NULL CHECK (bytes_in >= -1),\n"
+	"	bytes_out INTEGER NOT NULL CHECK (bytes_out >= -1),\n"
+	"	files INTEGER NOT NULL CHECK (files >= -1),\n"
+	"	key_id INTEGER NOT NULL,\n" /* of a key that may be gone */
+	"	status INTEGER NOT NULL,\n"
+	"	kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),\n"
+	"	tool TEXT NOT NULL CHECK (length(tool) <= 31),\n"
+	"	address TEXT NOT NULL CHECK (length(address) <= 63),\n"
+	"	fingerprint TEXT NOT NULL CHECK (length(fingerprint) <= 63),\n"
+	"	error TEXT NOT NULL CHECK (length(CAST(error AS BLOB)) <= 255)\n"
+	") STRICT;\n"
+	"CREATE INDEX runs_uid ON runs (uid);\n" /* and by seq within */
+	"CREATE TABLE watches (\n"
+	"	uid INTEGER PRIMARY KEY REFERENCES accounts (uid) ON DELETE CASCADE,\n"
+	"	last_run INTEGER NOT NULL DEFAULT 0,\n"
+	"	last_status INTEGER NOT NULL DEFAULT 0,\n"
+	"	last_good INTEGER NOT NULL DEFAULT 0,\n"
+	"	alarm INTEGER NOT NULL DEFAULT 0 CHECK (alarm BETWEEN 0 AND 2147483647),\n" /* seconds; 0 never */
+	"	since INTEGER NOT NULL DEFAULT 0,\n" /* when the alarm was set */
+	"	told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),\n" /* the hook knows that it is silent */
+	"	due INTEGER GENERATED ALWAYS AS (CASE WHEN alarm > 0 THEN max(last_good, since) + alarm END) STORED\n"
+	") STRICT;\n"
+	"CREATE INDEX watches_due ON watches (due) WHERE told = 0 AND due IS NOT NULL;\n"
+	"CREATE INDEX watches_told ON watches (due) WHERE told = 1;\n"
+	"CREATE TABLE key_uses (\n"
+	"	key_id INTEGER PRIMARY KEY REFERENCES keys (id) ON DELETE CASCADE,\n"
+	"	used INTEGER NOT NULL\n"
+	") STRICT;\n";
+
+static const char *const step_4[] = { step_runs, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4 };
+
+#define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
+
+int store_schema_version(void)
+{
+	return VERSION_NOW;
+}
+
+static int read_number(sqlite3 *db, const char *sql, int *number)
+{
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+
+	if (code != SQLITE_OK)
+		return code;
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		*number = sqlite3_column_int(statement, 0);
+		code = SQLITE_OK;
+	}
+	sqlite3_finalize(statement);
+	return code;
+}
+
+/* Ours, or empty: tables are not put into somebody else's file. */
+static int check_ours(sqlite3 *db, int version, bool *ours)
+{
+	int found = 0;
+	int code;
+
+	if (version == 0) {
+		code = read_number(db, "SELECT count(*) FROM sqlite_schema", &found);
+		*ours = found == 0;
+	} else {
+		code = read_number(db, "PRAGMA application_id", &found);
+		*ours = found == APPLICATION_ID;
+	}
+	return code;
+}
+
+static int step_run(sqlite3 *db, int from)
+{
+	char set_version[64];
+	int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	for (const char *const *part = steps[from]; code == SQLITE_OK && *part != NULL; part++)
+		code = sqlite3_exec(db, *part, NULL, NULL, NULL);
+	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", from + 1);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, set_version, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	if (code != SQLITE_OK && !sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return code;
+}
+
+int store_schema_migrate(sqlite3 *db)
+{
+	int version = 0;
+	bool ours = false;
+	int code = read_number(db, "PRAGMA user_version", &version);
+
+	if (code == SQLITE_OK)
+		code = check_ours(db, version, &ours);
+	if (code == SQLITE_OK && (!ours || version < 0 || version > VERSION_NOW))
+		return -EPROTO;
+	while (code == SQLITE_OK && version < VERSION_NOW)
+		code = step_run(db, version++);
+	return code;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: ISC */
+/* What the store asks SQLite. Each is a look by index, but for the lists of everything, which read on from where
+ * the last batch ended: tests/unit/test_store.c asks the query planner. */
+#include "subuidd/store/sqlite.h"
+
+#define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment"
+#define KEY_COLUMNS \
+	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
+	" tools, forward, storage_quota"
+#define RANGE_SELECT \
+	"SELECT r.first, i.last, r.owner_uid, r.account_uid, r.created, r.owner, a.label FROM ranges AS r" \
+	" JOIN ids AS i ON i.first = r.first LEFT JOIN accounts AS a ON a.uid = r.account_uid "
+#define AUDIT_COLUMNS "seq, time, uid, pid, status, target_uid, caller, action, target, detail"
+
+const char *const store_sql[SQL_STATEMENTS] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_SAVE] = "SAVEPOINT part",
+	[SQL_SAVE_END] = "RELEASE part",
+	[SQL_SAVE_UNDO] = "ROLLBACK TO part",
+	[SQL_GENERATION] = "SELECT value FROM meta WHERE name = 'generation'",
+	[SQL_GENERATION_RAISE] = "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
+
+	[SQL_ID_INSERT] = "INSERT INTO ids (first, last, kind, since) VALUES (?1, ?2, ?3, ?4)",
+	[SQL_ID_RETIRE] = "UPDATE ids SET kind = 'tombstone', since = ?2, held_owner = ?3, held_label = ?4,"
+			  " held_owner_uid = ?5 WHERE first = ?1",
+	[SQL_ID_DELETE] = "DELETE FROM ids WHERE first = ?1 AND kind IN ('tombstone', 'foreign')",
+	[SQL_ID_HIGHEST] = "SELECT last FROM ids WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+	[SQL_FREE_AT] = "SELECT first, last FROM gaps WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+	[SQL_FREE_AFTER] = "SELECT first, last FROM gaps WHERE first > ?1 ORDER BY first LIMIT 1",
+	[SQL_FREE_UNIT_AFTER] = "SELECT first, last FROM gaps INDEXED BY gaps_units"
+				" WHERE units >= 1 AND first > ?1 AND first <= ?2 ORDER BY first",
+	[SQL_ID_HOLDER] = "SELECT first, last, held_owner_uid, since, held_owner, held_label, kind FROM ids"
+			  " WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+	[SQL_TOMBSTONE_INSERT] = "INSERT INTO ids (first, last, kind, since, held_owner, held_label, held_owner_uid)"
+				 " VALUES (?1, ?2, 'tombstone', ?3, ?4, ?5, ?6)",
+	[SQL_TOMBSTONE_LIST] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
+			       " INDEXED BY ids_tombstones"
+			       " WHERE kind IN ('tombstone', 'foreign') AND first > ?1 ORDER BY first LIMIT ?2",
+
+	[SQL_ACCOUNT_INSERT] = "INSERT INTO accounts (" ACCOUNT_COLUMNS ")"
+			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[SQL_ACCOUNT_GET] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE owner = ?1 AND label = ?2",
+	[SQL_ACCOUNT_BY_UID] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid = ?1",
+	[SQL_ACCOUNT_UPDATE] = "UPDATE accounts SET owner_uid = ?2, state = ?3, flags = ?4, expires_day = ?5,"
+			       " quota = ?6, comment = ?7 WHERE uid = ?1",
+	[SQL_ACCOUNT_DELETE] = "DELETE FROM accounts WHERE uid = ?1",
+	[SQL_ACCOUNT_LIST] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"
+				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_UNFINISHED] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_unfinished"
+					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
+
+	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"
+			   " fingerprint, blob, tools, forward, storage_quota)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[SQL_KEY_GET] = "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?1",
+	[SQL_KEY_DELETE] = "DELETE FROM keys WHERE id = ?1",
+	[SQL_KEY_LIST] = "SELECT " KEY_COLUMNS " FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2",
+	[SQL_KEY_LIST_UID] = "SELECT " KEY_COLUMNS " FROM keys INDEXED BY keys_uid"
+			     " WHERE uid = ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+
+	[SQL_KEY_FORWARDS] = "SELECT 1 FROM keys INDEXED BY keys_forward WHERE uid = ?1 AND forward <> '' LIMIT 1",
+
+	[SQL_RANGE_INSERT] = "INSERT INTO ranges (first, owner, owner_uid, account_uid, created)"
+			     " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_RANGE_GET] = RANGE_SELECT "WHERE r.first = ?1",
+	[SQL_RANGE_DELETE] = "DELETE FROM ranges WHERE first = ?1",
+	[SQL_RANGE_LIST] = RANGE_SELECT "WHERE r.first > ?1 ORDER BY r.first LIMIT ?2",
+	[SQL_RANGE_LIST_OWNER] = RANGE_SELECT "WHERE r.owner = ?3 AND r.first > ?1 ORDER BY r.first LIMIT ?2",
+	[SQL_RANGE_LIST_ACCOUNT] = RANGE_SELECT "WHERE r.account_uid = ?3 AND r.first > ?1 ORDER BY r.first LIMIT ?2",
+	[SQL_RANGE_OF_ACCOUNT] = "SELECT first FROM ranges WHERE account_uid = ?1 LIMIT 1",
+
+	[SQL_REMOVED_INSERT] = "INSERT INTO removed (uid, keep, since, owner, label) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_REMOVED_DUE] = "SELECT uid, keep, since, owner, label FROM removed INDEXED BY removed_since"
+			    " WHERE keep = 0 AND since < ?1 AND (since, uid) > (?3, ?4)"
+			    " ORDER BY since, uid LIMIT ?2",
+	[SQL_REMOVED_DELETE] = "DELETE FROM removed WHERE uid = ?1",
+
+	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges FROM limits WHERE owner = ?1",
+	[SQL_LIMIT_SET] = "INSERT INTO limits (owner, accounts, keys, ranges) VALUES (?1, ?2, ?3, ?4)"
+			  " ON CONFLICT (owner) DO UPDATE SET accounts = excluded.accounts, keys = excluded.keys,"
+			  " ranges = excluded.ranges",
+	[SQL_LIMIT_LIST] = "SELECT accounts, keys, ranges, owner, rowid FROM limits WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+	[SQL_LIMIT_DELETE] = "DELETE FROM limits WHERE owner = ?1",
+
+	/* The target's owner: of the account, or of the tombstone that it became. */
+	[SQL_AUDIT_INSERT] = "INSERT INTO audit (time, uid, pid, status, target_uid, caller, action, target,"
+			     " detail, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+			     " coalesce((SELECT owner FROM accounts WHERE uid = ?5),"
+			     " (SELECT held_owner FROM ids WHERE first = ?5 AND kind = 'tombstone'), ?10))",
+	[SQL_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS " FROM audit WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+	[SQL_AUDIT_LIST_OWNER] =
+		"SELECT " AUDIT_COLUMNS " FROM audit WHERE seq IN ("
+		"SELECT * FROM (SELECT seq FROM audit WHERE caller = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2)"
+		" UNION "
+		"SELECT * FROM (SELECT seq FROM audit WHERE owner = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2)"
+		") ORDER BY seq DESC LIMIT ?2",
+
+	[SQL_RUN_INSERT] = "INSERT INTO runs (uid, started, duration, bytes_in, bytes_out, files, key_id, status, kind,"
+			   " tool, address, fingerprint, error)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[SQL_RUN_TRIM] = "DELETE FROM runs WHERE seq = (SELECT seq FROM runs INDEXED BY runs_uid WHERE uid = ?1"
+			 " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+	[SQL_RUN_LIST] = "SELECT seq, started, duration, bytes_in, bytes_out, files, key_id, status, kind, tool,"
+			 " address, fingerprint, error FROM runs INDEXED BY runs_uid"
+			 " WHERE uid = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+	[SQL_WATCH_GET] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			  " WHERE uid = ?1",
+	/* Runs end in any order, and are taken from the spool in any. */
+	[SQL_WATCH_RAN] = "INSERT INTO watches (uid, last_run, last_status, last_good) VALUES (?1, ?2, ?3, ?4)"
+			  " ON CONFLICT (uid) DO UPDATE SET"
+			  " last_status = iif(excluded.last_run >= last_run, excluded.last_status, last_status),"
+			  " last_run = max(last_run, excluded.last_run),"
+			  " last_good = max(last_good, excluded.last_good)",
+	[SQL_WATCH_ALARM] = "INSERT INTO watches (uid, alarm, since) VALUES (?1, ?2, ?3)"
+			    " ON CONFLICT (uid) DO UPDATE SET since = excluded.since, alarm = excluded.alarm,"
+			    " told = iif(excluded.alarm = 0, 0, told)",
+	[SQL_WATCH_SILENT] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			     " INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL AND due <= ?1"
+			     " ORDER BY due LIMIT ?2",
+	[SQL_WATCH_WELL] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
+			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1 ORDER BY due LIMIT ?2",
+	[SQL_WATCH_NEXT] = "SELECT due FROM watches INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL"
+			   " ORDER BY due LIMIT 1",
+	[SQL_WATCH_TOLD] = "UPDATE watches SET told = ?2 WHERE uid = ?1",
+	[SQL_KEY_USE] = "INSERT INTO key_uses (key_id, used) SELECT id, ?3 FROM keys WHERE id = ?1 AND uid = ?2"
+			" ON CONFLICT (key_id) DO UPDATE SET used = max(used, excluded.used)",
+	[SQL_KEY_USED] = "SELECT used FROM key_uses WHERE key_id = ?1",
+};

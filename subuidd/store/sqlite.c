@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Opening and transactions of the SQLite store. Run by the broker (root) on a
+ * file that only root can reach. One process has it open (locking_mode
+ * EXCLUSIVE): a second daemon is refused, and readers have the index.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/store/sqlite.h"
+
+/* ---- the file ---- */
+
+/* Whoever can read the file reads keys and comments; whoever can write it owns the host. */
+static int check_ours_alone(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0 || st.st_nlink != 1)
+		return -EPERM;
+	return 0;
+}
+
+static int directory_check(const char *path)
+{
+	char copy[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+		return -ENAMETOOLONG;
+	if (stat(dirname(copy), &st) < 0)
+		return -errno;
+	return st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : -EPERM;
+}
+
+/* Before SQLite touches the file: locks of this process would go with our descriptor otherwise. */
+static int file_prepare(const char *path)
+{
+	static const char *const beside[] = {"-wal", "-journal", "-shm"};
+	cleanup_fd int fd = -1;
+	char name[PATH_MAX];
+	int r = directory_check(path);
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return -errno;
+	r = check_ours_alone(fd);
+	for (unsigned i = 0; r == 0 && i < sizeof(beside) / sizeof(beside[0]); i++) {
+		cleanup_fd int other = -1;
+
+		if (snprintf(name, sizeof(name), "%s%s", path, beside[i]) >= (int)sizeof(name))
+			return -ENAMETOOLONG;
+		other = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (other >= 0)
+			r = check_ours_alone(other);
+		else if (errno != ENOENT)
+			r = -errno;
+	}
+	return r;
+}
+
+/* ---- opening ---- */
+
+static const char pragmas[] =
+	"PRAGMA locking_mode = EXCLUSIVE;"
+	"PRAGMA synchronous = FULL;"
+	"PRAGMA foreign_keys = ON;"
+	"PRAGMA recursive_triggers = ON;" /* a REPLACE cannot get round the triggers on DELETE */
+	"PRAGMA trusted_schema = OFF;"
+	"PRAGMA cell_size_check = ON;"
+	"PRAGMA temp_store = MEMORY;"
+	"PRAGMA journal_size_limit = 16777216;";
+
+static int wal_switch_on(sqlite3 *db)
+{
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+
+	if (code != SQLITE_OK)
+		return code;
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0)
+		code = SQLITE_OK;
+	else if (code == SQLITE_ROW)
+		code = SQLITE_ERROR;
+	sqlite3_finalize(statement);
+	return code;
+}
+
+static int connection_set_up(sqlite3 *db)
+{
+	int code = sqlite3_extended_result_codes(db, 1);
+
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	sqlite3_busy_timeout(db, 2000);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = wal_switch_on(db);
+	return code != SQLITE_OK ? code : store_schema_migrate(db);
+}
+
+static int generation_read(struct store *store, uint64_t *generation)
+{
+	int error = 0;
+	sqlite3_stmt *statement = store_query(store, SQL_GENERATION, NULL, 0, &error);
+
+	if (statement == NULL)
+		return error;
+	error = store_next(store, statement);
+	if (error == 1)
+		*generation = (uint64_t)sqlite3_column_int64(statement, 0);
+	store_end(statement);
+	return error == 1 ? 0 : error == 0 ? -EUCLEAN : error;
+}
+
+int store_open(const char *path, struct store **ret)
+{
+	__attribute__((cleanup(store_closep))) struct store *store = NULL;
+	int r = file_prepare(path);
+	int code;
+
+	if (r < 0)
+		return r;
+	store = calloc(1, sizeof(*store));
+	if (store == NULL)
+		return -ENOMEM;
+	code = sqlite3_open_v2(path, &store->db,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+	if (store->db == NULL)
+		return -ENOMEM;
+	if (code == SQLITE_OK)
+		code = connection_set_up(store->db);
+	if (code < 0)
+		return code;
+	r = store_errno(store, code);
+	if (r == 0)
+		r = generation_read(store, &store->generation);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&store);
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
+		sqlite3_finalize(store->statement[i]);
+	sqlite3_close(store->db);
+	free(store);
+}
+
+void store_closep(struct store **store)
+{
+	int saved = errno;
+
+	store_close(*store);
+	errno = saved;
+}
+
+/* ---- transactions ---- */
+
+int store_begin(struct store *store)
+{
+	int r;
+
+	if (store->open)
+		abort();
+	r = store_run(store, SQL_BEGIN, NULL, 0);
+	if (r == 0) {
+		store->open = true;
+		store->changed = false;
+	}
+	return r;
+}
+
+/* SQLite may have rolled back already by itself (disk full, I/O error). */
+void store_rollback(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		store_run(store, SQL_ROLLBACK, NULL, 0);
+	store->open = false;
+	store->changed = false;
+}
+
+int store_commit(struct store *store)
+{
+	bool changed = store->changed;
+	int r = 0;
+
+	if (!store->open)
+		abort();
+	if (sqlite3_get_autocommit(store->db))
+		r = -EIO; /* rolled back by SQLite after an error that the caller passed over */
+	if (r == 0 && changed)
+		r = store_run(store, SQL_GENERATION_RAISE, NULL, 0);
+	if (r == 0)
+		r = store_run(store, SQL_COMMIT, NULL, 0);
+	if (r < 0) {
+		store_rollback(store);
+		return r;
+	}
+	store->open = false;
+	store->changed = false;
+	if (changed)
+		store->generation++;
+	return 0;
+}
+
+uint64_t store_generation(const struct store *store)
+{
+	return store->generation;
+}
+
+int store_part_begin(struct store *store)
+{
+	return store_save(store);
+}
+
+int store_part_end(struct store *store, int result)
+{
+	return store_save_end(store, result);
+}
+
+int store_save(struct store *store)
+{
+	if (!store->open)
+		abort();
+	return store_run(store, SQL_SAVE, NULL, 0);
+}
+
+int store_save_end(struct store *store, int result)
+{
+	char kept[sizeof(store->error)];
+
+	if (result == 0)
+		result = store_run(store, SQL_SAVE_END, NULL, 0);
+	if (result == 0)
+		return 0;
+	memcpy(kept, store->error, sizeof(kept));
+	if (!sqlite3_get_autocommit(store->db) && store_run(store, SQL_SAVE_UNDO, NULL, 0) == 0)
+		store_run(store, SQL_SAVE_END, NULL, 0);
+	memcpy(store->error, kept, sizeof(kept)); /* the first fault is the cause */
+	return result;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Inside of the SQLite backend of store.h: the connection, its statements and
+ * how its errors become errnos. Included by subuidd/store_*.c and their tests alone.
+ */
+#ifndef SUBUIDD_STORE_SQLITE_H
+#define SUBUIDD_STORE_SQLITE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "subuidd/store/store.h"
+
+/* Every statement that runs after opening; the text is in sql.c. Prepared once and kept. */
+enum store_statement {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_SAVE,
+	SQL_SAVE_END,
+	SQL_SAVE_UNDO,
+	SQL_GENERATION,
+	SQL_GENERATION_RAISE,
+	SQL_ID_INSERT,
+	SQL_ID_RETIRE,
+	SQL_ID_DELETE,
+	SQL_ID_HIGHEST,
+	SQL_FREE_AT,
+	SQL_FREE_AFTER,
+	SQL_FREE_UNIT_AFTER,
+	SQL_ID_HOLDER,
+	SQL_TOMBSTONE_INSERT,
+	SQL_TOMBSTONE_LIST,
+	SQL_ACCOUNT_INSERT,
+	SQL_ACCOUNT_GET,
+	SQL_ACCOUNT_BY_UID,
+	SQL_ACCOUNT_UPDATE,
+	SQL_ACCOUNT_DELETE,
+	SQL_ACCOUNT_LIST,
+	SQL_ACCOUNT_LIST_OWNER,
+	SQL_ACCOUNT_LIST_UNFINISHED,
+	SQL_USAGE,
+	SQL_KEY_INSERT,
+	SQL_KEY_GET,
+	SQL_KEY_DELETE,
+	SQL_KEY_LIST,
+	SQL_KEY_LIST_UID,
+	SQL_KEY_FORWARDS,
+	SQL_RANGE_INSERT,
+	SQL_RANGE_GET,
+	SQL_RANGE_DELETE,
+	SQL_RANGE_LIST,
+	SQL_RANGE_LIST_OWNER,
+	SQL_RANGE_LIST_ACCOUNT,
+	SQL_RANGE_OF_ACCOUNT,
+	SQL_REMOVED_INSERT,
+	SQL_REMOVED_DUE,
+	SQL_REMOVED_DELETE,
+	SQL_LIMIT_GET,
+	SQL_LIMIT_SET,
+	SQL_LIMIT_LIST,
+	SQL_LIMIT_DELETE,
+	SQL_AUDIT_INSERT,
+	SQL_AUDIT_LIST,
+	SQL_AUDIT_LIST_OWNER,
+	SQL_RUN_INSERT,
+	SQL_RUN_TRIM,
+	SQL_RUN_LIST,
+	SQL_WATCH_GET,
+	SQL_WATCH_RAN,
+	SQL_WATCH_ALARM,
+	SQL_WATCH_SILENT,
+	SQL_WATCH_WELL,
+	SQL_WATCH_NEXT,
+	SQL_WATCH_TOLD,
+	SQL_KEY_USE,
+	SQL_KEY_USED,
+	SQL_STATEMENTS
+};
+
+extern const char *const store_sql[SQL_STATEMENTS];
+
+/* Brings the schema to the newest version, one transaction a step. An SQLite result code, or -EPROTO: the file is
+ * of a newer program, or of another one altogether. */
+int store_schema_migrate(sqlite3 *db);
+int store_schema_version(void); /* of this program */
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statement[SQL_STATEMENTS];
+	bool open;    /* between begin and commit or rollback */
+	bool changed; /* something that is published, in this transaction */
+	uint64_t generation;
+	char error[512];
+};
+
+/* One bound value. */
+struct store_value {
+	const char *text; /* NULL: the number */
+	int64_t number;
+	bool null;
+};
+#define NUMBER(x) { .number = (int64_t)(x) }
+#define TEXT(x) { .text = (x) }
+#define NUMBER_OR_NULL(x) { .number = (int64_t)(x), .null = (x) == 0 }
+#define VALUES(...)                                     \
+	(const struct store_value[]){ __VA_ARGS__ }, \
+		sizeof((const struct store_value[]){ __VA_ARGS__ }) / sizeof(struct store_value)
+
+/* Negative errno of an SQLite (extended) result code; keeps its text for store_error(). */
+int store_errno(struct store *store, int code);
+
+/* Runs a statement that gives no rows. 0 or negative errno. */
+int store_run(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
+
+/* Starts a query. Then store_next(): 1 a row, 0 the end, or negative errno; store_end() in every case.
+ * NULL: it could not start, *error says why. */
+sqlite3_stmt *store_query(struct store *store, enum store_statement id, const struct store_value *values,
+			  size_t count, int *error);
+int store_next(struct store *store, sqlite3_stmt *statement);
+void store_end(sqlite3_stmt *statement);
+
+/* Rows changed by the last store_run(). */
+int store_changes(const struct store *store);
+
+/* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
+int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
+int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
+
+/* All or nothing inside a transaction: save, then save_end with what came out, which it returns. Aborts
+ * outside of a transaction: a change without one would be made in halves. */
+int store_save(struct store *store);
+int store_save_end(struct store *store, int result);
+
+/* The row of the table of all ids; see schema.c. */
+int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when);
+int store_id_retire(struct store *store, uint32_t first, int64_t when, const char *owner, const char *label,
+		    uint32_t owner_uid);
+
+/* What an owner has ("": everybody): accounts and units. */
+int store_usage(struct store *store, const char *owner, uint32_t *accounts, uint32_t *units);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store: the truth about accounts, keys, ranges, limits and what was done.
+ * One interface, one backend behind it (SQLite, sqlite.c); a second one,
+ * replicated, would implement this header. Run by the broker alone.
+ *
+ * All calls return 0, -ENOENT, -EEXIST (a constraint: taken), -EDQUOT (limit),
+ * or another negative errno (-EINVAL a row that is wrong in itself, -ENOSPC, -EROFS, -EIO, -EUCLEAN corrupt); on
+ * failure nothing changed and outputs are untouched (of a list, its rows may be). A change
+ * outside of a transaction is a bug (abort).
+ */
+#ifndef SUBUIDD_STORE_H
+#define SUBUIDD_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account/account.h"
+#include "account/id.h"
+#include "account/run.h"
+
+struct store;
+
+/* Opens or creates state.db (0600) in the directory, WAL, synchronous=FULL,
+ * foreign keys, applies migrations by user_version. -EPROTO: of a newer program, or of another one altogether; -EPERM:
+ * others can reach the file or change the directory; -EBUSY: another process has it open. */
+int store_open(const char *path, struct store **ret);
+void store_close(struct store *store);
+void store_closep(struct store **store);
+
+/* The text of the last failure, for the log. */
+const char *store_error(const struct store *store);
+
+/* One transaction per change; nested begin is a bug (abort). Commit is durable
+ * when it returns, and raises the generation by one if anything that is published was changed (accounts, ranges,
+ * keys). After a failed commit everything is as before begin. */
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store);
+uint64_t store_generation(const struct store *store); /* committed */
+
+/* A part of the open transaction that can be taken back by itself: part_end with what came of it, which it
+ * returns; negative: undone. */
+int store_part_begin(struct store *store);
+int store_part_end(struct store *store, int result);
+
+/* accounts */
+int store_account_insert(struct store *store, const struct account *account);
+int store_account_get(struct store *store, const char *owner, const char *label, struct account *account);
+int store_account_by_uid(struct store *store, uint32_t uid, struct account *account);
+/* All but uid, owner, label, created. -EEXIST: a state before the present one. */
+int store_account_update(struct store *store, const struct account *account);
+/* Ends the row: its keys and ranges go, uid and ranges become tombstones with `when`. */
+int store_account_delete(struct store *store, uint32_t uid, int64_t when);
+/* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
+int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+/* The same of those that are not active. O(their number). */
+int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max);
+int store_account_count(struct store *store, const char *owner, uint32_t *count);
+
+/* keys */
+/* Fills key->id; -EEXIST: same blob on this account; -ENOENT: no such account. */
+int store_key_insert(struct store *store, struct ssh_key *key);
+int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
+int store_key_delete(struct store *store, uint32_t id);
+/* 1: a key of the account has the role forward; 0: none has. */
+int store_key_forwards(struct store *store, uint32_t uid);
+int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
+		   int max); /* uid 0: all */
+
+/* ranges */
+int store_range_insert(struct store *store, const struct id_range *range); /* -EEXIST when it overlaps anything */
+int store_range_get(struct store *store, uint32_t first, struct id_range *range);
+int store_range_delete(struct store *store, uint32_t first, int64_t when); /* leaves a tombstone */
+int store_range_list(struct store *store, const char *owner, uint32_t after_first, struct id_range *rows, int max);
+/* Those of one account. */
+int store_range_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
+			     int max);
+int store_range_units(struct store *store, const char *owner, uint32_t *units);
+
+/* ids: everything that is or ever was given out (accounts, ranges, tombstones).
+ * Finds the first block of `count` free ids (if count > 1: count rounded up to
+ * RANGE_UNIT, at a multiple of RANGE_UNIT) inside `block` at or above `from`.
+ * -ENOENT: none. Logarithmic, not a scan. */
+int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first);
+/* The next id to try in this block: above everything ever given out in it (ids rise). */
+int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
+/* Ids of removed accounts and ranges (created: when), and, with owner "", those that others were seen to hold. */
+int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max);
+/* Who has, or had, an id of first..last: the highest block of them. *holder is the block, and whose it was
+ * (of a tombstone and a foreign one; of the others the rows say). 0, -ENOENT: all are free, or negative errno. */
+enum id_kind { ID_ACCOUNT = 1, ID_RANGE, ID_TOMBSTONE, ID_FOREIGN };
+int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind);
+/* A tombstone of another host's, which must not be given out here either. -EEXIST: not all are free. */
+int store_tombstone_insert(struct store *store, const struct id_range *range);
+/* Root's explicit act. -ENOENT: no tombstone; -EBUSY: the data of its account is still set aside. */
+int store_tombstone_release(struct store *store, uint32_t first);
+/* Marks ids that a foreign account was seen to hold, so that they are not tried again. */
+int store_id_foreign(struct store *store, uint32_t first, uint32_t count, int64_t when);
+
+/* removed accounts whose data is set aside */
+struct removed {
+	uint32_t uid;
+	uint32_t keep; /* 1: no end */
+	int64_t when;
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+int store_removed_insert(struct store *store, const struct removed *removed);
+/* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
+int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
+int store_removed_delete(struct store *store, uint32_t uid);
+
+/* runs: the newest RUNS_KEPT of each account */
+#define RUNS_KEPT 500
+/* Adds it, and what follows from it (watch, last use of the key, if that is this account's). ended: when it ended,
+ * by our clock. -ENOENT: no such account. */
+int store_run_add(struct store *store, uint32_t uid, const struct run *run, int64_t ended);
+/* Newest first, below before_seq (0: from the newest). */
+int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struct run_row *rows, int max);
+int store_key_used(struct store *store, uint32_t id, int64_t *when); /* -ENOENT: never */
+
+/* What is known of the last runs, and after how much silence there is an alarm. */
+struct watch {
+	uint32_t uid;
+	uint32_t last_status; /* of the last run that was no probe, good or not */
+	int64_t last_run;     /* end of it; 0 none */
+	int64_t last_good;    /* end of the last backup with status 0; 0 none */
+	int64_t alarm;        /* seconds; 0 never */
+	int64_t since;        /* when that was set */
+	int64_t due;          /* silent from then on; 0 never */
+	uint32_t told;        /* 1: that it is silent has been said */
+};
+int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
+/* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
+int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);
+int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max);
+int store_watch_next(struct store *store, int64_t *due);
+int store_watch_told(struct store *store, uint32_t uid, bool told);
+
+/* limits */
+int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */
+int store_limit_set(struct store *store, const struct limit *limit);
+/* In the order in which they were first set, those after `after`; *last is the place of the last one filled. */
+int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last);
+int store_limit_delete(struct store *store, const char *owner);
+
+/* audit: in the same transaction as the change it tells of, or in one of its own
+ * for a refusal. seq is filled. */
+int store_audit_add(struct store *store, struct audit_entry *entry);
+/* Newest first, below before_seq (0: from the newest); owner NULL: all, else his own acts and his accounts'. */
+int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
+		     int max);
+
+/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. */
+int store_check(struct store *store, char *why, size_t size);
+
+#endif

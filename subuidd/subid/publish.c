@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/subid/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/child.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+#include "subuidd/subid/write.h"
+
+#define WRITE_SECONDS 60u /* lckpwdf alone waits 15 */
+#define AGAIN_SECONDS 60u
+#define WHY_MAX 256
+
+struct waiting {
+	struct waiting *next;
+	struct call *call;
+	enum failure failure; /* of the call itself */
+};
+
+struct subid_publisher {
+	struct waiting *served; /* by the child that runs */
+	struct waiting *next;   /* by the one after it */
+	int why_fd;             /* of the child: a sentence */
+	bool running, again, failed;
+};
+
+static void child_run(struct broker *broker, int why_fd)
+{
+	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char why[WHY_MAX] = "";
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(022);
+	r = etc_fd < 0 ? -errno :
+			 subid_write(broker->state_fd, etc_fd, broker->settings.publish, why, sizeof(why));
+	if (r < 0 && why[0] == '\0')
+		snprintf(why, sizeof(why), SYSCONFDIR ": %s", strerror(-r));
+	if (pwrite(why_fd, why, strlen(why), 0) < 0)
+		_exit(2);
+	_exit(r < 0 ? 1 : 0);
+}
+
+static int child_start(struct broker *broker, int *pidfd)
+{
+	struct subid_publisher *publisher = broker->subids;
+	cleanup_fd int why_fd = memfd_create("subid", MFD_CLOEXEC);
+	pid_t pid;
+
+	if (why_fd < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		child_run(broker, why_fd);
+	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (*pidfd < 0) {
+		int error = errno;
+
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return -error;
+	}
+	publisher->why_fd = steal_fd(&why_fd);
+	return 0;
+}
+
+static void finish_all(struct waiting *list, const char *why)
+{
+	while (list != NULL) {
+		struct waiting *waiting = list;
+		struct call *call = waiting->call;
+		enum failure failure = waiting->failure;
+
+		list = waiting->next;
+		free(waiting);
+		if (why != NULL && failure == FAILURE_NONE)
+			failure = call_fail(call, FAILURE_FAILED, NULL, why,
+					    "the change itself is done; writing the files is tried again");
+		call_finish_now(call, failure);
+	}
+}
+
+static void run(struct broker *broker);
+
+static void written(void *data, int status)
+{
+	struct broker *broker = data;
+	struct subid_publisher *publisher = broker->subids;
+	struct waiting *served = publisher->served;
+	cleanup_fd int why_fd = publisher->why_fd;
+	char why[WHY_MAX] = "";
+
+	publisher->served = NULL;
+	publisher->why_fd = -1;
+	publisher->running = false;
+	publisher->failed = status != 0;
+	if (status != 0 && pread(why_fd, why, sizeof(why) - 1, 0) <= 0)
+		snprintf(why, sizeof(why), "%s",
+			 status == -ETIMEDOUT ? SYSCONFDIR "/subuid: it takes too long" :
+						"the process that writes " SYSCONFDIR "/subuid failed");
+	if (status != 0) {
+		log_error("subordinate ids in the files: %s", why);
+		broker_maintain_in(broker, AGAIN_SECONDS);
+	}
+	finish_all(served, status != 0 ? why : NULL);
+	if (publisher->again && !broker->stopping)
+		run(broker);
+}
+
+static void run(struct broker *broker)
+{
+	struct subid_publisher *publisher = broker->subids;
+	int pidfd = -1, r = child_start(broker, &pidfd);
+
+	publisher->again = false;
+	publisher->served = publisher->next;
+	publisher->next = NULL;
+	publisher->running = true;
+	if (r >= 0)
+		r = child_watch(broker->event, pidfd, WRITE_SECONDS, written, broker);
+	if (r < 0)
+		written(broker, r);
+}
+
+static void trigger(struct broker *broker)
+{
+	broker->subids->again = true;
+	if (!broker->subids->running)
+		run(broker);
+}
+
+int subid_publish_start(struct broker *broker)
+{
+	struct stat st;
+
+	if (broker->subids == NULL) {
+		broker->subids = calloc(1, sizeof(*broker->subids));
+		if (broker->subids == NULL)
+			return -ENOMEM;
+		broker->subids->why_fd = -1;
+	}
+	publication_changes(broker->publication);
+	/* Where the files were never ours, they are not looked at. */
+	if (broker->settings.publish != PUBLISH_PLUGIN || fstatat(broker->state_fd, SUBID_LINES_NAME, &st, 0) == 0)
+		trigger(broker);
+	return 0;
+}
+
+/* Its own change may have been told of by another call that ended before it. */
+static bool may_have_changed(const struct call *call)
+{
+	switch (call->request.op) {
+	case OP_ACCOUNT_ADD:
+	case OP_ACCOUNT_REMOVE:
+	case OP_RANGE_ADD:
+	case OP_RANGE_REMOVE:
+		return call->broker->settings.publish != PUBLISH_PLUGIN;
+	default:
+		return false;
+	}
+}
+
+bool subid_publish_hold(struct call *call, enum failure failure)
+{
+	struct broker *broker = call->broker;
+	unsigned changes = publication_changes(broker->publication);
+	struct waiting *waiting;
+
+	if (broker->settings.publish == PUBLISH_BOTH)
+		changes &= PUBLISHED_RANGES;
+	else if (broker->settings.publish == PUBLISH_PLUGIN)
+		changes = 0;
+	if (broker->subids == NULL || (changes == 0 && !(broker->subids->running && may_have_changed(call))))
+		return false;
+	waiting = malloc(sizeof(*waiting));
+	if (waiting != NULL) {
+		*waiting = (struct waiting){ .next = broker->subids->next, .call = call, .failure = failure };
+		broker->subids->next = waiting;
+	}
+	trigger(broker); /* may end the call */
+	return waiting != NULL;
+}
+
+void subid_publish_again(struct broker *broker)
+{
+	if (broker->subids != NULL && broker->subids->failed)
+		trigger(broker);
+}
+
+static void waiting_free(struct waiting *list)
+{
+	while (list != NULL) {
+		struct waiting *waiting = list;
+
+		list = waiting->next;
+		free(waiting);
+	}
+}
+
+/* The child that runs, if any, goes on and ends by itself. */
+void subid_publish_close(struct broker *broker)
+{
+	struct subid_publisher *publisher = broker->subids;
+
+	if (publisher == NULL)
+		return;
+	broker->subids = NULL;
+	waiting_free(publisher->served);
+	waiting_free(publisher->next);
+	free(publisher);
+}
