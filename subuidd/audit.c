@@ -7,35 +7,53 @@
 
 #include "subuidd/log.h"
 #include "subuidd/operation.h"
+#include "subuidd/tally.h"
 
 /* Refusals cost a durable write each, and anybody can cause them: so many a minute are
- * recorded per caller, the rest are counted into the next one. */
+ * recorded of each who answers for them, the rest are counted into the next one. */
 #define REFUSALS_A_MINUTE 60u
-#define REFUSERS 64
+#define NAMELESS ((uid_t)-1) /* counted together */
 
-static struct refuser {
-	uid_t uid;
-	time_t minute;
-	unsigned count, dropped;
-} refusers[REFUSERS];
+/* Under which uid a caller without a name of his own is counted: sub-accounts and ids in ranges under their owner's,
+ * who can call as any of them (beside what he does by himself, which is not theirs to use up). All others, somebody's
+ * ids by /etc/subuid, are one. */
+static uid_t answerable(struct store *store, const struct caller *caller)
+{
+	struct id_range holder, range;
+	struct account account;
+	enum id_kind kind;
+
+	if (store_id_holder(store, caller->uid, caller->uid, &holder, &kind) < 0)
+		return NAMELESS;
+	if (kind == ID_ACCOUNT && store_account_by_uid(store, caller->uid, &account) == 0)
+		return account.owner_uid;
+	if (kind == ID_RANGE && store_range_get(store, holder.first, &range) == 0)
+		return range.owner_uid;
+	return kind == ID_TOMBSTONE ? holder.owner_uid : NAMELESS;
+}
 
 /* True when one more may be recorded; *dropped: those that were not before it. */
-static bool refusal_admitted(uid_t uid, unsigned *dropped)
+static bool refusal_admitted(struct store *store, const struct caller *caller, unsigned *dropped)
 {
-	struct refuser *refuser = &refusers[uid % REFUSERS];
+	static struct tallies named = TALLIES(60), nameless = TALLIES(60);
+	bool own = caller->root || caller->ordinary;
+	struct tally *refuser;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (refuser->uid != uid || refuser->minute != now.tv_sec / 60 + 1) {
-		unsigned before = refuser->uid == uid ? refuser->dropped : 0;
-
-		*refuser = (struct refuser){ .uid = uid, .minute = now.tv_sec / 60 + 1, .dropped = before };
+	refuser = own ? tally_of(&named, caller->uid, now.tv_sec / 60 * 60) :
+			tally_of(&nameless, answerable(store, caller), now.tv_sec / 60 * 60);
+	if (refuser == NULL)
+		return true; /* no memory: what was refused is recorded all the same */
+	if (refuser->since != now.tv_sec / 60 * 60) {
+		refuser->since = now.tv_sec / 60 * 60;
+		refuser->used = 0;
 	}
-	if (refuser->count >= REFUSALS_A_MINUTE && uid != 0) {
+	if (refuser->used >= REFUSALS_A_MINUTE && !caller->root) {
 		refuser->dropped++;
 		return false;
 	}
-	refuser->count++;
+	refuser->used++;
 	*dropped = refuser->dropped;
 	refuser->dropped = 0;
 	return true;
@@ -81,11 +99,11 @@ void audit_refusal(struct call *call)
 	unsigned dropped = 0;
 	int r;
 
-	if (!refusal_admitted(call->caller.uid, &dropped))
+	if (!refusal_admitted(store, &call->caller, &dropped))
 		return;
 	if (dropped > 0)
-		log_warn("uid %u: %u refusals were not recorded: too many in a minute", (unsigned)call->caller.uid,
-			    dropped);
+		log_warn("uid %u: %u refusals were not recorded before this one: too many in a minute",
+			 (unsigned)call->caller.uid, dropped);
 	audit_log(call, call->operation->action, &failure);
 	r = store_begin(store);
 	if (r == 0) {

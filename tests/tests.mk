@@ -184,6 +184,10 @@ $(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
 OBJECTS        += $(call objs,tests/bench/bench_modules)
+$(BUILD)/bench/subid: $(call objs,tests/bench/bench_subid)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -Wl,--export-dynamic-symbol=getpwnam_r,--export-dynamic-symbol=getpwuid_r -o $@ $(call objs,tests/bench/bench_subid) -ldl
+OBJECTS        += $(call objs,tests/bench/bench_subid)
 $(BUILD)/bench/memory: $(call objs,tests/bench/memory)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/memory)
@@ -192,7 +196,7 @@ $(BUILD)/bench/peers:
 	@mkdir -p $@.new
 	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
 	mv $@.new $@
-bench: all $(BUILD)/bench/modules $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES) > $(BUILD)/bench/provision.txt
@@ -224,6 +228,11 @@ check-rrsync:
 	@test -f '$(SUITE)/runtests.py' || { echo 'make check-rrsync SUITE=DIR: DIR is a checkout of rsync'; exit 1; }
 	$(MAKE) BUILD=$(BUILD)/gate-test CPPFLAGS=-DGATE_TEST $(BUILD)/gate-test/bin/subuid-rrsync
 	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
+
+# bounds per uid: clock and store are the test's
+churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
+churn_LIBS          = -Wl,--wrap=clock_gettime
+UNIT               += churn
 
 # the broker's decoder
 fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)

@@ -9,28 +9,26 @@
 
 #include "account/id.h"
 #include "confine/cleanup.h"
+#include "subuidd/tally.h"
 
 #define ACCOUNTS_A_DAY_FACTOR 8u /* times the limit, and */
 #define ACCOUNTS_A_DAY_MIN 64u   /* not less than so many */
 #define RANGES_FACTOR 4u         /* times the limit, for good: blocks are few */
-#define OWNERS 1024
-#define CHANGE_BUCKETS 65536
 #define CHANGES_AT_ONCE 2000u /* and one a second */
 #define DAY 86400
 #define BATCH 256
 
-/* By owner's uid; two that fall on one entry forget each other's count. Forgotten with
- * the process: a day's bound, not an account of what was taken. */
-static struct taker {
-	uid_t uid;
-	time_t day;
-	uint32_t count;
-} takers[OWNERS];
+static enum failure no_memory(struct call *call)
+{
+	return call_fail_system(call, "what was used of a bound cannot be kept", -ENOMEM);
+}
 
+/* By owner's uid. Forgotten with the process: a day's bound, not an account of what was taken. */
 enum failure churn_account(struct call *call, const struct limit *limit)
 {
-	struct taker *taker = &takers[call->owner.uid % OWNERS];
+	static struct tallies takers = TALLIES(DAY);
 	uint64_t most = (uint64_t)limit->accounts * ACCOUNTS_A_DAY_FACTOR;
+	struct tally *taker;
 	struct timespec now;
 
 	if (call->caller.admin)
@@ -38,38 +36,43 @@ enum failure churn_account(struct call *call, const struct limit *limit)
 	if (most < ACCOUNTS_A_DAY_MIN)
 		most = ACCOUNTS_A_DAY_MIN;
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	if (taker->uid != call->owner.uid || taker->day != now.tv_sec / DAY)
-		*taker = (struct taker){ .uid = call->owner.uid, .day = now.tv_sec / DAY };
-	if (taker->count >= most)
+	taker = tally_of(&takers, call->owner.uid, now.tv_sec / DAY * DAY);
+	if (taker == NULL)
+		return no_memory(call);
+	if (taker->since != now.tv_sec / DAY * DAY) {
+		taker->since = now.tv_sec / DAY * DAY;
+		taker->used = 0;
+	}
+	if (taker->used >= most)
 		return call_fail(call, FAILURE_LIMIT_REACHED, NULL,
 				 "too many uids were taken today (also those of removed accounts and of failed attempts)",
 				 "try again tomorrow, or ask an administrator");
-	taker->count++;
+	taker->used++;
 	return FAILURE_NONE;
 }
 
-/* Each change is a row of the audit trail, for good. Only when it is used is a bucket looked at, so that the table
- * need not be filled; uids that fall on one share it. */
+/* Each change is a row of the audit trail, for good. What was used comes back with time, looked at
+ * only when it is used again; an entry that is older than a full bucket is an empty one. */
 enum failure churn_change(struct call *call)
 {
-	static struct {
-		time_t seen;
-		uint32_t used;
-	} buckets[CHANGE_BUCKETS];
-	__typeof__(&buckets[0]) bucket = &buckets[call->caller.uid % CHANGE_BUCKETS];
+	static struct tallies changers = TALLIES(CHANGES_AT_ONCE);
+	struct tally *changer;
 	struct timespec now;
 	time_t back;
 
 	if (call->caller.admin)
 		return FAILURE_NONE;
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	back = now.tv_sec - bucket->seen;
-	bucket->used = back < (time_t)bucket->used ? bucket->used - (uint32_t)back : 0;
-	bucket->seen = now.tv_sec;
-	if (bucket->used >= CHANGES_AT_ONCE)
+	changer = tally_of(&changers, call->caller.uid, now.tv_sec);
+	if (changer == NULL)
+		return no_memory(call);
+	back = now.tv_sec - changer->since;
+	changer->used = back < (time_t)changer->used ? changer->used - (uint32_t)back : 0;
+	changer->since = now.tv_sec;
+	if (changer->used >= CHANGES_AT_ONCE)
 		return call_fail(call, FAILURE_LIMIT_REACHED, NULL, "too many changes in a short time",
 				 "wait a moment, or ask an administrator");
-	bucket->used++;
+	changer->used++;
 	return FAILURE_NONE;
 }
 
