@@ -16,6 +16,7 @@
 #define LIMIT_RANGES_MAX 32768u
 #define RANGE_COUNT_MAX (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
 
+#define SET_LIMIT_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES)
 #define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT)
 #define KEY_OPTIONS_ALL (KEY_OPTIONS_END - 1u)
 
@@ -69,7 +70,8 @@ int request_sound(const struct request *request)
 		sound = import_sound(&request->import);
 		break;
 	case OP_LIMIT_SET:
-		sound = request->limit_set.reset <= 1 && request->limit_set.limit.is_default <= 1;
+		sound = request->limit_set.limit.is_default == 0 && (request->limit_set.set & ~SET_LIMIT_ALL) == 0 &&
+			request->limit_set.reset == (request->limit_set.set == 0);
 		break;
 	default:
 		sound = true;
@@ -230,13 +232,12 @@ static enum failure add_shape(const struct request_add *add, struct failure_text
 	return failure;
 }
 
-static enum failure limit_shape(const struct request_limit_set *set, char separator, struct failure_text *text)
+static enum failure limit_shape(const struct limit *limit, char separator, struct failure_text *text)
 {
-	if (!owner_name_valid(set->limit.owner, separator))
-		return failure_set(text, FAILURE_INVALID, set->limit.owner[0] != '\0' ? set->limit.owner : "owner",
-				   owner_why, "");
-	if (set->limit.accounts > LIMIT_ACCOUNTS_MAX || set->limit.keys > LIMIT_KEYS_MAX ||
-	    set->limit.ranges > LIMIT_RANGES_MAX)
+	if (!owner_name_valid(limit->owner, separator))
+		return failure_set(text, FAILURE_INVALID, limit->owner[0] != '\0' ? limit->owner : "owner", owner_why,
+				   "");
+	if (limit->accounts > LIMIT_ACCOUNTS_MAX || limit->keys > LIMIT_KEYS_MAX || limit->ranges > LIMIT_RANGES_MAX)
 		return failure_set(text, FAILURE_INVALID, "limit", "too high",
 				   "at most 10000000 accounts, 1024 keys and 32768 ranges");
 	return FAILURE_NONE;
@@ -259,6 +260,8 @@ static enum failure remove_shape(const struct request_remove *gone, struct failu
 
 static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
 {
+	const struct limit limit = import_limit(row);
+
 	if (row->name.owner[0] == '\0' && row->kind != IMPORT_TOMBSTONE)
 		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
 	switch ((enum import_kind)row->kind) {
@@ -275,7 +278,7 @@ static enum failure import_shape(const struct request_import *row, char separato
 			return failure_set(text, FAILURE_INVALID, "range", "not a block of ids", "");
 		return FAILURE_NONE;
 	case IMPORT_LIMIT:
-		return limit_shape(&(struct request_limit_set){ .limit = import_limit(row) }, separator, text);
+		return limit_shape(&limit, separator, text);
 	case IMPORT_KIND_MAX_:
 		break;
 	}
@@ -315,7 +318,7 @@ enum failure request_shape(const struct request *request, char separator, struct
 	case OP_IMPORT:
 		return import_shape(&request->import, separator, text);
 	case OP_LIMIT_SET:
-		return limit_shape(&request->limit_set, separator, text);
+		return limit_shape(&request->limit_set.limit, separator, text);
 	default:
 		return FAILURE_NONE;
 	}

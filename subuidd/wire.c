@@ -73,7 +73,8 @@ static const struct wire_field request_range_remove[] = {
 	REQUEST_HEAD, NAME(range_remove.name), NUMBER(request, range_remove.first), END,
 };
 static const struct wire_field request_limit_set[] = {
-	REQUEST_HEAD, LIMIT(request, limit_set.limit), NUMBER(request, limit_set.reset), END,
+	REQUEST_HEAD, LIMIT(request, limit_set.limit), NUMBER(request, limit_set.set),
+	NUMBER(request, limit_set.reset), END,
 };
 static const struct wire_field request_release[] = { REQUEST_HEAD, NUMBER(request, release.first), END };
 

@@ -134,8 +134,15 @@ struct request_range_remove {
 	uint32_t first;
 };
 
+enum { /* request_limit_set.set */
+	SET_LIMIT_ACCOUNTS = 1u << 0,
+	SET_LIMIT_KEYS = 1u << 1,
+	SET_LIMIT_RANGES = 1u << 2,
+};
+
 struct request_limit_set {
-	struct limit limit; /* owner in it */
+	struct limit limit; /* owner in it; what is not in `set` stays as it is */
+	uint32_t set;       /* 0 with reset, or there is nothing to do */
 	uint32_t reset;     /* 1: back to the default */
 };
 

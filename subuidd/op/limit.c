@@ -30,18 +30,24 @@ enum failure op_limit_get(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
+/* What is not asked for is read in the same transaction: two admins who set different limits both get theirs. */
 static enum failure body_limit(struct call *call)
 {
 	const struct request_limit_set *set = &call->request.limit_set;
-	struct limit limit = set->limit;
+	struct limit limit;
 	int r;
 
-	limit.is_default = 0;
 	if (set->reset) {
-		r = store_limit_delete(call->broker->store, limit.owner);
+		r = store_limit_delete(call->broker->store, set->limit.owner);
 		snprintf(call->detail, sizeof(call->detail), "back to the default");
 		return r < 0 && r != -ENOENT ? call_fail_store(call, r) : FAILURE_NONE;
 	}
+	r = limit_of(call, set->limit.owner, &limit);
+	if (r < 0)
+		return call_fail_store(call, r);
+	limit.accounts = set->set & SET_LIMIT_ACCOUNTS ? set->limit.accounts : limit.accounts;
+	limit.keys = set->set & SET_LIMIT_KEYS ? set->limit.keys : limit.keys;
+	limit.ranges = set->set & SET_LIMIT_RANGES ? set->limit.ranges : limit.ranges;
 	r = store_limit_set(call->broker->store, &limit);
 	snprintf(call->detail, sizeof(call->detail), "accounts %u, keys %u, ranges %u", limit.accounts, limit.keys,
 		 limit.ranges);

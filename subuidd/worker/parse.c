@@ -222,8 +222,13 @@ static int parse_range_remove(json_t *parameters, struct request_range_remove *r
 
 static int parse_limit_set(json_t *parameters, struct request_limit_set *set, struct failure_text *failure)
 {
-	static const char *const values[] = {"accounts", "keys", "ranges"};
-	unsigned given = 0;
+	const struct {
+		const char *name;
+		uint32_t bit;
+		uint32_t *value;
+	} members[] = {{"accounts", SET_LIMIT_ACCOUNTS, &set->limit.accounts},
+		       {"keys", SET_LIMIT_KEYS, &set->limit.keys},
+		       {"ranges", SET_LIMIT_RANGES, &set->limit.ranges}};
 	int r = owner_of(parameters, set->limit.owner, failure);
 
 	if (r == 0)
@@ -232,32 +237,20 @@ static int parse_limit_set(json_t *parameters, struct request_limit_set *set, st
 		return r;
 	if (set->limit.owner[0] == '\0')
 		return field_invalid(failure, "owner", "missing", "say whose limit");
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		given += field_member(parameters, values[i]) != NULL;
-	if (set->reset && given > 0)
-		return field_invalid(failure, "reset", "given together with a limit", "choose one");
-	if (!set->reset && given == 0)
-		return field_invalid(failure, "parameters", "nothing to change",
-				     "give accounts, keys, ranges or reset");
-	return worker_parse_limit(parameters, &set->limit, failure);
-}
-
-int worker_parse_limit(json_t *parameters, struct limit *limit, struct failure_text *failure)
-{
-	const struct {
-		const char *name;
-		uint32_t *value;
-	} values[] = {{"accounts", &limit->accounts}, {"keys", &limit->keys}, {"ranges", &limit->ranges}};
-
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		json_int_t number = 0;
-		int r = field_integer(parameters, values[i].name, 0, INT32_MAX, &number, failure);
 
+		r = field_integer(parameters, members[i].name, 0, INT32_MAX, &number, failure);
 		if (r < 0)
 			return r;
-		if (r > 0)
-			*values[i].value = (uint32_t)number;
+		*members[i].value = (uint32_t)number;
+		set->set |= r > 0 ? members[i].bit : 0;
 	}
+	if (set->reset && set->set != 0)
+		return field_invalid(failure, "reset", "given together with a limit", "choose one");
+	if (!set->reset && set->set == 0)
+		return field_invalid(failure, "parameters", "nothing to change",
+				     "give accounts, keys, ranges or reset");
 	return 0;
 }
 

@@ -179,40 +179,6 @@ static int handle_one(struct varlink_call *call)
 	return parameters == NULL ? -ENOMEM : varlink_reply(call, parameters);
 }
 
-/* What is left out stays: the limits in force are read first. */
-static int handle_limit_set(struct varlink_call *call)
-{
-	struct worker *worker = call->data;
-	struct request request, get = {.op = OP_LIMIT_GET};
-	struct answer answer;
-	struct failure_text failure;
-
-	if (worker_parse(OP_LIMIT_SET, call->parameters, &request, &failure) < 0)
-		return reply_failure(call, &failure);
-	get.size = (uint32_t)wire_request_size(get.op);
-	memcpy(get.name.owner, request.limit_set.limit.owner, sizeof(get.name.owner));
-
-	int r = ask(worker, &get, &answer);
-
-	if (r < 0)
-		return r;
-	if (answer.failure.failure != FAILURE_NONE)
-		return reply_failure(call, &answer.failure);
-	request.limit_set.limit.accounts = answer.limit.accounts;
-	request.limit_set.limit.keys = answer.limit.keys;
-	request.limit_set.limit.ranges = answer.limit.ranges;
-	worker_parse_limit(call->parameters, &request.limit_set.limit, &failure);
-	r = ask(worker, &request, &answer);
-	if (r < 0)
-		return r;
-	if (answer.failure.failure != FAILURE_NONE)
-		return reply_failure(call, &answer.failure);
-
-	json_t *parameters = worker_answer(&answer, "");
-
-	return parameters == NULL ? -ENOMEM : varlink_reply(call, parameters);
-}
-
 /* One batch of a list: rows go out as they come. *answer is the final one. */
 static int stream_batch(struct varlink_call *call, const struct request *request, struct answer *answer)
 {
@@ -375,7 +341,7 @@ static const struct varlink_method methods[] = {
 	{"RangeList", owner_all, handle_list},
 	{"RangeRemove", range_remove, handle_one},
 	{"LimitGet", owner_only, handle_one},
-	{"LimitSet", limit_set, handle_limit_set},
+	{"LimitSet", limit_set, handle_one},
 	{"Audit", audit, handle_list},
 	{"RunList", run_list, handle_list},
 	{"Check", owner_all, handle_list},

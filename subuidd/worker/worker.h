@@ -17,9 +17,6 @@
  * the first case, undefined in the second. */
 int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure);
 
-/* LimitSet: members left out stay as they are in *limit. Pure. Same returns. */
-int worker_parse_limit(json_t *parameters, struct limit *limit, struct failure_text *failure);
-
 /* Quota, expiry and comment, as Add, Modify and Import have them; *set says which are given. Pure. Same returns. */
 int worker_parse_settings(json_t *parameters, uint32_t *set, int32_t *expires_day, uint64_t *quota, char *comment,
 			  struct failure_text *failure);

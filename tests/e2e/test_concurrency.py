@@ -306,3 +306,43 @@ def test_long_lived_readers_follow_growth_and_rebuilds(host):
     client.close()
     host.restart_daemon()
     host.subuid("check", "--all")
+
+
+def test_limits_that_are_set_at_once_all_hold(host):
+    """Three admins, each with one of an owner's limits, at the same moment, again and again: nobody's is lost."""
+    owner, rounds = host.new_user(), 60
+    members = ("accounts", "keys", "ranges")
+    at_once = threading.Barrier(len(members) + 1, timeout=60)
+    failures = []
+
+    def admin(member):
+        mine = Client()
+        try:
+            for value in range(1, rounds):
+                at_once.wait()
+                reply = mine.call("LimitSet", owner=owner, **{member: value})
+                if reply.get("parameters", {}).get("limit", {}).get(member) != value:
+                    failures.append(reply)
+                at_once.wait()
+        except threading.BrokenBarrierError:
+            pass
+        finally:
+            mine.close()
+
+    admins = [threading.Thread(target=admin, args=(member,)) for member in members]
+    for thread in admins:
+        thread.start()
+    judge, lost = Client(), []
+    try:
+        for value in range(1, rounds):
+            at_once.wait()
+            at_once.wait()
+            limit = judge.call("LimitGet", owner=owner)["parameters"]["limit"]
+            lost += [limit] if [limit[member] for member in members] != [value] * len(members) else []
+    finally:
+        at_once.abort()
+        judge.close()
+        for thread in admins:
+            thread.join()
+    assert not failures, failures[:3]
+    assert not lost, lost[:3]

@@ -125,7 +125,7 @@ static void fill_request(struct request *request)
 	}
 	if (request->op == OP_LIMIT_SET) {
 		fill_limit(&request->limit_set.limit);
-		request->limit_set.reset = UINT32_MAX;
+		request->limit_set.set = request->limit_set.reset = UINT32_MAX;
 		return;
 	}
 	FILL(request->name.owner);

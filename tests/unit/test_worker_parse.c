@@ -228,6 +228,10 @@ static void ranges_limits_and_the_rest(void **state)
 
 	assert_string_equal(request.limit_set.limit.owner, "bob");
 	assert_int_equal(request.limit_set.limit.keys, 3);
+	assert_int_equal(request.limit_set.set, SET_LIMIT_KEYS);
+	assert_int_equal(parsed(OP_LIMIT_SET, "{\"owner\":\"bob\",\"accounts\":0,\"ranges\":null}").limit_set.set,
+			 SET_LIMIT_ACCOUNTS);
+	assert_int_equal(parsed(OP_LIMIT_SET, "{\"owner\":\"bob\",\"ranges\":1}").limit_set.set, SET_LIMIT_RANGES);
 	assert_int_equal(parsed(OP_LIMIT_SET, "{\"owner\":\"bob\",\"reset\":true}").limit_set.reset, 1);
 	refused(OP_LIMIT_SET, "{\"keys\":3}", "owner");
 	refused(OP_LIMIT_SET, "{\"owner\":\"bob\"}", "parameters");
