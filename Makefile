@@ -40,11 +40,11 @@ INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subui
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/sql subuidd/store/ids \
-              subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit
+              subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy
 SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/claim subuidd/subid/line \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid/publish subuidd/subid/write subuidd/subid/lines subuidd/subid/lock \

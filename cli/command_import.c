@@ -22,7 +22,8 @@ static const char help[] =
 	"  limits                  accounts=50 keys=4 ranges=2\n"
 	"  ranges                  65536, several with spaces between; FIRST:COUNT (root)\n"
 	"  uid                     exactly this one (root)\n\n"
-	"  --dry-run      say what would be wrong, change nothing\n"
+	"  --dry-run      say of every line what the import would say, change nothing (homes and\n"
+	"                 links are not tried)\n"
 	"  --keep-going   pass over lines that fail; else the first one ends it, and nothing of\n"
 	"                 the call that it was in (up to 64 rows) is made\n"
 	"  --report FILE  lines that failed, as JSON: {line, error, what, why, todo}\n";
@@ -133,7 +134,7 @@ static int import_file(FILE *file, struct import_batch *batch)
 	if (r < 0)
 		status = -1 - r;
 	if (status == STATUS_DONE && !batch->stopped)
-		status = import_batch_flush(batch);
+		status = import_batch_end(batch);
 	import_text_free(&text);
 	return status;
 }

@@ -52,13 +52,14 @@ struct import_batch {
 	int status;       /* of the first failure, as exit status */
 	json_t *rows;
 	size_t bytes;
-	json_t *made, *limits; /* in a dry run: what rows further down may build upon */
+	bool goes_on; /* a dry run of more than one call: each finds what those before it would have made */
 };
 
 /* All rows of one line; sent when there are enough. Takes the reference of rows. STATUS_DONE or an exit status:
  * the daemon could not be asked. */
 int import_batch_add(struct import_batch *batch, json_t *rows);
-int import_batch_flush(struct import_batch *batch);
+int import_batch_flush(struct import_batch *batch); /* before what comes after it in the file */
+int import_batch_end(struct import_batch *batch);   /* nothing comes after it */
 void import_batch_fail(struct import_batch *batch, unsigned long line, const char *error,
 		       const struct failure_text *failure);
 void import_batch_free(struct import_batch *batch);

@@ -33,58 +33,6 @@ void import_batch_fail(struct import_batch *batch, unsigned long line, const cha
 	complain(what, failure->why, failure->todo);
 }
 
-/* ---- a dry run, in which nothing is there that rows before would have made ---- */
-
-static char *account_name(const json_t *row, char *out, size_t size)
-{
-	snprintf(out, size, "%s/%s", json_text(row, "owner"), json_text(row, "label"));
-	return out;
-}
-
-/* A row about an account that would be there by now: it cannot be asked about. */
-static bool builds_upon_made(const struct import_batch *batch, const json_t *row)
-{
-	const char *kind = json_text(row, "kind");
-	char name[256];
-
-	if (!batch->dry_run || (strcmp(kind, "key") != 0 && strcmp(kind, "range") != 0))
-		return false;
-	return json_object_get(batch->made, account_name(row, name, sizeof(name))) != NULL;
-}
-
-/* The limits that this owner would have by now go along with each call: as line 0, which is not counted. */
-static void limits_along(struct import_batch *batch, const json_t *row)
-{
-	json_t *limit = batch->dry_run ? json_object_get(batch->limits, json_text(row, "owner")) : NULL;
-	json_t *copy, *there;
-	size_t i;
-
-	if (limit == NULL)
-		return;
-	json_array_foreach(batch->rows, i, there) if (json_integer_value(json_object_get(there, "line")) == 0 &&
-						      strcmp(json_text(there, "owner"), json_text(row, "owner")) == 0)
-		return;
-	copy = json_copy(limit);
-	json_object_set_new(copy, "line", json_integer(0));
-	json_array_append_new(batch->rows, copy);
-}
-
-static void dry_run_remember(struct import_batch *batch, json_t *row)
-{
-	char name[256];
-
-	if (!batch->dry_run)
-		return;
-	if (batch->made == NULL) {
-		batch->made = json_object();
-		batch->limits = json_object();
-	}
-	if (strcmp(json_text(row, "kind"), "account") == 0)
-		json_object_set_new(batch->made, account_name(row, name, sizeof(name)), json_true());
-	if (strcmp(json_text(row, "kind"), "limit") == 0)
-		json_object_set(batch->limits, json_text(row, "owner"), row);
-}
-
 /* ---- calls ---- */
 
 struct answers {
@@ -97,7 +45,7 @@ static void line_end(struct answers *answers)
 {
 	struct import_counts *counts = &answers->batch->counts;
 
-	if (!answers->any || answers->failed || answers->line == 0)
+	if (!answers->any || answers->failed)
 		return;
 	if (answers->made)
 		counts->made++;
@@ -135,7 +83,7 @@ static int take(json_t *reply, void *data)
 	return 0;
 }
 
-int import_batch_flush(struct import_batch *batch)
+static int flush(struct import_batch *batch, bool last)
 {
 	struct answers answers = {.batch = batch};
 	json_t *parameters;
@@ -143,8 +91,10 @@ int import_batch_flush(struct import_batch *batch)
 
 	if (json_array_size(batch->rows) == 0)
 		return STATUS_DONE;
-	parameters = json_pack("{s:o, s:b, s:b}", "rows", batch->rows, "dryRun", batch->dry_run, "keepGoing",
-			       batch->keep_going);
+	/* what fits one call needs no copy of the store to go on in */
+	batch->goes_on = batch->dry_run && (batch->goes_on || !last);
+	parameters = json_pack("{s:o, s:b, s:b, s:b}", "rows", batch->rows, "dryRun", batch->dry_run, "keepGoing",
+			       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0);
 	batch->rows = NULL;
 	batch->bytes = 0;
 	status = call_each_reply("Import", parameters, take, &answers);
@@ -152,16 +102,25 @@ int import_batch_flush(struct import_batch *batch)
 	return status;
 }
 
+int import_batch_flush(struct import_batch *batch)
+{
+	return flush(batch, false);
+}
+
+int import_batch_end(struct import_batch *batch)
+{
+	return flush(batch, true);
+}
+
 static int row_add(struct import_batch *batch, json_t *row)
 {
 	size_t bytes = json_dumpb(row, NULL, 0, JSON_COMPACT) + 1;
 	int status = STATUS_DONE;
 
-	if (json_array_size(batch->rows) >= IMPORT_BATCH - 1 || batch->bytes + bytes > BYTES_MAX)
+	if (json_array_size(batch->rows) >= IMPORT_BATCH || batch->bytes + bytes > BYTES_MAX)
 		status = import_batch_flush(batch);
 	if (batch->rows == NULL)
 		batch->rows = json_array();
-	limits_along(batch, row);
 	json_array_append(batch->rows, row);
 	batch->bytes += bytes;
 	return status;
@@ -170,24 +129,18 @@ static int row_add(struct import_batch *batch, json_t *row)
 /* A line goes whole into one call where it fits one. */
 int import_batch_add(struct import_batch *batch, json_t *rows)
 {
-	size_t bytes = json_dumpb(rows, NULL, 0, JSON_COMPACT), sent = 0, i;
+	size_t bytes = json_dumpb(rows, NULL, 0, JSON_COMPACT), i;
 	int status = STATUS_DONE;
 	json_t *row;
 
-	if (json_array_size(batch->rows) + json_array_size(rows) > IMPORT_BATCH - 1 || batch->bytes + bytes > BYTES_MAX)
+	if (json_array_size(batch->rows) + json_array_size(rows) > IMPORT_BATCH || batch->bytes + bytes > BYTES_MAX)
 		status = import_batch_flush(batch);
 	json_array_foreach(rows, i, row)
 	{
 		if (status != STATUS_DONE || batch->stopped)
 			break;
-		if (builds_upon_made(batch, row))
-			continue;
 		status = row_add(batch, row);
-		sent++;
 	}
-	if (sent == 0 && json_array_size(rows) > 0 && status == STATUS_DONE && !batch->stopped)
-		batch->counts.made++;
-	json_array_foreach(rows, i, row) dry_run_remember(batch, row);
 	json_decref(rows);
 	return status;
 }
@@ -195,6 +148,4 @@ int import_batch_add(struct import_batch *batch, json_t *rows)
 void import_batch_free(struct import_batch *batch)
 {
 	json_decref(batch->rows);
-	json_decref(batch->made);
-	json_decref(batch->limits);
 }

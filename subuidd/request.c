@@ -32,9 +32,10 @@ static bool key_sound(const struct ssh_key *key)
 
 static bool import_sound(const struct request_import *row)
 {
-	const uint32_t flags = IMPORT_MORE | IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_ADOPT;
+	const uint32_t flags = IMPORT_MORE | IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_ADOPT | IMPORT_GOES_ON;
 
 	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
+	       ((row->flags & IMPORT_DRY_RUN) || !(row->flags & IMPORT_GOES_ON)) &&
 	       (row->set & ~(SET_ALL | SET_LOCKED)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
 	       key_sound(&row->key);
 }

@@ -164,6 +164,7 @@ enum { /* request_import.flags */
 	IMPORT_DRY_RUN = 1u << 1,    /* the same in all rows of a batch */
 	IMPORT_KEEP_GOING = 1u << 2, /* the same in all rows of a batch: a line that fails does not stop the others */
 	IMPORT_ADOPT = 1u << 3,      /* a range that the subid files give to this owner */
+	IMPORT_GOES_ON = 1u << 4,    /* the same in all rows of a dry run: it goes over several batches of a connection */
 };
 
 /* One row of a batch of at most WIRE_IMPORT_BATCH. They are answered together when the last one

@@ -13,6 +13,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/log.h"
+#include "subuidd/op/rehearsal.h"
 #include "subuidd/workers_internal.h"
 
 static void worker_reaped(void *data, int status)
@@ -38,6 +39,7 @@ void worker_end(struct worker *worker)
 	else if (worker->call != NULL) /* goes on, and answers nobody */
 		worker->call->worker = NULL;
 	worker->call = NULL;
+	rehearsal_leave(worker->broker, worker);
 	worker->io = sd_event_source_disable_unref(worker->io);
 	worker->timer = sd_event_source_disable_unref(worker->timer);
 	close(worker->fd);

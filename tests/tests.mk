@@ -79,7 +79,9 @@ UNIT          += settings
 # store
 store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
-UNIT          += store
+store_import_OBJS = $(store_OBJS)
+store_import_LIBS = -lsqlite3
+UNIT          += store store_import
 
 # log
 log_OBJS       = subuidd/log account/name

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "subuidd/op/import.h"
+#include "subuidd/op/rehearsal.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -37,8 +38,6 @@ bool import_changes(const struct import *import, uint32_t uid)
 	return false;
 }
 
-static void import_run(struct call *call);
-
 int import_continue(struct call *call, const struct request *request)
 {
 	struct import *import = call->import;
@@ -46,7 +45,7 @@ int import_continue(struct call *call, const struct request *request)
 
 	if (request->op != OP_IMPORT || import == NULL || import->count == WIRE_IMPORT_BATCH)
 		return -EPROTO;
-	if (import->count > 0 && ((flags ^ import->rows[0].request.flags) & (IMPORT_DRY_RUN | IMPORT_KEEP_GOING)))
+	if (import->count > 0 && ((flags ^ import->rows[0].request.flags) & (IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_GOES_ON)))
 		return -EPROTO;
 	import->rows[import->count++].request = request->import;
 	import->collecting = (flags & IMPORT_MORE) != 0;
@@ -55,6 +54,8 @@ int import_continue(struct call *call, const struct request *request)
 	if (import->refused != FAILURE_NONE) {
 		call->answer.failure = import->refusal;
 		call_finish(call, import->refused);
+	} else if (flags & IMPORT_GOES_ON) {
+		rehearsal_run(call);
 	} else {
 		import_run(call);
 	}
@@ -211,19 +212,50 @@ static void rows_log(struct call *call)
 	}
 }
 
-static void import_run(struct call *call)
+/* In a dry run nobody makes them: the batches that follow take them as made. */
+static int fresh_activate(struct call *call)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < call->import->count; i++) {
+		struct import_row *row = &call->import->rows[i];
+
+		if (!row->fresh || row->outcome != IMPORT_MADE)
+			continue;
+		row->account.state = ACCOUNT_ACTIVE;
+		r = store_account_update(call->broker->store, &row->account);
+	}
+	return r;
+}
+
+/* 0, 1 when a line failed that stops all, or negative errno. */
+static int batch_run(struct call *call, bool keep)
+{
+	struct store *store = call->broker->store;
+	int r = store_begin(store);
+
+	if (r < 0)
+		return r;
+	r = lines_run(call);
+	if (r == 0 && call->import->rehearsed != NULL)
+		r = fresh_activate(call);
+	if (r == 0 && keep)
+		return store_commit(store);
+	store_rollback(store);
+	return r;
+}
+
+void import_run(struct call *call)
 {
 	struct import *import = call->import;
 	struct store *store = call->broker->store;
 	bool dry_run = (import->rows[0].request.flags & IMPORT_DRY_RUN) != 0;
-	int r = store_begin(store);
+	int r;
 
-	if (r == 0)
-		r = lines_run(call);
-	if (r == 0 && !dry_run)
-		r = store_commit(store);
-	else
-		store_rollback(store);
+	if (import->rehearsed != NULL)
+		call->broker->store = import->rehearsed;
+	r = batch_run(call, !dry_run || import->rehearsed != NULL);
+	call->broker->store = store;
 	if (r < 0)
 		batch_fail(call, r);
 	else if (r == 1)

@@ -28,6 +28,7 @@ struct import_row {
 
 struct import {
 	bool collecting;
+	struct store *rehearsed; /* the copy of the store that a dry run goes on in; NULL: none (rehearsal.h) */
 	enum failure refused; /* all of it; told when all is there */
 	struct failure_text refusal;
 	size_t count;
@@ -56,6 +57,9 @@ void import_row_take(struct call *call, const struct import_row *row);
 /* import_make.c: from committed intents to accounts that are published. FAILURE_NONE: at once; CALL_PENDING: it
  * goes on with import_end(). */
 enum failure import_make(struct call *call);
+
+/* The batch, all of which is there. */
+void import_run(struct call *call);
 
 /* What came of each row, then the final answer. */
 void import_end(struct call *call);

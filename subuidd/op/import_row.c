@@ -64,7 +64,9 @@ static enum failure account_find(struct call *call, const struct import_row *row
 		return FAILURE_NONE;
 	if (r < 0)
 		return call_fail_store(call, r);
-	if (call->account.state == ACCOUNT_ACTIVE && !call_busy(call->broker, call->account.uid, call))
+	/* in a copy of the store the uid may be one that somebody else is given at this moment */
+	if (call->account.state == ACCOUNT_ACTIVE &&
+	    (call->import->rehearsed != NULL || !call_busy(call->broker, call->account.uid, call)))
 		return call_owner_same(call);
 	for (size_t i = 0; i < call->import->count; i++)
 		if (call->import->rows[i].fresh && call->import->rows[i].account.uid == call->account.uid)

@@ -73,14 +73,16 @@ static int file_prepare(const char *path)
 
 /* ---- opening ---- */
 
-static const char pragmas[] =
-	"PRAGMA locking_mode = EXCLUSIVE;"
-	"PRAGMA synchronous = FULL;"
+static const char rules[] =
 	"PRAGMA foreign_keys = ON;"
 	"PRAGMA recursive_triggers = ON;" /* a REPLACE cannot get round the triggers on DELETE */
 	"PRAGMA trusted_schema = OFF;"
 	"PRAGMA cell_size_check = ON;"
-	"PRAGMA temp_store = MEMORY;"
+	"PRAGMA temp_store = MEMORY;";
+
+static const char pragmas[] =
+	"PRAGMA locking_mode = EXCLUSIVE;"
+	"PRAGMA synchronous = FULL;"
 	"PRAGMA journal_size_limit = 16777216;";
 
 static int wal_switch_on(sqlite3 *db)
@@ -99,7 +101,7 @@ static int wal_switch_on(sqlite3 *db)
 	return code;
 }
 
-static int connection_set_up(sqlite3 *db)
+int store_connection_prepare(sqlite3 *db)
 {
 	int code = sqlite3_extended_result_codes(db, 1);
 
@@ -107,6 +109,13 @@ static int connection_set_up(sqlite3 *db)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	return code != SQLITE_OK ? code : sqlite3_exec(db, rules, NULL, NULL, NULL);
+}
+
+static int connection_set_up(sqlite3 *db)
+{
+	int code = store_connection_prepare(db);
+
 	sqlite3_busy_timeout(db, 2000);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);

@@ -87,6 +87,10 @@ extern const char *const store_sql[SQL_STATEMENTS];
 int store_schema_migrate(sqlite3 *db);
 int store_schema_version(void); /* of this program */
 
+/* What a connection must hold to, whichever file it has: the constraints are enforced, the schema is only data. An
+ * SQLite result code. */
+int store_connection_prepare(sqlite3 *db);
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statement[SQL_STATEMENTS];

@@ -44,6 +44,15 @@ uint64_t store_generation(const struct store *store); /* committed */
 int store_part_begin(struct store *store);
 int store_part_end(struct store *store, int result);
 
+/* A copy that nobody else sees and that is gone when it is closed, made a piece at a time: step until it is no more
+ * 1 (0: all is there, or negative errno), then end, which gives the copy, or nothing and negative errno; in
+ * either case the store_copy is used up. It is abandoned before `from` is closed. */
+struct store_copy;
+int store_copy_begin(struct store *from, struct store_copy **ret);
+int store_copy_step(struct store_copy *copy);
+int store_copy_end(struct store_copy *copy, struct store **ret);
+void store_copy_abandon(struct store_copy *copy);
+
 /* accounts */
 int store_account_insert(struct store *store, const struct account *account);
 int store_account_get(struct store *store, const char *owner, const char *label, struct account *account);

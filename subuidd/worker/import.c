@@ -282,6 +282,8 @@ int worker_import(struct varlink_call *call, int broker, struct failure_text *fa
 		return -ENOMEM;
 	flags |= json_is_true(json_object_get(call->parameters, "dryRun")) ? IMPORT_DRY_RUN : 0;
 	flags |= json_is_true(json_object_get(call->parameters, "keepGoing")) ? IMPORT_KEEP_GOING : 0;
+	if ((flags & IMPORT_DRY_RUN) && json_is_true(json_object_get(call->parameters, "goesOn")))
+		flags |= IMPORT_GOES_ON;
 	if (json_array_size(rows) == 0 || json_array_size(rows) > WIRE_IMPORT_BATCH) {
 		field_invalid(failure, "rows", "not 1 to 64 rows", "send what is more in another call");
 		r = 1;

@@ -321,7 +321,8 @@ static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}
 
 static const struct varlink_parameter key_list[] = {{"label", JSON_STRING, false}, OWNER, ALL, END};
 static const struct varlink_parameter import[] = {
-	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false}, END,
+	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false},
+	{"goesOn", JSON_TRUE, false}, END,
 };
 
 static const struct varlink_method methods[] = {

@@ -9,13 +9,14 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from conftest import call, call_as, run, wait_until
+from conftest import SOCKET, call, call_as, run, wait_until
 
 API = "io.subuidd.Accounts."
 
@@ -260,6 +261,113 @@ def test_a_dry_run_changes_nothing(host, tmp_path, public_key):
     rows[100]["role"] = "nonsense"
     write_csv(file, rows)
     assert host.subuid("import", file, "--dry-run", check=False).returncode == 2
+
+
+def depending_on_earlier_lines(owner, other, keys):
+    """Rows of several calls; and the lines that are wrong, for what other lines before them have made."""
+    first, uid = 1500000 * 1024 // 65536 * 65536, 2100700000
+    rows, wrong = [], {}
+
+    def add(error=None, **row):
+        rows.append(row)
+        if error is not None:
+            wrong[len(rows)] = error
+
+    def filler(count=70):
+        for _ in range(count):
+            add(owner=other, label=f"f{len(rows)}")
+
+    add(owner=owner, limits="accounts=6 keys=2 ranges=4")
+    add(owner=owner, label="a", uid=uid, key=keys[0], comment="first")
+    add(owner=owner, label="b", ranges=f"{first}:65536")
+    filler()
+    add(owner=owner, label="a", key=keys[1])
+    add(kind="tombstone", owner=owner, label="old", first=uid - 1, count=1)
+    filler()
+    add(owner=owner, label="a", key=keys[2], error="LimitReached")
+    add(owner=owner, label="a", comment="second", error="Exists")
+    add(owner=owner, label="c", uid=uid, error="Conflict")
+    add(owner=owner, label="c", uid=uid - 1, error="Conflict")
+    add(kind="key", owner=owner, label="c", key={"key": keys[0]}, error="NotFound")
+    add(kind="key", owner=owner, label="a", key={"key": keys[0], "role": "pull"}, error="Exists")
+    add(kind="tombstone", owner=owner, label="old", first=uid, count=1, error="Conflict")
+    add(owner=owner, label="b", ranges="131072", error="Exists")
+    add(owner=owner, label="d", ranges=f"{first}:65536", error="Conflict")
+    add(owner=owner, label="d", ranges="131072")
+    filler()
+    add(owner=owner, label="e", ranges="131072", error="LimitReached")
+    for label in ("e", "f", "g"):
+        add(owner=owner, label=label)
+    add(owner=owner, label="h", error="LimitReached")
+    add(owner=owner, limits="accounts=7 keys=3 ranges=4")
+    filler()
+    add(owner=owner, label="h")
+    add(owner=owner, label="a", key=keys[2])
+    add(owner=owner, label="i", error="LimitReached")
+    return rows, wrong
+
+
+def report_of(host, file, report, *options):
+    result = host.subuid("import", file, "--keep-going", "--report", report, "--json", *options, check=False)
+    counts = json.loads(result.stdout)
+    del counts["dryRun"]
+    return result.returncode, counts, report.read_text()
+
+
+def test_a_dry_run_says_of_every_line_what_the_import_says(host, tmp_path):
+    owner, other = host.new_user(), owner_with_room(host)
+    keys = [Path(f"{host.new_key(tmp_path, f'k{i}')}.pub").read_text().strip() for i in range(3)]
+    rows, wrong = depending_on_earlier_lines(owner, other, keys)
+    file = write_json(tmp_path / "a.json", rows)
+    before = host.subuid("export").stdout, call(API + "Status")["parameters"]["generation"]
+    rehearsed = report_of(host, file, tmp_path / "dry", "--dry-run")
+    assert (host.subuid("export").stdout, call(API + "Status")["parameters"]["generation"]) == before
+    assert {entry["line"]: entry["error"] for entry in map(json.loads, rehearsed[2].splitlines())} == wrong
+    done = report_of(host, file, tmp_path / "real")
+    assert rehearsed == done
+    check_is_sound(host)
+
+
+def test_a_dry_run_stops_where_the_import_would(host, tmp_path):
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", "150")
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(200)])
+    dry = host.subuid("import", file, "--dry-run", check=False)
+    real = host.subuid("import", file, check=False)
+    assert dry.returncode == real.returncode == 6
+    assert dry.stderr == real.stderr and f"{file}:152: " in dry.stderr and "150 of 150" in dry.stderr
+    assert dry.stdout == f"would be {real.stdout}"
+
+
+def rehearse(peer, owner, label):
+    message = {"method": API + "Import", "more": True, "parameters": {
+        "rows": [{"line": 1, "kind": "account", "owner": owner, "label": label}], "dryRun": True, "goesOn": True}}
+    peer.sendall(json.dumps(message).encode() + b"\0")
+    data = b""
+    while not data.endswith(b"\0") or b'"continues"' in data.split(b"\0")[-2]:
+        chunk = peer.recv(65536)
+        assert chunk, "the daemon closed the connection"
+        data += chunk
+    return json.loads(data.split(b"\0")[0])
+
+
+def test_a_dry_run_is_its_connections_alone(host, tmp_path):
+    owner = host.new_user()
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        one.connect(SOCKET)
+        two.connect(SOCKET)
+        assert rehearse(one, owner, "x")["parameters"]["result"]["outcome"] == "made"
+        assert rehearse(one, owner, "x")["parameters"]["result"]["outcome"] == "present"
+        refused = rehearse(two, owner, "x")
+        assert refused["error"] == API + "Busy" and "another dry run" in refused["parameters"]["why"]
+        # others go on, and what is rehearsed is nobody's: the same uid is given to whom it belongs
+        host.subuid("add", "x", user=owner)
+        one.shutdown(socket.SHUT_RDWR)
+        made = wait_until(lambda: rehearse(two, owner, "y").get("parameters", {}).get("result"), "the other has gone")
+        assert made["outcome"] == "made"
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(70)])
+    wait_until(lambda: host.subuid("import", file, "--dry-run", check=False).returncode != 4, "all have gone")
+    check_is_sound(host)
 
 
 # -- kill -9

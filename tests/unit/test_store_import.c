@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: ISC */
+/* What an import asks of the store: ids by number, tombstones of other hosts, parts of a transaction, a copy. */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "subuidd/store/sqlite.h"
+
+#define UID 2100000000u
+
+static char directory[64];
+static struct store *store;
+
+static int set_up(void **state)
+{
+	char path[128];
+
+	(void)state;
+	snprintf(directory, sizeof(directory), "/tmp/test_store_import.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/state.db", directory);
+	assert_int_equal(store_open(path, &store), 0);
+	return 0;
+}
+
+static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(name);
+}
+
+static int tear_down(void **state)
+{
+	char why[256] = "";
+
+	(void)state;
+	if (store_check(store, why, sizeof(why)) != 0)
+		fail_msg("the test left an unsound file: %s", why);
+	store_close(store);
+	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct account an_account(const char *label, uint32_t uid)
+{
+	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 7, .expires_day = -1 };
+
+	snprintf(a.owner, sizeof(a.owner), "alice");
+	snprintf(a.label, sizeof(a.label), "%s", label);
+	return a;
+}
+
+static struct id_range a_range(uint32_t first, uint32_t count)
+{
+	return (struct id_range){ .first = first, .count = count, .owner_uid = 1000, .created = 5, .owner = "alice",
+				  .label = "old" };
+}
+
+static int put_account(struct store *to, const char *label, uint32_t uid)
+{
+	struct account a = an_account(label, uid);
+
+	return store_account_insert(to, &a);
+}
+
+static int put_tombstone(uint32_t first, uint32_t count)
+{
+	struct id_range range = a_range(first, count);
+
+	return store_tombstone_insert(store, &range);
+}
+
+/* ---- tombstones of another host ---- */
+
+static void a_tombstone_takes_its_ids_for_good(void **state)
+{
+	struct id_range rows[4];
+	uint32_t first = 0;
+
+	(void)state;
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(put_tombstone(UID, 10), 0);
+	assert_int_equal(put_account(store, "web1", UID + 9), -EEXIST);
+	assert_int_equal(put_account(store, "web1", UID + 10), 0);
+	assert_int_equal(store_ids_free(store, (struct id_block){ UID, UID + 99 }, UID, 1, &first), 0);
+	assert_int_equal(first, UID + 11);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_tombstone_list(store, 0, rows, 4), 1);
+	assert_int_equal(rows[0].first, UID);
+	assert_int_equal(rows[0].count, 10);
+	assert_int_equal(rows[0].owner_uid, 1000);
+	assert_int_equal(rows[0].created, 5);
+	assert_string_equal(rows[0].owner, "alice");
+	assert_string_equal(rows[0].label, "old");
+}
+
+static void a_tombstone_of_ids_that_are_not_free_is_refused_whole(void **state)
+{
+	static const struct {
+		uint32_t first, count;
+	} wrong[] = { { UID, 1 }, { UID - 5, 6 }, { UID - 5, 100 }, { UID + 20, 1 }, { UID + 15, 10 } };
+	struct id_range rows[4];
+
+	(void)state;
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(put_account(store, "web1", UID), 0);
+	assert_int_equal(put_tombstone(UID + 20, 5), 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(put_tombstone(wrong[i].first, wrong[i].count), -EEXIST);
+	assert_int_equal(put_tombstone(UID + 1, 19), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_tombstone_list(store, 0, rows, 4), 2);
+}
+
+static void numbers_that_are_no_ids_are_no_tombstones(void **state)
+{
+	static const struct {
+		uint32_t first, count;
+	} wrong[] = { { 0, 1 }, { UID, 0 }, { 65534, 1 }, { 65535, 1 }, { 60000, 10000 }, { UINT32_MAX, 1 },
+		      { UINT32_MAX - 1, 2 }, { 2, UINT32_MAX } };
+	struct id_range rows[4];
+
+	(void)state;
+	assert_int_equal(store_begin(store), 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(put_tombstone(wrong[i].first, wrong[i].count), -EINVAL);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_tombstone_list(store, 0, rows, 4), 0);
+}
+
+/* ---- who has an id ---- */
+
+static void who_has_an_id_is_known_of_every_kind(void **state)
+{
+	struct id_range range = a_range(1073741824u, 65536), holder = { .first = 77 };
+	enum id_kind kind = 0;
+
+	(void)state;
+	assert_int_equal(store_id_holder(store, 1, UINT32_MAX - 1, &holder, &kind), -ENOENT);
+	assert_int_equal(holder.first, 77);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(put_account(store, "web1", UID), 0);
+	range.label[0] = '\0';
+	assert_int_equal(store_range_insert(store, &range), 0);
+	assert_int_equal(put_tombstone(UID + 5, 3), 0);
+	assert_int_equal(store_id_foreign(store, UID + 10, 2, 9), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_id_holder(store, UID, UID, &holder, &kind), 0);
+	assert_true(kind == ID_ACCOUNT && holder.first == UID && holder.count == 1);
+	assert_int_equal(store_id_holder(store, 1073741824u + 65535, 1073741824u + 65600, &holder, &kind), 0);
+	assert_true(kind == ID_RANGE && holder.first == 1073741824u && holder.count == 65536);
+	assert_int_equal(store_id_holder(store, UID + 6, UID + 6, &holder, &kind), 0);
+	assert_true(kind == ID_TOMBSTONE && holder.first == UID + 5 && holder.count == 3 && holder.created == 5);
+	assert_string_equal(holder.owner, "alice");
+	assert_int_equal(store_id_holder(store, UID + 11, UID + 11, &holder, &kind), 0);
+	assert_true(kind == ID_FOREIGN && holder.created == 9 && holder.owner[0] == '\0');
+	/* the highest of several, and nothing in the gaps between them */
+	assert_int_equal(store_id_holder(store, UID, UID + 8, &holder, &kind), 0);
+	assert_int_equal(kind, ID_TOMBSTONE);
+	assert_int_equal(store_id_holder(store, UID + 1, UID + 4, &holder, &kind), -ENOENT);
+	assert_int_equal(store_id_holder(store, UID + 12, UINT32_MAX - 1, &holder, &kind), -ENOENT);
+}
+
+/* ---- parts of a transaction ---- */
+
+static void a_part_is_taken_back_by_itself(void **state)
+{
+	struct account found;
+	uint32_t count = 0;
+
+	(void)state;
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_part_begin(store), 0);
+	assert_int_equal(put_account(store, "one", UID), 0);
+	assert_int_equal(store_part_end(store, 0), 0);
+	assert_int_equal(store_part_begin(store), 0);
+	assert_int_equal(put_account(store, "two", UID + 1), 0);
+	assert_int_equal(put_account(store, "two", UID + 2), -EEXIST);
+	assert_int_equal(store_part_end(store, -ECANCELED), -ECANCELED);
+	assert_int_equal(put_account(store, "three", UID + 1), 0); /* its id and its place in the count are free again */
+	assert_int_equal(store_account_count(store, "alice", &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_account_get(store, "alice", "one", &found), 0);
+	assert_int_equal(store_account_get(store, "alice", "two", &found), -ENOENT);
+}
+
+/* ---- a copy ---- */
+
+static void put_many(uint32_t from, uint32_t count)
+{
+	char label[16];
+
+	assert_int_equal(store_begin(store), 0);
+	for (uint32_t i = from; i < from + count; i++) {
+		snprintf(label, sizeof(label), "w%u", i);
+		assert_int_equal(put_account(store, label, UID + i), 0);
+	}
+	assert_int_equal(store_commit(store), 0);
+}
+
+static struct store *copied(void)
+{
+	struct store_copy *copy = NULL;
+	struct store *to = NULL;
+	int r;
+
+	assert_int_equal(store_copy_begin(store, &copy), 0);
+	while ((r = store_copy_step(copy)) == 1)
+		continue;
+	assert_int_equal(r, 0);
+	assert_int_equal(store_copy_end(copy, &to), 0);
+	return to;
+}
+
+static void a_copy_has_all_and_goes_its_own_way(void **state)
+{
+	char why[256] = "";
+	struct account found;
+	struct store *to;
+	uint32_t count = 0;
+
+	(void)state;
+	put_many(0, 100);
+	to = copied();
+	assert_int_equal(store_generation(to), store_generation(store));
+	assert_int_equal(store_begin(to), 0);
+	assert_int_equal(put_account(to, "mine", UID + 500), 0);
+	assert_int_equal(put_account(to, "w1", UID + 501), -EEXIST); /* the invariants hold there, too */
+	assert_int_equal(store_account_delete(to, UID + 3, 9), 0);
+	assert_int_equal(store_commit(to), 0);
+	assert_int_equal(store_begin(to), 0);
+	assert_int_equal(put_account(to, "back", UID + 502), 0);
+	store_rollback(to);
+	assert_int_equal(store_account_count(to, NULL, &count), 0);
+	assert_int_equal(count, 100);
+	assert_int_equal(store_check(to, why, sizeof(why)), 0);
+	assert_int_equal(store_account_get(store, "alice", "mine", &found), -ENOENT);
+	assert_int_equal(store_account_get(store, "alice", "w3", &found), 0);
+	put_many(600, 1);
+	assert_int_equal(store_account_get(to, "alice", "w600", &found), -ENOENT);
+	store_close(to);
+}
+
+static void a_copy_follows_what_is_changed_while_it_is_made(void **state)
+{
+	struct store_copy *copy = NULL;
+	struct store *to = NULL;
+	struct account found;
+	char why[256] = "";
+	uint32_t count = 0;
+	int r;
+
+	(void)state;
+	put_many(0, 30000); /* some 6 MiB: two pieces at least */
+	assert_int_equal(store_copy_begin(store, &copy), 0);
+	assert_int_equal(store_copy_step(copy), 1);
+	put_many(40000, 1);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_account_delete(store, UID + 7, 9), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(put_account(store, "undone", UID + 50000), 0);
+	store_rollback(store);
+	while ((r = store_copy_step(copy)) == 1)
+		continue;
+	assert_int_equal(r, 0);
+	assert_int_equal(store_copy_end(copy, &to), 0);
+	assert_int_equal(store_account_get(to, "alice", "w40000", &found), 0);
+	assert_int_equal(store_account_get(to, "alice", "w7", &found), -ENOENT);
+	assert_int_equal(store_account_get(to, "alice", "undone", &found), -ENOENT);
+	assert_int_equal(store_account_count(to, NULL, &count), 0);
+	assert_int_equal(count, 30000);
+	assert_int_equal(store_check(to, why, sizeof(why)), 0);
+	store_close(to);
+}
+
+static void a_copy_may_be_abandoned(void **state)
+{
+	struct store_copy *copy = NULL;
+
+	(void)state;
+	put_many(0, 30000);
+	assert_int_equal(store_copy_begin(store, &copy), 0);
+	store_copy_abandon(copy);
+	assert_int_equal(store_copy_begin(store, &copy), 0);
+	assert_int_equal(store_copy_step(copy), 1);
+	store_copy_abandon(copy);
+	store_copy_abandon(NULL);
+	put_many(40000, 1);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		T(a_tombstone_takes_its_ids_for_good),
+		T(a_tombstone_of_ids_that_are_not_free_is_refused_whole),
+		T(numbers_that_are_no_ids_are_no_tombstones),
+		T(who_has_an_id_is_known_of_every_kind),
+		T(a_part_is_taken_back_by_itself),
+		T(a_copy_has_all_and_goes_its_own_way),
+		T(a_copy_follows_what_is_changed_while_it_is_made),
+		T(a_copy_may_be_abandoned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
