@@ -36,20 +36,22 @@ int store_audit_add(struct store *store, struct audit_entry *e)
 	return r;
 }
 
-static int audit_read(sqlite3_stmt *row, struct audit_entry *entry)
+static int audit_read(sqlite3_stmt *row, void *out)
 {
+	struct audit_entry entry = {.seq = (uint64_t)sqlite3_column_int64(row, 0),
+				    .time = sqlite3_column_int64(row, 1),
+				    .pid = sqlite3_column_int(row, 3)};
 	int r = 0;
 
-	*entry = (struct audit_entry){.seq = (uint64_t)sqlite3_column_int64(row, 0),
-				      .time = sqlite3_column_int64(row, 1),
-				      .pid = sqlite3_column_int(row, 3)};
-	r = r ?: column_u32(row, 2, &entry->uid);
-	r = r ?: column_u32(row, 4, &entry->status);
-	r = r ?: column_u32(row, 5, &entry->target_uid);
-	r = r ?: column_text(row, 6, entry->caller, sizeof(entry->caller));
-	r = r ?: column_text(row, 7, entry->action, sizeof(entry->action));
-	r = r ?: column_text(row, 8, entry->target, sizeof(entry->target));
-	r = r ?: column_text(row, 9, entry->detail, sizeof(entry->detail));
+	r = r ?: column_u32(row, 2, &entry.uid);
+	r = r ?: column_u32(row, 4, &entry.status);
+	r = r ?: column_u32(row, 5, &entry.target_uid);
+	r = r ?: column_text(row, 6, entry.caller, sizeof(entry.caller));
+	r = r ?: column_text(row, 7, entry.action, sizeof(entry.action));
+	r = r ?: column_text(row, 8, entry.target, sizeof(entry.target));
+	r = r ?: column_text(row, 9, entry.detail, sizeof(entry.detail));
+	if (r == 0)
+		*(struct audit_entry *)out = entry;
 	return r;
 }
 
@@ -58,57 +60,29 @@ int store_audit_list(struct store *store, const char *owner, uint64_t before_seq
 	enum store_statement id = owner == NULL ? SQL_AUDIT_LIST : SQL_AUDIT_LIST_OWNER;
 	int64_t before = before_seq == 0 || before_seq > INT64_MAX ? INT64_MAX : (int64_t)before_seq;
 	const struct store_value values[] = {NUMBER(before), NUMBER(max), TEXT(owner)};
-	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, id, values, owner == NULL ? 2 : 3, &r);
 
-	if (row == NULL)
-		return r;
-	while ((r = store_next(store, row)) == 1) {
-		r = audit_read(row, &rows[n]);
-		if (r < 0)
-			break;
-		n++;
-	}
-	store_end(row);
-	return r < 0 ? r : n;
+	return store_list(store, id, values, owner == NULL ? 2 : 3, audit_read, rows, sizeof(*rows));
 }
 
 /* ---- limits ---- */
 
-int store_limit_get(struct store *store, const char *owner, struct limit *limit)
+static int limit_read(sqlite3_stmt *row, void *out)
 {
-	struct limit found = {0};
+	struct limit limit = {0};
 	int r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_LIMIT_GET, VALUES(TEXT(owner)), &r);
 
-	if (row == NULL)
-		return r;
-	r = store_next(store, row);
-	if (r == 1) {
-		r = column_u32(row, 0, &found.accounts);
-		r = r ?: column_u32(row, 1, &found.keys);
-		r = r ?: column_u32(row, 2, &found.ranges);
-		r = r ?: 1;
-	}
-	store_end(row);
-	if (r < 0)
-		return r;
+	r = r ?: column_u32(row, 0, &limit.accounts);
+	r = r ?: column_u32(row, 1, &limit.keys);
+	r = r ?: column_u32(row, 2, &limit.ranges);
+	r = r ?: column_text(row, 3, limit.owner, sizeof(limit.owner));
 	if (r == 0)
-		return -ENOENT;
-	snprintf(found.owner, sizeof(found.owner), "%s", owner);
-	*limit = found;
-	return 0;
+		*(struct limit *)out = limit;
+	return r;
 }
 
-static int limit_read(sqlite3_stmt *row, struct limit *limit)
+int store_limit_get(struct store *store, const char *owner, struct limit *limit)
 {
-	int r = 0;
-
-	*limit = (struct limit){0};
-	r = r ?: column_u32(row, 0, &limit->accounts);
-	r = r ?: column_u32(row, 1, &limit->keys);
-	r = r ?: column_u32(row, 2, &limit->ranges);
-	return r ?: column_text(row, 3, limit->owner, sizeof(limit->owner));
+	return store_one(store, SQL_LIMIT_GET, VALUES(TEXT(owner)), limit_read, limit);
 }
 
 int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last)
@@ -131,80 +105,49 @@ int store_limit_list(struct store *store, uint64_t after, struct limit *rows, in
 
 int store_limit_set(struct store *store, const struct limit *l)
 {
-	int r = store_save(store);
-
-	if (r < 0)
-		return r;
-	return store_save_end(
-		store, store_run(store, SQL_LIMIT_SET,
-				 VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys), NUMBER(l->ranges))));
-}
-
-static int delete_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
-{
-	int r = store_save(store);
-
-	if (r < 0)
-		return r;
-	r = store_run(store, id, values, count);
-	if (r == 0 && store_changes(store) == 0)
-		r = -ENOENT;
-	return store_save_end(store, r);
+	return store_change(store, SQL_LIMIT_SET,
+			    VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys), NUMBER(l->ranges)));
 }
 
 int store_limit_delete(struct store *store, const char *owner)
 {
-	return delete_one(store, SQL_LIMIT_DELETE, VALUES(TEXT(owner)));
+	return store_change_one(store, SQL_LIMIT_DELETE, VALUES(TEXT(owner)));
 }
 
 /* ---- data set aside ---- */
 
 int store_removed_insert(struct store *store, const struct removed *removed)
 {
-	int r = store_save(store);
-
-	if (r < 0)
-		return r;
-	return store_save_end(store,
-			      store_run(store, SQL_REMOVED_INSERT,
-					VALUES(NUMBER(removed->uid), NUMBER(removed->keep), NUMBER(removed->when),
-					       TEXT(removed->owner), TEXT(removed->label))));
+	return store_change(store, SQL_REMOVED_INSERT,
+			    VALUES(NUMBER(removed->uid), NUMBER(removed->keep), NUMBER(removed->when),
+				   TEXT(removed->owner), TEXT(removed->label)));
 }
 
-static int removed_read(sqlite3_stmt *row, struct removed *removed)
+static int removed_read(sqlite3_stmt *row, void *out)
 {
+	struct removed removed = {.when = sqlite3_column_int64(row, 2)};
 	int r = 0;
 
-	*removed = (struct removed){.when = sqlite3_column_int64(row, 2)};
-	r = r ?: column_u32(row, 0, &removed->uid);
-	r = r ?: column_u32(row, 1, &removed->keep);
-	r = r ?: column_text(row, 3, removed->owner, sizeof(removed->owner));
-	r = r ?: column_text(row, 4, removed->label, sizeof(removed->label));
+	r = r ?: column_u32(row, 0, &removed.uid);
+	r = r ?: column_u32(row, 1, &removed.keep);
+	r = r ?: column_text(row, 3, removed.owner, sizeof(removed.owner));
+	r = r ?: column_text(row, 4, removed.label, sizeof(removed.label));
+	if (r == 0)
+		*(struct removed *)out = removed;
 	return r;
 }
 
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
 {
 	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
-	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_REMOVED_DUE,
-					VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)), &r);
 
-	if (row == NULL)
-		return r;
-	while ((r = store_next(store, row)) == 1) {
-		r = removed_read(row, &rows[n]);
-		if (r < 0)
-			break;
-		n++;
-	}
-	store_end(row);
-	return r < 0 ? r : n;
+	return store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)),
+			  removed_read, rows, sizeof(*rows));
 }
 
 int store_removed_delete(struct store *store, uint32_t uid)
 {
-	return delete_one(store, SQL_REMOVED_DELETE, VALUES(NUMBER(uid)));
+	return store_change_one(store, SQL_REMOVED_DELETE, VALUES(NUMBER(uid)));
 }
 
 /* ---- the proof ---- */

@@ -10,12 +10,14 @@ int store_id_insert(struct store *store, uint32_t first, uint32_t last, const ch
 	return store_run(store, SQL_ID_INSERT, VALUES(NUMBER(first), NUMBER(last), TEXT(kind), NUMBER(when)));
 }
 
-int store_id_retire(struct store *store, uint32_t first, int64_t when, const char *owner, const char *label,
-		    uint32_t owner_uid)
+int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when)
 {
-	int r = store_run(store, SQL_ID_RETIRE,
-			  VALUES(NUMBER(first), NUMBER(when), TEXT(owner), TEXT(label), NUMBER(owner_uid)));
+	int r = store_run(store, delete, VALUES(NUMBER(held->first)));
 
+	if (r == 0)
+		r = store_run(store, SQL_ID_RETIRE,
+			      VALUES(NUMBER(held->first), NUMBER(when), TEXT(held->owner), TEXT(held->label),
+				     NUMBER(held->owner_uid)));
 	return r == 0 && store_changes(store) != 1 ? -EUCLEAN : r;
 }
 
@@ -26,9 +28,7 @@ int store_id_foreign(struct store *store, uint32_t first, uint32_t count, int64_
 	if (!id_range_valid(first, count))
 		return -EINVAL;
 	r = store_save(store);
-	if (r == 0)
-		r = store_save_end(store, store_id_insert(store, first, first + count - 1, "foreign", when));
-	return r;
+	return r < 0 ? r : store_save_end(store, store_id_insert(store, first, first + count - 1, "foreign", when));
 }
 
 int store_tombstone_release(struct store *store, uint32_t first)
@@ -45,36 +45,27 @@ int store_tombstone_release(struct store *store, uint32_t first)
 	return store_save_end(store, r);
 }
 
-static int tombstone_read(sqlite3_stmt *row, struct id_range *range)
+static int tombstone_read(sqlite3_stmt *row, void *out)
 {
+	struct id_range range = {.created = sqlite3_column_int64(row, 3)};
 	uint32_t last = 0;
 	int r = 0;
 
-	*range = (struct id_range){.created = sqlite3_column_int64(row, 3)};
-	r = r ?: column_u32(row, 0, &range->first);
+	r = r ?: column_u32(row, 0, &range.first);
 	r = r ?: column_u32(row, 1, &last);
-	r = r ?: column_u32(row, 2, &range->owner_uid);
-	r = r ?: column_text(row, 4, range->owner, sizeof(range->owner));
-	r = r ?: column_text(row, 5, range->label, sizeof(range->label));
-	range->count = last - range->first + 1;
+	r = r ?: column_u32(row, 2, &range.owner_uid);
+	r = r ?: column_text(row, 4, range.owner, sizeof(range.owner));
+	r = r ?: column_text(row, 5, range.label, sizeof(range.label));
+	range.count = last - range.first + 1;
+	if (r == 0)
+		*(struct id_range *)out = range;
 	return r;
 }
 
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max)
 {
-	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_TOMBSTONE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), &r);
-
-	if (row == NULL)
-		return r;
-	while ((r = store_next(store, row)) == 1) {
-		r = tombstone_read(row, &rows[n]);
-		if (r < 0)
-			break;
-		n++;
-	}
-	store_end(row);
-	return r < 0 ? r : n;
+	return store_list(store, SQL_TOMBSTONE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
+			  sizeof(*rows));
 }
 
 int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind)
@@ -107,42 +98,26 @@ int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct i
 
 int store_tombstone_insert(struct store *store, const struct id_range *range)
 {
-	int r;
-
 	if (!id_range_valid(range->first, range->count))
 		return -EINVAL;
-	r = store_save(store);
-	if (r == 0)
-		r = store_save_end(store, store_run(store, SQL_TOMBSTONE_INSERT,
-						    VALUES(NUMBER(range->first), NUMBER(range->first + range->count - 1),
-							   NUMBER(range->created), TEXT(range->owner), TEXT(range->label),
-							   NUMBER(range->owner_uid))));
-	return r;
+	return store_change(store, SQL_TOMBSTONE_INSERT,
+			    VALUES(NUMBER(range->first), NUMBER(range->first + range->count - 1),
+				   NUMBER(range->created), TEXT(range->owner), TEXT(range->label),
+				   NUMBER(range->owner_uid)));
 }
 
 /* ---- what is free ---- */
 
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next)
 {
-	uint32_t last = 0;
-	int r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_ID_HIGHEST, VALUES(NUMBER(block.last)), &r);
+	int64_t last = 0;
+	int r = store_one(store, SQL_ID_HIGHEST, VALUES(NUMBER(block.last)), number_read, &last);
 
-	if (row == NULL)
+	if (r < 0 && r != -ENOENT)
 		return r;
-	r = store_next(store, row);
-	if (r == 1)
-		r = column_u32(row, 0, &last) ?: 1;
-	store_end(row);
-	if (r < 0)
-		return r;
-	if (r == 0 || last < block.first) {
-		*next = block.first;
-		return 0;
-	}
 	if (last >= block.last)
 		return -ENOENT;
-	*next = last + 1;
+	*next = last < block.first ? block.first : (uint32_t)last + 1;
 	return 0;
 }
 

@@ -43,13 +43,12 @@ int store_run_add(struct store *store, uint32_t uid, const struct run *run, int6
 	return r < 0 ? r : store_save_end(store, add(store, uid, run, ended));
 }
 
-static int run_read_row(sqlite3_stmt *row, struct run_row *out)
+static int run_read_row(sqlite3_stmt *row, void *out)
 {
-	struct run *run = &out->run;
+	struct run_row found = {.seq = (uint64_t)sqlite3_column_int64(row, 0)};
+	struct run *run = &found.run;
 	int r = 0;
 
-	memset(out, 0, sizeof(*out));
-	out->seq = (uint64_t)sqlite3_column_int64(row, 0);
 	run->started = sqlite3_column_int64(row, 1);
 	run->duration_ms = (uint64_t)sqlite3_column_int64(row, 2);
 	run->bytes_in = count_out(sqlite3_column_int64(row, 3));
@@ -62,116 +61,73 @@ static int run_read_row(sqlite3_stmt *row, struct run_row *out)
 	r = r ?: column_text(row, 10, run->address, sizeof(run->address));
 	r = r ?: column_text(row, 11, run->fingerprint, sizeof(run->fingerprint));
 	r = r ?: column_text(row, 12, run->error, sizeof(run->error));
+	if (r == 0)
+		*(struct run_row *)out = found;
 	return r;
 }
 
 int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struct run_row *rows, int max)
 {
 	int64_t before = before_seq == 0 || before_seq > INT64_MAX ? INT64_MAX : (int64_t)before_seq;
-	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, SQL_RUN_LIST, VALUES(NUMBER(uid), NUMBER(before), NUMBER(max)), &r);
+	int n = store_list(store, SQL_RUN_LIST, VALUES(NUMBER(uid), NUMBER(before), NUMBER(max)), run_read_row, rows,
+			   sizeof(*rows));
 
-	if (row == NULL)
-		return r;
-	while ((r = store_next(store, row)) == 1) {
-		r = run_read_row(row, &rows[n]);
-		if (r < 0)
-			break;
-		rows[n++].uid = uid;
-	}
-	store_end(row);
-	return r < 0 ? r : n;
-}
-
-static int number_get(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
-		      int64_t *number)
-{
-	int64_t found = 0;
-	int r = 0;
-	sqlite3_stmt *row = store_query(store, id, values, count, &r);
-
-	if (row == NULL)
-		return r;
-	r = store_next(store, row);
-	if (r == 1)
-		found = sqlite3_column_int64(row, 0);
-	store_end(row);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	*number = found;
-	return 0;
+	for (int i = 0; i < n; i++)
+		rows[i].uid = uid;
+	return n;
 }
 
 int store_key_used(struct store *store, uint32_t id, int64_t *when)
 {
-	return number_get(store, SQL_KEY_USED, VALUES(NUMBER(id)), when);
+	return store_one(store, SQL_KEY_USED, VALUES(NUMBER(id)), number_read, when);
 }
 
 int store_watch_next(struct store *store, int64_t *due)
 {
-	return number_get(store, SQL_WATCH_NEXT, NULL, 0, due);
+	return store_one(store, SQL_WATCH_NEXT, NULL, 0, number_read, due);
 }
 
-static int watch_list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
-		      struct watch *rows)
+static int watch_read(sqlite3_stmt *row, void *out)
 {
-	int n = 0, r = 0;
-	sqlite3_stmt *row = store_query(store, id, values, count, &r);
+	struct watch watch = { .last_run = sqlite3_column_int64(row, 1),
+			       .last_good = sqlite3_column_int64(row, 3),
+			       .alarm = sqlite3_column_int64(row, 4),
+			       .since = sqlite3_column_int64(row, 5),
+			       .told = sqlite3_column_int(row, 6) != 0,
+			       .due = sqlite3_column_int64(row, 7) };
+	int r = column_u32(row, 0, &watch.uid);
 
-	if (row == NULL)
-		return r;
-	while ((r = store_next(store, row)) == 1) {
-		struct watch *watch = &rows[n];
-
-		*watch = (struct watch){ .last_run = sqlite3_column_int64(row, 1),
-					 .last_good = sqlite3_column_int64(row, 3),
-					 .alarm = sqlite3_column_int64(row, 4),
-					 .since = sqlite3_column_int64(row, 5),
-					 .told = sqlite3_column_int(row, 6) != 0,
-					 .due = sqlite3_column_int64(row, 7) };
-		r = column_u32(row, 0, &watch->uid);
-		r = r ?: column_u32(row, 2, &watch->last_status);
-		if (r < 0)
-			break;
-		n++;
-	}
-	store_end(row);
-	return r < 0 ? r : n;
+	r = r ?: column_u32(row, 2, &watch.last_status);
+	if (r == 0)
+		*(struct watch *)out = watch;
+	return r;
 }
 
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch)
 {
-	struct watch found = { .uid = uid };
-	int n = watch_list(store, SQL_WATCH_GET, VALUES(NUMBER(uid)), &found);
+	int r = store_one(store, SQL_WATCH_GET, VALUES(NUMBER(uid)), watch_read, watch);
 
-	if (n >= 0)
-		*watch = found;
-	return n < 0 ? n : 0;
+	if (r == -ENOENT)
+		*watch = (struct watch){ .uid = uid };
+	return r == -ENOENT ? 0 : r;
 }
 
 int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max)
 {
-	return watch_list(store, SQL_WATCH_SILENT, VALUES(NUMBER(now), NUMBER(max)), rows);
+	return store_list(store, SQL_WATCH_SILENT, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
 }
 
 int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max)
 {
-	return watch_list(store, SQL_WATCH_WELL, VALUES(NUMBER(now), NUMBER(max)), rows);
-}
-
-static int change(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
-{
-	int r = store_save(store);
-
-	return r < 0 ? r : store_save_end(store, store_run(store, id, values, count));
+	return store_list(store, SQL_WATCH_WELL, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
 }
 
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now)
 {
-	return change(store, SQL_WATCH_ALARM, VALUES(NUMBER(uid), NUMBER(seconds), NUMBER(now)));
+	return store_change(store, SQL_WATCH_ALARM, VALUES(NUMBER(uid), NUMBER(seconds), NUMBER(now)));
 }
 
 int store_watch_told(struct store *store, uint32_t uid, bool told)
 {
-	return change(store, SQL_WATCH_TOLD, VALUES(NUMBER(uid), NUMBER(told)));
+	return store_change(store, SQL_WATCH_TOLD, VALUES(NUMBER(uid), NUMBER(told)));
 }

@@ -79,7 +79,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			    " ORDER BY since, uid LIMIT ?2",
 	[SQL_REMOVED_DELETE] = "DELETE FROM removed WHERE uid = ?1",
 
-	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges FROM limits WHERE owner = ?1",
+	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges, owner FROM limits WHERE owner = ?1",
 	[SQL_LIMIT_SET] = "INSERT INTO limits (owner, accounts, keys, ranges) VALUES (?1, ?2, ?3, ?4)"
 			  " ON CONFLICT (owner) DO UPDATE SET accounts = excluded.accounts, keys = excluded.keys,"
 			  " ranges = excluded.ranges",

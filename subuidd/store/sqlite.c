@@ -126,16 +126,12 @@ static int connection_set_up(sqlite3 *db)
 
 static int generation_read(struct store *store, uint64_t *generation)
 {
-	int error = 0;
-	sqlite3_stmt *statement = store_query(store, SQL_GENERATION, NULL, 0, &error);
+	int64_t number = 0;
+	int r = store_one(store, SQL_GENERATION, NULL, 0, number_read, &number);
 
-	if (statement == NULL)
-		return error;
-	error = store_next(store, statement);
-	if (error == 1)
-		*generation = (uint64_t)sqlite3_column_int64(statement, 0);
-	store_end(statement);
-	return error == 1 ? 0 : error == 0 ? -EUCLEAN : error;
+	if (r == 0)
+		*generation = (uint64_t)number;
+	return r == -ENOENT ? -EUCLEAN : r;
 }
 
 int store_open(const char *path, struct store **ret)
@@ -268,4 +264,30 @@ int store_save_end(struct store *store, int result)
 		store_run(store, SQL_SAVE_END, NULL, 0);
 	memcpy(store->error, kept, sizeof(kept)); /* the first fault is the cause */
 	return result;
+}
+
+int store_save_publish(struct store *store, int result)
+{
+	result = store_save_end(store, result);
+	store->changed |= result == 0;
+	return result;
+}
+
+int store_change(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
+{
+	int r = store_save(store);
+
+	return r < 0 ? r : store_save_end(store, store_run(store, id, values, count));
+}
+
+int store_change_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, id, values, count);
+	if (r == 0 && store_changes(store) == 0)
+		r = -ENOENT;
+	return store_save_end(store, r);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Inside of the SQLite backend of store.h: the connection, its statements and
- * how its errors become errnos. Included by subuidd/store_*.c and their tests alone.
+ * how its errors become errnos. Included by subuidd/store/ and its tests alone.
  */
 #ifndef SUBUIDD_STORE_SQLITE_H
 #define SUBUIDD_STORE_SQLITE_H
@@ -129,6 +129,17 @@ void store_end(sqlite3_stmt *statement);
 /* Rows changed by the last store_run(). */
 int store_changes(const struct store *store);
 
+/* One row into *out, which is touched only on success: 0 or negative errno. */
+typedef int (*store_reader)(sqlite3_stmt *row, void *out);
+/* All rows of a query into an array of elements of this size: how many, or negative errno. The query says how many at
+ * the most. */
+int store_list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+	       store_reader read, void *rows, size_t size);
+/* The first row: 0, -ENOENT, or another negative errno. */
+int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+	      store_reader read, void *out);
+int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column */
+
 /* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
 int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
@@ -138,12 +149,16 @@ int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
 int store_save(struct store *store);
 int store_save_end(struct store *store, int result);
 
+/* The same for a change of something that is published. */
+int store_save_publish(struct store *store, int result);
+/* One statement by itself; the second: that has to change something, or -ENOENT. */
+int store_change(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
+int store_change_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
+
 /* The row of the table of all ids; see schema.c. */
 int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when);
-int store_id_retire(struct store *store, uint32_t first, int64_t when, const char *owner, const char *label,
-		    uint32_t owner_uid);
-
-/* What an owner has ("": everybody): accounts and units. */
-int store_usage(struct store *store, const char *owner, uint32_t *accounts, uint32_t *units);
+/* The end of an account or range: `delete` takes away its row, its ids stay as a tombstone that says who held them
+ * (first, owner, label, owner_uid). */
+int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when);
 
 #endif

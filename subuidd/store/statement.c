@@ -166,6 +166,47 @@ int store_run(struct store *store, enum store_statement id, const struct store_v
 	return r < 0 ? r : 0;
 }
 
+int store_list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+	       store_reader read, void *rows, size_t size)
+{
+	int n = 0, r = 0;
+	sqlite3_stmt *row = store_query(store, id, values, count, &r);
+
+	if (row == NULL)
+		return r;
+	while ((r = store_next(store, row)) == 1) {
+		r = read(row, (char *)rows + (size_t)n * size);
+		if (r < 0)
+			break;
+		n++;
+	}
+	store_end(row);
+	return r < 0 ? r : n;
+}
+
+int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
+	      store_reader read, void *out)
+{
+	int r = 0;
+	sqlite3_stmt *row = store_query(store, id, values, count, &r);
+
+	if (row == NULL)
+		return r;
+	r = store_next(store, row);
+	if (r == 1)
+		r = read(row, out);
+	else if (r == 0)
+		r = -ENOENT;
+	store_end(row);
+	return r;
+}
+
+int number_read(sqlite3_stmt *row, void *number)
+{
+	*(int64_t *)number = sqlite3_column_int64(row, 0);
+	return 0;
+}
+
 int store_changes(const struct store *store)
 {
 	return sqlite3_changes(store->db);
