@@ -8,42 +8,34 @@
 #include "account/index_view.h"
 #include "account/range_name.h"
 
+/* The result of a lookup, an expression with the view `view`, while the file is held. */
+#define HELD(reader, lookup)                                     \
+	({                                                       \
+		struct index_hold hold;                          \
+		int rc = index_enter(reader, &hold);             \
+		if (rc == 0) {                                   \
+			const struct index_view *view = hold.view; \
+			rc = (lookup);                           \
+			index_leave(&hold);                      \
+		}                                                \
+		rc;                                              \
+	})
+
 int index_host(struct index_reader *reader, struct index_host *host)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_host(hold.view, host);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_host(view, host));
 }
 
 int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
 				   struct index_host *host)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_by_name(hold.view, name, account, host);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_by_name(view, name, account, host));
 }
 
 int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
 				  struct index_host *host)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_by_uid(hold.view, uid, account, host);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_by_uid(view, uid, account, host));
 }
 
 int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account)
@@ -58,51 +50,23 @@ int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index
 
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_next(hold.view, cursor, account);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_next(view, cursor, account));
 }
 
 int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 		     struct index_account *account, struct id_range *range)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_owner_next(hold.view, owner_uid, cursor, is_range, account, range);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_owner_next(view, owner_uid, cursor, is_range, account, range));
 }
 
 int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_range_by_id(hold.view, id, range);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_range_by_id(view, id, range));
 }
 
 int index_range_named(struct index_reader *reader, uint32_t id, struct id_range *range, struct index_host *host)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_range_named(hold.view, id, range, host);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_range_named(view, id, range, host));
 }
 
 int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
@@ -127,14 +91,7 @@ int index_range_by_name(struct index_reader *reader, const char *name, uint32_t 
 
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key)
 {
-	struct index_hold hold;
-	int rc = index_enter(reader, &hold);
-
-	if (rc < 0)
-		return rc;
-	rc = index_view_key(hold.view, uid, blob, key);
-	index_leave(&hold);
-	return rc;
+	return HELD(reader, index_view_key(view, uid, blob, key));
 }
 
 int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,

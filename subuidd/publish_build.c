@@ -8,8 +8,7 @@
 #include "subuidd/log.h"
 #include "subuidd/publish_internal.h"
 
-#define BATCH 256
-#define KEY_BATCH 32
+#define BATCH 64
 #define PROGRESS 100000u /* rows between two words about it */
 
 /* While building: the accounts that are not published, in the order of uid. */
@@ -53,72 +52,89 @@ static void progress(const char *what, uint64_t done)
 	sd_notifyf(0, "STATUS=Building the index: %llu %s\nEXTEND_TIMEOUT_USEC=30000000", (unsigned long long)done, what);
 }
 
-static int build_accounts(struct publication *p, struct index_writer *writer, struct unpublished *unpublished)
+struct build {
+	struct publication *p;
+	struct index_writer *public, *keys;
+	struct unpublished unpublished;
+};
+
+/* One table of the store, read from its beginning to its end. */
+struct walk {
+	const char *what;
+	size_t size; /* of a row */
+	int (*list)(struct store *store, uint32_t after, void *rows); /* at most BATCH */
+	int (*put)(struct build *build, const void *row, uint32_t *after);
+};
+
+static int walk(struct build *build, const struct walk *walk)
 {
-	cleanup_free struct account *rows = calloc(BATCH, sizeof(*rows));
+	cleanup_free char *rows = calloc(BATCH, walk->size);
 	uint64_t done = 0;
 	uint32_t after = 0;
 	int n;
 
 	if (rows == NULL)
 		return -ENOMEM;
-	while ((n = store_account_list(p->store, NULL, after, rows, BATCH)) > 0)
+	while ((n = walk->list(build->p->store, after, rows)) > 0)
 		for (int i = 0; i < n; i++) {
-			int r = rows[i].state == ACCOUNT_ACTIVE ?
-					publication_put_account(p, writer, &rows[i]) :
-					unpublished_add(unpublished, rows[i].uid);
+			int r = walk->put(build, rows + (size_t)i * walk->size, &after);
 
 			if (r < 0)
 				return r;
-			after = rows[i].uid;
-			progress("accounts", ++done);
+			progress(walk->what, ++done);
 		}
 	return n;
 }
 
-static int build_ranges(struct publication *p, struct index_writer *writer, const struct unpublished *unpublished)
+static int accounts_list(struct store *store, uint32_t after, void *rows)
 {
-	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
-	uint64_t done = 0;
-	uint32_t after = 0;
-	int n;
-
-	if (rows == NULL)
-		return -ENOMEM;
-	while ((n = store_range_list(p->store, NULL, after, rows, BATCH)) > 0)
-		for (int i = 0; i < n; i++) {
-			int r = 0;
-
-			if (rows[i].account_uid == 0 || !unpublished_has(unpublished, rows[i].account_uid))
-				r = index_put_range(writer, &rows[i]);
-			if (r < 0)
-				return r;
-			after = rows[i].first;
-			progress("ranges", ++done);
-		}
-	return n;
+	return store_account_list(store, NULL, after, rows, BATCH);
 }
 
-static int build_keys(struct publication *p, struct index_writer *writer, const struct unpublished *unpublished)
+static int account_put(struct build *build, const void *row, uint32_t *after)
 {
-	cleanup_free struct ssh_key *rows = calloc(KEY_BATCH, sizeof(*rows));
-	uint64_t done = 0;
-	uint32_t after = 0;
-	int n;
+	const struct account *account = row;
 
-	if (rows == NULL)
-		return -ENOMEM;
-	while ((n = store_key_list(p->store, 0, after, rows, KEY_BATCH)) > 0)
-		for (int i = 0; i < n; i++) {
-			int r = unpublished_has(unpublished, rows[i].uid) ? 0 : index_put_key(writer, &rows[i]);
-
-			if (r < 0)
-				return r;
-			after = rows[i].id;
-			progress("keys", ++done);
-		}
-	return n;
+	*after = account->uid;
+	if (account->state != ACCOUNT_ACTIVE)
+		return unpublished_add(&build->unpublished, account->uid);
+	return publication_put_account(build->p, build->public, account);
 }
+
+static int ranges_list(struct store *store, uint32_t after, void *rows)
+{
+	return store_range_list(store, NULL, after, rows, BATCH);
+}
+
+static int range_put(struct build *build, const void *row, uint32_t *after)
+{
+	const struct id_range *range = row;
+
+	*after = range->first;
+	if (range->account_uid != 0 && unpublished_has(&build->unpublished, range->account_uid))
+		return 0;
+	return index_put_range(build->public, range);
+}
+
+static int keys_list(struct store *store, uint32_t after, void *rows)
+{
+	return store_key_list(store, 0, after, rows, BATCH);
+}
+
+static int key_put(struct build *build, const void *row, uint32_t *after)
+{
+	const struct ssh_key *key = row;
+
+	*after = key->id;
+	return unpublished_has(&build->unpublished, key->uid) ? 0 : index_put_key(build->keys, key);
+}
+
+/* Accounts first: they say what of the others is not published. */
+static const struct walk walks[] = {
+	{ "accounts", sizeof(struct account), accounts_list, account_put },
+	{ "ranges", sizeof(struct id_range), ranges_list, range_put },
+	{ "keys", sizeof(struct ssh_key), keys_list, key_put },
+};
 
 struct index_options publication_options(const struct publication *p, enum index_file file)
 {
@@ -139,20 +155,17 @@ int publication_build(struct publication *p)
 	__attribute__((cleanup(index_writer_freep))) struct index_writer *public = NULL, *keys = NULL;
 	struct index_options public_options = publication_options(p, INDEX_FILE_PUBLIC);
 	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
-	struct unpublished unpublished = { 0 };
-	cleanup_free uint32_t *uids = NULL;
+	struct build build = { .p = p };
 	uint64_t generation = store_generation(p->store);
 	int r = index_writer_create(p->state_fd, &public_options, &public);
 
 	if (r >= 0)
 		r = index_writer_create(p->state_fd, &keys_options, &keys);
-	if (r >= 0)
-		r = build_accounts(p, public, &unpublished);
-	uids = unpublished.uids; /* freed at the end */
-	if (r >= 0)
-		r = build_ranges(p, public, &unpublished);
-	if (r >= 0)
-		r = build_keys(p, keys, &unpublished);
+	build.public = public;
+	build.keys = keys;
+	for (size_t i = 0; r >= 0 && i < sizeof(walks) / sizeof(walks[0]); i++)
+		r = walk(&build, &walks[i]);
+	free(build.unpublished.uids);
 	/* Keys first: an account that can be seen can be logged in to. */
 	if (r >= 0)
 		r = index_writer_publish(keys, generation);

@@ -2,6 +2,7 @@
 #include "subuidd/request.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "account/id.h"
@@ -22,6 +23,43 @@
 
 static const char label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
 static const char owner_why[] = "not a name that can own sub-accounts";
+
+/* Where a request names whose, or which account, it is about. Those that are not here name nobody. */
+static const struct about {
+	size_t name; /* offset of its struct request_name */
+	bool label;  /* it is about one account */
+	bool list;   /* it is a struct request_list */
+} abouts[OP_MAX_] = {
+#define ACCOUNT(member) { .name = offsetof(struct request, member), .label = true }
+#define OWNER(member) { .name = offsetof(struct request, member) }
+#define LIST { .name = offsetof(struct request, list.name), .list = true }
+	[OP_ACCOUNT_ADD] = ACCOUNT(add.name),
+	[OP_ACCOUNT_GET] = ACCOUNT(name),
+	[OP_ACCOUNT_LIST] = LIST,
+	[OP_ACCOUNT_MODIFY] = ACCOUNT(modify.name),
+	[OP_ACCOUNT_LOCK] = ACCOUNT(name),
+	[OP_ACCOUNT_UNLOCK] = ACCOUNT(name),
+	[OP_ACCOUNT_REMOVE] = ACCOUNT(remove.name),
+	[OP_ACCOUNT_MOUNT] = ACCOUNT(name),
+	[OP_KEY_ADD] = ACCOUNT(key_add.name),
+	[OP_KEY_LIST] = LIST, /* of one account, or of all */
+	[OP_KEY_REMOVE] = ACCOUNT(key_remove.name),
+	[OP_RANGE_ADD] = OWNER(range_add.name),
+	[OP_RANGE_LIST] = LIST,
+	[OP_RANGE_REMOVE] = OWNER(range_remove.name),
+	[OP_LIMIT_GET] = OWNER(name),
+	[OP_AUDIT_LIST] = LIST,
+	[OP_CHECK] = LIST,
+	[OP_LIMIT_LIST] = LIST,
+	[OP_TOMBSTONE_LIST] = LIST,
+	[OP_RUN_LIST] = LIST, /* of one account */
+	[OP_IMPORT] = OWNER(import.name), /* or of an account: its kind says it */
+};
+
+static const struct about *about(const struct request *request)
+{
+	return &abouts[request->op < OP_MAX_ ? request->op : 0];
+}
 
 /* Members of a key that only the broker fills. */
 static bool key_sound(const struct ssh_key *key)
@@ -57,16 +95,6 @@ int request_sound(const struct request *request)
 	case OP_KEY_ADD:
 		sound = key_sound(&request->key_add.key);
 		break;
-	case OP_ACCOUNT_LIST:
-	case OP_KEY_LIST:
-	case OP_RANGE_LIST:
-	case OP_AUDIT_LIST:
-	case OP_LIMIT_LIST:
-	case OP_TOMBSTONE_LIST:
-	case OP_RUN_LIST:
-	case OP_CHECK:
-		sound = request->list.all <= 1;
-		break;
 	case OP_IMPORT:
 		sound = import_sound(&request->import);
 		break;
@@ -75,48 +103,16 @@ int request_sound(const struct request *request)
 			request->limit_set.reset == (request->limit_set.set == 0);
 		break;
 	default:
-		sound = true;
+		sound = !about(request)->list || request->list.all <= 1;
 	}
 	return sound ? 0 : -EPROTO;
 }
 
 const struct request_name *request_name(const struct request *request)
 {
-	switch (request->op) {
-	case OP_ACCOUNT_GET:
-	case OP_ACCOUNT_LOCK:
-	case OP_ACCOUNT_UNLOCK:
-	case OP_ACCOUNT_MOUNT:
-	case OP_LIMIT_GET:
-		return &request->name;
-	case OP_ACCOUNT_ADD:
-		return &request->add.name;
-	case OP_ACCOUNT_MODIFY:
-		return &request->modify.name;
-	case OP_ACCOUNT_REMOVE:
-		return &request->remove.name;
-	case OP_KEY_ADD:
-		return &request->key_add.name;
-	case OP_KEY_REMOVE:
-		return &request->key_remove.name;
-	case OP_ACCOUNT_LIST:
-	case OP_KEY_LIST:
-	case OP_RANGE_LIST:
-	case OP_AUDIT_LIST:
-	case OP_LIMIT_LIST:
-	case OP_TOMBSTONE_LIST:
-	case OP_RUN_LIST:
-	case OP_CHECK:
-		return &request->list.name;
-	case OP_RANGE_ADD:
-		return &request->range_add.name;
-	case OP_RANGE_REMOVE:
-		return &request->range_remove.name;
-	case OP_IMPORT:
-		return &request->import.name;
-	default:
-		return NULL;
-	}
+	size_t at = about(request)->name;
+
+	return at == 0 ? NULL : (const void *)((const char *)request + at);
 }
 
 static bool label_required(const struct request *request)
@@ -124,20 +120,12 @@ static bool label_required(const struct request *request)
 	switch (request->op) {
 	case OP_IMPORT:
 		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY;
-	case OP_ACCOUNT_LIST:
-	case OP_RANGE_ADD:
-	case OP_RANGE_LIST:
-	case OP_RANGE_REMOVE:
-	case OP_AUDIT_LIST:
-	case OP_LIMIT_LIST:
-	case OP_TOMBSTONE_LIST:
-	case OP_CHECK:
-	case OP_LIMIT_GET:
-		return false;
 	case OP_KEY_LIST:
 		return !request->list.all;
-	default:
+	case OP_RUN_LIST:
 		return true;
+	default:
+		return about(request)->label;
 	}
 }
 
