@@ -314,7 +314,8 @@ print-defs: export DEFS_WORDS = $(DEFS)
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
-  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp
+  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
+  sshfs fuse3 python3-h2
 LINT_PACKAGES = clang clang-tidy cppcheck
 deps:
 	apt-get update -q

@@ -12,6 +12,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+import h2.connection
+import h2.events
 import pytest
 
 from conftest import run, wait_until
@@ -47,11 +49,69 @@ def borg(host, key, name, *argv, repo="/./repo", check=True):
     return run("borg", *argv, env=env, check=check, timeout=180)
 
 
-def restic(host, key, name, *argv, repo="repo", check=True):
+def restic_words(host, key, name, *argv, repo="repo"):
     env = {"RESTIC_PASSWORD": "x", "RESTIC_CACHE_DIR": f"/tmp/restic-{name}"}
     program = f"{ssh_command(host, key)} {name}@127.0.0.1 rclone"
-    return run("restic", "-o", f"rclone.program={program}", "-o", "rclone.timeout=20s", "-r", f"rclone:{repo}", *argv,
-               env=env, check=check, timeout=180)
+    return env, ["restic", "-o", f"rclone.program={program}", "-o", "rclone.timeout=20s", "-r", f"rclone:{repo}", *argv]
+
+
+def restic(host, key, name, *argv, repo="repo", check=True):
+    env, words = restic_words(host, key, name, *argv, repo=repo)
+    return run(*words, env=env, check=check, timeout=180)
+
+
+def restic_refused(host, key, name, *argv, repo="repo"):
+    """What restic is told. It asks ten times, for half a minute in all; the first answer is enough here."""
+    env, words = restic_words(host, key, name, *argv, repo=repo)
+    client = subprocess.Popen([str(word) for word in words], env={**os.environ, **env}, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = []
+    for line in client.stderr:
+        said.append(line)
+        if "returned error, retrying" in line:
+            client.kill()
+    assert client.wait(30) != 0, said
+    return "".join(said)
+
+
+def rest(host, key, name, method, *paths, repo="repo"):
+    """Requests of restic's protocol, without restic: HTTP/2 through the ssh channel. The status of each."""
+    server = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", f"rclone serve restic --stdio {repo}"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    codes = []
+    for path in paths:
+        stream = connection.get_next_available_stream_id()
+        connection.send_headers(stream, [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")],
+                                end_stream=method != "POST")
+        if method == "POST":
+            connection.send_data(stream, b"changed", end_stream=True)
+        ended = False
+        while not ended:
+            server.stdin.write(connection.data_to_send())
+            server.stdin.flush()
+            data = server.stdout.read1(65536)
+            assert data, (path, codes)
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    codes.append(int(dict(event.headers)[b":status"]))
+                elif isinstance(event, h2.events.DataReceived):
+                    connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                ended |= isinstance(event, h2.events.StreamEnded)
+    server.stdin.close()
+    server.wait(30)
+    return codes
+
+
+def restic_objects(home):
+    """What a repository is made of, as its protocol names it; data is kept in directories of two letters."""
+    objects = {}
+    for path in sorted((home / "repo").rglob("*")):
+        if path.is_file():
+            kind = path.relative_to(home / "repo").parts[0]
+            objects["/config" if kind == "config" else f"/{kind}/{path.name}"] = path.read_bytes()
+    return objects
 
 
 @pytest.fixture
@@ -97,6 +157,106 @@ def test_sftp_with_lftp_and_scp(host, tmp_path, tree):
     assert (tmp_path / "back/big").read_bytes() == (tree / "big").read_bytes()
     run("scp", "-s", *host.ssh_options(key), tree / "file", f"{name}@127.0.0.1:copied")
     assert (home_of(name) / "copied").read_text() == "first"
+
+
+@pytest.fixture
+def sshfs(host, tmp_path):
+    """Mounts the account of a key; what is there is asked of the server each time."""
+    mounted = []
+
+    def mount(key, name):
+        where = tmp_path / f"mnt{len(mounted)}"
+        where.mkdir()
+        client = subprocess.Popen(["sshfs", "-f", f"{name}@127.0.0.1:", where, "-o", "dir_cache=no,attr_timeout=0,entry_timeout=0",
+                                   "-o", f"ssh_command={ssh_command(host, key)}"])
+        mounted.append((where, client))
+        wait_until(lambda: where.is_mount() or client.poll() is not None, "sshfs has mounted")
+        assert where.is_mount()
+        return where
+
+    yield mount
+    for where, client in mounted:
+        run("fusermount3", "-u", where, check=False)
+        client.wait(20)
+        assert not where.is_mount()
+
+
+def test_sftp_with_sshfs(host, tmp_path, tree, sshfs):
+    _, name, key = host.account(tmp_path, "sftp")
+    there, home = sshfs(key, name), home_of(name)
+    shutil.copytree(tree, there / "tree")
+    assert (home / "tree/big").read_bytes() == (tree / "big").read_bytes() == (there / "tree/big").read_bytes()
+    assert (home / "tree/big").stat().st_uid == pwd.getpwnam(name).pw_uid
+    with open(there / "tree/file", "r+") as file:
+        file.seek(2)
+        file.write("RST")
+    with open(there / "tree/file", "a") as file:
+        file.write("!")
+    assert (home / "tree/file").read_text() == "fiRST!"
+    (there / "tree/file").rename(there / "moved")
+    (there / "moved").chmod(0o640)
+    os.truncate(there / "moved", 2)
+    os.symlink("moved", there / "link")
+    assert (home / "moved").read_text() == "fi" and (home / "moved").stat().st_mode & 0o777 == 0o640
+    shutil.rmtree(there / "tree")
+    (there / "link").unlink()
+    assert [path.name for path in home.iterdir()] == ["moved"] == os.listdir(there)
+
+
+def test_sshfs_adds_with_an_append_only_key_and_looks_with_a_read_only_one(host, tmp_path, tree, sshfs):
+    owner, name, key = host.account(tmp_path, "sftp")
+    home = home_of(name)
+    as_account(name, "sh", "-c", f"mkdir {home}/d && echo old >{home}/d/file && ln -s d/file {home}/link")
+    (home / "d/file").chmod(0o644)
+
+    def changes(there):
+        """Each way to change what is there, and whether it worked."""
+        return {
+            "cut": lambda: (there / "d/file").write_text("new"),
+            "change": lambda: open(there / "d/file", "r+").write("new"),
+            "append": lambda: open(there / "d/file", "a").write("new"),
+            "truncate": lambda: os.truncate(there / "d/file", 0),
+            "rename": lambda: (there / "d/file").rename(there / "d/other"),
+            "replace": lambda: (there / "link").rename(there / "d/file"),
+            "chmod": lambda: (there / "d/file").chmod(0),
+            "date": lambda: os.utime(there / "d/file", (1, 1)),
+            "unlink": lambda: (there / "link").unlink(),
+            "rmdir": lambda: shutil.rmtree(there / "d"),
+        }
+
+    def works(act):
+        try:
+            act()
+            return True
+        except OSError:
+            return False
+
+    def state():
+        return {str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, path.is_file() and path.read_bytes())
+                for path in [home / "d", home / "link", home / "d/file"]}
+
+    before = state()
+    for form in ("--append-only", "--read-only"):
+        other = host.new_key(tmp_path, f"other{form}")
+        host.subuid("key", "add", "web1", "-", "--role", "sftp", form, user=owner, input=Path(f"{other}.pub").read_text())
+        there = sshfs(other, name)
+        assert (there / "d/file").read_text() == "old\n" and os.readlink(there / "link") == "d/file"
+        for what, act in changes(there).items():
+            assert not works(act), (form, what)
+            assert state() == before, (form, what)
+        if form == "--append-only":
+            shutil.copyfile(tree / "big", there / "big")
+            (there / "new").mkdir()
+            assert (home / "big").read_bytes() == (tree / "big").read_bytes() and (home / "new").is_dir()
+            assert not works(lambda: (there / "big").write_text("again"))
+        else:
+            assert not works(lambda: (there / "made").write_text("x")) and not works((there / "made").mkdir)
+            assert not (home / "made").exists()
+    # The control: each of them works with a key that is neither.
+    there = sshfs(key, name)
+    for what, act in changes(there).items():
+        as_account(name, "sh", "-c", f"cd {home} && rm -rf d link && mkdir d && echo old >d/file && ln -s d/file link")
+        assert works(act), what
 
 
 def test_sftp_append_only_adds_and_changes_nothing(host, tmp_path, tree):
@@ -275,9 +435,19 @@ def test_restic_append_only_refuses_to_forget(host, tmp_path, tree):
     restic(host, key, name, "init")
     restic(host, key, name, "backup", tree)
     restic(host, key, name, "backup", tree)
-    snapshots = sorted(path.name for path in (home_of(name) / "repo/snapshots").iterdir())
-    restic(host, key, name, "forget", "--keep-last", "1", "--prune", check=False)
-    assert sorted(path.name for path in (home_of(name) / "repo/snapshots").iterdir()) == snapshots
+    before = restic_objects(home_of(name))
+    assert {path.split("/")[1] for path in before} == {"config", "data", "index", "keys", "snapshots"}
+    assert "403 Forbidden" in restic_refused(host, key, name, "forget", "--keep-last", "1", "--prune")
+    assert rest(host, key, name, "DELETE", *before) == [403] * len(before)
+    assert rest(host, key, name, "POST", *before) == [403] * len(before)
+    kept = restic_objects(home_of(name))
+    assert {path: kept[path] for path in before} == before
+    # Locks are what may come and go: that of the run that was cut off, and one of ours.
+    lock = f"/locks/{'0' * 64}"
+    assert rest(host, key, name, "POST", lock) == [200]
+    locks = [path for path in restic_objects(home_of(name)) if path.startswith("/locks/")]
+    assert lock in locks and rest(host, key, name, "DELETE", *locks) == [200] * len(locks)
+    assert restic_objects(home_of(name)) == before
     assert len(json.loads(restic(host, key, name, "snapshots", "--json").stdout)) == 2
     restic(host, key, name, "restore", "latest", "--target", tmp_path / "back")
     # The control: the same key without the restriction.
@@ -286,6 +456,8 @@ def test_restic_append_only_refuses_to_forget(host, tmp_path, tree):
     host.subuid("key", "add", label, "-", "--role", "restic", user=owner, input=Path(f"{other}.pub").read_text())
     restic(host, other, name, "forget", "--keep-last", "1", "--prune")
     assert len(list((home_of(name) / "repo/snapshots").iterdir())) == 1
+    left = restic_objects(home_of(name))
+    assert rest(host, other, name, "DELETE", *left) == [200] * len(left) and restic_objects(home_of(name)) == {}
 
 
 def test_restic_read_only_restores(host, tmp_path, tree):
@@ -298,9 +470,14 @@ def test_restic_read_only_restores(host, tmp_path, tree):
     restic(host, reader, name, "--no-lock", "restore", "latest", "--target", tmp_path / "back")
     assert (tmp_path / "back" / str(tree)[1:] / "file").read_text() == "first"
     before = sorted(str(path) for path in home_of(name).rglob("*"))
-    for argv in (["backup", tree], ["--no-lock", "forget", "--keep-last", "1"], ["init"]):
+    for argv in (["backup", tree], ["--no-lock", "forget", "--keep-last", "0"], ["init"]):
         repo = "new" if argv == ["init"] else "repo"
-        assert restic(host, reader, name, *argv, repo=repo, check=False).returncode != 0, argv
+        assert restic_refused(host, reader, name, *argv, repo=repo), argv
+    objects = restic_objects(home_of(name))
+    assert rest(host, reader, name, "GET", *objects) == [200] * len(objects)
+    for method in ("DELETE", "POST"):
+        assert min(rest(host, reader, name, method, *objects, f"/locks/{'0' * 64}", f"/snapshots/{'0' * 64}")) >= 400
+    assert restic_objects(home_of(name)) == objects
     assert sorted(str(path) for path in home_of(name).rglob("*")) == before
 
 
@@ -598,6 +775,7 @@ ATTACKS = {
     "read /etc/passwd": lambda: open("/etc/passwd").read(1),
     "read the canary": lambda: open(canary).read(1),
     "write outside": lambda: wrote(opened + "/evil", "w"),
+    "cut outside": lambda: os.truncate(opened + "/own", 0),
     "link out and in": lambda: os.link(canary, home + "/hard"),
     "stat outside": lambda: os.stat(canary),
     "list /srv": lambda: os.listdir("/srv/subuid"),
@@ -687,19 +865,22 @@ def test_a_tool_taken_over_by_its_client_stays_in(host, tmp_path, evil, canary, 
     victim = subprocess.Popen(["sleep", "600"], user=uid, group=uid, extra_groups=[])
     try:
         evil.write("evil", text % victim.pid)
+        as_account(name, "sh", "-c", f"echo own >{canary[1]}/own")
         result = host.ssh(key, name, "evil")
         assert result.returncode == 0, result
         assert result.stdout.strip() == "", result.stdout
+        assert (canary[1] / "own").read_text() == "own\n"
         control = as_account(name, "/usr/bin/python3", script, str(home_of(name)), "/var/tmp/canary",
                              "/var/tmp/open", str(victim.pid)).stdout.strip().split("\n")
-        worked = {"read /etc/passwd", "read the canary", "write outside", "stat outside", "run a shell",
+        worked = {"read /etc/passwd", "read the canary", "write outside", "cut outside", "stat outside", "run a shell",
                   "run what it brought", "tcp", "the daemon's socket", "an abstract socket", "setuid", "fifo",
                   "signal", "user namespace"}
         assert worked <= set(control), worked - set(control)
     finally:
         victim.kill()
         victim.wait()
-        (canary[1] / "evil").unlink(missing_ok=True)
+        for left in ("evil", "own"):
+            (canary[1] / left).unlink(missing_ok=True)
 
 
 def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
