@@ -171,6 +171,10 @@ static const int tool_making[] = {
 	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
 };
 
+/* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and the uid say.
+ * For a tool that may change what is there; prctl(2), the first, for all of them. */
+static const int tool_not_refused[] = { SCMP_SYS(prctl), SCMP_SYS(truncate), SCMP_SYS(truncate64) };
+
 static const int tool_by_name[] = {
 	SCMP_SYS(creat), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(mknod), SCMP_SYS(mknodat),
 };
@@ -374,8 +378,8 @@ enum program { RECEIVER, SENDER, TOOL, TOOL_READER, TOOL_NEW_FILES, WORKER };
 
 static int fill_tool(scmp_filter_ctx filter, enum program program)
 {
-	static const int prctl_call[] = { SCMP_SYS(prctl) };
 	size_t removing = program == TOOL ? 0 : COUNT(tool_removing);
+	size_t not_refused = program == TOOL ? COUNT(tool_not_refused) : 1;
 	size_t making = program == TOOL_NEW_FILES ? COUNT(tool_making) : 0;
 	uint32_t changing = program == TOOL ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
 	int r = allow_but(filter, SCMP_ACT_ALLOW, rsync_allowed, COUNT(rsync_allowed), tool_removing, removing);
@@ -389,7 +393,10 @@ static int fill_tool(scmp_filter_ctx filter, enum program program)
 	for (size_t i = 0; r == 0 && i < making && i < COUNT(tool_making) - 2; i++)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, tool_making[i], 0, NULL);
 	if (r == 0)
-		r = allow_but(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused, COUNT(rsync_refused), prctl_call, 1);
+		r = allow_but(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused, COUNT(rsync_refused), tool_not_refused,
+			      not_refused);
+	for (size_t i = 1; r == 0 && i < not_refused; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, tool_not_refused[i], 0, NULL);
 	if (r == 0)
 		r = program == TOOL_NEW_FILES ? tool_new_files_conditions(filter)
 					      : rsync_mode_conditions(filter, program == TOOL);
