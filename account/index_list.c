@@ -100,21 +100,18 @@ static int entry_decode(const struct index_view *view, uint32_t line, uint32_t o
 	return rc;
 }
 
-int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uint64_t *cursor, int *is_range,
-			  struct index_account *account, struct id_range *range)
+int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid,
+		    uint64_t *cursor, int *is_range, struct index_account *account, struct id_range *range)
 {
-	struct index_list list;
 	uint32_t end = 0;
-	int rc = index_list_find(view, owner_uid, &list);
+	int rc = index_list_end(view, list, &end);
 
-	if (rc == 0)
-		rc = index_list_end(view, &list, &end);
 	if (rc < 0)
 		return rc;
 	for (uint64_t k = *cursor < INDEX_LIST_FIRST ? INDEX_LIST_FIRST : *cursor; k < end; k++) {
 		index_slot slot;
 
-		rc = index_list_read(view, &list, (uint32_t)k, &slot);
+		rc = index_list_read(view, list, (uint32_t)k, &slot);
 		if (rc < 0)
 			return rc;
 		if (index_slot_tag(slot) != INDEX_LIST_TAG_ENTRY || index_slot_number(slot) == 0)
@@ -125,4 +122,13 @@ int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uin
 		return rc;
 	}
 	return -ENOENT;
+}
+
+int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uint64_t *cursor, int *is_range,
+			  struct index_account *account, struct id_range *range)
+{
+	struct index_list list;
+	int rc = index_list_find(view, owner_uid, &list);
+
+	return rc < 0 ? rc : index_list_next(view, &list, owner_uid, cursor, is_range, account, range);
 }

@@ -94,6 +94,11 @@ int index_list_decode(const struct index_view *view, const union index_public_co
 const index_slot *index_list_at(const struct index_view *view, const struct index_list *list, uint32_t k);
 int index_list_read(const struct index_view *view, const struct index_list *list, uint32_t k, index_slot *slot);
 
+/* The list's next entry, as index_view_owner_next(): for who has found the list, once for all of it. The
+ * writer makes a longer list beside a full one: what is read here is then as it was at that moment. */
+int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid,
+		    uint64_t *cursor, int *is_range, struct index_account *account, struct id_range *range);
+
 /* Index after the last slot ever used. 0 or -EUCLEAN. */
 int index_list_end(const struct index_view *view, const struct index_list *list, uint32_t *end);
 

@@ -104,21 +104,21 @@ static int pass(int fd, subid_line_each each, void *data)
 	int64_t at = 0;
 	int rc = fstat(fd, &before) < 0 ? -errno : file_trusted(&before);
 
-	while (rc == 0) {
+	while (rc == 0 && at < before.st_size) {
 		ssize_t got = pread(fd, chunk, sizeof(chunk), at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -errno;
-		if (got == 0) {
-			rc = subid_text_end(&text);
+		if (got == 0)
 			break;
-		}
 		at += got;
-		rc = at > FILE_BYTES_MAX ? -EFBIG : subid_text_feed(&text, chunk, (size_t)got);
+		rc = subid_text_feed(&text, chunk, (size_t)got);
 	}
-	if (rc < 0)
+	if (rc == 0)
+		rc = subid_text_end(&text);
+	if (rc < 0 || before.st_size == 0)
 		return rc;
 	if (fstat(fd, &after) < 0)
 		return -errno;

@@ -114,13 +114,16 @@ static int list_of(const struct index_view *view, const struct subid_user *user,
 static int view_list(const struct index_view *view, struct subid_user *user, struct subid_pieces *pieces)
 {
 	struct index_account account;
+	struct index_list list;
 	struct id_range range;
 	uint32_t owner_uid;
 	uint64_t cursor = 0;
 	int is_range, rc = list_of(view, user, &owner_uid);
 
+	if (rc == 0)
+		rc = index_list_find(view, owner_uid, &list);
 	while (rc == 0) {
-		rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range);
+		rc = index_list_next(view, &list, owner_uid, &cursor, &is_range, &account, &range);
 		if (rc < 0)
 			break;
 		rc = is_range ? holds_range(user, &range) : holds_account(user, &account);

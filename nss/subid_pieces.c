@@ -27,7 +27,7 @@ static int append(struct subid_pieces *pieces, uint64_t first, uint64_t last)
 	if (first > last)
 		return 0;
 	if (pieces->count == pieces->room) {
-		size_t room = pieces->room == 0 ? 4 : pieces->room * 2;
+		size_t room = pieces->room == 0 ? 16 : pieces->room * 2;
 		struct subid_range *at = room > PIECES_MAX ? NULL : reallocarray(pieces->at, room, sizeof(*at));
 
 		if (at == NULL)
