@@ -186,9 +186,11 @@ $(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
 OBJECTS        += $(call objs,tests/bench/bench_modules)
+comma = ,
 $(BUILD)/bench/subid: $(call objs,tests/bench/bench_subid)
 	@mkdir -p $(@D)
-	$(LINK_EXE) -Wl,--export-dynamic-symbol=getpwnam_r,--export-dynamic-symbol=getpwuid_r -o $@ $(call objs,tests/bench/bench_subid) -ldl
+	$(LINK_EXE) $(addprefix -Wl$(comma)--export-dynamic-symbol=,getpwnam_r getpwuid_r open close lstat fstat pread) \
+	  -o $@ $(call objs,tests/bench/bench_subid) -ldl
 OBJECTS        += $(call objs,tests/bench/bench_subid)
 $(BUILD)/bench/memory: $(call objs,tests/bench/memory)
 	@mkdir -p $(@D)
