@@ -111,8 +111,28 @@ static int list_of(const struct index_view *view, const struct subid_user *user,
 	return rc;
 }
 
+/* Neighbours are one piece: an owner's accounts mostly are. */
+struct stretch {
+	uint64_t first, last; /* last below first: none yet */
+};
+
+static int stretch_add(struct stretch *stretch, uint64_t first, uint64_t last, struct subid_pieces *pieces)
+{
+	int rc = 0;
+
+	if (stretch->last >= stretch->first && first == stretch->last + 1) {
+		stretch->last = last;
+		return 0;
+	}
+	if (stretch->last >= stretch->first)
+		rc = subid_pieces_add(pieces, stretch->first, stretch->last);
+	*stretch = (struct stretch){first, last};
+	return rc;
+}
+
 static int view_list(const struct index_view *view, struct subid_user *user, struct subid_pieces *pieces)
 {
+	struct stretch stretch = {1, 0};
 	struct index_account account;
 	struct index_list list;
 	struct id_range range;
@@ -128,10 +148,12 @@ static int view_list(const struct index_view *view, struct subid_user *user, str
 			break;
 		rc = is_range ? holds_range(user, &range) : holds_account(user, &account);
 		if (rc == 1 && is_range)
-			rc = subid_pieces_add(pieces, range.first, (uint64_t)range.first + range.count - 1);
+			rc = stretch_add(&stretch, range.first, (uint64_t)range.first + range.count - 1, pieces);
 		else if (rc == 1)
-			rc = subid_pieces_add(pieces, account.uid, account.uid);
+			rc = stretch_add(&stretch, account.uid, account.uid, pieces);
 	}
+	if (rc == -ENOENT && stretch.last >= stretch.first)
+		return subid_pieces_add(pieces, stretch.first, stretch.last);
 	return rc;
 }
 
