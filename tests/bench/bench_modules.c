@@ -5,9 +5,8 @@
  * Nanoseconds of one lookup, of ours and of others' modules alike: LIBRARY is loaded and asked by its
  * own entry points (_nss_SERVICE_getpwnam_r, ...), or, with SERVICE "glibc", by getpwnam_r and the like, through
  * nsswitch.conf. KIND: name, uid, miss (a name that nobody has), groups; ranges, through
- * libsubid (LIBRARY libsubid.so.4, SERVICE "libsubid"); holds, in a plug-in of libsubid (a line is
- * the owner and the first of 65536 ids, as newuidmap asks it). WHAT: what to ask for, a line each, in the
- * order of asking.
+ * libsubid (LIBRARY libsubid.so.4, SERVICE "libsubid"; what of it is the plug-in's: bench_subid.c). WHAT: what
+ * to ask for, a line each, in the order of asking.
  *
  * Prints a JSON object: best and median over the rounds, by the threads' own processor time and by the clock. Every
  * answer is checked to be one (or none, for misses): a module that finds nothing is not fast.
@@ -31,14 +30,13 @@
 #define ROUNDS 5
 #define BUFFER 4096
 
-enum kind { BY_NAME, BY_UID, MISS, GROUPS, RANGES, HOLDS };
-static const char *const kinds[] = { "name", "uid", "miss", "groups", "ranges", "holds" };
+enum kind { BY_NAME, BY_UID, MISS, GROUPS, RANGES };
+static const char *const kinds[] = { "name", "uid", "miss", "groups", "ranges" };
 
 static enum nss_status (*module_name)(const char *, struct passwd *, char *, size_t, int *);
 static enum nss_status (*module_uid)(uid_t, struct passwd *, char *, size_t, int *);
 static enum nss_status (*module_groups)(const char *, gid_t, long *, long *, gid_t **, long, int *);
 static int (*subid_ranges)(const char *, struct subid_range **);
-static enum subid_status (*subid_holds)(const char *, unsigned long, unsigned long, enum subid_type, bool *);
 
 static enum kind kind;
 static bool by_glibc;
@@ -101,20 +99,11 @@ static bool ask_ranges(size_t i)
 	return n > 0;
 }
 
-static bool ask_holds(size_t i)
-{
-	bool holds = false;
-
-	return subid_holds(ask[i], numbers[i], 65536, ID_TYPE_UID, &holds) == SUBID_STATUS_SUCCESS && holds;
-}
-
 static bool ask_one(size_t i, char *buffer)
 {
 	switch (kind) {
 	case RANGES:
 		return ask_ranges(i);
-	case HOLDS:
-		return ask_holds(i);
 	case GROUPS:
 		return ask_groups(i);
 	default:
@@ -171,9 +160,7 @@ static void read_questions(void)
 				errx(1, "no memory");
 		}
 		line[strcspn(line, "\n")] = '\0';
-		numbers[count] = (uint32_t)strtoul(line + (kind == HOLDS ? strcspn(line, " ") : 0), NULL, 10);
-		if (kind == HOLDS)
-			line[strcspn(line, " ")] = '\0';
+		numbers[count] = (uint32_t)strtoul(line, NULL, 10);
 		ask[count++] = strdup(line);
 	}
 	if (count == 0)
@@ -204,8 +191,6 @@ static void load(const char *path, const char *service)
 		errx(3, "%s", dlerror());
 	if (kind == RANGES)
 		*(void **)&subid_ranges = dlsym(library, "subid_get_uid_ranges");
-	else if (kind == HOLDS)
-		*(void **)&subid_holds = dlsym(library, "shadow_subid_has_range");
 	else if (kind == GROUPS)
 		*(void **)&module_groups = symbol(library, service, "initgroups_dyn");
 	else if (kind == BY_UID)
@@ -214,8 +199,6 @@ static void load(const char *path, const char *service)
 		*(void **)&module_name = symbol(library, service, "getpwnam_r");
 	if (kind == RANGES && subid_ranges == NULL)
 		*(void **)&subid_ranges = dlsym(library, "get_subuid_ranges"); /* before shadow 4.13's names */
-	if (kind == HOLDS && subid_holds == NULL)
-		errx(3, "%s: no shadow_subid_has_range", path);
 	if (kind == RANGES && subid_ranges == NULL)
 		errx(3, "%s: no subid_get_uid_ranges", path);
 }
