@@ -14,12 +14,14 @@
 /* ---- import_text.c: the file, one object for each line ---- */
 
 #define CSV_COLUMNS_MAX 32
+#define IMPORT_LINE_MAX (60u * 1024u) /* what one call can carry */
 
 struct import_text {
 	FILE *file;
 	unsigned long line; /* of the object that was read last; a quoted field may go over several */
 	unsigned long next;
 	bool csv, begun;
+	char record[IMPORT_LINE_MAX + 1];
 	char *header; /* cut up */
 	const char *columns[CSV_COLUMNS_MAX];
 	size_t columns_count;

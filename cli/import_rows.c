@@ -30,32 +30,36 @@ static json_t *row_new(json_t *rows, unsigned long line, const char *kind, const
 }
 
 /* A number, or digits (CSV has no numbers). */
-static int number_of(const json_t *value, const char *name, uint64_t last, json_int_t *number,
+static int number_of(const json_t *value, const char *name, json_int_t first, json_int_t last, json_int_t *number,
 		     struct failure_text *failure)
 {
 	uint64_t parsed = 0;
+	char why[64];
 
-	if (json_is_integer(value) && json_integer_value(value) >= 0 && (uint64_t)json_integer_value(value) <= last) {
+	if (json_is_integer(value) && json_integer_value(value) >= first && json_integer_value(value) <= last) {
 		*number = json_integer_value(value);
 		return 0;
 	}
-	if (!json_is_string(value) || option_number(json_string_value(value), 0, last, &parsed) < 0)
-		return refuse(failure, name, "not a number in its bounds", "");
-	*number = (json_int_t)parsed;
-	return 0;
+	if (json_is_string(value) &&
+	    option_number(json_string_value(value), (uint64_t)first, (uint64_t)last, &parsed) == 0) {
+		*number = (json_int_t)parsed;
+		return 0;
+	}
+	snprintf(why, sizeof(why), "not a number from %lld to %lld", (long long)first, (long long)last);
+	return refuse(failure, name, why, "");
 }
 
 /* ---- the account ---- */
 
-static int put_quota(json_t *row, const json_t *value, struct failure_text *failure)
+static int put_size(json_t *row, const char *name, const json_t *value, struct failure_text *failure)
 {
 	uint64_t bytes = 0;
 
 	if (json_is_string(value) && option_size(json_string_value(value), &bytes) < 0)
-		return refuse(failure, "quota", "not a size", "for example 10G");
+		return refuse(failure, name, "not a size", "for example 10G");
 	if (!json_is_string(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
-		return refuse(failure, "quota", "not a size", "a number of bytes, or for example \"10G\"");
-	json_object_set_new(row, "quota",
+		return refuse(failure, name, "not a size", "a number of bytes, or for example \"10G\"");
+	json_object_set_new(row, name,
 			    json_integer(json_is_string(value) ? (json_int_t)bytes : json_integer_value(value)));
 	return 0;
 }
@@ -94,11 +98,11 @@ static int account_row(const json_t *object, unsigned long line, json_t *rows, s
 	int r = 0;
 
 	if ((value = json_object_get(object, "uid")) != NULL) {
-		r = number_of(value, "uid", UINT32_MAX - 1, &uid, failure);
+		r = number_of(value, "uid", 1, UINT32_MAX - 1, &uid, failure);
 		json_object_set_new(row, "uid", json_integer(uid));
 	}
 	if (r == 0 && (value = json_object_get(object, "quota")) != NULL)
-		r = put_quota(row, value, failure);
+		r = put_size(row, "quota", value, failure);
 	if (r == 0 && (value = json_object_get(object, "expires")) != NULL)
 		r = put_expires(row, value, failure);
 	if (r == 0 && (value = json_object_get(object, "locked")) != NULL)
@@ -110,16 +114,12 @@ static int account_row(const json_t *object, unsigned long line, json_t *rows, s
 
 /* ---- keys ---- */
 
-/* "no-delete,no-overwrite" or a list. */
-static json_t *options_of(const json_t *value)
+/* "no-delete,no-overwrite" as a list. */
+static json_t *words_of(const json_t *value)
 {
 	json_t *list = json_array();
 	char *copy, *rest, *word;
 
-	if (!json_is_string(value)) {
-		json_decref(list);
-		return json_incref((json_t *)(uintptr_t)value);
-	}
 	copy = rest = strdup(json_string_value(value));
 	while (rest != NULL && (word = strsep(&rest, ", ;")) != NULL)
 		if (word[0] != '\0')
@@ -141,26 +141,51 @@ static int key_check(const json_t *key, struct failure_text *failure)
 	return error == KEY_OK ? 0 : refuse(failure, "key", key_error_text(error), key_error_todo(error));
 }
 
-/* A key is its line, with what else the object says of keys, or an object of its own (NewKey). */
-static int key_row(const json_t *object, json_t *key, unsigned long line, json_t *rows,
+/* What the object says of keys is said of each of them that does not say it itself. */
+static int key_facts(const json_t *object, json_t *key, struct failure_text *failure)
+{
+	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};
+	json_t *value;
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (json_object_get(key, members[i]) == NULL && (value = json_object_get(object, members[i])) != NULL)
+			json_object_set(key, members[i], value);
+	if (json_is_string(json_object_get(key, "options")))
+		json_object_set_new(key, "options", words_of(json_object_get(key, "options")));
+	value = json_object_get(key, "storageQuota");
+	return value != NULL ? put_size(key, "storageQuota", value, failure) : 0;
+}
+
+/* A key is its line, or an object of its own (NewKey). */
+static int key_row(const json_t *object, const json_t *key, unsigned long line, json_t *rows,
 		   struct failure_text *failure)
 {
-	static const char *const members[] = {"role", "from", "forward", "storageQuota"};
-	json_t *row = row_new(rows, line, "key", object, true), *whole = json_incref(key), *value;
+	json_t *row = row_new(rows, line, "key", object, true), *whole;
 	int r;
 
-	if (json_is_string(key)) {
-		json_decref(whole);
-		whole = json_pack("{s:O}", "key", key);
-		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-			if ((value = json_object_get(object, members[i])) != NULL)
-				json_object_set(whole, members[i], value);
-		if ((value = json_object_get(object, "options")) != NULL)
-			json_object_set_new(whole, "options", options_of(value));
-	}
-	r = json_is_object(whole) ? key_check(whole, failure) : refuse(failure, "key", "not a key", "");
+	if (json_is_string(key))
+		whole = json_pack("{s:s}", "key", json_string_value(key));
+	else if (json_is_object(key))
+		whole = json_copy((json_t *)(uintptr_t)key);
+	else
+		return refuse(failure, "key", "not a key", "the line of the .pub file");
+	r = key_facts(object, whole, failure);
+	if (r == 0)
+		r = key_check(whole, failure);
 	json_object_set_new(row, "key", whole);
 	return r;
+}
+
+/* A restriction that is nobody's would be taken for one that holds. */
+static int keys_not_meant(const json_t *object, struct failure_text *failure)
+{
+	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (json_object_get(object, members[i]) != NULL)
+			return refuse(failure, members[i], "it is said of a key, and there is none",
+				      "give the key, or leave it out");
+	return 0;
 }
 
 static int keys_rows(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
@@ -171,68 +196,90 @@ static int keys_rows(const json_t *object, unsigned long line, json_t *rows, str
 
 	if (list != NULL && !json_is_array(list))
 		return refuse(failure, "keys", "not a list", "");
+	if (one == NULL && list == NULL)
+		return keys_not_meant(object, failure);
 	json_array_foreach(list, i, key) if (r == 0) r = key_row(object, key, line, rows, failure);
 	return r;
 }
 
 /* ---- limits and ranges ---- */
 
+/* "accounts=50 keys=4 ranges=2" as an object: each word once, and no other. */
+static json_t *limits_of(const json_t *value)
+{
+	json_t *words = words_of(value), *word, *limits = json_object();
+	size_t i;
+
+	json_array_foreach(words, i, word)
+	{
+		const char *text = json_string_value(word), *is = strchr(text, '=');
+		char name[16];
+
+		if (is == NULL || is == text || (size_t)(is - text) >= sizeof(name))
+			break;
+		snprintf(name, sizeof(name), "%.*s", (int)(is - text), text);
+		if (json_object_get(limits, name) != NULL)
+			break;
+		json_object_set_new(limits, name, json_string(is + 1));
+	}
+	if (i < json_array_size(words))
+		json_object_clear(limits);
+	json_decref(words);
+	return limits;
+}
+
 static int limit_row(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
 	static const char *const members[] = {"accounts", "keys", "ranges"};
-	const json_t *limits = json_object_get(object, "limits");
+	const size_t count = sizeof(members) / sizeof(members[0]);
+	json_t *limits = json_object_get(object, "limits");
 	json_t *row = row_new(rows, line, "limit", object, false);
-	const char *text = json_string_value(limits);
+	int r = 0;
 
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		const char *at = text != NULL ? strstr(text, members[i]) : NULL;
-		size_t length = strlen(members[i]);
+	limits = json_is_string(limits) ? limits_of(limits) : json_incref(limits);
+	for (size_t i = 0; r == 0 && i < count; i++) {
 		json_int_t number = 0;
-		json_t *value = json_incref(json_object_get(limits, members[i]));
+		json_t *value = json_object_get(limits, members[i]);
 
-		if (at != NULL && at[length] == '=')
-			value = json_stringn(at + length + 1, strspn(at + length + 1, "0123456789"));
-		if (value == NULL)
-			return refuse(failure, "limits", "not all of them are there", "accounts=50 keys=4 ranges=2");
-
-		int r = number_of(value, "limits", INT32_MAX, &number, failure);
-
-		json_decref(value);
-		if (r < 0)
-			return r;
+		if (value == NULL || json_object_size(limits) != count)
+			r = refuse(failure, "limits", "not accounts, keys and ranges, each once",
+				   "for example accounts=50 keys=4 ranges=2");
+		else
+			r = number_of(value, "limits", 0, INT32_MAX, &number, failure);
 		json_object_set_new(row, members[i], json_integer(number));
 	}
-	return 0;
+	json_decref(limits);
+	return r;
 }
 
-/* "65536" anywhere, "1073741824:65536" there. */
+/* {"first": 1073741824, "count": 65536} of "1073741824:65536", or of "65536" and 65536: anywhere. */
+static json_t *range_of(const json_t *value)
+{
+	const char *text = json_string_value(value), *colon = text != NULL ? strchr(text, ':') : NULL;
+
+	if (json_is_object(value))
+		return json_incref((json_t *)(uintptr_t)value);
+	if (colon == NULL)
+		return json_pack("{s:O}", "count", value);
+	return json_pack("{s:s#, s:s}", "first", text, (int)(colon - text), "count", colon + 1);
+}
+
 static int range_row(const json_t *object, const json_t *value, unsigned long line, json_t *rows,
 		     struct failure_text *failure)
 {
 	json_t *row = row_new(rows, line, "range", object, true);
-	const char *text = json_string_value(value), *colon = text != NULL ? strchr(text, ':') : NULL;
+	json_t *range = range_of(value), *at = json_object_get(range, "first");
 	json_int_t first = 0, count = 0;
-	json_t *part;
-	int r = 0;
+	int r = at != NULL ? number_of(at, "first of the ranges", 1, UINT32_MAX - 1, &first, failure) : 0;
 
-	if (json_is_object(value)) {
-		r = number_of(json_object_get(value, "first"), "first", UINT32_MAX - 1, &first, failure);
-		if (r == 0)
-			r = number_of(json_object_get(value, "count"), "count", UINT32_MAX - 1, &count, failure);
-	} else if (colon != NULL) {
-		part = json_stringn(text, (size_t)(colon - text));
-		r = number_of(part, "ranges", UINT32_MAX - 1, &first, failure);
-		json_decref(part);
-		part = json_string(colon + 1);
-		if (r == 0)
-			r = number_of(part, "ranges", UINT32_MAX - 1, &count, failure);
-		json_decref(part);
-	} else {
-		r = number_of(value, "ranges", UINT32_MAX - 1, &count, failure);
-	}
+	if (r == 0)
+		r = number_of(json_object_get(range, "count"), "ranges", 1, UINT32_MAX - 1, &count, failure);
+	if (r == 0 && json_object_size(range) != (at != NULL ? 2 : 1))
+		r = refuse(failure, "ranges", "not a range", "{\"first\": 1073741824, \"count\": 65536}");
 	if (first != 0)
 		json_object_set_new(row, "first", json_integer(first));
 	json_object_set_new(row, "count", json_integer(count));
+	json_decref(range);
 	return r;
 }
 
@@ -243,7 +290,7 @@ static int ranges_rows(const json_t *object, unsigned long line, json_t *rows, s
 	int r = 0;
 
 	if (json_is_string(value))
-		list = options_of(value);
+		list = words_of(value);
 	else
 		list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
 	json_array_foreach(list, i, one) if (r == 0) r = range_row(object, one, line, rows, failure);
@@ -265,6 +312,16 @@ bool import_column(const char *name)
 	return false;
 }
 
+/* null is what is not given. */
+static void nulls_drop(json_t *object)
+{
+	const char *name;
+	void *next;
+	json_t *value;
+
+	json_object_foreach_safe(object, next, name, value) if (json_is_null(value)) json_object_del(object, name);
+}
+
 /* A column that nobody reads would be something that is silently not imported. */
 static int members_known(json_t *object, struct failure_text *failure)
 {
@@ -272,7 +329,8 @@ static int members_known(json_t *object, struct failure_text *failure)
 	json_t *value;
 
 	json_object_foreach(object, name, value) if (!import_column(name))
-		return refuse(failure, name, "there is no such column", "subuid help import lists them");
+		return refuse(failure, name[0] != '\0' ? name : "a name", "there is no such column",
+			      "subuid help import lists them");
 	return 0;
 }
 
@@ -292,6 +350,7 @@ int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure
 {
 	int r;
 
+	nulls_drop(object);
 	if (json_object_get(object, "kind") != NULL) { /* a row already: of an export */
 		json_object_set_new(object, "line", json_integer((json_int_t)line));
 		return json_array_append(rows, object) < 0 ? -EINVAL : 0;

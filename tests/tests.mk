@@ -83,6 +83,16 @@ store_import_OBJS = $(store_OBJS)
 store_import_LIBS = -lsqlite3
 UNIT          += store store_import
 
+# import: the text, its rows; what the worker makes of rows
+IMPORT_TEXT      = cli/import_text cli/import_rows cli/options account/date $(ACCOUNT)
+import_text_OBJS = $(IMPORT_TEXT)
+import_text_LIBS = -ljansson
+UNIT            += import_text
+fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/key subuidd/worker/field \
+                   subuidd/wire subuidd/request
+fuzz_import_LIBS = -ljansson
+FUZZ            += import
+
 # log
 log_OBJS       = subuidd/log account/name
 log_LIBS       = -lsystemd

@@ -40,12 +40,13 @@ bool import_changes(const struct import *import, uint32_t uid)
 
 int import_continue(struct call *call, const struct request *request)
 {
+	const uint32_t same = IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_GOES_ON;
 	struct import *import = call->import;
 	uint32_t flags = request->import.flags;
 
 	if (request->op != OP_IMPORT || import == NULL || import->count == WIRE_IMPORT_BATCH)
 		return -EPROTO;
-	if (import->count > 0 && ((flags ^ import->rows[0].request.flags) & (IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_GOES_ON)))
+	if (import->count > 0 && ((flags ^ import->rows[0].request.flags) & same))
 		return -EPROTO;
 	import->rows[import->count++].request = request->import;
 	import->collecting = (flags & IMPORT_MORE) != 0;

@@ -113,7 +113,7 @@ def test_owners_views_work_after_an_import(host, tmp_path, public_key):
     ({"owner": "OWNER", "label": "web1", "expires": "soon"}, "not a day"),
     ({"owner": "OWNER", "label": "web1", "key": "-----BEGIN OPENSSH PRIVATE KEY-----"}, "key"),
     ({"owner": "OWNER", "label": "web1", "ranges": "many"}, "not a number"),
-    ({"owner": "OWNER", "label": "web1", "limits": "accounts=1"}, "not all of them"),
+    ({"owner": "OWNER", "label": "web1", "limits": "accounts=1"}, "each once"),
     ({"owner": "OWNER", "label": "web1", "uid": "1000"}, "none of the blocks"),
     ({"owner": "OWNER", "label": "web1", "uid": "4294967295"}, "not a number"),
     ({"owner": "nobody-such", "label": "web1"}, "no such account"),
