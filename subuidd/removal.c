@@ -16,7 +16,6 @@
 #define ENDING_WAIT_MAX_USEC 32000u
 #define PURGE_BATCH 64
 #define PURGE_PAUSE_USEC 10000u
-#define PURGE_RANGES_MAX 64
 #define PURGE_SECONDS 3600u
 #define PURGE_AGAIN_SECONDS 3600u
 #define UNFINISHED_SECONDS 30u
@@ -241,6 +240,10 @@ struct purge {
 	sd_event_source *timer; /* between batches others have their turn */
 	int64_t before;
 	int next, count; /* the row under way is next - 1 */
+	/* Of that row: what is left when the account's own files are gone is tried with its owner's ids as well,
+	 * and as many of its ranges at a time as can be mapped. */
+	bool with_owner;
+	uint32_t after_range;
 	struct removed rows[PURGE_BATCH];
 };
 
@@ -271,57 +274,79 @@ static void purge_forget(struct purge *purge)
 	publication_commit(broker->publication);
 }
 
+static int purge_pass(struct purge *purge, int *pidfd);
+
+/* Whether a pass that left something is followed by another one. */
+static bool purge_goes_on(struct purge *purge)
+{
+	if (purge->after_range == 0 && purge->with_owner)
+		return false;
+	purge->with_owner |= purge->after_range == 0;
+	return true;
+}
+
 static void purged(void *data, int status)
 {
 	struct purge *purge = data;
-	int r = status == 0 ? home_purge_finish(&purge->broker->homes, purge->rows[purge->next - 1].uid) : status;
+	struct broker *broker = purge->broker;
+	uint32_t uid = purge->rows[purge->next - 1].uid;
+	int pidfd = -1, r = status;
 
+	if (status == 1 && !broker->stopping && purge_goes_on(purge)) {
+		r = purge_pass(purge, &pidfd);
+		if (r >= 0 && pidfd >= 0)
+			r = child_watch(broker->event, pidfd, PURGE_SECONDS, purged, purge);
+		if (r >= 0 && pidfd >= 0)
+			return;
+	}
+	if (r == 0)
+		r = home_purge_finish(&broker->homes, uid);
 	if (r == 0)
 		purge_forget(purge);
 	else
-		log_error("%s/.removed/%u: cannot be deleted yet%s", purge->broker->settings.homes,
-			  purge->rows[purge->next - 1].uid, status == -ETIMEDOUT ? ": it takes too long" : "");
+		log_error("%s/.removed/%u: cannot be deleted yet%s", broker->settings.homes, uid,
+			  status == -ETIMEDOUT ? ": it takes too long" : "");
 	purge_next(purge);
 }
 
-/* The ranges that the account had: what containers left in its home under their ids goes, too. They
- * are tombstones by now, and lie in the blocks of the settings. */
-static int ranges_of(struct broker *broker, const struct removed *row, struct id_range *ranges, size_t max)
+/* Who had the account; one who has left passwd(5) is a number. */
+static int former_owner(struct broker *broker, uint32_t uid, struct link_owner *owner)
 {
-	struct id_range some[PURGE_BATCH];
-	size_t count = 0;
+	struct id_range holder;
+	enum id_kind kind;
+	int r = store_id_holder(broker->store, uid, uid, &holder, &kind);
 
-	for (unsigned i = 0; i < broker->settings.ranges_count; i++) {
-		struct id_block block = broker->settings.ranges[i];
-		uint32_t after = block.first - 1;
-		int n;
+	if (r < 0)
+		return r;
+	r = passwd_by_uid(holder.owner_uid, owner);
+	if (r == -ENOENT || r == -ENAMETOOLONG)
+		*owner = (struct link_owner){ .uid = holder.owner_uid, .gid = holder.owner_uid };
+	return r == -ENAMETOOLONG || r == -ENOENT ? 0 : r;
+}
 
-		while ((n = store_tombstone_list(broker->store, after, some, PURGE_BATCH)) > 0) {
-			for (int k = 0; k < n && some[k].first <= block.last; k++)
-				if (count < max && some[k].count > 1 && strcmp(some[k].owner, row->owner) == 0 &&
-				    strcmp(some[k].label, row->label) == 0)
-					ranges[count++] = some[k];
-			after = some[n - 1].first;
-			if (after > block.last)
-				break;
-		}
-		if (n < 0)
-			return n;
-	}
-	return (int)count;
+/* The account's own files, and what containers left in its home under ids of the ranges that it had. */
+static int purge_pass(struct purge *purge, int *pidfd)
+{
+	struct broker *broker = purge->broker;
+	struct id_range ranges[PURGE_RANGES_MAX];
+	const struct removed *row = &purge->rows[purge->next - 1];
+	struct link_owner owner;
+	int count = store_tombstone_list_account(broker->store, row->uid, purge->after_range, ranges, PURGE_RANGES_MAX);
+	int r = count < 0 ? count : purge->with_owner ? former_owner(broker, row->uid, &owner) : 0;
+
+	if (r < 0)
+		return r;
+	purge->after_range = count == PURGE_RANGES_MAX ? ranges[count - 1].first : 0;
+	return home_purge_start_ranges(&broker->homes, row->uid, purge->with_owner ? &owner : NULL, ranges,
+				       (size_t)count, pidfd);
 }
 
 static int purge_start(struct purge *purge, int *pidfd)
 {
-	struct id_range ranges[PURGE_RANGES_MAX];
-	const struct removed *row = &purge->rows[purge->next++];
-	int count = ranges_of(purge->broker, row, ranges, PURGE_RANGES_MAX);
-
-	if (count < 0)
-		return count;
-	if (count == 0)
-		return home_purge_start(&purge->broker->homes, row->uid, pidfd);
-	return home_purge_start_ranges(&purge->broker->homes, row->uid, ranges, (size_t)count, pidfd);
+	purge->next++;
+	purge->with_owner = false;
+	purge->after_range = 0;
+	return purge_pass(purge, pidfd);
 }
 
 /* All that is due is tried, batch after batch: what cannot be deleted (its owner can see to that) must not stand in

@@ -26,6 +26,8 @@
 
 #include "account/account.h"
 
+struct link_owner;
+
 struct homes {
 	int fd;              /* <homes>, O_DIRECTORY */
 	char path[128];      /* "/srv/subuid", for the links' text */
@@ -73,10 +75,12 @@ int home_set_aside(const struct homes *homes, const struct account *account);
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
 int home_purge_finish(const struct homes *homes, uint32_t uid);
 
-/* The same for an account that had ranges: what containers left there under their ids goes too. The child
- * is confined to uid and ranges by a user namespace. */
-int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct id_range *ranges, size_t count,
-			    int *pidfd);
+/* The same for what others left there: containers under ids of the account's ranges (at most
+ * PURGE_RANGES_MAX of them), and with owner, who may be NULL, its owner as root of a namespace (subuid exec). The child
+ * is confined to these ids by a user namespace. Exit status 1: something is left. */
+#define PURGE_RANGES_MAX 64
+int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
+			    const struct id_range *ranges, size_t count, int *pidfd);
 
 /* Disk quota of the account's home: btrfs qgroup or user quota. -EOPNOTSUPP where the file system keeps none. */
 int home_quota_set(const struct homes *homes, const struct account *account);

@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,17 +25,17 @@
 #include "subuidd/home/internal.h"
 #include "subuidd/home/tree.h"
 
-#define RANGES_MAX 100 /* as many as fit into a uid_map with the account's own */
+#define MAPS_MAX (PURGE_RANGES_MAX + 3) /* the account, its owner, the common group; some 100 fit into a uid_map */
 
 struct purge_job {
 	uint32_t uid;
 	int home;
-	int userns; /* -1: there are no ranges */
+	int userns; /* -1: nobody else's files are meant */
 };
 
 /*
  * Instead of identity_become for an account with ranges: the uid, with all
- * capabilities of a user namespace that maps it and its ranges and nothing else. They hold over files of these ids
+ * capabilities of a user namespace that maps it, its ranges and maybe its owner, and nothing else. They hold over files of these ids
  * alone. There is no way back: root is not mapped, so that setresuid(0) is EINVAL.
  */
 static int ranges_become(int userns, uint32_t uid)
@@ -110,18 +111,41 @@ int home_purge_finish(const struct homes *homes, uint32_t uid)
 	return fsync(parent) == 0 ? 0 : -errno;
 }
 
-static int ranges_namespace(uint32_t uid, const struct id_range *ranges, size_t count)
+/* One more id, if it can be anybody's and is not mapped yet. */
+static void map_add(struct id_map *maps, size_t *count, uint32_t id)
 {
-	struct id_map maps[RANGES_MAX + 1] = { { uid, uid, 1 } };
+	for (size_t i = 0; i < *count; i++)
+		if (id >= maps[i].inside && id - maps[i].inside < maps[i].count)
+			return;
+	if (id != 0 && !id_special(id))
+		maps[(*count)++] = (struct id_map){ id, id, 1 };
+}
 
-	if (count > RANGES_MAX)
+/*
+ * Capabilities hold over a file when both its uid and its gid are mapped. What was made in a directory
+ * that the account gave to its supplementary group belongs to that group, whoever made it.
+ */
+static int ranges_namespace(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
+			    const struct id_range *ranges, size_t count)
+{
+	struct id_map uids[MAPS_MAX] = { { uid, uid, 1 } }, gids[MAPS_MAX];
+	size_t uids_count = 1, gids_count;
+
+	if (count > PURGE_RANGES_MAX)
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++) {
 		if (!id_range_valid(ranges[i].first, ranges[i].count) || ranges[i].first == 0)
 			return -EINVAL;
-		maps[i + 1] = (struct id_map){ ranges[i].first, ranges[i].first, ranges[i].count };
+		uids[uids_count++] = (struct id_map){ ranges[i].first, ranges[i].first, ranges[i].count };
 	}
-	return user_namespace_open(maps, count + 1, maps, count + 1);
+	memcpy(gids, uids, sizeof(gids));
+	gids_count = uids_count;
+	map_add(gids, &gids_count, homes->common_gid);
+	if (owner != NULL) {
+		map_add(uids, &uids_count, owner->uid);
+		map_add(gids, &gids_count, owner->gid);
+	}
+	return user_namespace_open(uids, uids_count, gids, gids_count);
 }
 
 /* A subvolume goes whole and at once, whoever's files are in it; not when it holds further ones. */
@@ -130,8 +154,8 @@ static bool subvolume_delete(int dir, int home)
 	return home_is_subvolume(home) && btrfs_util_delete_subvolume_fd(dir, "home", 0) == BTRFS_UTIL_OK;
 }
 
-int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct id_range *ranges, size_t count,
-			    int *pidfd)
+int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
+			    const struct id_range *ranges, size_t count, int *pidfd)
 {
 	struct purge_job job = { .uid = uid, .home = -1, .userns = -1 };
 	const struct home_child child = { .run = purge_child, .argument = &job };
@@ -150,8 +174,8 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	}
 	if (dir < 0 || home < 0)
 		return dir < 0 ? dir : home;
-	if (count > 0) {
-		userns = ranges_namespace(uid, ranges, count);
+	if (count > 0 || owner != NULL) {
+		userns = ranges_namespace(homes, uid, owner, ranges, count);
 		if (userns < 0)
 			return userns;
 	}
@@ -162,5 +186,5 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd)
 {
-	return home_purge_start_ranges(homes, uid, NULL, 0, pidfd);
+	return home_purge_start_ranges(homes, uid, NULL, NULL, 0, pidfd);
 }

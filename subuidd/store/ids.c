@@ -17,7 +17,7 @@ int store_retire(struct store *store, enum store_statement delete, const struct 
 	if (r == 0)
 		r = store_run(store, SQL_ID_RETIRE,
 			      VALUES(NUMBER(held->first), NUMBER(when), TEXT(held->owner), TEXT(held->label),
-				     NUMBER(held->owner_uid)));
+				     NUMBER(held->owner_uid), NUMBER(held->account_uid)));
 	return r == 0 && store_changes(store) != 1 ? -EUCLEAN : r;
 }
 
@@ -38,8 +38,8 @@ int store_tombstone_release(struct store *store, uint32_t first)
 	if (r < 0)
 		return r;
 	r = store_run(store, SQL_ID_DELETE, VALUES(NUMBER(first)));
-	if (r == -ENOENT)
-		r = -EBUSY; /* the foreign key of `removed`: its data is still set aside */
+	if (r == -ENOENT || r == -EEXIST)
+		r = -EBUSY; /* the foreign key of `removed`, or the trigger for its ranges: data is still set aside */
 	else if (r == 0 && store_changes(store) == 0)
 		r = -ENOENT;
 	return store_save_end(store, r);
@@ -65,6 +65,14 @@ static int tombstone_read(sqlite3_stmt *row, void *out)
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max)
 {
 	return store_list(store, SQL_TOMBSTONE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
+			  sizeof(*rows));
+}
+
+int store_tombstone_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
+				 int max)
+{
+	return store_list(store, SQL_TOMBSTONE_LIST_ACCOUNT,
+			  VALUES(NUMBER(account_uid), NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
 			  sizeof(*rows));
 }
 

@@ -266,7 +266,27 @@ static const char step_runs[] =
 	") STRICT;\n";
 
 static const char *const step_4[] = { step_runs, NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3, step_4 };
+
+/* Whose a range was: what was made under its ids lies in that account's home, and goes with it. Until then the
+ * range is not released. Of those that were given back before this was kept, the name and the time tell. */
+static const char step_held[] =
+	"ALTER TABLE ids ADD COLUMN held_account_uid INTEGER NOT NULL DEFAULT 0 CHECK (held_account_uid >= 0);\n"
+	"CREATE INDEX removed_name ON removed (owner, label);\n"
+	"UPDATE ids SET held_account_uid = coalesce(\n"
+	"	(SELECT r.uid FROM removed AS r JOIN ids AS a ON a.first = r.uid\n"
+	"		WHERE r.owner = ids.held_owner AND r.label = ids.held_label AND a.since >= ids.since\n"
+	"		ORDER BY a.since, a.first LIMIT 1),\n"
+	"	(SELECT uid FROM accounts WHERE owner = ids.held_owner AND label = ids.held_label\n"
+	"		AND created <= ids.since), 0)\n"
+	"	WHERE kind = 'tombstone' AND last > first AND held_label <> '';\n"
+	"DROP INDEX removed_name;\n"
+	"CREATE INDEX ids_held_account ON ids (held_account_uid) WHERE held_account_uid <> 0;\n"
+	"CREATE TRIGGER ids_data_aside BEFORE DELETE ON ids\n"
+	"WHEN OLD.held_account_uid <> 0 AND EXISTS (SELECT 1 FROM removed WHERE uid = OLD.held_account_uid)\n"
+	"BEGIN SELECT RAISE(ABORT, 'the data of the account that had these ids is set aside'); END;\n";
+
+static const char *const step_5[] = { step_held, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -24,7 +24,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 
 	[SQL_ID_INSERT] = "INSERT INTO ids (first, last, kind, since) VALUES (?1, ?2, ?3, ?4)",
 	[SQL_ID_RETIRE] = "UPDATE ids SET kind = 'tombstone', since = ?2, held_owner = ?3, held_label = ?4,"
-			  " held_owner_uid = ?5 WHERE first = ?1",
+			  " held_owner_uid = ?5, held_account_uid = ?6 WHERE first = ?1",
 	[SQL_ID_DELETE] = "DELETE FROM ids WHERE first = ?1 AND kind IN ('tombstone', 'foreign')",
 	[SQL_ID_HIGHEST] = "SELECT last FROM ids WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
 	[SQL_FREE_AT] = "SELECT first, last FROM gaps WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
@@ -38,6 +38,10 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_TOMBSTONE_LIST] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
 			       " INDEXED BY ids_tombstones"
 			       " WHERE kind IN ('tombstone', 'foreign') AND first > ?1 ORDER BY first LIMIT ?2",
+	[SQL_TOMBSTONE_LIST_ACCOUNT] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
+				       " INDEXED BY ids_held_account"
+				       " WHERE held_account_uid = ?1 AND held_account_uid <> 0 AND first > ?2"
+				       " ORDER BY first LIMIT ?3",
 
 	[SQL_ACCOUNT_INSERT] = "INSERT INTO accounts (" ACCOUNT_COLUMNS ")"
 			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -33,6 +33,7 @@ enum store_statement {
 	SQL_ID_HOLDER,
 	SQL_TOMBSTONE_INSERT,
 	SQL_TOMBSTONE_LIST,
+	SQL_TOMBSTONE_LIST_ACCOUNT,
 	SQL_ACCOUNT_INSERT,
 	SQL_ACCOUNT_GET,
 	SQL_ACCOUNT_BY_UID,
@@ -158,7 +159,7 @@ int store_change_one(struct store *store, enum store_statement id, const struct 
 /* The row of the table of all ids; see schema.c. */
 int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when);
 /* The end of an account or range: `delete` takes away its row, its ids stay as a tombstone that says who held them
- * (first, owner, label, owner_uid). */
+ * (first, owner, label, owner_uid; of a range account_uid). */
 int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when);
 
 #endif

@@ -96,6 +96,9 @@ int store_ids_free(struct store *store, struct id_block block, uint32_t from, ui
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
 /* Ids of removed accounts and ranges (created: when), and, with owner "", those that others were seen to hold. */
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max);
+/* Ranges that this account had, and that are not released: they are not while its data is set aside. */
+int store_tombstone_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
+				 int max);
 /* Who has, or had, an id of first..last: the highest block of them. *holder is the block, and whose it was
  * (of a tombstone and a foreign one; of the others the rows say). 0, -ENOENT: all are free, or negative errno. */
 enum id_kind { ID_ACCOUNT = 1, ID_RANGE, ID_TOMBSTONE, ID_FOREIGN };

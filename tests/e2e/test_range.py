@@ -453,3 +453,61 @@ def test_usermod_and_we_lose_nothing_of_each_other(host):
     assert all(line in lines() for line in done)
     for file in (SUBUID, SUBGID):
         file.write_text(before[file])
+
+
+def leave_under(ids, uid, home):
+    """What containers leave behind: closed directories of each id deep in the account's, with a file in them."""
+    script = "set -e; uid=$1; cd \"$2\"; shift 2; mkdir -p deep/er; chown -R $uid:$uid deep; cd deep/er; " \
+             "for id; do mkdir -p d$id/e; echo x > d$id/file; chown -hR $id:$id d$id; chmod 0700 d$id; chmod 0 d$id/e; done"
+    run("sh", "-c", script, "sh", str(uid), home, *map(str, ids))
+
+
+def test_purging_an_account_takes_what_containers_left_in_its_home(host):
+    """Files of its ranges' ids (also of one that it gave back), and its owner's own as root of a namespace."""
+    owner = host.new_user()
+    host.subuid("add", "web1", "--range", "1", user=owner)
+    uid = host.subuid_json("show", "web1", user=owner)["account"]["uid"]
+    first = ranges(host, user=owner)[0]["first"]
+    back = add(host, "1", "web1", user=owner)["first"]
+    home, aside = Path(f"/srv/subuid/{owner}/web1/home"), Path(f"/srv/subuid/.removed/{uid}")
+    host.subuid("exec", "web1", "--", "sh", "-c", f"mkdir -p mine/c/d && echo x > mine/c/d/file && "
+                f"chown -R {first + 33}:{first + 33} mine/c && mkdir -m 0700 mine/kept && echo x > mine/kept/file && "
+                f"mkdir -p web && chown {uid}:{uid} web && mkdir -p web/a/b", user=owner)
+    leave_under([first, first + UNIT - 1, back + 5], uid, home)
+    run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--groups", "subuids", "sh", "-c",
+        f"cd {home} && chmod 0711 . && mkdir shared && chgrp subuids shared && chmod 2777 shared")
+    run("setpriv", "--reuid", str(first + 7), "--regid", str(first + 7), "--clear-groups",  # as a container would
+        "sh", "-c", "mkdir shared/theirs && echo x > shared/theirs/file && chmod 0700 shared/theirs", cwd=home)
+    assert (home / "shared/theirs").stat().st_gid not in (uid, first + 7)
+    assert (home / "mine/c/d/file").stat().st_uid == first + 33 and (home / "mine/kept").stat().st_mode & 0o777 == 0o700
+    host.subuid("range", "remove", str(back), user=owner)
+    host.subuid("remove", "web1", "--purge", user=owner)
+    wait_until(lambda: not aside.exists(), "all of it is deleted")
+    wait_until(lambda: host.subuid("release", str(first), check=False).returncode == 0, "its ids can be released")
+
+
+def test_purging_an_account_leaves_what_is_of_other_ids(host):
+    """The control: without a range that was its own, files of such ids are out of reach, and so are their holder's."""
+    owner, other = host.new_user(), host.new_user()
+    host.subuid("add", "web1", "--range", "1", user=owner)
+    own = ranges(host, user=owner)[0]["first"]
+    foreign = add(host, "1", user=other)["first"]
+    uid = host.subuid_json("show", "web1", user=owner)["account"]["uid"]
+    aside = Path(f"/srv/subuid/.removed/{uid}")
+    leave_under([own, foreign], uid, f"/srv/subuid/{owner}/web1/home")
+    host.subuid("remove", "web1", "--purge", user=owner)
+    wait_until(lambda: not (aside / f"home/deep/er/d{own}").exists(), "what is its own is deleted")
+    assert (aside / f"home/deep/er/d{foreign}/file").read_text() == "x\n"
+    assert "still set aside" in refused(host, 1, "release", str(own))
+
+
+def test_purging_an_account_of_more_ranges_than_a_namespace_maps(host):
+    owner = host.new_user()
+    host.subuid("limit", owner, "--ranges", "200")
+    host.subuid("add", "web1", user=owner)
+    uid = host.subuid_json("show", "web1", user=owner)["account"]["uid"]
+    given = [call("io.subuidd.Accounts.RangeAdd", {"owner": owner, "label": "web1", "count": 1})["parameters"]["range"]
+             ["first"] for _ in range(130)]
+    leave_under([first + 1 for first in given], uid, f"/srv/subuid/{owner}/web1/home")
+    host.subuid("remove", "web1", "--purge", user=owner)
+    wait_until(lambda: not Path(f"/srv/subuid/.removed/{uid}").exists(), "all of it is deleted")

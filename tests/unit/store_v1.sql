@@ -184,5 +184,13 @@ CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END;
+INSERT INTO ids VALUES (2100000010, 2100000010, 'tombstone', 100, 'carol', 'web1', 1003);
+INSERT INTO ids VALUES (2100000011, 2100000011, 'tombstone', 200, 'carol', 'web1', 1003);
+INSERT INTO ids VALUES (1140850688, 1140916223, 'tombstone', 90, 'carol', 'web1', 1003);
+INSERT INTO ids VALUES (1140916224, 1140981759, 'tombstone', 100, 'carol', 'web1', 1003);
+INSERT INTO ids VALUES (1140981760, 1141047295, 'tombstone', 200, 'carol', 'web1', 1003);
+INSERT INTO ids VALUES (1141047296, 1141112831, 'tombstone', 200, 'carol', '', 1003);
+INSERT INTO removed VALUES (2100000010, 0, 100, 'carol', 'web1');
+INSERT INTO removed VALUES (2100000011, 0, 0, 'carol', 'web1');
 COMMIT;
 PRAGMA user_version = 1;

@@ -69,7 +69,7 @@ static int purge_once(const struct id_range *ranges, size_t count)
 {
 	int pidfd = -2;
 
-	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, ranges, count, &pidfd), 0);
+	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, ranges, count, &pidfd), 0);
 	return pidfd == -1 ? 0 : wait_pidfd(pidfd);
 }
 

@@ -260,6 +260,7 @@ static int number(const char *sql)
 static void version_1_is_brought_to_the_newest(void **state)
 {
 	static char sql[32768];
+	struct id_range ranges[4];
 	struct ssh_key key;
 	FILE *file = fopen("tests/unit/store_v1.sql", "re");
 	sqlite3 *db;
@@ -284,6 +285,14 @@ static void version_1_is_brought_to_the_newest(void **state)
 	assert_string_equal(key.forward, "");
 	assert_int_equal(key.storage_quota, 0);
 	assert_int_equal(store_key_forwards(store, 2100000000u), 0);
+
+	/* whose ranges tombstones were: those that were given back while the account of this name was there */
+	assert_int_equal(store_tombstone_list_account(store, 2100000010u, 0, ranges, 4), 2);
+	assert_int_equal(ranges[0].first, 1140850688);
+	assert_int_equal(ranges[1].first, 1140916224);
+	assert_int_equal(store_tombstone_list_account(store, 2100000011u, 0, ranges, 4), 1);
+	assert_int_equal(ranges[0].first, 1140981760);
+	assert_int_equal(CHANGE(store_tombstone_release(store, 1140850688)), -EBUSY);
 
 	key = a_key(2100000000u, "DDDD");
 	key.role = ROLE_NONE;
@@ -458,17 +467,17 @@ static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 static void the_schema_itself_states_the_invariants(void **state)
 {
 	static const char *const refused[] = {
-		"INSERT INTO ids VALUES (2099999990, 2100000000, 'foreign', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (2100000000, 2100000000, 'foreign', 0, '', '', 0)",
-		"INSERT OR REPLACE INTO ids VALUES (2100000000, 2100000000, 'account', 0, '', '', 0)",
-		"INSERT OR REPLACE INTO ids VALUES (2100000003, 2100000003, 'account', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (1073741824, 1073807359, 'range', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (1073807359, 1073807359, 'foreign', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (1000000000, 2000000000, 'foreign', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (65000, 70000, 'foreign', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (5, 6, 'account', 0, '', '', 0)",
-		"INSERT INTO ids VALUES ('x', 6, 'foreign', 0, '', '', 0)",
-		"INSERT INTO ids VALUES (5, 6, 'mine', 0, '', '', 0)",
+		"INSERT INTO ids VALUES (2099999990, 2100000000, 'foreign', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (2100000000, 2100000000, 'foreign', 0, '', '', 0, 0)",
+		"INSERT OR REPLACE INTO ids VALUES (2100000000, 2100000000, 'account', 0, '', '', 0, 0)",
+		"INSERT OR REPLACE INTO ids VALUES (2100000003, 2100000003, 'account', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (1073741824, 1073807359, 'range', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (1073807359, 1073807359, 'foreign', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (1000000000, 2000000000, 'foreign', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (65000, 70000, 'foreign', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (5, 6, 'account', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES ('x', 6, 'foreign', 0, '', '', 0, 0)",
+		"INSERT INTO ids VALUES (5, 6, 'mine', 0, '', '', 0, 0)",
 		"UPDATE ids SET last = 2100000005 WHERE first = 2100000000",
 		"UPDATE ids SET first = 5 WHERE first = 2100000003",
 		"UPDATE ids SET kind = 'account' WHERE first = 2100000003",
@@ -634,6 +643,42 @@ static void ids_whose_data_is_set_aside_are_not_released(void **state)
 	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), 0);
 	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), -ENOENT);
 	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), 0);
+}
+
+/* Containers may have left files in its home under their ids. */
+static void ranges_of_removed_accounts_are_known_until_its_data_is_gone(void **state)
+{
+	struct removed gone = {.uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1"};
+	const uint32_t a = 1073741824, b = a + 65536, c = b + 65536, d = c + 65536;
+	struct id_range rows[4];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(add_range("alice", a, 65536, 2100000000u), 0);
+	assert_int_equal(add_range("alice", b, 65536, 2100000000u), 0);
+	assert_int_equal(add_range("alice", c, 65536, 2100000001u), 0);
+	assert_int_equal(add_range("alice", d, 65536, 0), 0);
+	assert_int_equal(CHANGE(store_range_delete(store, b, 40)), 0); /* given back before */
+	assert_int_equal(CHANGE(store_range_delete(store, d, 40)), 0); /* the owner's own */
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 50)), 0);
+	assert_int_equal(CHANGE(store_removed_insert(store, &gone)), 0);
+	/* another account of that name */
+	assert_int_equal(add("alice", "web1", 2100000002u), 0);
+	assert_int_equal(add_range("alice", d + 65536, 65536, 2100000002u), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000002u, 60)), 0);
+
+	assert_int_equal(store_tombstone_list_account(store, 2100000000u, 0, rows, 4), 2);
+	assert_int_equal(rows[0].first, a);
+	assert_int_equal(rows[0].count, 65536);
+	assert_int_equal(rows[1].first, b);
+	assert_int_equal(store_tombstone_list_account(store, 2100000000u, a, rows, 4), 1);
+	assert_int_equal(store_tombstone_list_account(store, 2100000001u, 0, rows, 4), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, a)), -EBUSY);
+	assert_int_equal(CHANGE(store_tombstone_release(store, b)), -EBUSY);
+	assert_int_equal(CHANGE(store_tombstone_release(store, d)), 0);
+	assert_int_equal(CHANGE(store_removed_delete(store, 2100000000u)), 0);
+	assert_int_equal(CHANGE(store_tombstone_release(store, a)), 0);
 }
 
 static void keep_without_end_is_never_due(void **state)
@@ -1273,6 +1318,7 @@ int main(void)
 		T(ranges_do_not_overlap_and_are_counted),
 		T(limits_are_an_owners_own),
 		T(ids_whose_data_is_set_aside_are_not_released),
+		T(ranges_of_removed_accounts_are_known_until_its_data_is_gone),
 		T(keep_without_end_is_never_due),
 		T(an_owner_reads_his_own_trail_only),
 		T(runs_are_listed_newest_first_and_the_oldest_go),
