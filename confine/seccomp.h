@@ -9,7 +9,7 @@ enum seccomp_program {
 	SECCOMP_TOOL,   /* other backup tools: as rsync, and what threads and event loops of Python and Go need */
 	SECCOMP_TOOL_READER,    /* the same: makes nothing, changes nothing */
 	SECCOMP_TOOL_NEW_FILES, /* the same: makes files and directories, never opens an existing file to write,
-				 * removes, renames or changes metadata by name */
+				 * removes, renames or changes metadata */
 	SECCOMP_WORKER, /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
 };
 

@@ -165,18 +165,18 @@ static const int tool_allowed[] = {
 /* Of rsync_allowed: it is refused where nothing may be removed. */
 static const int tool_removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir) };
 
-/* Of rsync_changing: what makes something new and cannot change what is there. */
+/* Of rsync_changing: what makes something new and cannot change what is there. By descriptor, those that want one
+ * that can be written to: it is of a new file. Mode and dates want none, so that they stay as they are made. */
 static const int tool_making[] = {
 	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
-	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
 };
 
-/* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and the uid say.
- * For a tool that may change what is there; prctl(2), the first, for all of them. */
+/* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and
+ * the uid say. For a tool that may change what is there; prctl(2), the first, for all of them. */
 static const int tool_not_refused[] = { SCMP_SYS(prctl), SCMP_SYS(truncate), SCMP_SYS(truncate64) };
 
-static const int tool_by_name[] = {
-	SCMP_SYS(creat), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(mknod), SCMP_SYS(mknodat),
+static const int tool_modes[] = {
+	SCMP_SYS(creat), SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(mknod), SCMP_SYS(mknodat),
 };
 
 /* Python asks for close-on-exec by ioctl(2). */
@@ -337,12 +337,7 @@ static int tool_new_files_conditions(scmp_filter_ctx filter)
 
 	if (r == 0)
 		r = rule_open_new(filter, SCMP_SYS(openat), 2);
-	if (r == 0)
-		r = rule_without(filter, SCMP_SYS(fchmod), 1, SETID);
-	for (size_t i = 0; r == 0 && i < 2; i++) /* of a descriptor, not of a name */
-		r = rule_masked(filter, SCMP_ACT_ALLOW,
-				i == 0 ? SCMP_SYS(utimensat) : SCMP_SYS(utimensat_time64), 1, UINT64_MAX, 0);
-	return r < 0 ? r : allow_all(filter, SCMP_ACT_ERRNO(EPERM), tool_by_name, COUNT(tool_by_name));
+	return r < 0 ? r : allow_all(filter, SCMP_ACT_ERRNO(EPERM), tool_modes, COUNT(tool_modes));
 }
 
 /* Of prctl(2): its name, and to be as undumpable as it is already (sftp-server insists). */
@@ -390,7 +385,7 @@ static int fill_tool(scmp_filter_ctx filter, enum program program)
 		r = allow_all(filter, SCMP_ACT_ERRNO(EPERM), tool_removing, removing);
 	if (r == 0)
 		r = allow_but(filter, changing, rsync_changing, COUNT(rsync_changing), tool_making, making);
-	for (size_t i = 0; r == 0 && i < making && i < COUNT(tool_making) - 2; i++)
+	for (size_t i = 0; r == 0 && i < making; i++)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, tool_making[i], 0, NULL);
 	if (r == 0)
 		r = allow_but(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused, COUNT(rsync_refused), tool_not_refused,

@@ -280,6 +280,15 @@ def test_sftp_append_only_adds_and_changes_nothing(host, tmp_path, tree):
     assert (home / "d/file").read_text() == "second"
 
 
+def test_the_server_refuses_each_request_that_changes_something(host):
+    """The append-only form, before the kernel is asked: a request that this sftp-server has and we do not know fails here."""
+    harmless = {"open", "close", "read", "write", "lstat", "fstat", "opendir", "readdir", "mkdir", "realpath", "stat", "readlink",
+                "statvfs", "fstatvfs", "fsync", "limits", "expand-path", "home-directory", "users-groups-by-id"}
+    known = set(run("/usr/lib/openssh/sftp-server", "-Q", "requests").stdout.split())
+    (refused,) = re.findall(r"^run = -P (\S+)$", Path("/usr/lib/subuidd/tools.d/sftp.conf").read_text(), re.M)
+    assert known - harmless <= set(refused.split(","))
+
+
 def test_sftp_read_only_reads(host, tmp_path, tree):
     _, name, key = host.account(tmp_path, "sftp", "web1", None, "--read-only")
     home = home_of(name)
@@ -826,6 +835,8 @@ if len(sys.argv) > 5:
         "cut": lambda: os.truncate(home + "/old", 0), "chmod": lambda: os.chmod(home + "/old", 0),
         "date": lambda: os.utime(home + "/old", (1, 1)), "xattr": lambda: os.setxattr(home + "/old", "user.x", b"x"),
         "cut by reading": lambda: os.open(home + "/old", os.O_RDONLY | os.O_TRUNC),
+        "date of what is open": lambda: os.utime(os.open(home + "/old", os.O_RDONLY), (1, 1)),
+        "chmod of what is open": lambda: os.fchmod(os.open(home + "/old", os.O_RDONLY), 0),
         "link": lambda: os.link(home + "/old", home + "/linked"),
         "remove a directory": lambda: os.rmdir(home + "/directory"),
     }
@@ -904,7 +915,12 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     fill()
     control = as_account(name, "/usr/bin/python3", script, str(home), "/var/tmp/canary", "/var/tmp/open", "0",
                          "append").stdout.strip().split("\n")
-    assert {"overwrite", "change", "append", "remove", "cut by reading"} & set(control)
+    # Those before the one that removes it.
+    assert {"overwrite", "change", "append", "remove"} <= set(control), control
+    fill()
+    control = as_account(name, "/usr/bin/python3", "-c", "import os; file = os.open(%r, os.O_RDONLY); "
+                         "os.utime(file, (1, 1)); os.fchmod(file, 0)" % str(home / "old"))
+    assert (home / "old").stat().st_mode & 0o777 == 0 and (home / "old").stat().st_mtime == 1
 
 
 def test_each_cell_of_the_matrix_has_its_test():
