@@ -32,26 +32,6 @@ static int write_all(int fd, const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* Whole packets of what has come; the rest stays. */
-static int pass_packets(uint8_t *buffer, size_t *used, int server)
-{
-	size_t done = 0;
-	long size;
-	int r = 0;
-
-	while (r == 0 && (size = sftp_packet_size(buffer + done, *used - done)) > 0 && *used - done >= (size_t)size) {
-		r = sftp_packet_new_files(buffer + done, (size_t)size);
-		done += (size_t)size;
-	}
-	if (r == 0 && *used > done && sftp_packet_size(buffer + done, *used - done) < 0)
-		r = -EPROTO;
-	if (r == 0)
-		r = write_all(server, buffer, done);
-	memmove(buffer, buffer + done, *used - done);
-	*used -= done;
-	return r;
-}
-
 /* 1: the client has sent something, or has gone; 0: the server has. */
 static int wait_for_client(int server)
 {
@@ -65,25 +45,27 @@ static int wait_for_client(int server)
 
 static int pass(int server)
 {
-	static uint8_t buffer[2 * (SFTP_PACKET_MAX + 4)];
-	size_t used = 0;
-	int r = 0;
+	static struct sftp_stream stream;
+	size_t ready;
+	ssize_t n;
+	int r;
 
-	while (r == 0) {
-		ssize_t n;
-
+	for (;;) {
 		r = wait_for_client(server);
 		if (r <= 0)
 			return r;
-		n = read(STDIN_FILENO, buffer + used, sizeof(buffer) - used);
+		n = read(STDIN_FILENO, stream.bytes + stream.used, sizeof(stream.bytes) - stream.used);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		used += (size_t)n;
-		r = pass_packets(buffer, &used, server);
+		r = sftp_stream_take(&stream, (size_t)n, &ready);
+		if (r == 0)
+			r = write_all(server, stream.bytes, ready);
+		if (r < 0)
+			return r;
+		sftp_stream_drop(&stream, ready);
 	}
-	return r;
 }
 
 static int serve(const int pipes[2], char **argv)

@@ -2,6 +2,7 @@
 #include "backup/sftp_stream.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum { FXP_OPEN = 3 };
 enum { FXF_READ = 0x01, FXF_WRITE = 0x02, FXF_APPEND = 0x04, FXF_CREAT = 0x08, FXF_TRUNC = 0x10, FXF_EXCL = 0x20 };
@@ -48,4 +49,31 @@ int sftp_packet_new_files(uint8_t *packet, size_t size)
 		return 0;
 	put_number(at, (flags & FXF_READ) | FXF_WRITE | FXF_CREAT | FXF_EXCL);
 	return 0;
+}
+
+int sftp_stream_take(struct sftp_stream *stream, size_t size, size_t *ready)
+{
+	size_t done = 0;
+	long packet;
+	int r = 0;
+
+	stream->used += size;
+	*ready = 0;
+	while (r == 0 && (packet = sftp_packet_size(stream->bytes + done, stream->used - done)) != 0) {
+		if (packet < 0)
+			return -EPROTO;
+		if (stream->used - done < (size_t)packet)
+			break;
+		r = sftp_packet_new_files(stream->bytes + done, (size_t)packet);
+		done += (size_t)packet;
+	}
+	if (r == 0)
+		*ready = done;
+	return r;
+}
+
+void sftp_stream_drop(struct sftp_stream *stream, size_t ready)
+{
+	memmove(stream->bytes, stream->bytes + ready, stream->used - ready);
+	stream->used -= ready;
 }

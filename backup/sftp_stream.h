@@ -17,4 +17,19 @@ long sftp_packet_size(const uint8_t *data, size_t size);
  */
 int sftp_packet_new_files(uint8_t *packet, size_t size);
 
+/* A client's bytes on their way to the server: there is always room for more after sftp_stream_drop(). */
+struct sftp_stream {
+	uint8_t bytes[2 * (SFTP_PACKET_MAX + 4)];
+	size_t used;
+};
+
+/*
+ * After size more bytes have been put at bytes + used: the packets that are whole now, *ready bytes from the
+ * beginning, are for the server. 0, or -EPROTO and *ready 0: nothing more may pass.
+ */
+int sftp_stream_take(struct sftp_stream *stream, size_t size, size_t *ready);
+
+/* Those ready bytes have gone to the server. */
+void sftp_stream_drop(struct sftp_stream *stream, size_t ready);
+
 #endif

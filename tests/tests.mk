@@ -256,6 +256,10 @@ FUZZ               += wire
 tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy \
                       backup/sftp_stream
 UNIT               += tool
+fuzz_sftp_OBJS      = backup/sftp_stream
+fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy
+fuzz_tool_profile_OBJS = backup/tool_profile
+FUZZ               += sftp tool tool_profile
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
