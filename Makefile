@@ -47,7 +47,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child \
               subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
-              subuidd/subid/publish subuidd/subid/write subuidd/subid/lines subuidd/subid/lock \
+              subuidd/subid/publish subuidd/subid/write subuidd/subid/lines account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log \
               $(STORE) \
@@ -65,7 +65,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
-              cli/command_adopt cli/subid_text cli/subid_remove
+              cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/import.h"
@@ -17,12 +18,15 @@ static const char help[] =
 	"Root: takes ranges into the daemon's table that /etc/subuid and /etc/subgid give to owners\n"
 	"alike, and says what it cannot take and why. The files stay as they are.\n\n"
 	"  --owner NAME  this owner's alone\n"
-	"  --remove      take the lines away that are adopted, under the locks of usermod(8)\n";
+	"  --remove      take the lines away that are adopted from both files, under the locks of\n"
+	"                usermod(8); those that the daemon keeps there itself (publish=) stay\n";
 
 struct adoption {
 	struct subid_entries uids, gids;
 	const char *owner;
-	struct subid_entry **asked; /* by line of the import, from 1 */
+	struct subid_entry **all; /* of both files, as far as they are wanted, in order */
+	size_t count;
+	size_t *asked; /* where in `all` the range of a line of the import begins; lines from 1 */
 	size_t asked_count;
 	json_t *ranges; /* told at the end */
 	unsigned long failed;
@@ -38,18 +42,31 @@ static void told(struct adoption *adoption, const struct subid_entry *entry, con
 					"count", (json_int_t)entry->count, "outcome", outcome, "why", why));
 }
 
+/* Behind the last entry of the same range of the same owner. */
+static size_t range_end(const struct adoption *adoption, size_t begin)
+{
+	size_t end = begin + 1;
+
+	while (end < adoption->count && subid_entry_order(adoption->all[begin], adoption->all[end]) == 0)
+		end++;
+	return end;
+}
+
+/* Taken: whatever gives just that range to just that owner. */
 static int take(json_t *reply, void *data)
 {
 	struct adoption *adoption = data;
 	const json_t *result = json_object_get(reply, "result");
-	size_t line = (size_t)json_number(result, "line");
+	size_t line = (size_t)json_number(result, "line"), begin;
 	const char *outcome = json_text(result, "outcome");
+	bool taken = strcmp(outcome, "made") == 0 || strcmp(outcome, "present") == 0;
 
 	if (result == NULL || line == 0 || line > adoption->asked_count)
 		return 0;
-	adoption->asked[line - 1]->taken = strcmp(outcome, "made") == 0 || strcmp(outcome, "present") == 0;
-	told(adoption, adoption->asked[line - 1], outcome,
-	     strcmp(outcome, "failed") == 0 ? json_text(result, "why") : NULL);
+	begin = adoption->asked[line - 1];
+	for (size_t i = begin; i < range_end(adoption, begin); i++)
+		adoption->all[i]->taken = taken;
+	told(adoption, adoption->all[begin], outcome, strcmp(outcome, "failed") == 0 ? json_text(result, "why") : NULL);
 	return 0;
 }
 
@@ -58,51 +75,27 @@ static int ask(struct adoption *adoption, json_t *rows)
 	return call_each_reply("Import", json_pack("{s:o, s:b}", "rows", rows, "keepGoing", 1), take, adoption);
 }
 
-/* Why this line cannot even be asked for; NULL: it can. */
-static const char *unfit(const struct adoption *adoption, const struct subid_entry *entry)
+static json_t *row_of(const struct subid_entry *entry, size_t line)
 {
-	if (entry->owner[0] == '\0')
-		return "there is no such account on this host";
-	if (subid_entry_like(&adoption->gids, entry) == NULL)
-		return SUBGID " does not give the same to the same owner";
-	return NULL;
+	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:b}", "line", (json_int_t)line, "kind", "range", "owner",
+			 entry->owner, "first", (json_int_t)entry->first, "count", (json_int_t)entry->count, "adopt", 1);
 }
 
-static bool wanted(const struct adoption *adoption, const struct subid_entry *entry)
-{
-	return adoption->owner == NULL || strcmp(adoption->owner, entry->owner) == 0;
-}
-
-static void gids_alone(struct adoption *adoption)
-{
-	for (size_t i = 0; i < adoption->gids.count; i++) {
-		const struct subid_entry *entry = &adoption->gids.list[i];
-
-		if (wanted(adoption, entry) && subid_entry_like(&adoption->uids, entry) == NULL)
-			told(adoption, entry, "failed", SUBUID " does not give the same to the same owner");
-	}
-}
-
+/* The daemon reads both files itself: whether they say it alike is its answer. */
 static int adopt(struct adoption *adoption)
 {
 	json_t *rows = json_array();
 	int status = STATUS_DONE;
 
-	for (size_t i = 0; status == STATUS_DONE && i < adoption->uids.count; i++) {
-		struct subid_entry *entry = &adoption->uids.list[i];
-		const char *why = unfit(adoption, entry);
+	for (size_t i = 0; status == STATUS_DONE && i < adoption->count; i = range_end(adoption, i)) {
+		const struct subid_entry *entry = adoption->all[i];
 
-		if (!wanted(adoption, entry))
-			continue;
-		if (why != NULL) {
-			told(adoption, entry, "failed", why);
+		if (entry->owner[0] == '\0') {
+			told(adoption, entry, "failed", "there is no such account on this host");
 			continue;
 		}
-		adoption->asked[adoption->asked_count++] = entry;
-		json_array_append_new(rows, json_pack("{s:I, s:s, s:s, s:I, s:I, s:b}", "line",
-						      (json_int_t)adoption->asked_count, "kind", "range", "owner",
-						      entry->owner, "first", (json_int_t)entry->first, "count",
-						      (json_int_t)entry->count, "adopt", 1));
+		adoption->asked[adoption->asked_count++] = i;
+		json_array_append_new(rows, row_of(entry, adoption->asked_count));
 		if (json_array_size(rows) < IMPORT_BATCH)
 			continue;
 		status = ask(adoption, rows);
@@ -114,26 +107,14 @@ static int adopt(struct adoption *adoption)
 	return status;
 }
 
-/* The lines of both files: the gids' of what was taken by its uids. */
 static int lines_remove(struct adoption *adoption)
 {
-	struct subid_entries all = adoption->uids;
-	int r;
+	int r = subid_entries_remove(&adoption->uids, &adoption->gids);
 
-	for (size_t i = 0; i < adoption->gids.count; i++) {
-		const struct subid_entry *same = subid_entry_like(&adoption->uids, &adoption->gids.list[i]);
-
-		/* one that names him otherwise than the uids' line does has to be found by its own name */
-		if (same != NULL && same->taken && strcmp(same->name, adoption->gids.list[i].name) != 0) {
-			complain(SUBGID, "names an owner otherwise than " SUBUID, "take that line away by hand");
-			adoption->failed++;
-		}
-	}
-	r = subid_entries_remove(&all);
 	if (r == 0)
 		return STATUS_DONE;
-	complain("remove", r == -EBUSY ? "another program holds the locks of " SUBUID : strerrordesc_np(-r),
-		 "the ranges are adopted; run it once more");
+	complain(SUBUID, r == -EBUSY ? "another program holds its locks" : strerrordesc_np(-r),
+		 "no line was taken away; the ranges are adopted, run it once more");
 	return STATUS_FAILED;
 }
 
@@ -157,20 +138,42 @@ static int print_ranges_told(const json_t *ranges)
 	return table_print(&table);
 }
 
+static void wanted(struct adoption *adoption, struct subid_entries *entries)
+{
+	for (size_t i = 0; i < entries->count; i++)
+		if (adoption->owner == NULL || strcmp(adoption->owner, entries->list[i].owner) == 0)
+			adoption->all[adoption->count++] = &entries->list[i];
+}
+
+static int order(const void *a, const void *b)
+{
+	const struct subid_entry *const *x = a, *const *y = b;
+
+	return subid_entry_order(*x, *y);
+}
+
 static int read_files(struct adoption *adoption)
 {
+	size_t count;
 	int r = subid_entries_read(SUBUID, &adoption->uids);
 
 	if (r == 0)
 		r = subid_entries_read(SUBGID, &adoption->gids);
-	if (r == 0) {
-		adoption->asked = calloc(adoption->uids.count + 1, sizeof(adoption->asked[0]));
-		r = adoption->asked == NULL ? -ENOMEM : 0;
+	count = adoption->uids.count + adoption->gids.count + 1;
+	adoption->all = calloc(count, sizeof(adoption->all[0]));
+	adoption->asked = calloc(count, sizeof(adoption->asked[0]));
+	if (r == 0 && (adoption->all == NULL || adoption->asked == NULL))
+		r = -ENOMEM;
+	if (r < 0) {
+		complain(SUBUID, strerrordesc_np(-r), "");
+		return STATUS_FAILED;
 	}
-	if (r == 0)
-		return STATUS_DONE;
-	complain(SUBUID, strerrordesc_np(-r), "");
-	return STATUS_FAILED;
+	subid_entries_owners(&adoption->uids);
+	subid_entries_owners(&adoption->gids);
+	wanted(adoption, &adoption->uids);
+	wanted(adoption, &adoption->gids);
+	qsort(adoption->all, adoption->count, sizeof(adoption->all[0]), order);
+	return STATUS_DONE;
 }
 
 int command_adopt(int argc, char **argv)
@@ -197,7 +200,6 @@ int command_adopt(int argc, char **argv)
 		if (status == STATUS_DONE)
 			status = adopt(&adoption);
 		if (status == STATUS_DONE) {
-			gids_alone(&adoption);
 			status = print_ranges_told(adoption.ranges);
 			if (status == STATUS_DONE && away)
 				status = lines_remove(&adoption);
@@ -207,6 +209,7 @@ int command_adopt(int argc, char **argv)
 	}
 	subid_entries_free(&adoption.uids);
 	subid_entries_free(&adoption.gids);
+	free(adoption.all);
 	free(adoption.asked);
 	json_decref(adoption.ranges);
 	return status;

@@ -74,10 +74,8 @@ int subid_entries_read(const char *path, struct subid_entries *entries)
 		struct subid_entry entry;
 
 		length -= length > 0 && line[length - 1] == '\n';
-		if (subid_entry_parse(line, (size_t)length, &entry) < 0)
-			continue;
-		owner_find(&entry);
-		r = entry_add(entries, &entry);
+		if (subid_entry_parse(line, (size_t)length, &entry) == 0)
+			r = entry_add(entries, &entry);
 	}
 	return r == 0 && ferror(file) ? -EIO : r;
 }
@@ -88,11 +86,20 @@ void subid_entries_free(struct subid_entries *entries)
 	*entries = (struct subid_entries){0};
 }
 
-struct subid_entry *subid_entry_like(const struct subid_entries *entries, const struct subid_entry *entry)
+void subid_entries_owners(struct subid_entries *entries)
 {
 	for (size_t i = 0; i < entries->count; i++)
-		if (entries->list[i].first == entry->first && entries->list[i].count == entry->count &&
-		    strcmp(entries->list[i].owner, entry->owner) == 0)
-			return &entries->list[i];
-	return NULL;
+		owner_find(&entries->list[i]);
+}
+
+static int order(uint32_t a, uint32_t b)
+{
+	return (a > b) - (a < b);
+}
+
+int subid_entry_order(const struct subid_entry *a, const struct subid_entry *b)
+{
+	const char *one = a->owner[0] != '\0' ? a->owner : a->name, *other = b->owner[0] != '\0' ? b->owner : b->name;
+
+	return strcmp(one, other) ?: order(a->first, b->first) ?: order(a->count, b->count);
 }

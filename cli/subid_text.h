@@ -24,15 +24,20 @@ struct subid_entries {
 /* name:first:count of one line without its end. Pure. 0 or -EINVAL. */
 int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry);
 
-/* The entries of a file, their owners asked for. No such file: none. 0 or negative errno. */
+/* The entries of a file. No such file: none. 0 or negative errno. */
 int subid_entries_read(const char *path, struct subid_entries *entries);
 void subid_entries_free(struct subid_entries *entries);
 
-/* The same ids, of the same owner. NULL: none. */
-struct subid_entry *subid_entry_like(const struct subid_entries *entries, const struct subid_entry *entry);
+/* Asks passwd(5) for the owners of all. */
+void subid_entries_owners(struct subid_entries *entries);
 
-/* Takes the lines of `taken` entries out of both files, under the locks of shadow's tools; every other byte stays.
+/* Order by owner and ids: those of one range of one owner are neighbours, whatever they name him and wherever they
+ * stand. */
+int subid_entry_order(const struct subid_entry *a, const struct subid_entry *b);
+
+/* Takes the lines of `taken` entries out of the one file and the other, both or none, under the locks of shadow's
+ * tools; every other byte stays, and so do lines that the daemon itself keeps there. Orders both lists anew.
  * 0, or negative errno: -EBUSY another program holds the locks. */
-int subid_entries_remove(const struct subid_entries *entries);
+int subid_entries_remove(struct subid_entries *uids, struct subid_entries *gids);
 
 #endif

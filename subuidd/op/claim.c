@@ -169,7 +169,7 @@ enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count)
 		if (r < 0 && r != -EEXIST)
 			return unknown(call, r);
 		snprintf(why, sizeof(why), r == 0 ? "%s does not give it to %s, just so" :
-						    "%s gives ids of it to others than %s, or to him twice",
+						    "%s gives ids of it to others than %s, in another block, or twice",
 			 path, call->owner.name);
 		return call_fail(call, FAILURE_CONFLICT, what, why, "put the file right first");
 	}

@@ -12,8 +12,8 @@
 
 #include "account/index_map.h"
 #include "account/index_view.h"
+#include "account/subid_lock.h"
 #include "confine/cleanup.h"
-#include "subuidd/subid/lock.h"
 
 #define FILE_BYTES_MAX (1 << 30)
 #define LABEL_BYTES_MAX 512

@@ -4,6 +4,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import pwd
@@ -633,8 +634,8 @@ def test_adopt_takes_what_both_files_say_alike(host, subid_files):
     status, rows = told(host)
     assert status == 1
     assert rows[10000000, 65536]["outcome"] == "made" and rows[10100001, 1000]["outcome"] == "made"
-    assert "/etc/subgid does not" in rows[10200000, 65536]["why"]
-    assert "/etc/subuid does not" in rows[10200000, 65535]["why"]
+    assert f"/etc/subgid gives ids of it to others than {one}, in another block" in rows[10200000, 65536]["why"]
+    assert f"/etc/subuid gives ids of it to others than {one}, in another block" in rows[10200000, 65535]["why"]
     assert "no such account" in rows[10300000, 65536]["why"]
     assert "root has no" in rows[10400000, 65536]["why"]
     assert (Path("/etc/subuid").read_text(), Path("/etc/subgid").read_text()) == files
@@ -674,13 +675,135 @@ def test_adopt_removes_the_lines_it_took_and_no_other(host, subid_files):
     check_is_sound(host)
 
 
+BLOCKS = itertools.count(15000000, 100000)  # an adopted range is a tombstone for good: each test has its own
+
+
+def both_files():
+    return Path("/etc/subuid").read_text(), Path("/etc/subgid").read_text()
+
+
+def left_behind():
+    return [name for name in os.listdir("/etc") if name.startswith(("subuid.", "subgid.")) and "-" not in name[:7]]
+
+
+def test_adopt_removes_what_it_took_however_it_is_spelled(host, subid_files):
+    """A uid beside a name, another size, another owner, one of the two files: only what was taken goes."""
+    one, two = host.new_user(), host.new_user()
+    uid = pwd.getpwnam(one).pw_uid
+    kept = (f"{two}:12300000:1000\n{one}:12400000:1000\n{one}:12500000:1000\n{one}:12600000:10\n{uid}:12600000:10\n",
+            f"{one}:12300000:1000\n{one}:12400000:1001\n{one}:12600000:10\n{uid}:12600000:10\n# kept\n")
+    subid_files(f"{one}:12100000:1000\n{uid}:12200000:1000\n{kept[0]}{one}:12700000:5",
+                f"{uid}:12100000:1000\n{one}:12200000:1000\n{kept[1]}{one}:12700000:5\n")
+    result = host.subuid("adopt", "--owner", one, "--remove", "--json", check=False)
+    rows = {(row["first"], row["count"]): row for row in json.loads(result.stdout)}
+    assert result.returncode == 1 and result.stderr == ""
+    assert {ids for ids, row in rows.items() if row["outcome"] == "made"} == {
+        (12100000, 1000), (12200000, 1000), (12700000, 5)}
+    assert f"/etc/subuid gives ids of it to others than {one}" in rows[12300000, 1000]["why"]
+    assert "/etc/subgid" in rows[12400000, 1000]["why"] and "/etc/subuid" in rows[12400000, 1001]["why"]
+    assert "/etc/subgid does not" in rows[12500000, 1000]["why"]
+    assert "twice" in rows[12600000, 10]["why"]
+    assert both_files() == kept and left_behind() == []
+
+
+@pytest.mark.parametrize("syscall,when", [("renameat", 2), ("fsync", 2), ("linkat", 4), ("fchown", 2)])
+def test_adopt_takes_lines_out_of_both_files_or_of_none(host, subid_files, syscall, when):
+    one, first = host.new_user(), next(BLOCKS)
+    subid_files(f"{one}:{first}:65536\nother:999:1\n")
+    before = both_files()
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e"]
+    adopt = ["/usr/bin/subuid", "adopt", "--owner", one, "--remove"]
+    result = run(*strace, f"inject={syscall}:error=EIO:when={when}", *adopt, check=False)
+    assert result.returncode == 1 and "no line was taken away" in result.stderr, result.stderr
+    assert both_files() == before and left_behind() == []
+    host.subuid(*adopt[1:])
+    assert both_files() == ("other:999:1\n",) * 2 and left_behind() == []
+
+
+@pytest.mark.parametrize("syscall,when", [("renameat", 1), ("renameat", 2), ("fsync", 3), ("linkat", 3), ("linkat", 4)])
+def test_adopt_killed_at_any_point_is_finished_by_the_next(host, subid_files, syscall, when):
+    one, first = host.new_user(), next(BLOCKS)
+    subid_files(f"{one}:{first}:65536\nother:999:1\n")
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e",
+              f"inject={syscall}:signal=KILL:when={when}"]
+    assert run(*strace, "/usr/bin/subuid", "adopt", "--owner", one, "--remove", check=False).returncode == -signal.SIGKILL
+    assert Path("/etc/subuid.lock").exists()
+    assert all(text in (f"{one}:{first}:65536\nother:999:1\n", "other:999:1\n") for text in both_files())
+    host.subuid("adopt", "--owner", one, "--remove")
+    assert both_files() == ("other:999:1\n",) * 2 and left_behind() == []
+
+
+@contextlib.contextmanager
+def without_plugin():
+    """usermod writes the files only where nsswitch.conf names no plug-in."""
+    conf = Path("/etc/nsswitch.conf")
+    before = conf.read_text()
+    conf.write_text("".join(line for line in before.splitlines(True) if not line.startswith("subid:")))
+    try:
+        yield
+    finally:
+        conf.write_text(before)
+
+
+def test_adopt_and_usermod_lose_nothing_of_each_other(host, subid_files):
+    one, foreign = host.new_user(), host.new_user()
+    host.subuid("limit", one, "--ranges", "100")
+    filler = "".join(f"filler:{600000000 + i}:1\n" for i in range(5000))  # long to write: a lock is needed
+    subid_files(filler + "".join(f"{one}:{37000000 + i * 100}:100\n" for i in range(5)))
+    stop, added = threading.Event(), []
+
+    def usermod():
+        while not stop.is_set() or len(added) < 3:
+            block = f"{710000000 + len(added) * 10}-{710000000 + len(added) * 10 + 9}"
+            run("usermod", "--add-subuids", block, "--add-subgids", block, foreign)
+            added.append(f"{foreign}:{block.split('-')[0]}:10")
+
+    with without_plugin():
+        thread = threading.Thread(target=usermod)
+        thread.start()
+        try:
+            for i in range(5):
+                host.subuid("adopt", "--owner", one, "--remove")
+                block = f"{37100000 + i * 100}-{37100000 + i * 100 + 99}"
+                run("usermod", "--add-subuids", block, "--add-subgids", block, one)
+            host.subuid("adopt", "--owner", one, "--remove")
+        finally:
+            stop.set()
+            thread.join()
+    for text in both_files():
+        assert text.startswith(filler) and one not in text
+        assert text.removeprefix(filler).splitlines() == added
+    assert len(host.subuid_json("range", "list", "--owner", one)) == 10
+    check_is_sound(host)
+
+
+def test_lines_that_the_daemon_keeps_there_stay(host, subid_files):
+    one = host.new_user()
+    conf = Path("/etc/subuidd.conf.d/98-publish.conf")
+    conf.parent.mkdir(exist_ok=True)
+    conf.write_text("[subid]\npublish = both\n")
+    subid_files(f"{one}:38000000:65536\n")
+    host.restart_daemon()
+    try:
+        first = host.subuid_json("range", "add", "65536", user=one)["first"]
+        ours = f"{one}:{first}:65536"
+        assert ours in both_files()[0].splitlines()
+        host.subuid("adopt", "--owner", one, "--remove")
+        for text in both_files():
+            assert ours in text.splitlines() and f"{one}:38000000:65536" in text.splitlines()
+    finally:
+        conf.unlink()
+        host.restart_daemon()
+    wait_until(lambda: ours not in both_files()[0] + both_files()[1], "our lines are taken back")
+
+
 def test_adopt_waits_for_nobodys_lock_and_says_so(host, subid_files):
     one = host.new_user()
     subid_files(f"{one}:13000000:65536\n")
     Path("/etc/subgid.lock").write_text(str(os.getpid()))
     try:
         result = host.subuid("adopt", "--owner", one, "--remove", check=False)
-        assert result.returncode == 1 and "holds the locks" in result.stderr
+        assert result.returncode == 1 and "holds its locks" in result.stderr
         assert f"{one}:13000000" in Path("/etc/subuid").read_text()
         assert not Path("/etc/subuid.lock").exists()
     finally:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "subuidd/subid/lock.h"
+#include "account/subid_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

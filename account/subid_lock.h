@@ -4,10 +4,11 @@
  * file with our pid in it. useradd, usermod and their kin hold the same while they rewrite
  * /etc/subuid and /etc/subgid whole: without them one of the two would undo the other's change.
  *
- * Blocks (lckpwdf up to 15 s, by SIGALRM): for a child process, and never for the broker itself.
+ * Run by root. Blocks (lckpwdf up to 15 s, by SIGALRM): for a child process of the broker, never for itself, and
+ * for `subuid adopt`.
  */
-#ifndef SUBUIDD_SUBID_LOCK_H
-#define SUBUIDD_SUBID_LOCK_H
+#ifndef ACCOUNT_SUBID_LOCK_H
+#define ACCOUNT_SUBID_LOCK_H
 
 #define SUBID_LOCK_FILES 2
 
