@@ -19,6 +19,7 @@
 enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEPS };
 
 struct check {
+	struct check *next; /* waiting for its turn to prove the store */
 	struct call *call;
 	int memory;
 	struct check_job job;
@@ -47,21 +48,6 @@ static void send_findings(struct call *call, const struct check_result *result)
 		row.finding = result->findings[i];
 		call_row(call, &row);
 	}
-}
-
-/* The database as a whole. Blocks for as long as it takes to read it once. */
-static enum failure step_store(struct call *call)
-{
-	struct check_result result = { 0 };
-	char why[256] = "";
-	int r = call->request.list.all ? store_check(call->broker->store, why, sizeof(why)) : 0;
-
-	if (r < 0)
-		check_add(&result, "store", why[0] != '\0' ? why : strerror(-r), "restore a backup of " STATE_DIR "/state.db");
-	send_findings(call, &result);
-	call->answer.checked = call->request.list.all;
-	step_after(call, STEP_STORE);
-	return FAILURE_NONE;
 }
 
 /* Everything that the index shows is in the store. */
@@ -119,10 +105,14 @@ static bool finding_stale(const struct check *check, const struct finding *findi
 	return false;
 }
 
+static void proof_end(struct broker *broker);
+
 static void check_done(void *data, int status)
 {
 	struct check *check = data;
 	struct call *call = check->call;
+	struct broker *broker = call->broker;
+	bool proof = check->job.store;
 	cleanup_free struct check_result *result = calloc(1, sizeof(*result)), *current = calloc(1, sizeof(*current));
 	cleanup_fd int memory = check->memory;
 	enum failure failure = FAILURE_NONE;
@@ -143,6 +133,8 @@ static void check_done(void *data, int status)
 	}
 	free(check);
 	call_finish(call, failure);
+	if (proof)
+		proof_end(broker);
 }
 
 static enum failure check_begin(struct call *call, struct check *check)
@@ -151,7 +143,8 @@ static enum failure check_begin(struct call *call, struct check *check)
 
 	check->call = call;
 	if (r >= 0) {
-		r = child_watch(call->broker->event, pidfd, CHECK_SECONDS, check_done, check);
+		r = child_watch(call->broker->event, pidfd, check->job.store ? PROOF_SECONDS : CHECK_SECONDS,
+				check_done, check);
 		if (r < 0)
 			close(check->memory);
 	}
@@ -159,6 +152,64 @@ static enum failure check_begin(struct call *call, struct check *check)
 		return CALL_PENDING;
 	free(check);
 	return call_fail_system(call, "the check cannot be started", r);
+}
+
+/* The database as a whole, one proof at a time: as long as the file is frozen, the log grows. */
+static bool proving;
+static struct check *waiting; /* for the one that is under way */
+
+static enum failure proof_begin(struct check *check)
+{
+	struct call *call = check->call;
+	enum failure failure;
+	int r = store_freeze(call->broker->store);
+
+	if (r < 0) {
+		free(check);
+		return call_fail_store(call, r);
+	}
+	failure = check_begin(call, check);
+	proving = failure == CALL_PENDING;
+	if (!proving)
+		store_thaw(call->broker->store);
+	return failure;
+}
+
+static void proof_end(struct broker *broker)
+{
+	store_thaw(broker->store);
+	proving = false;
+	while (!proving && waiting != NULL) {
+		struct check *check = waiting;
+		struct call *call = check->call;
+		enum failure failure;
+
+		waiting = check->next;
+		failure = proof_begin(check);
+		if (failure != CALL_PENDING)
+			call_finish(call, failure);
+	}
+}
+
+static enum failure step_store(struct call *call)
+{
+	struct check *check, **last = &waiting;
+
+	step_after(call, STEP_STORE);
+	if (!call->request.list.all)
+		return FAILURE_NONE;
+	check = calloc(1, sizeof(*check));
+	if (check == NULL)
+		return call_fail_system(call, "the check", -ENOMEM);
+	check->call = call;
+	check->job.store = true;
+	call->answer.checked = 1;
+	if (!proving)
+		return proof_begin(check);
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = check;
+	return CALL_PENDING;
 }
 
 /* A row that is not the caller's is not looked at, as it is not listed. */

@@ -295,6 +295,19 @@ static void check_files(const struct broker *broker, struct check_result *result
 	}
 }
 
+static void check_store(struct check_result *result)
+{
+	static const char todo[] = "restore a backup of " STATE_DIR "/state.db";
+	__attribute__((cleanup(store_closep))) struct store *view = NULL;
+	char why[256] = "";
+	int r = store_view(STATE_DIR "/state.db", &view);
+
+	if (r == 0)
+		r = store_check(view, why, sizeof(why));
+	if (r < 0)
+		check_add(result, "store", why[0] != '\0' ? why : strerror(-r), todo);
+}
+
 static void check_run(const struct broker *broker, const struct check_job *job, struct check_result *result)
 {
 	for (int i = 0; i < job->accounts_count; i++)
@@ -304,6 +317,8 @@ static void check_run(const struct broker *broker, const struct check_job *job, 
 		check_range(broker, &job->ranges[i], result);
 	if (job->files)
 		check_files(broker, result);
+	if (job->store)
+		check_store(result);
 }
 
 int check_start(const struct broker *broker, const struct check_job *job, int *memory, int *pidfd)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The part of a check that may take long or hang (disks, homes on the network,
- * NSS): in a child process with a deadline. It has the rows in memory and no use for
- * the store.
+ * The part of a check that may take long or hang (disks, homes on the network, NSS, the
+ * whole of the store): in a child process with a deadline. It has the rows in memory, and of the
+ * store nothing but the frozen file.
  */
 #ifndef SUBUIDD_CHECK_CHILD_H
 #define SUBUIDD_CHECK_CHILD_H
@@ -14,12 +14,14 @@
 
 #define CHECK_BATCH 32
 #define CHECK_SECONDS 30u
+#define PROOF_SECONDS 3600u
 
 /* What to look at: accounts, or ranges. */
 struct check_job {
 	struct account accounts[CHECK_BATCH];
 	struct id_range ranges[CHECK_BATCH];
 	int accounts_count, ranges_count;
+	bool store; /* all of it, which is frozen (store.h) */
 	bool files; /* /etc/subuid and /etc/subgid, as far as they are ours */
 	bool busy[CHECK_BATCH]; /* accounts that are being changed, or have been since */
 };

@@ -17,6 +17,8 @@
 #include "confine/cleanup.h"
 #include "subuidd/store/sqlite.h"
 
+#define CHECKPOINT_PAGES 1000 /* of the log, then they are brought into the file: SQLite's own default */
+
 /* ---- the file ---- */
 
 /* Whoever can read the file reads keys and comments; whoever can write it owns the host. */
@@ -170,6 +172,56 @@ void store_close(struct store *store)
 		sqlite3_finalize(store->statement[i]);
 	sqlite3_close(store->db);
 	free(store);
+}
+
+/* Nobody else has the file open, so that everything in the log can be brought over. */
+int store_freeze(struct store *store)
+{
+	int pages = 0, done = 0;
+	int r;
+
+	if (store->open || store->frozen)
+		return -EBUSY;
+	r = store_errno(store, sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &pages, &done));
+	if (r < 0)
+		return r;
+	if (done < pages)
+		return -EBUSY;
+	store->frozen = true;
+	return store_errno(store, sqlite3_wal_autocheckpoint(store->db, 0));
+}
+
+void store_thaw(struct store *store)
+{
+	store->frozen = false;
+	sqlite3_wal_autocheckpoint(store->db, CHECKPOINT_PAGES);
+}
+
+int store_view(const char *path, struct store **ret)
+{
+	__attribute__((cleanup(store_closep))) struct store *store = calloc(1, sizeof(*store));
+	char uri[PATH_MAX];
+	int r;
+
+	if (store == NULL)
+		return -ENOMEM;
+	if (strpbrk(path, "?#%") != NULL ||
+	    snprintf(uri, sizeof(uri), "file:%s?immutable=1&nolock=1", path) >= (int)sizeof(uri))
+		return -EINVAL;
+	r = sqlite3_open_v2(uri, &store->db,
+			    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+			    NULL);
+	if (store->db == NULL)
+		return -ENOMEM;
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(store->db, "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;", NULL, NULL, NULL);
+	r = store_errno(store, r);
+	if (r == 0)
+		r = generation_read(store, &store->generation);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&store);
+	return 0;
 }
 
 void store_closep(struct store **store)

@@ -97,6 +97,7 @@ struct store {
 	sqlite3_stmt *statement[SQL_STATEMENTS];
 	bool open;    /* between begin and commit or rollback */
 	bool changed; /* something that is published, in this transaction */
+	bool frozen;
 	uint64_t generation;
 	char error[512];
 };

@@ -165,7 +165,16 @@ int store_audit_add(struct store *store, struct audit_entry *entry);
 int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
 		     int max);
 
-/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. */
+/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. Takes as long as it takes to
+ * read all of it. */
 int store_check(struct store *store, char *why, size_t size);
+
+/* For a proof beside the changes: everything is brought into the file, which then stays as it is until store_thaw();
+ * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. -EBUSY: frozen. */
+int store_freeze(struct store *store);
+void store_thaw(struct store *store);
+/* A frozen store as another process sees it, to read; it takes no lock. What a child inherited of the open store is
+ * of no use to it, and is not to be closed. */
+int store_view(const char *path, struct store **ret);
 
 #endif

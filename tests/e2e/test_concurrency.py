@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -346,3 +347,27 @@ def test_limits_that_are_set_at_once_all_hold(host):
             thread.join()
     assert not failures, failures[:3]
     assert not lost, lost[:3]
+
+
+def test_checks_at_once_beside_changes(host):
+    """The proof of the store looks at a file that stands still; changes do not wait for it, nor one check for another."""
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", "1000")
+    client, made = Client(), {}
+    checks = [subprocess.Popen(["subuid", "check", "--all"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+              for _ in range(5)]
+    while any(check.poll() is None for check in checks) or len(made) < 20:
+        reply = client.call("Add", label=f"b{len(made)}", owner=owner)
+        if len(made) == 900:
+            break
+        made[reply["parameters"]["account"]["name"]] = reply["parameters"]["account"]["uid"]
+    for check in checks:
+        said = check.communicate(timeout=120)[0]
+        assert check.returncode == 0, said
+    client.close()
+    again = subprocess.Popen(["subuid", "check", "--all"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.restart_daemon(signal.SIGKILL)  # maybe while it stands still
+    again.wait(60)
+    listed = {a["name"]: a["uid"] for a in host.subuid_json("list", "--owner", owner)}
+    assert listed.items() >= made.items()
+    host.subuid("check", "--all")

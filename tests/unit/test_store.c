@@ -1195,6 +1195,103 @@ static void a_key_of_another_account_is_not_used_by_it(void **state)
 	assert_int_equal(number("SELECT count(*) FROM runs"), 2);
 }
 
+/* ---- a proof beside changes ---- */
+
+static size_t file_read(char **text)
+{
+	FILE *file = fopen(path, "re");
+	size_t size;
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	size = (size_t)ftell(file);
+	rewind(file);
+	*text = malloc(size);
+	assert_non_null(*text);
+	assert_int_equal(fread(*text, 1, size, file), size);
+	fclose(file);
+	return size;
+}
+
+/* In the child: 0, or the step at which it was not as it should be. */
+static int view_proved(uint32_t accounts, int damaged)
+{
+	struct store *view = NULL;
+	uint32_t count = 0;
+	char why[256];
+
+	if (store_view(path, &view) != 0)
+		return 1;
+	if (store_account_count(view, NULL, &count) != 0 || count != accounts)
+		return 2;
+	if (store_begin(view) == 0 && store_account_delete(view, 2100000000u, 1) != -EROFS)
+		return 3;
+	store_rollback(view);
+	return store_check(view, why, sizeof(why)) == (damaged ? -EUCLEAN : 0) ? 0 : 4;
+}
+
+static int viewed(uint32_t accounts, int damaged)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(view_proved(accounts, damaged));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void changes_go_on_beside_a_proof(void **state)
+{
+	char *before, *after, label[16];
+	uint32_t count = 0, n = 0;
+	size_t size;
+
+	(void)state;
+	while (n < 50) {
+		snprintf(label, sizeof(label), "w%u", n);
+		assert_int_equal(add("alice", label, 2100000000u + n++), 0);
+	}
+	assert_int_equal(store_freeze(store), 0);
+	assert_int_equal(store_freeze(store), -EBUSY);
+	size = file_read(&before);
+	while (n < 700) { /* more than the log holds before it is brought over otherwise */
+		snprintf(label, sizeof(label), "w%u", n);
+		assert_int_equal(add("alice", label, 2100000000u + n++), 0);
+	}
+	assert_int_equal(file_read(&after), size);
+	assert_memory_equal(before, after, size);
+	free(after);
+	assert_int_equal(viewed(50, 0), 0);
+	assert_int_equal(store_account_count(store, NULL, &count), 0);
+	assert_int_equal(count, 700);
+	store_thaw(store);
+	snprintf(label, sizeof(label), "w%u", n);
+	assert_int_equal(add("alice", label, 2100000000u + n), 0);
+	assert_true(file_read(&after) != size || memcmp(before, after, size) != 0); /* the control */
+	free(before);
+	free(after);
+	assert_int_equal(store_freeze(store), 0);
+	assert_int_equal(viewed(701, 0), 0);
+	store_thaw(store);
+	store_close(store); /* and what was committed is there */
+	store = NULL;
+	open_store();
+	assert_int_equal(store_account_count(store, NULL, &count), 0);
+	assert_int_equal(count, 701);
+}
+
+static void a_proof_finds_what_is_wrong_in_a_frozen_store(void **state)
+{
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(raw("UPDATE usage SET accounts = 7 WHERE owner = 'alice'"), SQLITE_OK);
+	assert_int_equal(store_freeze(store), 0);
+	assert_int_equal(viewed(1, 1), 0);
+	store_thaw(store);
+	assert_int_equal(raw("UPDATE usage SET accounts = 1 WHERE owner = 'alice'"), SQLITE_OK);
+}
+
 /* ---- plans ---- */
 
 static int plan_line(void *data, int columns, char **values, char **names)
@@ -1336,6 +1433,8 @@ int main(void)
 		T(what_was_acknowledged_survives_kill_9),
 		T(free_ids_are_found),
 		T(gaps_agree_with_a_model),
+		T(changes_go_on_beside_a_proof),
+		T(a_proof_finds_what_is_wrong_in_a_frozen_store),
 		T(every_statement_goes_by_index),
 		T(an_owners_list_reads_his_rows_only),
 		T(a_change_costs_the_same_at_any_size),
