@@ -173,7 +173,8 @@ install: all
 	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
-	install -m 0644 backup/sshd.conf $(DESTDIR)$(PREFIX)/share/subuidd
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
+	chmod 0644 $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
 	install -m 0644 cli/subuid.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid
 	install -m 0644 $(wildcard man/*.1) $(DESTDIR)$(MANDIR)/man1
 	install -m 0644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5

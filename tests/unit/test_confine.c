@@ -152,9 +152,18 @@ WORKER_ACT(worker_socket, socket(AF_UNIX, SOCK_STREAM, 0))
 WORKER_ACT(worker_fork, fork())
 WORKER_ACT(worker_exec, execl("/bin/true", "true", (char *)NULL))
 WORKER_ACT(worker_kill, kill(getppid(), 0))
+WORKER_ACT(worker_tgkill, syscall(SYS_tgkill, getppid(), getppid(), 0))
 WORKER_ACT(worker_code, syscall(SYS_mmap, NULL, 4096, 7, 0x22, -1, 0))
 WORKER_ACT(worker_stat, syscall(SYS_newfstatat, AT_FDCWD, "/etc", NULL, 0))
 WORKER_ACT(worker_map_file, syscall(SYS_mmap, NULL, 4096, 1, 2, 0, 0))
+
+/* Without a way to signal itself, it is at its end all the same. */
+static int worker_abort(void)
+{
+	if (seccomp_confine(SECCOMP_WORKER) != 0)
+		return 1;
+	abort();
+}
 
 static void worker_does_its_work_and_dies_of_anything_else(void **state)
 {
@@ -165,6 +174,9 @@ static void worker_does_its_work_and_dies_of_anything_else(void **state)
 	assert_int_equal(in_child(worker_fork), 128 + SIGSYS);
 	assert_int_equal(in_child(worker_exec), 128 + SIGSYS);
 	assert_int_equal(in_child(worker_kill), 128 + SIGSYS);
+	assert_int_equal(syscall(SYS_tgkill, getpid(), getpid(), 0), 0); /* the control */
+	assert_int_equal(in_child(worker_tgkill), 128 + SIGSYS);
+	assert_int_equal(in_child(worker_abort), 128 + SIGSYS);
 	assert_int_equal(in_child(worker_code), 128 + SIGSYS);
 	assert_int_equal(in_child(worker_stat), 128 + SIGSYS);
 	assert_int_equal(in_child(worker_map_file), 128 + SIGSYS);
