@@ -20,12 +20,11 @@
 #define TOOLS_MAX 127   /* names of tools with commas between */
 #define FORWARD_MAX 127 /* host:port */
 
-/* intent: the id is taken, nothing exists yet. made: home and view exist, the
- * link may not. active: acknowledged, published. removing: no longer published,
- * home and link on their way out. Only `active` is ever in the index. */
+/* intent: the id is taken, whatever else there is of it will be undone. active: acknowledged, published. removing: no
+ * longer published, home and link on their way out. Only `active` is ever in the index. 2 was one between intent and
+ * active. */
 enum account_state {
 	ACCOUNT_INTENT = 1,
-	ACCOUNT_MADE = 2,
 	ACCOUNT_ACTIVE = 3,
 	ACCOUNT_REMOVING = 4,
 };

@@ -16,23 +16,14 @@
 
 #define UNFINISHED_SECONDS 30u
 
-static enum failure body_state(struct call *call)
+static enum failure body_active(struct call *call)
 {
-	int r = store_account_update(call->broker->store, &call->account);
+	struct account active = call->account;
+	int r;
 
+	active.state = ACCOUNT_ACTIVE;
+	r = store_account_update(call->broker->store, &active);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-static enum failure state_set(struct call *call, enum account_state state, const char *action)
-{
-	struct account before = call->account;
-	enum failure failure;
-
-	call->account.state = state;
-	failure = call_transaction(call, action, body_state);
-	if (failure != FAILURE_NONE)
-		call->account = before;
-	return failure;
 }
 
 static enum failure body_delete(struct call *call)
@@ -81,9 +72,10 @@ static enum failure activate(struct call *call)
 	int r;
 
 	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
-	failure = state_set(call, ACCOUNT_ACTIVE, call->operation->action);
+	failure = call_transaction(call, call->operation->action, body_active);
 	if (failure != FAILURE_NONE)
 		return leave(call, failure);
+	call->account.state = ACCOUNT_ACTIVE;
 	r = publish_account_whole(call->broker->publication, &call->account);
 	if (r < 0)
 		return call_fail_system(call, "it is made, but the index cannot be written", r);
@@ -100,8 +92,7 @@ static void unlinked(void *data, int status)
 	call_finish(call, lifecycle_undo(call, (enum failure)call->answer.failure.failure));
 }
 
-/* Nobody can say whether the child made the link: it is taken back, then the rest. The text is in the answer. */
-static enum failure link_undo(struct call *call, enum failure failure)
+enum failure lifecycle_take_back(struct call *call, enum failure failure)
 {
 	int pidfd = -1, r;
 	pid_t pid = -1;
@@ -112,6 +103,16 @@ static enum failure link_undo(struct call *call, enum failure failure)
 	return r < 0 ? lifecycle_undo(call, failure) : CALL_PENDING;
 }
 
+static enum failure link_failed(struct call *call, enum link_result result)
+{
+	enum failure failure = call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
+					 link_result_why(result), link_result_todo(result));
+
+	/* nobody can say whether that child made it */
+	return result == LINK_TIMEOUT || result == LINK_FAILED ? lifecycle_take_back(call, failure)
+							       : lifecycle_undo(call, failure);
+}
+
 static void linked(void *data, int status)
 {
 	struct call *call = data;
@@ -120,33 +121,35 @@ static void linked(void *data, int status)
 
 	if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
-	if (result == LINK_OK) {
+	if (result != LINK_OK)
+		failure = link_failed(call, result);
+	else if (call->synced < 0)
+		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", call->synced));
+	else
 		failure = activate(call);
-	} else {
-		failure = call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
-				    link_result_why(result), link_result_todo(result));
-		failure = result == LINK_TIMEOUT || result == LINK_FAILED ? link_undo(call, failure) :
-									   lifecycle_undo(call, failure);
-	}
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);
 }
 
+/* The child and the disk work at the same time. What the disk says counts when the child has ended. */
 static enum failure link_begin(struct call *call)
 {
+	const struct account *account = &call->account;
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
+	r = link_start(&call->broker->homes, &call->owner, account, true, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
-	return r < 0 ? link_undo(call, call_fail_system(call, "the link cannot be made", r)) : CALL_PENDING;
+	if (r < 0)
+		return lifecycle_take_back(call, call_fail_system(call, "the link cannot be made", r));
+	call->synced = home_sync(&call->broker->homes, &account, 1);
+	return CALL_PENDING;
 }
 
 static enum failure make(struct call *call)
 {
 	const struct homes *homes = &call->broker->homes;
-	enum failure failure;
 	int r = home_make(homes, &call->account);
 
 	if (r < 0)
@@ -156,10 +159,7 @@ static enum failure make(struct call *call)
 		return lifecycle_undo(call, call_fail(call, FAILURE_FAILED, "quota",
 						      "the file system of the homes keeps none",
 						      "leave it out, or use btrfs or a file system with user quotas"));
-	if (r < 0)
-		return undo_errno(call, "its quota cannot be set", r);
-	failure = state_set(call, ACCOUNT_MADE, NULL);
-	return failure == FAILURE_NONE ? FAILURE_NONE : lifecycle_undo(call, failure);
+	return r < 0 ? undo_errno(call, "its quota cannot be set", r) : FAILURE_NONE;
 }
 
 enum failure lifecycle_complete(struct call *call)
@@ -169,8 +169,7 @@ enum failure lifecycle_complete(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return lifecycle_undo(call, failure);
-	if (call->account.state == ACCOUNT_INTENT)
-		failure = make(call);
+	failure = make(call);
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);

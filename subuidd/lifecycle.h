@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The life of an account (docs/design.md): intent, made, active, removing. Each
+ * The life of an account (docs/design.md): intent, active, removing. Each
  * arrow is one durable transaction; the answer is sent after the index shows it.
  * The same functions serve a caller and recovery (a call without a worker).
  */
@@ -10,13 +10,15 @@
 #include "subuidd/child.h"
 #include "subuidd/operation.h"
 
-extern const struct operation recovery_finish, recovery_undo, recovery_remove;
+extern const struct operation recovery_undo, recovery_remove;
 
-/* call->account is committed as INTENT or MADE: home, view, link, then active. */
+/* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 
 /* What of it exists goes; the id stays a tombstone. Returns `failure`, the text of which is in the answer. */
 enum failure lifecycle_undo(struct call *call, enum failure failure);
+/* The same where there may be a link, too: CALL_PENDING. */
+enum failure lifecycle_take_back(struct call *call, enum failure failure);
 
 /* removal.c: call->account is committed as REMOVING and out of the index. */
 enum failure removal_complete(struct call *call);

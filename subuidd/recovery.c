@@ -11,27 +11,19 @@
 #define BATCH 256
 #define VIEWS_AT_A_TIME 32
 
-const struct operation recovery_finish = { OP_ACCOUNT_ADD, WHO_ROOT, true, true, "account.finish", NULL };
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, "account.undo", NULL };
 const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, "account.remove", NULL };
 
 static int recover(struct broker *broker, const struct account *account)
 {
-	const struct operation *operation = &recovery_remove;
+	bool intent = account->state < ACCOUNT_ACTIVE;
 	enum failure failure;
-	struct call *call;
+	struct call *call = call_internal(broker, intent ? &recovery_undo : &recovery_remove, account);
 
-	if (account->state == ACCOUNT_INTENT)
-		operation = &recovery_undo;
-	else if (account->state == ACCOUNT_MADE)
-		operation = &recovery_finish;
-	call = call_internal(broker, operation, account);
 	if (call == NULL)
 		return -ENOMEM;
-	if (operation == &recovery_undo)
-		failure = lifecycle_undo(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
-	else if (operation == &recovery_finish)
-		failure = lifecycle_complete(call);
+	if (intent)
+		failure = lifecycle_take_back(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
 	else
 		failure = removal_complete(call);
 	if (failure != CALL_PENDING)

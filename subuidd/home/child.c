@@ -9,6 +9,15 @@
 
 #include "subuidd/home/internal.h"
 
+static pid_t broker_pid; /* as of the last fork */
+
+int home_child_bind(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return -errno;
+	return getppid() == broker_pid ? 0 : -ESRCH;
+}
+
 static _Noreturn void child_run(const struct home_child *child)
 {
 	sigset_t none;
@@ -16,7 +25,7 @@ static _Noreturn void child_run(const struct home_child *child)
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
 		signal(signal_number, SIG_DFL);
 	/* a copy of the broker's memory: nobody may look into it, whoever this becomes */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0 || home_child_bind() < 0)
 		_exit(125);
 	alarm(child->seconds);
 	sigemptyset(&none);
@@ -33,6 +42,7 @@ int home_child_start(const struct home_child *child, pid_t *pid, int *pidfd)
 	/* no handler of the broker may run in the child before its dispositions are reset */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
+	broker_pid = getpid();
 	child_pid = fork();
 	if (child_pid == 0)
 		child_run(child);

@@ -241,6 +241,13 @@ static bool journal_in_order(int fd, const struct stat *st)
 	return access(journal, F_OK) == 0; /* its own, inode 8 */
 }
 
+static bool homes_on_btrfs(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC;
+}
+
 int homes_open(const char *path, const char *link_directory, struct homes *homes)
 {
 	struct homes opened = { .fd = -1 };
@@ -264,6 +271,7 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 	r = homes_probe(fd, &opened.views);
 	if (r < 0)
 		return r;
+	opened.subvolumes = homes_on_btrfs(fd);
 	opened.ordered = journal_in_order(fd, &st);
 	group = getgrnam(SUBUIDS_GROUP);
 	opened.common_gid = group == NULL ? VIEW_NO_GROUP : group->gr_gid;

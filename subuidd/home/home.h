@@ -33,6 +33,7 @@ struct homes {
 	char path[128];      /* "/srv/subuid", for the links' text */
 	char link_directory[64]; /* "subuid", below the owner's home */
 	bool views;          /* kernel and file system can id-map `home` */
+	bool subvolumes;     /* each home is one of btrfs */
 	bool ordered;        /* metadata reaches the disk in the order of its changes */
 	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
@@ -43,14 +44,17 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 void homes_close(struct homes *homes);
 
 /* Account directory, home and view directory. Safe to repeat: completes what a
- * crash left; refuses (-EEXIST) a `home` that is not this uid's. Durable (fsync
- * of the directories) before it returns. */
+ * crash left; refuses (-EEXIST) a `home` that is not this uid's. What is new is durable after home_sync(). */
 int home_make(const struct homes *homes, const struct account *account);
 
 /* The same for new accounts, several at once, best in the order of their owners: results[i] is 0 or the
  * negative errno of accounts[i]. 0, or a negative errno that is that of all. */
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
+
+/* Writes out what the last two made. Waits for the disk: whatever else can be under way meanwhile is begun before. 0 or
+ * negative errno: then nothing is known of any of them. */
+int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count);
 
 /* Undoes home_make for a home that nobody has used: the directories must be empty
  * but for what home_make made. */

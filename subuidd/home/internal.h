@@ -63,5 +63,8 @@ struct home_child {
 };
 /* Forks; 0 and pid, pidfd (close-on-exec), or negative errno. */
 int home_child_start(const struct home_child *child, pid_t *pid, int *pidfd);
+/* In the child, each time it has become somebody else, which takes this off: it dies with the broker, whose next start
+ * would undo what this one then did behind it. 0; -ESRCH: the broker has died already. */
+int home_child_bind(void);
 
 #endif

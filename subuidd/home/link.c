@@ -55,7 +55,7 @@ static int owner_become(const struct link_owner *owner)
 			groups[kept++] = groups[i];
 	if (descriptors_keep((const int[]){ 0, 1, 2, -1 }) < 0)
 		return -EBADF;
-	return identity_become(owner->uid, owner->gid, groups, (size_t)kept);
+	return identity_become(owner->uid, owner->gid, groups, (size_t)kept) ?: home_child_bind();
 }
 
 static enum link_result home_result(int error)

@@ -103,13 +103,28 @@ static int account_complete(int dir, const struct account *account)
 	return home_acl_close(dir, account->owner_uid);
 }
 
-/* All of it, below .making, not written out yet. A descriptor of the account directory. */
-static int account_stage(int making, const struct account *account)
+/* In a directory that nobody but root can enter yet, so that all is given away by name. */
+static int account_new(int dir, const struct account *account)
+{
+	if (mkdirat(dir, "home", 0700) != 0 || mkdirat(dir, "view", 0) != 0)
+		return -errno;
+	if (fchownat(dir, "home", account->uid, account->uid, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    fchown(dir, 0, account->uid) != 0)
+		return -errno;
+	return home_acl_close(dir, account->owner_uid);
+}
+
+/* All of it, below .making. A descriptor of the account directory. */
+static int account_stage(const struct homes *homes, int making, const struct account *account)
 {
 	struct uid_name name = home_uid_name(account->uid);
-	cleanup_fd int dir = path_make_directory(making, name.text, 0700, 0);
-	int r = dir < 0 ? dir : account_complete(dir, account);
+	bool made = mkdirat(making, name.text, 0700) == 0;
+	cleanup_fd int dir = made ? path_open_beneath(making, name.text, O_RDONLY | O_DIRECTORY, 0)
+				  : path_make_directory(making, name.text, 0700, 0);
+	int r = dir;
 
+	if (dir >= 0)
+		r = made && !homes->subvolumes ? account_new(dir, account) : account_complete(dir, account);
 	return r < 0 ? r : steal_fd(&dir);
 }
 
@@ -125,88 +140,74 @@ static int owner_make(const struct homes *homes, const struct account *account)
 	return home_roots_directory(&st) ? steal_fd(&owner) : -EPERM;
 }
 
-static int account_make(const struct homes *homes, int owner, const struct account *account)
+/* Into its place. *owner is the directory of the owner `whose`, for those of his that follow one another. */
+static int account_move(const struct homes *homes, int making, const struct account *account, int *owner,
+			const char **whose)
 {
 	struct uid_name name = home_uid_name(account->uid);
-	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
-	cleanup_fd int dir = making < 0 ? making : account_stage(making, account);
-	int r = dir < 0 ? dir : homes->ordered ? 0 : account_sync(dir);
 
-	if (r == 0)
-		r = home_move(making, name.text, owner, account->label);
-	return r < 0 ? r : sync_directory(making);
-}
-
-int home_make(const struct homes *homes, const struct account *account)
-{
-	cleanup_fd int owner = -1, dir = -1;
-	int r = home_account_valid(account);
-
-	if (r < 0)
-		return r;
-	owner = owner_make(homes, account);
-	if (owner < 0)
-		return owner;
-	dir = home_account_open(homes, account);
-	if (dir >= 0)
-		r = account_complete(dir, account) ?: account_sync(dir);
-	else
-		r = dir == -ENOENT ? account_make(homes, owner, account) : dir;
-	if (r < 0 || homes->ordered)
-		return r;
-	r = sync_directory(owner);
-	return r < 0 ? r : sync_directory(homes->fd);
-}
-
-/* Into their places. An owner's directory is written out once for all of his that follow one another. */
-static int many_move(const struct homes *homes, int making, const struct account *const *accounts, size_t count,
-		     int *results)
-{
-	cleanup_fd int owner = -1;
-	const char *whose = "";
-	int r = 0;
-
-	for (size_t i = 0; i < count && r == 0; i++) {
-		struct uid_name name = home_uid_name(accounts[i]->uid);
-
-		if (results[i] < 0)
-			continue;
-		if (strcmp(accounts[i]->owner, whose) != 0) {
-			r = owner >= 0 && !homes->ordered ? sync_directory(owner) : 0;
-			cleanup_fd_p(&owner);
-			owner = owner_make(homes, accounts[i]);
-			whose = accounts[i]->owner;
-		}
-		results[i] = owner < 0 ? owner : home_move(making, name.text, owner, accounts[i]->label);
+	if (*owner < 0 || strcmp(account->owner, *whose) != 0) {
+		cleanup_fd_p(owner);
+		*owner = owner_make(homes, account);
+		*whose = account->owner;
 	}
-	/* every move changed it: in the order of the journal it takes all the others along */
-	if (r == 0)
-		r = sync_directory(making);
-	if (r < 0 || homes->ordered)
-		return r;
-	if (owner >= 0)
-		r = sync_directory(owner);
-	return r < 0 ? r : sync_directory(homes->fd);
+	return *owner < 0 ? *owner : home_move(making, name.text, *owner, account->label);
 }
 
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results)
 {
 	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
-	int dirs[HOMES_AT_ONCE];
+	cleanup_fd int owner = -1;
+	const char *whose = "";
 
 	if (making < 0 || count > HOMES_AT_ONCE)
 		return making < 0 ? making : -E2BIG;
 	for (size_t i = 0; i < count; i++) {
-		results[i] = home_account_valid(accounts[i]);
-		dirs[i] = results[i] < 0 ? results[i] : account_stage(making, accounts[i]);
+		int r = home_account_valid(accounts[i]);
+		cleanup_fd int dir = r < 0 ? r : account_stage(homes, making, accounts[i]);
+
+		results[i] = dir < 0 ? dir : account_move(homes, making, accounts[i], &owner, &whose);
 	}
-	/* all are there before the first is written out: the journal takes them together */
-	for (size_t i = 0; i < count; i++) {
-		results[i] = dirs[i] < 0 ? dirs[i] : homes->ordered ? 0 : account_sync(dirs[i]);
-		if (dirs[i] >= 0)
-			close(dirs[i]);
-	}
-	return many_move(homes, making, accounts, count, results);
+	return 0;
+}
+
+int home_make(const struct homes *homes, const struct account *account)
+{
+	cleanup_fd int dir = home_account_open(homes, account);
+	int r, result = 0;
+
+	if (dir >= 0)
+		return account_complete(dir, account) ?: account_sync(dir);
+	if (dir != -ENOENT)
+		return dir;
+	r = home_make_many(homes, &account, 1, &result);
+	return r < 0 ? r : result;
+}
+
+static int account_written(const struct homes *homes, const struct account *account, const char *whose)
+{
+	cleanup_fd int owner = home_owner_open(homes, account);
+	cleanup_fd int dir = owner < 0 ? owner : home_account_open(homes, account);
+	int r = dir < 0 ? dir : account_sync(dir);
+
+	return r < 0 || strcmp(whose, account->owner) == 0 ? r : sync_directory(owner);
+}
+
+int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count)
+{
+	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
+	const char *whose = "";
+	int r = making < 0 ? making : 0;
+
+	/* each was moved out of it: in the order of the journal this change takes all before it along */
+	if (r < 0 || homes->ordered)
+		return r < 0 ? r : sync_directory(making);
+	/* from behind: the owner's directory once for all of his that follow one another, after the last */
+	for (size_t i = count; r == 0 && i-- > 0; whose = accounts[i]->owner)
+		r = account_written(homes, accounts[i], whose);
+	if (r == 0)
+		r = sync_directory(making);
+	return r < 0 ? r : sync_directory(homes->fd);
 }
 
 static int directory_remove(int dirfd, const char *name)

@@ -63,7 +63,7 @@ static int purge_child(const void *argument)
 		return 2;
 	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0)
 			       : ranges_become(job->userns, job->uid);
-	if (r < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	if (r < 0 || home_child_bind() < 0)
 		return 2;
 	return tree_empty(job->home) == 0 ? 0 : 1;
 }

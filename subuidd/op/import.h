@@ -35,6 +35,7 @@ struct import {
 	unsigned children;    /* that make links */
 	unsigned char *links; /* shared with them: enum link_result of fresh[i]; behind these, of taking them back */
 	bool taking_back;
+	int synced;           /* what home_sync() said of all homes */
 	struct import_row *fresh[WIRE_IMPORT_BATCH]; /* accounts that are being made, by owner */
 	size_t fresh_count;
 	struct import_row rows[WIRE_IMPORT_BATCH];

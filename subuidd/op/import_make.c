@@ -49,8 +49,8 @@ static void row_undo_errno(struct call *call, struct import_row *row, const char
 	row_undo(call, row, call_fail_system(call, doing, error));
 }
 
-/* Those that did not fail, in one durable transaction; audited when action is given. */
-static int states_set(struct call *call, enum account_state state, const char *action)
+/* Those that did not fail, in one durable transaction. */
+static int active_set(struct call *call, const char *action)
 {
 	struct import *import = call->import;
 	struct store *store = call->broker->store;
@@ -64,9 +64,9 @@ static int states_set(struct call *call, enum account_state state, const char *a
 		if (row->outcome != IMPORT_MADE)
 			continue;
 		import_row_take(call, row);
-		call->account.state = state;
+		call->account.state = ACCOUNT_ACTIVE;
 		r = store_account_update(store, &call->account);
-		if (r == 0 && action != NULL)
+		if (r == 0)
 			r = audit_write(call, action, NULL);
 	}
 	if (r == 0)
@@ -75,7 +75,7 @@ static int states_set(struct call *call, enum account_state state, const char *a
 		store_rollback(store);
 	for (size_t i = 0; r == 0 && i < import->fresh_count; i++)
 		if (import->fresh[i]->outcome == IMPORT_MADE)
-			import->fresh[i]->account.state = state;
+			import->fresh[i]->account.state = ACCOUNT_ACTIVE;
 	return r;
 }
 
@@ -85,9 +85,9 @@ static void rows_activate(struct call *call)
 {
 	static const char action[] = "account.add";
 	struct import *import = call->import;
-	int r = states_set(call, ACCOUNT_ACTIVE, action);
+	int r = active_set(call, action);
 
-	if (r < 0) { /* recovery finishes them */
+	if (r < 0) { /* recovery undoes them */
 		call->broker->unfinished = true;
 		broker_maintain_in(call->broker, UNFINISHED_SECONDS);
 	}
@@ -120,23 +120,27 @@ static void links_judge(struct call *call)
 		struct import_row *row = import->fresh[i];
 		enum link_result result = import->links[i] <= LINK_TIMEOUT ? (enum link_result)import->links[i] : LINK_FAILED;
 
-		if (row->outcome != IMPORT_MADE || result == LINK_OK)
+		if (row->outcome != IMPORT_MADE || (result == LINK_OK && import->synced == 0))
 			continue;
+		if (result == LINK_OK) {
+			row_undo_errno(call, row, "its home cannot be written", import->synced);
+			continue;
+		}
 		import_row_take(call, row);
 		row_undo(call, row, call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
 					      link_result_why(result), link_result_todo(result)));
 	}
 }
 
-/* The child may have made this one and not come to say so. */
-static bool link_unsure(const struct import *import, size_t i)
+/* It is there for nothing, or the child may have made it and not come to say so. */
+static bool link_unwanted(const struct import *import, size_t i)
 {
-	return import->links[i] == LINK_TIMEOUT || import->links[i] == LINK_FAILED;
+	return import->synced < 0 || import->links[i] == LINK_TIMEOUT || import->links[i] == LINK_FAILED;
 }
 
 static void links_done(void *data, int status);
 
-/* Of one owner: fresh[at] and those after it that are his; those of them that are unsure, to take them back. */
+/* Of one owner: fresh[at] and those after it that are his; those of them that are unwanted, to take them back. */
 static size_t links_begin(struct call *call, size_t at)
 {
 	struct import *import = call->import;
@@ -150,7 +154,7 @@ static size_t links_begin(struct call *call, size_t at)
 
 	for (; at + length < import->fresh_count &&
 	       strcmp(import->fresh[at + length]->account.owner, first->account.owner) == 0; length++)
-		if (make || link_unsure(import, at + length))
+		if (make || link_unwanted(import, at + length))
 			accounts[count++] = &import->fresh[at + length]->account;
 	if (count == 0)
 		return length;
@@ -192,6 +196,16 @@ static void links_done(void *data, int status)
 	import_end(call);
 }
 
+static void homes_sync(struct call *call)
+{
+	struct import *import = call->import;
+	const struct account *accounts[WIRE_IMPORT_BATCH];
+
+	for (size_t i = 0; i < import->fresh_count; i++)
+		accounts[i] = &import->fresh[i]->account;
+	import->synced = home_sync(&call->broker->homes, accounts, import->fresh_count);
+}
+
 static enum failure links_make(struct call *call)
 {
 	struct import *import = call->import;
@@ -205,7 +219,9 @@ static enum failure links_make(struct call *call)
 		return FAILURE_NONE;
 	}
 	import->links = memory;
+	/* the children and the disk work at the same time */
 	links_start(call);
+	homes_sync(call);
 	if (import->children > 0 || links_take_back(call))
 		return CALL_PENDING;
 	links_judge(call);
@@ -285,16 +301,11 @@ static void fresh_collect(struct import *import)
 enum failure import_make(struct call *call)
 {
 	struct import *import = call->import;
-	int r;
 
 	fresh_collect(import);
 	if (import->fresh_count == 0)
 		return FAILURE_NONE;
 	homes_make(call);
-	fresh_collect(import);
-	r = states_set(call, ACCOUNT_MADE, NULL);
-	for (size_t i = 0; r < 0 && i < import->fresh_count; i++)
-		row_undo_errno(call, import->fresh[i], "the store cannot be written", r);
 	views_make(call);
 	fresh_collect(import);
 	return import->fresh_count > 0 ? links_make(call) : FAILURE_NONE;

@@ -58,8 +58,6 @@ static const char *state_name(uint32_t state)
 	switch (state) {
 	case ACCOUNT_INTENT:
 		return "intent";
-	case ACCOUNT_MADE:
-		return "made";
 	case ACCOUNT_ACTIVE:
 		return "active";
 	case ACCOUNT_REMOVING:

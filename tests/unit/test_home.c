@@ -156,9 +156,11 @@ static bool make_killed_at(int n)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		const struct account *account = &web1;
+
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		_exit(home_make(&homes, &web1) == 0 ? 0 : 1);
+		_exit(home_make(&homes, &web1) == 0 && home_sync(&homes, &account, 1) == 0 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL);

@@ -378,7 +378,7 @@ static void an_account_lives_and_leaves_a_tombstone(void **state)
 	assert_int_equal(CHANGE(store_account_update(store, &a)), 0);
 	assert_int_equal(store_account_get(store, "alice", "web1", &got), 0);
 	assert_memory_equal(&got, &a, sizeof(a));
-	a.state = ACCOUNT_MADE; /* never back */
+	a.state = ACCOUNT_INTENT; /* never back */
 	assert_int_equal(CHANGE(store_account_update(store, &a)), -EEXIST);
 	a.uid = 2100000077u;
 	assert_int_equal(CHANGE(store_account_update(store, &a)), -ENOENT);
