@@ -59,6 +59,46 @@ static int groups_proven(const gid_t *groups, size_t count)
 	return 0;
 }
 
+/* Asked of the kernel itself: the library reads all of /proc/self/status for it. */
+static bool capabilities_any(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) != 0)
+		return true;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		if ((data[i].effective | data[i].permitted | data[i].inheritable) != 0)
+			return true;
+	return false;
+}
+
+static bool capability_effective(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+}
+
+/*
+ * When CAP_SETPCAP is there; without, what the set holds cannot be had but through an exec of a set-uid file. Only what is
+ * in it is dropped: each drop costs new credentials, and for all of them, as the library does it, a quarter of a
+ * millisecond.
+ */
+static int bounding_empty(void)
+{
+	int present;
+
+	if (!capability_effective(CAP_SETPCAP))
+		return 0;
+	for (unsigned long c = 0; (present = prctl(PR_CAPBSET_READ, c, 0, 0, 0)) >= 0; c++)
+		if (present != 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) != 0)
+			return -errno;
+	return 0;
+}
+
 /* Every id is the new one, no capability is left, and none of the ways back is open. */
 static int identity_proven(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_t count)
 {
@@ -69,8 +109,7 @@ static int identity_proven(uid_t uid, uid_t others, gid_t gid, const gid_t *grou
 		return -EPERM;
 	if (getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid)
 		return -EPERM;
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_get_caps_process() != 0 || capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
+	if (capabilities_any())
 		return -EPERM;
 	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresuid(0, 0, 0) == 0 ||
 	    setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || setresgid(0, 0, 0) == 0 || setgroups(1, &(gid_t){ 0 }) == 0)
@@ -81,6 +120,8 @@ static int identity_proven(uid_t uid, uid_t others, gid_t gid, const gid_t *grou
 /* `others`: the real and the saved uid. */
 static int become(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_t groups_count)
 {
+	int r;
+
 	if (uid == 0 || gid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 || groups_count > NGROUPS_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < groups_count; i++)
@@ -90,19 +131,12 @@ static int become(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_
 	 * had in memory. Again after it, because the kernel sets fs.suid_dumpable then. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -errno;
-	/* The bounding set goes too when CAP_SETPCAP is there; without, what it holds cannot
-	 * be had but through an exec of a set-uid file. */
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_get_caps_process() != 0)
-		return -EPERM;
-	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP)) {
-		capng_clear(CAPNG_SELECT_BOUNDS);
-		if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
-			return -EPERM;
-	}
+	r = bounding_empty();
+	if (r < 0)
+		return r;
 	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(others, uid, others) != 0)
 		return -errno;
-	capng_clear(CAPNG_SELECT_CAPS);
+	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -EPERM;
 	return identity_proven(uid, others, gid, groups, groups_count);

@@ -60,11 +60,6 @@ enum failure lifecycle_undo(struct call *call, enum failure failure)
 	return undone == FAILURE_NONE ? failure : leave(call, failure);
 }
 
-static enum failure undo_errno(struct call *call, const char *doing, int error)
-{
-	return lifecycle_undo(call, call_fail_system(call, doing, error));
-}
-
 /* An account that is active but not seen is not acknowledged; the next change repairs the index or fails, too. */
 static enum failure activate(struct call *call)
 {
@@ -116,35 +111,25 @@ static enum failure link_failed(struct call *call, enum link_result result)
 static void linked(void *data, int status)
 {
 	struct call *call = data;
+	const struct account *account = &call->account;
 	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
 	enum failure failure;
+	int r = 0;
 
 	if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
+	if (result == LINK_OK && call->made == FAILURE_NONE)
+		r = home_sync(&call->broker->homes, &account, 1);
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
-	else if (call->synced < 0)
-		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", call->synced));
+	else if (call->made != FAILURE_NONE)
+		failure = lifecycle_take_back(call, call->made);
+	else if (r < 0)
+		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
 	else
 		failure = activate(call);
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);
-}
-
-/* The child and the disk work at the same time. What the disk says counts when the child has ended. */
-static enum failure link_begin(struct call *call)
-{
-	const struct account *account = &call->account;
-	int pidfd = -1, r;
-	pid_t pid = -1;
-
-	r = link_start(&call->broker->homes, &call->owner, account, true, &pid, &pidfd);
-	if (r >= 0)
-		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
-	if (r < 0)
-		return lifecycle_take_back(call, call_fail_system(call, "the link cannot be made", r));
-	call->synced = home_sync(&call->broker->homes, &account, 1);
-	return CALL_PENDING;
 }
 
 static enum failure make(struct call *call)
@@ -153,27 +138,34 @@ static enum failure make(struct call *call)
 	int r = home_make(homes, &call->account);
 
 	if (r < 0)
-		return undo_errno(call, "its home cannot be made", r);
+		return call_fail_system(call, "its home cannot be made", r);
 	r = call->account.quota != 0 ? home_quota_set(homes, &call->account) : 0;
 	if (r == -EOPNOTSUPP)
-		return lifecycle_undo(call, call_fail(call, FAILURE_FAILED, "quota",
-						      "the file system of the homes keeps none",
-						      "leave it out, or use btrfs or a file system with user quotas"));
-	return r < 0 ? undo_errno(call, "its quota cannot be set", r) : FAILURE_NONE;
+		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
+				 "leave it out, or use btrfs or a file system with user quotas");
+	if (r < 0)
+		return call_fail_system(call, "its quota cannot be set", r);
+	r = home_view_open(homes, &call->account, call->owner.gid);
+	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
 }
 
+/*
+ * The child makes the link, and writes out what it did, while the home is made here; what that came to counts when the
+ * child has ended. Where both are on one file system its flush has taken the home along, so that ours is none.
+ */
 enum failure lifecycle_complete(struct call *call)
 {
 	enum failure failure = call_owner_same(call);
-	int r;
+	int pidfd = -1, r;
+	pid_t pid = -1;
 
 	if (failure != FAILURE_NONE)
 		return lifecycle_undo(call, failure);
-	failure = make(call);
-	if (failure != FAILURE_NONE)
-		return failure;
-	r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);
+	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
+	if (r >= 0)
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
 	if (r < 0)
-		return undo_errno(call, "the owner's view cannot be made", r);
-	return link_begin(call);
+		return lifecycle_take_back(call, call_fail_system(call, "the link cannot be made", r));
+	call->made = make(call);
+	return CALL_PENDING;
 }

@@ -51,7 +51,7 @@ struct call {
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
-	int synced;              /* of OP_ACCOUNT_ADD: what home_sync() said */
+	enum failure made;       /* of OP_ACCOUNT_ADD: what became of the home */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;

@@ -76,16 +76,28 @@ static int ask_growing(ask question, uint32_t id)
 	return -ERANGE;
 }
 
+static int id_taken(enum id_type type, uint32_t id)
+{
+	return ask_growing(type == TYPE_UID ? ask_passwd : ask_group, id);
+}
+
 static int uid_taken(void *data, uint32_t uid)
 {
-	(void)data;
-	return ask_growing(ask_passwd, uid);
+	struct host_probe *host = data;
+
+	return probe_ahead_unused(&host->ahead, TYPE_UID, uid) ? 0 : id_taken(TYPE_UID, uid);
 }
 
 static int gid_taken(void *data, uint32_t gid)
 {
-	(void)data;
-	return ask_growing(ask_group, gid);
+	struct host_probe *host = data;
+
+	return probe_ahead_unused(&host->ahead, TYPE_GID, gid) ? 0 : id_taken(TYPE_GID, gid);
+}
+
+void host_probe_ahead(struct host_probe *host, sd_event *event, uint32_t first, uint32_t count)
+{
+	probe_ahead_start(&host->ahead, event, first, count, id_taken);
 }
 
 /* ---- everything that enumerates ---- */
@@ -172,9 +184,9 @@ static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 	for (unsigned i = 0; r == 0 && i < SPREAD; i++) {
 		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
 
-		r = uid_taken(NULL, id);
+		r = id_taken(TYPE_UID, id);
 		if (r == 0)
-			r = gid_taken(NULL, id);
+			r = id_taken(TYPE_GID, id);
 		if (r == 1)
 			*holder = (struct id_block){id, id};
 	}
@@ -273,6 +285,7 @@ void host_probe_close(struct host_probe *host)
 	subid_file_free(&host->subuid);
 	subid_file_free(&host->subgid);
 	subid_list_free(&host->entries);
+	probe_ahead_free(&host->ahead);
 	free(host->paths[0]);
 	free(host->paths[1]);
 	*host = (struct host_probe){0};

@@ -4,6 +4,7 @@
 #define SUBUIDD_PROBE_H
 
 #include "subuidd/allocate.h"
+#include "subuidd/probe_ahead.h"
 #include "subuidd/subid/files.h"
 
 struct host_probe {
@@ -11,12 +12,16 @@ struct host_probe {
 	struct subid_file subgid;
 	struct subid_list entries; /* ids of all that passwd and group enumerate, as of this allocation */
 	bool enumerated;
+	struct probe_ahead ahead;
 	char *paths[2];
 };
 
 /* root: "" or a directory in front of /etc/subuid and /etc/subgid, for tests. Makes *probe, which points to *host.
  * 0 or -ENOMEM. */
 int host_probe_open(const char *root, struct host_probe *host, struct allocate_probe *probe);
+/* Single ids that are likely to be allocated next: asked about by a child process meanwhile, as probe_ahead.h says. */
+void host_probe_ahead(struct host_probe *host, sd_event *event, uint32_t first, uint32_t count);
+
 /* Users or groups alone, without the subid files, as of the last start(): 1 an id of first..last is one's, 0, or
  * negative errno. */
 int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last);

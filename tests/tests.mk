@@ -52,7 +52,7 @@ path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
                  subuidd/home/quota subuidd/home/link subuidd/home/purge subuidd/home/tree subuidd/home/sessions \
-                 subuidd/home/child confine/identity confine/path confine/view confine/user_namespace \
+                 confine/child confine/identity confine/path confine/view confine/user_namespace \
                  account/name account/id
 home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
@@ -100,10 +100,13 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/allocate subuidd/probe subuidd/probe_chain subuidd/subid/files subuidd/settings subuidd/settings_file $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files subuidd/settings subuidd/settings_file $(store_OBJS) \
                    $(INDEX)
-allocate_LIBS    = -lsqlite3 -leconf
+allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
+probe_ahead_OBJS = subuidd/probe_ahead subuidd/child confine/child
+probe_ahead_LIBS = -lsystemd
+UNIT            += probe_ahead
 subid_lines_OBJS = subuidd/subid/lines
 UNIT            += subid_lines
 fuzz_subid_OBJS     = subuidd/subid/files account/id

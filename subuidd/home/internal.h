@@ -54,17 +54,4 @@ int home_acl_probe(int dirfd);
 /* True when what is mounted on `view` is this account's home, shown as the owner's, with all its restrictions. */
 bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid);
 
-/* What a child process does; its return value is the exit status. It begins as root, with the default
- * signal dispositions and no deadline but `seconds` (0 none) by SIGALRM. */
-struct home_child {
-	int (*run)(const void *argument);
-	const void *argument;
-	unsigned seconds;
-};
-/* Forks; 0 and pid, pidfd (close-on-exec), or negative errno. */
-int home_child_start(const struct home_child *child, pid_t *pid, int *pidfd);
-/* In the child, each time it has become somebody else, which takes this off: it dies with the broker, whose next start
- * would undo what this one then did behind it. 0; -ESRCH: the broker has died already. */
-int home_child_bind(void);
-
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "confine/path.h"
@@ -55,7 +56,7 @@ static int owner_become(const struct link_owner *owner)
 			groups[kept++] = groups[i];
 	if (descriptors_keep((const int[]){ 0, 1, 2, -1 }) < 0)
 		return -EBADF;
-	return identity_become(owner->uid, owner->gid, groups, (size_t)kept) ?: home_child_bind();
+	return identity_become(owner->uid, owner->gid, groups, (size_t)kept) ?: child_bind();
 }
 
 static enum link_result home_result(int error)
@@ -188,13 +189,13 @@ int link_start(const struct homes *homes, const struct link_owner *owner, const 
 	       pid_t *pid, int *pidfd)
 {
 	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = make };
-	const struct home_child child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
 	int r = link_valid(owner, account);
 
 	if (r < 0)
 		return r;
 	link_texts(&job, homes, account);
-	return home_child_start(&child, pid, pidfd);
+	return child_start(&child, pid, pidfd);
 }
 
 struct links_job {
@@ -257,7 +258,7 @@ int link_start_many(const struct homes *homes, const struct link_owner *owner, c
 		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd)
 {
 	struct links_job job = { homes, owner, accounts, count, make, results };
-	const struct home_child child = { .run = links_child, .argument = &job, .seconds = LINK_SECONDS };
+	const struct child_job child = { .run = links_child, .argument = &job, .seconds = LINK_SECONDS };
 
 	if (count > HOMES_AT_ONCE)
 		return -E2BIG;
@@ -268,7 +269,7 @@ int link_start_many(const struct homes *homes, const struct link_owner *owner, c
 			return r;
 		results[i] = LINK_TIMEOUT;
 	}
-	return home_child_start(&child, pid, pidfd);
+	return child_start(&child, pid, pidfd);
 }
 
 enum link_result link_result_of(const siginfo_t *info)

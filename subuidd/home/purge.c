@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "account/id.h"
+#include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "confine/path.h"
@@ -63,7 +64,7 @@ static int purge_child(const void *argument)
 		return 2;
 	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0)
 			       : ranges_become(job->userns, job->uid);
-	if (r < 0 || home_child_bind() < 0)
+	if (r < 0 || child_bind() < 0)
 		return 2;
 	return tree_empty(job->home) == 0 ? 0 : 1;
 }
@@ -158,7 +159,7 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 			    const struct id_range *ranges, size_t count, int *pidfd)
 {
 	struct purge_job job = { .uid = uid, .home = -1, .userns = -1 };
-	const struct home_child child = { .run = purge_child, .argument = &job };
+	const struct child_job child = { .run = purge_child, .argument = &job };
 	cleanup_fd int parent = -1, home = -1, userns = -1;
 	cleanup_fd int dir = removed_open(homes, uid, &parent);
 	pid_t pid;
@@ -181,7 +182,7 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	}
 	job.home = home;
 	job.userns = userns;
-	return home_child_start(&child, &pid, pidfd);
+	return child_start(&child, &pid, pidfd);
 }
 
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "account/id.h"
+#include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "subuidd/home/internal.h"
@@ -41,12 +42,12 @@ static int sessions_child(const void *argument)
 /* 1 there were some, 0 none, or negative errno. */
 static int sessions_kill(uint32_t uid)
 {
-	const struct home_child child = { .run = sessions_child, .argument = &uid, .seconds = KILL_SECONDS };
+	const struct child_job child = { .run = sessions_child, .argument = &uid, .seconds = KILL_SECONDS };
 	struct pollfd ended = { .events = POLLIN };
 	int r, status = 0, pidfd;
 	pid_t pid;
 
-	r = home_child_start(&child, &pid, &pidfd);
+	r = child_start(&child, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;

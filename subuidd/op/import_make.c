@@ -174,6 +174,17 @@ static void links_start(struct call *call)
 		at += links_begin(call, at);
 }
 
+/* Where they are on one file system with the links, these have taken them along. */
+static void homes_sync(struct call *call)
+{
+	struct import *import = call->import;
+	const struct account *accounts[WIRE_IMPORT_BATCH];
+
+	for (size_t i = 0; i < import->fresh_count; i++)
+		accounts[i] = &import->fresh[i]->account;
+	import->synced = home_sync(&call->broker->homes, accounts, import->fresh_count);
+}
+
 /* All children have ended. True: others were started, to take back what may have been made. */
 static bool links_take_back(struct call *call)
 {
@@ -189,21 +200,15 @@ static void links_done(void *data, int status)
 	struct call *call = data;
 
 	(void)status; /* what each of them says is in the shared memory */
-	if (--call->import->children > 0 || links_take_back(call))
+	if (--call->import->children > 0)
+		return;
+	if (!call->import->taking_back)
+		homes_sync(call);
+	if (links_take_back(call))
 		return;
 	links_judge(call);
 	rows_activate(call);
 	import_end(call);
-}
-
-static void homes_sync(struct call *call)
-{
-	struct import *import = call->import;
-	const struct account *accounts[WIRE_IMPORT_BATCH];
-
-	for (size_t i = 0; i < import->fresh_count; i++)
-		accounts[i] = &import->fresh[i]->account;
-	import->synced = home_sync(&call->broker->homes, accounts, import->fresh_count);
 }
 
 static enum failure links_make(struct call *call)
@@ -219,10 +224,11 @@ static enum failure links_make(struct call *call)
 		return FAILURE_NONE;
 	}
 	import->links = memory;
-	/* the children and the disk work at the same time */
 	links_start(call);
+	if (import->children > 0)
+		return CALL_PENDING;
 	homes_sync(call);
-	if (import->children > 0 || links_take_back(call))
+	if (links_take_back(call))
 		return CALL_PENDING;
 	links_judge(call);
 	rows_activate(call);
@@ -298,6 +304,19 @@ static void fresh_collect(struct import *import)
 	qsort(import->fresh, import->fresh_count, sizeof(import->fresh[0]), by_owner);
 }
 
+/* A full batch is followed by another one, as a rule: its accounts will get the ids behind those of this one. */
+static void next_probe(struct call *call)
+{
+	const struct import *import = call->import;
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < import->fresh_count; i++)
+		if (import->fresh[i]->account.uid > last)
+			last = import->fresh[i]->account.uid;
+	if (import->count == WIRE_IMPORT_BATCH)
+		host_probe_ahead(&call->broker->host, call->broker->event, last + 1, (uint32_t)import->fresh_count);
+}
+
 enum failure import_make(struct call *call)
 {
 	struct import *import = call->import;
@@ -305,6 +324,7 @@ enum failure import_make(struct call *call)
 	fresh_collect(import);
 	if (import->fresh_count == 0)
 		return FAILURE_NONE;
+	next_probe(call);
 	homes_make(call);
 	views_make(call);
 	fresh_collect(import);

@@ -231,6 +231,22 @@ def test_many_owners_in_one_batch(host, tmp_path):
     check_is_sound(host)
 
 
+def test_what_others_hold_is_passed_over_in_every_batch(host, tmp_path):
+    """The ids of the second and later batches are asked about while the one before is being made."""
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", "500")
+    first = host.subuid_json("add", "first", "--owner", owner)["account"]["uid"]
+    user, group = first + 80, first + 100
+    with open("/etc/passwd", "a") as passwd, open("/etc/group", "a") as groups:
+        passwd.write(f"taken{user}:x:{user}:65534::/:/usr/sbin/nologin\n")
+        groups.write(f"taken{group}:x:{group}:\n")
+    file = write_csv(tmp_path / "many.csv", [{"owner": owner, "label": f"l{i}"} for i in range(200)])
+    assert host.subuid_json("import", file)["made"] == 200
+    uids = {account["uid"] for account in host.subuid_json("list", "--owner", owner)}
+    assert len(uids) == 201 and max(uids) > group, "the ids went past what others hold"
+    assert not uids & {user, group}
+
+
 def test_a_hung_home_holds_up_its_own_lines_alone(host, tmp_path):
     owner, other = host.new_user(), host.new_user()
     mount = Path(f"/home/{owner}")

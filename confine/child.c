@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Child processes that go on as somebody else: forked, not exec'ed, because all they need is a few system calls. */
+#include "confine/child.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/pidfd.h>
@@ -7,45 +8,43 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "subuidd/home/internal.h"
+static pid_t parent_pid; /* as of the last fork */
 
-static pid_t broker_pid; /* as of the last fork */
-
-int home_child_bind(void)
+int child_bind(void)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		return -errno;
-	return getppid() == broker_pid ? 0 : -ESRCH;
+	return getppid() == parent_pid ? 0 : -ESRCH;
 }
 
-static _Noreturn void child_run(const struct home_child *child)
+static _Noreturn void child_run(const struct child_job *job)
 {
 	sigset_t none;
 
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
 		signal(signal_number, SIG_DFL);
-	/* a copy of the broker's memory: nobody may look into it, whoever this becomes */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0 || home_child_bind() < 0)
+	/* a copy of the parent's memory: nobody may look into it, whoever this becomes */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0 || child_bind() < 0)
 		_exit(125);
-	alarm(child->seconds);
+	alarm(job->seconds);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	_exit(child->run(child->argument));
+	_exit(job->run(job->argument));
 }
 
-int home_child_start(const struct home_child *child, pid_t *pid, int *pidfd)
+int child_start(const struct child_job *job, pid_t *pid, int *pidfd)
 {
 	sigset_t all, before;
 	pid_t child_pid;
 	int fd, saved;
 
-	/* no handler of the broker may run in the child before its dispositions are reset */
+	/* no handler of the parent may run in the child before its dispositions are reset */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	broker_pid = getpid();
+	parent_pid = getpid();
 	child_pid = fork();
 	if (child_pid == 0)
-		child_run(child);
+		child_run(job);
 	saved = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child_pid < 0)
