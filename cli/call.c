@@ -145,6 +145,7 @@ int call_each_reply(const char *method, json_t *parameters, call_each each, void
 
 struct collect {
 	const char *member;
+	uint64_t most;
 	json_t *rows;
 };
 
@@ -155,12 +156,19 @@ static int collect_row(json_t *reply, void *data)
 
 	if (row == NULL)
 		return 0; /* the last reply */
-	return json_array_append(collect->rows, row) < 0 ? -ENOMEM : 0;
+	if (json_array_append(collect->rows, row) < 0)
+		return -ENOMEM;
+	return json_array_size(collect->rows) >= collect->most;
 }
 
 int call_list(const char *method, json_t *parameters, const char *member, json_t **rows)
 {
-	struct collect collect = {member, json_array()};
+	return call_list_most(method, parameters, member, UINT64_MAX, rows);
+}
+
+int call_list_most(const char *method, json_t *parameters, const char *member, uint64_t most, json_t **rows)
+{
+	struct collect collect = {member, most, json_array()};
 	int status = call_each_reply(method, parameters, collect_row, &collect);
 
 	if (status == STATUS_DONE)

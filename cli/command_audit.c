@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "cli/subuid.h"
 
-#include <errno.h>
-
 #include "cli/options.h"
 #include "cli/print.h"
 #include "cli/rows.h"
@@ -15,23 +13,6 @@ static const char help[] = "usage: subuid audit [--owner NAME | --all] [-n N] [-
 			   "  -n, --number N  so many entries (20)\n"
 			   "  --owner NAME    this owner's (root and administrators)\n"
 			   "  --all           everybody's (administrators; the default for root)\n";
-
-struct trail {
-	uint64_t wanted;
-	json_t *entries;
-};
-
-static int take(json_t *reply, void *data)
-{
-	struct trail *trail = data;
-	json_t *entry = json_object_get(reply, "entry");
-
-	if (entry == NULL)
-		return 0; /* the last reply */
-	if (json_array_append(trail->entries, entry) < 0)
-		return -ENOMEM;
-	return json_array_size(trail->entries) >= trail->wanted;
-}
 
 static int print_entries(const json_t *entries)
 {
@@ -77,26 +58,21 @@ static int parse(int argc, char **argv, uint64_t *wanted, json_t **parameters)
 	status = operands_check("audit", argc, 0, 0);
 	if (status != STATUS_DONE)
 		return -1 - status;
-	if (owner == NULL)
-		all = all || caller_owns_nothing();
-	if (all && owner != NULL)
-		return -1 - usage_error("--all", "given together with --owner", "choose one");
-	*parameters = json_pack("{s:b, s:s*}", "all", all, "owner", owner);
-	return *parameters != NULL ? STATUS_DONE : -1 - usage_error("--owner", "not UTF-8", "");
+	return owner_all_object(owner, all, parameters);
 }
 
 int command_audit(int argc, char **argv)
 {
-	struct trail trail = {.wanted = ENTRIES_DEFAULT};
-	json_t *parameters = NULL;
-	int status = parse(argc, argv, &trail.wanted, &parameters);
+	uint64_t wanted = ENTRIES_DEFAULT;
+	json_t *parameters = NULL, *entries;
+	int status = parse(argc, argv, &wanted, &parameters);
 
 	if (status < 0)
 		return -1 - status;
-	trail.entries = json_array();
-	status = call_each_reply("Audit", parameters, take, &trail);
-	if (status == STATUS_DONE)
-		status = common.json ? print_json(trail.entries) : print_entries(trail.entries);
-	json_decref(trail.entries);
+	status = call_list_most("Audit", parameters, "entry", wanted, &entries);
+	if (status != STATUS_DONE)
+		return status;
+	status = common.json ? print_json(entries) : print_entries(entries);
+	json_decref(entries);
 	return status;
 }

@@ -66,17 +66,20 @@ static int remember(struct export *export, const json_t *account)
 	return 0;
 }
 
+static int put_copy(struct export *export, const char *kind, const json_t *from, const char *const *names)
+{
+	json_t *row = json_pack("{s:s}", "kind", kind);
+
+	copy(row, from, names);
+	return put(export, row);
+}
+
 static int each_limit(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "accounts", "keys", "ranges", NULL};
 	const json_t *limit = json_object_get(reply, "limit");
-	json_t *row;
 
-	if (limit == NULL)
-		return 0;
-	row = json_pack("{s:s}", "kind", "limit");
-	copy(row, limit, names);
-	return put(data, row);
+	return limit == NULL ? 0 : put_copy(data, "limit", limit, names);
 }
 
 /* One that is not active is either not there yet or already gone: then its id is what is left of it. */
@@ -135,13 +138,8 @@ static int each_range(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "label", "first", "count", "created", NULL};
 	const json_t *range = json_object_get(reply, "range");
-	json_t *row;
 
-	if (range == NULL)
-		return 0;
-	row = json_pack("{s:s}", "kind", "range");
-	copy(row, range, names);
-	return put(data, row);
+	return range == NULL ? 0 : put_copy(data, "range", range, names);
 }
 
 /* What others were seen to hold is of this host alone. */
@@ -149,13 +147,8 @@ static int each_tombstone(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "label", "first", "count", "created", "ownerUid", NULL};
 	const json_t *range = json_object_get(reply, "range");
-	json_t *row;
 
-	if (range == NULL || json_text(range, "owner")[0] == '\0')
-		return 0;
-	row = json_pack("{s:s}", "kind", "tombstone");
-	copy(row, range, names);
-	return put(data, row);
+	return range == NULL || json_text(range, "owner")[0] == '\0' ? 0 : put_copy(data, "tombstone", range, names);
 }
 
 static int generation(uint64_t *number)

@@ -2,7 +2,6 @@
 /* The runs of an account. */
 #include "cli/subuid.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -18,23 +17,6 @@ static const char help[] = "usage: subuid log NAME [-n N] [--json]\n"
 			   "What was done with the account's keys, newest first. Sizes are those of the ssh\n"
 			   "connection; `?` is what nobody knows.\n\n"
 			   "  -n, --number N  so many runs (20); the newest 500 are kept\n";
-
-struct log {
-	uint64_t wanted;
-	json_t *runs;
-};
-
-static int take(json_t *reply, void *data)
-{
-	struct log *log = data;
-	json_t *run = json_object_get(reply, "run");
-
-	if (run == NULL)
-		return 0; /* the last reply */
-	if (json_array_append(log->runs, run) < 0)
-		return -ENOMEM;
-	return json_array_size(log->runs) >= log->wanted;
-}
 
 static const char *bytes_text(const json_t *run, const char *name, char out[24])
 {
@@ -73,12 +55,12 @@ static int print_runs(const json_t *runs)
 int command_log(int argc, char **argv)
 {
 	static const struct option options[] = {{"number", required_argument, NULL, 'n'}, COMMON_OPTIONS};
-	struct log log = {.wanted = RUNS_DEFAULT};
-	json_t *parameters = NULL;
+	uint64_t wanted = RUNS_DEFAULT;
+	json_t *parameters = NULL, *runs;
 	int c, status = STATUS_DONE;
 
 	while ((c = option_next("log", help, argc, argv, options, &status)) > 0)
-		if (option_number(optarg, 1, RUNS_MAX, &log.wanted) < 0)
+		if (option_number(optarg, 1, RUNS_MAX, &wanted) < 0)
 			return usage_error(optarg, "not a number of runs", "1 to 1000000");
 	if (c < 0)
 		return status;
@@ -87,10 +69,10 @@ int command_log(int argc, char **argv)
 		status = name_parameters(argv[optind], &parameters);
 	if (status != STATUS_DONE)
 		return status;
-	log.runs = json_array();
-	status = call_each_reply("RunList", parameters, take, &log);
-	if (status == STATUS_DONE)
-		status = common.json ? print_json(log.runs) : print_runs(log.runs);
-	json_decref(log.runs);
+	status = call_list_most("RunList", parameters, "run", wanted, &runs);
+	if (status != STATUS_DONE)
+		return status;
+	status = common.json ? print_json(runs) : print_runs(runs);
+	json_decref(runs);
 	return status;
 }

@@ -74,6 +74,21 @@ bool caller_owns_nothing(void)
 	return geteuid() == 0;
 }
 
+int owner_all_object(const char *owner, int all, json_t **parameters)
+{
+	if (owner == NULL)
+		all = all || caller_owns_nothing();
+	if (all && owner != NULL)
+		return -1 - usage_error("--all", "given together with --owner", "choose one");
+
+	json_t *object = json_pack("{s:b, s:s*}", "all", all, "owner", owner);
+
+	if (object == NULL)
+		return -1 - usage_error("--owner", "not UTF-8", "");
+	*parameters = object;
+	return STATUS_DONE;
+}
+
 int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters)
 {
 	static const struct option options[] = {
@@ -95,15 +110,5 @@ int owner_all_parameters(const char *name, const char *help, int argc, char **ar
 	status = operands_check(name, argc, 0, 0);
 	if (status != STATUS_DONE)
 		return -1 - status;
-	if (owner == NULL)
-		all = all || caller_owns_nothing();
-	if (all && owner != NULL)
-		return -1 - usage_error("--all", "given together with --owner", "choose one");
-
-	json_t *object = json_pack("{s:b, s:s*}", "all", all, "owner", owner);
-
-	if (object == NULL)
-		return -1 - usage_error("--owner", "not UTF-8", "");
-	*parameters = object;
-	return STATUS_DONE;
+	return owner_all_object(owner, all, parameters);
 }

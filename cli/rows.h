@@ -15,6 +15,7 @@ bool caller_owns_nothing(void);
 
 /* A command line of --owner NAME, --all and no operands. STATUS_DONE and *parameters, or
  * -1 - status to end with, which may be STATUS_DONE (--help). */
+int owner_all_object(const char *owner, int all, json_t **parameters); /* the two, when they are known */
 int owner_all_parameters(const char *name, const char *help, int argc, char **argv, json_t **parameters);
 
 #endif

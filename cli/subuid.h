@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Exit statuses that do not come from a failure of the daemon; the others are failure_exit_status(). */
 #define STATUS_DONE 0
@@ -85,6 +86,7 @@ int call(const char *method, json_t *parameters, json_t **reply);
 
 /* The same for a list: the member of each row goes into *rows (an array, caller decrefs). */
 int call_list(const char *method, json_t *parameters, const char *member, json_t **rows);
+int call_list_most(const char *method, json_t *parameters, const char *member, uint64_t most, json_t **rows);
 
 /* The same, row by row; each returns 0 to go on, else the call ends there. */
 typedef int (*call_each)(json_t *reply, void *data);

@@ -11,36 +11,24 @@
 
 int seccomp_confine(enum seccomp_program program)
 {
-	struct sock_fprog filter = { 0 };
+#define FILTER(name) { seccomp_filter_##name, &seccomp_filter_##name##_count }
+	static const struct {
+		const struct sock_filter *code;
+		const unsigned short *length;
+	} filters[] = {
+		[SECCOMP_RSYNC] = FILTER(rsync),
+		[SECCOMP_RSYNC_SENDER] = FILTER(rsync_sender),
+		[SECCOMP_TOOL] = FILTER(tool),
+		[SECCOMP_TOOL_READER] = FILTER(tool_reader),
+		[SECCOMP_TOOL_NEW_FILES] = FILTER(tool_new_files),
+		[SECCOMP_WORKER] = FILTER(worker),
+	};
+	struct sock_fprog filter;
 
-	/* The kernel only reads it, whatever its struct says. */
-	switch (program) {
-	case SECCOMP_RSYNC:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync;
-		filter.len = seccomp_filter_rsync_count;
-		break;
-	case SECCOMP_RSYNC_SENDER:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_rsync_sender;
-		filter.len = seccomp_filter_rsync_sender_count;
-		break;
-	case SECCOMP_TOOL:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool;
-		filter.len = seccomp_filter_tool_count;
-		break;
-	case SECCOMP_TOOL_READER:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool_reader;
-		filter.len = seccomp_filter_tool_reader_count;
-		break;
-	case SECCOMP_TOOL_NEW_FILES:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_tool_new_files;
-		filter.len = seccomp_filter_tool_new_files_count;
-		break;
-	case SECCOMP_WORKER:
-		filter.filter = (struct sock_filter *)(uintptr_t)seccomp_filter_worker;
-		filter.len = seccomp_filter_worker_count;
-		break;
-	}
-	if (filter.len == 0)
+	if ((size_t)program >= sizeof(filters) / sizeof(filters[0]) || filters[program].code == NULL)
 		return -EINVAL;
+	filter.len = *filters[program].length;
+	/* The kernel only reads it, whatever its struct says. */
+	filter.filter = (struct sock_filter *)(uintptr_t)filters[program].code;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0 ? -errno : 0;
 }
