@@ -70,10 +70,10 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
               cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
-RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/command_line \
+RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
-              confine/identity confine/landlock confine/loader confine/private_root $(SECCOMP) account/name
+              confine/identity confine/landlock confine/loader confine/path confine/private_root $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
 TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine \
               backup/gate_policy backup/command_line backup/text_list account/role account/name account/id \

@@ -41,8 +41,8 @@ static int enter_directory(const char *directory)
 	return fd < 0 || fchdir(fd) != 0 ? -errno : 0;
 }
 
-int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, const char **step,
-	       int *error)
+int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, struct gate_names *names,
+	       const char **step, int *error)
 {
 	const struct root_entry entries[] = {
 		{ .path = rsync_binary_path() },
@@ -57,6 +57,8 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 		{ .path = "/bin", .optional = true },
 		{ .path = test_directory(), .writable = true },
 #endif
+		{ .path = names == NULL ? NULL : "/etc/passwd", .file = names == NULL ? NULL : &names->passwd },
+		{ .path = names == NULL ? NULL : "/etc/group", .file = names == NULL ? NULL : &names->group },
 		{ .path = NULL },
 	};
 	int r = enter_directory(directory);
@@ -71,9 +73,10 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 
 /*
  * Of the system rsync may read libraries and execute itself: no shell, no interpreter, no
- * /etc (so names of users stay numbers, as a backup of another host wants it).
+ * /etc, so that users of this host stand for nothing in a backup of another one. The names by their
+ * descriptors: where there is no private root, the files at these paths are this host's.
  */
-static int confine_landlock(bool read_only)
+static int confine_landlock(bool read_only, const struct gate_names *names)
 {
 	cleanup_fd int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *loader = program_loader();
@@ -92,6 +95,8 @@ static int confine_landlock(bool read_only)
 		{ .path = "/bin", .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = test_directory(), .fd = -1, .access = LANDLOCK_READ_WRITE },
 #endif
+		{ .path = NULL, .fd = names->passwd, .access = LANDLOCK_READ }, /* none: the end */
+		{ .path = NULL, .fd = names->group, .access = LANDLOCK_READ },
 		LANDLOCK_END,
 	};
 
@@ -113,7 +118,8 @@ static int confine_limits(void)
 	return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? -errno : 0;
 }
 
-int gate_confine_files(struct gate_policy *policy, char *path, size_t size, const char **step)
+int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, char *path, size_t size,
+		       const char **step)
 {
 	int r;
 
@@ -133,7 +139,7 @@ int gate_confine_files(struct gate_policy *policy, char *path, size_t size, cons
 	policy->directory = path;
 	policy->everything = strcmp(path, "/") == 0;
 	*step = "Landlock";
-	return confine_landlock(policy->read_only);
+	return confine_landlock(policy->read_only, names);
 }
 
 int gate_confine_calls(bool sender)

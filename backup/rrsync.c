@@ -19,6 +19,7 @@
 #include "account/name.h"
 #include "backup/gate_confine.h"
 #include "backup/gate_lock.h"
+#include "backup/gate_names.h"
 #include "backup/gate_policy.h"
 #include "backup/rsync_arguments.h"
 #include "backup/rsync_binary.h"
@@ -34,14 +35,24 @@ static const char usage[] =
 	"                     [-fake-super] [-private|-no-private] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
-/* Once to the person at the other end, once to the log; control bytes escaped. */
-static int refuse(const char *what, const char *why, int status)
+#define TEXT_MAX (2 * REFUSAL_TEXT_MAX + 3)
+
+/* To the person at the other end, control bytes escaped. */
+static void tell(const char *what, const char *why, char escaped[4 * TEXT_MAX])
 {
-	char text[2 * REFUSAL_TEXT_MAX + 3], escaped[4 * sizeof(text)];
+	char text[TEXT_MAX];
 
 	snprintf(text, sizeof(text), "%s: %s", what, why);
-	text_escape(text, escaped, sizeof(escaped));
+	text_escape(text, escaped, 4 * TEXT_MAX);
 	fprintf(stderr, "subuid-rrsync: %s\n", escaped);
+}
+
+/* And once to the log. */
+static int refuse(const char *what, const char *why, int status)
+{
+	char escaped[4 * TEXT_MAX];
+
+	tell(what, why, escaped);
 	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
 	return status;
 }
@@ -61,9 +72,9 @@ static int refuse_error(int r, const struct gate_refusal *refusal)
 	return refuse("rsync", strerror(-r), EXIT_REFUSED);
 }
 
-/* The words of the client, down to arguments of rsync. */
+/* The words of the client, down to arguments of rsync; the paths among them are from *paths on. */
 static int make_arguments(const struct gate_policy *policy, const struct rsync_request *request, const char *base,
-			  struct text_list *argv, struct gate_refusal *refusal)
+			  struct text_list *argv, size_t *paths, struct gate_refusal *refusal)
 {
 	struct text_list inside = { 0 };
 	int r = text_list_add(argv, "rsync");
@@ -77,6 +88,7 @@ static int make_arguments(const struct gate_policy *policy, const struct rsync_r
 		r = text_list_add(argv, "--");
 	if (r == 0)
 		r = text_list_add(argv, ".");
+	*paths = argv->count;
 	return r < 0 ? r : rsync_paths_add(policy, request, argv, refusal);
 }
 
@@ -110,13 +122,37 @@ static int lock(const struct gate_policy *policy, const struct rsync_request *re
 	return r == -EWOULDBLOCK ? gate_refuse(refusal, "busy", holder) : r;
 }
 
-static int serve(struct gate_policy *policy, const char *command, bool pull)
+static bool by_number(const struct rsync_request *request)
+{
+	for (size_t i = 0; i < request->options_count; i++)
+		if (request->options[i].option != NULL &&
+		    strcmp(request->options[i].option->name, "numeric-ids") == 0)
+			return true;
+	return false;
+}
+
+/* A restore by number is one, too: names that cannot be had are told of, and no reason to refuse. */
+static void place_names(const struct gate_policy *policy, const struct rsync_request *request, const char *source,
+			struct gate_names *names)
+{
+	char path[PATH_MAX] = "", why[REFUSAL_TEXT_MAX + 1], escaped[4 * TEXT_MAX];
+	int r = by_number(request) ? 0 : gate_names_place(names, source, policy->fake_super, path, sizeof(path));
+
+	gate_names_close(names);
+	if (r == 0)
+		return;
+	snprintf(why, sizeof(why), "not a plain file of at most 1 MiB (%s); owners come by number", strerror(-r));
+	tell(path, why, escaped);
+}
+
+static int serve(struct gate_policy *policy, const char *command, bool pull, struct gate_names *names)
 {
 	struct command_line line = { 0 };
 	struct rsync_request request = { 0 };
 	struct text_list argv = { 0 };
 	struct gate_refusal refusal = { 0 };
 	char base[PATH_MAX] = ".";
+	size_t paths = 0;
 	int r = command_line_split(command, &line);
 
 	if (r == -EINVAL)
@@ -129,7 +165,9 @@ static int serve(struct gate_policy *policy, const char *command, bool pull)
 	if (r == 0 && !request.sender)
 		r = rsync_paths_base(policy, &request, base, sizeof(base));
 	if (r == 0)
-		r = make_arguments(policy, &request, base, &argv, &refusal);
+		r = make_arguments(policy, &request, base, &argv, &paths, &refusal);
+	if (r == 0 && pull)
+		place_names(policy, &request, argv.items[paths], names);
 	if (r == 0)
 		r = lock(policy, &request, base, &refusal);
 	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items, request.sender);
@@ -158,23 +196,35 @@ static bool is_pull(const char *command)
 }
 
 /*
+ * What a file's owner is, on the disk or in its attributes, is what the server sent. Otherwise the numbers are this
+ * host's, and the server's names would be wrong for them.
+ */
+static bool has_ids_of_server(const struct gate_policy *policy)
+{
+	return policy->fake_super || private_root_keeps_ids();
+}
+
+/*
  * A push gets a root of its own, whoever asks, and where no id is lost by it a pull too. In a user namespace
- * a pull would give files of other owners to nobody; what it could do outside DIR is to look
+ * a pull without -fake-super would give files of other owners to nobody; what it could do outside DIR is to look
  * at names, sizes and dates, since its filter lets it change nothing.
  */
 static bool wants_private_root(const struct gate_policy *policy, const char *directory, bool pull)
 {
 	if (policy->shared_root || strcmp(directory, "/") == 0)
 		return false;
-	return policy->private_root || !pull || private_root_keeps_ids();
+	return policy->private_root || !pull || has_ids_of_server(policy);
 }
 
 /* 0; otherwise the exit status. */
-static int enter(const struct gate_policy *policy, const char *directory, bool pull)
+static int enter(const struct gate_policy *policy, const char *directory, bool pull, struct gate_names *names)
 {
+	const bool private_root = wants_private_root(policy, directory, pull);
 	const char *step = "directory";
-	int error = 0, r = gate_enter(directory, policy, wants_private_root(policy, directory, pull), &step, &error);
+	int error = 0, r;
 
+	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, &step,
+		       &error);
 	if (r == -ENOSYS)
 		return refuse_unconfined("openat2", r);
 	if (r == -ENOTRECOVERABLE || (r == 1 && policy->private_root))
@@ -182,8 +232,9 @@ static int enter(const struct gate_policy *policy, const char *directory, bool p
 	if (r < 0)
 		return refuse(directory, strerror(-r), EXIT_REFUSED);
 	if (r == 1)
-		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): a push can see and touch what its "
-		       "uid owns outside %s", (unsigned)getuid(), step, strerror(-error), directory);
+		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): %s %s", (unsigned)getuid(), step,
+		       strerror(-error), pull ? "a pull has no names of owners, and can see sizes and dates outside"
+					      : "a push can see and touch what its uid owns outside", directory);
 	return 0;
 }
 
@@ -192,6 +243,7 @@ int main(int argc, char **argv)
 	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *directory, *step = "descriptors";
 	struct gate_policy policy = { 0 };
 	struct gate_refusal refusal = { 0 };
+	struct gate_names names = GATE_NAMES_NONE;
 	static char path[PATH_MAX];
 	bool pull;
 	int r;
@@ -214,11 +266,11 @@ int main(int argc, char **argv)
 		return refuse(rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
 	pull = is_pull(command);
-	r = enter(&policy, directory, pull);
+	r = enter(&policy, directory, pull, &names);
 	if (r != 0)
 		return r;
-	r = gate_confine_files(&policy, path, sizeof(path), &step);
+	r = gate_confine_files(&policy, &names, path, sizeof(path), &step);
 	if (r < 0)
 		return refuse_unconfined(step, r);
-	return serve(&policy, command, pull);
+	return serve(&policy, command, pull, &names);
 }

@@ -103,6 +103,8 @@ static int trees_open(const char *directory, bool writable, const struct root_en
 		return fd;
 	trees[(*count)++] = (struct tree){ directory, fd };
 	for (; entries->path != NULL; entries++) {
+		if (entries->file != NULL)
+			continue;
 		if (*count == TREES_MAX)
 			return -E2BIG;
 		fd = tree_open(entries->path, MOUNT_ATTR_NOSUID | (entries->device ? 0 : MOUNT_ATTR_NODEV) |
@@ -161,6 +163,46 @@ static int trees_place(struct tree *trees, size_t count)
 	return 0;
 }
 
+static int file_make(int root, const char *path, int *ret)
+{
+	char parent[PATH_MAX];
+	int fd;
+
+	for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		if ((size_t)snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path) >= sizeof(parent))
+			return -ENAMETOOLONG;
+		if (mkdirat(root, parent, 0755) != 0 && errno != EEXIST)
+			return -errno;
+	}
+	fd = openat(root, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return -errno;
+	*ret = fd;
+	return 0;
+}
+
+static void files_close(const struct root_entry *entries)
+{
+	for (; entries->path != NULL; entries++)
+		if (entries->file != NULL && *entries->file >= 0)
+			close(steal_fd(entries->file));
+}
+
+/*
+ * Through a mount of the working directory of their own, which is nowhere: the one that is seen becomes
+ * read-only, which it could not while somebody has a file of it open for writing.
+ */
+static int files_make(const struct root_entry *entries)
+{
+	cleanup_fd int root = open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int r = root < 0 ? -errno : 0;
+
+	for (; r == 0 && entries->path != NULL; entries++)
+		if (entries->file != NULL)
+			r = file_make(root, entries->path + 1, entries->file);
+	return r;
+}
+
 /* The working directory is the new root. Afterwards nothing but old descriptors leads to the old one. */
 static int root_change(const char *directory)
 {
@@ -175,20 +217,23 @@ static int root_change(const char *directory)
 	return chdir(directory) != 0 ? -errno : 0;
 }
 
-static int root_build(const char *directory, struct tree *trees, size_t count)
+static int root_build(const char *directory, const struct root_entry *entries, struct tree *trees, size_t count)
 {
 	const unsigned long closed = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	int r, back;
 
-	r = mount("root", STAGE, "tmpfs", closed, "mode=0755,size=4k,nr_inodes=4096"); /* allowed-path: root's */
+	r = mount("root", STAGE, "tmpfs", closed, "mode=0755,size=8m,nr_inodes=4096"); /* allowed-path: root's */
 	if (r != 0)
 		return -errno;
 	r = chdir(STAGE) != 0 ? -errno : trees_place(trees, count);
+	if (r == 0)
+		r = files_make(entries);
 	if (r == 0)
 		r = root_change(directory);
 	if (r == 0)
 		return 0;
 	/* as it was; when that fails nothing is there any more, and whoever goes on finds nothing */
+	files_close(entries);
 	back = umount2(STAGE, MNT_DETACH);
 	return chdir(directory) != 0 || back != 0 ? -ENOTRECOVERABLE : r;
 }
@@ -206,7 +251,7 @@ static int mounts_make(const char *directory, bool writable, const struct root_e
 	r = trees_open(directory, writable, entries, trees, &count);
 	if (r == 0) {
 		*step = "new root";
-		r = root_build(directory, trees, count);
+		r = root_build(directory, entries, trees, count);
 	}
 	for (size_t i = 0; i < count; i++)
 		close(trees[i].fd);

@@ -17,16 +17,17 @@ struct root_entry {
 	bool device;      /* a device node, to be used as one */
 	bool writable;
 	bool optional;    /* passed over when it is not there */
+	int *file;        /* instead of what is there: a new, empty, read-only file, which *file alone can write */
 };
 
 /*
  * The working directory (writable or not) and the entries (ended by path NULL) are what there is, each at
  * the path it had, all but devices nosuid and nodev; the working directory stays what it was. Descriptors
- * opened before still lead to the old mounts: close them.
+ * opened before still lead to the old mounts: close them. New files are in memory and have 8 MiB together.
  * Call before no_new_privs is needed by others and before the process is made undumpable; a single thread.
  *
  * 0; or negative errno and *step: this host gives no such thing and everything is visible as before, but for
- * the ids (shown as above when the user namespace was given and the mounts were not).
+ * the ids (shown as above when the user namespace was given and the mounts were not); no *file is open.
  */
 int private_root_enter(bool writable, const struct root_entry *entries, const char **step);
 

@@ -237,6 +237,10 @@ confine_OBJS        = confine/landlock $(SECCOMP)
 UNIT               += rrsync login_command confine
 fuzz_command_OBJS   = $(GATE_CORE)
 FUZZ               += command
+name_table_OBJS     = backup/name_table
+UNIT               += name_table
+fuzz_name_table_OBJS = backup/name_table
+FUZZ               += name_table
 
 # rsync's own tests of rrsync against a build of the gate that takes rsync's path from the environment. Never
 # installed; SUITE: a checkout of rsync with its test tools built.

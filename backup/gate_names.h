@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the numbers of owners meant on the server that a backup is of: its own etc/passwd and etc/group,
+ * shown to the rsync that sends the backup back, and to it alone. With the names a client's rsync finds
+ * the numbers of its host; without them (and with --numeric-ids) owners come by number.
+ *
+ * Never for a receiver: a backup keeps the numbers as they came.
+ */
+#ifndef BACKUP_GATE_NAMES_H
+#define BACKUP_GATE_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define GATE_NAMES_SIZE_MAX (1u << 20) /* of either file: some 15,000 users; libc reads it once for each owner */
+
+/* /etc/passwd and /etc/group of a private root, empty, open for writing; -1: there are none. */
+struct gate_names {
+	int passwd, group;
+};
+
+#define GATE_NAMES_NONE { -1, -1 }
+
+/*
+ * Fills and closes them from the nearest directory at or above source that has an etc/passwd. Run confined, with
+ * DIR as the working directory. fake_super: what a file is, is said by its attribute.
+ * 0 (also when there is none); negative errno: there is one and it cannot be used, *path (of size) names it,
+ * and there are no names.
+ */
+int gate_names_place(struct gate_names *names, const char *source, bool fake_super, char *path, size_t size);
+
+/* Closes what is open: no names. */
+void gate_names_close(struct gate_names *names);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Names and numbers out of a passwd or group file that came from anywhere. Pure.
+ *
+ * What is made of it is read by libc inside rsync, which sends a name with its length in one byte: a name of
+ * 256 bytes and more would go on as the file list. So lines are made anew, and nothing is handed through.
+ */
+#ifndef BACKUP_NAME_TABLE_H
+#define BACKUP_NAME_TABLE_H
+
+#include <stddef.h>
+
+#define NAME_TABLE_NAME_MAX 255
+#define NAME_TABLE_GROWTH 3 /* what is made is at most so many times as long */
+
+enum name_table_kind { NAME_TABLE_PASSWD, NAME_TABLE_GROUP };
+
+/*
+ * Of each line "name:…:number" one with this name and number and nothing else; passed over are lines without,
+ * names with other bytes than letters, digits, "._-@$+\" and those above 127, or that begin with "+" or "-",
+ * and numbers that no uid can be. `to` has room for NAME_TABLE_GROWTH * size. Returns the bytes made.
+ */
+size_t name_table_make(enum name_table_kind kind, const char *from, size_t size, char *to);
+
+#endif
