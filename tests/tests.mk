@@ -216,7 +216,7 @@ $(BUILD)/bench/peers:
 bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
-	THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES) > $(BUILD)/bench/provision.txt
+	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,24)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(or $(BENCH_SIZES),$(if $(findstring quick,$(BENCH)),1000 10000,1000 100000 1000000)) > $(BUILD)/bench/provision.txt
 	rm -rf $(BUILD)/bench/disk
 	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt docs
 

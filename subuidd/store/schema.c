@@ -112,7 +112,7 @@ static const char step_accounts[] =
 	"	FOREIGN KEY (uid, id_kind) REFERENCES ids (first, kind)\n"
 	") STRICT;\n"
 	"CREATE INDEX accounts_owner ON accounts (owner);\n" /* and by uid within */
-	/* intent, made, active, removing: an account never goes back */
+	/* intent, active, removing: an account never goes back */
 	"CREATE TRIGGER accounts_forward BEFORE UPDATE OF state ON accounts WHEN NEW.state < OLD.state\n"
 	"BEGIN SELECT RAISE(ABORT, 'an account never goes back to an earlier state'); END;\n"
 	"CREATE TRIGGER accounts_fixed BEFORE UPDATE OF uid, owner, label, created ON accounts\n"
