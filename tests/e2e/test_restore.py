@@ -6,6 +6,7 @@ A whole Debian that is pushed, pulled, compared and booted: tests/restore (make 
 import os
 import pwd
 import re
+import shlex
 import stat
 from pathlib import Path
 
@@ -73,24 +74,162 @@ def test_a_forged_tree_harms_neither_an_owner_nor_root_who_looks_at_it(host, tmp
     assert special(tmp_path / "full") == ["disk", "fifo", "memory", "suid"]
 
 
-@pytest.mark.parametrize("numeric", [True, False])
-def test_two_servers_with_users_of_their_own(host, tmp_path, numeric):
-    """carol is 1234 on one, dave is 1234 on the other, and on the backup host 1234 is somebody else."""
+# ---- a mixed fleet: two servers, each with users of its own, and a backup host with others again --------------------------
+
+# name: number of the user and of the group of that name
+FLEET = {
+    "web1": {"carol": 1234, "webby": 33, "dbase": 112, "gone": 1500},
+    "web2": {"dave": 1234, "carol": 1300, "dbase": 33, "webby": 112},
+    "web1, new": {"carol": 2001, "webby": 34, "dbase": 115, "other": 1234},
+    "web2, new": {"dave": 3001, "carol": 3002, "dbase": 3003, "webby": 3004, "other": 1500},
+    "backup host": {"carol": 41234, "dave": 41235, "dbase": 41236, "here": 1300},
+}
+
+
+class Machine:
+    """Users of its own, and files: root there is root of a mount namespace with another /etc."""
+
+    def __init__(self, base, name):
+        self.users = FLEET[name]
+        self.etc = base / f"{name}-etc".replace(", ", "-")
+        self.top = base / f"{name}-top".replace(", ", "-")
+        self.top.mkdir()
+        if name != "backup host":
+            run("cp", "-a", "/etc", self.etc)
+            for kind, line in (("passwd", "{0}:x:{1}:{1}::/:/bin/sh\n"), ("group", "{0}:x:{1}:\n")):
+                kept = [text for text in (self.etc / kind).read_text().splitlines(True) if self.keep(text)]
+                (self.etc / kind).write_text("".join(kept + [line.format(*user) for user in self.users.items()]))
+
+    def keep(self, line):
+        name, _, number = line.split(":")[:3]
+        return name not in set().union(*FLEET.values()) and int(number) not in self.users.values()
+
+    def rsync(self, host, key, *words):
+        shell = " ".join(["ssh", *host.ssh_options(key)])
+        command = shlex.join(["rsync", "-e", shell, *map(str, words)])
+        return run("unshare", "--mount", "--propagation", "private", "sh", "-c", f"mount --bind {self.etc} /etc && exec {command}")
+
+    def add_files(self):
+        """One file of each user, a device, and one in whose ACLs each user and group is named."""
+        root = self.top
+        (root / "data").mkdir()
+        for name, number in self.users.items():
+            (root / "data" / name).write_text(name)
+            os.chown(root / "data" / name, number, number)
+        os.mknod(root / "data/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.chown(root / "data/null", self.users["carol"], self.users["webby"])
+        (root / "data/suid").write_text("#!/bin/sh\n")
+        os.chown(root / "data/suid", self.users["dbase"], self.users["webby"])
+        os.chmod(root / "data/suid", 0o6755)
+        (root / "data/acl").write_text("acl")
+        entries = ",".join(f"u:{number}:r,g:{number}:rw" for number in self.users.values())
+        run("setfacl", "-m", entries, root / "data/acl")
+        (root / "data/inherits").mkdir()
+        run("setfacl", "-d", "-m", entries, root / "data/inherits")
+        run("cp", "-a", self.etc, root / "etc")
+
+
+def owner_of(path):
+    status = path.lstat()
+    return status.st_uid, status.st_gid
+
+
+def acl_numbers(path):
+    """The users and the groups that an ACL names."""
+    lines = run("getfacl", "-cn", path).stdout.splitlines()
+    return [{int(number) for number in re.findall(rf"^(?:default:)?{kind}:(\d+):", "\n".join(lines), re.M)}
+            for kind in ("user", "group")]
+
+
+def check_owners(data, users, numbers):
+    """Each file of a user's has the number of its owner in `numbers`."""
+    for name in users:
+        assert (data / name).read_text() == name
+        assert owner_of(data / name) == (numbers[name], numbers[name]), name
+    assert owner_of(data / "null") == (numbers["carol"], numbers["webby"])
+    assert owner_of(data / "suid") == (numbers["dbase"], numbers["webby"])
+    assert stat.S_IMODE((data / "suid").stat().st_mode) == 0o6755 and stat.S_ISCHR((data / "null").stat().st_mode)
+    everybody = set(numbers[name] for name in users)
+    assert acl_numbers(data / "acl") == [everybody, everybody]
+    assert acl_numbers(data / "inherits") == [everybody, everybody]
+    assert owner_of(data) == owner_of(data / "acl") == (0, 0)
+
+
+def settle(name):
+    """Users of the backup host, whose names and numbers must stand for nothing."""
+    for user, number in FLEET[name].items():
+        if f"{user}:x:{number}:" not in Path("/etc/passwd").read_text():
+            run("useradd", "-u", number, "-U", user)
+
+
+@pytest.fixture
+def fleet(host, tmp_path):
+    """Both servers have pushed to accounts of one owner, one of them by name and one by number."""
+    settle("backup host")
     owner = host.new_user()
-    options = ["-aHAX"] + (["--numeric-ids"] if numeric else [])
-    for label, user in (("web1", "carol"), ("web2", "dave")):
+    keys = {}
+    for label, options in (("web1", ["-aHAX"]), ("web2", ["-aHAX", "--numeric-ids"])):
+        server = Machine(tmp_path, label)
+        server.add_files()
         _, name, push = host.account(tmp_path, "push", label, owner)
-        pull = host.new_key(tmp_path, f"pull-{label}")
-        host.subuid("key", "add", label, "-", "--role", "pull", user=owner, input=Path(f"{pull}.pub").read_text())
-        tree = tmp_path / f"{label}-tree"
-        (tree / "etc").mkdir(parents=True)
-        (tree / "etc/passwd").write_text(f"root:x:0:0::/:/bin/sh\n{user}:x:1234:1234::/:/bin/sh\n")
-        (tree / "mine").write_text(user)
-        os.chown(tree / "mine", 1234, 1234)
-        host.rsync(push, *options, f"{tree}/", f"{name}@127.0.0.1:all/")
-        host.rsync(pull, *options, f"{name}@127.0.0.1:all/", f"{tmp_path}/{label}-back/")
-        back = tmp_path / f"{label}-back"
-        status = (back / "mine").stat()
-        assert (status.st_uid, status.st_gid) == (1234, 1234)
-        names = {line.split(":")[2]: line.split(":")[0] for line in (back / "etc/passwd").read_text().splitlines()}
-        assert names[str(status.st_uid)] == user
+        keys[label] = host.new_key(tmp_path, f"pull-{label}")
+        host.subuid("key", "add", label, "-", "--role", "pull", user=owner, input=Path(f"{keys[label]}.pub").read_text())
+        server.rsync(host, push, *options, f"{server.top}/", f"{name}@127.0.0.1:root/")
+        # what is stored are the numbers of the server
+        for user, number in server.users.items():
+            stored = os.getxattr(f"/srv/subuid/{owner}/{label}/home/root/data/{user}", "user.rsync.%stat")
+            assert stored.endswith(f" {number}:{number}".encode())
+    return owner, keys
+
+
+@pytest.mark.parametrize("label", ["web1", "web2"])
+def test_a_mixed_fleet_by_name_and_by_number(host, tmp_path, fleet, label):
+    """carol is 1234 on one, dave is 1234 on the other, dbase and webby have changed places, and the reinstalled ones differ."""
+    owner, keys = fleet
+    old = FLEET[label]
+    new = Machine(tmp_path, f"{label}, new")
+    source = f"{owner}+{label}@127.0.0.1:root"
+    # By name; who is not there keeps his number.
+    new.rsync(host, keys[label], "-aHAX", f"{source}/data/", f"{new.top}/by-name/")
+    check_owners(new.top / "by-name", old, {**old, **{user: new.users[user] for user in old if user in new.users}})
+    # By number, as when the whole system comes back together with its users.
+    new.rsync(host, keys[label], "-aHAX", "--numeric-ids", f"{source}/", f"{new.top}/by-number/")
+    check_owners(new.top / "by-number/data", old, old)
+    for kind in ("passwd", "group"):
+        assert (new.top / f"by-number/etc/{kind}").read_text() == (tmp_path / f"{label}-etc" / kind).read_text()
+    # One file.
+    new.rsync(host, keys[label], "-a", f"{source}/data/dbase", f"{new.top}/")
+    assert owner_of(new.top / "dbase") == (new.users["dbase"], new.users["dbase"])
+    # The control: where no etc/passwd was pushed there are no names, and the files of carol or dave are another's.
+    run("mv", f"/srv/subuid/{owner}/{label}/home/root/etc", f"/srv/subuid/{owner}/{label}/home/root/was-etc")
+    new.rsync(host, keys[label], "-aHAX", f"{source}/data/", f"{new.top}/no-names/")
+    check_owners(new.top / "no-names", old, old)
+
+
+def test_from_the_owner_s_own_login_by_number(host, tmp_path, fleet):
+    """Past the gate it is the backup host's names that rsync finds: --numeric-ids, or --usermap, as the manual says."""
+    owner, _ = fleet
+    home = Path(f"/home/{owner}")
+    key = host.new_key(tmp_path, "own")
+    (home / ".ssh").mkdir()
+    (home / ".ssh/authorized_keys").write_text(Path(f"{key}.pub").read_text())
+    run("chown", "-R", f"{owner}:", home / ".ssh")
+    run("chmod", "700", home / ".ssh")
+    old = FLEET["web2"]
+    new = Machine(tmp_path, "web2, new")
+    words = ["-aHAX", "-M--fake-super"]
+    source = f"{owner}@127.0.0.1:subuid/web2/root/data/"
+    new.rsync(host, key, *words, "--numeric-ids", source, f"{new.top}/by-number/")
+    check_owners(new.top / "by-number", old, old)
+    maps = ",".join(f"{number}:{new.users[user]}" for user, number in old.items())
+    new.rsync(host, key, *words, f"--usermap={maps}", f"--groupmap={maps}", source, f"{new.top}/by-map/")
+    for user in old:
+        assert owner_of(new.top / "by-map" / user) == (new.users[user], new.users[user])
+    # The control: 1300 is "here" on the backup host, and carol there is another carol.
+    settle("backup host")
+    Path(new.etc / "passwd").open("a").write("here:x:6666:6666::/:/bin/sh\n")
+    new.rsync(host, key, *words, source, f"{new.top}/wrong/")
+    assert owner_of(new.top / "wrong/carol")[0] == 6666
+    # Root of the backup host, from the view to a disk.
+    run("rsync", "-aHAX", "--numeric-ids", "--fake-super", "-M--super", f"{home}/subuid/web2/root/data/", f"{new.top}/disk/")
+    check_owners(new.top / "disk", old, old)
