@@ -74,6 +74,50 @@ def test_a_forged_tree_harms_neither_an_owner_nor_root_who_looks_at_it(host, tmp
     assert special(tmp_path / "full") == ["disk", "fifo", "memory", "suid"]
 
 
+def test_the_owner_s_view_of_what_could_hurt_him(host, tmp_path):
+    """The account's own uid (and, worse than it can, root) puts real ones there: past rsync, the gate and --fake-super."""
+    owner, name, _ = host.account(tmp_path)
+    uid = pwd.getpwnam(name).pw_uid
+    mine = Path(f"/home/{owner}/mine")
+    mine.write_text("mine\n")
+    run("chown", f"{owner}:", mine)
+    home, view = Path(f"/srv/subuid/{owner}/web1/home"), Path(f"/home/{owner}/subuid/web1")
+    links = {"absolute": "/etc/passwd", "upwards": "../" * 12 + "etc/passwd", "directory": "/etc", "to-mine": str(mine),
+             "inside": "plain", "magic": "/proc/self/root/etc/passwd"}
+    script = f"cd {home} && cp /usr/bin/id suid && chmod 6755 suid && echo plain >plain && cp /usr/bin/cat sgid && chmod 2755 sgid"
+    script += "".join(f" && ln -s {target} {link}" for link, target in links.items())
+    run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "sh", "-c", script)
+    for device, kind, number in (("null", stat.S_IFCHR, (1, 3)), ("disk", stat.S_IFBLK, (7, 0))):
+        os.mknod(home / device, kind | 0o666, os.makedev(*number))
+        os.chown(home / device, uid, uid)
+        os.chmod(home / device, 0o666)
+    # setuid: whoever runs it stays who he is. The control: the same file through another mount.
+    own = pwd.getpwnam(owner)
+    assert run(view / "suid", "-u", user=owner).stdout == f"{own.pw_uid}\n"
+    assert run(view / "suid", "-g", user=owner).stdout == f"{own.pw_gid}\n"
+    bind = tmp_path / "bind"
+    control = f"mkdir {bind} && mount --bind {home} {bind} && chmod 755 {bind} && exec setpriv --reuid {own.pw_uid} --clear-groups {bind}/suid -u"
+    assert run("unshare", "--mount", "--propagation", "private", "sh", "-c", control).stdout == f"{uid}\n"
+    # devices: no node, for root neither
+    for device in ("null", "disk"):
+        for user in (owner, None):
+            refused = run("head", "-c1", view / device, user=user, check=False)
+            assert refused.returncode != 0 and "Permission denied" in refused.stderr
+    assert run("head", "-c1", home / "null").returncode == 0  # the control
+    # links: visible as such, never gone through, by the owner or by root
+    for link, target in links.items():
+        assert run("readlink", view / link, user=owner).stdout == f"{target}\n"
+        for command in (["cat", view / link], ["ls", f"{view}/{link}/"], ["sh", "-c", f"echo x >>{view}/{link}"],
+                        ["cp", "-rL", view / link, f"/home/{owner}/taken"], ["chmod", "777", view / link]):
+            for user in (owner, None):
+                assert run(*command, user=user, check=False).returncode != 0, (link, command)
+    assert run("cat", home / "absolute").stdout == Path("/etc/passwd").read_text()  # the control
+    assert mine.read_text() == "mine\n" and stat.S_IMODE(mine.stat().st_mode) != 0o777
+    assert not os.path.exists(f"/home/{owner}/taken")
+    copied = run("rsync", "-aL", f"{view}/", f"/home/{owner}/copy/", user=owner, check=False)
+    assert copied.returncode != 0 and sorted(os.listdir(f"/home/{owner}/copy")) == ["plain", "sgid", "suid"]
+
+
 # ---- a mixed fleet: two servers, each with users of its own, and a backup host with others again --------------------------
 
 # name: number of the user and of the group of that name
@@ -226,8 +270,8 @@ def test_from_the_owner_s_own_login_by_number(host, tmp_path, fleet):
     for user in old:
         assert owner_of(new.top / "by-map" / user) == (new.users[user], new.users[user])
     # The control: 1300 is "here" on the backup host, and carol there is another carol.
-    settle("backup host")
-    Path(new.etc / "passwd").open("a").write("here:x:6666:6666::/:/bin/sh\n")
+    with open(new.etc / "passwd", "a") as file:
+        file.write("here:x:6666:6666::/:/bin/sh\n")
     new.rsync(host, key, *words, source, f"{new.top}/wrong/")
     assert owner_of(new.top / "wrong/carol")[0] == 6666
     # Root of the backup host, from the view to a disk.
