@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Attacks on the privileged parts, each of which has once worked; a control where the attack can be shown to bite."""
 
+import json
 import os
 import pwd
 import signal
@@ -241,8 +242,10 @@ def test_the_daemon_compares_the_index_before_anybody_logs_in():
 
 
 def test_data_that_cannot_be_deleted_does_not_keep_that_of_others(host, tmp_path):
-    """The owner can make it so, through a user namespace; a batch of it, due first, was all that was ever tried."""
+    """The owner can make it so, through a user namespace with a range of his own (not the account's) in it; a batch
+    of it, due first, was all that was ever tried."""
     owner, victim = host.new_user(), host.new_user()
+    his = json.loads(host.subuid("range", "add", "1", "--json", user=owner).stdout)["first"]
     host.subuid("limit", owner, "--accounts", "80")
     kept = []
     for number in range(66):
@@ -251,8 +254,7 @@ def test_data_that_cannot_be_deleted_does_not_keep_that_of_others(host, tmp_path
         foreign = Path(f"/srv/subuid/{owner}/w{number}/home/foreign")
         foreign.mkdir()
         (foreign / "file").touch()
-        entry = pwd.getpwnam(owner)
-        os.chown(foreign, entry.pw_uid, entry.pw_gid)
+        os.chown(foreign, his, his)
         host.subuid("remove", f"w{number}", "--purge", user=owner)
         kept.append(Path(f"/srv/subuid/.removed/{uid}"))
     host.subuid("add", "web1", user=victim)
