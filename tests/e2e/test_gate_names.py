@@ -102,7 +102,9 @@ def test_of_this_host_there_are_never_any(backup):
     os.chown(backup.src / "file", 1234, 70)
     script = users(backup, "new", NEW_PASSWD, NEW_GROUP)
     push = script + users(backup, "server", PASSWD, GROUP)
-    for directory in ("push", "root/push"):  # a passwd of the backup's is no receiver's either
+    stored(backup, "root/etc/passwd", PASSWD.replace("1234", "5555"))  # of the last backup: no receiver's either
+    stored(backup, "root/etc/group", GROUP.replace("70", "5570"))
+    for directory in ("push", "root/push"):
         # The client has the names of the server; the gate starts in a namespace with those of this host.
         server = backup.server()
         inside = backup.base / "inside"
