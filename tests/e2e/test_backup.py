@@ -40,6 +40,13 @@ def odd_tree(top):
     run("setfacl", "-d", "-m", "u:12345:rwx", top / "closed")
     os.mkfifo(top / "fifo")
     os.mknod(top / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.mknod(top / "disk", 0o660 | stat.S_IFBLK, os.makedev(7, 77))
+    os.mknod(top / "socket", 0o755 | stat.S_IFSOCK)
+    os.chown(top / "disk", 0, 6)
+    os.lchown(top / "dangling", 12345, 54321)
+    os.link(top / "null", top / "null-too")
+    (top / "group's").mkdir()
+    os.chmod(top / "group's", 0o3775)
     run("cp", "/bin/true", top / "capable")
     run("setcap", "cap_net_raw+ep", top / "capable")
     os.chown(top / "-n", 12345, 54321)
@@ -89,7 +96,7 @@ def test_on_disk_nothing_is_setuid_or_a_device_or_foreign(host, tmp_path):
     assert run("find", home, "-perm", "/6000").stdout == ""
     assert run("find", home, "-not", "-uid", uid).stdout == ""
     assert run("find", home, "-not", "-gid", uid).stdout == ""
-    assert run("find", home, "-type", "c", "-o", "-type", "b", "-o", "-type", "p").stdout == ""
+    assert run("find", home, "-type", "c", "-o", "-type", "b", "-o", "-type", "p", "-o", "-type", "s").stdout == ""
 
 
 def test_the_owner_reads_all_of_it_and_may_clean_up(host, tmp_path):
