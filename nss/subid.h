@@ -75,6 +75,9 @@ bool subid_number(const char *text, size_t length, uint64_t *number);
 /* 1: uid is a sub-account's, and name its name; 0: nobody's. Another's name: doubt. */
 int subid_index_account(uint32_t uid, const char *name);
 
+/* 1: the index says whose this id is; 0: it does not; or doubt. */
+int subid_index_has(uint32_t id);
+
 /* Moves *next past the ids from *next to last that the user holds without a gap. */
 int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next);
 int subid_index_list(struct subid_user *user, struct subid_pieces *pieces);

@@ -195,6 +195,13 @@ static int line_uid(const struct subid_line *line, uint32_t *uid)
 	return subid_name_uid(name, uid);
 }
 
+/* Lines that the daemon wrote there (publish = both) say a name alone, and the name may be another's since; the
+ * index says whose that is, name and uid. So they are for programs that read the files themselves. */
+static int line_is_ours(const struct subid_line *line)
+{
+	return subid_index_has(line->first);
+}
+
 /* ---- does he hold these ids? */
 
 struct extent {
@@ -237,8 +244,10 @@ static int extend_line(const struct subid_line *line, void *data)
 		if (uid != extent->user->uid)
 			return 0;
 	}
-	extent->at = (uint64_t)line->last + 1;
-	return 0;
+	rc = line_is_ours(line);
+	if (rc == 0)
+		extent->at = (uint64_t)line->last + 1;
+	return rc < 0 ? rc : 0;
 }
 
 int subid_files_extend(enum subid_type type, const struct subid_user *user, uint64_t last, uint64_t *next)
@@ -279,8 +288,11 @@ static int once(void *data)
 static int list_line(const struct subid_line *line, void *data)
 {
 	struct list *list = data;
+	int rc = line_is_his(line, list->user) ? line_is_ours(line) : 1;
 
-	return line_is_his(line, list->user) ? subid_pieces_add(list->pieces, line->first, line->last) : 0;
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	return subid_pieces_add(list->pieces, line->first, line->last);
 }
 
 int subid_files_list(enum subid_type type, const struct subid_user *user, struct subid_pieces *pieces)
@@ -316,6 +328,9 @@ static int holders_line(const struct subid_line *line, void *data)
 
 	if (holders->id < line->first || holders->id > line->last)
 		return 0;
+	rc = line_is_ours(line);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	rc = line_uid(line, &uid);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc; /* a user who is gone holds nothing */

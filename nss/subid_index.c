@@ -58,6 +58,17 @@ static int holds_account(struct subid_user *user, const struct index_account *ac
 	return owner_stands(user, account->owner, account->owner_uid);
 }
 
+int subid_index_has(uint32_t id)
+{
+	struct index_account account;
+	struct id_range range;
+	int rc = index_range_by_id(&index_file, id, &range);
+
+	if (is_nothing(rc))
+		rc = index_account_by_uid(&index_file, id, &account);
+	return rc == 0 ? 1 : is_nothing(rc) ? 0 : rc;
+}
+
 /* The last id of the piece that holds id and is the user's: 1; 0 it is not his. */
 static int piece_end(struct subid_user *user, uint32_t id, uint32_t *last)
 {

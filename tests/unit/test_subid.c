@@ -100,6 +100,29 @@ static void a_given_range_is_the_accounts_and_the_owners(void **state)
 	assert_string_equal(list("owner1+web3", ID_TYPE_UID), "");
 }
 
+/* publish = both: the daemon's own lines say a name, and the index says name and uid. */
+static void a_line_that_begins_in_the_index_gives_nobody_anything(void **state)
+{
+	(void)state;
+	for (int type = ID_TYPE_UID; type <= ID_TYPE_GID; type++) {
+		write_file(type == ID_TYPE_UID ? "etc/subuid" : "etc/subgid",
+			   "files:1073741824:65536\nfiles:2100000000:1\nowner0:1073741824:65536\nfiles:100000:10\n");
+		assert_int_equal(has("files", RANGE(0), 1, type), NO);
+		assert_int_equal(has("files", RANGE(0), 65536, type), NO);
+		assert_int_equal(has("files", UID_FIRST, 1, type), NO);
+		assert_int_equal(has("files", 100000, 10, type), YES);
+		assert_int_equal(has("owner0", RANGE(0), 65536, type), YES);
+		assert_string_equal(list("files", type), "100000+10");
+		assert_string_equal(list("owner0", type), "1073741824+65536 2100000000+3");
+		assert_string_equal(owners(RANGE(0), type), "1000");
+		assert_string_equal(owners(UID_FIRST, type), "1000");
+	}
+	/* with his name went the lines that say it */
+	gone = "owner0";
+	assert_int_not_equal(has("owner0", RANGE(0), 65536, ID_TYPE_UID), YES);
+	assert_string_equal(owners(RANGE(0), ID_TYPE_UID), "");
+}
+
 /* A name and a uid are somebody else's when the two do not belong together any more. */
 static void who_came_later_inherits_nothing(void **state)
 {
@@ -285,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_foreign_and_nothing_past_the_end, clean),
 		cmocka_unit_test_setup(no_count_no_wrap_no_special_id, clean),
 		cmocka_unit_test_setup(a_given_range_is_the_accounts_and_the_owners, clean),
+		cmocka_unit_test_setup(a_line_that_begins_in_the_index_gives_nobody_anything, clean),
 		cmocka_unit_test_setup(who_came_later_inherits_nothing, clean),
 		cmocka_unit_test_setup(a_number_is_a_uid_unless_it_is_a_name, clean),
 		cmocka_unit_test_setup(who_is_nobody_is_unknown, clean),
