@@ -199,7 +199,7 @@ bool subid_publish_hold(struct call *call, enum failure failure)
 
 void subid_publish_again(struct broker *broker)
 {
-	if (broker->subids != NULL && broker->subids->failed)
+	if (broker->subids != NULL && (broker->subids->failed || broker->settings.publish != PUBLISH_PLUGIN))
 		trigger(broker);
 }
 

@@ -18,7 +18,7 @@ int subid_publish_start(struct broker *broker);
  * changed nothing there. */
 bool subid_publish_hold(struct call *call, enum failure failure);
 
-/* What could not be written is tried again. */
+/* What could not be written is tried again, and names that are another's since lose their lines. */
 void subid_publish_again(struct broker *broker);
 
 void subid_publish_close(struct broker *broker);

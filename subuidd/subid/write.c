@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define FILE_BYTES_MAX (1 << 30)
 #define LABEL_BYTES_MAX 512
+#define PASSWD_BYTES 65536
 
 static const char *const file_names[] = { "subuid", "subgid" };
 
@@ -71,7 +73,7 @@ static int gather_accounts(const struct index_view *view, struct gathered *list)
 	int r;
 
 	while ((r = index_view_next(view, &cursor, &account)) == 0) {
-		struct id_range range = { .first = account.uid, .count = 1 };
+		struct id_range range = { .first = account.uid, .count = 1, .owner_uid = account.owner_uid };
 
 		memcpy(range.owner, account.owner, strlen(account.owner) + 1);
 		r = gather(list, &range);
@@ -79,6 +81,46 @@ static int gather_accounts(const struct index_view *view, struct gathered *list)
 			return r;
 	}
 	return r == -ENOENT ? 0 : r;
+}
+
+/* 1: the user of this name has this uid today; 0: not. */
+static int owner_stands(const struct id_range *range)
+{
+	static char buffer[PASSWD_BYTES];
+	struct passwd entry, *found = NULL;
+	int error = getpwnam_r(range->owner, &entry, buffer, sizeof(buffer), &found);
+
+	if (found != NULL)
+		return found->pw_uid == range->owner_uid;
+	return error == 0 || error == ENOENT || error == ESRCH ? 0 : -error;
+}
+
+static int compare_owner(const void *a, const void *b)
+{
+	const struct id_range *x = a, *y = b;
+	int order = strcmp(x->owner, y->owner);
+
+	return order != 0 ? order : (x->owner_uid > y->owner_uid) - (x->owner_uid < y->owner_uid);
+}
+
+/* A line says a name alone. Whoever got the name of an owner since must not find his ids there. */
+static int drop_foreign(struct gathered *list)
+{
+	size_t kept = 0;
+	int stands = 0;
+
+	if (list->count > 0)
+		qsort(list->ranges, list->count, sizeof(*list->ranges), compare_owner);
+	for (size_t i = 0; i < list->count; i++) {
+		if (i == 0 || compare_owner(&list->ranges[i - 1], &list->ranges[i]) != 0)
+			stands = owner_stands(&list->ranges[i]);
+		if (stands < 0)
+			return stands;
+		if (stands == 1)
+			list->ranges[kept++] = list->ranges[i];
+	}
+	list->count = kept;
+	return 0;
 }
 
 /* The owner may use what he gave to a sub-account, as the plug-in says it. */
@@ -115,6 +157,8 @@ int subid_lines_wanted(enum publish_to publish, struct subid_lines *lines)
 	r = gather_ranges(hold.view, &list);
 	if (r == 0 && publish == PUBLISH_FILES)
 		r = gather_accounts(hold.view, &list);
+	if (r == 0)
+		r = drop_foreign(&list);
 	if (r == 0 && list.count > 0)
 		qsort(list.ranges, list.count, sizeof(*list.ranges), compare_first);
 	if (r == 0)
@@ -302,21 +346,22 @@ static int update(int state_fd, int etc_fd, const struct subid_lines *before, co
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size)
 {
 	struct subid_lines before = { 0 }, wanted = { 0 };
-	int r = subid_lock(etc_fd);
+	int r = subid_lines_wanted(publish, &wanted); /* asks the name service: not while others wait for the lock */
 
+	if (r < 0) {
+		subid_lines_free(&wanted);
+		return failed(why, size, "the index, or whose name is whose", r);
+	}
+	r = subid_lock(etc_fd);
 	if (r < 0) {
 		snprintf(why, size, "%s", r == -EBUSY ? "another program holds the lock of " SYSCONFDIR "/subuid" :
 							strerror(-r));
+		subid_lines_free(&wanted);
 		return r;
 	}
 	r = subid_lines_recorded(state_fd, &before);
 	if (r < 0)
 		failed(why, size, STATE_DIR "/" SUBID_LINES_NAME, r);
-	if (r == 0) {
-		r = subid_lines_wanted(publish, &wanted);
-		if (r < 0)
-			failed(why, size, "the index", r);
-	}
 	if (r == 0)
 		r = update(state_fd, etc_fd, &before, &wanted, why, size);
 	subid_unlock(etc_fd);

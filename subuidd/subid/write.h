@@ -17,7 +17,8 @@
 
 #define SUBID_LINES_NAME "subid-lines"
 
-/* What the files should have, from the index, whole and sorted. 0 or negative errno. */
+/* What the files should have, from the index, whole and sorted; nothing of an owner whose name and uid do not belong
+ * together any more. 0 or negative errno. */
 int subid_lines_wanted(enum publish_to publish, struct subid_lines *lines);
 /* What they may have from us. No such file: none. */
 int subid_lines_recorded(int state_fd, struct subid_lines *lines);

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -365,6 +366,37 @@ def test_publish_files_says_everything_without_the_plugin(host, tmp_path):
         host.subuid("remove", name, "--purge")
         assert f"{owner}:{uid}:1" not in lines()
     wait_until(lambda: not any(line.startswith(f"{owner}:") and "00:1" in line for line in lines()), "taken back")
+
+
+def test_who_gets_the_name_of_an_owner_finds_nothing_of_his_in_the_files(host, tmp_path):
+    """A line says a name alone; the store says name and uid."""
+    owner, name, _ = host.account(tmp_path)
+    other = host.new_user()
+    first = add(host, str(UNIT), user=owner)["first"]
+    given = add(host, str(UNIT), name, user=owner)["first"]
+    before = Path("/etc/passwd").read_text()
+    with settings(host, "[subid]\npublish = both\n"):
+        wait_until(lambda: {f"{owner}:{first}:{UNIT}", f"{name}:{given}:{UNIT}"} <= set(lines()), "the start writes them")
+        check(host)
+        findings = json.loads(host.subuid("doctor", "--json", check=False).stdout)["checks"]
+        assert "bad" not in [e["result"] for e in findings if e["check"] in ("/etc/subuid", "/etc/subgid")]
+        try:
+            uid = int(run("id", "-u", owner).stdout)
+            Path("/etc/passwd").write_text(re.sub(f"(?m)^{owner}:x:{uid}:", f"{owner}:x:654321:", before))
+            for asked in (owner, "654321"):  # at once, where the plug-in answers
+                assert str(first) not in run("getsubids", asked, check=False).stdout
+            add(host, str(UNIT), user=other)  # any change of anybody's
+            assert not any(line.startswith((f"{owner}:", f"{name}:")) for file in (SUBUID, SUBGID) for line in lines(file))
+            assert str(first) not in run("getsubids", owner, check=False).stdout
+            with without_plugin():
+                assert str(first) not in run("getsubids", owner, check=False).stdout
+            Path("/etc/passwd").write_text(re.sub(f"(?m)^{owner}:.*\n", "", before))  # nobody has it
+            add(host, str(UNIT), user=other)
+            assert not any(line.startswith((f"{owner}:", f"{name}:")) for line in lines())
+        finally:
+            Path("/etc/passwd").write_text(before)
+        add(host, str(UNIT), user=other)
+        assert f"{owner}:{first}:{UNIT}" in lines()
 
 
 def test_a_host_that_was_killed_while_writing_takes_back_only_its_own(host):
