@@ -225,6 +225,7 @@ def test_many_lines_do_not_matter_to_who_is_in_the_index(alice, files, client):
 
 def test_libsubid_lists_and_finds(alice, bob, client, files):
     files[0].write_text(f"{alice.name}:100000:10\n")
+    files[1].write_text("")
     pieces = {tuple(map(int, line.split())) for line in client("ranges", "u", alice.name).stdout.splitlines()}
     ids = {id for first, count in pieces for id in (range(first, first + count) if count < 100 else ())}
     assert alice.sub in ids and 100000 in ids and 100009 in ids and bob.sub not in ids
@@ -272,6 +273,71 @@ def test_a_damaged_index_grants_nothing(alice, client, host, files):
         INDEX.unlink(missing_ok=True)
         os.rename(aside, INDEX)
     assert maps(alice.name, "uid", 0, alice.first, 1)
+
+
+def test_the_files_do_not_speak_for_a_damaged_index(alice, files):
+    """publish = both has such lines there: as long as the plug-in answers, what it cannot be sure of is refused."""
+    for path in files:
+        path.write_text(f"{alice.name}:{alice.first}:{UNIT}\n")
+    assert maps(alice.name, "uid", 0, alice.first, UNIT) and maps(alice.name, "gid", 0, alice.first, UNIT)
+    aside = INDEX.with_name("index.aside")
+    good = INDEX.read_bytes()
+    os.rename(INDEX, aside)
+    try:
+        INDEX.write_bytes(good[:20] + bytes([good[20] ^ 0x10]) + good[21:])
+        INDEX.chmod(0o644)
+        assert not maps(alice.name, "uid", 0, alice.first, UNIT)
+        assert not maps(alice.name, "gid", 0, alice.first, 1)
+    finally:
+        INDEX.unlink(missing_ok=True)
+        os.rename(aside, INDEX)
+    assert maps(alice.name, "uid", 0, alice.first, UNIT)
+
+
+@pytest.mark.parametrize("fault", ["missing", "not a library", "without its functions", "for another machine"])
+def test_without_a_plug_in_that_can_be_loaded_the_files_grant_nothing_more(host, alice, bob, files, fault):
+    """libsubid then reads the files, with one line on standard error: what is in the index alone is refused."""
+    plugin, aside = LIBDIR / "libsubid_subuid.so", LIBDIR / "libsubid_subuid.so.aside"
+    user = host.new_user()
+    for path in files:
+        path.write_text(f"{user}:100000:{UNIT}\n")
+    os.rename(plugin, aside)
+    try:
+        if fault == "not a library":
+            plugin.write_text("not a library\n")
+        elif fault == "without its functions":
+            run("cc", "-shared", "-fPIC", "-x", "c", "-o", plugin, "/dev/null")
+        elif fault == "for another machine":
+            good = aside.read_bytes()
+            plugin.write_bytes(good[:18] + b"\xf3\x00" + good[20:])
+        for kind in ["uid", "gid"]:
+            assert maps(user, kind, 0, 100000, UNIT), "the control: the files are what is read"
+            assert not maps(user, kind, 0, 100000, UNIT + 1)
+            assert not maps(user, kind, 0, alice.first, 1)
+            assert not maps(alice.name, kind, 0, alice.first, 1)
+            assert not maps(alice.name, kind, 0, alice.sub, 1)
+            assert not maps(alice.name, kind, 0, bob.first, 1)
+            assert not maps(alice.account, kind, 0, alice.given, 1)
+    finally:
+        plugin.unlink(missing_ok=True)
+        os.rename(aside, plugin)
+    assert maps(alice.name, "uid", 0, alice.first, UNIT)
+
+
+@pytest.mark.parametrize("first, second", [("uid", "gid"), ("gid", "uid")])
+def test_what_is_granted_as_one_kind_is_not_as_the_other(host, files, first, second):
+    """Also across the end of what the index grants as both."""
+    paths = dict(zip(["uid", "gid"], files))
+    owner = host.new_user()
+    host.subuid("add", "newest", user=owner)
+    sub = uid_of(f"{owner}+newest")  # what is behind it is nobody's yet
+    paths[first].write_text(f"{owner}:{sub + 1}:10\n")
+    paths[second].write_text("")
+    assert maps(owner, first, 0, sub, 11)
+    assert not maps(owner, first, 0, sub, 12)
+    assert not maps(owner, second, 0, sub, 11)
+    assert not maps(owner, second, 0, sub + 1, 1)
+    assert maps(owner, second, 0, sub, 1)
 
 
 def test_all_of_it_goes_on_while_the_daemon_is_down(host, alice):
