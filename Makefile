@@ -24,7 +24,7 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
               $(if $(filter x86_64%,$(MULTIARCH)),-fcf-protection)
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
-              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
+              -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DSBINDIR='"$(SBINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
               -DTOOLSDIR='"$(TOOLSDIR)"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
@@ -67,8 +67,8 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
-              cli/setup_sshd cli/setup_steps cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
-              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_sshd cli/doctor_state \
+              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
+              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list \

@@ -105,27 +105,6 @@ static void check_pam_module(struct doctor *doctor)
 
 /* ---- nsswitch.conf */
 
-static void check_subid(struct doctor *doctor, const char *text)
-{
-	bool installed = access(SUBID_PLUGIN, R_OK) == 0;
-	void *plugin = installed ? dlopen(SUBID_PLUGIN, RTLD_NOW | RTLD_LOCAL) : NULL;
-	char source[64];
-
-	nsswitch_first_source(text, "subid", source, sizeof(source));
-	if (strcmp(source, NSS_SOURCE) != 0)
-		found(doctor, FINDING_NOTE, "nsswitch: subid",
-		      installed ? "has another source, so that newuidmap does not know our ranges" :
-				  "the plug-in is not installed, so that newuidmap does not know our ranges",
-		      installed ? SETUP_TODO : "");
-	else if (plugin == NULL) /* libsubid then takes the files, without a word */
-		found(doctor, FINDING_BAD, "nsswitch: subid",
-		      installed ? dlerror() : "names a plug-in that is not installed", INSTALL_TODO);
-	else
-		found(doctor, FINDING_GOOD, "nsswitch: subid", "newuidmap asks us", "");
-	if (plugin != NULL)
-		dlclose(plugin);
-}
-
 static void check_nsswitch(struct doctor *doctor)
 {
 	static const char *const databases[] = { "passwd", "group", "shadow" };
@@ -153,7 +132,7 @@ static void check_nsswitch(struct doctor *doctor)
 	}
 	if (good)
 		found(doctor, FINDING_GOOD, "nsswitch", "passwd, group and shadow ask us", "");
-	check_subid(doctor, file.text);
+	doctor_subid(doctor, file.text);
 }
 
 /* ---- PAM */
@@ -265,73 +244,6 @@ static void check_users(struct doctor *doctor)
 		      "");
 }
 
-/* ---- /etc/subuid, /etc/subgid */
-
-/* A sub-account of somebody else than `name` with an id in first..end-1. */
-static bool account_overlaps(const struct doctor *doctor, const char *name, uint64_t first, uint64_t end,
-			     struct id_range *range)
-{
-	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct index_account account;
-	uint64_t cursor = 0;
-
-	if (end <= doctor->host.uid_first || first > doctor->host.uid_last)
-		return false;
-	while (index_account_next(&reader, &cursor, &account) == 0) {
-		if (account.uid < first || account.uid >= end || strcmp(account.owner, name) == 0)
-			continue;
-		*range = (struct id_range){ .first = account.uid, .count = 1 };
-		snprintf(range->owner, sizeof(range->owner), "%s", account.owner);
-		return true;
-	}
-	return false;
-}
-
-/* "alice:100000:65536": overlaps what we gave out, to somebody else? */
-static bool line_overlaps(const struct doctor *doctor, char *line, struct id_range *range)
-{
-	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	char *first_text = strchr(line, ':'), *count_text = first_text == NULL ? NULL : strchr(first_text + 1, ':');
-	uint32_t first, count;
-
-	if (count_text == NULL)
-		return false;
-	*first_text++ = '\0';
-	*count_text++ = '\0';
-	if (id_parse(first_text, &first) != 0 || id_parse(count_text, &count) != 0 || !id_range_valid(first, count))
-		return false;
-	if (account_overlaps(doctor, line, first, (uint64_t)first + count, range))
-		return true;
-	for (uint64_t id = first; id < (uint64_t)first + count; id += RANGE_UNIT)
-		if (index_range_by_id(&reader, (uint32_t)id, range) == 0 && strcmp(range->owner, line) != 0)
-			return true;
-	return index_range_by_id(&reader, first + count - 1, range) == 0 && strcmp(range->owner, line) != 0;
-}
-
-static void check_subid_file(struct doctor *doctor, const char *path)
-{
-	file_cleanup struct setup_file file = { 0 };
-	int r = file_load(path, &file);
-
-	if (r < 0) {
-		found(doctor, FINDING_BAD, path, file_why(r), "");
-		return;
-	}
-	for (const char *at = file.text; *at != '\0';) {
-		cleanup_free char *line = NULL;
-		struct id_range range;
-
-		if (!text_next_line(&at, &line))
-			break;
-		if (!line_overlaps(doctor, line, &range))
-			continue;
-		found_f(doctor, FINDING_BAD, path, "take the line out, or `subuid range remove`",
-			"%s has ids there that we gave to %s from %u on", line, range.owner, range.first);
-		return;
-	}
-	found(doctor, FINDING_GOOD, path, "has nothing that we gave out to somebody else", "");
-}
-
 void doctor_host(struct doctor *doctor)
 {
 	check_programs(doctor);
@@ -342,10 +254,8 @@ void doctor_host(struct doctor *doctor)
 	check_pam_sshd(doctor);
 	check_pam_others(doctor);
 	check_users(doctor);
-	if (doctor->index_error == 0) {
-		check_subid_file(doctor, SYSCONFDIR "/subuid");
-		check_subid_file(doctor, SYSCONFDIR "/subgid");
-	}
+	if (doctor->index_error == 0)
+		doctor_subid_files(doctor);
 	if (access("/run/nscd/socket", F_OK) == 0)
 		found(doctor, FINDING_NOTE, "nscd", "runs: a lock or removal may be seen late through its cache",
 		      "no need for it here: `systemctl disable --now nscd`");

@@ -42,6 +42,7 @@ struct setup {
 	json_t *deeds;	  /* array, in the order in which they were done */
 	unsigned changes; /* said in this run */
 	bool sshd_changed;
+	bool settings_changed;
 };
 
 /* ---- setup.c */
@@ -142,8 +143,36 @@ int step_directories(struct setup *setup);
 int step_nsswitch(struct setup *setup);
 int step_pam(struct setup *setup);
 int directory_revert(struct setup *setup, const json_t *deed);
+/* 0 when the module can be loaded and has the symbol; or -1, said why. */
+int module_check(const char *path, const char *symbol);
 /* Makes a directory of root as a deed, if it is not there. 0 or -1. */
 int directory_make(struct setup *setup, const char *path, mode_t mode);
+
+/* ---- setup_subid.c: who answers for subordinate ids */
+
+#define SETTINGS_DIR SYSCONFDIR "/subuidd.conf.d"
+#define SUBID_SETTINGS SETTINGS_DIR "/20-subid.conf"
+
+/* The setting publish = as the daemon reads it. */
+enum publish_way { PUBLISH_WAY_UNKNOWN, PUBLISH_WAY_PLUGIN, PUBLISH_WAY_FILES, PUBLISH_WAY_BOTH };
+/* *said: what the daemon says where it cannot be known; the caller frees it. */
+enum publish_way publish_way(char **said);
+
+/* What useradd, usermod and userdel do while subid names a plug-in. */
+enum shadow_tools {
+	SHADOW_UNKNOWN, /* one of the two */
+	SHADOW_SILENT,	/* before 4.14: they write no subordinate ids, and report success */
+	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid is there */
+};
+enum shadow_tools shadow_tools(void);
+bool subid_files_present(void);
+/* What to know of them, and what to do about it. */
+const char *shadow_what(enum shadow_tools tools);
+const char *shadow_todo(enum shadow_tools tools);
+
+/* nsswitch.conf's text with our plug-in where it has to be, or without it where it must not be. 0; negative
+ * errno of the text; or 1: failed, and said why. */
+int subid_place(struct setup *setup, const char *text, char **out);
 
 /* ---- setup_service.c */
 bool systemd_runs(void);

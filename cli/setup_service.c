@@ -92,10 +92,22 @@ static void sshd_reload(void)
 	say("sshd", "reload it, if it runs: `kill -HUP $(cat /run/sshd.pid)`");
 }
 
+static void subuidd_reload(void)
+{
+	static const char *const argv[] = { "systemctl", "reload", SERVICE_UNIT, NULL };
+
+	if (systemd_runs() && systemctl_says("is-active", SERVICE_UNIT) && command_run(argv, NULL) == 0)
+		say(SERVICE_UNIT, "reloaded");
+	else
+		say("subuidd", "reload it, if it runs: it reads its settings again on SIGHUP");
+}
+
 void services_tell(const struct setup *setup)
 {
 	static const char *const tables[] = { "passwd", "group" };
 
+	if (setup->settings_changed)
+		subuidd_reload();
 	if (setup->sshd_changed)
 		sshd_reload();
 	if (access("/run/nscd/socket", F_OK) != 0)

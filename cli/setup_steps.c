@@ -21,7 +21,7 @@
 
 /* A PAM line whose module cannot be loaded keeps everybody out, an nsswitch source
  * that cannot be loaded is passed over in silence: so both are loaded here first. */
-static int module_check(const char *path, const char *symbol)
+int module_check(const char *path, const char *symbol)
 {
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const char *why;
@@ -119,62 +119,23 @@ int directory_revert(struct setup *setup, const json_t *deed)
 
 /* ---- nsswitch.conf */
 
-/* Ours does not believe a file that others may write, and whoever is in it would lose his ids. */
-static int subid_file_check(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0 || (st.st_uid == 0 && (st.st_mode & 0022) == 0))
-		return 0;
-	return setup_fail(path, "may be written by others than root", "make it root's, with mode 0644");
-}
-
-/* Names that nss/subid_chain.c takes. */
-#define CHAIN_NAME "abcdefghijklmnopqrstuvwxyz0123456789_-"
-#define CHAIN_NAME_MAX 32
-
-/* Whether ours takes the place of the source of subordinate ids that is named now. One that
- * can be loaded goes on being asked, by us; one that cannot is not ours to judge. 1, 0 or -1. */
-static int subid_wanted(struct setup *setup, const char *text)
-{
-	char source[64], plugin[PATH_MAX], chain[80];
-
-	if (access(SUBID_PLUGIN, R_OK) != 0)
-		return 0;
-	/* a plug-in that cannot be loaded is passed over in silence, and the files speak */
-	if (module_check(SUBID_PLUGIN, "shadow_subid_has_range") < 0 || subid_file_check(SYSCONFDIR "/subuid") < 0 ||
-	    subid_file_check(SYSCONFDIR "/subgid") < 0)
-		return -1;
-	nsswitch_first_source(text, "subid", source, sizeof(source));
-	if (source[0] == '\0' || strcmp(source, "files") == 0 || strcmp(source, NSS_SOURCE) == 0)
-		return 1;
-	snprintf(plugin, sizeof(plugin), "%s/libsubid_%s.so", LIBDIR, source);
-	if (source[strspn(source, CHAIN_NAME)] != '\0' || strlen(source) > CHAIN_NAME_MAX || access(plugin, R_OK) != 0) {
-		say(NSSWITCH_PATH, "subid names a source that is not installed, which stays: newuidmap will not know "
-				   "our ranges");
-		return 0;
-	}
-	snprintf(chain, sizeof(chain), "%s\n", source);
-	return file_change(setup, SUBID_CHAIN, chain, "whole") < 0 ? -1 : 1;
-}
-
 int step_nsswitch(struct setup *setup)
 {
 	file_cleanup struct setup_file file = { 0 };
-	cleanup_free char *text = NULL;
-	int subid = 0, r = file_load(NSSWITCH_PATH, &file);
+	cleanup_free char *text = NULL, *whole = NULL;
+	int r = file_load(NSSWITCH_PATH, &file);
 
-	if (r == 0) {
-		subid = subid_wanted(setup, file.text);
-		if (subid < 0)
-			return -1;
-		r = nsswitch_add(file.text, subid == 1, &text);
-	}
+	if (r == 0)
+		r = nsswitch_add(file.text, false, &text);
+	if (r == 0)
+		r = subid_place(setup, text, &whole);
+	if (r == 1)
+		return -1;
 	if (r < 0)
 		return setup_fail(NSSWITCH_PATH,
 				  r == -E2BIG || r == -EBADMSG ? "a line cannot be understood" : file_why(r),
 				  "add `subuid` behind `files` to passwd, group and shadow by hand");
-	return file_change(setup, NSSWITCH_PATH, text, "nsswitch");
+	return file_change(setup, NSSWITCH_PATH, whole, "nsswitch");
 }
 
 /* ---- PAM */

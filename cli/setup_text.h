@@ -28,6 +28,9 @@ int nsswitch_add(const char *text, bool subid, char **out);
 /* Takes our source out of every line. subid: what goes into its place there, "" nothing. */
 int nsswitch_remove(const char *text, const char *subid, char **out);
 
+/* The same for the line of subid alone. */
+int nsswitch_remove_subid(const char *text, const char *subid, char **out);
+
 /* True when our source is listed for the database and nothing before it ends the search. */
 bool nsswitch_reaches(const char *text, const char *database);
 

@@ -307,15 +307,15 @@ int nsswitch_add(const char *text, bool subid, char **out)
 	return r;
 }
 
-/* The line without our source; *drop when nothing of it is left to say. */
-static int line_remove(char **line, const char *subid, bool *drop)
+/* The line without our source; *drop when nothing of it is left to say. only: of this database, -1 of all. */
+static int line_remove(char **line, const char *subid, int only, bool *drop)
 {
 	struct nss_line parsed;
 	long ours;
 
 	*drop = false;
 	while (line_parse(*line, &parsed) == 0 && database_index(parsed.database) >= 0 &&
-	       (ours = source_ours(*line, &parsed)) >= 0) {
+	       (only < 0 || database_index(parsed.database) == only) && (ours = source_ours(*line, &parsed)) >= 0) {
 		size_t at = parsed.source[ours].start;
 
 		if (database_index(parsed.database) == SUBID && ours == 0 && subid[0] != '\0') {
@@ -329,7 +329,7 @@ static int line_remove(char **line, const char *subid, bool *drop)
 	return 0;
 }
 
-int nsswitch_remove(const char *text, const char *subid, char **out)
+static int lines_remove(const char *text, const char *subid, int only, char **out)
 {
 	cleanup_free char *made = NULL;
 	size_t size = 0;
@@ -341,7 +341,7 @@ int nsswitch_remove(const char *text, const char *subid, char **out)
 		cleanup_free char *line = NULL;
 		bool drop;
 
-		if (!text_next_line(&at, &line) || line_remove(&line, subid, &drop) < 0) {
+		if (!text_next_line(&at, &line) || line_remove(&line, subid, only, &drop) < 0) {
 			fclose(stream);
 			return -ENOMEM;
 		}
@@ -352,6 +352,16 @@ int nsswitch_remove(const char *text, const char *subid, char **out)
 		return -ENOMEM;
 	*out = steal_ptr(&made);
 	return 0;
+}
+
+int nsswitch_remove(const char *text, const char *subid, char **out)
+{
+	return lines_remove(text, subid, -1, out);
+}
+
+int nsswitch_remove_subid(const char *text, const char *subid, char **out)
+{
+	return lines_remove(text, subid, SUBID, out);
 }
 
 /* glibc takes the last line of a database. */

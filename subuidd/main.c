@@ -21,12 +21,13 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
-	"       subuidd --check-config | --help | --version\n"
+	"       subuidd --check-config | --setting publish | --help | --version\n"
 	"\n"
 	"Gives out sub-accounts: uids, keys and ranges that belong to an owner. See subuidd(8).\n"
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
+	"  -s, --setting publish  print what it is, after the same reading\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
@@ -34,6 +35,7 @@ static const char usage[] =
 
 struct options {
 	bool foreground, check_config;
+	bool publish; /* asked for by `subuid setup` and `subuid doctor` */
 };
 
 /* Ends the program where there is nothing more to do. */
@@ -41,19 +43,27 @@ static struct options options_parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "foreground", no_argument, NULL, 'f' }, { "check-config", no_argument, NULL, 't' },
+		{ "setting", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fthV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fts:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			options.foreground = true;
 			break;
 		case 't':
 			options.check_config = true;
+			break;
+		case 's':
+			if (strcmp(optarg, "publish") != 0) {
+				fputs(usage, stderr);
+				exit(EXIT_USAGE);
+			}
+			options.publish = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -186,7 +196,9 @@ int main(int argc, char **argv)
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
 		fatal("settings: %s", why[0] != '\0' ? why : strerror(-r));
-	if (options.check_config)
+	if (options.publish)
+		puts(publish_names[broker.settings.publish]);
+	if (options.check_config || options.publish)
 		return EXIT_SUCCESS;
 	if (geteuid() != 0)
 		fatal("must be started by root");

@@ -109,17 +109,17 @@ static int take_bool(const char *value, bool *truth, char *why, size_t size)
 	return 0;
 }
 
+const char *const publish_names[] = { [PUBLISH_PLUGIN] = "plugin", [PUBLISH_FILES] = "files", [PUBLISH_BOTH] = "both" };
+
 static int take_publish(const char *value, enum publish_to *publish, char *why, size_t size)
 {
-	if (strcmp(value, "plugin") == 0)
-		*publish = PUBLISH_PLUGIN;
-	else if (strcmp(value, "files") == 0)
-		*publish = PUBLISH_FILES;
-	else if (strcmp(value, "both") == 0)
-		*publish = PUBLISH_BOTH;
-	else
-		return refuse(why, size, "neither plugin, files nor both");
-	return 0;
+	for (size_t i = 0; i < sizeof(publish_names) / sizeof(publish_names[0]); i++) {
+		if (strcmp(value, publish_names[i]) != 0)
+			continue;
+		*publish = (enum publish_to)i;
+		return 0;
+	}
+	return refuse(why, size, "neither plugin, files nor both");
 }
 
 static int block_check(struct id_block block, bool units, char *why, size_t size)

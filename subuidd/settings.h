@@ -24,6 +24,7 @@ enum publish_to {
 	PUBLISH_FILES,  /* all in /etc/subuid and /etc/subgid: ranges and the uids of sub-accounts */
 	PUBLISH_BOTH,   /* ranges there too, for tools that read the files themselves */
 };
+extern const char *const publish_names[];
 
 struct settings {
 	/* [ids] */

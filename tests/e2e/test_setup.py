@@ -8,6 +8,7 @@ The scenario's shell runs in a mount namespace in which /etc is a copy, and /run
 import json
 import os
 import pwd
+import re
 import subprocess
 
 import pytest
@@ -237,6 +238,146 @@ def test_subid_files_that_others_may_write_are_to_be_mended_first(scenario):
     assert "/etc/subgid: may be written by others" in out
 
 
+def test_with_publish_files_the_plug_in_is_not_in_nsswitch(scenario):
+    scenario("""
+        fails grep -q ^subid: /etc/nsswitch.conf
+        subuid setup > /dev/null
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        mkdir -p /etc/subuidd.conf.d
+        printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
+        subuid doctor > "$t/said" || :
+        grep 'nsswitch: subid: names our plug-in, while the settings say' "$t/said"
+        subuid setup --dry-run | grep 'subid: *subuid'
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        subuid setup
+        fails grep -q ^subid: /etc/nsswitch.conf
+        grep -q '^passwd:.*subuid' /etc/nsswitch.conf
+        subuid setup | grep 'nothing had to be changed'
+        subuid doctor > "$t/said" || :
+        grep 'nsswitch: subid: newuidmap reads the files, and we write them' "$t/said"
+        fails grep 'useradd, usermod, userdel' "$t/said"
+        printf '[subid]\\npublish = both\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup > /dev/null
+        rm -r /etc/subuidd.conf.d
+        subuid setup --undo
+        same before
+        : a first setup with that setting never puts it in
+        mkdir -p /etc/subuidd.conf.d
+        printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup > /dev/null
+        fails grep -q ^subid: /etc/nsswitch.conf
+        : a setting that cannot be read changes nothing
+        printf '[subid]\\npublish = nowhere\\n' > /etc/subuidd.conf.d/local.conf
+        snapshot > "$t/given"
+        fails subuid setup 2> "$t/said"
+        grep 'neither plugin, files nor both' "$t/said"
+        same given
+    """)
+
+
+def test_with_publish_files_the_plug_in_that_was_there_before_comes_back(scenario):
+    scenario("""
+        lib=$(dirname "$(find /usr/lib -name libsubid_subuid.so)")
+        cp "$lib/libsubid_subuid.so" "$lib/libsubid_other.so"
+        trap 'rm "$lib/libsubid_other.so"; cd /; umount -l "$t"; rmdir "$t"' EXIT
+        echo 'subid: other' >> /etc/nsswitch.conf
+        snapshot > "$t/given"
+        subuid setup > /dev/null
+        grep -qx 'subid: subuid' /etc/nsswitch.conf
+        mkdir -p /etc/subuidd.conf.d
+        printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup | grep 'reads no file then'
+        grep -qx 'subid: other' /etc/nsswitch.conf
+        subuid doctor > "$t/said" || :
+        grep 'newuidmap asks other and reads no file' "$t/said"
+        rm -r /etc/subuidd.conf.d
+        subuid setup --undo > /dev/null
+        same given
+    """)
+
+
+FAKE_SHADOW = """
+        printf '#!/bin/sh\\necho 1:%s\\n' "$version" > "$t/dpkg-query"
+        chmod 755 "$t/dpkg-query"
+        mount --bind "$t/dpkg-query" /usr/bin/dpkg-query
+        touch /etc/subuid /etc/subgid
+        snapshot > "$t/given"
+"""
+
+
+def test_where_a_plug_in_would_break_useradd_the_files_are_chosen(scenario):
+    """shadow since 4.14 (Debian 13): useradd and userdel fail while subid names a plug-in and a file is there."""
+    out = scenario("version=4.17.4-2" + FAKE_SHADOW + """
+        subuid setup --dry-run > "$t/said"
+        grep '20-subid.conf: made' "$t/said"
+        fails grep '+subid' "$t/said"
+        same given
+        subuid setup
+        fails grep -q ^subid: /etc/nsswitch.conf
+        test "$(subuidd --setting publish)" = files
+        subuid setup | grep 'nothing had to be changed'
+        subuid doctor > "$t/said" || :
+        grep 'newuidmap reads the files' "$t/said"
+        : the administrator wants the plug-in, and is told what that means
+        printf '[subid]\\npublish = plugin\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup > "$t/said"
+        grep 'useradd and userdel fail' "$t/said"
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        subuid doctor > "$t/said" || :
+        grep '✗ useradd, usermod, userdel: useradd and userdel fail' "$t/said"
+        rm /etc/subuid /etc/subgid
+        subuid doctor > "$t/said" || :
+        fails grep 'useradd, usermod, userdel' "$t/said"
+        touch /etc/subuid /etc/subgid
+        rm /etc/subuidd.conf.d/local.conf
+        subuid setup --undo
+        same given
+        : without the files nothing fails, so that the plug-in it is
+        rm /etc/subuid /etc/subgid
+        subuid setup > "$t/said"
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        fails grep -e 20-subid.conf -e 'userdel fail' "$t/said"
+    """)
+    assert "it reads its settings again on SIGHUP" in out
+
+
+def test_what_shadows_tools_do_beside_a_plug_in_is_said_as_it_is(scenario):
+    version = run("dpkg-query", "-W", "-f", "${Version}", "passwd").stdout.split(":")[-1]
+    fails = tuple(map(int, re.findall(r"\d+", version)[:2])) >= (4, 14)
+    what = "useradd and userdel fail" if fails else "useradd gives no subordinate ids"
+    todo = "publish = files" if fails else "subuid range add --owner"
+    does = """
+        fails useradd after
+        fails userdel before
+    """ if fails else """
+        useradd after
+        usermod --add-subuids 700000000-700000009 after
+        userdel before
+    """
+    scenario(f"version={version}" + FAKE_SHADOW + f"""
+        useradd before
+        grep -q ^before: /etc/subuid
+        mkdir -p /etc/subuidd.conf.d
+        printf '[subid]\\npublish = plugin\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup > "$t/said"
+        grep '{what}' "$t/said"
+        grep '{todo}' "$t/said"
+        subuid doctor > "$t/said" || :
+        grep '[·✗] useradd, usermod, userdel: {what}' "$t/said"
+        : and so it is
+        cp /etc/subuid "$t/subuid"
+        {does}
+        cmp /etc/subuid "$t/subuid"
+        subuid setup --undo > /dev/null
+        useradd later
+        usermod --add-subuids 700000000-700000009 later
+        grep -qx later:700000000:10 /etc/subuid
+    """)
+
+
 def test_pam_auth_update_keeps_our_line(scenario):
     scenario("""
         printf 'Name: test\\nDefault: yes\\nPriority: 0\\nAccount-Type: Additional\\nAccount:\\n\\toptional pam_debug.so\\n' \\
@@ -343,6 +484,25 @@ def test_doctor_finds_ids_that_a_file_gives_to_somebody_else(host, tmp_path):
         with open("/etc/subuid", "a") as file:
             file.write(f"mallory:{uid}:1\n")
         assert "/etc/subuid" in findings(host)
+    finally:
+        with open("/etc/subuid", "w") as file:
+            file.write(before)
+
+
+def test_doctor_tells_of_lines_of_a_name_that_is_nobodys(host):
+    def told():
+        report = json.loads(host.subuid("doctor", "--json", check=False).stdout)
+        return [e for e in report["checks"] if e["check"] == "/etc/subuid" and "nobody's name" in e.get("found", str(e))]
+
+    before = open("/etc/subuid").read() if os.path.exists("/etc/subuid") else ""
+    user = host.new_user()
+    try:
+        with open("/etc/subuid", "w") as file:
+            file.write(f"{user}:100000:10\n{pwd.getpwnam(user).pw_uid}:100010:10\n")
+        assert not told()
+        with open("/etc/subuid", "a") as file:
+            file.write("longgone:100020:10\n")
+        assert told()
     finally:
         with open("/etc/subuid", "w") as file:
             file.write(before)
