@@ -53,12 +53,12 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl subuidd/home/quota \
               subuidd/home/link subuidd/home/purge subuidd/home/tree subuidd/home/sessions confine/child \
-              confine/identity confine/path confine/view confine/user_namespace confine/landlock \
+              confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
 WORKER      = subuidd/worker/worker subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
-              confine/identity confine/landlock $(SECCOMP) account/date $(ACCOUNT)
+              confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
@@ -73,13 +73,13 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
-              confine/identity confine/landlock confine/loader confine/path confine/private_root $(SECCOMP) account/name
-AUTHKEYS    = backup/authorized_keys backup/login_command confine/identity confine/landlock $(ACCOUNT) $(INDEX)
+              confine/harden confine/landlock confine/loader confine/path confine/private_root $(SECCOMP) account/name
+AUTHKEYS    = backup/authorized_keys backup/login_command confine/harden confine/landlock $(ACCOUNT) $(INDEX)
 TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine \
               backup/gate_policy backup/command_line backup/text_list account/role account/name account/id \
-              confine/identity confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
+              confine/harden confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
-LOGIN       = backup/login backup/login_command backup/run_watch backup/run_spool backup/run_connection confine/identity $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login backup/login_command backup/run_watch backup/run_spool backup/run_connection confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
@@ -89,12 +89,8 @@ OWN_NAME    = backup/own_name
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
-WORKER_LIBS   = -ljansson -lcap-ng
+WORKER_LIBS   = -ljansson
 SUBUID_LIBS   = -ljansson
-RRSYNC_LIBS   = -lcap-ng
-AUTHKEYS_LIBS = -lcap-ng
-LOGIN_LIBS    = -lcap-ng
-TOOL_LIBS     = -lcap-ng
 PAM_LIBS      = -lpam
 
 # ---- rules -------------------------------------------------------------------------
@@ -125,10 +121,10 @@ endef
 $(eval $(call exe,subuidd,$(SUBUIDD),$(SUBUIDD_LIBS)))
 $(eval $(call exe,worker,$(WORKER),$(WORKER_LIBS)))
 $(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
-$(eval $(call exe,subuid-rrsync,$(RRSYNC),$(RRSYNC_LIBS)))
-$(eval $(call exe,authorized-keys,$(AUTHKEYS),$(AUTHKEYS_LIBS)))
-$(eval $(call exe,login,$(LOGIN),$(LOGIN_LIBS)))
-$(eval $(call exe,tool,$(TOOL),$(TOOL_LIBS)))
+$(eval $(call exe,subuid-rrsync,$(RRSYNC),))
+$(eval $(call exe,authorized-keys,$(AUTHKEYS),))
+$(eval $(call exe,login,$(LOGIN),))
+$(eval $(call exe,tool,$(TOOL),))
 $(eval $(call exe,sftp-append,$(SFTP_APPEND),))
 $(eval $(call guest,own-name.so,$(OWN_NAME),,backup/own_name.map))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))

@@ -15,7 +15,7 @@
 #include "account/index.h"
 #include "account/name.h"
 #include "backup/login_command.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "confine/landlock.h"
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);

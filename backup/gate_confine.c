@@ -13,7 +13,7 @@
 
 #include "backup/rsync_binary.h"
 #include "confine/cleanup.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "confine/landlock.h"
 #include "confine/loader.h"
 #include "confine/private_root.h"

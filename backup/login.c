@@ -24,7 +24,7 @@
 #include "account/role.h"
 #include "backup/login_command.h"
 #include "backup/run_watch.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 
 #define RSYNC_GATE BINDIR "/subuid-rrsync"
 #define TOOL_GATE LIBEXECDIR "/tool"

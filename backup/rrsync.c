@@ -24,7 +24,7 @@
 #include "backup/rsync_arguments.h"
 #include "backup/rsync_binary.h"
 #include "backup/rsync_paths.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "confine/private_root.h"
 
 #define EXIT_REFUSED 1

@@ -22,7 +22,7 @@
 #include "backup/tool_command.h"
 #include "backup/tool_confine.h"
 #include "backup/tool_load.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 
 #define EXIT_REFUSED 1
 #define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "confine/landlock.h"
 #include "confine/loader.h"
 #include "confine/private_root.h"

@@ -21,13 +21,4 @@ int identity_become_signaller(uid_t uid);
  * (libcap-ng), clears ambient and inheritable, locks securebits. 0 or negative errno. */
 int capabilities_keep(const int *capabilities);
 
-/* no_new_privs, not dumpable, core limit 0. 0 or negative errno. */
-int process_harden(void);
-
-/* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
-int descriptors_close_from(int first);
-
-/* Same, but keeps the descriptors of the list (sorted, ended by -1). */
-int descriptors_keep(const int *keep);
-
 #endif

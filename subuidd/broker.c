@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "subuidd/lifecycle.h"

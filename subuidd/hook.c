@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "subuidd/broker.h"
 #include "subuidd/caller.h"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "subuidd/broker.h"
 #include "subuidd/log.h"
 

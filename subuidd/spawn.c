@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "subuidd/workers.h"
 

@@ -14,6 +14,7 @@
 
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "subuidd/home/internal.h"

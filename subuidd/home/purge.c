@@ -19,6 +19,7 @@
 #include "account/id.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "confine/user_namespace.h"

@@ -13,6 +13,7 @@
 #include "account/id.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "subuidd/home/internal.h"
 

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "confine/identity.h"
+#include "confine/harden.h"
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
 

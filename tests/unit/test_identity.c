@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confine/harden.h"
 #include "confine/identity.h"
 #include "tests/unit/home_fixture.h"
 

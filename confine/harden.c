@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#include "confine/harden.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int process_harden(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -errno;
+	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) != 0)
+		return -errno;
+	return 0;
+}
+
+static int close_span(unsigned first, unsigned last)
+{
+	if (first > last)
+		return 0;
+	return syscall(SYS_close_range, first, last, 0) == 0 ? 0 : -errno;
+}
+
+int descriptors_close_from(int first)
+{
+	if (first < 0)
+		return -EINVAL;
+	return close_span((unsigned)first, ~0u);
+}
+
+int descriptors_keep(const int *keep)
+{
+	unsigned next = 0;
+
+	/* a list that is not sorted is a mistake: nothing is closed by it */
+	for (const int *fd = keep; *fd >= 0; fd++)
+		if (fd > keep && *fd < fd[-1])
+			return -EINVAL;
+	for (const int *fd = keep; *fd >= 0; fd++) {
+		unsigned kept = (unsigned)*fd;
+		int r = kept > next ? close_span(next, kept - 1) : 0;
+
+		if (r < 0)
+			return r;
+		next = kept + 1;
+	}
+	return close_span(next, ~0u);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+/* What a process gives up whoever it is: ways to more privilege, and descriptors. Libc only. */
+#ifndef CONFINE_HARDEN_H
+#define CONFINE_HARDEN_H
+
+/* no_new_privs, not dumpable, core limit 0. 0 or negative errno. */
+int process_harden(void);
+
+/* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
+int descriptors_close_from(int first);
+
+/* Same, but keeps the descriptors of the list (sorted, ended by -1). */
+int descriptors_keep(const int *keep);
+
+#endif
