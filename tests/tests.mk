@@ -217,8 +217,14 @@ bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/memory $(B
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,24)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(or $(BENCH_SIZES),$(if $(findstring quick,$(BENCH)),1000 10000,1000 100000 1000000)) > $(BUILD)/bench/provision.txt
+	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,16)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_gate.py $(if $(findstring quick,$(BENCH)),--scale 0.02 --runs 2) > $(BUILD)/bench/gate.txt
 	rm -rf $(BUILD)/bench/disk
-	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt docs
+	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt $(BUILD)/bench/gate.txt docs
+
+.PHONY: bench-gate
+# GATE='--scale 0.1 --runs 5'
+bench-gate: all
+	THROWAWAY_SRV=16G tests/throwaway -- /usr/bin/python3 tests/bench/bench_gate.py $(GATE)
 
 .PHONY: check-guests bench-nss
 bench-nss: $(BUILD)/bench/nss

@@ -2,24 +2,25 @@
 # SPDX-License-Identifier: ISC
 """The gate against raw rsync over the same ssh and against rsync's own rrsync.
 
-    tests/throwaway -- tests/bench/bench_gate.py [--scale 0.1] [--runs 5] [--json FILE]
+    make bench-gate [GATE='--scale 0.1 --runs 5']
 
 Three accounts on one sshd, their homes on one file system: a plain account with
 an authorized_keys file, a plain account whose key is forced through rrsync, and a
 sub-account. The runs take turns (A B C A B C ...), so that a machine whose speed
 drifts does not favour one of them. Printed: median seconds, and the median of the
-ratios taken run by run (plain / this one: 1.00 is the speed of raw rsync).
+ratios taken run by run (plain / this one: 1.00 is the speed of raw rsync); the processor time of
+all of the server's side, sshd included; the largest of the account's own processes on the server.
 """
 
 import argparse
 import json
 import os
 import pwd
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def prepare():
             continue
         home = f"/srv/{label}"
         sh("useradd", "-m", "-d", home, "-s", "/bin/bash", label)
-        forced = f'restrict,command="/usr/bin/rrsync {home}" ' if label == "rrsync" else "restrict "
+        # without its lock, or fifty clients of one account would take turns
+        forced = f'restrict,command="/usr/bin/rrsync -no-lock {home}" ' if label == "rrsync" else "restrict "
         ssh = Path(home) / ".ssh"
         ssh.mkdir(mode=0o700)
         (ssh / "authorized_keys").write_text(forced + public + "\n")
@@ -95,19 +97,64 @@ def timed(action):
     return time.perf_counter() - before
 
 
-def compare(title, accounts, runs, action, before=lambda account: None):
-    times = {account.label: [] for account in accounts}
+class Server:
+    """What sshd and all that it started used."""
+
+    def __init__(self):
+        self.pid = int(Path("/run/sshd.pid").read_text())
+
+    def cpu(self):
+        """Seconds, of those of its sessions that have ended."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def largest(uid):
+        """KiB and name of the uid's largest process now, sshd's own left out."""
+        found = (0, "")
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+            except OSError:
+                continue
+            if fields["Uid"].split()[0] == str(uid) and fields["Name"] != "sshd" and "VmHWM" in fields:
+                found = max(found, (int(fields["VmHWM"].split()[0]), fields["Name"]))
+        return found
+
+    def watch(self, uid, action):
+        """The action's seconds, processor seconds, and KiB of the largest process meanwhile."""
+        largest, over = [(0, "")], threading.Event()
+
+        def look():
+            while not over.wait(0.1):
+                largest[0] = max(largest[0], self.largest(uid))
+
+        watcher, before = threading.Thread(target=look), self.cpu()
+        watcher.start()
+        seconds = timed(action)
+        over.set()
+        watcher.join()
+        return {"seconds": seconds, "cpu": self.cpu() - before, "largest": largest[0][0]}
+
+
+def compare(title, accounts, runs, action, before=lambda account: None, after=lambda account: None):
+    server = Server()
+    rows = {account.label: [] for account in accounts}
     for _ in range(runs):
         for account in accounts:
             before(account)
             os.sync()
-            times[account.label].append(timed(lambda: action(account)))
+            rows[account.label].append(server.watch(pwd.getpwnam(account.name).pw_uid, lambda: action(account)))
+            after(account)
     result = {"what": title, "runs": runs}
-    for label, values in times.items():
-        ratios = [a / b for a, b in zip(times["plain"], values)]
-        result[label] = {"seconds": statistics.median(values), "ratio": statistics.median(ratios), "all": values}
-    print(f"{title:44} " + "  ".join(f"{label} {result[label]['seconds']:8.3f} s ({result[label]['ratio']:.2f})"
-                                     for label in times), flush=True)
+    for label, values in rows.items():
+        ratios = [a["seconds"] / b["seconds"] for a, b in zip(rows["plain"], values)]
+        result[label] = {"seconds": statistics.median(v["seconds"] for v in values), "ratio": statistics.median(ratios),
+                         "cpu": statistics.median(v["cpu"] for v in values), "largest": max(v["largest"] for v in values),
+                         "all": [round(v["seconds"], 4) for v in values]}
+    print(f"{title:34} " + "  ".join(
+        f"{label} {r['seconds']:7.3f} s ({r['ratio']:.2f}) cpu {r['cpu']:6.2f} {r['largest'] / 1024:3.0f} MiB"
+        for label, r in result.items() if isinstance(r, dict)), flush=True)
     return result
 
 
@@ -120,30 +167,43 @@ def fifty(account, source):
         raise SystemExit(f"{account.label}: {sum(map(bool, failed))} of 50 clients failed")
 
 
-def starts(runs):
-    """What the gate itself costs: started without ssh, against rrsync, as the same uid."""
-    Path("/srv/start").mkdir(mode=0o755)
-    os.chown("/srv/start", 65533, 65533)
-    results = {}
+STARTS = {"rsync alone": ["rsync", "--server", "-e.LsfxCIvu", ".", "."],
+          "gate": ["/usr/bin/subuid-rrsync", "-no-lock", "/srv/start"],
+          "gate without private root": ["/usr/bin/subuid-rrsync", "-no-lock", "-no-private", "/srv/start"],
+          "rrsync": ["/usr/bin/rrsync", "-no-lock", "/srv/start"]}
+
+
+def start(argv):
     command = {"SSH_ORIGINAL_COMMAND": "rsync --server -e.LsfxCIvu . .", "PATH": "/usr/bin:/bin"}
-    for label, argv in (("rsync alone", ["rsync", "--server", "-e.LsfxCIvu", ".", "."]),
-                        ("gate", ["/usr/bin/subuid-rrsync", "-no-lock", "/srv/start"]),
-                        ("rrsync", ["/usr/bin/rrsync", "-no-lock", "/srv/start"])):
-        values = []
-        for _ in range(runs):
-            values.append(timed(lambda: subprocess.run(argv, env=command, cwd="/srv/start", user=65533, group=65533,
-                                                       extra_groups=[], stdin=subprocess.DEVNULL,
-                                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)))
-        results[label] = statistics.median(values) * 1000
-        print(f"start, {label:37} {results[label]:8.2f} ms")
-    return {"what": "start (ms)", "runs": runs, **results}
+    subprocess.run(argv, env=command, cwd="/srv/start", user=65533, group=65533, extra_groups=[],
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def starts(title, runs, before=lambda: None):
+    """What the gate itself costs: started without ssh, against rrsync, as the same uid, by turns."""
+    values = {label: [] for label in STARTS}
+    for _ in range(runs):
+        for label, argv in STARTS.items():
+            before()
+            values[label].append(timed(lambda: start(argv)) * 1000)
+    alone = values["rsync alone"]
+    result = {"what": title, "runs": runs}
+    for label, own in values.items():
+        more = statistics.median(b - a for a, b in zip(alone, own))
+        result[label] = {"ms": statistics.median(own), "more": more}
+        print(f"{title}, {label:28} {result[label]['ms']:8.2f} ms, {more:6.2f} over rsync alone")
+    return result
+
+
+def caches_drop():
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json")
     options = parser.parse_args()
     if os.environ.get("SUBUIDD_THROWAWAY") != "1":
         sys.exit("bench_gate: run it by tests/throwaway")
@@ -157,23 +217,28 @@ def main():
     with open(work / "big/file", "wb") as file:
         for _ in range(int(4096 * options.scale)):
             file.write(os.urandom(1 << 20))
-    results = [starts(100)]
-    results.append(compare("login and `true`", accounts, options.runs * 4, lambda account: account.start()))
-    results.append(compare(f"{count} files of 1 kB", accounts, options.runs,
+    small_files(work / "twice", 2 * count)
+    Path("/srv/start").mkdir(mode=0o755)
+    os.chown("/srv/start", 65533, 65533)
+    results = [starts("start, warm", 100), starts("start, cold", 10, caches_drop)]
+    results.append(compare("login and `true`", accounts, options.runs * 6, lambda account: account.start()))
+    results.append(compare(f"{count:,} files of 1 kB", accounts, options.runs,
                            lambda account: account.push(work / "small", "small"), lambda account: account.clean("small")))
-    results.append(compare(f"no change among {count} files", accounts, options.runs,
-                           lambda account: account.push(work / "small", "small")))
+    for account in accounts:
+        account.clean("small")
+        account.push(work / "twice", "twice")
+    results.append(compare(f"no change among {2 * count:,} files", accounts, options.runs,
+                           lambda account: account.push(work / "twice", "twice")))
+    for account in accounts:
+        account.clean("twice")
     size = int(4096 * options.scale)
-    results.append(compare(f"one file of {size} MiB", accounts, options.runs,
-                           lambda account: account.push(work / "big", "big", "-W"), lambda account: account.clean("big")))
-    many = [account for account in accounts if account.label != "rrsync"]
-    results.append(compare("50 clients at once, 200 files each", many, max(1, options.runs // 2),
+    results.append(compare(f"one file of {size:,} MiB", accounts, options.runs,
+                           lambda account: account.push(work / "big", "big", "-W"), after=lambda account: account.clean("big")))
+    results.append(compare("50 clients at once, 200 files each", accounts, max(1, options.runs // 2),
                            lambda account: fifty(account, work / "many"),
                            lambda account: [account.clean(f"many{n}") for n in range(50)]))
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"largest process of all: {usage.ru_maxrss / 1024:.0f} MiB; load {os.getloadavg()[0]:.1f}")
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    print(json.dumps({"bench": "gate", "scale": options.scale, "results": results}))
 
 
 if __name__ == "__main__":
