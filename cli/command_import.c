@@ -2,6 +2,7 @@
 #include "cli/subuid.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,6 +30,27 @@ static const char help[] =
 	"  --report FILE  lines that failed, as JSON: {line, error, what, why, todo}\n";
 
 #define BAR 30
+#define STATUS_INTERRUPTED 130 /* as a shell says it of SIGINT */
+
+/* The call that is under way is waited for, so that what is said is what was made. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* The second one ends it at once. */
+static void interrupt_wait(void)
+{
+	const struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction before;
+
+	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
 
 struct progress {
 	bool shown;
@@ -92,7 +114,7 @@ static int import_line(struct import_text *text, struct import_batch *batch)
 	json_t *object = NULL, *rows;
 	int status, r = import_text_next(text, &object, &failure);
 
-	if (r == 0)
+	if (r == 0 || (r == -EIO && interrupted))
 		return 0;
 	if (r == -EIO) {
 		complain(batch->name, "cannot be read", "");
@@ -125,15 +147,15 @@ static int import_file(FILE *file, struct import_batch *batch)
 {
 	struct import_text text = {.file = file};
 	struct progress progress = {0};
-	int r, status = STATUS_DONE;
+	int r = 0, status = STATUS_DONE;
 
 	progress_begin(&progress, file);
-	while ((r = import_line(&text, batch)) == 1 && !batch->stopped)
+	while (!interrupted && (r = import_line(&text, batch)) == 1 && !batch->stopped)
 		progress_show(&progress, file, &batch->counts);
 	progress_end(&progress);
 	if (r < 0)
 		status = -1 - r;
-	if (status == STATUS_DONE && !batch->stopped)
+	if (status == STATUS_DONE && !batch->stopped && !interrupted)
 		status = import_batch_end(batch);
 	import_text_free(&text);
 	return status;
@@ -205,10 +227,16 @@ int command_import(int argc, char **argv)
 		return STATUS_FAILED;
 	if (report != NULL && (batch.report = opened(report, "we")) == NULL)
 		return STATUS_FAILED;
+	interrupt_wait();
 	status = import_file(file, &batch);
 	if (status == STATUS_DONE)
 		status = batch.status;
+	if (interrupted && status == STATUS_DONE)
+		status = STATUS_INTERRUPTED;
 	print_counts(&batch);
+	if (!batch.dry_run && (interrupted || status == STATUS_UNREACHABLE))
+		complain(batch.name, interrupted ? "interrupted" : "not read to its end",
+			 "import it once more: what is there already is passed over");
 	if (batch.report != NULL && fclose(batch.report) != 0) {
 		complain(report, "cannot be written", "");
 		status = status == STATUS_DONE ? STATUS_FAILED : status;

@@ -2,6 +2,7 @@
 #include "cli/import.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "cli/print.h"
 #include "cli/subuid.h"
@@ -35,70 +36,123 @@ void import_batch_fail(struct import_batch *batch, unsigned long line, const cha
 
 /* ---- calls ---- */
 
+/* An account that another call is changing at this moment (one that was interrupted, say) is tried again. */
+#define TRIES 50
+static const struct timespec before_again = {.tv_nsec = 200000000};
+
 struct answers {
 	struct import_batch *batch;
+	bool patient;     /* who is busy is tried again */
+	json_t *again;    /* lines that came to no end, as members */
+	bool busy;        /* since one of them could not be tried */
 	unsigned long line; /* that the answers are about */
-	bool any, failed, made;
+	bool any, failed, made, open;
 };
+
+static void line_name(unsigned long line, char name[24])
+{
+	snprintf(name, 24, "%lu", line);
+}
 
 static void line_end(struct answers *answers)
 {
 	struct import_counts *counts = &answers->batch->counts;
+	char name[24];
 
+	line_name(answers->line, name);
 	if (!answers->any || answers->failed)
 		return;
-	if (answers->made)
+	if (answers->open)
+		json_object_set_new(answers->again, name, json_true());
+	else if (answers->made)
 		counts->made++;
 	else
 		counts->present++;
+}
+
+static void line_begin(struct answers *answers, unsigned long line)
+{
+	if (answers->any && line == answers->line)
+		return;
+	line_end(answers);
+	answers->line = line;
+	answers->any = true;
+	answers->failed = answers->made = answers->open = false;
 }
 
 static int take(json_t *reply, void *data)
 {
 	struct answers *answers = data;
 	const json_t *result = json_object_get(reply, "result");
-	const char *outcome = json_text(result, "outcome");
-	unsigned long line = (unsigned long)json_number(result, "line");
+	const char *outcome = json_text(result, "outcome"), *error = json_text(result, "error");
 	struct failure_text failure;
 
 	if (result == NULL)
 		return 0; /* the last reply */
-	if (strcmp(outcome, "not-tried") == 0 && line != answers->line) {
-		line_end(answers);
-		*answers = (struct answers){.batch = answers->batch, .line = line};
-		return 0;
-	}
-	if (!answers->any || line != answers->line) {
-		line_end(answers);
-		*answers = (struct answers){.batch = answers->batch, .line = line, .any = true};
-	}
+	line_begin(answers, (unsigned long)json_number(result, "line"));
 	answers->made = answers->made || strcmp(outcome, "made") == 0;
+	answers->open = answers->open || strcmp(outcome, "not-tried") == 0;
 	if (strcmp(outcome, "failed") != 0)
 		return 0;
+	if (answers->patient && strcmp(error, "Busy") == 0) {
+		answers->busy = answers->open = true;
+		return 0;
+	}
 	failure_set(&failure, FAILURE_FAILED, json_text(result, "what"), json_text(result, "why"),
 		    json_text(result, "todo"));
 	if (!answers->failed)
-		import_batch_fail(answers->batch, line, json_text(result, "error"), &failure);
+		import_batch_fail(answers->batch, answers->line, error, &failure);
 	answers->failed = true;
 	return 0;
 }
 
+/* The rows of these lines alone. */
+static json_t *rows_of(const json_t *rows, const json_t *lines)
+{
+	json_t *some = json_array(), *row;
+	char name[24];
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		line_name((unsigned long)json_number(row, "line"), name);
+		if (json_object_get(lines, name) != NULL)
+			json_array_append(some, row);
+	}
+	return some;
+}
+
+/* One call. *rows becomes what is to be tried again; empty: nothing. */
+static int send(struct import_batch *batch, json_t **rows, bool patient)
+{
+	struct answers answers = {.batch = batch, .patient = patient, .again = json_object()};
+	json_t *parameters = json_pack("{s:O, s:b, s:b, s:b}", "rows", *rows, "dryRun", batch->dry_run, "keepGoing",
+				       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0), *left;
+	int status = call_each_reply("Import", parameters, take, &answers);
+
+	line_end(&answers);
+	left = status == STATUS_DONE && answers.busy && !batch->stopped ? rows_of(*rows, answers.again) : json_array();
+	json_decref(*rows);
+	json_decref(answers.again);
+	*rows = left;
+	return status;
+}
+
 static int flush(struct import_batch *batch, bool last)
 {
-	struct answers answers = {.batch = batch};
-	json_t *parameters;
-	int status;
+	json_t *rows = batch->rows;
+	int status = STATUS_DONE;
 
-	if (json_array_size(batch->rows) == 0)
-		return STATUS_DONE;
 	/* what fits one call needs no copy of the store to go on in */
 	batch->goes_on = batch->dry_run && (batch->goes_on || !last);
-	parameters = json_pack("{s:o, s:b, s:b, s:b}", "rows", batch->rows, "dryRun", batch->dry_run, "keepGoing",
-			       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0);
 	batch->rows = NULL;
 	batch->bytes = 0;
-	status = call_each_reply("Import", parameters, take, &answers);
-	line_end(&answers);
+	for (int tries = TRIES; status == STATUS_DONE && json_array_size(rows) > 0; tries--) {
+		if (tries < TRIES)
+			nanosleep(&before_again, NULL);
+		status = send(batch, &rows, tries > 1);
+	}
+	json_decref(rows);
 	return status;
 }
 

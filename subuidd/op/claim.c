@@ -56,10 +56,36 @@ static enum failure held_by_store(struct call *call, const char *what, const str
 		snprintf(why, sizeof(why), "%u was somebody else's on this host on %s", holder->first, since);
 		return call_fail(call, FAILURE_CONFLICT, what, why, "subuid release, when it is nobody's any more");
 	}
-	return call_fail(call, FAILURE_CONFLICT, what, why, "");
+	return call_fail(call, FAILURE_CONFLICT, what, why, "remove that first, or leave this one out");
 }
 
-static enum failure store_free(struct call *call, const char *what, uint32_t first, uint32_t last)
+/* A tombstone of just these ids, and of call->account (label "": of the owner himself) as it would be once more. */
+static bool had_before(const struct call *call, const struct id_range *holder, uint32_t first, uint32_t last)
+{
+	return holder->first == first && holder->first + holder->count - 1 == last &&
+	       holder->owner_uid == call->owner.uid && strcmp(holder->owner, call->owner.name) == 0 &&
+	       strcmp(holder->label, call->account.label) == 0;
+}
+
+/* An import that was cut off goes on, an account that was removed is restored with its ids: root has named owner,
+ * label and number. No files change hands. */
+static enum failure give_back(struct call *call, const char *what, const struct id_range *holder)
+{
+	int r = store_tombstone_release(call->broker->store, holder->first);
+
+	if (r == -EBUSY)
+		return call_fail(call, FAILURE_CONFLICT, what, "the data of the account that had it is still set aside",
+				 "try again when it is purged, or leave the number out");
+	if (r == 0) {
+		snprintf(call->detail, sizeof(call->detail), "%u ids from %u, to whom had them", holder->count,
+			 holder->first);
+		r = audit_write(call, "tombstone.release", NULL);
+	}
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* again: what he had before is free for him. */
+static enum failure store_free(struct call *call, const char *what, uint32_t first, uint32_t last, bool again)
 {
 	struct id_range holder;
 	enum id_kind kind;
@@ -67,14 +93,18 @@ static enum failure store_free(struct call *call, const char *what, uint32_t fir
 
 	if (r == -ENOENT)
 		return FAILURE_NONE;
-	return r < 0 ? call_fail_store(call, r) : held_by_store(call, what, &holder, kind);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (again && kind == ID_TOMBSTONE && had_before(call, &holder, first, last))
+		return give_back(call, what, &holder);
+	return held_by_store(call, what, &holder, kind);
 }
 
 static enum failure special_free(struct call *call, const char *what, uint32_t first, uint32_t last)
 {
 	if (first > 65535 && last < UINT32_MAX - 1)
 		return FAILURE_NONE;
-	return call_fail(call, FAILURE_CONFLICT, what, "these are ids of the system", "");
+	return call_fail(call, FAILURE_CONFLICT, what, "these are ids of the system", "leave it out");
 }
 
 static enum failure unknown(struct call *call, int error)
@@ -91,12 +121,13 @@ static enum failure host_free_id(struct call *call, const char *what, uint32_t i
 
 	if (r == 1) {
 		snprintf(why, sizeof(why), "it is the uid of %.100s", passwd_by_uid(id, &user) == 0 ? user.name : "another");
-		return call_fail(call, FAILURE_CONFLICT, what, why, "");
+		return call_fail(call, FAILURE_CONFLICT, what, why, "leave the number out, or give that one another uid");
 	}
 	if (r == 0)
 		r = probe->gid_taken(probe->data, id);
 	if (r == 1)
-		return call_fail(call, FAILURE_CONFLICT, what, "it is the gid of a group of this host", "");
+		return call_fail(call, FAILURE_CONFLICT, what, "it is the gid of a group of this host",
+				 "leave the number out, or give that one another gid");
 	return r < 0 ? unknown(call, r) : FAILURE_NONE;
 }
 
@@ -113,7 +144,7 @@ static enum failure host_free_block(struct call *call, const char *what, uint32_
 		return unknown(call, r);
 	snprintf(why, sizeof(why), "%u-%u is held outside: in /etc/subuid, /etc/subgid, passwd or group", holder.first,
 		 holder.last);
-	return call_fail(call, FAILURE_CONFLICT, what, why, "");
+	return call_fail(call, FAILURE_CONFLICT, what, why, "leave the number out, or free them there");
 }
 
 enum failure claim_uid(struct call *call, uint32_t uid)
@@ -126,7 +157,7 @@ enum failure claim_uid(struct call *call, uint32_t uid)
 	if (!inside(settings->accounts, settings->accounts_count, uid, uid))
 		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of accounts= in subuidd.conf",
 				 "add a block there");
-	failure = store_free(call, what, uid, uid);
+	failure = store_free(call, what, uid, uid, true);
 	if (failure == FAILURE_NONE)
 		failure = host_free_id(call, what, uid);
 	return failure == FAILURE_NONE ? host_free_block(call, what, uid, uid) : failure;
@@ -143,7 +174,7 @@ enum failure claim_range(struct call *call, uint32_t first, uint32_t count)
 	if (!inside(settings->ranges, settings->ranges_count, first, last))
 		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of ranges= in subuidd.conf",
 				 "add a block there, or adopt it from /etc/subuid and /etc/subgid");
-	failure = store_free(call, what, first, last);
+	failure = store_free(call, what, first, last, true);
 	return failure == FAILURE_NONE ? host_free_block(call, what, first, last) : failure;
 }
 
@@ -157,7 +188,7 @@ enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count)
 	snprintf(what, sizeof(what), "range %u-%u", first, last);
 	failure = special_free(call, what, first, last);
 	if (failure == FAILURE_NONE)
-		failure = store_free(call, what, first, last);
+		failure = store_free(call, what, first, last, false);
 	if (failure != FAILURE_NONE)
 		return failure;
 	for (int i = 0; i < 2; i++) {
@@ -177,7 +208,8 @@ enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count)
 	if (r < 0)
 		return unknown(call, r);
 	return r == 0 ? FAILURE_NONE :
-			call_fail(call, FAILURE_CONFLICT, what, "ids of it are those of users or groups of this host", "");
+			call_fail(call, FAILURE_CONFLICT, what, "ids of it are those of users or groups of this host",
+				  "give those other ids first");
 }
 
 enum failure claim_tombstone(struct call *call, uint32_t first, uint32_t count, bool *present)

@@ -5,7 +5,8 @@
 
 #include "subuidd/operation.h"
 
-/* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. */
+/* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. What only the very
+ * same account (call->account) or owner had before is free for him again. */
 enum failure claim_uid(struct call *call, uint32_t uid);
 enum failure claim_range(struct call *call, uint32_t first, uint32_t count);
 

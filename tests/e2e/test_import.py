@@ -7,7 +7,9 @@ import io
 import itertools
 import json
 import os
+import pty
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -402,7 +404,7 @@ def test_killed_in_the_middle_it_is_finished_or_undone_and_resumed(host, tmp_pat
                    > there + 40, "the import is under way")
         host.stop_daemon(signal.SIGKILL)
         importer.wait(60)
-        assert importer.returncode == 7
+        assert importer.returncode == 7 and "import it once more" in importer.stderr.read()
         host.start_daemon()
         wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
         present = labels(host, owner)
@@ -413,6 +415,81 @@ def test_killed_in_the_middle_it_is_finished_or_undone_and_resumed(host, tmp_pat
     assert result["failed"] == 0 and result["made"] + result["present"] == count and result["present"] > 0
     uids = [row["uid"] for row in labels(host, owner).values()]
     assert len(set(uids)) == count
+    check_is_sound(host)
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-going",)])
+def test_who_is_busy_is_waited_for(host, tmp_path, options):
+    """An account whose home hangs while it is made (its owner's link) is under way for another import."""
+    slow, owner = host.new_user(), host.new_user()
+    one = write_csv(tmp_path / "one.csv", [{"owner": slow, "label": "x"}])
+    both = write_csv(tmp_path / "both.csv", [{"owner": owner, "label": "a"}, {"owner": slow, "label": "x"},
+                                             {"owner": owner, "label": "b"}])
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e",
+                               "trace=symlinkat", "-e", "inject=symlinkat:delay_enter=700000"],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+    first = subprocess.Popen(["/usr/bin/subuid", "import", str(one)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: Path(f"/srv/subuid/{slow}/x").exists(), "it is being made")
+        assert host.subuid_json("import", both, *options) == {
+            "lines": 3, "made": 2, "present": 1, "failed": 0, "dryRun": False}
+    finally:
+        first.wait(20)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+    assert first.returncode == 0
+
+
+def test_ids_by_number_are_the_same_after_an_interruption(host, tmp_path):
+    """What was undone leaves tombstones: they are the very ids that the same file asks for when it is read again."""
+    owner = owner_with_room(host)
+    host.subuid("limit", owner, "--ranges", "1000")
+    rows = [{"owner": owner, "label": f"l{i}", "uid": 2101000000 + i, "ranges": f"{1610612736 + i * 65536}:65536"}
+            for i in range(130)]
+    file = write_json(tmp_path / "a.json", rows)
+    importer = subprocess.Popen(["/usr/bin/subuid", "import", str(file)], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+    homes = Path("/srv/subuid/.making")
+    wait_until(lambda: os.listdir(homes) or importer.poll() is not None, "homes are being made")
+    host.stop_daemon(signal.SIGKILL)
+    importer.wait(60)
+    host.start_daemon()
+    wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+    undone = [row for row in map(json.loads, host.subuid("export").stdout.splitlines())
+              if row["kind"] == "tombstone" and row["owner"] == owner]
+    assert undone, "nothing was interrupted"
+    assert host.subuid_json("import", file)["failed"] == 0
+    assert {label: row["uid"] for label, row in labels(host, owner).items()} == {
+        row["label"]: row["uid"] for row in rows}
+    assert {(row["label"], row["first"]) for row in host.subuid_json("range", "list", "--owner", owner)} == {
+        (row["label"], int(row["ranges"].split(":")[0])) for row in rows}
+    check_is_sound(host)
+
+
+def test_an_account_that_was_removed_is_restored_and_nobody_else_gets_its_id(host, tmp_path):
+    owner, other = host.new_user(), host.new_user()
+    host.subuid("add", "web1", "--range", "65536", user=owner)
+    rows = [row for row in host.subuid("export").stdout.splitlines() if json.loads(row)["owner"] == owner]
+    uid = labels(host, owner)["web1"]["uid"]
+    host.subuid("remove", "web1", user=owner)
+    file = tmp_path / "export.json"
+    file.write_text("".join(row + "\n" for row in rows))
+    refused = host.subuid("import", file, check=False)
+    assert refused.returncode == 4 and "still set aside" in refused.stderr, "its data is there"
+    host.subuid("add", "web1", user=owner)
+    host.subuid("remove", "web1", "--purge", user=owner)
+    gone = labels(host, owner)
+    assert gone == {}
+    purged = json.loads(host.subuid("export").stdout.splitlines()[-1])
+    for thief, label in ((other, "web1"), (owner, "web2")):
+        one = write_json(tmp_path / "thief.json", [{"owner": thief, "label": label, "uid": purged["first"]}])
+        result = host.subuid("import", one, check=False)
+        assert result.returncode == 4 and "before, until" in result.stderr
+    one = write_json(tmp_path / "back.json", [{"owner": owner, "label": "web1", "uid": purged["first"]}])
+    assert host.subuid_json("import", one)["made"] == 1
+    assert labels(host, owner)["web1"]["uid"] == purged["first"] != uid
+    assert "to whom had them" in host.subuid("audit", "--all").stdout
     check_is_sound(host)
 
 
@@ -832,3 +909,47 @@ def test_adopt_is_roots(host, subid_files):
     one = host.new_user()
     subid_files(f"{one}:14000000:65536\n")
     assert host.subuid("adopt", user=one, check=False).returncode == 5
+
+
+# -- interrupted: last, since every check of all that comes after looks at what these make
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_it_says_how_to_go_on_and_does(host, tmp_path, public_key, how):
+    owner = owner_with_room(host)
+    count = 400
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}", "key": public_key} for i in range(count)])
+    importer = subprocess.Popen(["/usr/bin/subuid", "import", str(file)], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    wait_until(lambda: Path(f"/home/{owner}/subuid/l1").is_symlink(), "the import is under way")
+    importer.send_signal(how)
+    out, err = importer.communicate(timeout=60)
+    if how == signal.SIGKILL:  # its last call goes on, and what it makes is waited for
+        assert importer.returncode == -how
+    else:
+        present = len(labels(host, owner))
+        assert importer.returncode == 130 and "interrupted; import it once more" in err, err
+        assert out == f"made {present}, there already 0, failed 0\n", "what was said is what was made"
+    again = host.subuid_json("import", file)
+    assert again["failed"] == 0 and again["made"] + again["present"] == count
+    assert again["made"] > count // 2 and again["present"] > 0, "it was not interrupted"
+    assert how == signal.SIGKILL or again["present"] == present
+
+
+def test_a_terminal_sees_how_far_it_is(host, tmp_path):
+    owner = owner_with_room(host)
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}"} for i in range(600)])
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv("/usr/bin/subuid", ["subuid", "import", str(file)])
+    seen = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while chunk := os.read(terminal, 4096):
+            seen += chunk
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(terminal)
+    shown = re.findall(r"\r\[(#*) *\] +(\d+) %  (\d+) lines, (\d+)/s, (\d+) s to go", seen.decode())
+    assert shown and all(abs(len(bar) - int(share) * 30 / 100) <= 1 for bar, share, *_ in shown)
+    assert [int(row[1]) for row in shown] == sorted(int(row[1]) for row in shown)
+    assert seen.decode().endswith("\r\x1b[Kmade 600, there already 0, failed 0\r\n")
