@@ -241,9 +241,10 @@ def test_subid_files_that_others_may_write_are_to_be_mended_first(scenario):
 def test_with_publish_files_the_plug_in_is_not_in_nsswitch(scenario):
     scenario("""
         fails grep -q ^subid: /etc/nsswitch.conf
+        mkdir -p /etc/subuidd.conf.d
+        snapshot > "$t/given"
         subuid setup > /dev/null
         grep -q '^subid: *subuid$' /etc/nsswitch.conf
-        mkdir -p /etc/subuidd.conf.d
         printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
         subuid doctor > "$t/said" || :
         grep 'nsswitch: subid: names our plug-in, while the settings say' "$t/said"
@@ -261,11 +262,10 @@ def test_with_publish_files_the_plug_in_is_not_in_nsswitch(scenario):
         grep -q '^subid: *subuid$' /etc/nsswitch.conf
         printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
         subuid setup > /dev/null
-        rm -r /etc/subuidd.conf.d
+        rm /etc/subuidd.conf.d/local.conf
         subuid setup --undo
-        same before
+        same given
         : a first setup with that setting never puts it in
-        mkdir -p /etc/subuidd.conf.d
         printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
         subuid setup > /dev/null
         fails grep -q ^subid: /etc/nsswitch.conf
@@ -284,16 +284,16 @@ def test_with_publish_files_the_plug_in_that_was_there_before_comes_back(scenari
         cp "$lib/libsubid_subuid.so" "$lib/libsubid_other.so"
         trap 'rm "$lib/libsubid_other.so"; cd /; umount -l "$t"; rmdir "$t"' EXIT
         echo 'subid: other' >> /etc/nsswitch.conf
+        mkdir -p /etc/subuidd.conf.d
         snapshot > "$t/given"
         subuid setup > /dev/null
         grep -qx 'subid: subuid' /etc/nsswitch.conf
-        mkdir -p /etc/subuidd.conf.d
         printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
         subuid setup | grep 'reads no file then'
         grep -qx 'subid: other' /etc/nsswitch.conf
         subuid doctor > "$t/said" || :
         grep 'newuidmap asks other and reads no file' "$t/said"
-        rm -r /etc/subuidd.conf.d
+        rm /etc/subuidd.conf.d/local.conf
         subuid setup --undo > /dev/null
         same given
     """)
