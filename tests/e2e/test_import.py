@@ -441,6 +441,21 @@ def test_who_is_busy_is_waited_for(host, tmp_path, options):
     assert first.returncode == 0
 
 
+def import_killed_at(host, file, syscall, when):
+    """The daemon is killed at a system call of the import, and started again."""
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", f"trace={syscall}", "-e",
+         f"inject={syscall}:signal=KILL:when={when}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+    host.subuid("import", file, check=False)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait(10)
+    if host.daemon.poll() is not None:
+        host.daemon = None
+        host.start_daemon()
+    wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+
+
 def test_ids_by_number_are_the_same_after_an_interruption(host, tmp_path):
     """What was undone leaves tombstones: they are the very ids that the same file asks for when it is read again."""
     owner = owner_with_room(host)
@@ -448,14 +463,7 @@ def test_ids_by_number_are_the_same_after_an_interruption(host, tmp_path):
     rows = [{"owner": owner, "label": f"l{i}", "uid": 2101000000 + i, "ranges": f"{1610612736 + i * 65536}:65536"}
             for i in range(130)]
     file = write_json(tmp_path / "a.json", rows)
-    importer = subprocess.Popen(["/usr/bin/subuid", "import", str(file)], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
-    homes = Path("/srv/subuid/.making")
-    wait_until(lambda: os.listdir(homes) or importer.poll() is not None, "homes are being made")
-    host.stop_daemon(signal.SIGKILL)
-    importer.wait(60)
-    host.start_daemon()
-    wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+    import_killed_at(host, file, "mkdirat", 5)  # the intents are committed, no home is whole
     undone = [row for row in map(json.loads, host.subuid("export").stdout.splitlines())
               if row["kind"] == "tombstone" and row["owner"] == owner]
     assert undone, "nothing was interrupted"
@@ -501,17 +509,7 @@ POINTS = [("fdatasync", 1), ("fdatasync", 2), ("fdatasync", 3), ("fsync", 1), ("
 def test_killed_at_a_system_call(host, tmp_path, syscall, when):
     owner = host.new_user()
     file = write_csv(tmp_path / "a.csv", [{"owner": owner, "label": f"l{i}", "ranges": "65536"} for i in range(8)])
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", f"trace={syscall}", "-e",
-         f"inject={syscall}:signal=KILL:when={when}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
-    host.subuid("import", file, check=False)
-    tracer.send_signal(signal.SIGINT)
-    tracer.wait(10)
-    if host.daemon.poll() is not None:
-        host.daemon = None
-        host.start_daemon()
-    wait_until(lambda: host.subuid("check", "--all", check=False).returncode == 0, "all is finished or undone")
+    import_killed_at(host, file, syscall, when)
     present = set(labels(host, owner))
     home = Path(f"/home/{owner}/subuid")
     assert present == set(os.listdir(f"/srv/subuid/{owner}") if Path(f"/srv/subuid/{owner}").exists() else [])
