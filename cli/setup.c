@@ -20,7 +20,8 @@ static const char help[] =
 	"Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"
 	"changes; may be run again; a step that fails takes all steps of its run back.\n\n"
 	"  --dry-run    change nothing, show what would be changed\n"
-	"  --undo       take back exactly what it did; homes and the store stay\n"
+	"  --undo       take back exactly what it did, and the daemon's lines in\n"
+	"               /etc/subuid and /etc/subgid; homes and the store stay\n"
 	"  --keep-data  undo although there are sub-accounts\n";
 
 struct setup_options {
@@ -100,8 +101,12 @@ static int state_make(bool *made)
 static int take_back(struct setup *setup, size_t first)
 {
 	bool ours = record_has(setup, "directory", STATE_DIR);
+	int pid;
 
 	if (record_revert(setup, first) < 0)
+		return -1;
+	/* A daemon that runs still keeps its lines true. */
+	if (first == 0 && (setup->dry_run || !daemon_listens(&pid)) && subid_lines_withdraw(setup) < 0)
 		return -1;
 	if (setup->dry_run || !ours || json_array_size(setup->deeds) > 0)
 		return 0;
@@ -197,7 +202,7 @@ static int undo(struct setup *setup, bool cut_short)
 {
 	bool sshd = record_has(setup, "file", SSHD_DROPIN);
 
-	if (json_array_size(setup->deeds) == 0)
+	if (json_array_size(setup->deeds) == 0 && !subid_lines_left())
 		return undo_nothing(setup, cut_short);
 	if (!setup->keep_data && accounts_none() < 0)
 		return failure_exit_status(FAILURE_CONFLICT);

@@ -174,6 +174,12 @@ const char *shadow_todo(enum shadow_tools tools);
  * errno of the text; or 1: failed, and said why. */
 int subid_place(struct setup *setup, const char *text, char **out);
 
+/* Lines of the daemon may be in /etc/subuid and /etc/subgid. */
+bool subid_lines_left(void);
+/* Takes them out, when nobody keeps them true any more. Not a deed: the daemon writes them, and at its start writes
+ * them again. 0 or -1. */
+int subid_lines_withdraw(struct setup *setup);
+
 /* ---- setup_service.c */
 bool systemd_runs(void);
 int step_service(struct setup *setup);

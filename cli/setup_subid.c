@@ -20,6 +20,8 @@
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))
 
+#define SUBID_LINES STATE_DIR "/subid-lines" /* subuidd/subid/write.h */
+
 static const char *const subid_files[] = { SYSCONFDIR "/subuid", SYSCONFDIR "/subgid" };
 
 enum publish_way publish_way(char **said)
@@ -215,4 +217,22 @@ int subid_place(struct setup *setup, const char *text, char **out)
 		say("useradd, usermod, userdel", shadow_todo(tools));
 	}
 	return nsswitch_add(text, place == PLACE_PLUGIN, out);
+}
+
+bool subid_lines_left(void)
+{
+	struct stat st;
+
+	return stat(SUBID_LINES, &st) == 0 && st.st_size > 0;
+}
+
+int subid_lines_withdraw(struct setup *setup)
+{
+	static const char *const argv[] = { SBINDIR "/subuidd", "--withdraw", NULL };
+
+	if (!subid_lines_left())
+		return 0;
+	say_change(setup, SYSCONFDIR "/subuid, " SYSCONFDIR "/subgid",
+		   "the lines that subuidd kept there are taken out; it writes them again when it is started");
+	return setup->dry_run ? 0 : command_must(argv, "");
 }

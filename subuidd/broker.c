@@ -24,6 +24,7 @@
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
+#include "subuidd/subid/write.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -317,6 +318,29 @@ int broker_open(struct broker *broker, char *why)
 		return reason(why, "event loop", r);
 	r = data_open(broker, why);
 	return r < 0 ? r : service_open(broker, why);
+}
+
+int broker_withdraw(char *why)
+{
+	cleanup_fd int state_fd = -1, lock_fd = -1, etc_fd = -1;
+	int r;
+
+	if (access(STATE_DIR "/" SUBID_LINES_NAME, F_OK) < 0 && errno == ENOENT)
+		return 0; /* there never were any, and no directory is made to find that out */
+	umask(022);
+	state_fd = state_open(why);
+	if (state_fd < 0)
+		return state_fd;
+	lock_fd = lock_take(state_fd, why); /* a daemon would write them again */
+	if (lock_fd < 0)
+		return lock_fd;
+	etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (etc_fd < 0)
+		return reason(why, SYSCONFDIR, -errno);
+	r = subid_write(state_fd, etc_fd, PUBLISH_PLUGIN, why, REASON_MAX);
+	if (r == 0 && unlinkat(state_fd, SUBID_LINES_NAME, 0) < 0)
+		return reason(why, STATE_DIR "/" SUBID_LINES_NAME, -errno);
+	return r;
 }
 
 int broker_run(struct broker *broker)

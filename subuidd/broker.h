@@ -66,6 +66,10 @@ struct broker {
  * sentence in why (REASON_MAX bytes). */
 int broker_open(struct broker *broker, char *why);
 
+/* Takes our lines out of /etc/subuid and /etc/subgid, for a host that is switched off: nobody keeps them true from
+ * then on. Instead of broker_open(), and only while no daemon runs. 0, or negative errno and a sentence in why. */
+int broker_withdraw(char *why);
+
 /* Runs until TERM or INT. 0 or negative errno. */
 int broker_run(struct broker *broker);
 void broker_close(struct broker *broker);

@@ -21,13 +21,14 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
-	"       subuidd --check-config | --setting publish | --help | --version\n"
+	"       subuidd --check-config | --setting publish | --withdraw | --help | --version\n"
 	"\n"
 	"Gives out sub-accounts: uids, keys and ranges that belong to an owner. See subuidd(8).\n"
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
 	"  -s, --setting publish  print what it is, after the same reading\n"
+	"  -w, --withdraw      take the daemon's lines out of /etc/subuid and /etc/subgid, and end\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
@@ -36,6 +37,7 @@ static const char usage[] =
 struct options {
 	bool foreground, check_config;
 	bool publish; /* asked for by `subuid setup` and `subuid doctor` */
+	bool withdraw; /* by `subuid setup --undo` */
 };
 
 /* Ends the program where there is nothing more to do. */
@@ -43,14 +45,14 @@ static struct options options_parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "foreground", no_argument, NULL, 'f' }, { "check-config", no_argument, NULL, 't' },
-		{ "setting", required_argument, NULL, 's' },
+		{ "setting", required_argument, NULL, 's' }, { "withdraw", no_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fts:hV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fts:whV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			options.foreground = true;
@@ -64,6 +66,9 @@ static struct options options_parse(int argc, char **argv)
 				exit(EXIT_USAGE);
 			}
 			options.publish = true;
+			break;
+		case 'w':
+			options.withdraw = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -185,6 +190,20 @@ static void environment_clean(void)
 		fatal("environment: %s", strerror(errno));
 }
 
+/* Asks for no settings: a host whose settings are wrong can be switched off. */
+static __attribute__((noreturn)) void withdraw(void)
+{
+	char why[REASON_MAX] = "";
+
+	if (geteuid() != 0)
+		fatal("must be started by root");
+	descriptors_start();
+	environment_clean();
+	if (broker_withdraw(why) < 0)
+		fatal("%s", why);
+	exit(EXIT_SUCCESS);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
@@ -193,6 +212,8 @@ int main(int argc, char **argv)
 	int start_fd = -1;
 	int r;
 
+	if (options.withdraw)
+		withdraw();
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
 		fatal("settings: %s", why[0] != '\0' ? why : strerror(-r));

@@ -10,10 +10,11 @@ import os
 import pwd
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from conftest import run
+from conftest import run, wait_until
 
 WORLD = r"""
 set -eu
@@ -412,6 +413,71 @@ def test_undo_refuses_while_there_are_accounts(host, tmp_path):
     assert result.returncode == 4
     assert "stop it first" in result.stderr
     assert open("/etc/nsswitch.conf").read() == before
+
+
+@pytest.mark.parametrize("publish", ["files", "both"])
+def test_undo_takes_the_daemons_lines_out_of_the_subid_files(host, publish):
+    """Nobody keeps them true on a host that is switched off. Others' lines stay, equal ids or not."""
+    owner = host.new_user()
+    files = [Path("/etc/subuid"), Path("/etc/subgid")]
+    record = Path("/var/lib/subuidd/subid-lines")
+    setting = Path("/etc/subuidd.conf.d/local.conf")
+    before = [file.read_text() for file in files]
+    setting.parent.mkdir(exist_ok=True)
+    setting.write_text(f"[subid]\npublish = {publish}\n")
+    try:
+        for file in files:
+            file.write_text(file.read_text() + f"{owner}:1879000000:1\n# a word\n")
+        others = [file.read_text() for file in files]
+        host.restart_daemon()
+        first = host.subuid_json("range", "add", "65536", user=owner)["first"]
+        line = f"{owner}:{first}:65536\n"
+        with_lines = [file.read_text() for file in files]
+        assert all(line in text for text in with_lines)
+
+        undo = ("setup", "--undo", "--keep-data")
+        out = host.subuid(*undo, "--dry-run").stdout
+        assert "(dry run) /etc/subuid, /etc/subgid: the lines that subuidd kept there are taken out" in out
+        assert [file.read_text() for file in files] == with_lines
+        result = run("/usr/sbin/subuidd", "--withdraw", check=False)  # not beside a daemon, which would write them again
+        assert result.returncode == 1 and "another subuidd is running" in result.stderr
+        assert [file.read_text() for file in files] == with_lines
+        host.stop_daemon()
+
+        # What fails there is said and can be mended: undo is run again although all else is taken back.
+        record.chmod(0o666)
+        result = host.subuid(*undo, check=False)
+        assert result.returncode == 1 and "not a plain file of root's" in result.stderr, result
+        record.chmod(0o600)
+        Path("/etc/subuid.lock").write_text(f"{os.getpid()}\0")
+        result = host.subuid(*undo, check=False)
+        assert result.returncode == 1 and "another program holds the lock" in result.stderr, result
+        assert [file.read_text() for file in files] == with_lines
+        Path("/etc/subuid.lock").unlink()
+        setting.write_text("nonsense")  # settings that are wrong keep nobody from switching off
+        out = host.subuid(*undo).stdout
+        assert "/etc/subuid, /etc/subgid: the lines that subuidd kept there are taken out" in out
+        assert [file.read_text() for file in files] == others
+        assert not record.exists()
+        assert "Nothing to take back" in host.subuid(*undo).stdout
+        assert run("/usr/sbin/subuidd", "--withdraw").returncode == 0
+
+        setting.write_text(f"[subid]\npublish = {publish}\n")
+        host.subuid("setup")
+        host.start_daemon()
+        wait_until(lambda: all(line in file.read_text() for file in files), "the daemon writes them again")
+        assert [sorted(f.read_text().splitlines()) for f in files] == [
+            sorted(text.splitlines()) for text in with_lines]
+    finally:
+        Path("/etc/subuid.lock").unlink(missing_ok=True)
+        setting.unlink()
+        host.subuid("setup")
+        if host.daemon is not None:
+            host.stop_daemon()
+        run("/usr/sbin/subuidd", "--withdraw")
+        for file, text in zip(files, before):
+            file.write_text(text)
+        host.start_daemon()
 
 
 def test_setup_and_doctor_are_roots(host):
