@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,7 +18,8 @@
 
 struct child {
 	int pidfd;
-	sd_event_source *exit_source, *timer;
+	int channel; /* -1: none */
+	sd_event_source *exit_source, *timer, *answer_source;
 	child_done done; /* NULL: has been told */
 	void *data;
 };
@@ -25,7 +28,10 @@ static void child_free(struct child *child)
 {
 	sd_event_source_disable_unref(child->exit_source);
 	sd_event_source_disable_unref(child->timer);
+	sd_event_source_disable_unref(child->answer_source);
 	close(child->pidfd);
+	if (child->channel >= 0)
+		close(child->channel);
 	free(child);
 }
 
@@ -66,23 +72,75 @@ static int child_late(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-int child_watch(sd_event *event, int pidfd, unsigned seconds, child_done done, void *data)
+static void channel_close(struct child *child)
+{
+	child->answer_source = sd_event_source_disable_unref(child->answer_source);
+	close(child->channel);
+	child->channel = -1;
+}
+
+static int child_answered(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct child *child = userdata;
+	unsigned char answer;
+	bool told = recv(fd, &answer, 1, MSG_DONTWAIT) == 1;
+
+	(void)source;
+	(void)events;
+	channel_close(child);
+	if (told) /* else its end tells */
+		child_tell(child, answer);
+	return 0;
+}
+
+static int watch(sd_event *event, int pidfd, int channel, unsigned seconds, child_done done, void *data,
+		 struct child **ret)
 {
 	struct child *child = calloc(1, sizeof(*child));
 	int r;
 
 	if (child == NULL) {
 		close(pidfd);
+		if (channel >= 0)
+			close(channel);
 		return -ENOMEM;
 	}
-	*child = (struct child){ .pidfd = pidfd, .done = done, .data = data };
+	*child = (struct child){ .pidfd = pidfd, .channel = channel, .done = done, .data = data };
 	r = sd_event_add_io(event, &child->exit_source, pidfd, EPOLLIN, child_ended, child);
 	if (r >= 0 && seconds > 0)
 		r = sd_event_add_time_relative(event, &child->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 100000,
 					       child_late, child);
+	if (r >= 0 && channel >= 0)
+		r = sd_event_add_io(event, &child->answer_source, channel, EPOLLIN, child_answered, child);
 	if (r < 0) {
 		child_free(child);
 		return r;
 	}
+	*ret = child;
 	return 0;
+}
+
+int child_watch(sd_event *event, int pidfd, unsigned seconds, child_done done, void *data)
+{
+	struct child *child;
+
+	return watch(event, pidfd, -1, seconds, done, data, &child);
+}
+
+int child_watch_answer(sd_event *event, int pidfd, int channel, unsigned seconds, child_done done, void *data,
+		       struct child **child)
+{
+	return watch(event, pidfd, channel, seconds, done, data, child);
+}
+
+void child_go(struct child *child)
+{
+	/* one that has ended already is told of by its end */
+	(void)!send(child->channel, "", 1, MSG_NOSIGNAL);
+}
+
+void child_forget(struct child *child)
+{
+	child->done = NULL;
+	channel_close(child);
 }

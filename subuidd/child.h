@@ -13,4 +13,13 @@ typedef void (*child_done)(void *data, int status);
 /* Takes pidfd, also on failure. seconds 0: no deadline. 0 or negative errno (then done is never called). */
 int child_watch(sd_event *event, int pidfd, unsigned seconds, child_done done, void *data);
 
+/* One that waits for a word on its channel, and answers there by one byte, which is told as the status, before it ends.
+ * Takes the channel, too. *child is valid until the event loop runs again. */
+struct child;
+int child_watch_answer(sd_event *event, int pidfd, int channel, unsigned seconds, child_done done, void *data,
+		       struct child **child);
+void child_go(struct child *child);
+/* It is not to go; nothing is told of it. */
+void child_forget(struct child *child);
+
 #endif

@@ -149,23 +149,35 @@ static enum failure make(struct call *call)
 	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
 }
 
-/*
- * The child makes the link, and writes out what it did, while the home is made here; what that came to counts when the
- * child has ended. Where both are on one file system its flush has taken the home along, so that ours is none.
- */
-enum failure lifecycle_complete(struct call *call)
+enum failure lifecycle_prepare(struct call *call)
 {
 	enum failure failure = call_owner_same(call);
-	int pidfd = -1, r;
+	int pidfd = -1, channel = -1, r;
 	pid_t pid = -1;
 
 	if (failure != FAILURE_NONE)
-		return lifecycle_undo(call, failure);
-	r = link_start(&call->broker->homes, &call->owner, &call->account, true, &pid, &pidfd);
+		return failure;
+	r = link_prepare(&call->broker->homes, &call->owner, &call->account, &pid, &pidfd, &channel);
 	if (r >= 0)
-		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, linked, call);
-	if (r < 0)
-		return lifecycle_take_back(call, call_fail_system(call, "the link cannot be made", r));
+		r = child_watch_answer(call->broker->event, pidfd, channel, LINK_SECONDS, linked, call, &call->link);
+	return r < 0 ? call_fail_system(call, "the link cannot be made", r) : FAILURE_NONE;
+}
+
+void lifecycle_abandon(struct call *call)
+{
+	if (call->link != NULL)
+		child_forget(call->link);
+	call->link = NULL;
+}
+
+/*
+ * The child makes the link, and writes out what it did, while the home is made here; what that came to counts when the
+ * child has answered. Where both are on one file system its flush has taken the home along, so that ours is none.
+ */
+enum failure lifecycle_complete(struct call *call)
+{
+	child_go(call->link);
+	call->link = NULL;
 	call->made = make(call);
 	return CALL_PENDING;
 }

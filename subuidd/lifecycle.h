@@ -12,6 +12,11 @@
 
 extern const struct operation recovery_undo, recovery_remove;
 
+/* In the transaction of the intent, last: the child that will make the link, which becomes the owner while the disk
+ * works. Then one of the other two. */
+enum failure lifecycle_prepare(struct call *call);
+void lifecycle_abandon(struct call *call);
+
 /* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 

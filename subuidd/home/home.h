@@ -116,6 +116,10 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
+/* A child that has become the owner already and makes the link when one byte comes on the channel (close-on-exec); it
+ * answers by one byte, enum link_result, before it ends with the same. It does nothing when the channel is closed. */
+int link_prepare(const struct homes *homes, const struct link_owner *owner, const struct account *account, pid_t *pid,
+		 int *pidfd, int *channel);
 /* The links of several accounts of one owner, made or removed by one child. results is memory that is shared with it (MAP_SHARED),
  * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
 int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,

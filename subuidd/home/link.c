@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "confine/child.h"
@@ -29,6 +30,7 @@ struct link_job {
 	char text[TEXT_MAX];  /* what the link says */
 	char other[TEXT_MAX]; /* what it said when the host could (or could not) do views */
 	bool make;
+	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
 /*
@@ -36,8 +38,9 @@ struct link_job {
  * Asked in the child, still as root but under its deadline, so that a directory service that
  * hangs does not hold the broker. Group 0 is left out: no child of ours has it.
  */
-static int owner_become(const struct link_owner *owner)
+static int owner_become(const struct link_owner *owner, int channel)
 {
+	const int keep[] = { 0, 1, 2, channel, -1 };
 	cleanup_free gid_t *groups = NULL;
 	int count = 64, kept = 0;
 
@@ -55,7 +58,7 @@ static int owner_become(const struct link_owner *owner)
 	for (int i = 0; i < count; i++)
 		if (groups[i] != 0)
 			groups[kept++] = groups[i];
-	if (descriptors_keep((const int[]){ 0, 1, 2, -1 }) < 0)
+	if (descriptors_keep(keep) < 0)
 		return -EBADF;
 	return identity_become(owner->uid, owner->gid, groups, (size_t)kept) ?: child_bind();
 }
@@ -157,15 +160,22 @@ static int link_child(const void *argument)
 {
 	const struct link_job *job = argument;
 	enum link_result result;
+	unsigned char answer, word;
 	int home = -1;
 
-	if (owner_become(job->owner) < 0)
+	if (owner_become(job->owner, job->channel) < 0)
 		return LINK_FAILED;
 	umask(077);
 	result = home_open(job->owner, &home);
-	if (result != LINK_OK)
+	if (job->channel >= 0 && read(job->channel, &word, 1) != 1)
+		return LINK_FAILED; /* nothing came of the account */
+	if (result == LINK_OK)
+		result = job->make ? link_make(job, home) : link_remove(job, home);
+	answer = (unsigned char)result;
+	/* before the end of the process, which takes longer than all this; the exit status says the same */
+	if (job->channel >= 0 && write(job->channel, &answer, 1) != 1)
 		return (int)result;
-	return (int)(job->make ? link_make(job, home) : link_remove(job, home));
+	return (int)result;
 }
 
 static void link_texts(struct link_job *job, const struct homes *homes, const struct account *account)
@@ -189,7 +199,7 @@ static int link_valid(const struct link_owner *owner, const struct account *acco
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd)
 {
-	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = make };
+	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = make, .channel = -1 };
 	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
 	int r = link_valid(owner, account);
 
@@ -197,6 +207,28 @@ int link_start(const struct homes *homes, const struct link_owner *owner, const 
 		return r;
 	link_texts(&job, homes, account);
 	return child_start(&child, pid, pidfd);
+}
+
+int link_prepare(const struct homes *homes, const struct link_owner *owner, const struct account *account, pid_t *pid,
+		 int *pidfd, int *channel)
+{
+	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = true };
+	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	cleanup_fd int ours = -1, theirs = -1;
+	int r = link_valid(owner, account), pair[2];
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	job.channel = theirs;
+	link_texts(&job, homes, account);
+	r = child_start(&child, pid, pidfd);
+	if (r == 0)
+		*channel = steal_fd(&ours);
+	return r;
 }
 
 struct links_job {
@@ -246,7 +278,7 @@ static int links_child(const void *argument)
 	unsigned char made[HOMES_AT_ONCE] = { 0 };
 	enum link_result result = LINK_FAILED;
 
-	if (owner_become(job->owner) == 0) {
+	if (owner_become(job->owner, -1) == 0) {
 		umask(077);
 		result = links_run(job, made);
 	}

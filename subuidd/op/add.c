@@ -204,7 +204,7 @@ static enum failure body_intent(struct call *call)
 	snprintf(call->detail, sizeof(call->detail), "uid %u%s%.60s%s", call->account.uid,
 		 call->key.id != 0 ? ", key " : "", call->key.fingerprint,
 		 call->range.count != 0 ? ", with a range" : "");
-	return failure;
+	return failure == FAILURE_NONE ? lifecycle_prepare(call) : failure;
 }
 
 static enum failure add_new(struct call *call)
@@ -214,6 +214,7 @@ static enum failure add_new(struct call *call)
 	add_account_fill(call);
 	failure = call_transaction(call, "account.intent", body_intent);
 	if (failure != FAILURE_NONE) {
+		lifecycle_abandon(call);
 		call->account.uid = 0;
 		return failure;
 	}

@@ -214,6 +214,48 @@ static void it_is_not_made_with_more_rights_than_his(void **state)
 	assert_int_equal(count_entries(at("alice")), 0);
 }
 
+static enum link_result run_prepared(bool go, int *answer)
+{
+	siginfo_t info = { 0 };
+	int pidfd = -1, channel = -1;
+	unsigned char byte = 0xff;
+	pid_t pid = -1;
+
+	assert_int_equal(link_prepare(&homes, &owner, &web1, &pid, &pidfd, &channel), 0);
+	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
+	if (go) {
+		assert_int_equal(write(channel, "", 1), 1);
+		assert_int_equal(read(channel, &byte, 1), 1);
+	}
+	close(channel);
+	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
+	close(pidfd);
+	*answer = byte;
+	return link_result_of(&info);
+}
+
+static void prepared_it_waits_for_a_word_and_answers(void **state)
+{
+	int answer;
+
+	(void)state;
+	assert_int_equal(run_prepared(false, &answer), LINK_FAILED);
+	assert_int_equal(count_entries(at("alice")), 0);
+
+	assert_int_equal(run_prepared(true, &answer), LINK_OK);
+	assert_int_equal(answer, LINK_OK);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
+
+	/* the answer is what a failure was */
+	assert_int_equal(chmod(at("alice"), 0500), 0);
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(chmod(at("alice"), 0700), 0);
+	assert_int_equal(rename(at("alice/subuid"), at("alice/moved")) == 0 || errno == ENOENT, 1);
+	write_file(at("alice/subuid"), "", 0600, OWNER_UID);
+	assert_int_equal(run_prepared(true, &answer), LINK_DIRECTORY);
+	assert_int_equal(answer, LINK_DIRECTORY);
+}
+
 static void root_is_no_owner(void **state)
 {
 	int pidfd;
@@ -248,6 +290,7 @@ int main(void)
 		LINK(the_home_is_there_and_his),
 		LINK(a_home_behind_a_link_of_roots_is_fine),
 		LINK(it_is_not_made_with_more_rights_than_his),
+		LINK(prepared_it_waits_for_a_word_and_answers),
 		LINK(root_is_no_owner),
 		LINK(every_result_has_words),
 	};
