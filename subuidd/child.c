@@ -93,6 +93,15 @@ static int child_answered(sd_event_source *source, int fd, uint32_t events, void
 	return 0;
 }
 
+/* Nobody would hear of its end: what is begun in its place must not meet it. Not waited for, which may be long. */
+static void unwatched(int pidfd)
+{
+	siginfo_t info;
+
+	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+}
+
 static int watch(sd_event *event, int pidfd, int channel, unsigned seconds, child_done done, void *data,
 		 struct child **ret)
 {
@@ -100,6 +109,7 @@ static int watch(sd_event *event, int pidfd, int channel, unsigned seconds, chil
 	int r;
 
 	if (child == NULL) {
+		unwatched(pidfd);
 		close(pidfd);
 		if (channel >= 0)
 			close(channel);
@@ -113,6 +123,7 @@ static int watch(sd_event *event, int pidfd, int channel, unsigned seconds, chil
 	if (r >= 0 && channel >= 0)
 		r = sd_event_add_io(event, &child->answer_source, channel, EPOLLIN, child_answered, child);
 	if (r < 0) {
+		unwatched(pidfd);
 		child_free(child);
 		return r;
 	}

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +58,29 @@ static int child_cannot_come_back(void)
 		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) != 0)
 			return 6;
 	return 0;
+}
+
+/* A filter, as of a container, that lets nobody ask what is in the bounding set. */
+static int bounding_set_hide(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_CAPBSET_READ, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int child_whose_bounding_set_is_hidden_fails(void)
+{
+	if (bounding_set_hide() != 0)
+		return 1;
+	return identity_become(UID, UID, NULL, 0) == -EPERM && getuid() == 0 ? 0 : 2;
 }
 
 static int child_drops_groups(void)
@@ -131,6 +158,7 @@ static void who_became_somebody_cannot_come_back(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(child_cannot_come_back), 0);
+	assert_int_equal(in_child(child_whose_bounding_set_is_hidden_fails), 0);
 	assert_int_equal(in_child(child_drops_groups), 0);
 	assert_int_equal(in_child(child_refuses_root), 0);
 	assert_int_equal(in_child(child_without_the_right_fails), 0);

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -106,12 +108,40 @@ static void one_child_at_a_time(void **state)
 	probe_ahead_free(&ahead);
 }
 
+/* An event loop of another process watches nothing. */
+static int start_unwatched(sd_event *event)
+{
+	struct probe_ahead ahead = { 0 };
+	siginfo_t info = { 0 };
+
+	alarm(30);
+	if (probe_ahead_start(&ahead, event, FIRST, 10, taken) != -ECHILD || ahead.running)
+		return 1;
+	/* it would go on for as long as NSS hangs, and answer in the place of the next one */
+	if (waitid(P_ALL, 0, &info, WEXITED) != 0)
+		return errno == ECHILD ? 0 : 2;
+	return info.si_code == CLD_KILLED && info.si_status == SIGKILL ? 0 : 3;
+}
+
+static void who_cannot_be_watched_is_ended(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(start_unwatched(*state));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(only_what_nobody_has_is_known_and_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answers_do_not_hold_for_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_child_at_a_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_cannot_be_watched_is_ended, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
