@@ -6,7 +6,6 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,8 +28,6 @@ static const char *test_directory(void)
 	return path == NULL ? "/usr/lib" : path;
 }
 #endif
-
-#define FILES_MAX 1024 /* descriptors; rsync has less than twenty */
 
 static int enter_directory(const char *directory)
 {
@@ -103,21 +100,6 @@ static int confine_landlock(bool read_only, const struct gate_names *names)
 	return root < 0 ? -errno : landlock_confine(rules);
 }
 
-static int confine_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -errno;
-	if (limit.rlim_max > FILES_MAX)
-		limit.rlim_max = FILES_MAX;
-	if (limit.rlim_cur > limit.rlim_max)
-		limit.rlim_cur = limit.rlim_max;
-	/* Modes are the client's choice (rsync -p); what it leaves open is not for others to write. */
-	umask(umask(0) | S_IWGRP | S_IWOTH);
-	return setrlimit(RLIMIT_NOFILE, &limit) != 0 ? -errno : 0;
-}
-
 int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, char *path, size_t size,
 		       const char **step)
 {
@@ -127,10 +109,8 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	r = process_harden();
 	if (r < 0)
 		return r;
-	*step = "limits";
-	r = confine_limits();
-	if (r < 0)
-		return r;
+	/* Modes are the client's choice (rsync -p); what it leaves open is not for others to write. */
+	umask(umask(0) | S_IWGRP | S_IWOTH);
 	*step = "working directory";
 	if (getcwd(path, size) == NULL)
 		return -errno;

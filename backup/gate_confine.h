@@ -18,7 +18,7 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 	       const char **step, int *error);
 
 /*
- * no_new_privs, no core, limits, umask; Landlock: DIR (read-only with -ro), what rsync needs to run,
+ * no_new_privs, no core, umask; Landlock: DIR (read-only with -ro), what rsync needs to run,
  * nothing else (names, when there are any, to be read). DIR's canonical path into path (PATH_MAX). *step
  * names what failed.
  */

@@ -12,64 +12,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include "account/name.h"
 #include "backup/gate_confine.h"
 #include "backup/gate_lock.h"
 #include "backup/gate_names.h"
 #include "backup/gate_policy.h"
+#include "backup/refuse.h"
 #include "backup/rsync_arguments.h"
 #include "backup/rsync_binary.h"
 #include "backup/rsync_paths.h"
 #include "confine/harden.h"
+#include "confine/limits.h"
 #include "confine/private_root.h"
 
-#define EXIT_REFUSED 1
-#define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
+#define PROGRAM "subuid-rrsync" /* as the client sees it */
 
 static const char usage[] =
 	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
 	"                     [-fake-super] [-private|-no-private] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
-#define TEXT_MAX (2 * REFUSAL_TEXT_MAX + 3)
-
-/* To the person at the other end, control bytes escaped. */
-static void tell(const char *what, const char *why, char escaped[4 * TEXT_MAX])
-{
-	char text[TEXT_MAX];
-
-	snprintf(text, sizeof(text), "%s: %s", what, why);
-	text_escape(text, escaped, 4 * TEXT_MAX);
-	fprintf(stderr, "subuid-rrsync: %s\n", escaped);
-}
-
-/* And once to the log. */
-static int refuse(const char *what, const char *why, int status)
-{
-	char escaped[4 * TEXT_MAX];
-
-	tell(what, why, escaped);
-	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
-	return status;
-}
-
-static int refuse_unconfined(const char *step, int error)
-{
-	char why[REFUSAL_TEXT_MAX + 1];
-
-	snprintf(why, sizeof(why), "this host cannot confine rsync (%s); nothing was run", strerror(-error));
-	return refuse(step, why, EXIT_UNCONFINED);
-}
-
 static int refuse_error(int r, const struct gate_refusal *refusal)
 {
 	if (r == -EPERM)
-		return refuse(refusal->what, refusal->why, EXIT_REFUSED);
-	return refuse("rsync", strerror(-r), EXIT_REFUSED);
+		return refuse(PROGRAM, refusal->what, refusal->why, EXIT_REFUSED);
+	return refuse(PROGRAM, "rsync", strerror(-r), EXIT_REFUSED);
 }
 
 /* The words of the client, down to arguments of rsync; the paths among them are from *paths on. */
@@ -104,9 +73,9 @@ static int run_rsync(char **argv, bool sender)
 	int r = gate_confine_calls(sender);
 
 	if (r < 0)
-		return refuse_unconfined("system call filter", r);
+		return refuse_unconfined(PROGRAM, "system call filter", r);
 	execve(rsync_binary_path(), argv, environment);
-	return refuse(rsync_binary_path(), strerror(errno), EXIT_REFUSED);
+	return refuse(PROGRAM, rsync_binary_path(), strerror(errno), EXIT_REFUSED);
 }
 
 /* Where this run will write: the destination, or all of DIR for a pull that removes its sources. */
@@ -135,14 +104,14 @@ static bool by_number(const struct rsync_request *request)
 static void place_names(const struct gate_policy *policy, const struct rsync_request *request, const char *source,
 			struct gate_names *names)
 {
-	char path[PATH_MAX] = "", why[REFUSAL_TEXT_MAX + 1], escaped[4 * TEXT_MAX];
+	char path[PATH_MAX] = "", why[REFUSAL_TEXT_MAX + 1];
 	int r = by_number(request) ? 0 : gate_names_place(names, source, policy->fake_super, path, sizeof(path));
 
 	gate_names_close(names);
 	if (r == 0)
 		return;
 	snprintf(why, sizeof(why), "not a plain file of at most 1 MiB (%s); owners come by number", strerror(-r));
-	tell(path, why, escaped);
+	refuse_part(PROGRAM, path, why);
 }
 
 static int serve(struct gate_policy *policy, const char *command, bool pull, struct gate_names *names)
@@ -156,7 +125,7 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 	int r = command_line_split(command, &line);
 
 	if (r == -EINVAL)
-		return refuse("command", "a quote is not closed", EXIT_REFUSED);
+		return refuse(PROGRAM, "command", "a quote is not closed", EXIT_REFUSED);
 	if (r == 0)
 		r = rsync_request_parse(policy, &line, &request, &refusal);
 	/* a push that looked like a pull to is_pull() has no private root */
@@ -171,20 +140,6 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 	if (r == 0)
 		r = lock(policy, &request, base, &refusal);
 	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items, request.sender);
-}
-
-/* Standard input, output and error are the client's, and no way to files; nothing else of the caller's is kept. */
-static int close_others(void)
-{
-	struct stat st;
-
-	for (int fd = 0; fd <= 2; fd++) {
-		if (fstat(fd, &st) != 0)
-			return -errno;
-		if (S_ISDIR(st.st_mode))
-			return -EISDIR;
-	}
-	return descriptors_close_from(3);
 }
 
 /* The beginning of every pull of a client's, and of nothing else that is accepted: serve() sees to that. */
@@ -226,11 +181,11 @@ static int enter(const struct gate_policy *policy, const char *directory, bool p
 	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, &step,
 		       &error);
 	if (r == -ENOSYS)
-		return refuse_unconfined("openat2", r);
+		return refuse_unconfined(PROGRAM, "openat2", r);
 	if (r == -ENOTRECOVERABLE || (r == 1 && policy->private_root))
-		return refuse_unconfined(step, error);
+		return refuse_unconfined(PROGRAM, step, error);
 	if (r < 0)
-		return refuse(directory, strerror(-r), EXIT_REFUSED);
+		return refuse(PROGRAM, directory, strerror(-r), EXIT_REFUSED);
 	if (r == 1)
 		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): %s %s", (unsigned)getuid(), step,
 		       strerror(-error), pull ? "a pull has no names of owners, and can see sizes and dates outside"
@@ -240,7 +195,7 @@ static int enter(const struct gate_policy *policy, const char *directory, bool p
 
 int main(int argc, char **argv)
 {
-	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *directory, *step = "descriptors";
+	const char *command = getenv("SSH_ORIGINAL_COMMAND"), *directory, *step;
 	struct gate_policy policy = { 0 };
 	struct gate_refusal refusal = { 0 };
 	struct gate_names names = GATE_NAMES_NONE;
@@ -252,25 +207,28 @@ int main(int argc, char **argv)
 	if (r == 1)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
-		return refuse(refusal.what, refusal.why, 2);
-	r = close_others();
+		return refuse(PROGRAM, refusal.what, refusal.why, 2);
+	r = descriptors_standard_only();
 	if (r < 0)
-		return refuse_unconfined(step, r);
+		return refuse_unconfined(PROGRAM, "descriptors", r);
 	if (command == NULL)
-		return refuse("no command", "this key runs rsync only (SSH_ORIGINAL_COMMAND is not set)",
+		return refuse(PROGRAM, "no command", "this key runs rsync only (SSH_ORIGINAL_COMMAND is not set)",
 			      EXIT_REFUSED);
 	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
 		return EXIT_SUCCESS;
 	r = rsync_binary_look(&policy);
 	if (r < 0)
-		return refuse(rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
+		return refuse(PROGRAM, rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
+	r = limits_confine();
+	if (r < 0)
+		return refuse_unconfined(PROGRAM, "limits", r);
 	pull = is_pull(command);
 	r = enter(&policy, directory, pull, &names);
 	if (r != 0)
 		return r;
 	r = gate_confine_files(&policy, &names, path, sizeof(path), &step);
 	if (r < 0)
-		return refuse_unconfined(step, r);
+		return refuse_unconfined(PROGRAM, step, r);
 	return serve(&policy, command, pull, &names);
 }

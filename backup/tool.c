@@ -8,50 +8,28 @@
  * what the tool needs are all that there is; then the tool.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include "account/name.h"
 #include "account/role.h"
+#include "backup/refuse.h"
 #include "backup/tool_command.h"
 #include "backup/tool_confine.h"
 #include "backup/tool_load.h"
 #include "confine/harden.h"
+#include "confine/limits.h"
 
-#define EXIT_REFUSED 1
-#define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
+#define PROGRAM "subuid" /* as the client sees it */
 
 struct order {
 	enum tool_form form;
 	struct tool_values values;
 	const char *tools;
 };
-
-/* Once to the person at the other end, once to the log; control bytes escaped. */
-static int refuse(const char *what, const char *why, int status)
-{
-	char text[2 * REFUSAL_TEXT_MAX + 3], escaped[4 * sizeof(text)];
-
-	snprintf(text, sizeof(text), "%s: %s", what, why);
-	text_escape(text, escaped, sizeof(escaped));
-	fprintf(stderr, "subuid: %s\n", escaped);
-	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
-	return status;
-}
-
-static int refuse_unconfined(const char *step, int error)
-{
-	char why[REFUSAL_TEXT_MAX + 1];
-
-	snprintf(why, sizeof(why), "this host cannot confine the tool (%s); nothing was run", strerror(-error));
-	return refuse(step, why, EXIT_UNCONFINED);
-}
 
 /* What the administrator has to mend goes to the log; the client's user learns which file it is. */
 static int refuse_profile(const struct tool *tool, int error)
@@ -64,7 +42,7 @@ static int refuse_profile(const struct tool *tool, int error)
 	else
 		snprintf(why, sizeof(why), "%s; ask the administrator of this host",
 			 error == -EPERM ? "others than root could write it" : strerror(-error));
-	return refuse(tool->path, why, EXIT_UNCONFINED);
+	return refuse(PROGRAM, tool->path, why, EXIT_UNCONFINED);
 }
 
 /* [-append-only|-read-only] [-quota=BYTES] -- TOOLS HOME, from the login shell. */
@@ -85,20 +63,6 @@ static int order_parse(char **argv, struct order *order)
 	return tools_valid(order->tools) && order->tools[0] != '\0' && order->values.home[0] == '/' ? 0 : -EINVAL;
 }
 
-/* Standard input, output and error are the client's, and no way to files; nothing else of the caller's is kept. */
-static int close_others(void)
-{
-	struct stat st;
-
-	for (int fd = 0; fd <= 2; fd++) {
-		if (fstat(fd, &st) != 0)
-			return -errno;
-		if (S_ISDIR(st.st_mode))
-			return -EISDIR;
-	}
-	return descriptors_close_from(3);
-}
-
 /* The first of the key's tools that the command is for. 0, or the exit status. */
 static int choose(const struct order *order, const struct command_line *line, struct tool *tool, const char **path)
 {
@@ -114,12 +78,12 @@ static int choose(const struct order *order, const struct command_line *line, st
 			return refuse_profile(tool, r);
 		r = tool_command_match(&tool->profile, line, path, &refusal);
 		if (r < 0)
-			return refuse(refusal.what, refusal.why, EXIT_REFUSED);
+			return refuse(PROGRAM, refusal.what, refusal.why, EXIT_REFUSED);
 		if (r == 1)
 			return 0;
 	}
 	snprintf(why, sizeof(why), "this key is not for it, but for %s", order->tools);
-	return refuse(line->count > 0 ? line->words[0].text : "no command", why, EXIT_REFUSED);
+	return refuse(PROGRAM, line->count > 0 ? line->words[0].text : "no command", why, EXIT_REFUSED);
 }
 
 /* HOME is nowhere: what a tool reads there would be the client's to write. */
@@ -146,12 +110,12 @@ static int enter(const struct order *order, const struct tool *tool)
 	int error = 0, r = tool_enter(order->values.home, &tool->profile, order->form, &step, &error);
 
 	if (r < 0)
-		return refuse_unconfined(step, r);
+		return refuse_unconfined(PROGRAM, step, r);
 	if (r == 1)
 		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): the tool can see names outside %s",
 		       (unsigned)getuid(), step, strerror(-error), order->values.home);
 	r = tool_confine(&tool->profile, order->form, &step);
-	return r < 0 ? refuse_unconfined(step, r) : 0;
+	return r < 0 ? refuse_unconfined(PROGRAM, step, r) : 0;
 }
 
 static int serve(struct order *order, const struct command_line *line)
@@ -165,16 +129,18 @@ static int serve(struct order *order, const struct command_line *line)
 		return r;
 	r = tool_command_build(&tool.profile, order->form, &order->values, &argv, &refusal);
 	if (r == -EPERM)
-		return refuse(refusal.what, refusal.why, EXIT_REFUSED);
+		return refuse(PROGRAM, refusal.what, refusal.why, EXIT_REFUSED);
 	if (r == 0)
 		r = environment_build(&tool.profile, &order->values, &environment);
 	if (r < 0)
-		return refuse(tool.path, r == -EINVAL ? "braces that mean nothing" : strerror(-r), EXIT_UNCONFINED);
+		return refuse(PROGRAM, tool.path, r == -EINVAL ? "braces that mean nothing" : strerror(-r),
+			      EXIT_UNCONFINED);
 	r = enter(order, &tool);
 	if (r != 0)
 		return r;
 	execve(argv.items[0], argv.items, environment.items);
-	return refuse(argv.items[0], errno == ENOENT ? "not installed on this host" : strerror(errno), EXIT_REFUSED);
+	return refuse(PROGRAM, argv.items[0], errno == ENOENT ? "not installed on this host" : strerror(errno),
+		      EXIT_REFUSED);
 }
 
 int main(int argc, char **argv)
@@ -185,17 +151,20 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 4 || order_parse(argv, &order) < 0 || getuid() == 0)
-		return refuse("tool", "the login shell of sub-accounts runs it", 2);
+		return refuse(PROGRAM, "tool", "the login shell of sub-accounts runs it", 2);
 	if (command == NULL)
-		return refuse("no command", "this key runs backup tools only", EXIT_REFUSED);
+		return refuse(PROGRAM, "no command", "this key runs backup tools only", EXIT_REFUSED);
 	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
 		return EXIT_SUCCESS;
-	r = close_others();
+	r = descriptors_standard_only();
 	if (r < 0)
-		return refuse_unconfined("descriptors", r);
+		return refuse_unconfined(PROGRAM, "descriptors", r);
 	openlog("subuid-tool", LOG_PID | LOG_NDELAY, LOG_AUTH); /* now: its socket is nowhere later */
+	r = limits_confine();
+	if (r < 0)
+		return refuse_unconfined(PROGRAM, "limits", r);
 	r = command_line_split(command, &line);
 	if (r < 0)
-		return refuse("command", r == -EINVAL ? "a quote is not closed" : strerror(-r), EXIT_REFUSED);
+		return refuse(PROGRAM, "command", r == -EINVAL ? "a quote is not closed" : strerror(-r), EXIT_REFUSED);
 	return serve(&order, &line);
 }

@@ -6,7 +6,6 @@
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,8 +17,6 @@
 #include "confine/private_root.h"
 #include "confine/seccomp.h"
 
-#define FILES_MAX 1024   /* descriptors */
-#define PROCESSES_MAX 512 /* of the uid, threads included: what its other sessions have counts too */
 #define LIBRARIES "/usr/lib"
 #define PATHS_MAX (2 * TOOL_WORDS_MAX + 10)
 
@@ -101,29 +98,6 @@ static int confine_files(const struct tool_profile *profile, enum tool_form form
 	return landlock_confine(rules);
 }
 
-static int lower_limit(int resource, rlim_t most)
-{
-	struct rlimit limit;
-
-	if (getrlimit((__rlimit_resource_t)resource, &limit) != 0)
-		return -errno;
-	if (limit.rlim_max > most)
-		limit.rlim_max = most;
-	if (limit.rlim_cur > limit.rlim_max)
-		limit.rlim_cur = limit.rlim_max;
-	return setrlimit((__rlimit_resource_t)resource, &limit) != 0 ? -errno : 0;
-}
-
-static int confine_limits(void)
-{
-	int r = lower_limit(RLIMIT_NOFILE, FILES_MAX);
-
-	if (r == 0)
-		r = lower_limit(RLIMIT_NPROC, PROCESSES_MAX);
-	umask(umask(0) | S_IWGRP | S_IWOTH);
-	return r;
-}
-
 int tool_confine(const struct tool_profile *profile, enum tool_form form, const char **step)
 {
 	enum seccomp_program program = SECCOMP_TOOL;
@@ -137,10 +111,7 @@ int tool_confine(const struct tool_profile *profile, enum tool_form form, const 
 	r = process_harden();
 	if (r < 0)
 		return r;
-	*step = "limits";
-	r = confine_limits();
-	if (r < 0)
-		return r;
+	umask(umask(0) | S_IWGRP | S_IWOTH);
 	*step = "Landlock";
 	r = confine_files(profile, form);
 	if (r < 0)

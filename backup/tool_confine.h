@@ -13,7 +13,7 @@
 int tool_enter(const char *home, const struct tool_profile *profile, enum tool_form form, const char **step,
 	       int *error);
 
-/* no_new_privs, limits, umask, Landlock, system call filter. Only execve comes after it. */
+/* no_new_privs, umask, Landlock, system call filter. Only execve comes after it. */
 int tool_confine(const struct tool_profile *profile, enum tool_form form, const char **step);
 
 #endif

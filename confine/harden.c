@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +29,19 @@ int descriptors_close_from(int first)
 	if (first < 0)
 		return -EINVAL;
 	return close_span((unsigned)first, ~0u);
+}
+
+int descriptors_standard_only(void)
+{
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fstat(fd, &st) != 0)
+			return -errno;
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+	}
+	return descriptors_close_from(3);
 }
 
 int descriptors_keep(const int *keep)

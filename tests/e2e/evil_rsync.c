@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/uio.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -30,6 +31,10 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* More than the gate leaves (confine/limits.c). */
+#define PROCESSES 600
+#define DESCRIPTORS 1100
 
 static const char *outside = OUTSIDE;
 extern char **environ;
@@ -370,6 +375,88 @@ static void kernel(void)
 	TRY("openat2-setuid", openat2_setuid());
 }
 
+/* One of many that live at once; they end with the pipe that they wait at. */
+static int fork_many(void)
+{
+	int pipes[2], failed = 0;
+	char byte;
+
+	if (pipe(pipes) != 0)
+		return -1;
+	for (int i = 0; i < PROCESSES && failed == 0; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			failed = errno;
+		if (pid == 0) {
+			close(pipes[1]);
+			_exit(read(pipes[0], &byte, 1) == 0 ? 0 : 1);
+		}
+	}
+	close(pipes[1]);
+	close(pipes[0]);
+	while (wait(NULL) > 0)
+		continue;
+	errno = failed;
+	return failed == 0 ? 0 : -1;
+}
+
+/* Twice what the host has; never written to. */
+static int take_memory(void)
+{
+	struct sysinfo host;
+	size_t size;
+
+	if (sysinfo(&host) != 0)
+		return -1;
+	size = 2 * (size_t)host.totalram * host.mem_unit;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED
+		       ? -1 : 0;
+}
+
+static int open_many(void)
+{
+	int r = 0;
+
+	for (int i = 0; r >= 0 && i < DESCRIPTORS; i++)
+		r = dup(0);
+	return r;
+}
+
+/* With the limits lifted first, where that is possible: what is tried is whether the gate's can be. */
+static int use_up(int (*take)(void), int resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limit) != 0)
+		return -1;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit((__rlimit_resource_t)resource, &limit);
+	return take();
+}
+
+static int many_processes(void)
+{
+	return use_up(fork_many, RLIMIT_NPROC);
+}
+
+static int much_memory(void)
+{
+	return use_up(take_memory, RLIMIT_DATA);
+}
+
+static int many_descriptors(void)
+{
+	return use_up(open_many, RLIMIT_NOFILE);
+}
+
+static void exhaustion(void)
+{
+	TRY("many-processes", in_child(many_processes));
+	TRY("much-memory", in_child(much_memory));
+	TRY("many-descriptors", in_child(many_descriptors));
+}
+
 static void inheritance(void)
 {
 	for (int fd = 0; fd < 256; fd++)
@@ -385,6 +472,7 @@ int main(void)
 	files();
 	modes();
 	sockets();
+	exhaustion(); /* before prlimit-set */
 	processes();
 	kernel();
 	inside();

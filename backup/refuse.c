@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/refuse.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "account/name.h"
+#include "backup/gate_policy.h"
+
+#define TEXT_MAX (2 * REFUSAL_TEXT_MAX + 3)
+#define ESCAPED_MAX (4 * TEXT_MAX)
+
+static void tell(const char *program, const char *what, const char *why, char *escaped)
+{
+	char text[TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s: %s", what, why);
+	text_escape(text, escaped, ESCAPED_MAX);
+	fprintf(stderr, "%s: %s\n", program, escaped);
+}
+
+void refuse_part(const char *program, const char *what, const char *why)
+{
+	char escaped[ESCAPED_MAX];
+
+	tell(program, what, why, escaped);
+}
+
+int refuse(const char *program, const char *what, const char *why, int status)
+{
+	char escaped[ESCAPED_MAX];
+
+	tell(program, what, why, escaped);
+	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
+	return status;
+}
+
+int refuse_unconfined(const char *program, const char *step, int error)
+{
+	char why[REFUSAL_TEXT_MAX + 1];
+
+	snprintf(why, sizeof(why), "this host cannot confine what would run (%s); nothing was run", strerror(-error));
+	return refuse(program, step, why, EXIT_UNCONFINED);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+#include "confine/limits.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#define MEMORY_LEAST (1u << 30) /* whatever the host has: the run time of Go sets aside that much and uses little */
+
+/* Of the table: what the host has of memory. */
+#define ALL_MEMORY RLIM_INFINITY
+
+/*
+ * The same for rsync, in all its roles, and for the tools: what tells them apart is in the system call filters.
+ *
+ * NPROC counts threads, and what other sessions of the uid have: two processes of rsync, one each of sshd and
+ * the login shell make room for more than a hundred sessions at once.
+ * DATA and not AS: what is written to counts, not the addresses that Go, and the loader for libraries, set aside. A list
+ * of files larger than the host's memory would end by the kernel killing somebody; so it ends by an error
+ * of the one whose list it is. All processes of an account together are a matter of control groups.
+ * No CPU and FSIZE: a backup takes as long and is as large as it is.
+ */
+static const struct {
+	__rlimit_resource_t resource;
+	rlim_t most;
+} limits[] = {
+	{ RLIMIT_NOFILE, 1024 },
+	{ RLIMIT_NPROC, 512 },
+	{ RLIMIT_DATA, ALL_MEMORY },
+};
+
+static rlim_t host_memory(void)
+{
+	struct sysinfo host;
+	rlim_t bytes;
+
+	if (sysinfo(&host) != 0)
+		return MEMORY_LEAST;
+	bytes = (rlim_t)host.totalram * host.mem_unit;
+	return bytes < MEMORY_LEAST ? MEMORY_LEAST : bytes;
+}
+
+static int lower(__rlimit_resource_t resource, rlim_t most)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0)
+		return -errno;
+	if (limit.rlim_max > most)
+		limit.rlim_max = most;
+	if (limit.rlim_cur > limit.rlim_max)
+		limit.rlim_cur = limit.rlim_max;
+	return setrlimit(resource, &limit) != 0 ? -errno : 0;
+}
+
+int limits_confine(void)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(limits[0]); i++)
+		r = lower(limits[i].resource, limits[i].most == ALL_MEMORY ? host_memory() : limits[i].most);
+	return r;
+}

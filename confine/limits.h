@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+/* What one session may use up of a host, whoever has taken it over. */
+#ifndef CONFINE_LIMITS_H
+#define CONFINE_LIMITS_H
+
+/*
+ * Lowers (never raises) the limits of this process and of all that come from it: descriptors, processes of the
+ * uid, memory of each process. Before a user namespace of its own is entered: the kernel then holds the uid to
+ * it outside as well as inside. 0 or negative errno (the caller must refuse to go on).
+ */
+int limits_confine(void);
+
+#endif
