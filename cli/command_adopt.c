@@ -23,6 +23,7 @@ static const char help[] =
 
 struct adoption {
 	struct subid_entries uids, gids;
+	struct subid_entries published; /* what the daemon itself keeps there */
 	const char *owner;
 	struct subid_entry **all; /* of both files, as far as they are wanted, in order */
 	size_t count;
@@ -34,8 +35,12 @@ struct adoption {
 
 static void told(struct adoption *adoption, const struct subid_entry *entry, const char *outcome, const char *why)
 {
-	if (strcmp(outcome, "failed") == 0)
+	if (strcmp(outcome, "failed") == 0) {
+		/* the uid of a sub-account, say: in the table already, and not as a range */
+		if (subid_entries_find(&adoption->published, entry) != NULL)
+			return;
 		adoption->failed++;
+	}
 	json_array_append_new(adoption->ranges,
 			      json_pack("{s:s, s:I, s:I, s:s, s:s*}", "owner",
 					entry->owner[0] ? entry->owner : entry->name, "first", (json_int_t)entry->first,
@@ -159,8 +164,10 @@ static int read_files(struct adoption *adoption)
 
 	if (r == 0)
 		r = subid_entries_read(SUBGID, &adoption->gids);
+	if (r == 0)
+		r = subid_entries_read(SUBID_LINES, &adoption->published);
 	count = adoption->uids.count + adoption->gids.count + 1;
-	adoption->all = calloc(count, sizeof(adoption->all[0]));
+	adoption->all = calloc(count, sizeof(struct subid_entry *));
 	adoption->asked = calloc(count, sizeof(adoption->asked[0]));
 	if (r == 0 && (adoption->all == NULL || adoption->asked == NULL))
 		r = -ENOMEM;
@@ -168,11 +175,12 @@ static int read_files(struct adoption *adoption)
 		complain(SUBUID, strerrordesc_np(-r), "");
 		return STATUS_FAILED;
 	}
+	subid_entries_sort(&adoption->published);
 	subid_entries_owners(&adoption->uids);
 	subid_entries_owners(&adoption->gids);
 	wanted(adoption, &adoption->uids);
 	wanted(adoption, &adoption->gids);
-	qsort(adoption->all, adoption->count, sizeof(adoption->all[0]), order);
+	qsort(adoption->all, adoption->count, sizeof(struct subid_entry *), order);
 	return STATUS_DONE;
 }
 
@@ -209,6 +217,7 @@ int command_adopt(int argc, char **argv)
 	}
 	subid_entries_free(&adoption.uids);
 	subid_entries_free(&adoption.gids);
+	subid_entries_free(&adoption.published);
 	free(adoption.all);
 	free(adoption.asked);
 	json_decref(adoption.ranges);

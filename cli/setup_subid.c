@@ -16,11 +16,10 @@
 #include <unistd.h>
 
 #include "cli/setup_text.h"
+#include "cli/subid_text.h"
 #include "confine/cleanup.h"
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))
-
-#define SUBID_LINES STATE_DIR "/subid-lines" /* subuidd/subid/write.h */
 
 static const char *const subid_files[] = { SYSCONFDIR "/subuid", SYSCONFDIR "/subgid" };
 

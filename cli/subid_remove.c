@@ -35,13 +35,13 @@ static int text_order(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static void text_sort(struct subid_entries *entries)
+void subid_entries_sort(struct subid_entries *entries)
 {
 	if (entries->count > 0)
 		qsort(entries->list, entries->count, sizeof(entries->list[0]), text_order);
 }
 
-static const struct subid_entry *text_find(const struct subid_entries *entries, const struct subid_entry *entry)
+const struct subid_entry *subid_entries_find(const struct subid_entries *entries, const struct subid_entry *entry)
 {
 	return entries->count == 0 ? NULL :
 				     bsearch(entry, entries->list, entries->count, sizeof(entries->list[0]), text_order);
@@ -53,9 +53,9 @@ static bool line_goes(const struct subid_entries *entries, const struct subid_en
 	const struct subid_entry *found;
 	struct subid_entry entry;
 
-	if (subid_entry_parse(line, length, &entry) < 0 || text_find(published, &entry) != NULL)
+	if (subid_entry_parse(line, length, &entry) < 0 || subid_entries_find(published, &entry) != NULL)
 		return false;
-	found = text_find(entries, &entry); /* any of equal lines: all of them are the same range of the same owner */
+	found = subid_entries_find(entries, &entry); /* any of equal lines: all of them are the same range of the same owner */
 	return found != NULL && found->taken;
 }
 
@@ -149,9 +149,9 @@ static int files_replace(int etc, struct shortened files[FILES])
 static int locked_remove(int etc, struct shortened files[FILES])
 {
 	struct subid_entries published = {0};
-	int r = subid_entries_read(STATE_DIR "/subid-lines", &published);
+	int r = subid_entries_read(SUBID_LINES, &published);
 
-	text_sort(&published);
+	subid_entries_sort(&published);
 	for (int i = 0; r == 0 && i < FILES; i++)
 		r = file_prepare(etc, &files[i], &published);
 	if (r == 0)
@@ -176,8 +176,8 @@ int subid_entries_remove(struct subid_entries *uids, struct subid_entries *gids)
 
 	if (etc < 0)
 		return -errno;
-	text_sort(uids);
-	text_sort(gids);
+	subid_entries_sort(uids);
+	subid_entries_sort(gids);
 	sigemptyset(&until_done);
 	sigaddset(&until_done, SIGINT);
 	sigaddset(&until_done, SIGTERM);

@@ -9,6 +9,8 @@
 
 #include "account/name.h"
 
+#define SUBID_LINES STATE_DIR "/subid-lines" /* the daemon's own, subuidd/subid/write.h */
+
 struct subid_entry {
 	char name[64]; /* as it stands there: a name, or a uid */
 	char owner[OWNER_MAX + 1]; /* of passwd(5); "": nobody's */
@@ -27,6 +29,11 @@ int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry
 /* The entries of a file. No such file: none. 0 or negative errno. */
 int subid_entries_read(const char *path, struct subid_entries *entries);
 void subid_entries_free(struct subid_entries *entries);
+
+/* By what stands there, name and ids, and not by whom it means: sorted once, then an entry that stands there so, or
+ * NULL. */
+void subid_entries_sort(struct subid_entries *entries);
+const struct subid_entry *subid_entries_find(const struct subid_entries *entries, const struct subid_entry *entry);
 
 /* Asks passwd(5) for the owners of all. */
 void subid_entries_owners(struct subid_entries *entries);

@@ -15,6 +15,7 @@
 #include "account/index_view.h"
 #include "account/subid_lock.h"
 #include "confine/cleanup.h"
+#include "subuidd/subid/found.h"
 
 #define FILE_BYTES_MAX (1 << 30)
 #define LABEL_BYTES_MAX 512
@@ -248,8 +249,8 @@ static int look_alike(int dirfd, const char *name, int fd, mode_t mode)
 	return 0;
 }
 
-static int text_write(int dirfd, const char *name, const char *temporary, mode_t mode, const char *text,
-		      size_t length)
+int subid_text_write(int dirfd, const char *name, const char *temporary, mode_t mode, const char *text,
+		     size_t length)
 {
 	cleanup_fd int fd = -1;
 	int r;
@@ -286,7 +287,7 @@ int subid_lines_recorded(int state_fd, struct subid_lines *lines)
 
 static int record(int state_fd, const struct subid_lines *lines)
 {
-	return text_write(state_fd, SUBID_LINES_NAME, SUBID_LINES_NAME ".new", 0600, lines->text, lines->length);
+	return subid_text_write(state_fd, SUBID_LINES_NAME, SUBID_LINES_NAME ".new", 0600, lines->text, lines->length);
 }
 
 static int record_both(int state_fd, const struct subid_lines *before, const struct subid_lines *wanted)
@@ -317,7 +318,7 @@ static int file_update(int etc_fd, const char *name, const struct subid_lines *b
 	if (r <= 0)
 		return r;
 	snprintf(temporary, sizeof(temporary), "%s+", name); /* shadow's name for it: under the same locks */
-	return text_write(etc_fd, name, temporary, 0644, text, new_length);
+	return subid_text_write(etc_fd, name, temporary, 0644, text, new_length);
 }
 
 static int failed(char *why, size_t size, const char *what, int error)
@@ -343,6 +344,37 @@ static int update(int state_fd, int etc_fd, const struct subid_lines *before, co
 	return r < 0 ? failed(why, size, STATE_DIR "/" SUBID_LINES_NAME, r) : 0;
 }
 
+static int publish_lines(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *wanted,
+			 char *why, size_t size)
+{
+	int r = subid_found_note(state_fd, etc_fd, before, wanted);
+
+	return r < 0 ? failed(why, size, STATE_DIR "/" SUBID_FOUND_NAME ", or a file of " SYSCONFDIR, r) :
+		       update(state_fd, etc_fd, before, wanted, why, size);
+}
+
+/* Nothing is ours any more. What was there before us stays. */
+static int cease(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *none, char *why,
+		 size_t size)
+{
+	struct subid_lines ours = { 0 };
+	int r = subid_found_spare(state_fd, before, &ours);
+
+	if (r < 0)
+		failed(why, size, STATE_DIR "/" SUBID_FOUND_NAME, r);
+	else
+		r = update(state_fd, etc_fd, &ours, none, why, size);
+	if (r == 0 && before->count > 0) {
+		r = record(state_fd, none);
+		if (r < 0)
+			failed(why, size, STATE_DIR "/" SUBID_LINES_NAME, r);
+	}
+	if (r == 0)
+		unlinkat(state_fd, SUBID_FOUND_NAME, 0); /* one that is left names lines that stay */
+	subid_lines_free(&ours);
+	return r;
+}
+
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size)
 {
 	struct subid_lines before = { 0 }, wanted = { 0 };
@@ -362,8 +394,9 @@ int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, si
 	r = subid_lines_recorded(state_fd, &before);
 	if (r < 0)
 		failed(why, size, STATE_DIR "/" SUBID_LINES_NAME, r);
-	if (r == 0)
-		r = update(state_fd, etc_fd, &before, &wanted, why, size);
+	else
+		r = publish == PUBLISH_PLUGIN ? cease(state_fd, etc_fd, &before, &wanted, why, size) :
+						publish_lines(state_fd, etc_fd, &before, &wanted, why, size);
 	subid_unlock(etc_fd);
 	subid_lines_free(&before);
 	subid_lines_free(&wanted);

@@ -11,6 +11,7 @@
 #define SUBUIDD_SUBID_WRITE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "subuidd/settings.h"
 #include "subuidd/subid/lines.h"
@@ -25,6 +26,9 @@ int subid_lines_recorded(int state_fd, struct subid_lines *lines);
 
 /* Text of a file that root alone can write. No such file: empty. 0, or negative errno (-EPERM not such a file). */
 int subid_text_read(int dirfd, const char *name, char **text, size_t *length);
+
+/* Beside the old one, under the name `temporary`, and renamed over it; with the old one's mode, or `mode`. */
+int subid_text_write(int dirfd, const char *name, const char *temporary, mode_t mode, const char *text, size_t length);
 
 /* 0, or negative errno and a sentence in why. */
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size);

@@ -422,16 +422,25 @@ def test_undo_takes_the_daemons_lines_out_of_the_subid_files(host, publish):
     files = [Path("/etc/subuid"), Path("/etc/subgid")]
     record = Path("/var/lib/subuidd/subid-lines")
     setting = Path("/etc/subuidd.conf.d/local.conf")
+    adopted = {"files": 16700000, "both": 16800000}[publish]  # a tombstone for good
     before = [file.read_text() for file in files]
     setting.parent.mkdir(exist_ok=True)
     setting.write_text(f"[subid]\npublish = {publish}\n")
     try:
         for file in files:
-            file.write_text(file.read_text() + f"{owner}:1879000000:1\n# a word\n")
+            # the first as useradd writes it: adopted it is ours as well, and was his before us
+            file.write_text(f"{owner}:{adopted}:65536\n" + file.read_text() + f"{owner}:1879000000:1\n# a word\n")
         others = [file.read_text() for file in files]
         host.restart_daemon()
+        host.subuid("add", "web1", user=owner)
+        assert f'"first": {adopted}' in host.subuid("adopt", "--owner", owner, "--json", check=False).stdout
         first = host.subuid_json("range", "add", "65536", user=owner)["first"]
         line = f"{owner}:{first}:65536\n"
+        assert f"{owner}:{adopted}:65536\n" in record.read_text()
+        if publish == "files":  # what the daemon keeps there itself is no failure to adopt
+            uid = pwd.getpwnam(f"{owner}+web1").pw_uid
+            assert f"{owner}:{uid}:1\n" in files[0].read_text()
+            assert str(uid) not in host.subuid("adopt", "--owner", owner, "--json", check=False).stdout
         with_lines = [file.read_text() for file in files]
         assert all(line in text for text in with_lines)
 

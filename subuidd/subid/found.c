@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/subid/found.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/subid/write.h"
+
+static int line_add(struct subid_lines *lines, const char *at, size_t length)
+{
+	int r = subid_lines_add_text(lines, at, length);
+
+	return r < 0 ? r : subid_lines_add_text(lines, "\n", 1);
+}
+
+/* Those of `lines` that are in `other`, or that are not. */
+static int pick(const struct subid_lines *lines, const struct subid_lines *other, bool in, struct subid_lines *picked)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < lines->count; i++) {
+		const struct subid_lines_at *line = &lines->sorted[i];
+
+		if ((subid_lines_find(other, line->at, line->length) >= 0) == in)
+			r = line_add(picked, line->at, line->length);
+	}
+	return r;
+}
+
+/* Those of `fresh` that the file has. */
+static int pick_present(int etc_fd, const char *name, const struct subid_lines *fresh, struct subid_lines *picked)
+{
+	cleanup_free char *text = NULL;
+	size_t length = 0;
+	int r = subid_text_read(etc_fd, name, &text, &length);
+
+	for (const char *at = text, *next; r == 0 && at < text + length; at = next + 1) {
+		next = memchr(at, '\n', (size_t)(text + length - at));
+		if (next == NULL)
+			next = text + length;
+		if (subid_lines_find(fresh, at, (size_t)(next - at)) >= 0)
+			r = line_add(picked, at, (size_t)(next - at));
+	}
+	return r;
+}
+
+static int found_read(int state_fd, struct subid_lines *found)
+{
+	cleanup_free char *text = NULL;
+	size_t length = 0;
+	int r = subid_text_read(state_fd, SUBID_FOUND_NAME, &text, &length);
+
+	if (r == 0)
+		r = subid_lines_add_text(found, text, length);
+	return r == 0 ? subid_lines_sort(found) : r;
+}
+
+/* Most changes have one new line, which no file has: they cost one look through each. */
+int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *wanted)
+{
+	struct subid_lines old = { 0 }, fresh = { 0 }, found = { 0 };
+	int r = found_read(state_fd, &old);
+
+	if (r == 0)
+		r = pick(wanted, &old, true, &found);
+	if (r == 0)
+		r = pick(wanted, before, false, &fresh);
+	if (r == 0)
+		r = subid_lines_sort(&fresh);
+	if (r == 0 && fresh.count > 0)
+		r = pick_present(etc_fd, "subuid", &fresh, &found);
+	if (r == 0 && fresh.count > 0)
+		r = pick_present(etc_fd, "subgid", &fresh, &found);
+	if (r == 0)
+		r = subid_lines_sort(&found);
+	if (r == 0 && !subid_lines_equal(&old, &found))
+		r = subid_text_write(state_fd, SUBID_FOUND_NAME, SUBID_FOUND_NAME ".new", 0600, found.text, found.length);
+	subid_lines_free(&old);
+	subid_lines_free(&fresh);
+	subid_lines_free(&found);
+	return r;
+}
+
+int subid_found_spare(int state_fd, const struct subid_lines *before, struct subid_lines *ours)
+{
+	struct subid_lines found = { 0 };
+	int r = found_read(state_fd, &found);
+
+	*ours = (struct subid_lines){ 0 };
+	if (r == 0)
+		r = pick(before, &found, false, ours);
+	if (r == 0)
+		r = subid_lines_sort(ours);
+	subid_lines_free(&found);
+	return r;
+}
