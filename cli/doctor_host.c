@@ -67,6 +67,13 @@ static void check_rsync(struct doctor *doctor)
 	found(doctor, FINDING_GOOD, "rsync", output, "");
 }
 
+static void check_newuidmap(struct doctor *doctor)
+{
+	if (!command_exists("newuidmap"))
+		found(doctor, FINDING_NOTE, "newuidmap", "not installed: no containers and no `subuid exec`",
+		      "apt-get install uidmap");
+}
+
 static void check_nss_module(struct doctor *doctor)
 {
 	void *module = dlopen("libnss_subuid.so.2", RTLD_NOW | RTLD_LOCAL);
@@ -210,7 +217,7 @@ static void check_pam_others(struct doctor *doctor)
 static void check_users(struct doctor *doctor)
 {
 	static const char *const users[] = { WORKER_USER, KEYS_USER };
-	const struct group *group = getgrnam(ACCOUNTS_GROUP);
+	const struct group *group;
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
@@ -248,6 +255,7 @@ void doctor_host(struct doctor *doctor)
 {
 	check_programs(doctor);
 	check_rsync(doctor);
+	check_newuidmap(doctor);
 	check_nss_module(doctor);
 	check_pam_module(doctor);
 	check_nsswitch(doctor);

@@ -346,6 +346,11 @@ TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server o
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
   sshfs fuse3 python3-h2
 LINT_PACKAGES = clang clang-tidy cppcheck
+# What a host needs to build this, to be installed on and to run it.
+INSTALL_PACKAGES = openssh-server rsync uidmap
+install-deps:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(INSTALL_PACKAGES)
 deps:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
