@@ -117,7 +117,7 @@ static int parameters_of(const struct arguments *arguments, const char *label, j
 
 	if (!label_valid(label))
 		return usage_error(label[0] ? label : "LABEL", "not a label",
-				   "1 to 31 of a-z, 0-9, _ and -, starting with a letter or digit");
+				   "1 to 31 of a-z, 0-9, _ and -, starting with a letter or digit; the owner is named by --owner");
 	if (key->file == NULL && (key->role != NULL || key->from != NULL || key->options != 0 || key->forward != NULL ||
 				  key->quota != NULL))
 		return usage_error(label, "role, from, forward and what it may not do are a key's", "give one with --key FILE");

@@ -104,6 +104,7 @@ enum failure op_account_modify(struct call *call)
 	const struct request_modify *modify = &call->request.modify;
 	enum failure failure = call_account(call, TO_CHANGE);
 	struct account before = call->account;
+	char alarm[40];
 
 	if (failure != FAILURE_NONE)
 		return failure;
@@ -116,8 +117,10 @@ enum failure op_account_modify(struct call *call)
 	failure = modify_quota(call, &before);
 	if (failure != FAILURE_NONE)
 		return failure;
-	snprintf(call->detail, sizeof(call->detail), "quota %llu, expires day %d, comment %.100s",
-		 (unsigned long long)call->account.quota, call->account.expires_day, call->account.comment);
+	snprintf(alarm, sizeof(alarm), ", alarm %llu", (unsigned long long)modify->alarm);
+	snprintf(call->detail, sizeof(call->detail), "quota %llu, expires day %d%s, comment %.100s",
+		 (unsigned long long)call->account.quota, call->account.expires_day,
+		 (modify->set & SET_ALARM) != 0 ? alarm : "", call->account.comment);
 	failure = account_change(call);
 	if ((modify->set & SET_ALARM) != 0)
 		alarm_look(call->broker);
