@@ -45,6 +45,19 @@ static int refuse_profile(const struct tool *tool, int error)
 	return refuse(PROGRAM, tool->path, why, EXIT_UNCONFINED);
 }
 
+static bool quota_parse(const char *argument, uint64_t *quota)
+{
+	static const char name[] = "-quota=";
+	const char *digits = argument + sizeof(name) - 1;
+	char *end;
+
+	if (strncmp(argument, name, sizeof(name) - 1) != 0 || *digits < '0' || *digits > '9')
+		return false;
+	errno = 0;
+	*quota = strtoull(digits, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
 /* [-append-only|-read-only] [-quota=BYTES] -- TOOLS HOME, from the login shell. */
 static int order_parse(char **argv, struct order *order)
 {
@@ -53,7 +66,7 @@ static int order_parse(char **argv, struct order *order)
 			order->form = TOOL_APPEND_ONLY;
 		else if (strcmp(*argv, "-read-only") == 0 && order->form == TOOL_READ_WRITE)
 			order->form = TOOL_READ_ONLY;
-		else if (sscanf(*argv, "-quota=%" SCNu64, &order->values.quota) != 1)
+		else if (!quota_parse(*argv, &order->values.quota))
 			return -EINVAL;
 	}
 	if (*argv == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)

@@ -65,13 +65,31 @@ static int sessions_kill(uint32_t uid)
 	return WEXITSTATUS(status) == SENT ? 1 : WEXITSTATUS(status) == NOBODY ? 0 : -EPERM;
 }
 
+/* "\nUid:\t", real, effective, saved. */
+static bool uid_listed(const char *line, uint32_t uid)
+{
+	bool listed = false;
+	char *end;
+
+	if (line == NULL)
+		return false;
+	line += strlen("\nUid:");
+	for (int i = 0; i < 3; i++, line = end) {
+		unsigned long id = strtoul(line, &end, 10);
+
+		if (end == line)
+			return false;
+		listed = listed || id == uid;
+	}
+	return listed;
+}
+
 /* Whether /proc/PID/status names the uid as real, effective or saved, of a process that still lives. */
 static bool process_has_uid(int proc, const char *pid, uint32_t uid)
 {
 	char path[32], text[1024], state = 'R';
 	cleanup_fd int fd = -1;
 	const char *line;
-	unsigned ids[3];
 	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%.16s/status", pid) < 0)
@@ -85,10 +103,7 @@ static bool process_has_uid(int proc, const char *pid, uint32_t uid)
 	line = strstr(text, "\nState:\t");
 	if (line != NULL)
 		state = line[8];
-	line = strstr(text, "\nUid:\t");
-	if (line == NULL || sscanf(line, "\nUid:\t%u\t%u\t%u", &ids[0], &ids[1], &ids[2]) != 3)
-		return false;
-	return state != 'Z' && state != 'X' && (ids[0] == uid || ids[1] == uid || ids[2] == uid);
+	return state != 'Z' && state != 'X' && uid_listed(strstr(text, "\nUid:\t"), uid);
 }
 
 /* 1, 0 or negative errno. */
