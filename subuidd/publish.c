@@ -173,13 +173,22 @@ void publication_close(struct publication *p)
 	free(p);
 }
 
+/* Member by member: there is padding between them. */
+static bool host_same(const struct index_host *a, const struct index_host *b)
+{
+	return a->subuids_gid == b->subuids_gid && a->forward_gid == b->forward_gid &&
+	       a->uid_first == b->uid_first && a->uid_last == b->uid_last && a->enumerate == b->enumerate &&
+	       a->range_first == b->range_first && a->range_last == b->range_last &&
+	       a->separator == b->separator && strcmp(a->homes, b->homes) == 0 && strcmp(a->shell, b->shell) == 0;
+}
+
 int publication_settings(struct publication *p, const struct settings *settings)
 {
 	struct index_host host;
 	const char *missing;
 	int r = host_of(p, settings, &host, &missing);
 
-	if (r < 0 || memcmp(&host, &p->host, sizeof(host)) == 0)
+	if (r < 0 || host_same(&host, &p->host))
 		return r;
 	p->host = host;
 	p->broken = true;
