@@ -28,17 +28,25 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 #define NUMBER(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member), false }
 #define STRING(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member), true }
 
+/* Of a struct within the message. */
+#define WITHIN(type, outer) __typeof__(((struct type *)0)->outer)
+#define OFFSET(type, outer, member) (offsetof(struct type, outer) + offsetof(WITHIN(type, outer), member))
+#define NUMBER_IN(type, outer, member) \
+	{ OFFSET(type, outer, member), sizeof(((struct type *)0)->outer.member), false }
+#define STRING_IN(type, outer, member) \
+	{ OFFSET(type, outer, member), sizeof(((struct type *)0)->outer.member), true }
+
 #define REQUEST_HEAD NUMBER(request, op), NUMBER(request, size)
-#define NAME(at) STRING(request, at.owner), STRING(request, at.label)
-#define SSH_KEY(msg, at)                                                                                    \
-	NUMBER(msg, at.id), NUMBER(msg, at.uid), NUMBER(msg, at.role), NUMBER(msg, at.options),          \
-		NUMBER(msg, at.created), NUMBER(msg, at.expires), NUMBER(msg, at.storage_quota),          \
-		STRING(msg, at.tools), STRING(msg, at.forward), STRING(msg, at.from),                     \
-		STRING(msg, at.type), STRING(msg, at.comment), STRING(msg, at.fingerprint),               \
-		STRING(msg, at.blob)
-#define LIMIT(msg, at)                                                                                      \
-	NUMBER(msg, at.accounts), NUMBER(msg, at.keys), NUMBER(msg, at.ranges), NUMBER(msg, at.is_default), \
-		STRING(msg, at.owner)
+#define NAME(at) STRING_IN(request, at, owner), STRING_IN(request, at, label)
+#define SSH_KEY(msg, at)                                                                                   \
+	NUMBER_IN(msg, at, id), NUMBER_IN(msg, at, uid), NUMBER_IN(msg, at, role),                         \
+		NUMBER_IN(msg, at, options), NUMBER_IN(msg, at, created), NUMBER_IN(msg, at, expires),     \
+		NUMBER_IN(msg, at, storage_quota), STRING_IN(msg, at, tools), STRING_IN(msg, at, forward), \
+		STRING_IN(msg, at, from), STRING_IN(msg, at, type), STRING_IN(msg, at, comment),           \
+		STRING_IN(msg, at, fingerprint), STRING_IN(msg, at, blob)
+#define LIMIT(msg, at)                                                                                     \
+	NUMBER_IN(msg, at, accounts), NUMBER_IN(msg, at, keys), NUMBER_IN(msg, at, ranges),                \
+		NUMBER_IN(msg, at, is_default), STRING_IN(msg, at, owner)
 #define END { 0, 0, false }
 
 static const struct wire_field request_none[] = { REQUEST_HEAD, END };
