@@ -117,12 +117,13 @@ int table_print(struct table *table)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
 
-	for (size_t column = 0; column < table->columns; column++)
+	for (size_t column = 0; column < table->columns; column++) {
 		widths[column] = width(table->heads[column]) - (table->heads[column][0] == '>');
-	for (size_t i = 0; i < table->used; i++) {
-		size_t wide = width(table->cells[i]), column = i % table->columns;
+		for (size_t i = column; i < table->used; i += table->columns) {
+			size_t wide = width(table->cells[i]);
 
-		widths[column] = wide > widths[column] ? wide : widths[column];
+			widths[column] = wide > widths[column] ? wide : widths[column];
+		}
 	}
 	if (table->used > 0 && !table->failed)
 		print_heads(table, widths);

@@ -91,7 +91,7 @@ static int probe_enter(const char *user, bool member)
 static int sshd_run(const char *user, char **output)
 {
 	static const char *const keygen[] = {
-		"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", PROBE_KEY, NULL
+		"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", (PROBE_KEY), NULL
 	};
 	char spec[128] = "";
 	const char *argv[] = { "sshd", "-t", NULL, NULL, NULL, NULL, NULL };

@@ -34,7 +34,7 @@ static int hook_trusted(const char *program, char real[PATH_MAX], char *why, siz
 		return -errno;
 	}
 	memcpy(at, real, strlen(real) + 1);
-	for (char *end = at + strlen(at);; *end = '\0') {
+	for (char *end;; *end = '\0') {
 		if (stat(at[0] != '\0' ? at : "/", &st) < 0)
 			return -errno;
 		if (st.st_uid != 0 || (st.st_mode & 022) != 0) {

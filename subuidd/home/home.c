@@ -107,7 +107,7 @@ int home_directory_empty(int dirfd)
 	dir = fdopendir(fd);
 	if (dir == NULL)
 		return -errno;
-	fd = -1;
+	steal_fd(&fd); /* the directory's now */
 	while (errno = 0, (entry = readdir(dir)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			return 0;

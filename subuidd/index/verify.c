@@ -64,11 +64,10 @@ static int place_verify(const struct index_writer *writer, enum index_table_id t
 {
 	struct index_probe probe;
 	uint32_t found;
-	int more;
 
 	*first = true;
 	index_probe_start(&probe, &writer->view, table, hash);
-	while ((more = index_probe_next(&probe, &found)) > 0) {
+	while (index_probe_next(&probe, &found) > 0) {
 		if (found == line) {
 			*position = probe.position;
 			return 0;

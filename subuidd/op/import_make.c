@@ -301,7 +301,7 @@ static void fresh_collect(struct import *import)
 	for (size_t i = 0; i < import->count; i++)
 		if (import->rows[i].fresh && import->rows[i].outcome == IMPORT_MADE)
 			import->fresh[import->fresh_count++] = &import->rows[i];
-	qsort(import->fresh, import->fresh_count, sizeof(import->fresh[0]), by_owner);
+	qsort(import->fresh, import->fresh_count, sizeof(struct import_row *), by_owner);
 }
 
 /* A full batch is followed by another one, as a rule: its accounts will get the ids behind those of this one. */

@@ -59,7 +59,8 @@ int field_flag(json_t *object, const char *name, uint32_t *flag, struct failure_
 
 void field_put(char *out, const char *text)
 {
-	memcpy(out, text, strlen(text));
+	while (*text != '\0')
+		*out++ = *text++;
 }
 
 int field_number(json_t *parameters, const char *name, json_int_t first, uint32_t *number,
