@@ -41,6 +41,28 @@ static enum failure leave(struct call *call, enum failure failure)
 	return failure;
 }
 
+static enum failure body_removing(struct call *call)
+{
+	struct account removing = call->account;
+	int r;
+
+	removing.state = ACCOUNT_REMOVING;
+	r = store_account_update(call->broker->store, &removing);
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* The owner saw the view and wrote there. It is not ours to delete, and would be in the way for good: the account is
+ * removed like any other, by recovery, and what is in it set aside. */
+static enum failure keep_data(struct call *call, enum failure failure)
+{
+	struct failure_text why = call->answer.failure;
+
+	snprintf(call->detail, sizeof(call->detail), "it is not empty any more; data kept for the grace period");
+	call_transaction(call, "account.removing", body_removing);
+	call->answer.failure = why;
+	return leave(call, failure);
+}
+
 enum failure lifecycle_undo(struct call *call, enum failure failure)
 {
 	const struct homes *homes = &call->broker->homes;
@@ -50,6 +72,8 @@ enum failure lifecycle_undo(struct call *call, enum failure failure)
 
 	if (r >= 0 || r == -ENOENT)
 		r = home_unmake(homes, &call->account);
+	if (r == -ENOTEMPTY)
+		return keep_data(call, failure);
 	if (r < 0 && r != -ENOENT) {
 		log_error("%s: what was made of it cannot be taken back: %s", call->target, strerror(-r));
 		return leave(call, failure);

@@ -127,6 +127,33 @@ def test_a_system_call_that_fails_is_an_error_and_not_a_half_made_account(host, 
     assert set(os.listdir(f"/srv/subuid/{owner}")) == labels
 
 
+def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
+    """He sees the view before the account is acknowledged. With something in it nothing can be taken back."""
+    owner = host.new_user()
+    view = Path(f"/srv/subuid/{owner}/early/view")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=move_mount", "-e",
+         "inject=move_mount:signal=STOP:when=1"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+    adding = subprocess.Popen(["/usr/bin/subuid", "add", "early"], user=owner, cwd="/", stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: run("touch", view / "mine", user=owner, check=False).returncode == 0, "the view")
+    finally:
+        host.daemon.send_signal(signal.SIGKILL)
+        adding.wait(20)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+        host.daemon.wait(20)
+        host.daemon = None
+        host.start_daemon()
+    wait_until(lambda: host.subuid_json("list", user=owner) == [], "recovery", 60)
+    assert not [fault for fault in faults() if fault["subject"].startswith(owner)]
+    assert not view.parent.exists() and not os.path.lexists(f"/home/{owner}/subuid/early")
+    assert [path for path in Path("/srv/subuid/.removed").glob("*/home/mine")], "his file is kept for a while"
+    assert as_user(host, owner, "add", "early").returncode == 0
+    assert "mine" not in os.listdir(view)
+
+
 def test_a_home_that_hangs_holds_up_its_own_request_only(host):
     slow, other = host.new_user(), host.new_user()
     tracer = subprocess.Popen(
