@@ -51,8 +51,8 @@ static enum failure body_removing(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* The owner saw the view and wrote there. It is not ours to delete, and would be in the way for good: the account is
- * removed like any other, by recovery, and what is in it set aside. */
+/* The owner saw the view and wrote there. It is not ours to delete, and would be in the way for good: the
+ * account is removed like any other, by recovery, and what is in it set aside. */
 static enum failure keep_data(struct call *call, enum failure failure)
 {
 	struct failure_text why = call->answer.failure;
