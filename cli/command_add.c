@@ -165,7 +165,7 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 	if (key->file != NULL)
 		client_print(name, label, key);
 	else
-		printf("It has no new key. Give it one: subuid key add %s FILE\n", shown(label));
+		printf("No key was given. To add one: subuid key add %s FILE\n", shown(label));
 	return STATUS_DONE;
 }
 

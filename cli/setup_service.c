@@ -96,10 +96,12 @@ static void subuidd_reload(void)
 {
 	static const char *const argv[] = { "systemctl", "reload", SERVICE_UNIT, NULL };
 
+	int pid;
+
 	if (systemd_runs() && systemctl_says("is-active", SERVICE_UNIT) && command_run(argv, NULL) == 0)
 		say(SERVICE_UNIT, "reloaded");
-	else
-		say("subuidd", "reload it, if it runs: it reads its settings again on SIGHUP");
+	else if (daemon_listens(&pid))
+		say("subuidd", "reload it: it reads its settings again on SIGHUP");
 }
 
 void services_tell(const struct setup *setup)
