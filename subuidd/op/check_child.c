@@ -12,12 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "account/index.h"
+#include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/identity.h"
 #include "subuidd/caller.h"
@@ -321,36 +321,35 @@ static void check_run(const struct broker *broker, const struct check_job *job, 
 		check_store(result);
 }
 
+struct proof {
+	const struct broker *broker;
+	const struct check_job *job;
+	int memory;
+};
+
+static int prove(const void *argument)
+{
+	const struct proof *proof = argument;
+	cleanup_free struct check_result *result = calloc(1, sizeof(*result));
+
+	if (result == NULL)
+		return 1;
+	check_run(proof->broker, proof->job, result);
+	return pwrite(proof->memory, result, sizeof(*result), 0) == (ssize_t)sizeof(*result) ? 0 : 1;
+}
+
 int check_start(const struct broker *broker, const struct check_job *job, int *memory, int *pidfd)
 {
 	cleanup_fd int file = memfd_create("check", MFD_CLOEXEC);
-	struct check_result *result;
-	sigset_t none;
+	const struct proof proof = { broker, job, file };
+	const struct child_job child = { .run = prove, .argument = &proof };
 	pid_t pid;
+	int r;
 
-	if (file < 0 || ftruncate(file, sizeof(*result)) < 0)
+	if (file < 0 || ftruncate(file, sizeof(struct check_result)) < 0)
 		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		result = calloc(1, sizeof(*result));
-		if (result == NULL)
-			_exit(1);
-		check_run(broker, job, result);
-		_exit(pwrite(file, result, sizeof(*result), 0) == (ssize_t)sizeof(*result) ? 0 : 1);
-	}
-	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (*pidfd < 0) {
-		int error = errno;
-
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return -error;
-	}
-	*memory = steal_fd(&file);
-	return 0;
+	r = child_start(&child, &pid, pidfd);
+	if (r == 0)
+		*memory = steal_fd(&file);
+	return r;
 }

@@ -256,11 +256,11 @@ void import_run(struct call *call)
 	if (import->rehearsed != NULL)
 		call->broker->store = import->rehearsed;
 	r = batch_run(call, !dry_run || import->rehearsed != NULL);
-	call->broker->store = store;
-	if (r < 0)
+	if (r < 0) /* says what the store says that it was done in */
 		batch_fail(call, r);
 	else if (r == 1)
 		batch_forget(import);
+	call->broker->store = store;
 	if (r != 0 || dry_run) {
 		import_end(call);
 		return;

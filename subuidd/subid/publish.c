@@ -3,16 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "confine/child.h"
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/log.h"
@@ -36,48 +34,45 @@ struct subid_publisher {
 	bool running, again, failed;
 };
 
-static void child_run(struct broker *broker, int why_fd)
+struct writer_job {
+	struct broker *broker;
+	int why_fd;
+};
+
+static int write_files(const void *argument)
 {
+	const struct writer_job *job = argument;
+	struct broker *broker = job->broker;
 	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char why[WHY_MAX] = "";
-	sigset_t none;
 	int r;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(022);
 	r = etc_fd < 0 ? -errno :
 			 subid_write(broker->state_fd, etc_fd, broker->settings.publish, why, sizeof(why));
 	if (r < 0 && why[0] == '\0')
 		snprintf(why, sizeof(why), SYSCONFDIR ": %s", strerror(-r));
-	if (pwrite(why_fd, why, strlen(why), 0) < 0)
-		_exit(2);
-	_exit(r < 0 ? 1 : 0);
+	if (pwrite(job->why_fd, why, strlen(why), 0) < 0)
+		return 2;
+	return r < 0 ? 1 : 0;
 }
 
-static int child_start(struct broker *broker, int *pidfd)
+/* It dies with the daemon: it must not write behind the next one's back. No alarm(2): lckpwdf(3) needs it. */
+static int writer_start(struct broker *broker, int *pidfd)
 {
 	struct subid_publisher *publisher = broker->subids;
 	cleanup_fd int why_fd = memfd_create("subid", MFD_CLOEXEC);
+	const struct writer_job job = { broker, why_fd };
+	const struct child_job child = { .run = write_files, .argument = &job };
 	pid_t pid;
+	int r;
 
 	if (why_fd < 0)
 		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		child_run(broker, why_fd);
-	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (*pidfd < 0) {
-		int error = errno;
-
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return -error;
-	}
-	publisher->why_fd = steal_fd(&why_fd);
-	return 0;
+	r = child_start(&child, &pid, pidfd);
+	if (r == 0)
+		publisher->why_fd = steal_fd(&why_fd);
+	return r;
 }
 
 static void finish_all(struct waiting *list, const char *why)
@@ -126,7 +121,7 @@ static void written(void *data, int status)
 static void run(struct broker *broker)
 {
 	struct subid_publisher *publisher = broker->subids;
-	int pidfd = -1, r = child_start(broker, &pidfd);
+	int pidfd = -1, r = writer_start(broker, &pidfd);
 
 	publisher->again = false;
 	publisher->served = publisher->next;
