@@ -138,16 +138,13 @@ static void linked(void *data, int status)
 	const struct account *account = &call->account;
 	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
 	enum failure failure;
-	int r = 0;
+	int r;
 
 	if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
-	if (result == LINK_OK && call->made == FAILURE_NONE)
-		r = home_sync(&call->broker->homes, &account, 1);
+	r = result == LINK_OK ? home_sync(&call->broker->homes, &account, 1) : 0;
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
-	else if (call->made != FAILURE_NONE)
-		failure = lifecycle_take_back(call, call->made);
 	else if (r < 0)
 		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
 	else
@@ -195,13 +192,18 @@ void lifecycle_abandon(struct call *call)
 }
 
 /*
- * The child makes the link, and writes out what it did, while the home is made here; what that came to counts when the
- * child has answered. Where both are on one file system its flush has taken the home along, so that ours is none.
+ * The home first, then the link, by the child that has become the owner meanwhile: where both are on one file system, the
+ * flush that the child waits for takes the home along, and ours after it is none.
  */
 enum failure lifecycle_complete(struct call *call)
 {
+	enum failure failure = make(call);
+
+	if (failure != FAILURE_NONE) {
+		lifecycle_abandon(call);
+		return lifecycle_undo(call, failure);
+	}
 	child_go(call->link);
 	call->link = NULL;
-	call->made = make(call);
 	return CALL_PENDING;
 }

@@ -52,7 +52,6 @@ struct call {
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
 	struct child *link;      /* of OP_ACCOUNT_ADD: waits for its word; NULL: none */
-	enum failure made;       /* of OP_ACCOUNT_ADD: what became of the home */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;
