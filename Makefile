@@ -71,7 +71,7 @@ SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
-              backup/brace backup/text_list backup/refuse \
+              backup/brace backup/text_list backup/refuse backup/file_count \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/harden confine/limits confine/landlock confine/loader confine/path confine/private_root $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/login_command confine/harden confine/landlock $(ACCOUNT) $(INDEX)
@@ -79,7 +79,7 @@ TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_comma
               backup/gate_policy backup/command_line backup/text_list backup/refuse account/role account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
-LOGIN       = backup/login backup/login_command backup/run_watch backup/run_spool backup/run_connection confine/harden $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login backup/login_command backup/run_watch backup/run_files backup/run_spool backup/run_connection backup/file_count confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backup/file_count.h"
 #include "backup/rsync_binary.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
@@ -39,9 +40,9 @@ static int enter_directory(const char *directory)
 }
 
 int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, struct gate_names *names,
-	       const char **step, int *error)
+	       int *files, const char **step, int *error)
 {
-	const struct root_entry entries[] = {
+	struct root_entry entries[] = {
 		{ .path = rsync_binary_path() },
 		{ .path = "/dev/null", .device = true },
 		{ .path = "/usr/lib" },
@@ -54,14 +55,21 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 		{ .path = "/bin", .optional = true },
 		{ .path = test_directory(), .writable = true },
 #endif
-		{ .path = names == NULL ? NULL : "/etc/passwd", .file = names == NULL ? NULL : &names->passwd },
-		{ .path = names == NULL ? NULL : "/etc/group", .file = names == NULL ? NULL : &names->group },
-		{ .path = NULL },
+		{ .path = NULL }, { .path = NULL }, { .path = NULL }, { .path = NULL },
 	};
+	struct root_entry *next = entries;
 	int r = enter_directory(directory);
 
 	if (r < 0 || !private_root)
 		return r;
+	while (next->path != NULL)
+		next++;
+	if (policy->report)
+		*next++ = (struct root_entry){ .path = FILE_COUNT_LOG, .file = files, .fifo = true };
+	if (names != NULL) {
+		*next++ = (struct root_entry){ .path = "/etc/passwd", .file = &names->passwd };
+		*next = (struct root_entry){ .path = "/etc/group", .file = &names->group };
+	}
 	*error = private_root_enter(!policy->read_only, entries, step);
 	if (*error == -ENOTRECOVERABLE)
 		return *error;
@@ -73,13 +81,14 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
  * /etc, so that users of this host stand for nothing in a backup of another one. The names by their
  * descriptors: where there is no private root, the files at these paths are this host's.
  */
-static int confine_landlock(bool read_only, const struct gate_names *names)
+static int confine_landlock(bool read_only, const struct gate_names *names, int files)
 {
 	cleanup_fd int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *loader = program_loader();
 	const struct landlock_rule rules[] = {
 		{ .path = NULL, .fd = root, .access = read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
 		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },
+		{ .path = files < 0 ? "/dev/null" : NULL, .fd = files, .access = LANDLOCK_DEVICE },
 		{ .path = rsync_binary_path(), .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = "/usr/lib", .fd = -1, .access = LANDLOCK_READ },
 		{ .path = "/lib", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
@@ -100,8 +109,8 @@ static int confine_landlock(bool read_only, const struct gate_names *names)
 	return root < 0 ? -errno : landlock_confine(rules);
 }
 
-int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, char *path, size_t size,
-		       const char **step)
+int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, int files, char *path,
+		       size_t size, const char **step)
 {
 	int r;
 
@@ -119,7 +128,7 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	policy->directory = path;
 	policy->everything = strcmp(path, "/") == 0;
 	*step = "Landlock";
-	return confine_landlock(policy->read_only, names);
+	return confine_landlock(policy->read_only, names, files);
 }
 
 int gate_confine_calls(bool sender)

@@ -12,18 +12,19 @@
 /*
  * DIR becomes the working directory, and with private_root the only one that there is: confine/private_root.h.
  * 0; 1 and *step: this host gives no private root, and *error is why; negative errno (-ENOSYS: the kernel has
- * no openat2; -ENOTRECOVERABLE: half-way). names, unless NULL: opened in the private root.
+ * no openat2; -ENOTRECOVERABLE: half-way). names, unless NULL: opened in the private root. *files: the
+ * end to read of FILE_COUNT_LOG there with -report, else as it was.
  */
 int gate_enter(const char *directory, const struct gate_policy *policy, bool private_root, struct gate_names *names,
-	       const char **step, int *error);
+	       int *files, const char **step, int *error);
 
 /*
  * no_new_privs, no core, umask; Landlock: DIR (read-only with -ro), what rsync needs to run,
- * nothing else (names, when there are any, to be read). DIR's canonical path into path (PATH_MAX). *step
- * names what failed.
+ * nothing else (names to be read, files to be written, when there are any). DIR's canonical path into path
+ * (PATH_MAX). *step names what failed.
  */
-int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, char *path, size_t size,
-		       const char **step);
+int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, int files, char *path,
+		       size_t size, const char **step);
 
 /* The system call filter; a sender's is narrower. Only execve of rsync comes after it. */
 int gate_confine_calls(bool sender);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backup/file_count.h"
+
 int gate_refuse(struct gate_refusal *refusal, const char *what, const char *why)
 {
 	snprintf(refusal->what, sizeof(refusal->what), "%s", what);
@@ -29,6 +31,7 @@ static bool *option_of(struct gate_policy *policy, const char *name)
 		{ "-absolute", &policy->absolute },
 		{ "-private", &policy->private_root },
 		{ "-no-private", &policy->shared_root },
+		{ FILE_COUNT_OPTION, &policy->report },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -18,9 +18,11 @@ struct gate_policy {
 	bool absolute;     /* -absolute */
 	bool private_root; /* -private: refuse where no private root can be had */
 	bool shared_root;  /* -no-private: the host's own mounts */
+	bool report;       /* -report: how many files, to the login shell */
 	bool everything;   /* DIR is "/" */
 	bool drop_devices; /* this rsync knows --drop-D (3.5) */
 	bool confine_root; /* this rsync knows --confine-root (3.5) */
+	const char *files_log; /* rsync's log, for the count of files; NULL: none */
 	const char *directory; /* DIR, absolute and canonical */
 };
 

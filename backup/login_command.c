@@ -11,6 +11,7 @@
 #include "account/id.h"
 #include "account/key.h"
 #include "account/role.h"
+#include "backup/file_count.h"
 
 #define QUOTA_MAX (UINT64_C(1) << 60)
 #define TIME_MAX INT64_C(253402300799) /* 9999-12-31 23:59:59: the last one that four digits can say */
@@ -178,6 +179,7 @@ void login_gate_arguments(const struct login_command *command, const char *home,
 	size_t n = 0;
 
 	argv[n++] = "subuid-rrsync";
+	argv[n++] = FILE_COUNT_OPTION;
 	if (command->role == ROLE_PUSH)
 		argv[n++] = "-wo";
 	else if (command->role == ROLE_PULL)

@@ -44,7 +44,7 @@ const char *account_barred(const struct index_account *account, int64_t now);
 
 /* The gate's arguments for a command: options, then home; ended by NULL.
  * argv holds LOGIN_GATE_ARGUMENTS. Points into constants and home. */
-#define LOGIN_GATE_ARGUMENTS 9
+#define LOGIN_GATE_ARGUMENTS 10
 void login_gate_arguments(const struct login_command *command, const char *home, const char **argv);
 
 /* The same of the gate for tools: form, quota, tools, home. The text is for the quota. */

@@ -15,6 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "backup/file_count.h"
 #include "backup/gate_confine.h"
 #include "backup/gate_lock.h"
 #include "backup/gate_names.h"
@@ -114,6 +115,22 @@ static void place_names(const struct gate_policy *policy, const struct rsync_req
 	refuse_part(PROGRAM, path, why);
 }
 
+/* The end to read of rsync's log to the login shell; where there is no private root, there is no log. */
+static void report_files(struct gate_policy *policy, int files)
+{
+	policy->report = files >= 0 && file_count_send(FILE_COUNT_SOCKET, files) == 0;
+	if (!policy->report)
+		close(FILE_COUNT_SOCKET);
+}
+
+/* A log that nobody took is none. */
+static void await_report(struct gate_policy *policy)
+{
+	if (file_count_taken(FILE_COUNT_SOCKET))
+		policy->files_log = FILE_COUNT_LOG;
+	close(FILE_COUNT_SOCKET);
+}
+
 static int serve(struct gate_policy *policy, const char *command, bool pull, struct gate_names *names)
 {
 	struct command_line line = { 0 };
@@ -128,6 +145,8 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 		return refuse(PROGRAM, "command", "a quote is not closed", EXIT_REFUSED);
 	if (r == 0)
 		r = rsync_request_parse(policy, &line, &request, &refusal);
+	if (policy->report) /* the login shell had the time until here */
+		await_report(policy);
 	/* a push that looked like a pull to is_pull() has no private root */
 	if (r == 0 && pull && !request.sender)
 		r = gate_refuse(&refusal, "command", "not that of an rsync client");
@@ -172,14 +191,15 @@ static bool wants_private_root(const struct gate_policy *policy, const char *dir
 }
 
 /* 0; otherwise the exit status. */
-static int enter(const struct gate_policy *policy, const char *directory, bool pull, struct gate_names *names)
+static int enter(const struct gate_policy *policy, const char *directory, bool pull, struct gate_names *names,
+		 int *files)
 {
 	const bool private_root = wants_private_root(policy, directory, pull);
 	const char *step = "directory";
 	int error = 0, r;
 
-	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, &step,
-		       &error);
+	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, files,
+		       &step, &error);
 	if (r == -ENOSYS)
 		return refuse_unconfined(PROGRAM, "openat2", r);
 	if (r == -ENOTRECOVERABLE || (r == 1 && policy->private_root))
@@ -200,15 +220,15 @@ int main(int argc, char **argv)
 	struct gate_refusal refusal = { 0 };
 	struct gate_names names = GATE_NAMES_NONE;
 	static char path[PATH_MAX];
+	int files = -1, r;
 	bool pull;
-	int r;
 
 	r = gate_options_parse(argc, argv, &policy, &directory, &refusal);
 	if (r == 1)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
-	r = descriptors_standard_only();
+	r = descriptors_first_only(policy.report ? FILE_COUNT_SOCKET + 1 : FILE_COUNT_SOCKET);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
 	if (command == NULL)
@@ -224,10 +244,12 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	pull = is_pull(command);
-	r = enter(&policy, directory, pull, &names);
+	r = enter(&policy, directory, pull, &names, &files);
 	if (r != 0)
 		return r;
-	r = gate_confine_files(&policy, &names, path, sizeof(path), &step);
+	if (policy.report)
+		report_files(&policy, files);
+	r = gate_confine_files(&policy, &names, files, path, sizeof(path), &step);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, step, r);
 	return serve(&policy, command, pull, &names);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backup/file_count.h"
+
 bool path_goes_up(const char *path)
 {
 	for (const char *p = path; *p != '\0'; p += *p == '/') {
@@ -142,6 +144,21 @@ static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=%s", option->name, chosen->value);
 }
 
+/* rsync has one log: where the client asks for one in DIR, his files are not counted. */
+static int add_files_log(const struct build *b)
+{
+	int r;
+
+	for (size_t i = 0; i < b->request->options_count; i++) {
+		const struct rsync_option *option = b->request->options[i].option;
+
+		if (option != NULL && option->argument == ARGUMENT_LOG)
+			return 0;
+	}
+	r = text_list_format(b->argv, "--log-file=%s", b->policy->files_log);
+	return r < 0 ? r : text_list_add(b->argv, "--log-file-format=" FILE_COUNT_FORMAT);
+}
+
 /*
  * What the policy asks of rsync. Last, so that nothing of the client's comes
  * after it. Without --fake-super there is nobody to keep devices and setid bits, and the system
@@ -168,7 +185,7 @@ static int add_policy(const struct build *b)
 		r = text_list_add(b->argv, "--ignore-existing");
 	if (r == 0 && policy->fake_super)
 		r = text_list_add(b->argv, "--fake-super");
-	return r;
+	return r < 0 || policy->files_log == NULL ? r : add_files_log(b);
 }
 
 int rsync_options_build(const struct gate_policy *policy, const struct rsync_request *request, const char *base,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +26,7 @@ struct watch {
 	struct run *run;
 	pid_t pid;
 	int errors, pidfd, signals, spool;
+	struct run_files files;
 	const char *connection;
 	bool counted; /* `begin` is known */
 	struct run_bytes begin;
@@ -70,16 +72,24 @@ void run_describe(const struct login_command *command, const char *original, str
 		memcpy(run->address, connection, strcspn(connection, " "));
 }
 
+/* Milliseconds since the start. */
+static uint64_t elapsed(const struct watch *watch)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)((now.tv_sec - watch->start.tv_sec) * 1000 + (now.tv_nsec - watch->start.tv_nsec) / 1000000);
+}
+
 /* The run as it is by now. */
 static void measure(struct watch *watch)
 {
 	struct run *run = watch->run;
 	struct run_bytes bytes;
-	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	run->duration_ms = (uint64_t)((now.tv_sec - watch->start.tv_sec) * 1000 +
-				      (now.tv_nsec - watch->start.tv_nsec) / 1000000);
+	run->duration_ms = elapsed(watch);
+	if (watch->files.count.any)
+		run->files = watch->files.count.files;
 	/* A connection that is gone leaves what was known of it. */
 	if (watch->counted && run_connection_bytes(watch->connection, &bytes)) {
 		run->bytes_in = bytes.in - watch->begin.in;
@@ -147,7 +157,7 @@ static void signal_take(const struct watch *watch)
 		syscall(SYS_pidfd_send_signal, watch->pidfd, (int)info.ssi_signo, NULL, 0);
 }
 
-static int child_spawn(const char *program, char *const *argv, char *const *environment, int errors,
+static int child_spawn(const char *program, char *const *argv, char *const *environment, int errors, int report,
 		       const sigset_t *mask, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
@@ -157,6 +167,8 @@ static int child_spawn(const char *program, char *const *argv, char *const *envi
 	if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attributes) != 0)
 		return -ENOMEM;
 	r = posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
+	if (r == 0) /* after that: it may stand where errors stands */
+		r = posix_spawn_file_actions_adddup2(&files, report, FILE_COUNT_SOCKET);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attributes, mask);
 	if (r == 0)
@@ -183,19 +195,28 @@ static void watch_until_end(struct watch *watch)
 {
 	struct pollfd polled[] = { { .fd = watch->pidfd, .events = POLLIN },
 				   { .fd = watch->signals, .events = POLLIN },
-				   { .fd = watch->errors, .events = POLLIN } };
+				   { .fd = watch->errors, .events = POLLIN },
+				   { .events = POLLIN } };
+	uint64_t next = HEARTBEAT_MS;
 
 	for (;;) {
-		int n = poll(polled, 3, HEARTBEAT_MS);
+		const uint64_t now = elapsed(watch), rest = watch->files.rest_until;
+		int n;
 
-		if (n < 0 && errno != EINTR)
-			return;
-		if (n == 0) {
+		if (now >= next) {
 			measure(watch);
 			run_spool_write(watch->spool, watch->run);
+			next = now + HEARTBEAT_MS;
+			continue;
 		}
+		polled[3].fd = run_files_wait(&watch->files, now);
+		n = poll(polled, 4, (int)((now < rest ? rest : next) - now));
+		if (n < 0 && errno != EINTR)
+			return;
 		if (n <= 0)
 			continue;
+		if (polled[3].revents != 0)
+			run_files_take(&watch->files, now);
 		if (polled[2].revents != 0 && !errors_take(watch))
 			polled[2].fd = -1;
 		if (polled[1].revents != 0)
@@ -211,6 +232,7 @@ static void run_end(struct watch *watch, int status)
 
 	errors_take(watch);
 	line_end(watch);
+	run_files_end(&watch->files, run);
 	measure(watch);
 	run->status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
 	run_spool_write(watch->spool, run);
@@ -220,20 +242,24 @@ static void run_end(struct watch *watch, int status)
 
 int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status)
 {
-	struct watch watch = { .run = run, .connection = getenv("SSH_CONNECTION"), .spool = -1 };
+	struct watch watch = { .run = run, .connection = getenv("SSH_CONNECTION"), .spool = -1,
+			       .files = { .socket = -1, .log = -1 } };
 	sigset_t caught, before;
-	int errors[2], r;
+	int errors[2], report[2], r;
 
 	sigemptyset(&caught);
 	sigaddset(&caught, SIGTERM);
 	sigaddset(&caught, SIGHUP);
 	sigaddset(&caught, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &caught, &before) < 0 || pipe2(errors, O_CLOEXEC) < 0)
+	if (sigprocmask(SIG_BLOCK, &caught, &before) < 0 || pipe2(errors, O_CLOEXEC) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
 		return -errno;
 	clock_gettime(CLOCK_BOOTTIME, &watch.start);
-	r = child_spawn(program, argv, environment, errors[1], &before, &watch.pid);
+	r = child_spawn(program, argv, environment, errors[1], report[1], &before, &watch.pid);
 	close(errors[1]);
+	close(report[1]);
 	watch.errors = errors[0];
+	watch.files.socket = report[0];
 	if (r < 0)
 		return r;
 	/* From here on beside the child: what it costs delays nobody. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "account/run.h"
+#include "backup/file_count.h"
 
 /* Fills who, what and when from the key's command and the environment that sshd made. */
 struct login_command;
@@ -24,6 +25,18 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
  * is of a session that was ended. -1: there is none. */
 int run_spool_open(const struct run *run);
 void run_spool_write(int fd, const struct run *run);
+
+/* run_files.c: how many files, counted in rsync's log, whose end the gate sends over the socket. */
+struct run_files {
+	int socket, log; /* -1 */
+	uint64_t rest, rest_until; /* milliseconds */
+	struct file_count count;
+};
+
+/* What to wait for at this time; -1: nothing. Then: take what is there. At the end: what is left, into run. */
+int run_files_wait(const struct run_files *files, uint64_t now);
+void run_files_take(struct run_files *files, uint64_t now);
+void run_files_end(struct run_files *files, struct run *run);
 
 /* run_connection.c: payload bytes of the ssh connection so far, by inet_diag(7). False: nobody can say. */
 struct run_bytes {

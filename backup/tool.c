@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 		return refuse(PROGRAM, "no command", "this key runs backup tools only", EXIT_REFUSED);
 	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
 		return EXIT_SUCCESS;
-	r = descriptors_standard_only();
+	r = descriptors_first_only(3);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
 	openlog("subuid-tool", LOG_PID | LOG_NDELAY, LOG_AUTH); /* now: its socket is nowhere later */

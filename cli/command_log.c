@@ -14,8 +14,9 @@
 #define RUNS_MAX 1000000
 
 static const char help[] = "usage: subuid log NAME [-n N] [--json]\n"
-			   "What was done with the account's keys, newest first. Sizes are those of the ssh\n"
-			   "connection; `?` is what nobody knows.\n\n"
+			   "What was done with the account's keys, newest first. FILES are regular files\n"
+			   "whose data went over, by rsync; sizes are those of the ssh connection; `?` is\n"
+			   "what nobody knows.\n\n"
 			   "  -n, --number N  so many runs (20); the newest 500 are kept\n";
 
 static const char *bytes_text(const json_t *run, const char *name, char out[24])
@@ -25,13 +26,21 @@ static const char *bytes_text(const json_t *run, const char *name, char out[24])
 	return size_text(json_number(run, name), out);
 }
 
+static const char *count_text(const json_t *run, const char *name, char out[24])
+{
+	if (json_object_get(run, name) == NULL)
+		return "?";
+	snprintf(out, 24, "%lld", (long long)json_number(run, name));
+	return out;
+}
+
 static int print_runs(const json_t *runs)
 {
-	static const char *const heads[] = {"STARTED", ">TOOK",  "TOOL",   "KIND",  ">IN",
-					    ">OUT",    "RESULT", "ADDRESS", "KEY",  "ERROR", NULL};
+	static const char *const heads[] = {"STARTED", ">TOOK",  "TOOL",    "KIND", ">FILES", ">IN",
+					    ">OUT",    "RESULT", "ADDRESS", "KEY",  "ERROR",  NULL};
 	struct table table = TABLE(heads);
 	const json_t *run;
-	char text[64], in[24], out[24];
+	char text[64], files[24], in[24], out[24];
 	size_t i;
 
 	json_array_foreach(runs, i, run)
@@ -42,6 +51,7 @@ static int print_runs(const json_t *runs)
 		table_cell(&table, duration_text(json_number(run, "durationMs") / 1000, text));
 		table_cell(&table, json_text(run, "tool"));
 		table_cell(&table, json_text(run, "kind"));
+		table_cell(&table, count_text(run, "files", files));
 		table_cell(&table, bytes_text(run, "bytesIn", in));
 		table_cell(&table, bytes_text(run, "bytesOut", out));
 		table_cell(&table, run_status_text(run, text));

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TABLE_COLUMNS_MAX 10
+#define TABLE_COLUMNS_MAX 11
 
 struct table {
 	const char *const

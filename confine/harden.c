@@ -31,17 +31,17 @@ int descriptors_close_from(int first)
 	return close_span((unsigned)first, ~0u);
 }
 
-int descriptors_standard_only(void)
+int descriptors_first_only(int count)
 {
 	struct stat st;
 
-	for (int fd = 0; fd <= 2; fd++) {
+	for (int fd = 0; fd < count; fd++) {
 		if (fstat(fd, &st) != 0)
 			return -errno;
 		if (S_ISDIR(st.st_mode))
 			return -EISDIR;
 	}
-	return descriptors_close_from(3);
+	return descriptors_close_from(count);
 }
 
 int descriptors_keep(const int *keep)

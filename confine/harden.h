@@ -9,9 +9,9 @@ int process_harden(void);
 /* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
 int descriptors_close_from(int first);
 
-/* Keeps 0, 1 and 2 alone. They are somebody else's, and no way to files: negative errno when one is
+/* Keeps the first count alone. They are somebody else's, and no way to files: negative errno when one is
  * not there or is a directory. */
-int descriptors_standard_only(void);
+int descriptors_first_only(int count);
 
 /* Same as descriptors_close_from(), but keeps the descriptors of the list (sorted, ended by -1). */
 int descriptors_keep(const int *keep);

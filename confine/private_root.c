@@ -163,8 +163,9 @@ static int trees_place(struct tree *trees, size_t count)
 	return 0;
 }
 
-static int file_make(int root, const char *path, int *ret)
+static int file_make(int root, const char *path, bool fifo, int *ret)
 {
+	const int how = fifo ? O_RDONLY | O_NONBLOCK : O_RDWR | O_CREAT | O_EXCL;
 	char parent[PATH_MAX];
 	int fd;
 
@@ -174,7 +175,9 @@ static int file_make(int root, const char *path, int *ret)
 		if (mkdirat(root, parent, 0755) != 0 && errno != EEXIST)
 			return -errno;
 	}
-	fd = openat(root, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+	if (fifo && mknodat(root, path, S_IFIFO | 0600, 0) != 0)
+		return -errno;
+	fd = openat(root, path, how | O_NOFOLLOW | O_CLOEXEC, 0444);
 	if (fd < 0)
 		return -errno;
 	*ret = fd;
@@ -199,7 +202,7 @@ static int files_make(const struct root_entry *entries)
 
 	for (; r == 0 && entries->path != NULL; entries++)
 		if (entries->file != NULL)
-			r = file_make(root, entries->path + 1, entries->file);
+			r = file_make(root, entries->path + 1, entries->fifo, entries->file);
 	return r;
 }
 

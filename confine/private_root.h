@@ -18,6 +18,7 @@ struct root_entry {
 	bool writable;
 	bool optional;    /* passed over when it is not there */
 	int *file;        /* instead of what is there: a new, empty, read-only file, which *file alone can write */
+	bool fifo;        /* instead of that file, a fifo to be written to, which *file reads without waiting */
 };
 
 /*

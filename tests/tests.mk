@@ -268,7 +268,8 @@ FUZZ               += wire
 # tools by profile: profiles, a client's words, packets of sftp
 tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy \
                       backup/sftp_stream
-UNIT               += tool
+file_count_OBJS     = backup/file_count
+UNIT               += tool file_count
 fuzz_sftp_OBJS      = backup/sftp_stream
 fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy
 fuzz_tool_profile_OBJS = backup/tool_profile

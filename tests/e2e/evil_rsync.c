@@ -85,6 +85,8 @@ static void files(void)
 	TRY("unlink-outside", unlink(at("gone")));
 	TRY("read-dev-zero", open("/dev/zero", O_RDONLY));
 	TRY("read-proc-environ", open("/proc/self/environ", O_RDONLY));
+	fd = open("/run/files", O_WRONLY | O_NONBLOCK);
+	say("write-log", fd >= 0 && write(fd, "evil\n", 5) == 5);
 	TRY("write-tmp", open("/tmp/evil-rsync", O_WRONLY | O_CREAT, 0600));
 }
 

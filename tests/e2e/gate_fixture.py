@@ -14,6 +14,38 @@ BUILD = Path(os.environ.get("SUBUIDD_BUILD", ROOT / "build/bin"))
 UID = 2100009999
 
 
+# The login shell's part in counting files: takes rsync's log from the gate and keeps it whole.
+WATCH = """
+import fcntl, os, socket, subprocess, sys, time
+pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+ours, theirs = (socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)) for end in pair)
+for end in pair:
+    end.close()
+os.dup2(theirs.fileno(), 3)
+gate = subprocess.Popen(sys.argv[2:], pass_fds=(3,), close_fds=True)
+os.close(3); theirs.close()
+log = b""
+fds = socket.recv_fds(ours, 1, 1)[1]
+if not fds:
+    os.path.exists(sys.argv[1]) and os.unlink(sys.argv[1])
+    sys.exit(gate.wait())
+fd = fds[0]
+ours.send(b"x")
+while gate.poll() is None:
+    try:
+        log += os.read(fd, 65536)
+    except BlockingIOError:
+        time.sleep(0.001)
+try:
+    while more := os.read(fd, 65536):
+        log += more
+except BlockingIOError:
+    pass
+open(sys.argv[1], "wb").write(log)
+sys.exit(gate.returncode)
+"""
+
+
 class Gate:
     """A home of a sub-account, a source tree of "the server", and the gate between them."""
 
@@ -31,17 +63,25 @@ class Gate:
         for path in (self.home, self.outside):
             os.chown(path, UID, UID)
         self.options = ["-fake-super"]
+        self.watched = False
 
     def server(self, gated=True):
         path = self.base / ("server" if gated else "server-without-gate")
         lower = f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all"
         if gated:
-            run = f"exec {lower} {self.gate} {' '.join(self.options)} {self.home}"
+            report = "-report " if self.watched else ""
+            run = f"exec {self.watch()}{lower} {self.gate} {report}{' '.join(self.options)} {self.home}"
         else:
             run = f'cd {self.home} && exec {lower} sh -c "$SSH_ORIGINAL_COMMAND"'
         path.write_text(f'#!/bin/sh\nshift\nexport SSH_ORIGINAL_COMMAND="$*"\n{run}\n')
         path.chmod(0o755)
         return path
+
+    def watch(self):
+        if not self.watched:
+            return ""
+        (self.base / "watch.py").write_text(WATCH)
+        return f"/usr/bin/python3 {self.base}/watch.py {self.base}/log "
 
     def rsync(self, *words, gated=True, check=True, timeout=60):
         result = subprocess.run(

@@ -405,7 +405,8 @@ def evil(gate, gated, command="rsync --server -r . x"):
     program = gate.base / "evil"
     subprocess.run(["cc", "-O1", f'-DOUTSIDE="{gate.outside}"', f'-DINSIDE="{gate.home}"', f'-DVICTIM="{victim.pid}"', "-o", program,
                     ROOT / "tests/e2e/evil_rsync.c"], check=True)
-    what = f"{gate.gate} {' '.join(gate.options)} {gate.home}" if gated else "rsync"
+    report = "-report " if gate.watched else ""
+    what = f"{gate.gate} {report}{' '.join(gate.options)} {gate.home}" if gated else "rsync"
     listener = subprocess.Popen(
         ["/usr/bin/python3", "-c", "import socket, sys, time\n"
          "for name in (sys.argv[1], chr(0) + sys.argv[1]):\n"
@@ -416,7 +417,7 @@ def evil(gate, gated, command="rsync --server -r . x"):
         result = subprocess.run(
             ["unshare", "-m", "--propagation", "private", "sh", "-c",
              f"mount --bind {program} /usr/bin/rsync && cd {gate.home} && "
-             f"exec setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all {what} 9</etc/passwd" + ("" if gated else " 3<.")],
+             f"exec {gate.watch()}setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all {what} 9</etc/passwd" + ("" if gated else " 3<.")],
             env={"SSH_ORIGINAL_COMMAND": command, "RSYNC_PARTIAL_DIR": "x", "PATH": os.environ["PATH"]},
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     finally:
@@ -472,8 +473,68 @@ def test_rsync_taken_over_without_the_gate(gate):
     """The control: without it nearly all of that works, so the tries are real ones."""
     tries, inherited = evil(gate, False)
     denied = {name for name, answer in tries.items() if answer == "DENIED"}
+    denied.discard("write-log")  # it is the gate's
     assert denied <= KERNEL_REFUSES_ANYHOW, denied - KERNEL_REFUSES_ANYHOW
     assert "fd 9" in inherited and "env RSYNC_PARTIAL_DIR=x" in inherited
+
+
+def test_rsync_taken_over_with_a_log_of_its_files(gate):
+    """The log of the count of files is one thing more that it can write to: a fifo, and nothing besides."""
+    gate.watched = True
+    tries, inherited = evil(gate, True)
+    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED | {"write-log"}
+    assert [line for line in inherited if line.startswith("fd")] == ["fd 0", "fd 1", "fd 2", "fd 3"]
+    assert b"evil" in (gate.base / "log").read_bytes()
+
+
+SHOWN = re.compile(r"^(sent|total size|File list|Total bytes).*$", re.M)
+
+
+def count(gate):
+    return len(re.findall(rb"(?m)^\S+ \S+ \[\d+\] f$", (gate.base / "log").read_bytes()))
+
+
+@pytest.mark.parametrize("options", [["-fake-super"], []], ids=["fake-super", ""])
+def test_a_client_does_not_see_that_his_files_are_counted(gate, options):
+    """Push, nothing new, deletion, dry run, pull: what rsync says is the same with the log and without."""
+    gate.options = options
+    fill(gate.src)
+    for path in ("fifo", "null", "setuid"):
+        (gate.src / path).unlink()
+    steps = [("-aHXvii", "--stats"), ("-aHXvii", "--stats"), ("-anvi", "--delete", "--ignore-times"),
+             ("-avvi", "--delete", "--ignore-times"), ("-rvvvc",)]
+    said = {}
+    for gate.watched in (False, True):
+        target = f"host:tree{int(gate.watched)}"
+        results = [gate.rsync(*words, f"{gate.src}/", target) for words in steps]
+        results.append(gate.rsync("-avi", f"{target}/", f"{gate.base}/back/"))
+        said[gate.watched] = [SHOWN.sub("", result.text).replace("tree1", "tree0") for result in results]
+        shutil.rmtree(gate.base / "back")
+    # -vvv names pids and the log itself
+    assert said[True][:4] == said[False][:4] and said[True][5] == said[False][5]
+
+
+def test_files_are_counted(gate):
+    gate.watched = True
+    fill(gate.src)
+    files = sum(path.is_file() and not path.is_symlink() for path in gate.src.rglob("*"))
+    gate.rsync("-a", f"{gate.src}/", "host:tree")
+    assert count(gate) == files
+    gate.rsync("-a", f"{gate.src}/", "host:tree")
+    assert count(gate) == 0 and (gate.base / "log").read_bytes()
+    gate.rsync("-an", "--ignore-times", f"{gate.src}/", "host:tree")
+    assert count(gate) == 0
+    (gate.src / "dir" / "x] f").write_text("a name like a line of the log")
+    gate.rsync("-a", f"{gate.src}/", "host:tree")
+    assert count(gate) == 1
+    (gate.src / "dir" / "x] f").unlink()
+    gate.rsync("-a", "--delete", f"{gate.src}/", "host:tree")
+    assert count(gate) == 0 and b"x] f" in (gate.base / "log").read_bytes()
+    gate.rsync("-a", "--fake-super", "host:tree/", f"{gate.base}/back/")
+    assert count(gate) == files
+    # rsync has one log, and the client asks for it
+    gate.rsync("-a", "-M--log-file=mine", "--ignore-times", f"{gate.src}/", "host:tree")
+    assert (gate.base / "log").read_bytes() == b"" and (gate.home / "mine").exists()
 
 
 # ---- no confinement, no run ----------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_a_good_push_is_recorded(host, push):
     assert entry["address"] == "127.0.0.1" and entry["fingerprint"] == fingerprint
     assert before - 2 <= entry["started"] <= time.time() and entry["durationMs"] < 60_000
     assert 300_000 <= entry["bytesIn"] < 450_000 and 0 < entry["bytesOut"] < 60_000
-    assert "files" not in entry and "error" not in entry
+    assert entry["files"] == 1 and "error" not in entry
     state = account(host, push.name)
     assert state["lastStatus"] == 0 and before - 2 <= state["lastGood"] <= time.time() + 1
     (key,) = host.subuid_json("key", "list", push.name)
@@ -87,7 +87,32 @@ def test_a_pull_and_a_probe_are_no_backups(host, push, tmp_path):
     assert host.rsync(tmp_path / "sync", "-a", f"{push.name}@127.0.0.1:./", f"{tmp_path}/out/").returncode == 0
     entries = logged(host, push.name, 2)
     assert [entry["kind"] for entry in entries] == ["read", "probe"]
+    assert entries[0]["files"] == 0 and "files" not in entries[1]
     assert "lastGood" not in account(host, push.name)
+
+
+def test_files_of_pushes_and_pulls_are_counted(host, push, tmp_path):
+    """Regular files whose data went over: not those that are there, no directories and no links."""
+    sync = host.new_key(tmp_path, "sync")
+    plain = host.new_key(tmp_path, "plain")
+    for key, options in ((sync, []), (plain, ["--no-fake-super"])):
+        host.subuid("key", "add", push.name, "-", "--role", "sync", *options, input=Path(f"{key}.pub").read_text())
+    for number in range(2000):
+        (push.source / f"file{number}").write_text("x")
+    (push.source / "directory").mkdir()
+    (push.source / "link").symlink_to("file")
+    assert push().returncode == 0
+    assert push().returncode == 0
+    (push.source / "file7").write_text("changed")
+    assert push().returncode == 0
+    for key in (sync, plain):
+        assert host.rsync(key, "-a", f"{push.name}@127.0.0.1:data/", f"{tmp_path}/{key.name}-out/").returncode == 0
+    assert push("-M--log-file=mine", "--ignore-times").returncode == 0
+    counts = [entry.get("files") for entry in logged(host, push.name, 6)]
+    # newest first; without a private root and with a log of the client's, nobody knows
+    assert counts == [None, None, 2001, 1, 0, 2001]
+    assert [line.split()[5] for line in host.subuid("log", "web1", user=push.owner).stdout.splitlines()[1:]] == [
+        "?", "?", "2001", "1", "0", "2001"]
 
 
 def test_a_session_that_is_ended_from_outside_is_recorded(host, push):

@@ -191,14 +191,14 @@ static void roles_map_to_options_of_the_gate(void **state)
 		struct login_command command;
 		const char *expected;
 	} cases[] = {
-		{ { .role = ROLE_PUSH }, "subuid-rrsync -wo -fake-super -- /h" },
-		{ { .role = ROLE_BLIND }, "subuid-rrsync -blind -fake-super -- /h" },
+		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -- /h" },
+		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -- /h" },
 		{ { .role = ROLE_PUSH, .options = KEY_APPEND_ONLY },
-		  "subuid-rrsync -wo -no-del -no-overwrite -fake-super -- /h" },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -ro -fake-super -- /h" },
-		{ { .role = ROLE_SYNC }, "subuid-rrsync -fake-super -- /h" },
-		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -wo -no-del -no-overwrite -- /h" },
-		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -wo -no-del -no-overwrite -fake-super -- /h" },
+		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h" },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -- /h" },
+		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -- /h" },
+		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -report -wo -no-del -no-overwrite -- /h" },
+		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h" },
 	};
 
 	(void)state;
