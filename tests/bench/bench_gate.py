@@ -9,7 +9,7 @@ an authorized_keys file, a plain account whose key is forced through rrsync, and
 sub-account. The runs take turns (A B C A B C ...), so that a machine whose speed
 drifts does not favour one of them. Printed: median seconds, and the median of the
 ratios taken run by run (plain / this one: 1.00 is the speed of raw rsync); the processor time of
-all of the server's side, sshd included; the largest of the account's own processes on the server.
+both ends, ssh included; the largest of the account's own processes on the server.
 """
 
 import argparse
@@ -97,16 +97,14 @@ def timed(action):
     return time.perf_counter() - before
 
 
-class Server:
-    """What sshd and all that it started used."""
+class Machine:
+    """What the machine did meanwhile. Both ends of each run are on it, and nothing else should be."""
 
-    def __init__(self):
-        self.pid = int(Path("/run/sshd.pid").read_text())
-
-    def cpu(self):
-        """Seconds, of those of its sessions that have ended."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    @staticmethod
+    def cpu():
+        """Seconds in which a processor was busy."""
+        user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+        return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
     @staticmethod
     def largest(uid):
@@ -138,13 +136,13 @@ class Server:
 
 
 def compare(title, accounts, runs, action, before=lambda account: None, after=lambda account: None):
-    server = Server()
+    machine = Machine()
     rows = {account.label: [] for account in accounts}
     for _ in range(runs):
         for account in accounts:
             before(account)
             os.sync()
-            rows[account.label].append(server.watch(pwd.getpwnam(account.name).pw_uid, lambda: action(account)))
+            rows[account.label].append(machine.watch(pwd.getpwnam(account.name).pw_uid, lambda: action(account)))
             after(account)
     result = {"what": title, "runs": runs}
     for label, values in rows.items():
