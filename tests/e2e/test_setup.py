@@ -359,6 +359,7 @@ def test_what_shadows_tools_do_beside_a_plug_in_is_said_as_it_is(scenario):
         userdel before
     """
     scenario(f"version={version}" + FAKE_SHADOW + f"""
+        : > /etc/subuid; : > /etc/subgid
         useradd before
         grep -q ^before: /etc/subuid
         mkdir -p /etc/subuidd.conf.d
