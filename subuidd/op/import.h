@@ -2,9 +2,9 @@
 /*
  * Many rows at once. A batch is collected, checked row by row by what also checks
  * a single change, and committed in one transaction; then the homes of all new
- * accounts are made and written out together, then the links (one child for each owner),
- * then all become active in one transaction. A crash in between is finished or undone at
- * the next start as that of a single account is (lifecycle.h).
+ * accounts are made, then the links (one child for each owner), all is written out together,
+ * and all become active in one transaction. A crash in between is undone at the
+ * next start as that of a single account is (lifecycle.h).
  */
 #ifndef SUBUIDD_IMPORT_H
 #define SUBUIDD_IMPORT_H
