@@ -311,20 +311,23 @@ check-root: $(addprefix $(BUILD)/tests/test_,$(UNIT_ROOT))
 	@test "$$(id -u)" = 0 || { echo 'make check: these tests need root'; exit 1; }
 	@set -e; for t in $^; do echo "== $$t"; unshare --mount --propagation private $$t; done
 
+# A build of its own uses every core, also where make was called without -j.
+MAKE_ALL = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # The unit tests once more under AddressSanitizer and UndefinedBehaviorSanitizer.
 check-sanitize:
-	$(MAKE) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
+	$(MAKE_ALL) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
 # Those with threads under ThreadSanitizer; the module that test_nss loads is instrumented, too.
 THREADED = index_threads nss stream varlink worker
 check-threads:
-	$(MAKE) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
+	$(MAKE_ALL) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
 
-# End to end: real sshd, rsync, PAM and NSS in a throwaway root.
+# End to end: real sshd, rsync, PAM and NSS, each file of tests in a throwaway root of its own.
 check-e2e: all
-	tests/throwaway -- /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e
+	tests/e2e/run_files
 
 check-layers:
 	tests/layers
@@ -345,7 +348,7 @@ BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
-  sshfs fuse3 python3-h2
+  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd
 LINT_PACKAGES = clang clang-tidy cppcheck
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap

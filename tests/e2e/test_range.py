@@ -315,6 +315,18 @@ def lines(file=SUBUID):
     return file.read_text().splitlines()
 
 
+@contextlib.contextmanager
+def the_files_locked(tmp_path):
+    """As shadow locks them, so that the daemon's regular look does not put right what a test is about to look at."""
+    mine, lock = tmp_path / "lock", Path("/etc/subuid.lock")
+    mine.write_text(f"{os.getpid()}\0")
+    wait_until(lambda: subprocess.run(["ln", mine, lock], capture_output=True).returncode == 0, "the lock is ours")
+    try:
+        yield
+    finally:
+        lock.unlink()
+
+
 def test_publish_both_keeps_ranges_in_the_files(host, tmp_path):
     owner, name, _ = host.account(tmp_path)
     old = add(host, str(UNIT), user=owner)
@@ -330,8 +342,9 @@ def test_publish_both_keeps_ranges_in_the_files(host, tmp_path):
             assert file.stat().st_mode & 0o7777 == 0o644 and file.stat().st_uid == 0
         check(host)
         # what is missing or left over is found, and put right by the next start
-        SUBUID.write_text(before[SUBUID])
-        assert "is missing" in refused(host, 1, "check", "--all")
+        with the_files_locked(tmp_path):
+            SUBUID.write_text(before[SUBUID])
+            assert "is missing" in refused(host, 1, "check", "--all")
         host.restart_daemon()
         wait_until(lambda: f"{name}:{given['first']}:{UNIT}" in lines(), "the start puts it right")
         host.subuid("range", "remove", str(given["first"]), user=owner)
