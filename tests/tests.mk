@@ -347,7 +347,7 @@ print-defs: export DEFS_WORDS = $(DEFS)
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
-  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
+  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
   sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd
 LINT_PACKAGES = clang clang-tidy cppcheck
 # What a host needs to build this, to be installed on and to run it.
