@@ -53,6 +53,18 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 	return 0;
 }
 
+int view_source(int dirfd)
+{
+	struct mount_attr attr = { .propagation = MS_PRIVATE }; /* or what is mounted below the one were below this one */
+	cleanup_fd int tree = open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	cleanup_fd int clone = -1;
+
+	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
+		return -errno;
+	clone = open_tree(tree, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return clone < 0 ? -errno : steal_fd(&tree);
+}
+
 int view_mount(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid)
 {
 	return view_mount_group(source_fd, target_fd, disk_uid, disk_gid, shown_uid, shown_gid, VIEW_NO_GROUP);

@@ -297,7 +297,7 @@ int broker_open(struct broker *broker, char *why)
 {
 	int r;
 
-	broker->lock_fd = broker->listen_fd = -1;
+	broker->lock_fd = broker->listen_fd = broker->forker = -1;
 	broker->homes.fd = -1;
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		broker->refused[i] = -1;
@@ -316,6 +316,9 @@ int broker_open(struct broker *broker, char *why)
 	r = event_open(broker);
 	if (r < 0)
 		return reason(why, "event loop", r);
+	r = lifecycle_open(broker); /* before there is anything in our memory */
+	if (r < 0)
+		return reason(why, "a process for the links", r);
 	r = data_open(broker, why);
 	return r < 0 ? r : service_open(broker, why);
 }
@@ -365,4 +368,5 @@ void broker_close(struct broker *broker)
 	host_probe_close(&broker->host);
 	if (broker->homes.fd >= 0)
 		homes_close(&broker->homes);
+	lifecycle_close(broker);
 }

@@ -41,6 +41,7 @@ struct broker {
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
 	struct homes homes;
+	int forker; /* of the children that make links; -1: none */
 	struct host_probe host;     /* what the rest of the host holds */
 	struct allocate_probe probe; /* points to it */
 	int state_fd;  /* /var/lib/subuidd */

@@ -7,7 +7,7 @@
 #include <systemd/sd-event.h>
 
 /* status: the exit status; -EINTR ended by a signal; -ETIMEDOUT the deadline came first (it was
- * killed; a child that hangs in the kernel is reaped when it lets go). Called once. */
+ * killed; a child that hangs in the kernel is reaped when it lets go). Called once; NULL: it is only reaped. */
 typedef void (*child_done)(void *data, int status);
 
 /* Takes pidfd, also on failure. seconds 0: no deadline. 0 or negative errno (then done is never called). */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
@@ -142,9 +143,11 @@ static void linked(void *data, int status)
 
 	if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
-	r = result == LINK_OK ? home_sync(&call->broker->homes, &account, 1) : 0;
+	r = result == LINK_OK && call->view == FAILURE_NONE ? home_sync(&call->broker->homes, &account, 1) : 0;
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
+	else if (call->view != FAILURE_NONE)
+		failure = lifecycle_take_back(call, call->view); /* its text is there already */
 	else if (r < 0)
 		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
 	else
@@ -164,46 +167,106 @@ static enum failure make(struct call *call)
 	if (r == -EOPNOTSUPP)
 		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
 				 "leave it out, or use btrfs or a file system with user quotas");
-	if (r < 0)
-		return call_fail_system(call, "its quota cannot be set", r);
-	r = home_view_open(homes, &call->account, call->owner.gid);
+	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
+}
+
+static enum failure make_view(struct call *call)
+{
+	int r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);
+
 	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
+}
+
+void lifecycle_close(struct broker *broker)
+{
+	cleanup_fd int forker = broker->forker; /* ends with it */
+
+	(void)forker;
+	broker->forker = -1;
+}
+
+int lifecycle_open(struct broker *broker)
+{
+	int pidfd = -1, r = link_forker_start(&broker->forker, &pidfd);
+
+	if (r >= 0)
+		r = child_watch(broker->event, pidfd, 0, NULL, NULL); /* reaped; that it has ended is seen where it is needed */
+	if (r < 0)
+		lifecycle_close(broker);
+	return r;
+}
+
+/* Once more with another, where the first one has ended. */
+static int prepare(struct call *call)
+{
+	struct broker *broker = call->broker;
+	int r = -EPIPE;
+
+	for (int i = 0; i < 2 && r == -EPIPE; i++) {
+		r = broker->forker < 0 ? lifecycle_open(broker) : 0;
+		if (r >= 0)
+			r = link_prepare(broker->forker, &broker->homes, &call->owner, &call->account, &call->link);
+		if (r == -EPIPE) {
+			log_warn("the process that forks for the links has ended and is started again");
+			lifecycle_close(broker);
+		}
+	}
+	return r;
 }
 
 enum failure lifecycle_prepare(struct call *call)
 {
 	enum failure failure = call_owner_same(call);
-	int pidfd = -1, channel = -1, r;
-	pid_t pid = -1;
+	int r;
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	r = link_prepare(&call->broker->homes, &call->owner, &call->account, &pid, &pidfd, &channel);
-	if (r >= 0)
-		r = child_watch_answer(call->broker->event, pidfd, channel, LINK_SECONDS, linked, call, &call->link);
+	r = prepare(call);
 	return r < 0 ? call_fail_system(call, "the link cannot be made", r) : FAILURE_NONE;
+}
+
+/* Takes call->link. */
+static int watch_link(struct call *call, struct child **child)
+{
+	cleanup_fd int channel = steal_fd(&call->link);
+	int pidfd = -1, r;
+	pid_t pid = -1;
+
+	r = link_prepared(call->broker->forker, &pid, &pidfd);
+	if (r < 0) {
+		lifecycle_close(call->broker); /* what it still says would be taken for the next answer */
+		return r;
+	}
+	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, linked, call, child);
 }
 
 void lifecycle_abandon(struct call *call)
 {
-	if (call->link != NULL)
-		child_forget(call->link);
-	call->link = NULL;
+	struct child *child = NULL;
+
+	if (call->link >= 0 && watch_link(call, &child) >= 0)
+		child_forget(child);
 }
 
 /*
  * The home first, then the link, by the child that has become the owner meanwhile: where both are on one file system, the
- * flush that the child waits for takes the home along, and ours after it is none.
+ * flush that the child waits for takes the home along, and ours after it is none. The view, which is no matter of the
+ * disk, is mounted during that flush; nobody has been told of the account yet.
  */
 enum failure lifecycle_complete(struct call *call)
 {
 	enum failure failure = make(call);
+	struct child *child = NULL;
+	int r;
 
 	if (failure != FAILURE_NONE) {
 		lifecycle_abandon(call);
 		return lifecycle_undo(call, failure);
 	}
-	child_go(call->link);
-	call->link = NULL;
+	r = watch_link(call, &child);
+	if (r < 0)
+		return lifecycle_undo(call, call_fail_system(call, "the link cannot be made", r));
+	child_go(child);
+	call->view = make_view(call);
 	return CALL_PENDING;
 }

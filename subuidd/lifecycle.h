@@ -12,6 +12,10 @@
 
 extern const struct operation recovery_undo, recovery_remove;
 
+/* The process that forks the children which make links: started, and again when it has ended. 0 or negative errno. */
+int lifecycle_open(struct broker *broker);
+void lifecycle_close(struct broker *broker);
+
 /* In the transaction of the intent, last: the child that will make the link, which becomes the owner while the disk
  * works. Then one of the other two. */
 enum failure lifecycle_prepare(struct call *call);

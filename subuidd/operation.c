@@ -239,6 +239,7 @@ int operation_receive(struct broker *broker, struct worker *worker, const struct
 	if (call == NULL)
 		return -ENOMEM;
 	call->broker = broker;
+	call->link = -1;
 	call->worker = worker;
 	call->operation = operation;
 	call->caller = *caller;
@@ -272,6 +273,7 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 	if (call == NULL)
 		return NULL;
 	call->broker = broker;
+	call->link = -1;
 	call->operation = operation;
 	call->caller = (struct caller){ .pid = 0, .root = true, .admin = true, .named = true, .name = "subuidd" };
 	call->account = *account;

@@ -51,7 +51,8 @@ struct call {
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
-	struct child *link;      /* of OP_ACCOUNT_ADD: waits for its word; NULL: none */
+	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
+	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;

@@ -250,7 +250,7 @@ static bool homes_on_btrfs(int fd)
 
 int homes_open(const char *path, const char *link_directory, struct homes *homes)
 {
-	struct homes opened = { .fd = -1 };
+	struct homes opened = { .fd = -1, .alone = -1 };
 	cleanup_fd int fd = -1;
 	const struct group *group;
 	struct stat st;
@@ -271,6 +271,7 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 	r = homes_probe(fd, &opened.views);
 	if (r < 0)
 		return r;
+	opened.alone = opened.views ? view_source(fd) : -1;
 	opened.subvolumes = homes_on_btrfs(fd);
 	opened.ordered = journal_in_order(fd, &st);
 	group = getgrnam(SUBUIDS_GROUP);
@@ -286,5 +287,7 @@ void homes_close(struct homes *homes)
 {
 	if (homes->fd >= 0)
 		close(homes->fd);
-	homes->fd = -1;
+	if (homes->alone >= 0)
+		close(homes->alone);
+	homes->fd = homes->alone = -1;
 }

@@ -30,6 +30,7 @@ struct link_owner;
 
 struct homes {
 	int fd;              /* <homes>, O_DIRECTORY */
+	int alone;           /* the same in a mount that has none below it, to clone views from; -1: the kernel cannot */
 	char path[128];      /* "/srv/subuid", for the links' text */
 	char link_directory[64]; /* "subuid", below the owner's home */
 	bool views;          /* kernel and file system can id-map `home` */
@@ -116,10 +117,16 @@ struct link_owner {
  * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
-/* A child that has become the owner already and makes the link when one byte comes on the channel (close-on-exec); it
- * answers by one byte, enum link_result, before it ends with the same. It does nothing when the channel is closed. */
-int link_prepare(const struct homes *homes, const struct link_owner *owner, const struct account *account, pid_t *pid,
-		 int *pidfd, int *channel);
+/* Starts the process that forks for link_prepare(): early, while there is little memory to copy. It ends when the
+ * descriptor (close-on-exec) is closed. 0 or negative errno. */
+int link_forker_start(int *forker, int *pidfd);
+/* Orders a child that becomes the owner meanwhile and makes the link when one byte comes on the channel (close-on-exec); it
+ * answers by one byte, enum link_result, before it ends with the same. It does nothing when the channel is closed.
+ * After each that returns 0 one link_prepared(). -EPIPE and the like: the forker is gone. */
+int link_prepare(int forker, const struct homes *homes, const struct link_owner *owner, const struct account *account,
+		 int *channel);
+/* Its child, which is the caller's. 0 and *pidfd (close-on-exec), or negative errno: nobody makes the link. */
+int link_prepared(int forker, pid_t *pid, int *pidfd);
 /* The links of several accounts of one owner, made or removed by one child. results is memory that is shared with it (MAP_SHARED),
  * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
 int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,

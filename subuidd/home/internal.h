@@ -54,4 +54,22 @@ int home_acl_probe(int dirfd);
 /* True when what is mounted on `view` is this account's home, shown as the owner's, with all its restrictions. */
 bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid);
 
+/* A link that is to be made or removed, and an order for it: one process sends it to another. */
+#define LINK_SECONDS 15
+#define LINK_TEXT_MAX (128 + 1 + OWNER_MAX + 1 + LABEL_MAX + sizeof("/view"))
+struct link_job {
+	struct link_owner owner;
+	char directory[64]; /* "subuid" */
+	char label[LABEL_MAX + 1];
+	char text[LINK_TEXT_MAX];  /* what the link says */
+	char other[LINK_TEXT_MAX]; /* what it said when the host could (or could not) do views */
+	bool make;
+	int channel; /* to the broker, of a child that waits for its word; -1: none */
+};
+
+/* link.c: 0 or -EINVAL; the job of a child. */
+int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
+		  struct link_job *job);
+int link_child(const void *job);
+
 #endif

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "confine/child.h"
@@ -19,19 +18,6 @@
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "subuidd/home/internal.h"
-
-#define LINK_SECONDS 15
-#define TEXT_MAX (128 + 1 + OWNER_MAX + 1 + LABEL_MAX + sizeof("/view"))
-
-struct link_job {
-	const struct link_owner *owner;
-	const char *directory; /* "subuid" */
-	const char *label;
-	char text[TEXT_MAX];  /* what the link says */
-	char other[TEXT_MAX]; /* what it said when the host could (or could not) do views */
-	bool make;
-	int channel; /* to the broker, of a child that waits for its word; -1: none */
-};
 
 /*
  * All of the owner's groups, because his home may be reached by one of them only.
@@ -101,7 +87,7 @@ static enum link_result home_open(const struct link_owner *owner, int *ret)
 /* 1 a link with exactly this text, 0 something else, -ENOENT nothing. */
 static int link_says(int dirfd, const char *name, const char *text)
 {
-	char found[TEXT_MAX + 1];
+	char found[LINK_TEXT_MAX + 1];
 	ssize_t n = readlinkat(dirfd, name, found, sizeof(found));
 
 	if (n < 0)
@@ -126,7 +112,7 @@ static enum link_result link_place(const struct link_job *job, int dir)
 static enum link_result link_make(const struct link_job *job, int home)
 {
 	bool there = faccessat(home, job->directory, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	cleanup_fd int dir = path_make_directory(home, job->directory, 0700, job->owner->uid);
+	cleanup_fd int dir = path_make_directory(home, job->directory, 0700, job->owner.uid);
 	enum link_result result = dir < 0 ? LINK_DIRECTORY : link_place(job, dir);
 
 	if (result != LINK_OK)
@@ -156,17 +142,17 @@ static enum link_result link_remove(const struct link_job *job, int home)
 	return LINK_OK;
 }
 
-static int link_child(const void *argument)
+int link_child(const void *argument)
 {
 	const struct link_job *job = argument;
 	enum link_result result;
 	unsigned char answer, word;
 	int home = -1;
 
-	if (owner_become(job->owner, job->channel) < 0)
+	if (owner_become(&job->owner, job->channel) < 0)
 		return LINK_FAILED;
 	umask(077);
-	result = home_open(job->owner, &home);
+	result = home_open(&job->owner, &home);
 	if (job->channel >= 0 && read(job->channel, &word, 1) != 1)
 		return LINK_FAILED; /* nothing came of the account */
 	if (result == LINK_OK)
@@ -180,7 +166,7 @@ static int link_child(const void *argument)
 
 static void link_texts(struct link_job *job, const struct homes *homes, const struct account *account)
 {
-	job->label = account->label;
+	memcpy(job->label, account->label, sizeof(job->label));
 	snprintf(job->text, sizeof(job->text), "%s/%s/%s/%s", homes->path, account->owner, account->label,
 		 homes->views ? "view" : "home");
 	snprintf(job->other, sizeof(job->other), "%s/%s/%s/%s", homes->path, account->owner, account->label,
@@ -196,39 +182,34 @@ static int link_valid(const struct link_owner *owner, const struct account *acco
 	return owner->uid == 0 || owner->gid == 0 || owner->uid != account->owner_uid ? -EINVAL : 0;
 }
 
-int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
-	       pid_t *pid, int *pidfd)
+static struct link_job link_of(const struct homes *homes, const struct link_owner *owner, bool make)
 {
-	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = make, .channel = -1 };
-	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	struct link_job job = { .owner = *owner, .make = make, .channel = -1 };
+
+	memcpy(job.directory, homes->link_directory, sizeof(job.directory));
+	return job;
+}
+
+int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
+		  struct link_job *job)
+{
 	int r = link_valid(owner, account);
 
 	if (r < 0)
 		return r;
-	link_texts(&job, homes, account);
-	return child_start(&child, pid, pidfd);
+	*job = link_of(homes, owner, make);
+	link_texts(job, homes, account);
+	return 0;
 }
 
-int link_prepare(const struct homes *homes, const struct link_owner *owner, const struct account *account, pid_t *pid,
-		 int *pidfd, int *channel)
+int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
+	       pid_t *pid, int *pidfd)
 {
-	struct link_job job = { .owner = owner, .directory = homes->link_directory, .make = true };
+	struct link_job job;
 	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
-	cleanup_fd int ours = -1, theirs = -1;
-	int r = link_valid(owner, account), pair[2];
+	int r = link_job_fill(homes, owner, account, make, &job);
 
-	if (r < 0)
-		return r;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-		return -errno;
-	ours = pair[0];
-	theirs = pair[1];
-	job.channel = theirs;
-	link_texts(&job, homes, account);
-	r = child_start(&child, pid, pidfd);
-	if (r == 0)
-		*channel = steal_fd(&ours);
-	return r;
+	return r < 0 ? r : child_start(&child, pid, pidfd);
 }
 
 struct links_job {
@@ -257,7 +238,7 @@ static enum link_result links_make(const struct links_job *job, struct link_job 
 
 static enum link_result links_run(const struct links_job *job, unsigned char *done)
 {
-	struct link_job one = { .owner = job->owner, .directory = job->homes->link_directory, .make = job->make };
+	struct link_job one = link_of(job->homes, job->owner, job->make);
 	cleanup_fd int home = -1;
 	enum link_result result = home_open(job->owner, &home);
 

@@ -31,10 +31,23 @@ bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_
 	       (fs.f_flag & flags) == flags;
 }
 
+/* What the view is a clone of: `home`, where it can be in a mount without others. */
+static int view_source_open(const struct homes *homes, const struct account *account, int home)
+{
+	struct homes source = *homes;
+	cleanup_fd int dir = -1;
+
+	if (homes->alone < 0)
+		return fcntl(home, F_DUPFD_CLOEXEC, 0);
+	source.fd = homes->alone;
+	dir = home_account_open(&source, account);
+	return dir < 0 ? dir : home_directory_open(dir, account->uid);
+}
+
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid)
 {
 	cleanup_fd int dir = home_account_open(homes, account);
-	cleanup_fd int home = -1, target = -1;
+	cleanup_fd int home = -1, source = -1, target = -1;
 	struct stat st;
 	int r;
 
@@ -55,9 +68,10 @@ int home_view_open(const struct homes *homes, const struct account *account, gid
 			return r;
 	}
 	target = path_open_beneath(dir, "view", O_PATH | O_DIRECTORY, 0);
-	if (target < 0)
-		return target;
-	return view_mount_group(home, target, account->uid, account->uid, account->owner_uid, owner_gid,
+	source = view_source_open(homes, account, home);
+	if (target < 0 || source < 0)
+		return target < 0 ? target : source;
+	return view_mount_group(source, target, account->uid, account->uid, account->owner_uid, owner_gid,
 				homes->common_gid);
 }
 

@@ -86,6 +86,11 @@ class Host:
 
         wait_until(answers, "subuidd answers")
 
+    def attached(self):
+        """For strace: the process that forks the owners' children, then the daemon, so that both are when that one is."""
+        forker = run("pgrep", "-P", str(self.daemon.pid), "-x", "subuidd-links").stdout.split()
+        return [word for pid in (*forker, str(self.daemon.pid)) for word in ("-p", pid)]
+
     def stop_daemon(self, how=signal.SIGTERM):
         daemon, self.daemon = self.daemon, None
         daemon.send_signal(how)

@@ -100,7 +100,7 @@ def traced(syscall, how, when):
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC", "ENOMEM", "EMFILE"])
 @pytest.mark.parametrize("syscall,when", [
     ("mkdirat", "6+"), ("fchown", "2+"), ("fsync", "2+"), ("pwrite64", "20+"), ("fdatasync", "2+"),
-    ("mount_setattr", "2+"), ("clone", "6+"), ("pidfd_open", "7"), ("unlinkat", "6+"), ("renameat2", "1+"),
+    ("mount_setattr", "2+"), ("clone", "7+"), ("pidfd_open", "7"), ("pidfd_open", "8"), ("socketpair", "6+"), ("unlinkat", "6+"), ("renameat2", "1+"),
 ])
 def test_a_system_call_that_fails_is_an_error_and_not_a_half_made_account(host, syscall, when, error):
     """From some call on (when the daemon serves already) each fails; then the disk is well again."""
@@ -132,7 +132,7 @@ def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
     owner = host.new_user()
     view = Path(f"/srv/subuid/{owner}/early/view")
     tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=move_mount", "-e",
+        ["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e", "trace=move_mount", "-e",
          "inject=move_mount:signal=STOP:when=1"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
     adding = subprocess.Popen(["/usr/bin/subuid", "add", "early"], user=owner, cwd="/", stderr=subprocess.DEVNULL)
@@ -157,7 +157,7 @@ def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
 def test_a_home_that_hangs_holds_up_its_own_request_only(host):
     slow, other = host.new_user(), host.new_user()
     tracer = subprocess.Popen(
-        ["strace", "-f", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=symlinkat", "-e",
+        ["strace", "-f", "-o", "/dev/null", *host.attached(), "-e", "trace=symlinkat", "-e",
          "inject=symlinkat:delay_enter=9s"], stderr=subprocess.PIPE, text=True)
     tracer.stderr.readline()  # attached
     try:
@@ -176,6 +176,29 @@ def test_a_home_that_hangs_holds_up_its_own_request_only(host):
         tracer.terminate()
         tracer.wait(10)
     assert as_user(host, slow, "add", "a").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_the_process_that_forks_for_the_links_accounts_are_made(host, number):
+    """It is started again; one that is there and does not answer is given up, and its account undone."""
+    owner = host.new_user()
+    forker = int(host.attached()[1])
+    descriptors = set(os.listdir(f"/proc/{forker}/fd"))
+    assert {"0", "1", "2"} < descriptors and len(descriptors) == 4, "and the broker's socket"
+    os.kill(forker, number)
+    try:
+        first = as_user(host, owner, "add", "a")
+        assert (first.returncode == 0) == (number == signal.SIGKILL), first
+        assert as_user(host, owner, "add", "b").returncode == 0
+        assert int(host.attached()[-3]) != forker
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(forker, signal.SIGCONT)
+    wait_until(lambda: not Path(f"/proc/{forker}").exists(), "it ends, and is reaped")
+    wait_until(lambda: not [f for f in faults() if f["subject"].startswith(owner)], "recovery")
+    labels = {entry["label"] for entry in host.subuid_json("list", user=owner)}
+    assert labels == ({"a", "b"} if number == signal.SIGKILL else {"b"})
+    assert set(os.listdir(f"/home/{owner}/subuid")) == labels
 
 
 def test_nobody_uses_up_ids_by_giving_them_back(host):

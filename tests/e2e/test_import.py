@@ -425,7 +425,7 @@ def test_who_is_busy_is_waited_for(host, tmp_path, options):
     one = write_csv(tmp_path / "one.csv", [{"owner": slow, "label": "x"}])
     both = write_csv(tmp_path / "both.csv", [{"owner": owner, "label": "a"}, {"owner": slow, "label": "x"},
                                              {"owner": owner, "label": "b"}])
-    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e",
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e",
                                "trace=symlinkat", "-e", "inject=symlinkat:delay_enter=700000"],
                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
@@ -444,7 +444,7 @@ def test_who_is_busy_is_waited_for(host, tmp_path, options):
 def import_killed_at(host, file, syscall, when):
     """The daemon is killed at a system call of the import, and started again."""
     tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", f"trace={syscall}", "-e",
+        ["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e", f"trace={syscall}", "-e",
          f"inject={syscall}:signal=KILL:when={when}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
     host.subuid("import", file, check=False)

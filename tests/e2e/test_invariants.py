@@ -96,7 +96,7 @@ def test_invariant_02_ranges_keep_clear_of_the_subid_files(host):
 KILL_POINTS = [
     ("fdatasync", (1, 2, 3, 4)), ("fsync", (1, 2, 3, 4, 5)), ("mkdirat", (1, 2, 3, 4)), ("fchown", (1, 2)),
     ("pwrite64", (1, 2, 4, 7, 10)), ("renameat", (1,)), ("renameat2", (1,)), ("symlinkat", (1,)), ("fsetxattr", (1,)),
-    ("mount_setattr", (1,)), ("move_mount", (1,)), ("sendmsg", (1, 2)),
+    ("mount_setattr", (1,)), ("move_mount", (1,)), ("sendmsg", (1, 2)), ("clone", (1, 2)), ("pidfd_open", (1,)),
 ]
 
 
@@ -109,7 +109,7 @@ def test_invariant_03_what_was_acknowledged_survives_kill_9_at(host, syscall, wh
                                   ("Remove", {"owner": owner, "label": "kept2"})):
         add(owner, "kept2") if operation == "Remove" else None
         tracer = subprocess.Popen(
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", f"trace={syscall}", "-e",
+            ["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e", f"trace={syscall}", "-e",
              f"inject={syscall}:signal=KILL:when={when}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: re.search(r"TracerPid:\t[1-9]", Path(f"/proc/{host.daemon.pid}/status").read_text()),
                    "strace attached")
@@ -140,7 +140,7 @@ def test_invariant_03_the_tracer_of_these_tests_does_kill(host):
     """The control: with a call that each add makes, the daemon dies of it."""
     owner = host.new_user()
     tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(host.daemon.pid), "-e", "trace=mkdirat", "-e",
+        ["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e", "trace=mkdirat", "-e",
          "inject=mkdirat:signal=KILL:when=1"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: re.search(r"TracerPid:\t[1-9]", Path(f"/proc/{host.daemon.pid}/status").read_text()),
                "strace attached")

@@ -424,6 +424,7 @@ static void the_view_propagates_and_is_its_own(void **state)
 			_exit(3);
 		/* a descriptor into the mounts of this namespace */
 		homes.fd = open(at("homes"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		homes.alone = -1; /* is the other one's; and so it is where the kernel has none */
 		if (home_view_open(&homes, &web1, OWNER_GID) != 0)
 			_exit(1);
 		mkdir(at("homes/alice/web1/home/sub"), 0700);

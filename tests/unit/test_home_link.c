@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -214,6 +215,8 @@ static void it_is_not_made_with_more_rights_than_his(void **state)
 	assert_int_equal(count_entries(at("alice")), 0);
 }
 
+static int forker, forker_pidfd;
+
 static enum link_result run_prepared(bool go, int *answer)
 {
 	siginfo_t info = { 0 };
@@ -221,8 +224,10 @@ static enum link_result run_prepared(bool go, int *answer)
 	unsigned char byte = 0xff;
 	pid_t pid = -1;
 
-	assert_int_equal(link_prepare(&homes, &owner, &web1, &pid, &pidfd, &channel), 0);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), 0);
+	assert_int_equal(link_prepared(forker, &pid, &pidfd), 0);
 	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
 	if (go) {
 		assert_int_equal(write(channel, "", 1), 1);
 		assert_int_equal(read(channel, &byte, 1), 1);
@@ -236,9 +241,12 @@ static enum link_result run_prepared(bool go, int *answer)
 
 static void prepared_it_waits_for_a_word_and_answers(void **state)
 {
-	int answer;
+	siginfo_t info = { 0 };
+	int answer, channel = -1;
 
 	(void)state;
+	assert_int_equal(link_forker_start(&forker, &forker_pidfd), 0);
+	assert_true(fcntl(forker, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(run_prepared(false, &answer), LINK_FAILED);
 	assert_int_equal(count_entries(at("alice")), 0);
 
@@ -254,6 +262,17 @@ static void prepared_it_waits_for_a_word_and_answers(void **state)
 	write_file(at("alice/subuid"), "", 0600, OWNER_UID);
 	assert_int_equal(run_prepared(true, &answer), LINK_DIRECTORY);
 	assert_int_equal(answer, LINK_DIRECTORY);
+
+	/* it has not ended by all this, and ends when nobody can give it orders any more; then that is said */
+	assert_int_equal(waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED | WNOHANG), 0);
+	assert_int_equal(info.si_pid, 0);
+	assert_int_equal(shutdown(forker, SHUT_WR), 0);
+	assert_int_equal(waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED), 0);
+	assert_int_equal(info.si_code, CLD_EXITED);
+	assert_int_equal(info.si_status, 0);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), -EPIPE);
+	close(forker);
+	close(forker_pidfd);
 }
 
 static void root_is_no_owner(void **state)
