@@ -31,17 +31,24 @@ bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_
 	       (fs.f_flag & flags) == flags;
 }
 
-/* What the view is a clone of: `home`, where it can be in a mount without others. */
-static int view_source_open(const struct homes *homes, const struct account *account, int home)
+/* `home` in the mount that has none below it, where that has this very directory, and not one that
+ * somebody has mounted over it. */
+static int home_alone_open(const struct homes *homes, const struct account *account, const struct stat *home)
 {
-	struct homes source = *homes;
-	cleanup_fd int dir = -1;
+	struct homes alone = *homes;
+	cleanup_fd int dir = -1, fd = -1;
+	struct stat st;
 
-	if (homes->alone < 0)
-		return fcntl(home, F_DUPFD_CLOEXEC, 0);
-	source.fd = homes->alone;
-	dir = home_account_open(&source, account);
-	return dir < 0 ? dir : home_directory_open(dir, account->uid);
+	alone.fd = homes->alone;
+	if (alone.fd < 0)
+		return -EOPNOTSUPP;
+	dir = home_account_open(&alone, account);
+	fd = dir < 0 ? dir : home_directory_open(dir, account->uid);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	return st.st_dev == home->st_dev && st.st_ino == home->st_ino ? steal_fd(&fd) : -EXDEV;
 }
 
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid)
@@ -68,9 +75,11 @@ int home_view_open(const struct homes *homes, const struct account *account, gid
 			return r;
 	}
 	target = path_open_beneath(dir, "view", O_PATH | O_DIRECTORY, 0);
-	source = view_source_open(homes, account, home);
-	if (target < 0 || source < 0)
-		return target < 0 ? target : source;
+	if (target < 0)
+		return target;
+	source = home_alone_open(homes, account, &st);
+	if (source < 0)
+		source = steal_fd(&home);
 	return view_mount_group(source, target, account->uid, account->uid, account->owner_uid, owner_gid,
 				homes->common_gid);
 }

@@ -95,6 +95,29 @@ static void making_it_again_changes_nothing(void **state)
 	assert_node(at("homes/alice/web1/home/data"), WEB1_UID, WEB1_UID, S_IFREG | 0600);
 }
 
+/* An administrator gave the account, or the owner, a file system of its own: also after the daemon has started. */
+static void the_view_is_of_what_is_mounted_there(void **state)
+{
+	static const char *const places[] = { "homes/alice/web1/home", "homes/alice" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "cp -a %s/%s %s/own", fixture_top, places[i], fixture_top);
+		assert_int_equal(system(text), 0);
+		assert_int_equal(mount(at("own"), at("%s", places[i]), NULL, MS_BIND, NULL), 0);
+		write_file(at("homes/alice/web1/home/mounted"), "x", 0600, WEB1_UID);
+		assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);
+		assert_node(at("homes/alice/web1/view/mounted"), OWNER_UID, OWNER_GID, S_IFREG | 0600);
+		assert_int_equal(home_view_close(&homes, &web1), 0);
+		assert_int_equal(umount2(at("%s", places[i]), MNT_DETACH), 0);
+		assert_int_equal(access(at("homes/alice/web1/home/mounted"), F_OK), -1);
+		snprintf(text, sizeof(text), "rm -rf %s/own", fixture_top);
+		assert_int_equal(system(text), 0);
+	}
+}
+
 static void what_is_anothers_is_refused(void **state)
 {
 	struct account other = web1;
@@ -559,6 +582,7 @@ int main(void)
 		cmocka_unit_test(killed_at_every_system_call_it_can_be_finished_and_undone),
 		MADE(the_layout_is_as_designed),
 		MADE(making_it_again_changes_nothing),
+		MADE(the_view_is_of_what_is_mounted_there),
 		MADE(what_is_anothers_is_refused),
 		MADE(check_finds_what_is_wrong),
 		VIEW(the_owner_reads_and_restores_whatever_the_modes_are),
