@@ -85,7 +85,7 @@ static int each_limit(json_t *reply, void *data)
 /* One that is not active is either not there yet or already gone: then its id is what is left of it. */
 static int each_account(json_t *reply, void *data)
 {
-	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", NULL};
+	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", "alarm", NULL};
 	static const char *const gone[] = {"owner", "label", "ownerUid", "created", NULL};
 	const json_t *account = json_object_get(reply, "account");
 	json_t *row;
@@ -112,6 +112,12 @@ static int compare_uid(const void *key, const void *element)
 	return (a > b) - (a < b);
 }
 
+static const struct named *named_by_uid(const struct export *export, uint32_t uid)
+{
+	return export->count == 0 ? NULL :
+				    bsearch(&uid, export->accounts, export->count, sizeof(*export->accounts), compare_uid);
+}
+
 /* As it is given: type and base64 with the comment in one line. */
 static int each_key(json_t *reply, void *data)
 {
@@ -123,9 +129,9 @@ static int each_key(json_t *reply, void *data)
 	const struct named *named;
 	json_t *given;
 
-	if (key == NULL || export->count == 0)
+	if (key == NULL)
 		return 0;
-	named = bsearch(&uid, export->accounts, export->count, sizeof(*named), compare_uid);
+	named = named_by_uid(export, uid);
 	if (named == NULL)
 		return 0; /* made since, or not active */
 	given = json_pack("{s:o}", "key", json_sprintf("%s%s%s", json_text(key, "key"), comment[0] ? " " : "", comment));
@@ -134,12 +140,24 @@ static int each_key(json_t *reply, void *data)
 				     named->label, "created", json_object_get(key, "created"), "key", given));
 }
 
+/* Of an account that is not active its ids are left, as of the account itself. */
 static int each_range(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "label", "first", "count", "created", NULL};
+	static const char *const gone[] = {"owner", "label", "first", "count", "created", "ownerUid", NULL};
 	const json_t *range = json_object_get(reply, "range");
+	uint32_t uid = (uint32_t)json_number(range, "accountUid");
+	json_t *row;
 
-	return range == NULL ? 0 : put_copy(data, "range", range, names);
+	if (range == NULL)
+		return 0;
+	if (uid != 0 && named_by_uid(data, uid) == NULL)
+		return put_copy(data, "tombstone", range, gone);
+	row = json_pack("{s:s}", "kind", "range");
+	if (json_is_true(json_object_get(range, "adopted")))
+		json_object_set_new(row, "adopt", json_true());
+	copy(row, range, names);
+	return put(data, row);
 }
 
 /* What others were seen to hold is of this host alone. */

@@ -8,6 +8,7 @@
 
 #include "account/date.h"
 #include "account/key.h"
+#include "cli/duration.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -91,6 +92,21 @@ static int put_flag(json_t *row, const char *name, const json_t *value, struct f
 	return 0;
 }
 
+/* A time as `subuid set --alarm` takes it, "never", or seconds. */
+static int put_alarm(json_t *row, const json_t *value, struct failure_text *failure)
+{
+	const char *text = json_string_value(value);
+	uint64_t seconds = 0;
+	bool good = json_is_integer(value) && json_integer_value(value) >= 0;
+
+	if (text != NULL)
+		good = strcmp(text, "never") == 0 || duration_parse(text, &seconds) == 0;
+	if (!good)
+		return refuse(failure, "alarm", "not a time", "for example 26h, 3d or never");
+	json_object_set_new(row, "alarm", text != NULL ? json_integer((json_int_t)seconds) : json_copy((json_t *)(uintptr_t)value));
+	return 0;
+}
+
 static int account_row(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
 	json_t *row = row_new(rows, line, "account", object, true), *value;
@@ -107,6 +123,8 @@ static int account_row(const json_t *object, unsigned long line, json_t *rows, s
 		r = put_expires(row, value, failure);
 	if (r == 0 && (value = json_object_get(object, "locked")) != NULL)
 		r = put_flag(row, "locked", value, failure);
+	if (r == 0 && (value = json_object_get(object, "alarm")) != NULL)
+		r = put_alarm(row, value, failure);
 	if ((value = json_object_get(object, "comment")) != NULL)
 		json_object_set(row, "comment", value);
 	return r;
@@ -304,7 +322,7 @@ bool import_column(const char *name)
 {
 	static const char *const known[] = {"owner", "label",	"uid",	   "key",     "keys",	 "role",   "options",
 					    "from",  "forward", "comment", "expires", "quota",	 "limits", "ranges",
-					    "locked", "storageQuota"};
+					    "locked", "storageQuota", "alarm"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
@@ -336,7 +354,8 @@ static int members_known(json_t *object, struct failure_text *failure)
 
 static int label_check(const json_t *object, struct failure_text *failure)
 {
-	static const char *const of_account[] = {"uid", "key", "keys", "comment", "expires", "quota", "locked"};
+	static const char *const of_account[] = {"uid", "key", "keys", "comment", "expires", "quota", "locked",
+						  "alarm"};
 
 	for (size_t i = 0; i < sizeof(of_account) / sizeof(of_account[0]); i++)
 		if (json_object_get(object, of_account[i]) != NULL)

@@ -74,7 +74,7 @@ static bool import_sound(const struct request_import *row)
 
 	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
 	       ((row->flags & IMPORT_DRY_RUN) || !(row->flags & IMPORT_GOES_ON)) &&
-	       (row->set & ~(SET_ALL | SET_LOCKED)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
+	       (row->set & ~(SET_ALL | SET_LOCKED | SET_ALARM)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
 	       key_sound(&row->key);
 }
 
@@ -210,6 +210,12 @@ uint32_t request_units(uint32_t count)
 	return (uint32_t)(((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT);
 }
 
+static enum failure alarm_shape(uint64_t seconds, struct failure_text *text)
+{
+	return seconds <= INT32_MAX ? FAILURE_NONE :
+				      failure_set(text, FAILURE_INVALID, "alarm", "more than 2147483647 seconds", "");
+}
+
 static enum failure add_shape(const struct request_add *add, struct failure_text *text)
 {
 	enum failure failure = facts_shape(add->set, add->quota, add->expires_day, add->comment, text);
@@ -250,12 +256,15 @@ static enum failure remove_shape(const struct request_remove *gone, struct failu
 static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
 {
 	const struct limit limit = import_limit(row);
+	enum failure failure;
 
 	if (row->name.owner[0] == '\0' && row->kind != IMPORT_TOMBSTONE)
 		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
 	switch ((enum import_kind)row->kind) {
 	case IMPORT_ACCOUNT:
-		return facts_shape(row->set, row->quota, row->expires_day, row->comment, text);
+		failure = alarm_shape(row->alarm, text);
+		return failure != FAILURE_NONE ? failure :
+						 facts_shape(row->set, row->quota, row->expires_day, row->comment, text);
 	case IMPORT_KEY:
 		return key_shape(&row->key, text);
 	case IMPORT_RANGE:
@@ -287,10 +296,10 @@ enum failure request_shape(const struct request *request, char separator, struct
 	case OP_ACCOUNT_ADD:
 		return add_shape(&request->add, text);
 	case OP_ACCOUNT_MODIFY:
-		if (request->modify.alarm > INT32_MAX)
-			return failure_set(text, FAILURE_INVALID, "alarm", "more than 2147483647 seconds", "");
-		return facts_shape(request->modify.set, request->modify.quota, request->modify.expires_day,
-				   request->modify.comment, text);
+		failure = alarm_shape(request->modify.alarm, text);
+		return failure != FAILURE_NONE ? failure :
+						 facts_shape(request->modify.set, request->modify.quota,
+							     request->modify.expires_day, request->modify.comment, text);
 	case OP_ACCOUNT_REMOVE:
 		return remove_shape(&request->remove, text);
 	case OP_KEY_ADD:

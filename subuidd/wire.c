@@ -92,7 +92,7 @@ static const struct wire_field request_import[] = {
 	NUMBER(request, import.first), NUMBER(request, import.count), NUMBER(request, import.expires_day),
 	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid), NUMBER(request, import.accounts),
 	NUMBER(request, import.keys), NUMBER(request, import.ranges), NUMBER(request, import.quota),
-	NUMBER(request, import.created), STRING(request, import.comment), SSH_KEY(request, import.key), END,
+	NUMBER(request, import.alarm), NUMBER(request, import.created), STRING(request, import.comment), SSH_KEY(request, import.key), END,
 };
 
 #define ANSWER_HEAD                                                                                          \
@@ -125,7 +125,7 @@ static const struct wire_field answer_run[] = {
 static const struct wire_field answer_range[] = {
 	ANSWER_HEAD, NUMBER(answer, range.first), NUMBER(answer, range.count), NUMBER(answer, range.owner_uid),
 	NUMBER(answer, range.account_uid), NUMBER(answer, range.created), STRING(answer, range.owner),
-	STRING(answer, range.label), END,
+	STRING(answer, range.label), NUMBER(answer, range_adopted), END,
 };
 static const struct wire_field answer_limit[] = { ANSWER_HEAD, LIMIT(answer, limit), END };
 static const struct wire_field answer_audit[] = {
@@ -197,8 +197,8 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_KEY_ADD] = ANSWER_TO(key_used, answer_key),
 	[OP_KEY_LIST] = ANSWER_TO(key_used, answer_key),
 	[OP_KEY_REMOVE] = ANSWER_EMPTY,
-	[OP_RANGE_ADD] = ANSWER(range, answer_range),
-	[OP_RANGE_LIST] = ANSWER(range, answer_range),
+	[OP_RANGE_ADD] = ANSWER_TO(range_adopted, answer_range),
+	[OP_RANGE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RANGE_REMOVE] = ANSWER_EMPTY,
 	[OP_LIMIT_GET] = ANSWER(limit, answer_limit),
 	[OP_LIMIT_SET] = ANSWER(limit, answer_limit),
@@ -207,7 +207,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_TOMBSTONE_RELEASE] = ANSWER_EMPTY,
 	[OP_IMPORT] = ANSWER(import, answer_import),
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
-	[OP_TOMBSTONE_LIST] = ANSWER(range, answer_range),
+	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
 };
 

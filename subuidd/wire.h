@@ -75,7 +75,7 @@ enum { /* request_add.set, request_modify.set */
 	SET_QUOTA = 1u << 0,
 	SET_EXPIRES = 1u << 1,
 	SET_COMMENT = 1u << 2,
-	SET_ALARM = 1u << 16, /* request_modify only */
+	SET_ALARM = 1u << 16, /* request_modify and request_import */
 	SET_LOCKED = 1u << 3, /* request_import alone */
 };
 
@@ -163,7 +163,7 @@ enum { /* request_import.flags */
 	IMPORT_MORE = 1u << 0,       /* another row of this batch follows */
 	IMPORT_DRY_RUN = 1u << 1,    /* the same in all rows of a batch */
 	IMPORT_KEEP_GOING = 1u << 2, /* the same in all rows of a batch: a line that fails does not stop the others */
-	IMPORT_ADOPT = 1u << 3,      /* a range that the subid files give to this owner */
+	IMPORT_ADOPT = 1u << 3,      /* a range outside of the settings' blocks: see claim_adopted() */
 	IMPORT_GOES_ON = 1u << 4,    /* the same in all rows of a dry run: it goes over several batches of a connection */
 };
 
@@ -184,6 +184,7 @@ struct request_import {
 	uint32_t owner_uid;     /* of a tombstone: who had it */
 	uint32_t accounts, keys, ranges; /* of a limit */
 	uint64_t quota;
+	uint64_t alarm; /* seconds of silence; 0 never */
 	int64_t created; /* seconds since the epoch; 0 now */
 	char comment[COMMENT_MAX + 1];
 	struct ssh_key key;
@@ -274,7 +275,10 @@ struct answer {
 			int64_t key_used; /* 0 never */
 		};
 		struct run_row run;
-		struct id_range range;
+		struct {
+			struct id_range range;
+			uint32_t range_adopted; /* 1: outside of the settings' blocks */
+		};
 		struct limit limit;
 		struct audit_entry audit;
 		struct daemon_status status;

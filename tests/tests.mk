@@ -84,7 +84,7 @@ store_import_LIBS = -lsqlite3
 UNIT          += store store_import
 
 # import: the text, its rows; what the worker makes of rows
-IMPORT_TEXT      = cli/import_text cli/import_rows cli/options account/date $(ACCOUNT)
+IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)
 import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text

@@ -163,47 +163,66 @@ enum failure claim_uid(struct call *call, uint32_t uid)
 	return failure == FAILURE_NONE ? host_free_block(call, what, uid, uid) : failure;
 }
 
+bool claim_range_inside(const struct settings *settings, uint32_t first, uint32_t count)
+{
+	return inside(settings->ranges, settings->ranges_count, first, first + count - 1);
+}
+
 enum failure claim_range(struct call *call, uint32_t first, uint32_t count)
 {
-	const struct settings *settings = &call->broker->settings;
 	uint32_t last = first + count - 1;
 	char what[48];
 	enum failure failure;
 
 	snprintf(what, sizeof(what), "range %u-%u", first, last);
-	if (!inside(settings->ranges, settings->ranges_count, first, last))
+	if (!claim_range_inside(&call->broker->settings, first, count))
 		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of ranges= in subuidd.conf",
 				 "add a block there, or adopt it from /etc/subuid and /etc/subgid");
 	failure = store_free(call, what, first, last, true);
 	return failure == FAILURE_NONE ? host_free_block(call, what, first, last) : failure;
 }
 
+/* How many of the two files give it to call->owner, just so, into *held; the others give none of it to anybody. */
+static enum failure files_give(struct call *call, const char *what, uint32_t first, uint32_t count, int *held)
+{
+	char why[FAILURE_TEXT_MAX + 1];
+	int r[2];
+
+	for (int i = 0; i < 2; i++) {
+		const char *path = i == 0 ? "/etc/subuid" : "/etc/subgid";
+
+		r[i] = subid_line_held(path, call->owner.name, call->owner.uid, first, count);
+		if (r[i] < 0 && r[i] != -EEXIST)
+			return unknown(call, r[i]);
+		if (r[i] >= 0)
+			continue;
+		snprintf(why, sizeof(why), "%s gives ids of it to others than %s, in another block, or twice", path,
+			 call->owner.name);
+		return call_fail(call, FAILURE_CONFLICT, what, why, "put the file right first");
+	}
+	*held = r[0] + r[1];
+	if (*held != 1)
+		return FAILURE_NONE;
+	snprintf(why, sizeof(why), "%s does not give it to %s, just so", r[0] == 0 ? "/etc/subuid" : "/etc/subgid",
+		 call->owner.name);
+	return call_fail(call, FAILURE_CONFLICT, what, why, "put the file right first");
+}
+
 enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count)
 {
 	uint32_t last = first + count - 1;
-	char what[48], why[FAILURE_TEXT_MAX + 1];
+	char what[48];
 	enum failure failure;
-	int r;
+	int held = 0, r;
 
 	snprintf(what, sizeof(what), "range %u-%u", first, last);
 	failure = special_free(call, what, first, last);
 	if (failure == FAILURE_NONE)
-		failure = store_free(call, what, first, last, false);
-	if (failure != FAILURE_NONE)
-		return failure;
-	for (int i = 0; i < 2; i++) {
-		const char *path = i == 0 ? "/etc/subuid" : "/etc/subgid";
-
-		r = subid_line_held(path, call->owner.name, call->owner.uid, first, count);
-		if (r == 1)
-			continue;
-		if (r < 0 && r != -EEXIST)
-			return unknown(call, r);
-		snprintf(why, sizeof(why), r == 0 ? "%s does not give it to %s, just so" :
-						    "%s gives ids of it to others than %s, in another block, or twice",
-			 path, call->owner.name);
-		return call_fail(call, FAILURE_CONFLICT, what, why, "put the file right first");
-	}
+		failure = files_give(call, what, first, count, &held);
+	if (failure == FAILURE_NONE)
+		failure = store_free(call, what, first, last, held == 0);
+	if (failure != FAILURE_NONE || held == 0)
+		return failure != FAILURE_NONE ? failure : host_free_block(call, what, first, last);
 	r = host_entries_taken(&call->broker->host, first, last);
 	if (r < 0)
 		return unknown(call, r);

@@ -10,7 +10,11 @@
 enum failure claim_uid(struct call *call, uint32_t uid);
 enum failure claim_range(struct call *call, uint32_t first, uint32_t count);
 
-/* A range that /etc/subuid and /etc/subgid both give to call->owner, just so, and that nobody else has. */
+/* The range is in one of the blocks that the daemon gives out. */
+bool claim_range_inside(const struct settings *settings, uint32_t first, uint32_t count);
+
+/* Wherever it is, but for ids of the system: a range that /etc/subuid and /etc/subgid both give to call->owner, just so,
+ * or that neither gives to anybody (another host's, whose export is imported); and that nobody else has. */
 enum failure claim_adopted(struct call *call, uint32_t first, uint32_t count);
 
 /* Ids of a tombstone: free in the store, or a tombstone's already: *present. */

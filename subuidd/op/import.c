@@ -9,6 +9,7 @@
 #include "subuidd/op/rehearsal.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/runs.h"
 
 /* ---- collecting ---- */
 
@@ -302,6 +303,14 @@ static void failures_record(struct call *call)
 		log_error("refusals could not be recorded: %s", strerror(-r));
 }
 
+static bool alarms_set(const struct import *import)
+{
+	for (size_t i = 0; i < import->count; i++)
+		if (import->rows[i].outcome == IMPORT_MADE && import->rows[i].request.alarm != 0)
+			return true;
+	return false;
+}
+
 void import_end(struct call *call)
 {
 	struct import *import = call->import;
@@ -310,6 +319,8 @@ void import_end(struct call *call)
 	if ((import->rows[0].request.flags & IMPORT_DRY_RUN) == 0)
 		failures_record(call);
 	publication_commit(call->broker->publication);
+	if (alarms_set(import))
+		alarm_look(call->broker);
 	for (size_t i = 0; i < import->count; i++) {
 		const struct import_row *from = &import->rows[i];
 

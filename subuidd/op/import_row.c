@@ -77,7 +77,9 @@ static enum failure account_find(struct call *call, const struct import_row *row
 static enum failure account_same(struct call *call, struct import_row *row)
 {
 	const struct request_import *asked = &row->request;
+	struct watch watch;
 	char why[FAILURE_TEXT_MAX + 1];
+	int r;
 
 	if (asked->uid != 0 && asked->uid != call->account.uid) {
 		snprintf(why, sizeof(why), "there already, with uid %u and not %u", call->account.uid, asked->uid);
@@ -87,6 +89,13 @@ static enum failure account_same(struct call *call, struct import_row *row)
 		return call_fail(call, FAILURE_EXISTS, NULL,
 				 asked->account_flags ? "there already, and not locked" : "there already, and locked",
 				 "use subuid lock or unlock");
+	if (asked->set & SET_ALARM) {
+		r = store_watch_get(call->broker->store, call->account.uid, &watch);
+		if (r < 0)
+			return call_fail_store(call, r);
+		if (watch.alarm != (int64_t)asked->alarm)
+			return call_fail(call, FAILURE_EXISTS, NULL, "there already, with another alarm", "use subuid set");
+	}
 	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
 }
 
@@ -96,10 +105,11 @@ static enum failure account_run(struct call *call, struct import_row *row)
 	struct request_add *add = &call->request.add;
 	bool found;
 	enum failure failure;
+	int r;
 
 	memset(add, 0, sizeof(*add));
 	add->name = asked->name;
-	add->set = asked->set & ~(uint32_t)SET_LOCKED;
+	add->set = asked->set & ~(uint32_t)(SET_LOCKED | SET_ALARM);
 	add->quota = asked->quota;
 	add->expires_day = asked->expires_day;
 	memcpy(add->comment, asked->comment, sizeof(add->comment));
@@ -118,6 +128,9 @@ static enum failure account_run(struct call *call, struct import_row *row)
 	failure = add_account_insert(call, asked->uid);
 	if (failure != FAILURE_NONE)
 		return failure;
+	r = asked->alarm == 0 ? 0 : store_watch_alarm(call->broker->store, call->account.uid, (int64_t)asked->alarm, time(NULL));
+	if (r < 0)
+		return call_fail_store(call, r);
 	row->account = call->account;
 	row->fresh = true;
 	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
@@ -184,17 +197,49 @@ static enum failure key_run(struct call *call, struct import_row *row)
 	return made(call, row, "key.add");
 }
 
-static int units_present(struct call *call, const struct import_row *row, uint32_t *units)
+/* The rows of the line that this one is of: they are made together or not at all. */
+static struct import_row *line_first(struct import *import, struct import_row *row)
+{
+	while (row > import->rows && row[-1].request.line == row->request.line)
+		row--;
+	return row;
+}
+
+/* What the line asks for anywhere, for whom this row does; its other ranges, those it names and those it has made by now,
+ * answer to themselves. true: the range that begins with first is one of these. */
+static bool line_ranges(const struct call *call, struct import_row *row, uint32_t first, uint32_t *units)
+{
+	struct import *import = call->import;
+	bool named = false;
+
+	*units = 0;
+	for (const struct import_row *at = line_first(import, row); at < import->rows + import->count; at++) {
+		if (at->request.line != row->request.line)
+			break;
+		if (at->request.kind != IMPORT_RANGE || strcmp(at->request.name.label, row->request.name.label) != 0 ||
+		    strcmp(at->request.name.owner, row->request.name.owner) != 0)
+			continue;
+		if (at->request.first == 0)
+			*units += request_units(at->request.count);
+		named |= at->request.first != 0 && at->request.first == first;
+		named |= at < row && at->outcome == IMPORT_MADE && at->range.first == first;
+	}
+	return named;
+}
+
+/* What is there already of what the line asks for anywhere. */
+static int units_present(const struct call *call, struct import_row *row, uint32_t *units)
 {
 	struct id_range rows[16];
-	uint32_t after = 0, found = 0;
+	uint32_t after = 0, found = 0, asked;
 	int n;
 
-	if (row->account.uid != 0)
-		return range_units_of_account(call, &row->account, units);
-	while ((n = store_range_list(call->broker->store, row->request.name.owner, after, rows, 16)) > 0) {
+	while ((n = row->account.uid != 0 ?
+			    store_range_list_account(call->broker->store, row->account.uid, after, rows, 16) :
+			    store_range_list(call->broker->store, row->request.name.owner, after, rows, 16)) > 0) {
 		for (int i = 0; i < n; i++)
-			found += rows[i].account_uid == 0 ? request_units(rows[i].count) : 0;
+			if (rows[i].account_uid == row->account.uid && !line_ranges(call, row, rows[i].first, &asked))
+				found += request_units(rows[i].count);
 		after = rows[n - 1].first;
 	}
 	if (n == 0)
@@ -205,13 +250,14 @@ static int units_present(struct call *call, const struct import_row *row, uint32
 /* Anywhere: what there is of it already is counted, so that the same file may be read again. */
 static enum failure range_anywhere(struct call *call, struct import_row *row)
 {
-	uint32_t units = request_units(row->request.count), there = 0;
+	uint32_t units = request_units(row->request.count), there = 0, asked = 0;
 	enum failure failure;
 	int r = units_present(call, row, &there);
 
 	if (r < 0)
 		return call_fail_store(call, r);
-	if (there == units)
+	line_ranges(call, row, 0, &asked);
+	if (there == asked)
 		return present(row);
 	if (there != 0)
 		return call_fail(call, FAILURE_EXISTS, NULL, "there already, with another number of subordinate ids",

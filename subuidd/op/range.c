@@ -10,6 +10,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/allocate.h"
 #include "subuidd/op/churn.h"
+#include "subuidd/op/claim.h"
 #include "subuidd/op/range.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
@@ -177,6 +178,7 @@ enum failure op_range_list(struct call *call)
 			continue;
 		memset(&row, 0, sizeof(row));
 		row.range = rows[i];
+		row.range_adopted = !claim_range_inside(&call->broker->settings, rows[i].first, rows[i].count);
 		call_row(call, &row);
 	}
 	call->answer.more = n == WIRE_BATCH;

@@ -140,7 +140,7 @@ static json_t *key_json(const struct ssh_key *key, int64_t used, const char *acc
 	return whole(o, failed);
 }
 
-static json_t *range_json(const struct id_range *range, const char *account)
+static json_t *range_json(const struct id_range *range, bool adopted, const char *account)
 {
 	json_t *o = json_object();
 	bool failed = false;
@@ -151,6 +151,8 @@ static json_t *range_json(const struct id_range *range, const char *account)
 	failed |= put_number(o, "ownerUid", range->owner_uid);
 	failed |= put_filled(o, "label", range->label);
 	failed |= put_filled(o, "account", account);
+	failed |= range->account_uid != 0 && put_number(o, "accountUid", range->account_uid);
+	failed |= adopted && put_flag(o, "adopted", true);
 	failed |= put_number(o, "created", (uint64_t)range->created);
 	return whole(o, failed);
 }
@@ -272,7 +274,7 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
 	case OP_TOMBSTONE_LIST:
-		return wrap("range", range_json(&answer->range, account));
+		return wrap("range", range_json(&answer->range, answer->range_adopted != 0, account));
 	case OP_LIMIT_GET:
 	case OP_LIMIT_SET:
 	case OP_LIMIT_LIST:

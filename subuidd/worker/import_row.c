@@ -30,7 +30,7 @@ static int members_known(json_t *row, struct failure_text *failure)
 {
 	static const char *const known[] = {"line",  "kind",  "owner",	  "label",   "uid",   "first",
 					    "count", "quota", "expires",  "comment", "locked", "created",
-					    "key",   "keys",  "accounts", "ranges",  "adopt", "ownerUid"};
+					    "key",   "keys",  "accounts", "ranges",  "adopt", "ownerUid", "alarm"};
 	const char *name;
 	json_t *value;
 
@@ -102,6 +102,7 @@ static int numbers_of(json_t *row, struct request_import *import, struct failure
 static int facts_of(json_t *row, struct request_import *import, struct failure_text *failure)
 {
 	uint32_t locked = 0, adopt = 0;
+	json_int_t alarm = 0;
 	int r = worker_parse_settings(row, &import->set, &import->expires_day, &import->quota, import->comment,
 				      failure);
 
@@ -113,7 +114,11 @@ static int facts_of(json_t *row, struct request_import *import, struct failure_t
 		import->set |= SET_LOCKED;
 	import->account_flags = locked ? ACCOUNT_LOCKED : 0;
 	import->flags |= adopt ? IMPORT_ADOPT : 0;
-	return r;
+	if (r == 0)
+		r = field_integer(row, "alarm", 0, INT32_MAX, &alarm, failure);
+	import->set |= r > 0 ? SET_ALARM : 0;
+	import->alarm = (uint64_t)alarm;
+	return r < 0 ? r : 0;
 }
 
 int worker_parse_import(json_t *row, struct request *request, struct failure_text *failure)

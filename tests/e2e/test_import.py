@@ -108,8 +108,32 @@ def test_owners_views_work_after_an_import(host, tmp_path, public_key):
     assert run("cat", f"/home/{owner}/subuid/web1/file", user=owner).stdout == "pushed"
 
 
+@pytest.mark.parametrize("holder", ["owner", "account"])
+def test_several_ranges_of_a_line_are_all_made_and_the_same_line_again_makes_none(host, tmp_path, holder):
+    owner = owner_with_room(host)
+    host.subuid("limit", owner, "--ranges", "50")
+    label = {"label": "web1"} if holder == "account" else {}
+    free = host.subuid_json("range", "add", "65536", "--owner", owner)["first"] + 1000 * 65536
+    host.subuid("range", "remove", str(free - 1000 * 65536), "--owner", owner)
+    file = write_csv(tmp_path / "a.csv", [{"owner": owner, **label, "ranges": f"65536 131072 65536 {free}:65536"}])
+    assert host.subuid_json("import", file, "--dry-run")["failed"] == 0
+    assert host.subuid_json("import", file)["made"] == 1
+    made = host.subuid_json("range", "list", "--owner", owner)
+    assert sorted(row["count"] for row in made) == [65536, 65536, 65536, 131072]
+    assert free in {row["first"] for row in made}
+    assert {row.get("label", "") for row in made} == {label.get("label", "")}
+    assert host.subuid_json("import", file)["present"] == 1
+    assert host.subuid_json("range", "list", "--owner", owner) == made, "an equal line changes nothing"
+    write_csv(file, [{"owner": owner, **label, "ranges": f"65536 131072 131072 {free}:65536"}])
+    result = host.subuid("import", file, check=False)
+    assert result.returncode == 4 and "another number of subordinate ids" in result.stderr
+    assert host.subuid_json("range", "list", "--owner", owner) == made
+    check_is_sound(host)
+
+
 @pytest.mark.parametrize("line,words", [
     ({"label": "web1"}, "owner: missing"),
+    ({"owner": "OWNER", "label": "web1", "alarm": "soon"}, "not a time"),
     ({"owner": "OWNER", "label": "Web1"}, "a label is"),
     ({"owner": "OWNER", "label": "web1", "colour": "red"}, "there is no such column"),
     ({"owner": "OWNER", "label": "web1", "quota": "much"}, "not a size"),
@@ -629,6 +653,36 @@ def test_export_and_import_give_the_same_everything(host, tmp_path, public_key):
         gone = [json.loads(line)["first"] for line in export.splitlines() if json.loads(line)["kind"] == "tombstone"]
         host.subuid("add", "next", user=owner)
         assert labels(host, owner)["next"]["uid"] not in gone
+
+
+def test_adopted_ranges_and_alarms_come_along(host, tmp_path, subid_files):
+    """On a host whose files say nothing of the range, on one that gives it to him, and on one that gives it to somebody else."""
+    owner, other = host.new_user(), host.new_user()
+    first = next(BLOCKS)
+    line = f"{owner}:{first}:65536\n"
+    subid_files(line)
+    host.subuid("adopt", "--owner", owner)
+    host.subuid("add", "web1", user=owner)
+    host.subuid("set", "web1", "--alarm", "26h", user=owner)
+    export = [line for line in host.subuid("export").stdout.splitlines() if json.loads(line).get("owner") == owner]
+    file = tmp_path / "export.json"
+    file.write_text("".join(f"{line}\n" for line in export if json.loads(line)["kind"] != "tombstone"))
+    assert {json.loads(line).get("alarm") for line in export if json.loads(line)["kind"] == "account"} == {26 * 3600}
+    for there in ("", line):
+        subid_files(there)
+        with another_host(host):
+            assert host.subuid_json("import", file)["failed"] == 0
+            assert host.subuid_json("show", f"{owner}+web1")["account"]["alarm"] == 26 * 3600
+            (row,) = host.subuid_json("range", "list", "--owner", owner)
+            assert (row["first"], row["count"], row["adopted"]) == (first, 65536, True)
+            assert f" {first} 65536" in run("getsubids", owner).stdout
+            assert host.subuid_json("import", file)["made"] == 0, "and once more is no change"
+            check_is_sound(host)
+    subid_files(f"{other}:{first + 65000}:1000\n")
+    with another_host(host):
+        result = host.subuid("import", file, check=False)
+        assert result.returncode == 4 and f"range {first}-{first + 65535}" in result.stderr
+        assert host.subuid_json("range", "list", "--owner", owner) == []
 
 
 def test_what_clashes_is_said_exactly(host, tmp_path):
