@@ -131,7 +131,7 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	return confine_landlock(policy->read_only, names, files);
 }
 
-int gate_confine_calls(bool sender)
+int gate_confine_calls(const struct gate_policy *policy, bool sender)
 {
-	return seccomp_confine(sender ? SECCOMP_RSYNC_SENDER : SECCOMP_RSYNC);
+	return seccomp_confine(sender ? SECCOMP_RSYNC_SENDER : policy->blind ? SECCOMP_RSYNC_BLIND : SECCOMP_RSYNC);
 }

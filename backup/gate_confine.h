@@ -26,7 +26,7 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, int files, char *path,
 		       size_t size, const char **step);
 
-/* The system call filter; a sender's is narrower. Only execve of rsync comes after it. */
-int gate_confine_calls(bool sender);
+/* The system call filter; a sender's and a blind receiver's are narrower. Only execve of rsync comes after it. */
+int gate_confine_calls(const struct gate_policy *policy, bool sender);
 
 #endif

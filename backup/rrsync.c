@@ -67,11 +67,11 @@ static int make_arguments(const struct gate_policy *policy, const struct rsync_r
  * must never be a directory that the client can write. RSYNC_* would change
  * its behaviour; nothing of the caller's environment goes on.
  */
-static int run_rsync(char **argv, bool sender)
+static int run_rsync(const struct gate_policy *policy, char **argv, bool sender)
 {
 	static char path[] = "PATH=/usr/bin:/bin", home[] = "HOME=/nonexistent", language[] = "LANG=C.UTF-8";
 	char *environment[] = { path, home, language, NULL };
-	int r = gate_confine_calls(sender);
+	int r = gate_confine_calls(policy, sender);
 
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "system call filter", r);
@@ -158,7 +158,7 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 		place_names(policy, &request, argv.items[paths], names);
 	if (r == 0)
 		r = lock(policy, &request, base, &refusal);
-	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(argv.items, request.sender);
+	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(policy, argv.items, request.sender);
 }
 
 /* The beginning of every pull of a client's, and of nothing else that is accepted: serve() sees to that. */

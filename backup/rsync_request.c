@@ -60,8 +60,11 @@ static bool letter_with_number(const char *word)
 	return *word != '\0' && word[strspn(word, "0123456789")] == '\0';
 }
 
-static int parse_cluster(const struct gate_policy *policy, const char *word, struct gate_refusal *refusal)
+/* verbose: how often -v was said by now. From the third on, rsync's server tells of directories that it goes through. */
+static int parse_cluster(const struct gate_policy *policy, const char *word, unsigned *verbose,
+			 struct gate_refusal *refusal)
 {
+	static const char too_verbose[] = "with this key twice at the most: more would tell what is there";
 	static const char blocks[] = "files are sent whole with this key";
 	char letter[] = "-?";
 
@@ -80,6 +83,8 @@ static int parse_cluster(const struct gate_policy *policy, const char *word, str
 		if (option == NULL)
 			return gate_refuse(refusal, letter, "unknown option");
 		r = check_option(policy, option, refusal);
+		if (r == 0 && policy->blind && *p == 'v' && ++*verbose > 2)
+			r = refuse_option(refusal, "-", "v", too_verbose);
 		if (r < 0)
 			return r;
 	}
@@ -144,6 +149,7 @@ static int parse_long(const struct gate_policy *policy, const struct command_lin
 static int parse_options(const struct gate_policy *policy, const struct command_line *line, size_t *i,
 			 struct rsync_request *request, struct gate_refusal *refusal)
 {
+	unsigned verbose = 0;
 	int r;
 
 	for (; *i < line->count; ++*i) {
@@ -160,7 +166,7 @@ static int parse_options(const struct gate_policy *policy, const struct command_
 			r = parse_long(policy, line, i, chosen, refusal);
 		} else {
 			*chosen = (struct rsync_chosen){ NULL, word };
-			r = parse_cluster(policy, word, refusal);
+			r = parse_cluster(policy, word, &verbose, refusal);
 		}
 		if (r < 0)
 			return r;

@@ -17,6 +17,7 @@ int seccomp_confine(enum seccomp_program program)
 		const unsigned short *length;
 	} filters[] = {
 		[SECCOMP_RSYNC] = FILTER(rsync),
+		[SECCOMP_RSYNC_BLIND] = FILTER(rsync_blind),
 		[SECCOMP_RSYNC_SENDER] = FILTER(rsync_sender),
 		[SECCOMP_TOOL] = FILTER(tool),
 		[SECCOMP_TOOL_READER] = FILTER(tool_reader),

@@ -5,7 +5,8 @@
 
 enum seccomp_program {
 	SECCOMP_RSYNC,  /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
-	SECCOMP_RSYNC_SENDER, /* the same for a sender: makes nothing, changes no metadata */
+	SECCOMP_RSYNC_BLIND, /* the same, and it reads none of these files */
+	SECCOMP_RSYNC_SENDER, /* as the first, for a sender: makes nothing, changes no metadata */
 	SECCOMP_TOOL,   /* other backup tools: as rsync, and what threads and event loops of Python and Go need */
 	SECCOMP_TOOL_READER,    /* the same: makes nothing, changes nothing */
 	SECCOMP_TOOL_NEW_FILES, /* the same: makes files and directories, never opens an existing file to write,

@@ -5,9 +5,9 @@
 
 #include <linux/filter.h>
 
-extern const struct sock_filter seccomp_filter_rsync[], seccomp_filter_rsync_sender[], seccomp_filter_tool[],
+extern const struct sock_filter seccomp_filter_rsync[], seccomp_filter_rsync_blind[], seccomp_filter_rsync_sender[], seccomp_filter_tool[],
 	seccomp_filter_tool_reader[], seccomp_filter_tool_new_files[], seccomp_filter_worker[];
-extern const unsigned short seccomp_filter_rsync_count, seccomp_filter_rsync_sender_count, seccomp_filter_tool_count,
+extern const unsigned short seccomp_filter_rsync_count, seccomp_filter_rsync_blind_count, seccomp_filter_rsync_sender_count, seccomp_filter_tool_count,
 	seccomp_filter_tool_reader_count, seccomp_filter_tool_new_files_count, seccomp_filter_worker_count;
 
 #endif

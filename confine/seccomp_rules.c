@@ -251,12 +251,68 @@ static int rule_mknod(scmp_filter_ctx filter, int call, unsigned argument)
 	return r;
 }
 
-static int rsync_mode_conditions(scmp_filter_ctx filter, bool receiver)
+/* (flags & mask) == value, answered by EPERM with a setuid or setgid bit in the mode, which is the argument after. */
+static int rule_open_mode(scmp_filter_ctx filter, int call, unsigned flags, uint64_t mask, uint64_t value)
+{
+	static const struct {
+		uint32_t action;
+		uint64_t mask, value;
+	} modes[] = {
+		{ SCMP_ACT_ALLOW, SETID, 0 },
+		{ SCMP_ACT_ERRNO(EPERM), S_ISUID, S_ISUID },
+		{ SCMP_ACT_ERRNO(EPERM), SETID, S_ISGID },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+		const struct scmp_arg_cmp compare[] = {
+			{ .arg = flags, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value },
+			{ .arg = flags + 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = modes[i].mask, .datum_b = modes[i].value },
+		};
+
+		r = seccomp_rule_add_array(filter, modes[i].action, call, 2, compare);
+	}
+	return r;
+}
+
+/*
+ * A receiver that reads no file: it opens files to write, new ones (mkstemp(3)) to read too, and directories. Which
+ * files it would read are the blocks that its peer says are there already, whether they were asked for or
+ * not, and it does so without O_CLOEXEC; with it, the dynamic loader opens libraries, and rsync what it changes modes of.
+ */
+static int rule_open_blind(scmp_filter_ctx filter, int call, unsigned flags)
+{
+	const uint64_t make = O_CREAT | O_EXCL, look = O_DIRECTORY | O_CLOEXEC | O_PATH;
+	const struct {
+		uint64_t mask, value;
+		uint32_t action;
+	} rules[] = {
+		{ O_ACCMODE | O_CREAT | look, O_RDONLY, SCMP_ACT_ERRNO(EACCES) },
+		{ O_ACCMODE | O_CREAT | O_DIRECTORY, O_DIRECTORY, SCMP_ACT_ALLOW },
+		{ O_ACCMODE | O_CREAT | O_CLOEXEC, O_CLOEXEC, SCMP_ACT_ALLOW },
+		{ O_ACCMODE | O_CREAT | O_PATH, O_PATH, SCMP_ACT_ALLOW },
+		{ O_ACCMODE | O_CREAT, O_CREAT, SCMP_ACT_ERRNO(EACCES) },
+		{ O_ACCMODE | make, O_RDWR, SCMP_ACT_ERRNO(EACCES) },
+		{ O_ACCMODE | make, O_RDWR | O_CREAT, SCMP_ACT_ERRNO(EACCES) },
+		{ O_ACCMODE | make, O_RDWR | O_EXCL, SCMP_ACT_ERRNO(EACCES) },
+	};
+	int r = rule_open_mode(filter, call, flags, O_ACCMODE, O_WRONLY);
+
+	if (r == 0)
+		r = rule_open_mode(filter, call, flags, O_ACCMODE | make, O_RDWR | make);
+	for (size_t i = 0; r == 0 && i < sizeof(rules) / sizeof(rules[0]); i++)
+		r = rule_masked(filter, rules[i].action, call, flags, rules[i].mask, rules[i].value);
+	return r;
+}
+
+static int rsync_mode_conditions(scmp_filter_ctx filter, bool receiver, bool blind)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(rsync_modes) / sizeof(rsync_modes[0]); i++)
-		if (rsync_modes[i].changing && !receiver)
+		if (blind && (rsync_modes[i].call == SCMP_SYS(open) || rsync_modes[i].call == SCMP_SYS(openat)))
+			r = rule_open_blind(filter, rsync_modes[i].call, rsync_modes[i].argument - 1);
+		else if (rsync_modes[i].changing && !receiver)
 			r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), rsync_modes[i].call, 0, NULL);
 		else
 			r = rule_without(filter, rsync_modes[i].call, rsync_modes[i].argument, SETID);
@@ -268,9 +324,9 @@ static int rsync_mode_conditions(scmp_filter_ctx filter, bool receiver)
 	return r < 0 ? r : rule_mknod(filter, SCMP_SYS(mknodat), 2);
 }
 
-static int rsync_conditions(scmp_filter_ctx filter, bool receiver)
+static int rsync_conditions(scmp_filter_ctx filter, bool receiver, bool blind)
 {
-	int r = rsync_mode_conditions(filter, receiver);
+	int r = rsync_mode_conditions(filter, receiver, blind);
 
 	for (size_t i = 0; r == 0 && i < sizeof(rsync_fcntl) / sizeof(rsync_fcntl[0]); i++)
 		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)rsync_fcntl[i]);
@@ -286,7 +342,7 @@ static int rsync_conditions(scmp_filter_ctx filter, bool receiver)
 	return r;
 }
 
-static int fill_rsync(scmp_filter_ctx filter, bool receiver)
+static int fill_rsync(scmp_filter_ctx filter, bool receiver, bool blind)
 {
 	int r = allow_all(filter, SCMP_ACT_ALLOW, rsync_allowed, sizeof(rsync_allowed) / sizeof(rsync_allowed[0]));
 
@@ -296,7 +352,7 @@ static int fill_rsync(scmp_filter_ctx filter, bool receiver)
 	if (r == 0)
 		r = allow_all(filter, SCMP_ACT_ERRNO(EPERM), rsync_refused,
 			      sizeof(rsync_refused) / sizeof(rsync_refused[0]));
-	return r < 0 ? r : rsync_conditions(filter, receiver);
+	return r < 0 ? r : rsync_conditions(filter, receiver, blind);
 }
 
 static bool listed(const int *calls, size_t count, int call)
@@ -371,7 +427,7 @@ static int tool_conditions(scmp_filter_ctx filter)
 	return r;
 }
 
-enum program { RECEIVER, SENDER, TOOL, TOOL_READER, TOOL_NEW_FILES, WORKER };
+enum program { RECEIVER, BLIND, SENDER, TOOL, TOOL_READER, TOOL_NEW_FILES, WORKER };
 
 static int fill_tool(scmp_filter_ctx filter, enum program program)
 {
@@ -396,7 +452,7 @@ static int fill_tool(scmp_filter_ctx filter, enum program program)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, tool_not_refused[i], 0, NULL);
 	if (r == 0)
 		r = program == TOOL_NEW_FILES ? tool_new_files_conditions(filter)
-					      : rsync_mode_conditions(filter, program == TOOL);
+					      : rsync_mode_conditions(filter, program == TOOL, false);
 	return r < 0 ? r : tool_conditions(filter);
 }
 
@@ -433,7 +489,7 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 	if (r == 0)
 		r = program == WORKER	? fill_worker(filter)
 		    : program >= TOOL	? fill_tool(filter, program)
-					: fill_rsync(filter, program == RECEIVER);
+					: fill_rsync(filter, program != SENDER, program == BLIND);
 	return r < 0 ? r : seccomp_export_bpf(filter, fileno(bpf));
 }
 
@@ -467,6 +523,8 @@ int main(void)
 
 	fputs("#include \"confine/seccomp_filters.h\"\n", stdout);
 	r = write_filter("seccomp_filter_rsync", RECEIVER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_rsync_blind", BLIND);
 	if (r == 0)
 		r = write_filter("seccomp_filter_rsync_sender", SENDER);
 	if (r == 0)
