@@ -229,3 +229,31 @@ bool login_command_is_rsync(const struct login_command *command, const char *ori
 	       strncmp(original + word - (sizeof(rsync) - 1), rsync, sizeof(rsync) - 1) == 0 &&
 	       (word == sizeof(rsync) - 1 || original[word - sizeof(rsync)] == '/');
 }
+
+/* A word of short options, "-vnlogDtpre.iLsfxCIvu": behind an e are capabilities. */
+static bool cluster_dry(const char *word, size_t length)
+{
+	for (size_t i = 1; i < length && word[i] != 'e'; i++)
+		if (word[i] == 'n')
+			return true;
+	return false;
+}
+
+bool login_command_looks(const char *original)
+{
+	static const char *const looks[] = { "--sender", "--dry-run", "--list-only" };
+	size_t length;
+
+	for (const char *word = original; *word != '\0'; word += length) {
+		word += strspn(word, " \t");
+		length = strcspn(word, " \t");
+		if (length == 1 && word[0] == '.') /* paths follow */
+			return false;
+		if (length > 1 && word[0] == '-' && word[1] != '-' && cluster_dry(word, length))
+			return true;
+		for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+			if (length == strlen(looks[i]) && strncmp(word, looks[i], length) == 0)
+				return true;
+	}
+	return false;
+}

@@ -65,7 +65,7 @@ void run_describe(const struct login_command *command, const char *original, str
 	tool_of(command, original, run);
 	if (strcmp(original, "true") == 0)
 		run->kind = RUN_PROBE;
-	else if (reads || (strcmp(run->tool, "rsync") == 0 && strstr(original, " --sender ") != NULL))
+	else if (reads || (strcmp(run->tool, "rsync") == 0 && login_command_looks(original)))
 		run->kind = RUN_READ;
 	memcpy(run->fingerprint, command->fingerprint, strlen(command->fingerprint));
 	if (connection != NULL && strcspn(connection, " ") <= RUN_ADDRESS_MAX)

@@ -80,6 +80,16 @@ def test_a_failed_run_has_its_error_and_is_no_good_backup(host, push):
     assert "lastGood" not in account(host, push.name)
 
 
+@pytest.mark.parametrize("words", [["-an"], ["-a", "--dry-run"], ["-rvvn", "--delete"]], ids=" ".join)
+def test_a_dry_run_is_no_backup(host, push, tmp_path, words):
+    """Nothing has come: whoever checks every night by -n is told all the same that the backups have ended."""
+    (tmp_path / "file").write_text("x")
+    assert host.rsync(push.key, *words, f"{tmp_path}/file", f"{push.name}@127.0.0.1:").returncode == 0
+    (entry,) = logged(host, push.name, 1)
+    assert entry["kind"] == "read" and entry["status"] == 0
+    assert "lastGood" not in account(host, push.name)
+
+
 def test_a_pull_and_a_probe_are_no_backups(host, push, tmp_path):
     host.subuid("key", "add", push.name, "-", "--role", "sync",
                 input=Path(f"{host.new_key(tmp_path, 'sync')}.pub").read_text())

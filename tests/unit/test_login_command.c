@@ -147,6 +147,16 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	assert_false(login_command_is_rsync(&command, "xrsync --server . x"));
 	assert_false(login_command_is_rsync(&command, "borg serve rsync"));
 	assert_false(login_command_is_rsync(&command, ""));
+	assert_true(login_command_looks("rsync --server --sender -vlogDtpre.iLsfxCIvu . x"));
+	assert_true(login_command_looks("rsync --server -vnlogDtpre.iLsfxCIvu . x"));
+	assert_true(login_command_looks("rsync --server -r --dry-run . x"));
+	assert_true(login_command_looks("rsync --server -r -n . x"));
+	assert_true(login_command_looks("rsync --server -r --list-only . x"));
+	assert_false(login_command_looks("rsync --server -vlogDtpre.iLsfxCIvun . -n"));
+	assert_false(login_command_looks("rsync --server -r --numeric-ids --dry-running . x"));
+	assert_false(login_command_looks("rsync --server -re31.nLs --delete . --dry-run -n"));
+	assert_false(login_command_looks("rsync --server -r - . x"));
+	assert_false(login_command_looks(""));
 	command.tools[0] = '\0';
 	assert_true(login_command_is_rsync(&command, "borg serve"));
 	command.role = ROLE_NONE;
