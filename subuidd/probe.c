@@ -7,10 +7,13 @@
  *
  * A range cannot be asked for id by id (65536 questions to a directory server). It
  * is compared with everything that passwd and group enumerate, and SPREAD of its
- * ids, first and last among them, are asked for by number. What remains: a source
+ * ids or more, first and last among them, are asked for by number. What remains: a source
  * that does not enumerate (LDAP through SSSD by default) and holds an id inside
  * the range that is none of those asked for. So the ranges of the settings have to
  * lie outside of what such a source hands out, as subuidd.conf(5) says.
+ *
+ * To enumerate takes as long as there are users. What was found is kept as long as /etc/passwd and /etc/group are
+ * the same, and for ENTRIES_SECONDS at most, since other sources tell of no change.
  *
  * glibc returns 0 without a result for "not found", whatever the module set in errno
  * (ENOENT, ESRCH, EBADF, EPERM of getpwuid(3) are other systems' ways of saying so);
@@ -30,6 +33,8 @@
 #define ENTRY_BYTES_FIRST 4096u
 #define ENTRY_BYTES_MAX (16u << 20) /* a group of a million members */
 #define SPREAD 17
+#define SPREAD_MAX 1025
+#define ENTRIES_SECONDS 10
 
 /* Asks once, with a buffer of size bytes. 1 there is one, 0 none, else negative errno. */
 typedef int (*ask)(uint32_t id, char *buffer, size_t size);
@@ -163,14 +168,42 @@ static int enumerate_all(struct subid_list *list)
 	return r;
 }
 
+static const char *const entry_files[] = { SYSCONFDIR "/passwd", SYSCONFDIR "/group" };
+
+static void entries_look(struct host_seen *seen)
+{
+	*seen = (struct host_seen){ 0 };
+	clock_gettime(CLOCK_BOOTTIME, &seen->when);
+	for (size_t i = 0; i < 2; i++)
+		if (stat(entry_files[i], &seen->files[i]) != 0)
+			memset(&seen->files[i], 0, sizeof(seen->files[i]));
+}
+
+static bool entries_fresh(const struct host_seen *then, const struct host_seen *now)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (!subid_file_same(&then->files[i], &now->files[i]))
+			return false;
+	return now->when.tv_sec - then->when.tv_sec < ENTRIES_SECONDS;
+}
+
+/* A file that has just been changed can change again and look the same: then this was for this time alone. */
 static int enumerated(struct host_probe *host)
 {
+	struct host_seen now;
 	int r;
 
 	if (host->enumerated)
 		return 0;
+	entries_look(&now);
+	if (entries_fresh(&host->seen, &now))
+		return 0;
 	subid_list_free(&host->entries);
 	r = enumerate_all(&host->entries);
+	if (r == 0 && subid_file_settled(&now.files[0]) && subid_file_settled(&now.files[1]))
+		host->seen = now;
+	else
+		memset(&host->seen, 0, sizeof(host->seen));
 	host->enumerated = r == 0;
 	return r;
 }
@@ -179,10 +212,12 @@ static int enumerated(struct host_probe *host)
 
 static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 {
+	unsigned questions = (last - first) / RANGE_UNIT + 2; /* one for each block, where there are many */
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < SPREAD; i++) {
-		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
+	questions = questions < SPREAD ? SPREAD : questions > SPREAD_MAX ? SPREAD_MAX : questions;
+	for (unsigned i = 0; r == 0 && i < questions; i++) {
+		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (questions - 1));
 
 		r = id_taken(TYPE_UID, id);
 		if (r == 0)

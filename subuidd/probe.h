@@ -3,15 +3,25 @@
 #ifndef SUBUIDD_PROBE_H
 #define SUBUIDD_PROBE_H
 
+#include <sys/stat.h>
+#include <time.h>
+
 #include "subuidd/allocate.h"
 #include "subuidd/probe_ahead.h"
 #include "subuidd/subid/files.h"
 
+/* The local files of users and groups, and when they were looked at; all 0: not yet. */
+struct host_seen {
+	struct stat files[2];
+	struct timespec when;
+};
+
 struct host_probe {
 	struct subid_file subuid;
 	struct subid_file subgid;
-	struct subid_list entries; /* ids of all that passwd and group enumerate, as of this allocation */
-	bool enumerated;
+	struct subid_list entries; /* ids of all that passwd and group enumerate */
+	struct host_seen seen;     /* as of then */
+	bool enumerated;           /* since the last start() */
 	struct probe_ahead ahead;
 	char *paths[2];
 };

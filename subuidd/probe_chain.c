@@ -17,6 +17,8 @@
 #define CHAIN_PATH STATE_DIR "/subid-chain"
 #define NAME_BYTES_MAX 32
 #define SPREAD 17
+#define SPREAD_MAX 8193
+#define STEP 4096 /* ids between two questions, of a range that is not larger than SPREAD_MAX of them */
 
 struct chain {
 	char name[NAME_BYTES_MAX + 1];
@@ -104,15 +106,16 @@ static int id_taken(const struct chain *chain, uint32_t id, enum subid_type type
 
 int probe_chain_taken(uint32_t first, uint32_t last, struct id_block *holder)
 {
-	unsigned questions = first == last ? 1 : SPREAD;
+	unsigned questions = (last - first) / STEP + 2;
 	struct chain *chain = NULL;
 	int r = chain_open(&chain);
 
 	if (r != 1)
 		return r;
 	r = 0;
-	for (unsigned i = 0; r == 0 && i < questions; i++) {
-		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (SPREAD - 1));
+	questions = questions < SPREAD ? SPREAD : questions > SPREAD_MAX ? SPREAD_MAX : questions;
+	for (unsigned i = 0; r == 0 && i < (first == last ? 1 : questions); i++) {
+		uint32_t id = first + (uint32_t)((uint64_t)(last - first) * i / (questions - 1));
 
 		r = id_taken(chain, id, ID_TYPE_UID);
 		if (r == 0)

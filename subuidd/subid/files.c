@@ -256,15 +256,14 @@ int subid_parse(const char *text, size_t length, struct subid_list *list)
 
 /* ---- the file ---- */
 
-static bool unchanged(const struct stat *a, const struct stat *b)
+bool subid_file_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino != 0 && a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* A file that was changed just now can change again within the same tick of its clock. */
-static bool settled(const struct stat *st)
+bool subid_file_settled(const struct stat *st)
 {
 	struct timespec now;
 
@@ -320,7 +319,7 @@ static int reread(struct subid_file *file, int fd, const struct stat *st)
 		return r;
 	subid_list_free(&file->list);
 	file->list = list;
-	file->seen = settled(st) ? *st : (struct stat){0};
+	file->seen = subid_file_settled(st) ? *st : (struct stat){0};
 	return 0;
 }
 
@@ -336,7 +335,7 @@ int subid_file_refresh(struct subid_file *file)
 	}
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	return unchanged(&file->seen, &st) ? 0 : reread(file, fd, &st);
+	return subid_file_same(&file->seen, &st) ? 0 : reread(file, fd, &st);
 }
 
 void subid_file_free(struct subid_file *file)

@@ -238,6 +238,11 @@ def test_another_plugin_that_was_configured_before_is_heeded(host, tmp_path):
         after = add(host, str(UNIT), user=owner)
         assert after["first"] >= behind + 4 * UNIT
         refused(host, 4, "range", "add", "1", "--grow", str(last["first"]), user=owner)
+        host.subuid("limit", owner, "--ranges", "300")
+        inside = after["first"] + 100 * UNIT + 300
+        table.write_text(f"{inside} {inside + 4096}")
+        large = add(host, str(256 * UNIT), user=owner)
+        assert large["first"] > inside + 4096 or large["first"] + large["count"] <= inside
         check(host)
         table.write_text(f"{after['first'] + 5000} {after['first'] + 10000}")
         assert "also held outside" in refused(host, 1, "check", "--all")
