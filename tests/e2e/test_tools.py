@@ -43,7 +43,7 @@ def sftp(host, key, name, *lines, check=False):
 
 def borg(host, key, name, *argv, repo="/./repo", check=True):
     env = {"BORG_RSH": ssh_command(host, key), "BORG_REPO": f"ssh://{name}@127.0.0.1{repo}",
-           "BORG_BASE_DIR": f"/tmp/borg-{name}", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+           "BORG_BASE_DIR": f"/tmp/borg-{name}", "BORG_PASSPHRASE": "x", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes", "BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES",
            "BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES"}
     return run("borg", *argv, env=env, check=check, timeout=180)
@@ -133,6 +133,42 @@ def canary():
     directory.chmod(0o777)
     yield file, directory
     assert file.read_text() == "canary\n" and list(directory.iterdir()) == []
+
+
+# ---- rsync
+
+def done_by_rsync(host, tmp_path, tree, name, key):
+    """What of all that one may want to do with rsync this key does."""
+    home, at, back, did = home_of(name), f"{name}@127.0.0.1:pushed/", tmp_path / "back", {}
+    as_account(name, "sh", "-c", f"mkdir {home}/pushed && cd {home}/pushed && echo old >file && echo kept >gone")
+    did["list"] = " gone\n" in host.rsync(key, at, check=False).stdout
+    host.rsync(key, "-a", at, f"{back}/", check=False)
+    did["read"] = (back / "gone").exists() and (back / "gone").read_text() == "kept\n"
+    host.rsync(key, "-a", tree / "big", at, check=False)
+    did["add"] = (home / "pushed/big").exists()
+    host.rsync(key, "-a", tree / "file", at, check=False)
+    did["change"] = (home / "pushed/file").read_text() == "first"
+    host.rsync(key, "-a", "--delete", f"{tree}/", at, check=False)
+    did["delete"] = not (home / "pushed/gone").exists()
+    return {what for what, it_did in did.items() if it_did}
+
+
+# Each that one key does not do another does by the same command: its control.
+@pytest.mark.parametrize("role, options, expected", [
+    ("push", [], "add change delete"),
+    ("push", ["--no-delete"], "add change"),
+    ("push", ["--no-overwrite"], "add delete"),
+    ("blind", [], "add change"),
+    ("blind", ["--no-overwrite"], "add"),
+    ("pull", [], "list read"),
+    ("sync", [], "add change delete list read"),
+    ("sync", ["--no-delete"], "add change list read"),
+    ("sync", ["--no-overwrite"], "add delete list read"),
+    ("sync,sftp", ["--append-only"], "add list read"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else value.replace(" ", "+"))
+def test_rsync_does_what_the_role_says_and_no_more(host, tmp_path, tree, role, options, expected):
+    _, name, key = host.account(tmp_path, role, "web1", None, *options)
+    assert done_by_rsync(host, tmp_path, tree, name, key) == set(expected.split())
 
 
 # ---- sftp
@@ -506,6 +542,31 @@ def test_restic_reaches_no_other_repository(host, tmp_path, canary):
     (canary[1] / "x").unlink()
 
 
+# ---- what comes back, and what somebody finds who has the disk
+
+@pytest.mark.parametrize("tool, encrypted", [("sftp", False), ("borg none", False), ("borg repokey", True), ("restic", True)])
+def test_what_is_kept_comes_back_and_is_encrypted_as_the_client_chose(host, tmp_path, tree, tool, encrypted):
+    """Those that do not encrypt are the control: what is searched for is found."""
+    secret = os.urandom(64).hex()
+    (tree / "file").write_text(secret)
+    tool, *mode = tool.split()
+    _, name, key = host.account(tmp_path, tool)
+    if tool == "sftp":
+        sftp(host, key, name, f"put {tree}/file", f"get file {tmp_path}/back", check=True)
+        back = (tmp_path / "back").read_text()
+    elif tool == "borg":
+        borg(host, key, name, "init", "-e", *mode)
+        borg(host, key, name, "create", "-C", "none", "::one", tree)
+        back = borg(host, key, name, "extract", "--stdout", "::one", f"{str(tree)[1:]}/file").stdout
+    else:
+        restic(host, key, name, "init")
+        restic(host, key, name, "backup", "--compression", "off", tree)
+        back = restic(host, key, name, "dump", "latest", tree / "file").stdout
+    assert back == secret
+    found = [path for path in home_of(name).rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert bool(found) != encrypted
+
+
 # ---- one key, several tools; and no other command
 
 def test_one_key_for_several_tools(host, tmp_path, tree):
@@ -651,13 +712,7 @@ def test_forward_reaches_its_one_address_and_no_other(host, tmp_path, echo):
     port = free_port()
     assert forwards(host, key, name, "-R", f"{port}:127.0.0.1:{other.port}") is None
     # The control: an ordinary user's key, which forwards anywhere.
-    user = host.new_user()
-    own = host.new_key(tmp_path, "own")
-    directory = Path(f"/home/{user}/.ssh")
-    directory.mkdir(mode=0o700)
-    (directory / "authorized_keys").write_text(Path(f"{own}.pub").read_text())
-    for path in (directory, directory / "authorized_keys"):
-        os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    user, own = host.ordinary_login(tmp_path)
     assert forwards(host, own, user, "-L", f"{free_port()}:127.0.0.1:{other.port}") == b"echo:hello"
 
 
