@@ -16,7 +16,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from conftest import run, wait_until
+from conftest import ROOT, run, wait_until
 
 ADMIN = Path("/etc/subuidd/tools.d")
 
@@ -642,8 +642,12 @@ def test_blind_pushes_and_learns_nothing(host, tmp_path, tree):
     host.rsync(key, "-a", f"{tree}/", f"{name}@127.0.0.1:pushed/")
     assert (home_of(name) / "pushed/file").read_text() == "first"
     assert host.rsync(key, "-a", f"{name}@127.0.0.1:pushed/", f"{tmp_path}/x/", check=False).returncode != 0
+    push = host.new_key(tmp_path, "push")  # the control: it does what the other may not
+    owner, label = name.split("+")
+    host.subuid("key", "add", label, "-", "--role", "push", user=owner, input=Path(f"{push}.pub").read_text())
     for option in ("--delete", "--dry-run", "--checksum", "--append", "--link-dest=../x"):
         assert host.rsync(key, "-a", option, f"{tree}/", f"{name}@127.0.0.1:pushed/", check=False).returncode != 0, option
+        host.rsync(push, "-a", option, f"{tree}/", f"{name}@127.0.0.1:pushed/")
 
 
 # ---- forward
@@ -978,14 +982,36 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     assert (home / "old").stat().st_mode & 0o777 == 0 and (home / "old").stat().st_mtime == 1
 
 
-def test_each_cell_of_the_matrix_has_its_test():
-    """SECURITY.md names tests; they are there."""
-    from conftest import ROOT
+NAMED = r"`(?:(test_\w+\.py)::)?(test_\w+)`"
 
+
+def cells_without_a_test(text):
+    """Of each table: (title of the row, cell), where the cell names no test and is not the same as one left of it that does."""
+    bare = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
+        heads, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        assert rows and heads[0] == "" and all(len(row) == len(heads) for row in rows), table
+        for title, *cells in rows:
+            named = False
+            for cell in cells:
+                named = re.search(NAMED, cell) is not None or (named and "the same" in cell)
+                if not named:
+                    bare.append((title, cell))
+    return bare
+
+
+def test_each_cell_of_the_matrix_has_its_test():
+    """SECURITY.md names tests in every cell; they are there."""
     text = (ROOT / "SECURITY.md").read_text()
     section = text[text.index("## What a thief with a key can do"):text.index("## What the record of runs")]
-    named = re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", section)
-    assert len(named) > 25
-    for file, test in named:
+    assert len(re.findall(r"^\|---", section, re.M)) == 3 and cells_without_a_test(section) == []
+    for file, test in re.findall(NAMED, section):
         source = (ROOT / "tests/e2e" / (file or "test_tools.py")).read_text()
-        assert f"def {test}(" in source, (file, test)
+        assert re.search(rf"^def {test}\(", source, re.M), (file, test)
+    # What it looks for is found, wherever it is missing: each cell in turn, emptied, and left with its answer alone.
+    for line in re.findall(r"^\|.*`test_.*$", section, re.M):
+        title, *cells = line.strip("|").split("|")
+        for n in range(len(cells)):
+            for answer in (" ", " no "):
+                row = "|".join(["", title, *cells[:n], answer, *cells[n + 1:], ""])
+                assert (title.strip(), answer.strip()) in cells_without_a_test(section.replace(line, row)), row
