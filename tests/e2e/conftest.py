@@ -143,6 +143,17 @@ class Host:
                     input=Path(f"{key}.pub").read_text())
         return owner, f"{owner}+{label}", key
 
+    def ordinary_login(self, tmp_path, user=None):
+        """Someone with a key in authorized_keys, who is no sub-account: the control of what sub-accounts may not. (user, key)"""
+        user = user or self.new_user()
+        key = self.new_key(tmp_path, f"own-{user}")
+        directory = Path(f"/home/{user}/.ssh")
+        directory.mkdir(mode=0o700)
+        (directory / "authorized_keys").write_text(Path(f"{key}.pub").read_text())
+        for path in (directory, directory / "authorized_keys"):
+            os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+        return user, key
+
     # -- ssh
     def ssh_options(self, key):
         return ["-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o",

@@ -431,16 +431,31 @@ def evil(gate, gated, command="rsync --server -r . x"):
     return tries, [line for line in lines if line.startswith(("fd ", "env "))]
 
 
-def test_rsync_taken_over_gets_nowhere(gate):
-    before = describe(gate.outside)
-    tries, inherited = evil(gate, True)
-    assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED
-    # three of the client's, and the directory itself, which carries the lock
-    assert [line for line in inherited if line.startswith("fd")] == ["fd 0", "fd 1", "fd 2", "fd 3"]
+# With -fake-super, as keys of sub-accounts have it, there is an /etc/passwd: the backup's, or an empty one (test_gate_names.py).
+NAMES = {"read-etc-passwd", "stat-outside"}
+PUSHES, PULLS = "rsync --server -r . x", "rsync --server --sender -r . ."
+
+
+# What each role's login shell gives the gate; `blind` and `pull` may come to allow less.
+@pytest.mark.parametrize("role, command", [("-wo", PUSHES), ("-blind", PUSHES), ("-ro", PULLS), ("", PUSHES), ("", PULLS)],
+                         ids=["push", "blind", "pull", "sync-pushes", "sync-pulls"])
+def test_rsync_taken_over_gets_nowhere(gate, role, command):
+    gate.options += [role]
+    tries, inherited = evil(gate, True, command)
+    allowed = {name for name, answer in tries.items() if answer == "ALLOWED"}
+    if command == PULLS:  # there is an /etc/passwd, the backup's
+        assert "socketpair-unix" in allowed and allowed <= EVIL_ALLOWED | NAMES
+    else:
+        assert "write-inside" in allowed and allowed <= EVIL_ALLOWED
+    # a push that nothing but the gate restricts does in DIR what a receiver does for a living
+    assert allowed == EVIL_ALLOWED or role != "-wo"
+    # three of the client's, and of who writes the directory itself, which carries the lock
+    assert [line for line in inherited if line.startswith("fd")] == ["fd 0", "fd 1", "fd 2", *(["fd 3"] * (command == PUSHES))]
     assert sorted(line for line in inherited if line.startswith("env")) == [
         "env HOME=/nonexistent", "env LANG=C.UTF-8", "env PATH=/usr/bin:/bin"]
     assert sorted(p.name for p in gate.outside.iterdir()) == ["canary", "gone", "moved", "shrink", "socket"]
-    assert (gate.outside / "shrink").read_text() == "text" and not before
+    assert all((gate.outside / name).read_text() == "text" for name in ("canary", "gone", "moved", "shrink"))
+    assert os.getxattr(gate.outside / "canary", "user.mark") == b"x"
 
 
 def test_rsync_taken_over_in_the_host_s_own_root(gate):
@@ -448,10 +463,6 @@ def test_rsync_taken_over_in_the_host_s_own_root(gate):
     gate.options += ["-no-private"]
     tries, _ = evil(gate, True)
     assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED | EVIL_SHARED_ROOT
-
-
-# With -fake-super, as keys of sub-accounts have it, there is an /etc/passwd: the backup's, or an empty one (test_gate_names.py).
-NAMES = {"read-etc-passwd", "stat-outside"}
 
 
 @pytest.mark.parametrize("private", [[], ["-private"], ["-fake-super"]], ids=" ".join)

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from gate_fixture import UID, gate  # noqa: F401
+from gate_fixture import UID, describe, gate  # noqa: F401
 
 SECRET = b"SECRET-of-an-earlier-backup: 0123456789 abcdefghij"
 
@@ -48,51 +48,93 @@ def test_no_sum_comes_back_through_blind(victim, words):
     assert not sums(everything(result)) and not re.search(r"count=[1-9]", everything(result))
     if "-B1" not in words:
         assert result.returncode == 0 and (victim.home / "report.txt").read_text() == "x"
-
-
-# What tells names, sums or contents of what is there, through push
-TELLING = {
-    "--delete": ["-rv", "--delete"],
-    "--delete -n": ["-rvn", "--delete"],
-    "checksum": ["-rnci"],
-    "append": ["-r", "--append-verify", "--debug=deltasum4"],
-    "fuzzy": ["-rvvy"],
-    "size": ["-rni", "--size-only"],
-    "update": ["-rniu"],
-    "compare-dest": ["-ri", "--compare-dest=/"],
-    "copy-dest": ["-ri", "--copy-dest=/"],
-    "link-dest": ["-ri", "--link-dest=/"],
-    "cvs": ["-rvC", "-m"],
-    "prune": ["-rvm", "--filter=:- report.txt"],
-    "list": ["-r", "-M--list-only"],
-    "log": ["-r", "-M--log-file=diary-of-monday"],
-    "log-format": ["-r", "-M--log-format=%C %n"],
-    "info": ["-r", "-M--info=all9"],
-    "partial-dir": ["-r", "--partial-dir=/"],
-    "existing": ["-rvv", "--existing"],
-    "batch": ["-r", "--only-write-batch=/dev/null"],
-    "blocks": ["-r", "-B700"],
-    "existing names by -vvvv": ["-rvvvv"],
-}
-
-
-@pytest.mark.parametrize("name", TELLING)
-def test_what_tells_is_refused_or_tells_nothing(victim, name):
-    victim.options = ["-blind"]
-    before = {p.name: p.read_bytes() for p in victim.home.iterdir()}
-    (victim.src / "new").write_text("new")
-    result = victim.rsync(*TELLING[name], f"{victim.src}/", "host:", check=False)
-    text = everything(result)
-    assert "diary" not in text.replace("--log-file=diary-of-monday", "") and "SECRET" not in text and not sums(text)
-    if "-vvvv" not in name:
-        assert result.returncode != 0 and "has been disabled on this server" in text, text
-        assert {p.name: p.read_bytes() for p in victim.home.iterdir()} == before
-
-
-@pytest.mark.parametrize("name, tells", [("--delete -n", "diary-of-monday"), ("--delete", "diary-of-monday")])
-def test_names_are_listed_through_push(victim, name, tells):
+    victim.own(victim.home / "report.txt").write_bytes(SECRET)
     victim.options = ["-wo"]
-    assert tells in everything(victim.rsync(*TELLING[name], f"{victim.src}/", "host:"))
+    control = everything(victim.rsync(*words, f"{victim.src}/report.txt", "host:"))
+    assert sums(control) and re.search(r"count=[1-9]", control)
+
+
+# ---- the same push onto two homes that differ in one thing: what comes back tells which of the two it was
+
+
+def report(home, text, when):
+    (home / "report.txt").write_bytes(text)
+    os.utime(home / "report.txt", (when, when))
+
+
+DIFFERENCE = {
+    "content": lambda home: report(home, SECRET[::-1], 5),
+    "size": lambda home: report(home, SECRET + b"more", 5),
+    "date": lambda home: report(home, SECRET, 9),
+    "name": lambda home: (home / "report.txt").unlink(),
+    "another name": lambda home: (home / "diary-of-monday").rename(home / "diary-of-sunday"),
+}
+DELTA = "--debug=deltasum4"
+# What is told, the options that tell it, the name and the content of what is pushed, and to where.
+TELLING = [
+    ("another name", ["-rv", "--delete"]),
+    ("another name", ["-rvn", "--delete"]),
+    ("content", ["-rn", "--delete", "--filter=: report.txt"], "other"),  # rules are read there
+    ("content", ["-rnci"]),
+    ("content", ["-rci", "--only-write-batch=/dev/null"]),  # -n by another name
+    ("content", ["-rI", "--append-verify", DELTA], "report.txt", SECRET + b" and so on"),
+    ("size", ["-rI", "--append", DELTA], "report.txt", SECRET + b" and so on"),
+    ("content", ["-rI", "--no-W", "-B700", DELTA]),
+    ("content", ["-rI", "--no-W", "--partial-dir=/", DELTA], "report.txt", SECRET, "elsewhere/"),
+    ("name", ["-rvvy", DELTA], "report.txt2"),
+    ("size", ["-rni", "--size-only"]),
+    ("date", ["-rniuI"]),
+    ("date", ["-rt", "-M--info=name2"]),
+    ("name", ["-rvv", "--existing"]),
+    ("size", ["-rti", "--compare-dest=/"], "report.txt", SECRET, "elsewhere/"),
+    ("size", ["-rti", "--copy-dest=/"], "report.txt", SECRET, "elsewhere/"),
+    ("size", ["-rti", "--link-dest=/"], "report.txt", SECRET, "elsewhere/"),
+    ("content", ["-rIvvvv"]),
+]
+
+
+def said(gate, role, difference, words, name="report.txt", text=SECRET, to=""):
+    """All that the client hears, but for amounts of traffic and numbers of processes; and whether the home has changed."""
+    subprocess.run(["rm", "-rf", gate.home / "elsewhere", *gate.home.iterdir()], check=True)
+    gate.own(gate.home / "diary-of-monday", "private")
+    report(gate.home, SECRET, 5)
+    os.chown(gate.home / "report.txt", UID, UID)
+    if difference is not None:
+        DIFFERENCE[difference](gate.home)
+    (gate.src / name).write_bytes(text)
+    os.utime(gate.src / name, (5, 5))
+    before = describe(gate.home)
+    gate.options = [role]
+    result = gate.rsync(*words, f"{gate.src}/", f"host:{to}", check=False)
+    lines = re.sub(r"(?m)^(sent|total size is) .*$|(?<=pid=)\d+|(?<=waiting on )\d+", "", result.text).splitlines()
+    return (result.returncode, sorted(lines)), describe(gate.home) == before
+
+
+@pytest.mark.parametrize("case", TELLING, ids=lambda case: f"{case[0]} by {' '.join(case[1])}")
+def test_what_tells_through_push_tells_nothing_through_blind(gate, case):
+    difference, words, *pushed = case
+    one, same = said(gate, "-blind", None, words, *pushed)
+    assert said(gate, "-blind", difference, words, *pushed)[0] == one
+    if "-rIvvvv" not in words:
+        assert one[0] != 0 and "has been disabled on this server" in "\n".join(one[1]) and same, one
+    one = said(gate, "-wo", None, words, *pushed)[0]
+    assert "disabled" not in "\n".join(one[1]) and said(gate, "-wo", None, words, *pushed)[0] == one
+    assert said(gate, "-wo", difference, words, *pushed)[0] != one
+
+
+@pytest.mark.parametrize("words", [
+    ["-rC"], ["-rm"], ["-r", "-M--list-only"], ["-r", "-M--log-file=diary-of-monday"], ["-r", "-M--log-format=%C %n"],
+    ["-r", "-M--info=all9"],
+], ids=" ".join)
+def test_what_no_push_needs_is_refused_before_it_tells(victim, words):
+    """Of these no way to learn from them is known; each looks at what is there, or writes of it where others could look."""
+    victim.options = ["-blind"]
+    before = describe(victim.home)
+    refused = victim.rsync(*words, f"{victim.src}/", "host:", check=False)
+    assert refused.returncode != 0 and "has been disabled on this server" in refused.text
+    assert describe(victim.home) == before
+    victim.options = ["-wo"]
+    victim.rsync(*words, f"{victim.src}/", "host:")  # the control
 
 
 def test_equality_of_content_is_told_through_push_and_not_through_blind(victim):
@@ -125,3 +167,5 @@ def test_a_backup_is_still_a_backup_and_the_next_one_small(victim):
     assert victim.rsync("-a", "host:", f"{victim.base}/back/", check=False).returncode != 0
     listing = victim.rsync("host:", check=False)
     assert listing.returncode != 0 and "reading: not allowed" in listing.text
+    victim.options = ["-fake-super"]  # the control: a key that may read
+    assert "report.txt" in victim.rsync("host:").text

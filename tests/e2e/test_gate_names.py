@@ -62,6 +62,9 @@ def backup(gate):
     return gate
 
 
+READERS = pytest.mark.parametrize("reader", [["-ro"], []], ids=["pull", "sync"])
+
+
 def test_names_of_the_server_are_found_on_the_new_one(backup):
     assert owners(backup) == ((2001, 2070), "")
     assert owners(backup, words=["--numeric-ids"])[0] == (1234, 70)
@@ -167,8 +170,10 @@ def said_to_be_a_fifo(path):
 @pytest.mark.parametrize("which", ["passwd", "group"])
 @pytest.mark.parametrize("craft", [fifo, link, linked_directory, circle, directory, unreadable, huge, said_to_be_a_link,
                                    said_to_be_a_fifo], ids=lambda craft: craft.__name__)
-def test_what_a_hacked_server_puts_in_their_place(backup, craft, which):
+@READERS
+def test_what_a_hacked_server_puts_in_their_place(backup, reader, craft, which):
     """Nothing is waited for, nothing outside is read; the files come, by number, and a line says why."""
+    backup.options = [*reader, "-fake-super"]
     for kind, text in (("passwd", PASSWD), ("group", GROUP)):
         backup.own(backup.outside / kind, text)
     path = backup.home / "root/etc" / which
@@ -214,11 +219,13 @@ def test_lines_among_which_some_do(backup):
     assert owners(backup) == ((2001, 2070), "")
 
 
-def test_a_name_that_goes_on_as_the_list_of_files(backup):
+@READERS
+def test_a_name_that_goes_on_as_the_list_of_files(backup, reader):
     """rsync says the length of a name in one byte. Of one with 256 the rest is read as what comes next in the list of
     files: here the group, a directory "planted", and one more that takes what the sender really says then."""
     name = (b"\x46\x05wheel" + b"\x81\x9a" + b"\x07planted" + b"\x01\x01\x01" +
             b"\x89\x8a" + bytes([230]) + b"p" * 230 + b"\x01\x01\x01")
+    backup.options = [*reader, "-fake-super"]
     assert len(name) == 256 and not set(name) & set(b"\0\n:")
     line = name + b":x:1234:1234::/:/bin/sh\n"
     stored(backup, "root/data/.x").unlink()
@@ -241,6 +248,26 @@ def test_root_for_another_number(backup):
     (backup.home / "root/etc/passwd").write_text("root:x:1234:0::/:/bin/sh\n")
     assert owners(backup)[0] == (0, 2070)
     assert owners(backup, words=["--numeric-ids"])[0] == (1234, 70)
+
+
+@pytest.mark.parametrize("role", [["-wo"], ["-blind"], [], ["-ro"]], ids=["push", "blind", "sync", "pull"])
+def test_whoever_may_push_says_whose_its_files_are(backup, role):
+    """By the numbers of what it pushes and by an etc/passwd. Who may only read (the control of the others) does neither."""
+    (backup.src / "data").mkdir()
+    (backup.src / "etc").mkdir()
+    for name, owner in (("file", 4321), ("root", 0)):
+        (backup.src / "data" / name).write_text("pushed")
+        os.chown(backup.src / "data" / name, owner, owner)
+    (backup.src / "etc/passwd").write_text("root:x:4321:0::/:/bin/sh\n")
+    backup.options = [*role, "-fake-super"]
+    pushed = backup.rsync("-a", "--ignore-times", f"{backup.src}/", "host:root/", check=False)
+    backup.options = ["-ro", "-fake-super"]
+    if role == ["-ro"]:
+        assert pushed.returncode != 0 and not (backup.home / "root/data/root").exists()
+        assert owners(backup)[0] == (2001, 2070)
+        return
+    assert owners(backup, name="root")[0][0] == 0 and owners(backup)[0][0] == 0
+    assert owners(backup, words=["--numeric-ids"])[0] == (4321, 4321)
 
 
 def test_where_the_numbers_are_not_the_servers(backup):

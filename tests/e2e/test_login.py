@@ -68,27 +68,39 @@ def test_the_drop_in_changes_nothing_for_anybody_else(host, push, tmp_path):
     finally:
         drop_in.write_text(text)
     # Ordinary users log in as ever.
-    key = host.new_key(tmp_path, "own")
-    home = Path(f"/home/{push.owner}/.ssh")
-    home.mkdir(mode=0o700)
-    (home / "authorized_keys").write_text(Path(f"{key}.pub").read_text())
-    for path in (home, home / "authorized_keys"):
-        os.chown(path, pwd.getpwnam(push.owner).pw_uid, pwd.getpwnam(push.owner).pw_gid)
+    _, key = host.ordinary_login(tmp_path, push.owner)
     assert host.ssh(key, push.owner, "echo in").stdout == "in\n"
 
 
-def test_no_shell_no_command_no_tty_no_subsystem(host, push):
+COMMANDS = ["sh", "/bin/sh -i", "cat /etc/passwd", "rsync --daemon", "scp -t .", "rsync --server . .; id",
+            "rsync --server . . && id", "rsync --server --sender . .; id", "$(id)", "`id`", "internal-sftp"]
+
+
+@pytest.mark.parametrize("role", ["push", "blind", "pull", "sync"])
+def test_no_shell_no_command_no_tty_no_subsystem(host, tmp_path, role):
+    _, name, key = host.account(tmp_path, role)
     # rrsync answers `ssh host true`, for those who try whether they get in; it does nothing.
-    assert host.ssh(push.key, push.name, "true").stdout == ""
-    for words in ([], ["sh"], ["/bin/sh -i"], ["cat /etc/passwd"], ["scp -t ."], ["rsync --daemon"],
-                  ["rsync --server . .; id"], ["rsync --server . . && id"], ["$(id)"], ["`id`"], ["internal-sftp"]):
-        result = host.ssh(push.key, push.name, *words)
-        assert result.returncode != 0 and "uid=" not in result.stdout, (words, result)
+    assert host.ssh(key, name, "true").stdout == ""
+    for words in ([], *([command] for command in COMMANDS)):
+        result = host.ssh(key, name, *words, input="id\n")
+        said = result.stdout + result.stderr
+        assert result.returncode != 0 and "uid=" not in said and "root:" not in said, (words, result)
         assert result.stderr.strip(), words
-    assert host.ssh(push.key, push.name, "-s", "sftp").returncode != 0
-    assert run("sftp", *host.ssh_options(push.key), f"{push.name}@127.0.0.1", check=False, input="ls\n").returncode != 0
-    tty = host.ssh(push.key, push.name, options=["-tt"])
+    assert host.ssh(key, name, "-s", "sftp").returncode != 0
+    assert run("sftp", *host.ssh_options(key), f"{name}@127.0.0.1", check=False, input="ls\n").returncode != 0
+    tty = host.ssh(key, name, options=["-tt"])
     assert tty.returncode != 0
+
+
+def test_an_ordinary_login_has_all_that_a_sub_account_has_not(host, tmp_path):
+    """The control of the test before this one: the same words, where nothing stands in their way."""
+    user, key = host.ordinary_login(tmp_path)
+    for words in ([], ["sh"], ["/bin/sh -i"], ["rsync --server . .; id"], ["rsync --server --sender . .; id"], ["$(id)"], ["`id`"]):
+        result = host.ssh(key, user, *words, input="id\n")
+        assert "uid=" in result.stdout + result.stderr, (words, result)
+    assert "root:" in host.ssh(key, user, "cat /etc/passwd").stdout
+    assert run("sftp", *host.ssh_options(key), f"{user}@127.0.0.1", input="ls\n").returncode == 0
+    assert "uid=" in host.ssh(key, user, options=["-tt"], input="id; exit\n").stdout
 
 
 def test_a_locked_account_is_refused_at_once_and_let_in_again(host, push):

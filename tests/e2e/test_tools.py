@@ -16,7 +16,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from conftest import run, wait_until
+from conftest import ROOT, run, wait_until
 
 ADMIN = Path("/etc/subuidd/tools.d")
 
@@ -43,7 +43,7 @@ def sftp(host, key, name, *lines, check=False):
 
 def borg(host, key, name, *argv, repo="/./repo", check=True):
     env = {"BORG_RSH": ssh_command(host, key), "BORG_REPO": f"ssh://{name}@127.0.0.1{repo}",
-           "BORG_BASE_DIR": f"/tmp/borg-{name}", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+           "BORG_BASE_DIR": f"/tmp/borg-{name}", "BORG_PASSPHRASE": "x", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes", "BORG_CHECK_I_KNOW_WHAT_I_AM_DOING": "YES",
            "BORG_DELETE_I_KNOW_WHAT_I_AM_DOING": "YES"}
     return run("borg", *argv, env=env, check=check, timeout=180)
@@ -133,6 +133,42 @@ def canary():
     directory.chmod(0o777)
     yield file, directory
     assert file.read_text() == "canary\n" and list(directory.iterdir()) == []
+
+
+# ---- rsync
+
+def done_by_rsync(host, tmp_path, tree, name, key):
+    """What of all that one may want to do with rsync this key does."""
+    home, at, back, did = home_of(name), f"{name}@127.0.0.1:pushed/", tmp_path / "back", {}
+    as_account(name, "sh", "-c", f"mkdir {home}/pushed && cd {home}/pushed && echo old >file && echo kept >gone")
+    did["list"] = " gone\n" in host.rsync(key, at, check=False).stdout
+    host.rsync(key, "-a", at, f"{back}/", check=False)
+    did["read"] = (back / "gone").exists() and (back / "gone").read_text() == "kept\n"
+    host.rsync(key, "-a", tree / "big", at, check=False)
+    did["add"] = (home / "pushed/big").exists()
+    host.rsync(key, "-a", tree / "file", at, check=False)
+    did["change"] = (home / "pushed/file").read_text() == "first"
+    host.rsync(key, "-a", "--delete", f"{tree}/", at, check=False)
+    did["delete"] = not (home / "pushed/gone").exists()
+    return {what for what, it_did in did.items() if it_did}
+
+
+# Each that one key does not do another does by the same command: its control.
+@pytest.mark.parametrize("role, options, expected", [
+    ("push", [], "add change delete"),
+    ("push", ["--no-delete"], "add change"),
+    ("push", ["--no-overwrite"], "add delete"),
+    ("blind", [], "add change"),
+    ("blind", ["--no-overwrite"], "add"),
+    ("pull", [], "list read"),
+    ("sync", [], "add change delete list read"),
+    ("sync", ["--no-delete"], "add change list read"),
+    ("sync", ["--no-overwrite"], "add delete list read"),
+    ("sync,sftp", ["--append-only"], "add list read"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else value.replace(" ", "+"))
+def test_rsync_does_what_the_role_says_and_no_more(host, tmp_path, tree, role, options, expected):
+    _, name, key = host.account(tmp_path, role, "web1", None, *options)
+    assert done_by_rsync(host, tmp_path, tree, name, key) == set(expected.split())
 
 
 # ---- sftp
@@ -506,6 +542,31 @@ def test_restic_reaches_no_other_repository(host, tmp_path, canary):
     (canary[1] / "x").unlink()
 
 
+# ---- what comes back, and what somebody finds who has the disk
+
+@pytest.mark.parametrize("tool, encrypted", [("sftp", False), ("borg none", False), ("borg repokey", True), ("restic", True)])
+def test_what_is_kept_comes_back_and_is_encrypted_as_the_client_chose(host, tmp_path, tree, tool, encrypted):
+    """Those that do not encrypt are the control: what is searched for is found."""
+    secret = os.urandom(64).hex()
+    (tree / "file").write_text(secret)
+    tool, *mode = tool.split()
+    _, name, key = host.account(tmp_path, tool)
+    if tool == "sftp":
+        sftp(host, key, name, f"put {tree}/file", f"get file {tmp_path}/back", check=True)
+        back = (tmp_path / "back").read_text()
+    elif tool == "borg":
+        borg(host, key, name, "init", "-e", *mode)
+        borg(host, key, name, "create", "-C", "none", "::one", tree)
+        back = borg(host, key, name, "extract", "--stdout", "::one", f"{str(tree)[1:]}/file").stdout
+    else:
+        restic(host, key, name, "init")
+        restic(host, key, name, "backup", "--compression", "off", tree)
+        back = restic(host, key, name, "dump", "latest", tree / "file").stdout
+    assert back == secret
+    found = [path for path in home_of(name).rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert bool(found) != encrypted
+
+
 # ---- one key, several tools; and no other command
 
 def test_one_key_for_several_tools(host, tmp_path, tree):
@@ -581,8 +642,12 @@ def test_blind_pushes_and_learns_nothing(host, tmp_path, tree):
     host.rsync(key, "-a", f"{tree}/", f"{name}@127.0.0.1:pushed/")
     assert (home_of(name) / "pushed/file").read_text() == "first"
     assert host.rsync(key, "-a", f"{name}@127.0.0.1:pushed/", f"{tmp_path}/x/", check=False).returncode != 0
+    push = host.new_key(tmp_path, "push")  # the control: it does what the other may not
+    owner, label = name.split("+")
+    host.subuid("key", "add", label, "-", "--role", "push", user=owner, input=Path(f"{push}.pub").read_text())
     for option in ("--delete", "--dry-run", "--checksum", "--append", "--link-dest=../x"):
         assert host.rsync(key, "-a", option, f"{tree}/", f"{name}@127.0.0.1:pushed/", check=False).returncode != 0, option
+        host.rsync(push, "-a", option, f"{tree}/", f"{name}@127.0.0.1:pushed/")
 
 
 # ---- forward
@@ -651,13 +716,7 @@ def test_forward_reaches_its_one_address_and_no_other(host, tmp_path, echo):
     port = free_port()
     assert forwards(host, key, name, "-R", f"{port}:127.0.0.1:{other.port}") is None
     # The control: an ordinary user's key, which forwards anywhere.
-    user = host.new_user()
-    own = host.new_key(tmp_path, "own")
-    directory = Path(f"/home/{user}/.ssh")
-    directory.mkdir(mode=0o700)
-    (directory / "authorized_keys").write_text(Path(f"{own}.pub").read_text())
-    for path in (directory, directory / "authorized_keys"):
-        os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    user, own = host.ordinary_login(tmp_path)
     assert forwards(host, own, user, "-L", f"{free_port()}:127.0.0.1:{other.port}") == b"echo:hello"
 
 
@@ -923,14 +982,36 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     assert (home / "old").stat().st_mode & 0o777 == 0 and (home / "old").stat().st_mtime == 1
 
 
-def test_each_cell_of_the_matrix_has_its_test():
-    """SECURITY.md names tests; they are there."""
-    from conftest import ROOT
+NAMED = r"`(?:(test_\w+\.py)::)?(test_\w+)`"
 
+
+def cells_without_a_test(text):
+    """Of each table: (title of the row, cell), where the cell names no test and is not the same as one left of it that does."""
+    bare = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
+        heads, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        assert rows and heads[0] == "" and all(len(row) == len(heads) for row in rows), table
+        for title, *cells in rows:
+            named = False
+            for cell in cells:
+                named = re.search(NAMED, cell) is not None or (named and "the same" in cell)
+                if not named:
+                    bare.append((title, cell))
+    return bare
+
+
+def test_each_cell_of_the_matrix_has_its_test():
+    """SECURITY.md names tests in every cell; they are there."""
     text = (ROOT / "SECURITY.md").read_text()
     section = text[text.index("## What a thief with a key can do"):text.index("## What the record of runs")]
-    named = re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", section)
-    assert len(named) > 25
-    for file, test in named:
+    assert len(re.findall(r"^\|---", section, re.M)) == 3 and cells_without_a_test(section) == []
+    for file, test in re.findall(NAMED, section):
         source = (ROOT / "tests/e2e" / (file or "test_tools.py")).read_text()
-        assert f"def {test}(" in source, (file, test)
+        assert re.search(rf"^def {test}\(", source, re.M), (file, test)
+    # What it looks for is found, wherever it is missing: each cell in turn, emptied, and left with its answer alone.
+    for line in re.findall(r"^\|.*`test_.*$", section, re.M):
+        title, *cells = line.strip("|").split("|")
+        for n in range(len(cells)):
+            for answer in (" ", " no "):
+                row = "|".join(["", title, *cells[:n], answer, *cells[n + 1:], ""])
+                assert (title.strip(), answer.strip()) in cells_without_a_test(section.replace(line, row)), row
