@@ -59,6 +59,11 @@ int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *
 	return HELD(reader, index_view_owner_next(view, owner_uid, cursor, is_range, account, range));
 }
 
+int index_range_next(struct index_reader *reader, uint64_t *cursor, struct id_range *range)
+{
+	return HELD(reader, index_view_range_next(view, cursor, range));
+}
+
 int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range)
 {
 	return HELD(reader, index_view_range_by_id(view, id, range));

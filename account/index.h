@@ -84,6 +84,9 @@ int index_account_next(struct index_reader *reader, uint64_t *cursor, struct ind
 int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 		     struct index_account *account, struct id_range *range);
 
+/* All ranges, each once, in no order; *cursor starts at 0. -ENOENT at the end. */
+int index_range_next(struct index_reader *reader, uint64_t *cursor, struct id_range *range);
+
 /* The range that holds id. */
 int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range *range);
 

@@ -16,7 +16,7 @@
 #include "subuidd/child.h"
 #include "subuidd/operation.h"
 
-enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEPS };
+enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEP_INDEX_RANGES, STEPS };
 
 struct check {
 	struct check *next; /* waiting for its turn to prove the store */
@@ -76,6 +76,46 @@ static enum failure step_index(struct call *call, uint64_t cursor)
 		step_after(call, STEP_INDEX);
 	else
 		step_at(call, STEP_INDEX, (uint32_t)at);
+	return FAILURE_NONE;
+}
+
+static bool range_stored(struct store *store, const struct id_range *seen)
+{
+	struct id_range row;
+
+	return store_range_get(store, seen->first, &row) == 0 && row.count == seen->count &&
+	       row.owner_uid == seen->owner_uid && row.account_uid == seen->account_uid &&
+	       strcmp(row.owner, seen->owner) == 0 && strcmp(row.label, seen->label) == 0;
+}
+
+/* The same of ranges: newuidmap grants what is there. */
+static enum failure step_index_ranges(struct call *call, uint64_t cursor)
+{
+	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct check_result result = { 0 };
+	struct id_range seen;
+	char subject[OWNER_MAX + 16];
+	uint64_t at = cursor;
+	int r = 0;
+
+	for (int i = 0; i < 8 * CHECK_BATCH && result.count < CHECK_BATCH - 1; i++) {
+		r = index_range_next(&reader, &at, &seen);
+		if (r < 0)
+			break;
+		call->answer.checked++;
+		if (range_stored(call->broker->store, &seen))
+			continue;
+		snprintf(subject, sizeof(subject), "%s %u", seen.owner, seen.first);
+		check_add(&result, subject, "a range in the index, but not just so in the store",
+			  "restart subuidd: it builds the index anew");
+	}
+	if (r < 0 && r != -ENOENT)
+		check_add(&result, "index", "it cannot be read", "restart subuidd: it builds the index anew");
+	send_findings(call, &result);
+	if (r < 0)
+		step_after(call, STEP_INDEX_RANGES);
+	else
+		step_at(call, STEP_INDEX_RANGES, (uint32_t)at);
 	return FAILURE_NONE;
 }
 
@@ -300,6 +340,10 @@ enum failure op_check(struct call *call)
 	case STEP_INDEX:
 		if (call->request.list.all)
 			return step_index(call, cursor & UINT32_MAX);
+		break;
+	case STEP_INDEX_RANGES:
+		if (call->request.list.all)
+			return step_index_ranges(call, cursor & UINT32_MAX);
 		break;
 	default:
 		break;

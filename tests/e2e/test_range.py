@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -252,6 +253,32 @@ def test_another_plugin_that_was_configured_before_is_heeded(host, tmp_path):
         chain.unlink()
         plugin.unlink()
     add(host, str(UNIT), user=owner)
+
+
+def test_check_finds_a_range_that_only_the_index_gives(host):
+    """newuidmap grants what the index says: who changed the store behind the daemon's back is told."""
+    owner = host.new_user()
+    given = add(host, str(UNIT), user=owner)
+    check(host)
+    store = Path("/var/lib/subuidd/state.db")
+    host.stop_daemon()
+    before = store.read_bytes()
+    with contextlib.closing(sqlite3.connect(store)) as db, db:
+        db.execute("DELETE FROM ranges WHERE first = :first", given)
+        db.execute("UPDATE ids SET kind = 'tombstone' WHERE first = :first", given)
+    host.start_daemon()
+    try:
+        assert f" {given['first']} {UNIT}" in run("getsubids", owner).stdout, "the index was not built anew"
+        told = refused(host, 1, "check", "--all")
+        assert f"{owner} {given['first']}" in told and "not just so in the store" in told
+    finally:
+        host.stop_daemon()
+        for path in store.parent.glob("state.db*"):
+            path.unlink()
+        store.write_bytes(before)
+        store.chmod(0o600)
+        host.start_daemon()
+    check(host)
 
 
 def test_check_proves_an_overlap_that_somebody_makes(host):
