@@ -44,12 +44,17 @@ static int uid_bounds(struct publication *p, const struct settings *settings, st
 	return n;
 }
 
-/* Ids that may have names: those of the settings' blocks, or all, once a range was taken over from
- * elsewhere. Not wider each time: what is in the header changes with the whole file. */
-static void range_bounds_widen(struct index_host *host)
+/* Ids that may have names: those of the settings' blocks, and from and to a power of two where a range was taken over
+ * from elsewhere. Not to the range itself: what is in the header changes with the whole file, and so a few times in all. */
+static void range_bounds_widen(struct index_host *host, const struct id_range *range)
 {
-	host->range_first = 1;
-	host->range_last = UINT32_MAX - 1;
+	const uint32_t last = range->first + (range->count - 1);
+
+	if (range->first < host->range_first)
+		host->range_first = UINT32_C(1) << (31 - __builtin_clz(range->first));
+	if (last > host->range_last)
+		host->range_last = last == 0 || __builtin_clz(last) == 0 ? UINT32_MAX - 1 :
+									   (UINT32_C(1) << (32 - __builtin_clz(last))) - 1;
 }
 
 static bool range_outside(const struct index_host *host, const struct id_range *range)
@@ -73,11 +78,11 @@ static int range_bounds(struct publication *p, const struct settings *settings, 
 			host->range_last = settings->ranges[i].last;
 	}
 	n = store_range_list(p->store, NULL, 0, &row, 1);
-	if (n == 1 && !range_outside(host, &row)) /* none begins lower; one that begins higher? */
-		n = store_range_list(p->store, NULL, host->range_last, &row, 1);
-	if (n == 1)
-		range_bounds_widen(host);
-	return n < 0 ? n : 0;
+	while (n == 1) { /* none begins lower; those that begin higher are few or none */
+		range_bounds_widen(host, &row);
+		n = store_range_list(p->store, NULL, row.first > host->range_last ? row.first : host->range_last, &row, 1);
+	}
+	return n;
 }
 
 static int host_of(struct publication *p, const struct settings *settings, struct index_host *host,
@@ -272,7 +277,7 @@ static int put_range(struct publication *p, const struct id_range *range)
 	p->changes |= PUBLISHED_RANGES;
 	if (!range_outside(&p->host, range))
 		return index_put_range(p->public, range);
-	range_bounds_widen(&p->host);
+	range_bounds_widen(&p->host, range);
 	return -ERANGE;
 }
 

@@ -802,6 +802,34 @@ def test_adopt_takes_what_both_files_say_alike(host, subid_files):
     assert "before, until" in told(host, "--owner", two)[1][10100001, 1000]["why"]
 
 
+def header_bounds():
+    """What the module looks at before it looks anything up: ids outside cost a comparison."""
+    source = Path("/srv/bounds.c")
+    source.write_text("""#include <stdio.h>
+#include "account/index.h"
+int main(void) { struct index_reader r = INDEX_READER("/var/lib/subuidd/index"); struct index_host h;
+if (index_host(&r, &h) != 0) return 1; printf("%u %u\\n", h.range_first, h.range_last); return 0; }""")
+    root = Path(__file__).resolve().parents[2]
+    run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-w", "-I", root, "-o", "/srv/bounds", source,
+        *(path for path in (root / "account").glob("*.c") if path.name != "fingerprint.c"), "-DSTATE_DIR=\"/var/lib/subuidd\"", "-DRUN_DIR=\"/run/subuidd\"")
+    return tuple(map(int, run("/srv/bounds").stdout.split()))
+
+
+def test_ids_of_adopted_ranges_have_names_and_others_cost_what_they_did(host, subid_files):
+    one = host.new_user()
+    first = next(BLOCKS)
+    subid_files(f"{one}:{first}:65536\n{one}:3000000000:1000\n")
+    host.subuid("adopt", "--owner", one)
+    for number in (first, first + 65535, 3000000999):
+        assert run("getent", "passwd", str(number)).stdout.startswith(f"{one}+_{number}:")
+    low, high = header_bounds()
+    assert 1 << 16 < low <= first and 3000000999 <= high
+    host.restart_daemon()
+    assert header_bounds() == (low, high), "not built anew at each start"
+    assert run("getent", "passwd", "3000000999").stdout.startswith(f"{one}+_")
+    check_is_sound(host)
+
+
 def test_adopt_refuses_what_others_hold(host, subid_files):
     one, two = host.new_user(), host.new_user()
     mine = host.subuid_json("range", "add", "65536", user=one)["first"]
