@@ -80,7 +80,8 @@ int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, str
  * Across a rebuild an account may come twice or not at all: as any getpwent. */
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account);
 
-/* An owner's accounts and ranges; *cursor starts at 0; *is_range says which of the two was filled. */
+/* An owner's accounts and ranges, or, under its uid, a sub-account's ranges; *cursor starts at 0; *is_range says
+ * which of the two was filled. */
 int index_owner_next(struct index_reader *reader, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 		     struct index_account *account, struct id_range *range);
 

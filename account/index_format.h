@@ -37,7 +37,7 @@
 #include "account/account.h"
 
 #define INDEX_MAGIC "subuidx\n" /* 8 bytes, no NUL */
-#define INDEX_VERSION 2u
+#define INDEX_VERSION 3u
 #define INDEX_LINE 64u
 #define INDEX_RECORD_LINES_MAX 128u /* 8 KiB: a key record with the largest blob */
 
@@ -154,11 +154,13 @@ struct index_range_record {
 	struct index_record head;
 	uint32_t count;
 	uint32_t account_uid;
-	uint32_t position; /* in the owner's list */
-	char text[];       /* owner NUL label NUL */
+	uint32_t position;      /* in the owner's list */
+	uint32_t held_position; /* in the list of the account that has it; 0: the owner himself */
+	char text[];            /* owner NUL label NUL */
 };
 
-/* OWNER: head.a owner_uid, head.b capacity of the list (slots, a power of two) */
+/* OWNER: head.a owner_uid, head.b capacity of the list (slots, a power of two). A sub-account that has ranges
+ * has one, too, under its uid: they are found without going through all that its owner has. */
 struct index_owner_record {
 	struct index_record head;
 	uint32_t list_line; /* first line of his list; a longer one gets new lines and a new OWNER record */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The list of what one owner has: his accounts and ranges. */
+/* The list of what one owner has: his accounts and ranges; or an account: its ranges. */
 #include <errno.h>
 #include <string.h>
 
@@ -87,7 +87,7 @@ static int entry_decode(const struct index_view *view, uint32_t line, uint32_t o
 
 	if (rc < 0)
 		return rc;
-	if (copy.head.b != owner_uid)
+	if (copy.head.b != owner_uid && (copy.head.kind != INDEX_RANGE || copy.range.account_uid != owner_uid))
 		return -EUCLEAN;
 	if (copy.head.kind == INDEX_ACCOUNT)
 		rc = index_account_decode(view, &copy, account);

@@ -70,13 +70,14 @@ static int compare(const void *a, const void *b)
 int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count)
 {
 	cleanup_free struct id_range *list = NULL;
+	const uint32_t uid = account_uid != 0 ? account_uid : owner_uid; /* whose list */
 	struct index_account account;
 	struct id_range range;
 	size_t used = 0, room = 0;
 	uint64_t cursor = 0;
 	int is_range, rc;
 
-	while ((rc = index_owner_next(&index_file, owner_uid, &cursor, &is_range, &account, &range)) == 0) {
+	while ((rc = index_owner_next(&index_file, uid, &cursor, &is_range, &account, &range)) == 0) {
 		if (!is_range || range.account_uid != account_uid)
 			continue;
 		if (used == room) {

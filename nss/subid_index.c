@@ -107,21 +107,6 @@ int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next)
 	return 0;
 }
 
-/* The list that the user's ids are in: his own, or his owner's. */
-static int list_of(const struct index_view *view, const struct subid_user *user, uint32_t *owner_uid)
-{
-	struct index_account account;
-	int rc;
-
-	*owner_uid = user->uid;
-	if (!user->is_account)
-		return 0;
-	rc = index_view_by_uid(view, user->uid, &account, NULL);
-	if (rc == 0)
-		*owner_uid = account.owner_uid;
-	return rc;
-}
-
 /* Neighbours are one piece: an owner's accounts mostly are. */
 struct stretch {
 	uint64_t first, last; /* last below first: none yet */
@@ -147,14 +132,11 @@ static int view_list(const struct index_view *view, struct subid_user *user, str
 	struct index_account account;
 	struct index_list list;
 	struct id_range range;
-	uint32_t owner_uid;
 	uint64_t cursor = 0;
-	int is_range, rc = list_of(view, user, &owner_uid);
+	int is_range, rc = index_list_find(view, user->uid, &list);
 
-	if (rc == 0)
-		rc = index_list_find(view, owner_uid, &list);
 	while (rc == 0) {
-		rc = index_list_next(view, &list, owner_uid, &cursor, &is_range, &account, &range);
+		rc = index_list_next(view, &list, user->uid, &cursor, &is_range, &account, &range);
 		if (rc < 0)
 			break;
 		rc = is_range ? holds_range(user, &range) : holds_account(user, &account);

@@ -106,6 +106,7 @@ int index_verify(struct index_writer *writer);
 struct index_need {
 	uint64_t slots[INDEX_TABLES];
 	uint64_t lines;
+	uint32_t holder; /* whose list gets an entry besides the owner's; 0: nobody's */
 	bool urgent; /* a change of what is there: may use the last reserve when the disk is full */
 };
 

@@ -88,6 +88,8 @@ static int carry_list(const struct index_view *view, uint32_t owner_uid, struct 
 	int is_range, rc;
 
 	while ((rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range)) == 0) {
+		if (is_range && range.owner_uid != owner_uid)
+			continue; /* of the list of an account: its owner's has it, too */
 		rc = is_range ? index_put_range(to, &range) : carry_account(to, &account, view->header.separator);
 		if (rc < 0)
 			return rc;
@@ -197,11 +199,14 @@ int index_room_for(struct index_writer *writer, struct index_need *need, uint32_
 {
 	for (int i = 0; i < 3; i++) {
 		uint64_t list_lines = 0;
+		uint64_t holder_lines = 0;
 		int rc = need->urgent ? 0 : index_list_need(writer, owner_uid, &list_lines);
 
+		if (rc == 0 && !need->urgent && need->holder != 0)
+			rc = index_list_need(writer, need->holder, &holder_lines);
 		if (rc < 0)
 			return rc;
-		need->lines = lines + list_lines;
+		need->lines = lines + list_lines + holder_lines;
 		rc = index_room(writer, need);
 		if (rc <= 0)
 			return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Ranges in the index: named once for each block, and in the owner's list. */
+/* Ranges in the index: named once for each block, in the owner's list, and in that of the account that has it. */
 #include <errno.h>
 #include <string.h>
 
@@ -57,39 +57,64 @@ static int range_slots(struct index_writer *writer, const struct index_found *fo
 	return 0;
 }
 
-static int range_list(const struct index_writer *writer, const struct index_found *found, struct index_list *list)
-{
-	index_slot slot;
-	int rc = index_list_find(&writer->view, found->copy.head.b, list);
+/* The lists that name the range. Of an account: the second one. */
+struct range_lists {
+	struct index_list list[2];
+	uint32_t position[2];
+	unsigned count;
+};
 
-	if (rc == 0 && found->copy.range.position >= list->capacity)
+static int range_list(const struct index_writer *writer, const struct index_found *found, uint32_t uid,
+		      uint32_t position, struct range_lists *lists)
+{
+	struct index_list *list = &lists->list[lists->count];
+	index_slot slot;
+	int rc = index_list_find(&writer->view, uid, list);
+
+	if (rc == 0 && position >= list->capacity)
 		rc = -EUCLEAN;
 	if (rc == 0)
-		rc = index_list_read(&writer->view, list, found->copy.range.position, &slot);
+		rc = index_list_read(&writer->view, list, position, &slot);
 	if (rc == 0 && index_slot_number(slot) != found->line + 1)
 		rc = -EUCLEAN;
+	lists->position[lists->count++] = position;
 	return rc == -ENOENT ? -EUCLEAN : rc;
+}
+
+static int range_lists(const struct index_writer *writer, const struct index_found *found,
+		       struct range_lists *lists)
+{
+	const struct index_range_record *range = &found->copy.range;
+	int rc;
+
+	lists->count = 0;
+	rc = range_list(writer, found, range->head.b, range->position, lists);
+	if (rc == 0 && range->account_uid != 0)
+		rc = range_list(writer, found, range->account_uid, range->held_position, lists);
+	return rc;
 }
 
 static int range_replace(struct index_writer *writer, struct index_found *found, union index_public_copy *copy)
 {
 	struct index_need need = { .urgent = true };
-	struct index_list list;
+	struct range_lists lists;
 	uint32_t line;
 	int rc = index_room_for(writer, &need, copy->head.b, copy->head.lines);
 
 	if (rc == 0)
 		rc = range_find(writer, copy->head.a, found);
 	if (rc == 0)
-		rc = range_list(writer, found, &list);
+		rc = range_lists(writer, found, &lists);
 	if (rc == 0)
 		rc = range_slots(writer, found, RANGE_PROVE, 0);
 	if (rc < 0)
 		return rc;
 	copy->range.position = found->copy.range.position;
+	copy->range.held_position = found->copy.range.held_position;
 	line = index_record_write(writer, &copy->head);
 	rc = range_slots(writer, found, RANGE_SWING, line);
-	index_list_swing(writer, &list, copy->range.position, line);
+	for (unsigned i = 0; i < lists.count; i++)
+		index_list_swing(writer, &lists.list[i], lists.position[i], line);
 	writer->lines_live -= found->copy.head.lines;
 	return rc;
 }
@@ -97,17 +122,23 @@ static int range_replace(struct index_writer *writer, struct index_found *found,
 static int range_insert(struct index_writer *writer, const struct id_range *range, union index_public_copy *copy)
 {
 	uint32_t first = range->first / RANGE_UNIT, last = range_last_block(range->first, range->count);
-	struct index_need need = { .slots = { [INDEX_BY_OWNER] = 1, [INDEX_BY_BLOCK] = last - first + 1 } };
-	struct index_list list;
+	struct index_need need = { .slots = { [INDEX_BY_OWNER] = 2, [INDEX_BY_BLOCK] = last - first + 1 },
+				   .holder = range->account_uid };
+	struct index_list list, held;
 	uint32_t line;
 	int rc = index_room_for(writer, &need, range->owner_uid, copy->head.lines);
 
 	if (rc == 0)
 		rc = index_list_reserve(writer, range->owner_uid, range->owner, &list, &copy->range.position);
+	if (rc == 0 && range->account_uid != 0)
+		rc = index_list_reserve(writer, range->account_uid, range->owner, &held,
+					&copy->range.held_position);
 	if (rc < 0)
 		return rc;
 	line = index_record_write(writer, &copy->head);
 	rc = index_list_add(writer, &list, copy->range.position, line);
+	if (rc == 0 && range->account_uid != 0)
+		rc = index_list_add(writer, &held, copy->range.held_position, line);
 	for (uint32_t block = first; rc == 0 && block <= last; block++)
 		rc = index_place_add(writer, INDEX_BY_BLOCK, index_hash_number(writer->view.header.seed, block),
 				     line);
@@ -128,14 +159,15 @@ int index_put_range(struct index_writer *writer, const struct id_range *range)
 	rc = range_find(writer, range->first, &found);
 	if (rc == -ENOENT)
 		return range_insert(writer, range, &copy);
-	if (rc == 0 && (found.copy.range.count != range->count || found.copy.head.b != range->owner_uid))
+	if (rc == 0 && (found.copy.range.count != range->count || found.copy.head.b != range->owner_uid ||
+			found.copy.range.account_uid != range->account_uid))
 		return -EEXIST;
 	return rc < 0 ? rc : range_replace(writer, &found, &copy);
 }
 
 int index_remove_range(struct index_writer *writer, const struct id_range *range)
 {
-	struct index_list list;
+	struct range_lists lists;
 	struct index_found found;
 	int rc;
 
@@ -145,13 +177,13 @@ int index_remove_range(struct index_writer *writer, const struct id_range *range
 	if (rc == -ENOENT)
 		return 0;
 	if (rc == 0)
-		rc = range_list(writer, &found, &list);
+		rc = range_lists(writer, &found, &lists);
 	if (rc == 0)
 		rc = range_slots(writer, &found, RANGE_PROVE, 0);
 	if (rc == 0)
 		rc = range_slots(writer, &found, RANGE_CLEAR, 0);
-	if (rc == 0)
-		rc = index_list_clear(writer, &list, found.copy.range.position);
+	for (unsigned i = 0; rc == 0 && i < lists.count; i++)
+		rc = index_list_clear(writer, &lists.list[i], lists.position[i]);
 	if (rc == 0)
 		writer->lines_live -= found.copy.head.lines;
 	return rc;

@@ -21,6 +21,7 @@
 
 struct tally {
 	uint64_t accounts, ranges, blocks;
+	uint64_t of_accounts, held; /* ranges that accounts have, and entries of accounts' lists */
 	uint64_t lines_live;
 	uint64_t end; /* lines in use, from the header */
 };
@@ -158,8 +159,15 @@ static int entry_verify(struct index_writer *writer, uint32_t owner_uid, uint32_
 	union index_public_copy copy;
 	uint32_t position;
 
-	if (record_check(writer, line, 0, &copy.head, INDEX_PUBLIC_LINES, tally) < 0 || copy.head.b != owner_uid)
+	if (record_check(writer, line, 0, &copy.head, INDEX_PUBLIC_LINES, tally) < 0)
 		return -EUCLEAN;
+	if (copy.head.b != owner_uid) { /* of an account's list: proven where its owner's names it */
+		tally->held++;
+		return copy.head.kind == INDEX_RANGE && copy.range.account_uid == owner_uid &&
+				       copy.range.held_position == k ?
+			       0 :
+			       -EUCLEAN;
+	}
 	tally->lines_live += copy.head.lines;
 	if (copy.head.kind == INDEX_ACCOUNT) {
 		tally->accounts++;
@@ -169,6 +177,7 @@ static int entry_verify(struct index_writer *writer, uint32_t owner_uid, uint32_
 	if (copy.head.kind != INDEX_RANGE)
 		return -EUCLEAN;
 	tally->ranges++;
+	tally->of_accounts += copy.range.account_uid != 0;
 	position = copy.range.position;
 	return position != k ? -EUCLEAN : range_verify(writer, line, &copy, tally);
 }
@@ -317,7 +326,7 @@ int index_verify(struct index_writer *writer)
 	/* each account and range was met in a list, once: equal numbers leave no others in the tables */
 	if (tally.accounts != writer->count[INDEX_BY_NAME].live ||
 	    tally.accounts != writer->count[INDEX_BY_ID].live ||
-	    tally.blocks != writer->count[INDEX_BY_BLOCK].live)
+	    tally.blocks != writer->count[INDEX_BY_BLOCK].live || tally.held != tally.of_accounts)
 		return -EUCLEAN;
 	writer->lines_live = tally.lines_live;
 	return writer->lines_live <= writer->lines ? 0 : -EUCLEAN;

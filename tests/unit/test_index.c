@@ -124,8 +124,7 @@ static void a_change_replaces(void **state)
 		snprintf(account.comment, sizeof(account.comment), "round %u", round);
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
 		check_account(&reader, &account);
-		range.account_uid = UID_FIRST + round;
-		strcpy(range.label, "web1");
+		snprintf(range.label, sizeof(range.label), "web%u", round);
 		assert_int_equal(index_put_range(writer, &range), 0);
 		assert_int_equal(index_range_by_id(&reader, range.first + range.count - 1, &found), 0);
 		assert_memory_equal(&found, &range, sizeof(range));
@@ -187,6 +186,9 @@ static void a_clash_is_refused(void **state)
 	assert_int_equal(index_put_account(writer, &account, '.'), -EINVAL);
 	range.owner_uid++;
 	assert_int_equal(index_put_range(writer, &range), -EEXIST);
+	range.owner_uid--;
+	range.account_uid = UID_FIRST + 2; /* ids never change hands */
+	assert_int_equal(index_put_range(writer, &range), -EEXIST);
 	assert_int_equal(index_verify(writer), 0);
 	index_writer_free(writer);
 }
@@ -220,6 +222,18 @@ static void check_walks(struct index_reader *reader, uint32_t accounts, uint32_t
 			}
 		}
 		assert_int_equal(rc, -ENOENT);
+	}
+	/* those of accounts once more, under the uid of the account */
+	for (uint32_t i = 0; i < ranges; i++) {
+		const struct id_range expected = fixture_range(i);
+
+		cursor = 0;
+		if (expected.account_uid == 0)
+			continue;
+		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range), 0);
+		assert_true(is_range);
+		assert_memory_equal(&range, &expected, sizeof(range));
+		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range), -ENOENT);
 	}
 	for (uint32_t i = 0; i < accounts; i++)
 		assert_int_equal(seen[i], 2);
@@ -264,17 +278,51 @@ static void one_owner_may_have_many(void **state)
 	index_writer_free(writer);
 }
 
+/* An account's own list: its entries come and go with the ranges, beside its owner's, also across growth. */
+static void an_account_may_have_many(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 0, 0, 1);
+	struct index_reader reader = reader_of(f->path);
+	struct index_account account;
+	struct id_range range;
+
+	for (uint32_t i = 0; i < 3000; i++) {
+		struct id_range one = { .first = 65536 * (i + 1), .count = 65536, .owner_uid = 5, .owner = "panel",
+					.account_uid = UID_FIRST + i % 3, .label = "web" };
+
+		assert_int_equal(index_put_range(writer, &one), 0);
+		if (i % 2 != 0)
+			assert_int_equal(index_remove_range(writer, &one), 0);
+	}
+	assert_int_equal(index_verify(writer), 0);
+	for (uint32_t list = 0; list < 4; list++) {
+		const uint32_t uid = list < 3 ? UID_FIRST + list : 5;
+		uint64_t cursor = 0;
+		uint32_t count = 0;
+		int is_range;
+
+		while (index_owner_next(&reader, uid, &cursor, &is_range, &account, &range) == 0) {
+			assert_true(is_range && (list == 3 || range.account_uid == uid));
+			count++;
+		}
+		assert_int_equal(count, list < 3 ? 500 : 1500);
+	}
+	index_writer_free(writer);
+}
+
 static void a_large_range_is_found_in_every_block(void **state)
 {
 	struct fixture *f = *state;
 	struct index_writer *writer = fixture_publish(f, 0, 0, 1);
 	struct index_reader reader = reader_of(f->path);
-	struct id_range large = { .first = 65536 * 3 + 5, .count = 65536u * 30000, .owner_uid = 9, .owner = "big" };
+	struct id_range large = { .first = 65536 * 3 + 5, .count = 65536u * 30000, .owner_uid = 9, .owner = "big",
+				  .account_uid = UID_FIRST };
 	struct id_range found;
 
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(index_put_range(writer, &large), 0);
-		large.account_uid++;
+		snprintf(large.label, sizeof(large.label), "web%d", round);
 		assert_int_equal(index_put_range(writer, &large), 0);
 		for (uint32_t i = 0; i < 30000; i += 7) {
 			assert_int_equal(index_range_by_id(&reader, large.first + i * 65536, &found), 0);
@@ -599,6 +647,7 @@ int main(void)
 		TEST(a_clash_is_refused),
 		TEST(walks_show_everything_once),
 		TEST(one_owner_may_have_many),
+		TEST(an_account_may_have_many),
 		TEST(a_large_range_is_found_in_every_block),
 		TEST(keys_are_found_by_account_and_blob),
 		TEST(growth_is_followed),

@@ -107,6 +107,7 @@ static void fill_limit(struct limit *limit)
 static void fill_import(struct request_import *row)
 {
 	row->kind = row->flags = row->line = row->set = row->uid = row->first = row->count = UINT32_MAX;
+	row->alarm = UINT64_MAX;
 	row->account_flags = row->owner_uid = row->accounts = row->keys = row->ranges = UINT32_MAX;
 	row->expires_day = -1;
 	row->quota = UINT64_MAX;
@@ -227,6 +228,7 @@ static void fill_rest_of_answer(struct answer *answer)
 		memset(&answer->range, 0xff, offsetof(struct id_range, owner));
 		FILL(answer->range.owner);
 		FILL(answer->range.label);
+		answer->range_adopted = UINT32_MAX;
 		break;
 	case OP_LIMIT_GET:
 	case OP_LIMIT_SET:
