@@ -162,14 +162,16 @@ subid_join_OBJS  = $(subid_OBJS)
 subid_join_LIBS  = $(subid_LIBS)
 subid_model_OBJS = $(subid_OBJS)
 subid_model_LIBS = $(subid_LIBS)
-UNIT            += subid subid_join subid_model
+subid_threads_OBJS = $(subid_OBJS)
+subid_threads_LIBS = $(subid_LIBS) -lpthread
+UNIT            += subid subid_join subid_model subid_threads
 fuzz_subid_files_OBJS = nss/subid_files nss/subid_pieces nss/subid_user account/id
 FUZZ            += subid_files
 SUBID_TEST       = $(BUILD)/tests/subid/libsubid_subuid.so
 SUBID_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/subid/%.o,$(SUBID))
 SUBID_CHAINED    = $(BUILD)/tests/subid/lib/libsubid_chained.so
 OBJECTS         += $(SUBID_TEST_OBJS)
-$(BUILD)/tests/test_subid $(BUILD)/tests/test_subid_join $(BUILD)/tests/test_subid_model: $(SUBID_TEST) $(SUBID_CHAINED)
+$(addprefix $(BUILD)/tests/test_,subid subid_join subid_model subid_threads): $(SUBID_TEST) $(SUBID_CHAINED)
 $(BUILD)/tests/subid/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -USTATE_DIR -DSTATE_DIR='"$(abspath $(BUILD))/tests/subid/state"' -USYSCONFDIR \
@@ -319,8 +321,8 @@ check-sanitize:
 	$(MAKE_ALL) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
-# Those with threads under ThreadSanitizer; the module that test_nss loads is instrumented, too.
-THREADED = index_threads nss stream varlink worker
+# Those with threads under ThreadSanitizer; the modules that test_nss and test_subid_threads load are instrumented, too.
+THREADED = index_threads nss stream subid_threads varlink worker
 check-threads:
 	$(MAKE_ALL) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit

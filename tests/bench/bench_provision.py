@@ -21,6 +21,7 @@ SAMPLE = int(os.environ.get("BENCH_SAMPLE", "100"))
 OWNER = "bench"
 PER_OWNER = 1000 # of the accounts that are there already
 PEERS_MAX = 100000 # one useradd takes half a minute there
+SUBIDS_FIRST, SUBIDS_EACH = 2147483648, 10000 # of the peers: PEERS_MAX of them end below what usermod() adds
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -114,9 +115,9 @@ def peer_fill(size):
             shadow.write(f"peer{i}:!:20000:0:99999:7:::\n")
             group.write(f"peer{i}:x:{uid}:\n")
             gshadow.write(f"peer{i}:!::\n")
-            if i < 16000:
-                subuid.write(f"peer{i}:{2147483648 + i * 65536}:65536\n")
-                subgid.write(f"peer{i}:{2147483648 + i * 65536}:65536\n")
+            line = f"peer{i}:{SUBIDS_FIRST + i * SUBIDS_EACH}:{SUBIDS_EACH}\n"
+            subuid.write(line)
+            subgid.write(line)
 
 
 def row(table, what, size, took, per_second=None, cpu=None):
@@ -159,9 +160,13 @@ def peers(table, size):
 
 
 def usermod(table, size):
+    """A block more, of uids and of gids, as a range is."""
+    lines = [len(open(f"/etc/{name}").readlines()) for name in ("subuid", "subgid")]
+    if min(lines) < size: # or the row says another size than it is of
+        raise SystemExit(f"{lines} lines of subordinate ids, not {size}")
+    blocks = [f"{3200000000 + i * 65536}-{3200065535 + i * 65536}" for i in range(10)]
     took = each(10, lambda i: subprocess.run(
-        ["usermod", "--add-subuids", f"{3200000000 + i * 65536 + size}-{3200065535 + i * 65536 + size}", "-W"
-         f"{3200000000 + i * 65536 + size}-{3200065535 + i * 65536 + size}", OWNER], check=True))
+        ["usermod", "--add-subuids", blocks[i], "--add-subgids", blocks[i], OWNER], check=True))
     row(table, "usermod --add-subuids", size, took)
 
 

@@ -2,77 +2,25 @@
 """Many at once: 64 clients against a model, and readers in processes of their own that are told only what was true."""
 
 import contextlib
-import ctypes
-import json
 import multiprocessing
 import os
+import pwd
 import random
 import signal
-import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from conftest import SOCKET, run, wait_until
+from conftest import run, wait_until
+from libraries import Client, Nss, Subid
+from range_history import BLOCKS, NOTHING, UNIT, Judge, ask_once
+from range_history import reader as range_reader
 
 CLIENTS = 64
 ROUNDS = 12
-READERS = 4
-UNIT = 65536
-INTERFACE = "io.subuidd.Accounts."
-
-
-class Passwd(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("password", ctypes.c_char_p), ("uid", ctypes.c_uint32),
-                ("gid", ctypes.c_uint32), ("comment", ctypes.c_char_p), ("home", ctypes.c_char_p),
-                ("shell", ctypes.c_char_p)]
-
-
-class Nss:
-    """The module itself, as glibc loads it: status, then the entry."""
-
-    SUCCESS, NOTFOUND, UNAVAIL = 1, 0, -1
-
-    def __init__(self):
-        self.module = ctypes.CDLL("libnss_subuid.so.2")
-        self.buffer = ctypes.create_string_buffer(1024)
-        self.errno = ctypes.c_int()
-        self.entry = Passwd()
-
-    def by_name(self, name):
-        status = self.module._nss_subuid_getpwnam_r(
-            name.encode(), ctypes.byref(self.entry), self.buffer, ctypes.c_size_t(1024), ctypes.byref(self.errno))
-        return status, self.entry.uid if status == self.SUCCESS else None
-
-    def by_uid(self, uid):
-        status = self.module._nss_subuid_getpwuid_r(
-            ctypes.c_uint32(uid), ctypes.byref(self.entry), self.buffer, ctypes.c_size_t(1024),
-            ctypes.byref(self.errno))
-        return status, self.entry.name.decode() if status == self.SUCCESS else None
-
-
-class Client:
-    """One connection, any number of calls; root's, for any owner."""
-
-    def __init__(self):
-        self.peer = socket.socket(socket.AF_UNIX)
-        self.peer.settimeout(60)
-        self.peer.connect(SOCKET)
-        self.data = b""
-
-    def call(self, method, **parameters):
-        self.peer.sendall(json.dumps({"method": INTERFACE + method, "parameters": parameters}).encode() + b"\0")
-        while b"\0" not in self.data:
-            chunk = self.peer.recv(65536)
-            if not chunk:
-                raise ConnectionResetError("closed")
-            self.data += chunk
-        raw, self.data = self.data.split(b"\0", 1)
-        return json.loads(raw)
-
-    def close(self):
-        self.peer.close()
+READERS = 2
+RANGE_READERS = 2
 
 
 def record(history, kind, what, begin, value):
@@ -85,14 +33,18 @@ def client(owner, number, history, failures, stop_at):
     choose = random.Random(number)
     mine = Client()
     held, ranges = {}, []
+
+    def gone(given, begin):
+        record(history, "unrange", given["first"], begin, given["count"])
+
     try:
         for step in range(ROUNDS):
             if time.monotonic() > stop_at:
                 break
             act = choose.random()
             begin = time.monotonic()
-            if act < 0.5 or not held:
-                label = f"c{number}s{step}" if act < 0.4 else f"shared{number // 2}x{step}"
+            if act < 0.44 or not held:
+                label = f"c{number}s{step}" if act < 0.35 else f"shared{number // 2}x{step}"
                 reply = mine.call("Add", label=label, owner=owner)
                 if "error" in reply:
                     assert reply["error"].split(".")[-1] in ("Busy", "Exists"), reply
@@ -102,22 +54,26 @@ def client(owner, number, history, failures, stop_at):
                     record(history, "add", account["name"], begin, account["uid"])
                 if label.startswith("c"):
                     held[label] = account
-            elif act < 0.75:
+            elif act < 0.64:
                 label = choose.choice(sorted(held))
                 account = held.pop(label)
                 reply = mine.call("Remove", label=label, owner=owner, purge=True)
                 assert "error" not in reply, reply
                 record(history, "remove", account["name"], begin, account["uid"])
-            elif act < 0.92 or not ranges:
-                reply = mine.call("RangeAdd", count=choose.choice((1, UNIT, 3 * UNIT)), owner=owner)
+                for given in [given for given in ranges if given.get("label") == label]:
+                    ranges.remove(given)
+                    gone(given, begin)
+            elif act < 0.86 or not ranges:
+                to = {"label": choose.choice(sorted(held))} if choose.random() < 0.4 else {}
+                reply = mine.call("RangeAdd", count=choose.choice((1, UNIT, 3 * UNIT)), owner=owner, **to)
                 assert "error" not in reply, reply
                 ranges.append(reply["parameters"]["range"])
-                record(history, "range", ranges[-1]["first"], begin, ranges[-1]["count"])
+                record(history, "range", ranges[-1]["first"], begin, ranges[-1])
             else:
                 given = ranges.pop(choose.randrange(len(ranges)))
                 reply = mine.call("RangeRemove", first=given["first"], owner=owner)
                 assert "error" not in reply, reply
-                record(history, "unrange", given["first"], begin, given["count"])
+                gone(given, begin)
     except Exception as error:  # told in the main thread
         failures.append(f"client {number}: {type(error).__name__}: {error}")
     finally:
@@ -175,6 +131,73 @@ def test_the_judge_knows_what_was_not_true():
     assert not true_at_some_moment([[7, 1, 2, None, None]], 3, 4, None)
 
 
+def test_the_judge_of_ranges_knows_what_was_not_true():
+    """A range of bob's was asked for at 1, there at 2, asked away at 5, gone at 6; behind it one of his account is there
+    for good from 3 on, as the account is from 2 on."""
+    first, given, bobs = UNIT, 2 * UNIT, 70 * UNIT
+    judge = Judge([(first, "range", 1, 2, {"owner": "bob", "count": UNIT}), (first, "unrange", 5, 6, UNIT),
+                   ("bob+a", "add", 1, 2, bobs), (given, "range", 2, 3, {"owner": "bob", "count": 2 * UNIT, "account": "bob+a"})],
+                  {"bob": 1000, "eve": 1001})
+    both, later, all_three = [(first, 3 * UNIT), (bobs, 1)], [(given, 2 * UNIT), (bobs, 1)], ("bob", first, 3 * UNIT)
+    for answer in (
+        ("owners", first, 3, 4, [1000]), ("owners", first, 5, 7, [1000]), ("owners", first, 1, 2, []),
+        ("owners", given + UNIT, 4, 5, [1000, bobs]), ("owners", given + 2 * UNIT, 4, 5, []),
+        ("name", first, 3, 4, f"bob+_{first}"), ("name", given, 4, 5, f"bob+_a_{given}"), ("name", first, 5, 6, None),
+        ("has", all_three, 3.5, 4, True), ("has", all_three, 5, 7, True), ("has", all_three, 5, 7, False),
+        ("has", ("eve", first, 1), 3, 4, False), ("has", ("bob", first, 3 * UNIT + 1), 3.5, 4, False),
+        ("pieces", "bob", 3, 4, both), ("pieces", "bob", 5, 6, both), ("pieces", "bob", 5, 6, later),
+        ("pieces", "bob+a", 3, 4, [(given, 2 * UNIT)]), ("pieces", "bob+a", 0, 1, None), ("pieces", "bob+b", 3, 4, None),
+    ):
+        assert judge.right(*answer), answer
+    for answer in (
+        ("owners", first, 3, 4, []), ("owners", first, 7, 8, [1000]), ("owners", first, 3, 4, [1001]),
+        ("owners", first, 3, 4, [1000, bobs]), ("owners", first, 3, 4, None), ("owners", given, 4, 5, [1000]),
+        ("owners", given + 2 * UNIT, 4, 5, [1000]), ("owners", first, 0, 0.5, [1000]),
+        ("name", first, 3, 4, f"bob+_{first + 1}"), ("name", given, 4, 5, f"bob+_{given}"), ("name", first, 3, 4, None),
+        ("name", first, 7, 8, f"bob+_{first}"), ("name", first, 3, 4, "status -1, errno 5"),
+        ("has", all_three, 3.5, 4, False), ("has", all_three, 7, 8, True), ("has", all_three, 5, 7, "status 3, False"),
+        ("has", ("eve", first, 1), 3, 4, True), ("has", ("bob", first, 3 * UNIT + 1), 3.5, 4, True),
+        ("pieces", "bob", 7, 8, both), ("pieces", "bob", 3, 4, later), ("pieces", "bob", 3, 4, None),
+        ("pieces", "bob", 3, 4, both[:1]), ("pieces", "bob", 3, 4, both[::-1]), ("pieces", "bob", 3, 4, []),
+        ("pieces", "bob", 3, 4, [(first, 4 * UNIT), (bobs, 1)]), ("pieces", "bob", 3, 4, [*both, (bobs + 2, 1)]),
+        ("pieces", "bob", 3, 4, [(first, UNIT), *later]), ("pieces", "bob+a", 3, 4, []), ("pieces", "bob+a", 3, 4, None),
+    ):
+        assert not judge.right(*answer), answer
+
+
+def joined(blocks):
+    """[(first, count)] ascending, neighbours as one: as the plug-in lists."""
+    pieces = []
+    for first, count in sorted(blocks):
+        if pieces and sum(pieces[-1]) == first:
+            pieces[-1] = (pieces[-1][0], pieces[-1][1] + count)
+        else:
+            pieces.append((first, count))
+    return pieces
+
+
+def assert_ranges_agree(host, judge, owners, context):
+    """Store, plug-in, names and history, at the end. Asked in a process of its own: readers that are forked later are
+    not to have the plug-in's file mapped."""
+    kinds, ids, wholes = (Subid.UID, Subid.GID), [], []
+    for life in judge.ranges.values():
+        ids += [life.first, life.first + life.count - 1]
+        wholes.append((life.owner, life.first, life.count))
+    with context.Pool(1) as pool:
+        pieces, held, names, whole = pool.apply(ask_once, (
+            [(owner, kind) for owner in owners for kind in kinds], [(id, kind) for id in ids for kind in kinds], ids, wholes))
+    for owner in owners:
+        alive = [life for life in judge.held[owner] if life.gone is None]
+        rows = host.subuid_json("range", "list", "--owner", owner)
+        listed = [(row["first"], row["count"], row.get("account")) for row in rows]
+        assert sorted(listed) == sorted((life.first, life.count, life.account) for life in alive if life.count >= UNIT)
+        assert [pieces[owner, kind] for kind in kinds] == [joined((life.first, life.count) for life in alive)] * 2
+    now = time.monotonic()
+    assert [id for id in ids for kind in kinds if not judge.owners(id, now, now, held[id, kind])] == []
+    assert [id for id in ids if not judge.name(id, now, now, names[id])] == []
+    assert [what for what in wholes if not judge.has(what, now, now, whole[what])] == []
+
+
 def test_64_clients_and_readers_who_are_told_what_was_true(host):
     owners = [host.new_user("o") for _ in range(4)]
     for owner in owners:
@@ -182,14 +205,20 @@ def test_64_clients_and_readers_who_are_told_what_was_true(host):
     history, failures = [], []
     names = [f"{owners[c % 4]}+c{c}s{s}" for c in range(CLIENTS) for s in range(ROUNDS)]
     names += [f"{owners[c % 4]}+shared{c // 2}x{s}" for c in range(CLIENTS) for s in range(ROUNDS)]
+    client_of_one = Client()  # ranges are given in ascending order: the clients' follow this one
+    begin = time.monotonic()
+    probe = client_of_one.call("RangeAdd", count=1, owner=owners[0])["parameters"]["range"]
+    record(history, "range", probe["first"], begin, probe)
+    client_of_one.close()
     context = multiprocessing.get_context("fork")
     stop, readers = context.Event(), []
-    for _ in range(READERS):
+    asking = [(reader, (names,))] * READERS + [(range_reader, (owners, names, probe["first"]))] * RANGE_READERS
+    for target, about in asking:
         here, there = context.Pipe(False)
-        process = context.Process(target=reader, args=(names, stop, there))
+        process = context.Process(target=target, args=(*about, stop, there))
         process.start()
         readers.append((process, here))
-    stop_at = time.monotonic() + 14
+    stop_at = time.monotonic() + 16
     threads = [threading.Thread(target=client, args=(owners[c % 4], c, history, failures, stop_at))
                for c in range(CLIENTS)]
     conf = Path("/etc/subuidd.conf.d/clients.conf")  # all of them are one uid's here
@@ -204,6 +233,7 @@ def test_64_clients_and_readers_who_are_told_what_was_true(host):
     host.restart_daemon()
     stop.set()
     told = [here.recv() for _, here in readers]
+    told, told_of_ranges = told[:READERS], told[READERS:]
     for process, _ in readers:
         process.join(10)
         assert process.exitcode == 0
@@ -212,8 +242,8 @@ def test_64_clients_and_readers_who_are_told_what_was_true(host):
     assert len(adds) > 150 and any(h[1] == "remove" for h in history), len(history)
     # nothing twice: no uid of two names, ever; no id in two ranges, ever
     assert len({h[4] for h in adds}) == len(adds)
-    blocks = sorted((h[0], h[4]) for h in history if h[1] == "range")
-    assert len(blocks) > 30
+    blocks = sorted((h[0], h[4]["count"]) for h in history if h[1] == "range")
+    assert len(blocks) > 30 and sum(blocks[-1]) <= probe["first"] + BLOCKS * UNIT
     for (first, count), (after, _) in zip(blocks, blocks[1:]):
         assert first + count <= after
     # each answer was true at some moment between question and answer
@@ -223,12 +253,20 @@ def test_64_clients_and_readers_who_are_told_what_was_true(host):
     assert not wrong, wrong[:5]
     assert all(lookups > 1000 for lookups, _ in told)
     assert sum(uid is not None for _, answers in told for *_, uid in answers) > 100
-    # and at the end all agree: history, list, NSS
+    judge = Judge(history, {owner: pwd.getpwnam(owner).pw_uid for owner in owners})
+    wrong = [answer for answers in told_of_ranges for answer in answers if not judge.right(*answer)]
+    assert not wrong, (len(wrong), wrong[:5])
+    for kind in ("owners", "name", "has", "pieces"):  # of each, both answers, of ranges that were there and were gone
+        answers = [answer for answers in told_of_ranges for answer in answers if answer[0] == kind]
+        assert len(answers) > 1000 and sum(answer[4] not in NOTHING for answer in answers) > 100, kind
+    assert any(life.account and life.gone for life in judge.ranges.values())
+    # and at the end all agree: history, list, NSS, the plug-in
     alive = {name: life[0] for name, all in lives.items() for life in all if life[4] is None}
     listed = {a["name"]: a["uid"] for owner in owners for a in host.subuid_json("list", "--owner", owner)}
     assert listed == alive
     nss = Nss()
     assert all(nss.by_name(name) == (nss.SUCCESS, uid) for name, uid in alive.items())
+    assert_ranges_agree(host, judge, owners, context)
     host.subuid("check", "--all")
 
 

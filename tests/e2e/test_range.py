@@ -397,8 +397,10 @@ def test_publish_both_keeps_ranges_in_the_files(host, tmp_path):
 
 def test_publish_files_says_everything_without_the_plugin(host, tmp_path):
     owner, name, _ = host.account(tmp_path)
-    uid = int(run("id", "-u", name).stdout)
+    _, other, _ = host.account(tmp_path, label="web2", owner=owner)
+    uid, kept = (int(run("id", "-u", account).stdout) for account in (name, other))
     first = add(host, str(UNIT), user=owner)["first"]
+    before = {file: file.read_text() for file in (SUBUID, SUBGID)}
     with settings(host, "[subid]\npublish = files\n"):
         wait_until(lambda: f"{owner}:{uid}:1" in lines(), "the start writes them")
         check(host)
@@ -409,8 +411,12 @@ def test_publish_files_says_everything_without_the_plugin(host, tmp_path):
                          "cat", "/proc/self/uid_map", user=owner).stdout.split()
             assert str(uid) in mapped
         host.subuid("remove", name, "--purge")
-        assert f"{owner}:{uid}:1" not in lines()
-    wait_until(lambda: not any(line.startswith(f"{owner}:") and "00:1" in line for line in lines()), "taken back")
+        for file in (SUBUID, SUBGID):
+            assert f"{owner}:{uid}:1" not in lines(file)
+            assert {f"{owner}:{kept}:1", f"{owner}:{first}:{UNIT}"} <= set(lines(file))
+    # back to the plug-in alone: the uids of accounts that are still there and the ranges are taken back, all of them
+    for file in (SUBUID, SUBGID):
+        wait_until(lambda: file.read_text() == before[file], f"our lines in {file} are taken back")
 
 
 def test_who_gets_the_name_of_an_owner_finds_nothing_of_his_in_the_files(host, tmp_path):

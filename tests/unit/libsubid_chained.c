@@ -8,7 +8,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define HEADER 64
 
-EXPORT int chained_calls, chained_live;
+EXPORT _Atomic int chained_calls, chained_live; /* threads ask, too */
 
 EXPORT enum subid_status shadow_subid_has_range(const char *owner, unsigned long start, unsigned long count,
 						enum subid_type type, bool *result);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Readers in threads and in forked children while the writer changes, grows and replaces the file.
+/* Readers in threads and in forked children while the writer changes, grows and replaces the file: accounts and
+ * ranges, by name, by id and in their owners' lists.
  * Run under ThreadSanitizer too: all that readers share is in account/index_map.c. */
 #include <errno.h>
 #include <pthread.h>
@@ -9,14 +10,97 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "account/index_map.h"
+#include "account/index_view.h"
 #include "tests/unit/index_fixture.h"
 
 #define THREADS 8
 #define STABLE 300u /* accounts that are there all the time; only their comments change */
+#define OWNERS (STABLE / 3)
+#define RANGES 30u /* there all the time, of the first owners */
+#define COMING 40u /* ranges that come and go, of the first four: their lists grow and have holes */
 
 static struct index_reader reader;
 static atomic_bool stop;
-static atomic_uint wrong, lookups;
+static atomic_uint wrong, lookups, came, went;
+
+static struct id_range coming_range(uint32_t i)
+{
+	struct id_range range = fixture_range(RANGES + i % COMING);
+
+	range.owner_uid = 1000 + i % 4;
+	snprintf(range.owner, sizeof(range.owner), "owner%u", i % 4);
+	return range;
+}
+
+static bool same_range(const struct id_range *found, const struct id_range *range)
+{
+	return found->first == range->first && found->count == range->count &&
+	       found->owner_uid == range->owner_uid && found->account_uid == range->account_uid &&
+	       strcmp(found->owner, range->owner) == 0 && strcmp(found->label, range->label) == 0;
+}
+
+static bool stable_range_found(uint32_t i)
+{
+	struct id_range range = fixture_range(i % RANGES), found;
+	uint32_t ids[] = { range.first, range.first + i % range.count, range.first + (range.count - 1) };
+
+	for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++)
+		if (index_range_by_id(&reader, ids[k], &found) != 0 || !same_range(&found, &range))
+			return false;
+	range = fixture_range(i % RANGES / 3 * 3); /* one block: nobody's ids follow */
+	return index_range_by_id(&reader, range.first + range.count, &found) == -ENOENT;
+}
+
+/* All of it, or nothing of it. */
+static bool coming_range_whole(uint32_t i, uint32_t offset)
+{
+	struct id_range range = coming_range(i), found;
+	int rc = index_range_by_id(&reader, range.first + offset % range.count, &found);
+
+	atomic_fetch_add(rc == 0 ? &came : &went, 1);
+	return rc == 0 ? same_range(&found, &range) : rc == -ENOENT;
+}
+
+/* One of those that can be of this owner: 1 when it is there all the time. */
+static int listed_range(uint32_t owner, const struct id_range *found)
+{
+	struct id_range range = fixture_range(owner);
+
+	if (owner < RANGES && same_range(found, &range))
+		return 1;
+	for (uint32_t i = 0; i < COMING; i++) {
+		range = coming_range(i);
+		if (range.owner_uid == 1000 + owner && same_range(found, &range))
+			return 0;
+	}
+	return -1;
+}
+
+/* In one file, as the plug-in reads a list: what is there all the time comes once, whatever comes and goes beside. */
+static bool list_sound(uint32_t owner)
+{
+	struct index_account account;
+	struct index_hold hold;
+	struct id_range range;
+	uint32_t accounts = 0, ranges = 0;
+	uint64_t cursor = 0;
+	int is_range, rc = index_enter(&reader, &hold);
+
+	if (rc < 0)
+		return false;
+	while ((rc = index_view_owner_next(hold.view, 1000 + owner, &cursor, &is_range, &account, &range)) == 0) {
+		int stable = is_range ? listed_range(owner, &range) : 1;
+
+		if (stable < 0 || (!is_range && (account.owner_uid != 1000 + owner ||
+						 (account.uid - UID_FIRST) / 3 != owner)))
+			break;
+		accounts += !is_range ? 1u << (account.uid - UID_FIRST) % 3 * 4 : 0; /* a digit for each */
+		ranges += is_range && stable;
+	}
+	index_leave(&hold);
+	return rc == -ENOENT && accounts == 0x111 && ranges == (owner < RANGES);
+}
 
 static bool stable_found(uint32_t i)
 {
@@ -28,7 +112,7 @@ static bool stable_found(uint32_t i)
 	    strcmp(account.name, name) != 0)
 		return false;
 	return index_account_by_uid(&reader, UID_FIRST + i, &account) == 0 && account.uid == UID_FIRST + i &&
-	       strcmp(account.name, name) == 0;
+	       strcmp(account.name, name) == 0 && stable_range_found(i);
 }
 
 static void *read_on(void *seed)
@@ -43,6 +127,10 @@ static void *read_on(void *seed)
 			atomic_fetch_add(&wrong, 1);
 		if (index_account_by_uid(&reader, UID_LAST, &account) != -ENOENT)
 			atomic_fetch_add(&wrong, 1);
+		if (!coming_range_whole(random >> 20, random >> 4))
+			atomic_fetch_add(&wrong, 1);
+		if (!list_sound((random >> 12) % (random & 64 ? OWNERS : 4)))
+			atomic_fetch_add(&wrong, 1);
 		atomic_fetch_add(&lookups, 1);
 	}
 	return NULL;
@@ -53,19 +141,23 @@ static void change(struct index_writer *writer, uint32_t rounds)
 {
 	for (uint32_t i = 0; i < rounds; i++) {
 		struct account account = fixture_account(STABLE + i % 500), stable = fixture_account(i % STABLE);
+		struct id_range coming = coming_range(i), going = coming_range(i + COMING / 2);
 
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
 		snprintf(stable.comment, sizeof(stable.comment), "round %u", i);
 		assert_int_equal(index_put_account(writer, &stable, '+'), 0);
 		if (i % 2)
 			assert_int_equal(index_remove_account(writer, &account), 0);
+		assert_int_equal(index_put_range(writer, &coming), 0);
+		if (i >= COMING / 2)
+			assert_int_equal(index_remove_range(writer, &going), 0);
 	}
 }
 
 static void readers_see_no_wrong_answer_while_it_changes(void **state)
 {
 	struct fixture *f = *state;
-	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
 	pthread_t threads[THREADS];
 
 	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
@@ -75,7 +167,7 @@ static void readers_see_no_wrong_answer_while_it_changes(void **state)
 	for (uint32_t round = 0; round < 30; round++) {
 		change(writer, 300);
 		index_writer_free(writer);
-		writer = fixture_publish(f, STABLE, 0, round + 2); /* all new, superseding the old one */
+		writer = fixture_publish(f, STABLE, RANGES, round + 2); /* all new, superseding the old one */
 	}
 	atomic_store(&stop, true);
 	for (size_t i = 0; i < THREADS; i++)
@@ -83,6 +175,7 @@ static void readers_see_no_wrong_answer_while_it_changes(void **state)
 	index_writer_free(writer);
 	assert_int_equal(atomic_load(&wrong), 0);
 	assert_true(atomic_load(&lookups) > 1000);
+	assert_true(atomic_load(&came) > 100 && atomic_load(&went) > 100); /* both answers were seen */
 	/* nothing leaked: one mapping is left, with one user */
 	unsigned claimed = 0, users = 0;
 
@@ -97,7 +190,7 @@ static void readers_see_no_wrong_answer_while_it_changes(void **state)
 static void a_fork_amid_lookups_goes_on(void **state)
 {
 	struct fixture *f = *state;
-	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
 	pthread_t threads[THREADS];
 
 	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
@@ -109,12 +202,12 @@ static void a_fork_amid_lookups_goes_on(void **state)
 		pid_t pid;
 		int status;
 
-		next = fixture_publish(f, STABLE, 0, round + 2);
+		next = fixture_publish(f, STABLE, RANGES, round + 2);
 		pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0) {
 			for (uint32_t i = 0; i < 50; i++)
-				if (!stable_found(i % STABLE))
+				if (!stable_found(i % STABLE) || !list_sound(i))
 					_exit(1);
 			_exit(0);
 		}
@@ -136,7 +229,7 @@ static void a_writer_may_be_killed_anywhere(void **state)
 {
 	struct fixture *f = *state;
 
-	index_writer_free(fixture_publish(f, STABLE, 0, 1));
+	index_writer_free(fixture_publish(f, STABLE, RANGES, 1));
 	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
 	for (uint32_t round = 0; round < 60; round++) {
 		struct account mark = fixture_account(10000 + round);
@@ -149,7 +242,7 @@ static void a_writer_may_be_killed_anywhere(void **state)
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive a test that fails */
 			for (;;) {
-				writer = fixture_publish(f, STABLE, 0, round + 2);
+				writer = fixture_publish(f, STABLE, RANGES, round + 2);
 				change(writer, 200);
 				index_writer_free(writer);
 			}
@@ -159,10 +252,12 @@ static void a_writer_may_be_killed_anywhere(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		for (uint32_t i = 0; i < STABLE; i++)
 			assert_true(stable_found(i));
+		for (uint32_t i = 0; i < OWNERS; i++)
+			assert_true(list_sound(i));
 		rc = index_writer_open(f->dirfd, &f->options, round + 2, &writer);
 		assert_true(rc == 0 || rc == -ESTALE);
 		if (rc < 0)
-			writer = fixture_publish(f, STABLE, 0, round + 2);
+			writer = fixture_publish(f, STABLE, RANGES, round + 2);
 		assert_int_equal(index_put_account(writer, &mark, '+'), 0);
 		assert_int_equal(index_account_by_uid(&reader, mark.uid, &found), 0);
 		for (uint32_t i = 0; i < STABLE; i++)
@@ -175,7 +270,7 @@ static void a_writer_may_be_killed_anywhere(void **state)
 static void with_every_mapping_taken_it_maps_alone(void **state)
 {
 	struct fixture *f = *state;
-	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
 
 	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
 	for (size_t i = 0; i < sizeof(reader.mappings) / sizeof(reader.mappings[0]); i++)
@@ -188,7 +283,7 @@ static void with_every_mapping_taken_it_maps_alone(void **state)
 static void without_descriptors_to_spare(void **state)
 {
 	struct fixture *f = *state;
-	struct index_writer *writer = fixture_publish(f, STABLE, 0, 1);
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
 	struct index_account account;
 	struct rlimit limit, none;
 
