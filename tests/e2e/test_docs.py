@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Manual pages, help texts and completion say what there is."""
 
+import ctypes
 import re
 import subprocess
 from pathlib import Path
@@ -66,3 +67,28 @@ def test_every_setting_of_the_shipped_file_is_in_the_manual(host):
     assert len(keys) > 8
     for key in keys:
         assert key in manual, key
+
+
+def landlock_lacks(tmp_path):
+    """ABI -> the words of `subuid doctor` for what a kernel of it lacks, up to the first that lacks nothing."""
+    library = tmp_path / "landlock.so"
+    run("cc", "-shared", "-fPIC", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", library, ROOT / "confine/landlock.c")
+    missing = ctypes.CDLL(library).landlock_missing
+    missing.restype = ctypes.c_char_p
+    lacks = {}
+    while not lacks or lacks[len(lacks)]:
+        lacks[len(lacks) + 1] = set(filter(None, re.split("[,;] ", missing(len(lacks) + 1).decode())))
+    return lacks
+
+
+def test_the_table_of_old_kernels_says_what_the_code_lacks(tmp_path):
+    """A row names what the next ABI brings: all that its kernels lack and those of the next row do not."""
+    lacks = landlock_lacks(tmp_path)
+    section = (ROOT / "SECURITY.md").read_text().split("### What an old kernel lacks")[1].split("\n#")[0]
+    rows = re.findall(r"^\| ([\d, ]+) \| [\d., ]+ \| (.+?) \| .+ \|$", section, re.M)
+    abis = [[int(abi) for abi in row.split(",")] for row, _ in rows]
+    assert sum(abis, []) == list(lacks)[:-1], "a row for each ABI that lacks something, and for no other"
+    for row, (_, named) in zip(abis, rows):
+        assert all(lacks[abi] == lacks[row[0]] for abi in row), row
+        assert set(named.split(", ")) == lacks[row[-1]] - lacks[row[-1] + 1], row
+    assert f"from ABI {len(lacks)} " in section

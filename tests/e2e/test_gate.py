@@ -391,7 +391,8 @@ EVIL_ALLOWED = {"write-inside", "socketpair-unix", "chmod-inside", "chown-inside
 EVIL_SHARED_ROOT = {"stat-outside", "stat-own-outside", "statfs-outside", "readlink-outside", "chdir-outside", "opath-outside",
                     "chmod-own-outside", "chown-own-outside", "utime-own-outside", "setxattr-own-outside",
                     "removexattr-own-outside", "stat-above-descriptor", "stat-proc"}
-# Old kernels, kernels built without it, kernels told so by the administrator.
+# Old kernels, kernels built without it, kernels told so by the administrator. There the lines of these cannot fail;
+# tests/unit/test_confine.c has each with arguments that tell the kernel's answer from the filter's.
 KERNEL_REFUSES_ANYHOW = {"mknod-char", "int80", "x32", "fchmodat2-setuid", "bpf", "userfaultfd", "io_uring",
                          "keyctl", "tiocsti", "inet6"}
 
@@ -486,6 +487,8 @@ def test_rsync_taken_over_without_the_gate(gate):
     denied = {name for name, answer in tries.items() if answer == "DENIED"}
     denied.discard("write-log")  # it is the gate's
     assert denied <= KERNEL_REFUSES_ANYHOW, denied - KERNEL_REFUSES_ANYHOW
+    elsewhere = set(re.findall(r'^\t\{ "([^"]+)", ', (ROOT / "tests/unit/test_confine.c").read_text(), re.M))
+    assert KERNEL_REFUSES_ANYHOW == elsewhere
     assert "fd 9" in inherited and "env RSYNC_PARTIAL_DIR=x" in inherited
 
 

@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -231,6 +233,125 @@ static void rsync_sets_no_setid_bit_and_opens_no_socket(void **state)
 	assert_int_equal(in_child(rsync_refuses), 0);
 }
 
+/* ---- calls that a host may refuse anyhow ------------------------------------------------- */
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+#ifdef __x86_64__
+#define SYS_X32 0x40000000L
+#define INT80 (-1L) /* no number: the entry point of i386 */
+#endif
+#define FILTERS (SECCOMP_WORKER + 1)
+#define KILLED (128 + SIGSYS)
+
+/*
+ * tests/e2e/evil_rsync.c makes these with arguments that would work, and a host that refuses them by itself hides
+ * there what the filter says (KERNEL_REFUSES_ANYHOW of tests/e2e/test_gate.py; the names are the same). Here the
+ * arguments are such that the call itself answers whoever makes it, before it asks who that is.
+ */
+static const struct attempt {
+	const char *name;
+	long call, arguments[5];
+	int itself; /* the errno that only the call gives, 0 for a success */
+	int filter; /* what the filters of rsync and the tools answer; the worker's kills */
+	const char *sysctl; /* not 0: the administrator lets the call itself say EPERM */
+} attempts[] = {
+	{ "io_uring", SYS_io_uring_setup, { 1, 0 }, EFAULT, EPERM, "/proc/sys/kernel/io_uring_disabled" },
+	{ "io_uring", SYS_io_uring_enter, { -2 }, EBADF, EPERM, NULL },
+	{ "io_uring", SYS_io_uring_register, { -2 }, EBADF, EPERM, NULL },
+	{ "keyctl", SYS_keyctl, { -1 }, EOPNOTSUPP, EPERM, NULL },
+	{ "keyctl", SYS_add_key, { 0 }, EFAULT, EPERM, NULL },
+	{ "keyctl", SYS_request_key, { 0 }, EFAULT, EPERM, NULL },
+	{ "bpf", SYS_bpf, { -1, 0, 0 }, EINVAL, EPERM, "/proc/sys/kernel/unprivileged_bpf_disabled" },
+	/* UFFD_USER_MODE_ONLY, which everybody may, and a flag that there is not */
+	{ "userfaultfd", SYS_userfaultfd, { 0x40000001 }, EINVAL, EPERM, NULL },
+#ifdef SYS_mknod
+	{ "mknod-char", SYS_mknod, { 0, S_IFCHR | 0600, 0x103 }, EFAULT, EPERM, NULL },
+#endif
+	{ "mknod-char", SYS_mknodat, { AT_FDCWD, 0, S_IFCHR | 0600, 0x103 }, EFAULT, EPERM, NULL },
+	{ "fchmodat2-setuid", SYS_fchmodat2, { -1, (long)(uintptr_t)"x", 04755 }, EBADF, ENOSYS, NULL },
+	{ "tiocsti", SYS_ioctl, { -1, TIOCSTI, (long)(uintptr_t)"x" }, EBADF, ENOSYS, NULL },
+	{ "inet6", SYS_socket, { AF_INET6, 0x100 }, EINVAL, EPERM, NULL }, /* no such type */
+#ifdef __x86_64__
+	{ "x32", SYS_X32 + SYS_getpid, { 0 }, 0, KILLED, NULL },
+	{ "int80", INT80, { 0 }, 0, KILLED, NULL },
+#endif
+};
+
+static const struct attempt *attempt;
+static int attempt_filter; /* FILTERS: none */
+
+static long attempt_call(void)
+{
+	const long *arguments = attempt->arguments;
+
+#ifdef __x86_64__
+	if (attempt->call == INT80) {
+		long result = 20; /* getpid(2) of i386 */
+
+		__asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+		return result;
+	}
+#endif
+	return syscall(attempt->call, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]);
+}
+
+static int attempted(void)
+{
+	if (attempt_filter < FILTERS && seccomp_confine((enum seccomp_program)attempt_filter) != 0)
+		return 127;
+	return attempt_call() >= 0 ? 0 : errno;
+}
+
+static bool switched(const char *sysctl)
+{
+	int fd = sysctl == NULL ? -1 : open(sysctl, O_RDONLY);
+	char digit = '0';
+
+	if (fd >= 0 && read(fd, &digit, 1) != 1)
+		digit = '0';
+	if (fd >= 0)
+		close(fd);
+	return digit != '0';
+}
+
+/* The control: without a filter the call answers for itself. True unless this host says what the filter would. */
+static bool told_apart(int answer)
+{
+	if (answer == ENOSYS || (answer == EPERM && switched(attempt->sysctl)))
+		return attempt->filter != answer;
+	if (answer != attempt->itself)
+		fail_msg("%s, call %ld: %d without a filter, not %d", attempt->name, attempt->call, answer,
+			 attempt->itself);
+	return true;
+}
+
+static void calls_that_a_host_may_refuse_anyhow_are_refused_by_each_filter(void **state)
+{
+	(void)state;
+	for (attempt = attempts; attempt < attempts + sizeof(attempts) / sizeof(attempts[0]); attempt++) {
+		bool differs;
+		int itself;
+
+		attempt_filter = FILTERS;
+		itself = in_child(attempted);
+		if (strcmp(attempt->name, "int80") == 0 && itself == 128 + SIGSEGV)
+			continue; /* a kernel built or booted without that entry: it asks no filter either */
+		differs = told_apart(itself);
+		for (attempt_filter = 0; attempt_filter < FILTERS; attempt_filter++) {
+			int expected = attempt_filter == SECCOMP_WORKER ? KILLED : attempt->filter;
+			int answer = in_child(attempted);
+
+			if (differs)
+				assert_int_not_equal(itself, expected);
+			if (answer != expected)
+				fail_msg("%s, call %ld: %d by filter %d, not %d", attempt->name, attempt->call, answer,
+					 attempt_filter, expected);
+		}
+	}
+}
+
 static int setup(void **state)
 {
 	char path[64];
@@ -260,6 +381,7 @@ int main(void)
 		cmocka_unit_test(what_each_abi_lacks_is_said),
 		cmocka_unit_test(worker_does_its_work_and_dies_of_anything_else),
 		cmocka_unit_test(rsync_sets_no_setid_bit_and_opens_no_socket),
+		cmocka_unit_test(calls_that_a_host_may_refuse_anyhow_are_refused_by_each_filter),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
