@@ -94,7 +94,7 @@ static inline struct id_range fixture_range(uint32_t i)
 				  .owner_uid = 1000 + i };
 
 	snprintf(range.owner, sizeof(range.owner), "owner%u", i);
-	if (i > 2 && i % 2 != 0) {
+	if (i > 8 && i % 2 != 0) { /* the first are their owners' own */
 		range.account_uid = UID_FIRST + i;
 		snprintf(range.label, sizeof(range.label), "web%u", i);
 	}
