@@ -29,6 +29,8 @@ static struct id_range coming_range(uint32_t i)
 	struct id_range range = fixture_range(RANGES + i % COMING);
 
 	range.count = UNIT; /* no neighbours: each is a piece of its own */
+	range.account_uid = 0; /* his own */
+	range.label[0] = '\0';
 	range.owner_uid = 1002;
 	strcpy(range.owner, "owner2");
 	return range;
