@@ -78,6 +78,17 @@ def test_a_file_in_the_place_of_a_directory_tells_its_names_through_push_and_not
     assert "passwords" not in text and "-v" in text and "has been disabled on this server" in text, text
 
 
+def test_three_times_verbose_tells_the_size_of_a_file_through_push_and_not_through_blind(gate):
+    gate.own(gate.home / "report.txt").write_bytes(SECRET * 1111)
+    (gate.src / "report.txt").write_text("x")
+    said = {}
+    for option in ("-wo", "-blind"):
+        gate.options = [option]
+        said[option] = gate.rsync("-rI", "-vvv", f"{gate.src}/report.txt", "host:", check=False).text
+        gate.own(gate.home / "report.txt").write_bytes(SECRET * 1111)
+    assert str(len(SECRET) * 1111) in said["-wo"] and str(len(SECRET) * 1111) not in said["-blind"]
+
+
 def test_twice_verbose_is_not_too_much(gate):
     gate.options = ["-blind"]
     text = names(gate, "-vv")
