@@ -103,7 +103,8 @@ def said(gate, role, difference, words, name="report.txt", text=SECRET, to=""):
     if difference is not None:
         DIFFERENCE[difference](gate.home)
     (gate.src / name).write_bytes(text)
-    os.utime(gate.src / name, (5, 5))
+    for path in (gate.src / name, gate.src):
+        os.utime(path, (5, 5))
     before = describe(gate.home)
     gate.options = [role]
     result = gate.rsync(*words, f"{gate.src}/", f"host:{to}", check=False)
