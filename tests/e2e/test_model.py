@@ -325,7 +325,7 @@ def test_any_order_of_changes_is_what_the_model_says(host, tmp_path):
         Model.keys.append((fingerprint, " ".join(Path(f"{path}.pub").read_text().split()[:2])))
     random = "MODEL_EXAMPLES" in os.environ
     run_state_machine_as_test(Model, settings=settings(
-        max_examples=int(os.environ.get("MODEL_EXAMPLES", "30")), stateful_step_count=30, deadline=None, database=None,
+        max_examples=int(os.environ.get("MODEL_EXAMPLES", "22")), stateful_step_count=30, deadline=None, database=None,
         derandomize=not random, suppress_health_check=list(HealthCheck), print_blob=False,
         # what was given out stays so from one run to the next: to shorten a run is many more of them
         phases=[Phase.generate, *([Phase.shrink] if random else [])]))
