@@ -52,19 +52,20 @@ static const struct {
 } abis[] = {
 	{ { FS_ABI_1, 0, 0 },
 	  offsetof(struct ruleset_attr, net),
-	  "truncation, TCP, abstract sockets, signals; no rename or hard link between directories" },
+	  "truncation, TCP, device ioctl, abstract sockets, signals, pathname sockets; no rename or hard link "
+	  "between directories" },
 	{ { FS_ABI_1 | FS_REFER, 0, 0 },
 	  offsetof(struct ruleset_attr, net),
-	  "truncation, TCP, abstract sockets, signals" },
+	  "truncation, TCP, device ioctl, abstract sockets, signals, pathname sockets" },
 	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE, 0, 0 },
 	  offsetof(struct ruleset_attr, net),
-	  "TCP, abstract sockets, signals" },
+	  "TCP, device ioctl, abstract sockets, signals, pathname sockets" },
 	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE, NET_BIND_TCP | NET_CONNECT_TCP, 0 },
 	  offsetof(struct ruleset_attr, scoped),
-	  "device ioctl, abstract sockets, signals" },
+	  "device ioctl, abstract sockets, signals, pathname sockets" },
 	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV, NET_BIND_TCP | NET_CONNECT_TCP, 0 },
 	  offsetof(struct ruleset_attr, scoped),
-	  "abstract sockets, signals" },
+	  "abstract sockets, signals, pathname sockets" },
 #define ABI_6                                                                                     \
 	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV, NET_BIND_TCP | NET_CONNECT_TCP,     \
 	    SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL },                                                 \

@@ -88,6 +88,7 @@ def test_the_table_of_old_kernels_says_what_the_code_lacks(tmp_path):
     rows = re.findall(r"^\| ([\d, ]+) \| [\d., ]+ \| (.+?) \| .+ \|$", section, re.M)
     abis = [[int(abi) for abi in row.split(",")] for row, _ in rows]
     assert sum(abis, []) == list(lacks)[:-1], "a row for each ABI that lacks something, and for no other"
+    assert all(lacks[abi] >= lacks[abi + 1] for abi in list(lacks)[:-1]), "what a kernel lacks, older ones lack, too"
     for row, (_, named) in zip(abis, rows):
         assert all(lacks[abi] == lacks[row[0]] for abi in row), row
         assert set(named.split(", ")) == lacks[row[-1]] - lacks[row[-1] + 1], row
