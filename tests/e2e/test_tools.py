@@ -2,6 +2,7 @@
 """Keys for other tools than rsync, with the real clients; and what a thief with such a key gets."""
 
 import hashlib
+import errno
 import json
 import os
 import pwd
@@ -699,7 +700,9 @@ def forwards(host, key, name, *options):
             return None
         try:
             return said_through(port)
-        except ConnectionError:
+        except OSError as error:
+            if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
+                raise
             return b""
     finally:
         client.kill()
