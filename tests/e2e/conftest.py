@@ -8,6 +8,7 @@ on by `subuid setup`, logins go through sshd, PAM and NSS.
 import json
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -210,7 +211,7 @@ def shadow_beside_the_plugin():
     `subuid setup` takes the files alone (tests/boot sees to that). These tests are about the plug-in: it is asked for, and the
     tools do not see it; as before 4.14, useradd gives no ranges."""
     version = run("dpkg-query", "-W", "-f", "${Version}", "passwd").stdout.split(":")[-1]
-    if tuple(map(int, version.split("-")[0].split(".")[:2])) < (4, 14):
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < (4, 14):
         return
     conf = Path("/etc/subuidd.conf.d/30-plugin.conf")
     conf.parent.mkdir(mode=0o755, exist_ok=True)

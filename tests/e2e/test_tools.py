@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Keys for other tools than rsync, with the real clients; and what a thief with such a key gets."""
 
-import hashlib
 import errno
+import hashlib
 import json
 import os
 import pwd
