@@ -53,8 +53,7 @@ static void range_bounds_widen(struct index_host *host, const struct id_range *r
 	if (range->first < host->range_first)
 		host->range_first = UINT32_C(1) << (31 - __builtin_clz(range->first));
 	if (last > host->range_last)
-		host->range_last = last == 0 || __builtin_clz(last) == 0 ? UINT32_MAX - 1 :
-									   (UINT32_C(1) << (32 - __builtin_clz(last))) - 1;
+		host->range_last = last > INT32_MAX ? UINT32_MAX - 1 : (UINT32_C(1) << (32 - __builtin_clz(last))) - 1;
 }
 
 static bool range_outside(const struct index_host *host, const struct id_range *range)

@@ -50,6 +50,19 @@ static void send_findings(struct call *call, const struct check_result *result)
 	}
 }
 
+/* r: why the walk along the index ended; 0: at this place, to be gone on from. */
+static enum failure index_part_end(struct call *call, struct check_result *result, int r, enum step step, uint64_t at)
+{
+	if (r < 0 && r != -ENOENT)
+		check_add(result, "index", "it cannot be read", "restart subuidd: it builds the index anew");
+	send_findings(call, result);
+	if (r < 0)
+		step_after(call, step);
+	else
+		step_at(call, step, (uint32_t)at);
+	return FAILURE_NONE;
+}
+
 /* Everything that the index shows is in the store. */
 static enum failure step_index(struct call *call, uint64_t cursor)
 {
@@ -69,14 +82,7 @@ static enum failure step_index(struct call *call, uint64_t cursor)
 			check_add(&result, seen.name, "in the index, but not in the store as active",
 				  "restart subuidd: it builds the index anew");
 	}
-	if (r < 0 && r != -ENOENT)
-		check_add(&result, "index", "it cannot be read", "restart subuidd: it builds the index anew");
-	send_findings(call, &result);
-	if (r < 0)
-		step_after(call, STEP_INDEX);
-	else
-		step_at(call, STEP_INDEX, (uint32_t)at);
-	return FAILURE_NONE;
+	return index_part_end(call, &result, r, STEP_INDEX, at);
 }
 
 static bool range_stored(struct store *store, const struct id_range *seen)
@@ -109,14 +115,7 @@ static enum failure step_index_ranges(struct call *call, uint64_t cursor)
 		check_add(&result, subject, "a range in the index, but not just so in the store",
 			  "restart subuidd: it builds the index anew");
 	}
-	if (r < 0 && r != -ENOENT)
-		check_add(&result, "index", "it cannot be read", "restart subuidd: it builds the index anew");
-	send_findings(call, &result);
-	if (r < 0)
-		step_after(call, STEP_INDEX_RANGES);
-	else
-		step_at(call, STEP_INDEX_RANGES, (uint32_t)at);
-	return FAILURE_NONE;
+	return index_part_end(call, &result, r, STEP_INDEX_RANGES, at);
 }
 
 /* Rows that have changed while the child looked are not judged by what it saw. */

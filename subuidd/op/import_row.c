@@ -198,47 +198,58 @@ static enum failure key_run(struct call *call, struct import_row *row)
 }
 
 /* The rows of the line that this one is of: they are made together or not at all. */
-static struct import_row *line_first(struct import *import, struct import_row *row)
+static const struct import_row *line_first(const struct import *import, const struct import_row *row)
 {
 	while (row > import->rows && row[-1].request.line == row->request.line)
 		row--;
 	return row;
 }
 
-/* What the line asks for anywhere, for whom this row does; its other ranges, those it names and those it has made by now,
- * answer to themselves. true: the range that begins with first is one of these. */
-static bool line_ranges(const struct call *call, struct import_row *row, uint32_t first, uint32_t *units)
+/* The next row of the same line that asks for a range for whom this one does; NULL before the first, and behind the last. */
+static const struct import_row *line_range_next(const struct import *import, const struct import_row *row,
+						const struct import_row *at)
 {
-	struct import *import = call->import;
-	bool named = false;
+	const struct request_name *name = &row->request.name;
 
-	*units = 0;
-	for (const struct import_row *at = line_first(import, row); at < import->rows + import->count; at++) {
-		if (at->request.line != row->request.line)
-			break;
-		if (at->request.kind != IMPORT_RANGE || strcmp(at->request.name.label, row->request.name.label) != 0 ||
-		    strcmp(at->request.name.owner, row->request.name.owner) != 0)
-			continue;
-		if (at->request.first == 0)
-			*units += request_units(at->request.count);
-		named |= at->request.first != 0 && at->request.first == first;
-		named |= at < row && at->outcome == IMPORT_MADE && at->range.first == first;
-	}
-	return named;
+	at = at == NULL ? line_first(import, row) : at + 1;
+	for (; at < import->rows + import->count && at->request.line == row->request.line; at++)
+		if (at->request.kind == IMPORT_RANGE && strcmp(at->request.name.label, name->label) == 0 &&
+		    strcmp(at->request.name.owner, name->owner) == 0)
+			return at;
+	return NULL;
+}
+
+/* How much of it the line asks for anywhere. */
+static uint32_t line_units(const struct import *import, const struct import_row *row)
+{
+	uint32_t units = 0;
+
+	for (const struct import_row *at = NULL; (at = line_range_next(import, row, at)) != NULL;)
+		units += at->request.first == 0 ? request_units(at->request.count) : 0;
+	return units;
+}
+
+/* A range that the line names, or that it has made by now: that one answers to itself. */
+static bool line_has(const struct import *import, const struct import_row *row, uint32_t first)
+{
+	for (const struct import_row *at = NULL; (at = line_range_next(import, row, at)) != NULL;)
+		if (at->request.first == first || (at < row && at->outcome == IMPORT_MADE && at->range.first == first))
+			return true;
+	return false;
 }
 
 /* What is there already of what the line asks for anywhere. */
-static int units_present(const struct call *call, struct import_row *row, uint32_t *units)
+static int units_present(const struct call *call, const struct import_row *row, uint32_t *units)
 {
 	struct id_range rows[16];
-	uint32_t after = 0, found = 0, asked;
+	uint32_t after = 0, found = 0;
 	int n;
 
 	while ((n = row->account.uid != 0 ?
 			    store_range_list_account(call->broker->store, row->account.uid, after, rows, 16) :
 			    store_range_list(call->broker->store, row->request.name.owner, after, rows, 16)) > 0) {
 		for (int i = 0; i < n; i++)
-			if (rows[i].account_uid == row->account.uid && !line_ranges(call, row, rows[i].first, &asked))
+			if (rows[i].account_uid == row->account.uid && !line_has(call->import, row, rows[i].first))
 				found += request_units(rows[i].count);
 		after = rows[n - 1].first;
 	}
@@ -250,14 +261,13 @@ static int units_present(const struct call *call, struct import_row *row, uint32
 /* Anywhere: what there is of it already is counted, so that the same file may be read again. */
 static enum failure range_anywhere(struct call *call, struct import_row *row)
 {
-	uint32_t units = request_units(row->request.count), there = 0, asked = 0;
+	uint32_t units = request_units(row->request.count), there = 0;
 	enum failure failure;
 	int r = units_present(call, row, &there);
 
 	if (r < 0)
 		return call_fail_store(call, r);
-	line_ranges(call, row, 0, &asked);
-	if (there == asked)
+	if (there == line_units(call->import, row))
 		return present(row);
 	if (there != 0)
 		return call_fail(call, FAILURE_EXISTS, NULL, "there already, with another number of subordinate ids",
