@@ -18,6 +18,7 @@
 #include "account/account.h"
 #include "account/id.h"
 #include "account/run.h"
+#include "subuidd/store/high_water.h"
 
 struct store;
 
@@ -38,6 +39,16 @@ int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
 uint64_t store_generation(const struct store *store); /* committed */
+
+/* Which store this is: a random number, not 0, made with the file and kept by every copy of it. */
+uint64_t store_identity(const struct store *store);
+/* The highest id that this store gave out in each region, ever (also of tombstones that were released since). */
+int store_marks(struct store *store, uint32_t marks[HIGH_WATER_REGIONS]);
+/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(): what was given out
+ * and is not known here any more. An id that is named by number is not bound by it. Of the open store, not of the file. */
+void store_floor(struct store *store, const uint32_t floor[HIGH_WATER_REGIONS]);
+/* In a transaction: the generation becomes at least this (a store that takes the place of a newer one). */
+int store_generation_raise(struct store *store, uint64_t at_least);
 
 /* A part of the open transaction that can be taken back by itself: part_end with what came of it, which it
  * returns; negative: undone. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What lies below the homes, whoever knows of it: for proving the store against the disk. Run by the broker's
+ * children and by the state program (root), on descriptors; nothing is followed, nothing is changed, and no
+ * mount below the homes is entered (RESOLVE_NO_XDEV): what an account mounts cannot hold it up.
+ */
+#ifndef SUBUIDD_HOME_WALK_H
+#define SUBUIDD_HOME_WALK_H
+
+#include "subuidd/home/home.h"
+
+enum disk_kind {
+	DISK_ACCOUNT,     /* <owner>/<label>, an account directory */
+	DISK_REMOVED,     /* .removed/<uid> */
+	DISK_MAKING,      /* .making/<uid> */
+	DISK_OWNER_EMPTY, /* <owner> without an account directory in it */
+	DISK_OTHER,       /* anything else: name in `owner` (below an owner: in `label`) */
+};
+
+struct disk_entry {
+	enum disk_kind kind;
+	uint32_t uid;       /* the account's: of its directory's group, or by its name; 0: not to be said */
+	uint32_t owner_uid; /* of the ACL that lets the owner in; 0: not to be said */
+	bool home, view;    /* there is such a directory in it */
+	bool data;          /* home is not empty, or cannot be read */
+	char owner[OWNER_MAX + 1]; /* "" of REMOVED and MAKING */
+	char label[LABEL_MAX + 1];
+};
+
+/* Non-zero ends the walk and is returned. */
+typedef int (*disk_visitor)(void *data, const struct disk_entry *entry);
+
+/* All of it, owners in the order of readdir(3). 0, what the visitor said, or negative errno. Cost: one readdir entry and
+ * three system calls for each account. */
+int home_walk(const struct homes *homes, disk_visitor visit, void *data);
+
+#endif
