@@ -286,6 +286,14 @@ fuzz_run_watch_OBJS      = $(run_watch_OBJS)
 fuzz_login_command_OBJS  = $(login_command_OBJS)
 FUZZ               += file_count run_connection run_watch login_command
 
+# profiles of tools, lines of ours in the subid files, a server of any bytes
+fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
+fuzz_subid_lines_OBJS    = subuidd/subid/lines
+fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines
+fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_LIBS = -ljansson
+FUZZ               += tool_load subid_lines subid_found varlink_client
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
