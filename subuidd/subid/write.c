@@ -369,8 +369,8 @@ static int cease(int state_fd, int etc_fd, const struct subid_lines *before, con
 		if (r < 0)
 			failed(why, size, STATE_DIR "/" SUBID_LINES_NAME, r);
 	}
-	if (r == 0)
-		unlinkat(state_fd, SUBID_FOUND_NAME, 0); /* one that is left names lines that stay */
+	if (r == 0 && unlinkat(state_fd, SUBID_FOUND_NAME, 0) < 0 && errno != ENOENT)
+		r = failed(why, size, STATE_DIR "/" SUBID_FOUND_NAME, -errno);
 	subid_lines_free(&ours);
 	return r;
 }

@@ -74,7 +74,7 @@ static void check_noted(const struct sets *s)
 	for (size_t i = 0; i < s->wanted.count; i++) {
 		const struct subid_lines_at *line = &s->wanted.sorted[i];
 		bool present = in(&s->subuid, line) || in(&s->subgid, line);
-		bool noted = in(&s->old, line) || (!in(&s->before, line) && present);
+		bool noted = in(&s->before, line) ? in(&s->old, line) : present;
 
 		must(in(&s->now, line) == noted);
 		count += noted;
