@@ -293,11 +293,16 @@ fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines
 fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/found subuidd/subid/lines account/name account/id
 fuzz_subid_write_LIBS    = $(foreach f,getpwnam_r openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)
+setup_record_OBJS        = confine/path
+setup_record_LIBS        = -ljansson
+UNIT                    += setup_record
+fuzz_setup_record_OBJS   = confine/path
+fuzz_setup_record_LIBS   = -ljansson
 fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
 fuzz_worker_answer_LIBS  = -ljansson
 fuzz_varlink_client_OBJS = varlink/client varlink/stream
 fuzz_varlink_client_LIBS = -ljansson
-FUZZ               += tool_load subid_lines subid_found subid_write setup_text worker_answer varlink_client
+FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record worker_answer varlink_client
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
