@@ -171,9 +171,8 @@ static void tell_misplaced(struct disk_check *check, const struct disk_entry *en
 	char fault[FAILURE_TEXT_MAX + 1], todo[FAILURE_TEXT_MAX + 1], why[256] = "";
 	bool missing = home_check(&broker->homes, row, why, sizeof(why)) == -ENOENT;
 
-	snprintf(fault, sizeof(fault), "it belongs to %.32s%c%.31s (uid %u), whose directory is %.120s/%.32s/%.31s",
-		 row->owner, broker->settings.separator, row->label, row->uid, broker->settings.homes, row->owner,
-		 row->label);
+	snprintf(fault, sizeof(fault), "it belongs to uid %u, whose directory is %.120s/%.32s/%.31s", row->uid,
+		 broker->settings.homes, row->owner, row->label);
 	snprintf(todo, sizeof(todo), missing ? "mv it to its place, and then: subuid check --repair" :
 					       "that one is there, too: look at both, and move this one away");
 	if (missing && entry->kind == DISK_REMOVED)
