@@ -46,7 +46,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files \
-              subuidd/lifecycle subuidd/mend subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
+              subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid/publish subuidd/subid/write subuidd/subid/found subuidd/subid/lines account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log \

@@ -178,6 +178,8 @@ int publication_build(struct publication *p)
 		r = index_writer_publish(public, generation);
 	if (r < 0)
 		return r;
+	index_writer_supersede(p->public);
+	index_writer_supersede(p->keys);
 	index_writer_free(p->public);
 	index_writer_free(p->keys);
 	p->public = steal_ptr(&public);

@@ -55,6 +55,8 @@ int index_remove_key(struct index_writer *writer, const struct ssh_key *key);
 /* After a change: what the readers now see is the store's `generation`. */
 void index_writer_commit(struct index_writer *writer, uint64_t generation);
 
+/* Another file has taken its place: readers that have this one mapped open that, also when somebody had removed it. */
+void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
 
