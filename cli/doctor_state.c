@@ -37,6 +37,19 @@ void doctor_learn(struct doctor *doctor)
 
 /* ---- daemon */
 
+/* What it left when it last refused to start, a line; false: nothing. */
+static bool refusal_read(char *line, size_t size)
+{
+	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	if (got <= 0)
+		return false;
+	line[got] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return line[0] != '\0';
+}
+
 static void check_daemon(struct doctor *doctor)
 {
 	char why[512];
@@ -56,19 +69,6 @@ static void check_daemon(struct doctor *doctor)
 		found_f(doctor, FINDING_GOOD, "daemon", "", "answers; accounts: %llu, generation %llu",
 			(unsigned long long)json_number(doctor->status, "accounts"),
 			(unsigned long long)json_number(doctor->status, "generation"));
-}
-
-/* What it left when it last refused to start, a line; false: nothing. */
-static bool refusal_read(char *line, size_t size)
-{
-	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	if (got <= 0)
-		return false;
-	line[got] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return line[0] != '\0';
 }
 
 static void state_fault(void *data, const struct state_fault *fault)
