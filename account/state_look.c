@@ -223,11 +223,21 @@ bool state_full(uint64_t free, uint64_t total, uint64_t few, uint64_t few_any)
 	return free < few_any || (free < few && free < total / 100 * FULL_PERCENT);
 }
 
+/* Whether it takes a file, one without a name: a disk that fails, or that became read-only by itself, need not say so
+ * otherwise. 0 or the errno. */
+static int file_refused(const char *path)
+{
+	cleanup_fd int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	return fd < 0 ? errno : 0;
+}
+
 static void disk_look(struct look *look, const char *path, const char *what)
 {
 	struct statvfs fs;
 	const char *advice;
 	uint64_t free;
+	int refused;
 
 	if (statvfs(path, &fs) != 0) {
 		advice = advice_for(errno);
@@ -237,7 +247,10 @@ static void disk_look(struct look *look, const char *path, const char *what)
 		return;
 	}
 	free = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if ((fs.f_flag & ST_RDONLY) != 0)
+	refused = file_refused(path);
+	if (refused == EIO)
+		tell(look, path, false, advice_for(EIO), "the file system (%s) takes no file: %s", what, error_text(EIO));
+	if ((fs.f_flag & ST_RDONLY) != 0 || refused == EROFS)
 		tell(look, path, false, advice_for(EROFS), "the file system (%s) is read-only", what);
 	if (state_full(free, (uint64_t)fs.f_blocks * fs.f_frsize, FULL_BYTES, FULL_BYTES_ANY))
 		tell(look, path, false, advice_for(ENOSPC),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Something that is no file stands where the index has to be: rename(2) does not replace a directory, so that no start and no
- * change would mend that. Nothing is lost: what has something in it is renamed. Run by the broker (root) in its state
+ * Something that is no file, or not ours, stands where the index has to be: rename(2) does not replace a directory, and another's
+ * file cannot be marked as superseded, so that no start and no change would mend that. Nothing is lost: what has something in it is renamed. Run by the broker (root) in its state
  * directory, which is root's alone.
  */
 #include <errno.h>
@@ -34,7 +34,7 @@ static int name_clear(int dirfd, const char *at, const char *name)
 
 	if (fstatat(dirfd, at, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (S_ISREG(st.st_mode))
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid())
 		return 0;
 	if (S_ISDIR(st.st_mode) && unlinkat(dirfd, at, AT_REMOVEDIR) == 0)
 		return 0;

@@ -38,7 +38,7 @@ int index_writer_open(int state_dirfd, const struct index_options *options, uint
 int index_writer_create(int state_dirfd, const struct index_options *options, struct index_writer **ret);
 int index_writer_publish(struct index_writer *writer, uint64_t generation);
 
-/* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file, goes: an empty directory by rmdir(2),
+/* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file of ours, goes: an empty directory by rmdir(2),
  * anything else is renamed to NAME.bad-N. 0 or negative errno. */
 int index_way_clear(int state_dirfd, const char *name);
 

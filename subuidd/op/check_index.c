@@ -116,20 +116,25 @@ static void key_check(const struct account *row, const char *name, const struct 
 	else
 		snprintf(fault, sizeof(fault), "key %u (%s) is not in the keys file: no login with it", key->id,
 			 key->fingerprint);
-	if (r == 0 || r == -ENOENT) /* else it is said where the files are looked at, and at the end of the walk along it */
+	if (r == -EUCLEAN)
+		snprintf(fault, sizeof(fault), "the keys file is damaged where key %u (%s) lies: no login with it", key->id,
+			 key->fingerprint);
+	if (r == 0 || r == -ENOENT || r == -EUCLEAN)
 		check_add_account(result, row, name, fault, TODO_INDEX, REPAIR_INDEX);
 }
 
-/* For owners, who are not told of files: once for all keys that cannot be looked up. */
-static void keys_readable(const struct call *call, struct check_result *result)
+/* Where the file cannot be read at all, that is said once: of the whole host at the end of the walk along it, to owners here. */
+static bool keys_readable(const struct call *call, struct check_result *result)
 {
 	static struct index_reader reader = INDEX_READER(KEYS_PATH);
 	struct index_host host;
-	int r = call->request.list.all || result->count > 0 ? 0 : index_host(&reader, &host);
 
-	if (r < 0)
+	if (index_host(&reader, &host) == 0)
+		return true;
+	if (!call->request.list.all && result->count == 0)
 		check_add(result, "keys", "the keys file cannot be read: no login with a key", TODO_INDEX)->repair =
 			REPAIR_INDEX;
+	return false;
 }
 
 int check_account_keys(struct call *call, const struct account *row, struct check_result *result)
@@ -143,8 +148,8 @@ int check_account_keys(struct call *call, const struct account *row, struct chec
 	    name_join(row->owner, call->broker->settings.separator, row->label, name) < 0)
 		return 0;
 	while ((n = store_key_list(call->broker->store, row->uid, after, keys, KEY_BATCH)) > 0) {
-		if (after == 0)
-			keys_readable(call, result);
+		if (!keys_readable(call, result))
+			return 0;
 		for (int i = 0; i < n; i++)
 			key_check(row, name, &keys[i], result);
 		after = keys[n - 1].id;

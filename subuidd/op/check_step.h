@@ -35,7 +35,7 @@ enum failure check_step_keys(struct call *call, uint32_t at);
 /* Every key of an active account is in the keys file, just so. 0 or negative errno of the store. */
 int check_account_keys(struct call *call, const struct account *row, struct check_result *result);
 
-/* check_disk.c */
+/* check_removed.c, check_disk.c */
 enum failure check_step_removed(struct call *call, uint32_t at);
 enum failure check_step_disk(struct call *call, uint32_t at);
 
