@@ -15,6 +15,7 @@
 #include "subuidd/broker.h"
 #include "subuidd/evidence.h"
 #include "subuidd/log.h"
+#include "subuidd/refusal.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -235,6 +236,16 @@ static __attribute__((noreturn)) void withdraw(void)
 	exit(EXIT_SUCCESS);
 }
 
+static __attribute__((noreturn)) void settings_wrong(const struct options *options, const char *why)
+{
+	char text[REASON_MAX + 16];
+
+	snprintf(text, sizeof(text), "settings: %s", why);
+	if (!options->check_config && !options->publish && geteuid() == 0)
+		refusal_record(text);
+	fatal("%s", text);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
@@ -247,7 +258,7 @@ int main(int argc, char **argv)
 		withdraw();
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
-		fatal("settings: %s", why[0] != '\0' ? why : strerror(-r));
+		settings_wrong(&options, why[0] != '\0' ? why : strerror(-r));
 	if (options.publish)
 		puts(publish_names[broker.settings.publish]);
 	if (options.check_config || options.publish)
@@ -265,8 +276,11 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		if (why[0] == '\0')
 			snprintf(why, sizeof(why), "%s", strerror(-r));
+		if (r != -EBUSY) /* another one runs */
+			refusal_record(why);
 		start_fail(start_fd, broker.refused_store[0] != '\0', why);
 	}
+	refusal_forget();
 	start_tell(start_fd, &(const char){ DAEMON_READY }, 1);
 	log_info("serving %s", SOCKET_PATH);
 	sd_notify(0, "READY=1\nSTATUS=Serving");
