@@ -3,12 +3,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "account/id.h"
+#include "account/passwd.h"
 #include "cli/setup.h"
 #include "cli/setup_text.h"
 #include "cli/subuid.h"
@@ -163,12 +163,10 @@ static bool range_overlaps(const struct doctor *doctor, const struct line *line,
 /* Surely nobody's: a name service in trouble does not make it so. */
 static bool name_is_nobodys(const char *name)
 {
+	entry_cleanup struct host_entry entry = { 0 };
 	uint32_t uid;
 
-	if (id_parse(name, &uid) == 0)
-		return false;
-	errno = 0;
-	return getpwnam(name) == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH);
+	return id_parse(name, &uid) != 0 && user_find(name, &entry) == -ENOENT;
 }
 
 static void check_subid_file(struct doctor *doctor, const char *path)

@@ -45,8 +45,12 @@ int caller_from_socket(int fd, const char *admin_group, struct caller *caller)
 	found.pid = peer.pid;
 	found.root = peer.uid == 0;
 	found.admin = found.root;
-	if (!found.admin && admin_group[0] != '\0' && group_by_name(admin_group, &gid) == 0)
-		found.admin = peer_in_group(fd, peer.gid, gid);
+	if (!found.admin && admin_group[0] != '\0') {
+		int r = group_by_name(admin_group, &gid);
+
+		found.admin = r == 0 && peer_in_group(fd, peer.gid, gid);
+		found.admin_doubt = r < 0 && r != -ENOENT;
+	}
 	snprintf(found.name, sizeof(found.name), "%u", (unsigned)peer.uid);
 	*caller = found;
 	return 0;

@@ -20,6 +20,7 @@ struct caller {
 	pid_t pid;  /* for the log only: it may be another process by now */
 	bool root;
 	bool admin; /* root, or in the admin group */
+	bool admin_doubt; /* whether there is such a group is not known now: not admin */
 	bool named; /* caller_name() has run */
 	bool ordinary; /* has a name and is nobody's sub-account: may own accounts */
 	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */

@@ -53,7 +53,7 @@ UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
                  subuidd/home/quota subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
-                 account/name account/id
+                 $(PASSWD) account/name account/id
 home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
