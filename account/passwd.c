@@ -185,9 +185,17 @@ static int find(enum kind kind, const char *name, uint32_t id, struct host_entry
 	return r;
 }
 
+/* A database that has lost root has lost others too: an /etc/passwd that was cut off by a full disk, say. */
+static bool knows_root(struct host_entry *entry)
+{
+	return find(USER_NAME, "root", 0, entry) == 0;
+}
+
 int user_find(const char *name, struct host_entry *entry)
 {
-	return find(USER_NAME, name, 0, entry);
+	int r = find(USER_NAME, name, 0, entry);
+
+	return r == -ENOENT && !knows_root(entry) ? -EUCLEAN : r;
 }
 
 int user_find_uid(uid_t uid, struct host_entry *entry)

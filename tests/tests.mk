@@ -107,8 +107,11 @@ UNIT            += subid_files allocate
 probe_ahead_OBJS = subuidd/probe_ahead subuidd/child confine/child
 probe_ahead_LIBS = -lsystemd
 UNIT            += probe_ahead
-subid_lines_OBJS = subuidd/subid/lines
-UNIT            += subid_lines
+subid_lines_OBJS = subuidd/subid/lines account/id
+subid_lock_OBJS  = account/subid_lock
+comma = ,
+subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
+UNIT            += subid_lines subid_lock
 fuzz_subid_OBJS     = subuidd/subid/files account/id
 fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 fuzz_settings_LIBS  = -leconf
@@ -213,7 +216,6 @@ $(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
 OBJECTS        += $(call objs,tests/bench/bench_modules)
-comma = ,
 $(BUILD)/bench/subid: $(call objs,tests/bench/bench_subid)
 	@mkdir -p $(@D)
 	$(LINK_EXE) $(addprefix -Wl$(comma)--export-dynamic-symbol=,getpwnam_r getpwuid_r open close lstat fstat pread) \

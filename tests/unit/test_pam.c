@@ -76,7 +76,7 @@ static int answer(int error, size_t size)
 
 int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
 {
-	int r = answer(world.passwd_error, size);
+	int r = answer(strcmp(name, "root") == 0 ? 0 : world.passwd_error, size);
 
 	*ret = NULL;
 	if (r == ENOENT)
