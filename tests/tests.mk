@@ -138,6 +138,14 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 	  -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(PASSWD_TEST_OBJS) -lcmocka
 check-unit: $(BUILD)/tests/test_passwd
 
+# lines of the subid files: the user database is the test's
+SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
+                   account/name tests/unit/test_subid_plan)
+OBJECTS         += $(SUBID_PLAN_OBJS)
+$(BUILD)/tests/test_subid_plan: $(SUBID_PLAN_OBJS)
+	$(LINK_EXE) -Wl,--wrap=user_find,--wrap=source_files_first,--wrap=clock_gettime -o $@ $(SUBID_PLAN_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_subid_plan
+
 # names of ids inside ranges
 range_name_OBJS = account/range_name account/id account/name
 UNIT           += range_name

@@ -108,7 +108,9 @@ static int on_event(sd_event_source *source, const struct inotify_event *event, 
 
 static int timer_make(struct subid_watch *watch, sd_event_source **timer, sd_event_time_handler_t handler)
 {
-	return sd_event_add_time(watch->event, timer, CLOCK_MONOTONIC, UINT64_MAX, 10000, handler, watch);
+	int r = sd_event_add_time(watch->event, timer, CLOCK_MONOTONIC, UINT64_MAX, 10000, handler, watch);
+
+	return r < 0 ? r : sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
 }
 
 int subid_watch_open(struct subid_watch *watch, sd_event *event, void (*look)(void *data), void *data)

@@ -179,15 +179,14 @@ static int write_locked(struct job *job)
 	return r;
 }
 
-static int doubts_tell(const struct job *job)
+/* No failure: whoever waits for this change did nothing about them, and they are looked at each minute. */
+static void doubts_tell(const struct job *job)
 {
 	const struct subid_plan *plan = &job->plan;
 
-	if (plan->doubtful[0] == '\0')
-		return 0;
-	snprintf(job->why, job->size, "the user database does not answer for %s%s", plan->doubtful,
-		 plan->waiting > 0 ? ", whose new lines are written when it does" : ", whose lines stay as they are");
-	return plan->waiting > 0 ? -EAGAIN : 0;
+	if (plan->doubtful[0] != '\0')
+		snprintf(job->why, job->size, "the user database does not answer for %s: lines that stand stay%s",
+			 plan->doubtful, plan->waiting > 0 ? ", others are written when it does" : "");
 }
 
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size)
@@ -202,7 +201,7 @@ int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, si
 	else
 		r = all_is_well(&job) ? 0 : write_locked(&job);
 	if (r == 0)
-		r = doubts_tell(&job);
+		doubts_tell(&job);
 	subid_plan_free(&job.plan);
 	return r;
 }

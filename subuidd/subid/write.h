@@ -18,9 +18,8 @@
 
 #include "subuidd/settings.h"
 
-/* 0, or negative errno and a sentence in why. -EAGAIN: all is written that could be, and some owners are in doubt. 0 with a
- * sentence: all is as it should be but for lines that only stay because their owner is in doubt. Takes no lock when there is
- * nothing to write. */
+/* 0, or negative errno and a sentence in why. 0 with a sentence: some owners are in doubt, so that their lines
+ * are as they were. Takes no lock when there is nothing to write. */
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size);
 
 #endif
