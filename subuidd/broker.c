@@ -26,6 +26,7 @@
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
+#include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"

@@ -50,8 +50,7 @@ static int count_ranges(struct store *store, const struct account *account, uint
 static const struct link_owner *owner_of(struct call *call, const char *name)
 {
 	if (strcmp(call->owner.name, name) != 0) {
-		memset(&call->owner, 0, sizeof(call->owner));
-		call->owner_exists = passwd_by_name(name, &call->owner) == 0;
+		call_owner_look(call, name);
 		memset(call->owner.name, 0, sizeof(call->owner.name));
 		memcpy(call->owner.name, name, strnlen(name, OWNER_MAX));
 	}

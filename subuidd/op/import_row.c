@@ -42,15 +42,13 @@ static enum failure owner_find(struct call *call, struct import_row *row)
 		row->owner = call->owner;
 		return FAILURE_NONE;
 	}
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
-	call->owner_exists = r == 0;
+	r = call_owner_look(call, name);
 	row->owner = call->owner;
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
 				 "make the owner first");
 	if (r < 0)
-		return call_fail_system(call, "the user database does not answer", r);
+		return call_fail_doubt(call, r);
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
 }
 
