@@ -306,6 +306,36 @@ fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_lin
 fuzz_tool_profile_OBJS = backup/tool_profile
 FUZZ               += sftp tool tool_profile
 
+# runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
+run_watch_OBJS      = backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
+UNIT               += run_watch
+fuzz_file_count_OBJS     = backup/file_count
+fuzz_run_connection_OBJS = account/id
+fuzz_run_watch_OBJS      = $(run_watch_OBJS)
+fuzz_login_command_OBJS  = $(login_command_OBJS)
+FUZZ               += file_count run_connection run_watch login_command
+
+# profiles of tools, lines of ours in the subid files, a server of any bytes
+fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
+fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
+fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
+fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
+                           subuidd/subid/found subuidd/subid/lines account/name account/id $(PASSWD)
+fuzz_subid_write_LIBS    = $(foreach f,getpwnam_r openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
+fuzz_setup_text_OBJS     = $(setup_text_OBJS)
+setup_record_OBJS        = confine/path
+setup_record_LIBS        = -ljansson
+UNIT                    += setup_record
+fuzz_setup_record_OBJS   = confine/path
+fuzz_setup_record_LIBS   = -ljansson
+fuzz_store_OBJS          = $(store_OBJS)
+fuzz_store_LIBS          = -lsqlite3
+fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
+fuzz_worker_answer_LIBS  = -ljansson
+fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_LIBS = -ljansson
+FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
@@ -315,25 +345,36 @@ OBJECTS += $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
 endef
 $(foreach t,$(UNIT) $(UNIT_ROOT),$(eval $(call unit,$(t))))
 
-# Each fuzzer is one compile with its own objects: everything in it is instrumented.
+# Everything in a fuzzer is instrumented: objects of its own, made once for all of them. A harness that includes a .c
+# (its static functions are what it tests) does not list that object.
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 5
+FUZZ_COMPILE  = $(FUZZ_CC) -std=gnu17 -g -O1 $(DEFS) -DFUZZING -fsanitize=fuzzer-no-link,address,undefined \
+                -fno-sanitize-recover=undefined -MMD -MP
+fuzz_objs     = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -c -o $@ $<
+$(BUILD)/fuzz/obj/varlink/interface_text.o: $(BUILD)/varlink/interface_text.c
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -c -o $@ $<
 define fuzzer
-$(BUILD)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS))
-	@mkdir -p $$(@D)
-	$$(FUZZ_CC) -std=gnu17 -g -O1 $$(DEFS) -DFUZZING -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	  -o $$@ tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS)) $$(fuzz_$(1)_LIBS)
+$(BUILD)/fuzz/$(1): $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
+	$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(fuzz_$(1)_LIBS)
+OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-fuzz check-root check-sanitize
+.PHONY: check-boot check-restore check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
-check-fuzz: fuzz
-	@set -e; for f in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
-	  seed=; test -d tests/fuzz/corpus/$$f && seed=tests/fuzz/corpus/$$f; \
-	  echo "== fuzz $$f, $(FUZZ_SECONDS) s"; \
-	  $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-	    $(BUILD)/fuzz/corpus-$$f $$seed; done
+$(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
+	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
+	  seed=; test -d tests/fuzz/corpus/$* && seed=tests/fuzz/corpus/$*; \
+	  echo "== fuzz $*, $(FUZZ_SECONDS) s"; \
+	  $(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/fuzz/$*- $(BUILD)/fuzz/corpus-$* $$seed
+check-fuzz:
+	$(MAKE_ALL) --output-sync=target $(addprefix fuzz-,$(FUZZ))
 
 check-unit: $(addprefix $(BUILD)/tests/test_,$(UNIT))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done

@@ -61,6 +61,12 @@ static int tombstone_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_text(row, 4, range.owner, sizeof(range.owner));
 	r = r ?: column_text(row, 5, range.label, sizeof(range.label));
 	range.count = last - range.first + 1;
+	if (r == 0 && (last < range.first || !id_range_valid(range.first, range.count)))
+		r = -EUCLEAN;
+	if (r == 0 && range.owner[0] != '\0' && !owner_name_valid(range.owner, '\0'))
+		r = -EUCLEAN;
+	if (r == 0 && range.label[0] != '\0' && !label_valid(range.label))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct id_range *)out = range;
 	return r;

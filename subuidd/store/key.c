@@ -6,6 +6,8 @@
 
 static int key_read(sqlite3_stmt *row, void *out)
 {
+	static const char type[] = "abcdefghijklmnopqrstuvwxyz0123456789@.-";
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	struct ssh_key key = {.created = sqlite3_column_int64(row, 4), .expires = sqlite3_column_int64(row, 5)};
 	int r = 0;
 
@@ -14,13 +16,15 @@ static int key_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 2, &key.role);
 	r = r ?: column_u32(row, 3, &key.options);
 	r = r ?: column_text(row, 6, key.from, sizeof(key.from));
-	r = r ?: column_text(row, 7, key.type, sizeof(key.type));
+	r = r ?: column_of(row, 7, key.type, sizeof(key.type), type);
 	r = r ?: column_text(row, 8, key.comment, sizeof(key.comment));
 	r = r ?: column_text(row, 9, key.fingerprint, sizeof(key.fingerprint));
-	r = r ?: column_text(row, 10, key.blob, sizeof(key.blob));
+	r = r ?: column_of(row, 10, key.blob, sizeof(key.blob), base64);
 	r = r ?: column_text(row, 11, key.tools, sizeof(key.tools));
 	r = r ?: column_text(row, 12, key.forward, sizeof(key.forward));
-	key.storage_quota = (uint64_t)sqlite3_column_int64(row, 13); /* CHECKed not to be negative */
+	key.storage_quota = (uint64_t)sqlite3_column_int64(row, 13);
+	if (r == 0 && (key.type[0] == '\0' || key.blob[0] == '\0' || key.expires < 0 || key.storage_quota > INT64_MAX))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct ssh_key *)out = key;
 	return r;

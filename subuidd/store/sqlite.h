@@ -172,6 +172,13 @@ int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column *
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
 int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
 
+/* What becomes part of a path or of a line for sshd is checked once more when it is read: a damaged page passes by the
+ * constraints. out is filled, but of no use, when it is refused. */
+#define STORE_TEXT_MAX (KEY_BLOB_MAX + 1)
+int column_of(sqlite3_stmt *statement, int column, char *out, size_t size, const char *set); /* characters of set alone */
+int column_owner(sqlite3_stmt *statement, int column, char out[OWNER_MAX + 1]);
+int column_label(sqlite3_stmt *statement, int column, char out[LABEL_MAX + 1]);
+
 /* All or nothing inside a transaction: save, then save_end with what came out, which it returns. Aborts
  * outside of a transaction: a change without one would be made in halves. */
 int store_save(struct store *store);

@@ -45,11 +45,16 @@ int subid_found_read(int state_fd, struct subid_lines *found)
 /* Most changes have one new line, which no file has: they cost one look through each. */
 int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *wanted)
 {
-	struct subid_lines old = { 0 }, fresh = { 0 }, found = { 0 };
+	struct subid_lines old = { 0 }, ours = { 0 }, fresh = { 0 }, found = { 0 };
 	int r = subid_found_read(state_fd, &old);
 
+	/* only of those that we still publish: what an earlier time has left says nothing of today's files */
 	if (r == 0)
-		r = subid_lines_pick(wanted, &old, true, &found);
+		r = subid_lines_pick(wanted, before, true, &ours);
+	if (r == 0)
+		r = subid_lines_sort(&ours);
+	if (r == 0)
+		r = subid_lines_pick(&ours, &old, true, &found);
 	if (r == 0)
 		r = subid_lines_pick(wanted, before, false, &fresh);
 	if (r == 0)
@@ -63,6 +68,7 @@ int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before,
 	if (r == 0 && !subid_lines_equal(&old, &found))
 		r = subid_text_write(state_fd, SUBID_FOUND_NAME, SUBID_FOUND_NAME ".new", 0600, found.text, found.length);
 	subid_lines_free(&old);
+	subid_lines_free(&ours);
 	subid_lines_free(&fresh);
 	subid_lines_free(&found);
 	return r;

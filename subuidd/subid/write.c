@@ -127,8 +127,8 @@ static int cease(const struct job *job)
 	if (r == 0)
 		r = both(&ours, &plan->stale, &away);
 	r = r < 0 ? failed(job, STATE_DIR "/" SUBID_FOUND_NAME, r) : update(job, &away);
-	if (r == 0)
-		unlinkat(job->state_fd, SUBID_FOUND_NAME, 0); /* one that is left names lines that stay */
+	if (r == 0 && unlinkat(job->state_fd, SUBID_FOUND_NAME, 0) < 0 && errno != ENOENT)
+		r = failed(job, STATE_DIR "/" SUBID_FOUND_NAME, -errno);
 	subid_lines_free(&ours);
 	subid_lines_free(&away);
 	return r;
