@@ -21,6 +21,7 @@
 #include "confine/path.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
+#include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
@@ -360,6 +361,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	runs_close(broker);
 	alarm_close(broker);
+	strays_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);

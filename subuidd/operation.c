@@ -216,7 +216,7 @@ static void call_free(struct call *call)
 			*at = call->next;
 			break;
 		}
-	import_free(call->import);
+	import_free(call);
 	free(call);
 }
 

@@ -39,6 +39,9 @@ int home_directory_empty(int dirfd);
 /* rename(2) that never replaces. */
 int home_move(int from_dir, const char *from, int to_dir, const char *to);
 
+/* .removed/<uid>, root's. A descriptor, and that of .removed in *parent; -ENOENT; -EPERM: not one of ours. */
+int home_aside_open(const struct homes *homes, uint32_t uid, int *parent);
+
 /* True when fd is the top of a btrfs subvolume. */
 bool home_is_subvolume(int fd);
 
@@ -66,6 +69,7 @@ struct link_job {
 	char text[LINK_TEXT_MAX];  /* what the link says */
 	char other[LINK_TEXT_MAX]; /* what it said when the host could (or could not) do views */
 	bool make;
+	uint32_t flags; /* ACCOUNT_*_THERE: what is not to be removed */
 	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
@@ -73,5 +77,22 @@ struct link_job {
 int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 		  struct link_job *job);
 int link_child(const void *job);
+int link_job_valid(const struct link_owner *owner, const struct account *account);
+struct link_job link_job_of(const struct homes *homes, const struct link_owner *owner, bool make);
+/* What is of the one account. */
+void link_job_texts(struct link_job *job, const struct homes *homes, const struct account *account);
+
+/* In a child: it becomes the owner (0 or negative errno) and opens the owner's home. */
+int link_owner_become(const struct link_owner *owner, int channel);
+enum link_result link_home_open(const struct link_owner *owner, int *home);
+/* As the owner, in the owner's home: LINK_LOOK_*. */
+unsigned char link_look(const struct link_job *job, int home);
+/* As the owner: makes it in the directory of links; what is new is not written out. */
+enum link_result link_place(const struct link_job *job, int dir);
+/* As the owner, in the owner's home. */
+enum link_result link_remove(const struct link_job *job, int home);
+/* One byte to the broker; waits for one of the broker's. */
+bool link_say(int channel, unsigned char byte);
+bool link_hear(int channel);
 
 #endif

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "account/id.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/import.h"
 #include "subuidd/op/add.h"
@@ -32,25 +33,36 @@ static enum failure made(struct call *call, struct import_row *row, const char *
 	return FAILURE_NONE;
 }
 
-/* Owners follow one another in most files: the one before is not asked for again. */
-static enum failure owner_find(struct call *call, struct import_row *row)
+int import_owner(struct call *call, struct import_row *row)
 {
 	const char *name = row->request.name.owner;
 	int r;
 
-	if (call->owner_exists && strcmp(call->owner.name, name) == 0) {
-		row->owner = call->owner;
-		return FAILURE_NONE;
+	if (row->owner.uid != 0) /* known since the disk was looked at */
+		return 0;
+	if (!call->owner_exists || strcmp(call->owner.name, name) != 0) {
+		memset(&call->owner, 0, sizeof(call->owner));
+		r = passwd_by_name(name, &call->owner);
+		call->owner_exists = r == 0;
+		if (r < 0)
+			return r;
 	}
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
-	call->owner_exists = r == 0;
 	row->owner = call->owner;
+	return 0;
+}
+
+static enum failure owner_find(struct call *call, struct import_row *row)
+{
+	const char *name = row->request.name.owner;
+	int r = import_owner(call, row);
+
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
 				 "make the owner first");
 	if (r < 0)
 		return call_fail_system(call, "the user database does not answer", r);
+	call->owner = row->owner;
+	call->owner_exists = true;
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
 }
 
@@ -99,6 +111,24 @@ static enum failure account_same(struct call *call, struct import_row *row)
 	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
 }
 
+static const char *data_there(uint32_t flags)
+{
+	return flags & ACCOUNT_HOME_THERE  ? ", its home is taken up" :
+	       flags & ACCOUNT_ASIDE_THERE ? ", its data is brought back" :
+					     "";
+}
+
+/* What the child saw in the owner's home. */
+static enum failure link_free(struct call *call, const struct import_row *row)
+{
+	unsigned look = row->look & LINK_LOOK_RESULT;
+	enum link_result result = look <= LINK_TIMEOUT ? (enum link_result)look : LINK_FAILED;
+
+	if (row->slot == NO_SLOT)
+		return call_fail(call, FAILURE_BUSY, NULL, "a change of it is under way", "try again");
+	return result == LINK_OK ? FAILURE_NONE : lifecycle_link_refused(call, result);
+}
+
 static enum failure account_run(struct call *call, struct import_row *row)
 {
 	const struct request_import *asked = &row->request;
@@ -122,10 +152,12 @@ static enum failure account_run(struct call *call, struct import_row *row)
 	if (failure != FAILURE_NONE)
 		return failure;
 	add_account_fill(call);
-	call->account.flags = asked->account_flags;
+	call->account.flags = asked->account_flags | link_look_flags(row->look);
 	if (asked->created != 0)
 		call->account.created = asked->created;
-	failure = add_account_insert(call, asked->uid);
+	failure = link_free(call, row);
+	if (failure == FAILURE_NONE)
+		failure = add_account_insert(call, asked->uid);
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = asked->alarm == 0 ? 0 : store_watch_alarm(call->broker->store, call->account.uid, (int64_t)asked->alarm, time(NULL));
@@ -133,7 +165,7 @@ static enum failure account_run(struct call *call, struct import_row *row)
 		return call_fail_store(call, r);
 	row->account = call->account;
 	row->fresh = true;
-	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
+	snprintf(call->detail, sizeof(call->detail), "uid %u%s", call->account.uid, data_there(call->account.flags));
 	return made(call, row, "account.intent");
 }
 

@@ -145,6 +145,11 @@ int store_removed_due(struct store *store, int64_t before, const struct removed 
 			  removed_read, rows, sizeof(*rows));
 }
 
+int store_removed_get(struct store *store, uint32_t uid, struct removed *removed)
+{
+	return store_one(store, SQL_REMOVED_GET, VALUES(NUMBER(uid)), removed_read, removed);
+}
+
 int store_removed_delete(struct store *store, uint32_t uid)
 {
 	return store_change_one(store, SQL_REMOVED_DELETE, VALUES(NUMBER(uid)));
