@@ -58,6 +58,7 @@ static bool asks_for_all(const struct request *request)
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		return request->list.all;
 	default:

@@ -145,7 +145,7 @@ static enum failure insert_key(struct call *call)
 	if (key_prepare(&add->key, call->account.uid, &call->key) < 0)
 		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
 	failure = key_tools_there(call, &call->key);
-	return failure != FAILURE_NONE ? failure : key_insert(call);
+	return failure != FAILURE_NONE ? failure : key_insert(call, 0);
 }
 
 static enum failure choose_uid(struct call *call, uint32_t *uid)

@@ -346,6 +346,10 @@ void import_end(struct call *call)
 			row.failure = from->failure;
 		if (from->outcome == IMPORT_MADE || from->outcome == IMPORT_PRESENT)
 			row.import.id = from->range.count != 0 ? from->range.first : from->account.uid;
+		if (from->outcome == IMPORT_MADE) {
+			row.import.home = from->disk.home;
+			row.import.link = from->disk.link;
+		}
 		call_row(call, &row);
 	}
 	memset(&call->account, 0, sizeof(call->account));

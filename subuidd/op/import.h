@@ -19,6 +19,10 @@
 
 #define NO_SLOT UINT_MAX
 
+struct import_disk_result { /* enum import_disk, of an account that is made */
+	uint32_t home, link;
+};
+
 struct import_row {
 	struct request_import request;
 	enum import_outcome outcome;
@@ -27,6 +31,7 @@ struct import_row {
 	struct account account; /* that it makes, or is about; uid 0: none */
 	struct id_range range;  /* that it makes */
 	bool fresh;             /* it makes the account */
+	struct import_disk_result disk;
 	unsigned slot;          /* in import->slots; NO_SLOT: the disk was not looked at for it */
 	unsigned char look;     /* LINK_LOOK_* */
 	unsigned char link;     /* enum link_result, of one that is fresh */
