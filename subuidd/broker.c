@@ -23,6 +23,7 @@
 #include "subuidd/evidence.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
+#include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
@@ -395,6 +396,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	runs_close(broker);
 	alarm_close(broker);
+	strays_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);

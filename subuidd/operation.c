@@ -59,6 +59,7 @@ static bool asks_for_all(const struct request *request)
 	case OP_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
+	case OP_RUN_LIST:
 	case OP_CHECK:
 		return request->list.all;
 	case OP_REPAIR:
@@ -255,7 +256,7 @@ static void call_free(struct call *call)
 			*at = call->next;
 			break;
 		}
-	import_free(call->import);
+	import_free(call);
 	free(call);
 }
 

@@ -20,6 +20,7 @@
 #define LINK_SECONDS 5 /* a home that has not answered by then does not answer */
 
 struct call;
+struct child;
 struct import;
 struct worker;
 
@@ -53,6 +54,7 @@ struct call {
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
+	struct child *linker;    /* that child, when it is waited for */
 	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
 	unsigned mended;         /* of lifecycle_mend(): enum account_part, or-ed */
 	bool mend_dry;

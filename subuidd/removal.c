@@ -308,6 +308,7 @@ static void purged(void *data, int status)
 	else
 		log_error("%s/.removed/%u: cannot be deleted yet%s", broker->settings.homes, uid,
 			  status == -ETIMEDOUT ? ": it takes too long" : "");
+	broker->purging_uid = 0;
 	purge_next(purge);
 }
 
@@ -343,9 +344,24 @@ static int purge_pass(struct purge *purge, int *pidfd)
 				       (size_t)count, pidfd);
 }
 
+/* The account may have been brought back by an import since the rows were read. */
+static bool still_due(const struct purge *purge, const struct removed *row)
+{
+	struct removed now;
+
+	int r = store_removed_get(purge->broker->store, row->uid, &now);
+
+	return r == 0 && now.keep == row->keep && now.when == row->when;
+}
+
+/* -EALREADY: there is nothing to delete any more. */
 static int purge_start(struct purge *purge, int *pidfd)
 {
-	purge->next++;
+	const struct removed *row = &purge->rows[purge->next++];
+
+	if (!still_due(purge, row))
+		return -EALREADY;
+	purge->broker->purging_uid = row->uid;
 	purge->with_owner = false;
 	purge->after_range = 0;
 	return purge_pass(purge, pidfd);
@@ -371,6 +387,7 @@ static bool purge_fetch(struct purge *purge)
 static void purge_end(struct purge *purge)
 {
 	purge->broker->purging = false;
+	purge->broker->purging_uid = 0;
 	broker_maintain_in(purge->broker, PURGE_AGAIN_SECONDS);
 	sd_event_source_disable_unref(purge->timer);
 	free(purge);
@@ -401,7 +418,8 @@ static void purge_next(struct purge *purge)
 		} else if (r >= 0) {
 			purge_forget(purge);
 		}
-		if (r < 0)
+		broker->purging_uid = 0;
+		if (r < 0 && r != -EALREADY)
 			log_error("%s/.removed/%u: %s", broker->settings.homes, purge->rows[purge->next - 1].uid,
 				  strerror(-r));
 	}

@@ -50,8 +50,8 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
-HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id
 home_OBJS      = $(HOME_OBJS)

@@ -82,6 +82,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->last_status = watch.last_status;
 	view->last_good = watch.last_good;
 	view->alarm = watch.alarm;
+	view->alarm_since = watch.since;
+	view->told = watch.told;
 	view->silent = watch.due != 0 && watch.due <= time(NULL);
 	view->account = *account;
 	view->view = broker->homes.views;
