@@ -121,6 +121,17 @@ static void descriptors_detach(void)
 		fatal("/dev/null: %s", strerror(errno));
 }
 
+/* The last that a process closes when it ends: who waits for its end finds the lock and the store let go of. */
+static int closed_last(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 512);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 /* Forks twice; only the daemon returns, with the descriptor to say how the start went. */
 static int daemonise(void)
 {
@@ -145,7 +156,7 @@ static int daemonise(void)
 	if (pid > 0)
 		_exit(EXIT_SUCCESS);
 	descriptors_detach();
-	return pair[1];
+	return closed_last(pair[1]);
 }
 
 /* To whoever waits for the start (-1: nobody). */
@@ -161,9 +172,11 @@ static void start_tell(int start_fd, const char *text, size_t length)
 static __attribute__((noreturn)) void start_fail(int start_fd, bool refused, const char *why)
 {
 	char text[REASON_MAX + 1];
-	int length = snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
 
-	start_tell(start_fd, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+	snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
+	/* left open: whoever waits goes on when all of this process is gone */
+	if (start_fd >= 0 && write(start_fd, text, strnlen(text, sizeof(text))) < 0)
+		log_warn("nobody waits for the start");
 	if (!refused)
 		fatal("%s", why);
 	log_error("%s", why);
