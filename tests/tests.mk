@@ -34,7 +34,7 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
-worker_parse_OBJS = subuidd/worker/parse subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
+worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
 worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
@@ -52,6 +52,7 @@ path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
                  subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+                 subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id
 home_OBJS      = $(HOME_OBJS)
@@ -62,6 +63,9 @@ home_purge_OBJS = $(HOME_OBJS)
 home_purge_LIBS = $(home_LIBS)
 home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
+home_mend_OBJS = $(HOME_OBJS)
+home_mend_LIBS = $(home_LIBS)
+UNIT_ROOT     += home_mend
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 UNIT_ROOT     += home home_link home_purge home_walk identity
@@ -72,6 +76,10 @@ duration_OBJS  = cli/duration
 UNIT          += run duration
 fuzz_run_OBJS  = account/run
 FUZZ          += run
+
+# what check and doctor share
+state_look_OBJS = account/state_look account/advice account/part
+UNIT          += state_look
 
 # settings
 settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
@@ -95,8 +103,8 @@ IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration acco
 import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text
-fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/key subuidd/worker/field \
-                   subuidd/wire subuidd/request
+fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/repair account/part \
+                   subuidd/worker/key subuidd/worker/field subuidd/wire subuidd/request
 fuzz_import_LIBS = -ljansson
 FUZZ            += import
 

@@ -170,6 +170,9 @@ static void fill_request(struct request *request)
 	case OP_IMPORT:
 		fill_import(&request->import);
 		break;
+	case OP_REPAIR:
+		request->repair.repair = request->repair.place = request->repair.uid = request->repair.dry_run = UINT32_MAX;
+		break;
 	case OP_RANGE_ADD:
 		request->range_add.count = UINT32_MAX;
 		request->range_add.after = UINT32_MAX;
@@ -208,7 +211,7 @@ static void fill_account(struct account_view *view)
 	FILL(view->home);
 	FILL(view->link);
 	view->last_run = view->last_good = view->alarm = view->alarm_since = -1;
-	view->last_status = view->silent = view->told = UINT32_MAX;
+	view->last_status = view->silent = view->told = view->mended = UINT32_MAX;
 }
 
 static void fill_rest_of_answer(struct answer *answer)
@@ -257,6 +260,13 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->finding.subject);
 		FILL(answer->finding.fault);
 		FILL(answer->finding.todo);
+		answer->finding.repair = answer->finding.place = answer->finding.uid = UINT32_MAX;
+		FILL(answer->finding.owner);
+		FILL(answer->finding.label);
+		break;
+	case OP_REPAIR:
+		answer->repaired.mended = UINT32_MAX;
+		FILL(answer->repaired.done);
 		break;
 	default:
 		break;
