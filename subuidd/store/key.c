@@ -30,7 +30,12 @@ static int key_read(sqlite3_stmt *row, void *out)
 	return r;
 }
 
-int store_key_insert(struct store *store, struct ssh_key *k)
+int store_key_insert(struct store *store, struct ssh_key *key)
+{
+	return store_key_insert_as(store, key, 0);
+}
+
+int store_key_insert_as(struct store *store, struct ssh_key *k, uint32_t id)
 {
 	int r = store_save(store);
 
@@ -40,11 +45,26 @@ int store_key_insert(struct store *store, struct ssh_key *k)
 		      VALUES(NUMBER(k->uid), NUMBER(k->role), NUMBER(k->options), NUMBER(k->created),
 			     NUMBER(k->expires), TEXT(k->from), TEXT(k->type), TEXT(k->comment),
 			     TEXT(k->fingerprint), TEXT(k->blob), TEXT(k->tools), TEXT(k->forward),
-			     NUMBER(k->storage_quota)));
+			     NUMBER(k->storage_quota), NUMBER_OR_NULL(id)));
 	r = store_save_publish(store, r);
 	if (r == 0)
 		k->id = (uint32_t)sqlite3_last_insert_rowid(store->db); /* CHECKed to be 32 bits wide */
 	return r;
+}
+
+int store_key_highest(struct store *store, uint32_t *id)
+{
+	int64_t highest = 0;
+	int r = store_one(store, SQL_KEY_HIGHEST, NULL, 0, number_read, &highest);
+
+	if (r == 0 || r == -ENOENT)
+		*id = (uint32_t)highest; /* CHECKed to be 32 bits wide, and raised by nothing that is wider */
+	return r == -ENOENT ? 0 : r;
+}
+
+int store_key_use(struct store *store, uint32_t id, uint32_t uid, int64_t when)
+{
+	return store_change(store, SQL_KEY_USE, VALUES(NUMBER(id), NUMBER(uid), NUMBER(when)));
 }
 
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key)

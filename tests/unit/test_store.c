@@ -972,6 +972,11 @@ static void what_was_acknowledged_survives_kill_9(void **state)
 		if (child == 0)
 			add_until_killed(ends[1], next);
 		close(ends[1]);
+		if (round % 2 == 0) { /* from the first one on; in the other rounds from the start of the process on */
+			assert_int_equal(read(ends[0], &uid, sizeof(uid)), sizeof(uid));
+			next = uid + 1;
+			acknowledged++;
+		}
 		usleep((useconds_t)rand_r(&seed) % 30000);
 		assert_int_equal(kill(child, SIGKILL), 0);
 		assert_int_equal(waitpid(child, &status, 0), child);
@@ -988,7 +993,7 @@ static void what_was_acknowledged_survives_kill_9(void **state)
 		if (store_check(store, why, sizeof(why)) != 0)
 			fail_msg("%s", why);
 	}
-	assert_true(acknowledged > 0);
+	assert_true(acknowledged >= 20);
 }
 
 /* ---- free ids ---- */
@@ -1309,9 +1314,9 @@ static int plan_line(void *data, int columns, char **values, char **names)
 	const char *sql = data, *plan = values[3];
 
 	(void)columns, (void)names;
-	/* a subquery and the union of two of them hold one batch at the most */
+	/* a subquery and the union of two of them hold one batch at the most; SQLite's own table has a row for each of ours */
 	if ((strstr(plan, "SCAN") != NULL && strstr(plan, "SCAN (subquery") == NULL &&
-	     strstr(plan, "CONSTANT ROW") == NULL) ||
+	     strstr(plan, "CONSTANT ROW") == NULL && strstr(plan, "SCAN sqlite_sequence") == NULL) ||
 	    (strstr(plan, "TEMP B-TREE") != NULL && strncmp(plan, "UNION", 5) != 0))
 		fail_msg("%s\nfor: %s", plan, sql);
 	return 0;
