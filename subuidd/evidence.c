@@ -18,9 +18,9 @@
 
 #define STORE_PATH STATE_DIR "/state.db"
 
-/* Proved within the start: as many bytes take some 60 ms, as many homes some 60 ms more (tests/bench/notes.md). */
-#define INLINE_BYTES (8 * 1024 * 1024)
-#define INLINE_ACCOUNTS 10000u
+/* Proved within the start: as many bytes take some 70 ms, as many homes 50 ms more (tests/bench/notes.md). */
+#define INLINE_BYTES (2 * 1024 * 1024)
+#define INLINE_ACCOUNTS 4000u
 
 static const char *const index_names[] = { "index", "keys" };
 

@@ -331,7 +331,7 @@ def place_of(text):
 
 def test_a_byte_in_a_row(host, saved, tmp_path, account):
     """A letter of a name is a name, too: SQLite itself finds nothing."""
-    spoil(STORE, place_of(b"SHA256:") + 8)
+    spoil(STORE, place_of(b"ssh-ed25519") + 4)
     with contextlib.closing(sqlite3.connect(f"file:{STORE}?immutable=1", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     refused("it is damaged", "the rows are not those that were written")
@@ -467,6 +467,55 @@ def test_a_disk_that_fails_is_not_called_a_damaged_store(host, saved, tmp_path):
                  check=False, timeout=60)
     assert result.returncode == 1 and "Input/output error" in result.stderr and "kernel's log" in result.stderr, result
     assert "damaged" not in result.stderr and "accepted" not in result.stderr
+
+
+@pytest.fixture
+def large(host, saved, tmp_path):
+    """More accounts than are proved within the start."""
+    run("make", "-C", ROOT, "build/bench/fill", env={"MAKEFLAGS": ""})
+    run(ROOT / "build/bench/fill", STATE, "6000", "10")
+    for path in STATE.glob("state.db-*"):
+        path.unlink()
+    return saved
+
+
+def ends_by_itself(host, *words):
+    """It serves, until the proof beside it has found what is wrong."""
+    start = LOG.stat().st_size
+    host.start_daemon()
+    assert host.daemon.wait(120) == REFUSED
+    host.daemon = None
+    said = LOG.read_bytes()[start:].decode()
+    for word in (*words, "is not accepted", "subuid state load"):
+        assert word in said, said
+
+
+def test_a_large_store_is_proved_beside_the_service(host, large, account):
+    """What is made meanwhile is no stranger."""
+    start = LOG.stat().st_size
+    host.start_daemon()
+    made = 0
+    while b"the store is proved" not in LOG.read_bytes()[start:]:
+        host.subuid("add", f"meanwhile{made}", user=account[0])
+        made += 1
+        if made > 15:
+            wait_until(lambda: b"the store is proved" in LOG.read_bytes()[start:], "it is proved", 120)
+    assert host.daemon.poll() is None and made > 0
+    host.stop_daemon()
+    assert "not accepted" not in LOG.read_bytes()[start:].decode()
+
+
+def test_a_home_without_a_row_beside_a_large_store(host, large, tmp_path, account):
+    home = HOMES / account[0] / "stranger"
+    home.mkdir(0o710)
+    os.chown(home, 0, 2100999999)
+    ends_by_itself(host, f"{account[0]}/stranger (uid 2100999999)")
+    goes_on(host, account, tmp_path)
+
+
+def test_a_row_of_a_large_store(host, large, account):
+    spoil(STORE, place_of(b"ssh-ed25519") + 4)
+    ends_by_itself(host, "the rows are not those that were written")
 
 
 def test_the_unit_does_not_start_it_again_and_again():
