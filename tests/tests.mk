@@ -138,7 +138,7 @@ UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
 pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one
 UNIT          += pam
 
 # the look-up of users: nsswitch.conf and sources of the test's own
