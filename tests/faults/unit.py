@@ -12,6 +12,8 @@ import time
 import traceback
 from pathlib import Path
 
+import damage
+import power
 from changes import CHANGES
 from points import Points, name_of, points_of
 from world import Violation, World, report
@@ -91,6 +93,7 @@ def main():
     parser.add_argument("--slice", default="0/1")
     parser.add_argument("--every", action="store_true")
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=1e9)
     options = parser.parse_args()
     options.end = time.monotonic() + options.seconds
@@ -100,7 +103,7 @@ def main():
         world.install()
         world.settings()
         world.start_daemon()
-        {"points": injections}[options.unit](world, options, stream)
+        {"points": injections, "power": power.images, "damage": damage.damages}[options.unit](world, options, stream)
         if world.daemon:
             world.kill_daemon()
 

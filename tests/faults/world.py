@@ -133,7 +133,15 @@ class World(conftest.Host):
             self.daemon = None
 
     def children(self, name):
-        return run("pgrep", "-P", str(self.daemon.pid), "-x", name, check=False).stdout.split()
+        """Pids of the daemon's that live and have this name."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                comm, rest = path.read_text().split("(", 1)[1].rsplit(") ", 1)
+                state, parent = rest.split()[:2]
+                if comm == name and int(parent) == self.daemon.pid and state not in "ZX":
+                    found.append(path.parent.name)
+        return found
 
     # -- facts
 
