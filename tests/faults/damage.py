@@ -364,6 +364,8 @@ def fresh_host(world):
                 run("umount", line.split()[1], check=False)
         run("find", seen, "-mindepth", "1", "-delete", check=False)
         os.chmod(seen, 0o755)
+    for links in Path("/home").glob("*/subuid"):
+        run("rm", "-rf", links)
     world.held.clear()
     world.settings()
     world.users += 10  # those of the child's are taken

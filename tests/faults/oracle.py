@@ -12,7 +12,7 @@ KEYS_ASKED = 6
 SOUND_SECONDS = 20  # what a start finishes or undoes goes on beside it
 
 
-def check_sound(world, seconds=SOUND_SECONDS):
+def check_sound(world, seconds=None):
     """`subuid check --all`, as soon as it finds nothing."""
     last = []
 
@@ -20,7 +20,7 @@ def check_sound(world, seconds=SOUND_SECONDS):
         last[:] = [run("/usr/bin/subuid", "check", "--all", check=False)]
         return last[0].returncode == 0
 
-    demand(within(seconds, sound), "check:", last[0].stdout.strip()[-600:], last[0].stderr.strip()[-300:])
+    demand(within(seconds or SOUND_SECONDS, sound), "check:", last[0].stdout.strip()[-600:], last[0].stderr.strip()[-300:])
 
 
 def names_in(directory):
@@ -115,7 +115,7 @@ def next_change(world, owner, label="next"):
     demand(done(reply), "the next remove is answered with", reply)
 
 
-def everything(world, seconds=SOUND_SECONDS):
+def everything(world, seconds=None):
     """The facts, once all of it holds."""
     check_sound(world, seconds)
     facts = world.facts()

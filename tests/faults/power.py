@@ -12,7 +12,7 @@ from pathlib import Path
 
 import oracle
 from changes import UNIT, purged, Case
-from disks import Disks, Recording, remove_images
+from disks import PLACE, Disks, Recording, remove_images
 from world import HOMES, Violation, call, demand, done, report, run, wait_until
 
 HOW = ("none", "all", "some", "torn", "prefix")
@@ -210,6 +210,7 @@ def one_row(world, name, options, stream):
     report(stream, kind="row", row=name, points=len(recording.flushes()), records=len(recording.records), chosen=len(places))
     began = time.monotonic()
     choose = random.Random(f"{options.seed} {name} parts")
+    control(world, disks, work, stream, name)
     for number, how in places:
         label = f"{number}-{how}"
         if options.point and options.point != label:
@@ -220,6 +221,16 @@ def one_row(world, name, options, stream):
                           {"kind": "violation", "row": name, "point": label, "why": why[-1500:]}))
     report(stream, kind="row-end", row=name, seconds=round(time.monotonic() - began, 1))
     remove_images()
+
+
+def control(world, disks, work, stream, name):
+    """Disks that forgot everything, flushes or not: it has to be found."""
+    last = work.events[-1].answered
+    files = [PLACE / f"images/crash{disk}" for disk in range(disks.count)]
+    for disk, file in enumerate(files):
+        run("cp", "--sparse=always", PLACE / f"base/{disk}", file)
+    if try_image(world, disks, files, work.events, last) is None:
+        report(stream, kind="violation", row=name, point="control", why="disks that forgot everything were not found out")
 
 
 def images(world, options, stream):

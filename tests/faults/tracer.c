@@ -248,14 +248,14 @@ static void attach(char *word)
 {
 	char *colon = strchr(word, ':');
 	pid_t pid = (pid_t)atoi(word);
+	enum role role = role_parse(colon != NULL ? colon + 1 : "");
 
-	if (colon == NULL || pid <= 0) {
-		errno = EINVAL;
-		fail(word);
+	if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0 || ptrace(PTRACE_INTERRUPT, pid, 0, 0) < 0) {
+		if (role == BROKER || (errno != ESRCH && errno != EPERM)) /* a helper that has just ended */
+			fail(word);
+		return;
 	}
-	if (ptrace(PTRACE_SEIZE, pid, 0, OPTIONS) < 0 || ptrace(PTRACE_INTERRUPT, pid, 0, 0) < 0)
-		fail(word);
-	process_add(pid, role_parse(colon + 1));
+	process_add(pid, role);
 }
 
 static void inject(char *word)

@@ -18,7 +18,7 @@ def tracing(trace, *words, attach=None, command=None):
     is given to the block."""
     argv = [BUILD / "faults/tracer", "-o", trace, *words]
     if attach is not None:
-        pids = [(pid, "forker") for pid in attach.children("subuidd-links")]
+        pids = [(pid, "forker") for pid in attach.children("subuidd-links")[:1]]  # its children have its name
         pids += [(pid, "worker") for pid in attach.children("worker")] + [(str(attach.daemon.pid), "broker")]
         argv += [word for pid, role in pids for word in ("-p", f"{pid}:{role}")]
     else:

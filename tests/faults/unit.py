@@ -12,11 +12,16 @@ import time
 import traceback
 from pathlib import Path
 
+import clients
+import controls
 import damage
 import power
 from changes import CHANGES
 from points import Points, name_of, points_of
 from world import Violation, World, report
+
+
+SAMPLE_ROWS = 8
 
 
 def injections(world, options, stream):
@@ -26,9 +31,7 @@ def injections(world, options, stream):
     world.write(world.add(kept, "stays", key=key, range=65536), "stays")
     world.write(world.add(kept, "aside"), "set aside")
     world.remove(kept, "aside")
-    for change in CHANGES:
-        if options.rows and change.name not in options.rows:
-            continue
+    for change in rows_chosen(options):
         if change.needs and not Path(change.needs).exists():
             report(stream, kind="missing", row=change.name, what=change.needs)
             continue
@@ -62,13 +65,20 @@ def injections(world, options, stream):
         report(stream, kind="row-end", row=change.name, seconds=round(time.monotonic() - began, 1), to_the_start=each.to_the_start)
 
 
+def rows_chosen(options):
+    rows = [change for change in CHANGES if not options.rows or change.name in options.rows]
+    if options.sample and not options.rows:
+        return random.Random(f"{options.seed} {options.kinds}").sample(rows, SAMPLE_ROWS)
+    return rows
+
+
 def choose(points, options):
     """One, a part by a seed, or a slice of all."""
     if options.point:
         return [point for point in points if name_of(point) == options.point]
     if options.sample and len(points) > options.sample:
         step = len(points) / options.sample
-        offset = random.Random(f"{options.seed}").random() * step
+        offset = random.Random(f"{options.seed} {len(points)}").random() * step
         return [points[int(offset + number * step)] for number in range(options.sample)]
     number, of = map(int, options.slice.split("/"))
     return points[number::of]
@@ -103,7 +113,8 @@ def main():
         world.install()
         world.settings()
         world.start_daemon()
-        {"points": injections, "power": power.images, "damage": damage.damages}[options.unit](world, options, stream)
+        {"points": injections, "power": power.images, "damage": damage.damages,
+         "clients": clients.crowd, "control": controls.controls}[options.unit](world, options, stream)
         if world.daemon:
             world.kill_daemon()
 

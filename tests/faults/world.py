@@ -133,15 +133,15 @@ class World(conftest.Host):
             self.daemon = None
 
     def children(self, name):
-        """Pids of the daemon's that live and have this name."""
+        """Pids of the daemon's that live and have this name, the oldest first."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 comm, rest = path.read_text().split("(", 1)[1].rsplit(") ", 1)
-                state, parent = rest.split()[:2]
-                if comm == name and int(parent) == self.daemon.pid and state not in "ZX":
-                    found.append(path.parent.name)
-        return found
+                words = rest.split()
+                if comm == name and int(words[1]) == self.daemon.pid and words[0] not in "ZX":
+                    found.append((int(words[19]), path.parent.name))
+        return [pid for _, pid in sorted(found)]
 
     # -- facts
 
