@@ -175,40 +175,40 @@ PRIVATE = set("""mmap munmap mprotect mremap brk madvise read pread64 readv lsee
 O_CREAT, O_TRUNC, LOCKS = 0o100, 0o1000, (6, 7, 37, 38)
 
 
-def has_effect(call):
-    if call.syscall == "openat":
-        return bool(call.arguments[1] & (O_CREAT | O_TRUNC))
-    if call.syscall == "fcntl":
-        return call.arguments[0] in LOCKS
-    return call.syscall not in PRIVATE
+def has_effect(one):
+    if one.syscall == "openat":
+        return bool(one.arguments[1] & (O_CREAT | O_TRUNC))
+    if one.syscall == "fcntl":
+        return one.arguments[0] in LOCKS
+    return one.syscall not in PRIVATE
 
 
 def kill_points(calls, every):
     """At each effect, and at the call behind it (the index is written by stores into its map, in between). A kill at any
     other call leaves what the one at the next effect leaves; `every`: these, too."""
     found, behind = [], {}
-    for call in calls:
-        if every or has_effect(call) or behind.get(call.pid):
-            found.append(call)
-        behind[call.pid] = has_effect(call)
+    for one in calls:
+        if every or has_effect(one) or behind.get(one.pid):
+            found.append(one)
+        behind[one.pid] = has_effect(one)
     return found
 
 
 def thinned(calls):
     """Of what is made over and over (whoever gives out a range asks for thousands of ids) the first, the last, and some between."""
-    most = collections.Counter((call.role, call.syscall) for call in calls)
-    return [call for call in calls if call.k <= OFTEN or call.k > most[call.role, call.syscall] - OFTEN // 4 or
-            call.k % (1 + most[call.role, call.syscall] // OFTEN) == 0]
+    most = collections.Counter((one.role, one.syscall) for one in calls)
+    return [one for one in calls if one.k <= OFTEN or one.k > most[one.role, one.syscall] - OFTEN // 4 or
+            one.k % (1 + most[one.role, one.syscall] // OFTEN) == 0]
 
 
 def points_of(calls, kinds, every=False):
     """[(role, syscall, k, what)] for `kill` and `error`; every one once, in the order of the trace."""
     found = []
     if "kill" in kinds:
-        found += [(call.role, call.syscall, call.k, "kill") for call in kill_points(calls, every)]
+        found += [(one.role, one.syscall, one.k, "kill") for one in kill_points(calls, every)]
     if "error" in kinds:
-        found += [(call.role, call.syscall, call.k, str(error)) for call in (calls if every else thinned(calls))
-                  for error in ERRORS.get(call.syscall, ())]
+        found += [(one.role, one.syscall, one.k, str(error)) for one in (calls if every else thinned(calls))
+                  for error in ERRORS.get(one.syscall, ())]
     return list(collections.OrderedDict.fromkeys(found))
 
 
