@@ -51,7 +51,7 @@ DAMAGES = [
            REFUSED, "state"),
     Damage("state-directory-emptied", state_gone, REFUSED, "state"),
     Damage("state-and-homes-but-marks", lambda site: (state_gone(site), *(run("umount", view, check=False) for view in
-           HOMES.glob("*/*/view")), *(run("rm", "-rf", path) for path in HOMES.glob("*")),
+           HOMES.glob("*/*/view")), *(run("rm", "-rf", path) for path in HOMES.glob("[!.]*")),
            *(run("rm", "-rf", path) for path in HOMES.glob(".removed/*"))), REFUSED, "state"),
     Damage("marks-gone-of-state", file_gone(MARKS[0]), REPAIRED),
     Damage("marks-gone-of-homes", file_gone(MARKS[1]), REPAIRED),
@@ -180,7 +180,7 @@ def fresh_host(world):
             if line.split()[1].startswith(f"{seen}/"):
                 run("umount", line.split()[1], check=False)
         run("find", seen, "-mindepth", "1", "-delete", check=False)
-        os.chmod(seen, 0o755)
+    os.chmod(STATE, 0o755)
     for links in Path("/home").glob("*/subuid"):
         run("rm", "-rf", links)
     world.held.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 import oracle
 from changes import UNIT, purged, Case
 from disks import PLACE, Disks, Recording, remove_images
-from world import HOMES, Violation, call, demand, done, report, run, wait_until
+from world import HOMES, Violation, call, demand, done, is_of_time, report, run, wait_until
 
 HOW = ("none", "all", "some", "torn", "prefix")
 
@@ -217,6 +217,9 @@ def one_row(world, name, options, stream):
             continue
         place = recording.records[number - 1].end if number else disks.begin
         why = try_image(world, disks, recording.image(number, how, choose), work.events, place)
+        if why is not None and is_of_time(why):
+            report(stream, kind="slow", row=name, point=label, why=why[-300:])
+            why = try_image(world, disks, recording.image(number, how, choose), work.events, place)
         report(stream, **({"kind": "point", "row": name, "point": label} if why is None else
                           {"kind": "violation", "row": name, "point": label, "why": why[-1500:]}))
     report(stream, kind="row-end", row=name, seconds=round(time.monotonic() - began, 1))

@@ -19,7 +19,7 @@ import oracle
 import power
 from changes import CHANGES
 from points import Points, name_of, points_of
-from world import Violation, World, report
+from world import Violation, World, is_of_time, report
 
 
 SAMPLE_ROWS = 8
@@ -56,14 +56,25 @@ def injections(world, options, stream):
             if time.monotonic() > options.end:
                 report(stream, kind="cut", row=change.name, left=len(chosen) - number)
                 break
-            try:
-                hit = each.run_one(("-i", ":".join(map(str, point))))
-                report(stream, kind="point", row=change.name, point=name_of(point), hit=hit)
-            except (Violation, AssertionError, OSError, KeyError) as violation:
-                report(stream, kind="violation", row=change.name, point=name_of(point), why=str(violation)[-1500:],
-                       at=traceback.format_exc()[-700:] if not isinstance(violation, Violation) else "")
-                mend(world, each)
+            why, hit = tried(world, each, point)
+            if why is not None and is_of_time(why):
+                report(stream, kind="slow", row=change.name, point=name_of(point), why=why[-300:])
+                why, hit = tried(world, each, point)
+            report(stream, **({"kind": "point", "row": change.name, "point": name_of(point), "hit": hit} if why is None else
+                              {"kind": "violation", "row": change.name, "point": name_of(point), "why": why[-1500:]}))
         report(stream, kind="row-end", row=change.name, seconds=round(time.monotonic() - began, 1), to_the_start=each.to_the_start)
+
+
+def tried(world, each, point):
+    """(what was violated or None, whether the point was reached); clean again afterwards."""
+    try:
+        return None, each.run_one(("-i", ":".join(map(str, point))))
+    except Violation as violation:
+        why = str(violation)
+    except (AssertionError, OSError, KeyError):
+        why = traceback.format_exc()
+    mend(world, each)
+    return why, False
 
 
 def rows_chosen(options):
