@@ -22,7 +22,9 @@ struct call;
 struct publication;
 struct rehearsal;
 struct spool;
+struct strays;
 struct subid_publisher;
+struct watermark;
 struct workers;
 
 #define WORKER_USER "subuidd"
@@ -30,13 +32,14 @@ struct workers;
 #define SUBUIDS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward"
 #define SOCKET_PATH RUN_DIR "/socket"
-#define REASON_MAX 512
+#define REASON_MAX 1280
 #define REFUSED_MAX 32
 
 struct broker {
 	sd_event *event;
 	struct settings settings;
 	struct store *store;
+	struct watermark *watermark; /* what was given out, outside of the store */
 	struct publication *publication;
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
@@ -53,18 +56,23 @@ struct broker {
 	sd_event_source *maintenance; /* next look at removed data and unfinished work */
 	struct call *calls;           /* under way, newest first */
 	struct rehearsal *rehearsal;  /* a dry run of an import; NULL: none */
+	bool views_doubt;             /* some were not, since the user database did not answer */
+	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
 	bool purging;
+	uint32_t purging_uid; /* whose data is being deleted at this moment; 0: nobody's */
 	bool stopping;
+	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
+	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
 	sd_event_source *alarm;       /* the next account that may be silent */
 	unsigned hooks;               /* under way */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a
- * sentence in why (REASON_MAX bytes). */
+ * sentence in why (REASON_MAX bytes); broker->refused_store is the same sentence when the store is not accepted. */
 int broker_open(struct broker *broker, char *why);
 
 /* Takes our lines out of /etc/subuid and /etc/subgid, for a host that is switched off: nobody keeps them true from

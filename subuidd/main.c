@@ -13,11 +13,15 @@
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "subuidd/broker.h"
+#include "subuidd/evidence.h"
 #include "subuidd/log.h"
+#include "subuidd/refusal.h"
 
 enum { EXIT_USAGE = 2 };
 
-#define DAEMON_READY '\1' /* what no sentence begins with */
+/* What no sentence begins with: the daemon serves; the store is not accepted, and the sentence follows. */
+#define DAEMON_READY '\1'
+#define DAEMON_REFUSES '\2'
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
@@ -91,7 +95,8 @@ static struct options options_parse(int argc, char **argv)
 /* In the process that was started: waits until the daemon serves (one byte) or says why not. */
 static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 {
-	char text[REASON_MAX] = "";
+	char text[REASON_MAX + 1] = "";
+	bool refuses;
 	size_t length = 0;
 	ssize_t got;
 
@@ -102,8 +107,9 @@ static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 	} while ((got > 0 && text[0] != DAEMON_READY) || (got < 0 && errno == EINTR));
 	if (text[0] == DAEMON_READY)
 		_exit(EXIT_SUCCESS);
-	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text : "it ended while starting; see the system's log");
-	_exit(EXIT_FAILURE);
+	refuses = text[0] == DAEMON_REFUSES;
+	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text + refuses : "it ended while starting; see the system's log");
+	_exit(refuses ? EVIDENCE_STATUS : EXIT_FAILURE);
 }
 
 /* From here on nothing holds the terminal or the pipes of whoever started us: the workers would, too. */
@@ -113,6 +119,17 @@ static void descriptors_detach(void)
 
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
 		fatal("/dev/null: %s", strerror(errno));
+}
+
+/* The last that a process closes when it ends: who waits for its end finds the lock and the store let go of. */
+static int closed_last(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 512);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 /* Forks twice; only the daemon returns, with the descriptor to say how the start went. */
@@ -139,7 +156,7 @@ static int daemonise(void)
 	if (pid > 0)
 		_exit(EXIT_SUCCESS);
 	descriptors_detach();
-	return pair[1];
+	return closed_last(pair[1]);
 }
 
 /* To whoever waits for the start (-1: nobody). */
@@ -149,6 +166,21 @@ static void start_tell(int start_fd, const char *text, size_t length)
 
 	if (fd >= 0 && write(fd, text, length) != (ssize_t)length)
 		log_warn("nobody waits for the start");
+}
+
+/* The start has failed. */
+static __attribute__((noreturn)) void start_fail(int start_fd, bool refused, const char *why)
+{
+	char text[REASON_MAX + 1];
+
+	snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
+	/* left open: whoever waits goes on when all of this process is gone */
+	if (start_fd >= 0 && write(start_fd, text, strnlen(text, sizeof(text))) < 0)
+		log_warn("nobody waits for the start");
+	if (!refused)
+		fatal("%s", why);
+	log_error("%s", why);
+	exit(EVIDENCE_STATUS);
 }
 
 /* A standard descriptor that is closed would be taken by the next open. */
@@ -204,6 +236,16 @@ static __attribute__((noreturn)) void withdraw(void)
 	exit(EXIT_SUCCESS);
 }
 
+static __attribute__((noreturn)) void settings_wrong(const struct options *options, const char *why)
+{
+	char text[REASON_MAX + 16];
+
+	snprintf(text, sizeof(text), "settings: %s", why);
+	if (!options->check_config && !options->publish && geteuid() == 0)
+		refusal_record(text);
+	fatal("%s", text);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
@@ -216,7 +258,7 @@ int main(int argc, char **argv)
 		withdraw();
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
-		fatal("settings: %s", why[0] != '\0' ? why : strerror(-r));
+		settings_wrong(&options, why[0] != '\0' ? why : strerror(-r));
 	if (options.publish)
 		puts(publish_names[broker.settings.publish]);
 	if (options.check_config || options.publish)
@@ -234,14 +276,18 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		if (why[0] == '\0')
 			snprintf(why, sizeof(why), "%s", strerror(-r));
-		start_tell(start_fd, why, strlen(why));
-		fatal("%s", why);
+		if (r != -EBUSY) /* another one runs */
+			refusal_record(why);
+		start_fail(start_fd, broker.refused_store[0] != '\0', why);
 	}
+	refusal_forget();
 	start_tell(start_fd, &(const char){ DAEMON_READY }, 1);
 	log_info("serving %s", SOCKET_PATH);
 	sd_notify(0, "READY=1\nSTATUS=Serving");
 	r = broker_run(&broker);
 	broker_close(&broker);
+	if (broker.refused_store[0] != '\0')
+		start_fail(-1, true, broker.refused_store);
 	if (r < 0)
 		fatal("event loop: %s", strerror(-r));
 	log_info("stopped");

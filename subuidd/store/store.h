@@ -44,11 +44,25 @@ uint64_t store_generation(const struct store *store); /* committed */
 uint64_t store_identity(const struct store *store);
 /* The highest id that this store gave out in each region, ever (also of tombstones that were released since). */
 int store_marks(struct store *store, uint32_t marks[HIGH_WATER_REGIONS]);
-/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(): what was given out
- * and is not known here any more. An id that is named by number is not bound by it. Of the open store, not of the file. */
+/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(), unless root
+ * released it: what was given out and is not known here any more. An id that is named by number is not bound by it. Of the
+ * open store, not of the file. */
 void store_floor(struct store *store, const uint32_t floor[HIGH_WATER_REGIONS]);
-/* In a transaction: the generation becomes at least this (a store that takes the place of a newer one). */
+/* In a transaction: the generation becomes at least this (a store that takes the place of a newer one), and what was
+ * released in it is not chosen again. */
 int store_generation_raise(struct store *store, uint64_t at_least);
+/* True when this opening made the file, or brought it from a version that had no high-water mark beside it. */
+bool store_first_open(const struct store *store);
+
+/* Who keeps the high-water mark. `give` is called by store_commit() before ids that were given out in the transaction
+ * become durable: marks[] says up to where in each region, 0: none there. 0, or negative errno, and nothing is
+ * committed. `committed` is called after each commit that raised the generation. Borrowed; NULL: nobody. */
+struct store_witness {
+	int (*give)(void *data, const uint32_t marks[HIGH_WATER_REGIONS]);
+	void (*committed)(void *data, uint64_t generation);
+	void *data;
+};
+void store_witness_set(struct store *store, const struct store_witness *witness);
 
 /* A part of the open transaction that can be taken back by itself: part_end with what came of it, which it
  * returns; negative: undone. */
@@ -81,6 +95,12 @@ int store_account_count(struct store *store, const char *owner, uint32_t *count)
 /* keys */
 /* Fills key->id; -EEXIST: same blob on this account; -ENOENT: no such account. */
 int store_key_insert(struct store *store, struct ssh_key *key);
+/* The same with an id that no key ever had (above store_key_highest()); 0: the next. */
+int store_key_insert_as(struct store *store, struct ssh_key *key, uint32_t id);
+/* The highest id that a key ever had. */
+int store_key_highest(struct store *store, uint32_t *id);
+/* Ids above are not taken over from another host: there have to be some left. */
+#define KEY_ID_KEPT_MAX ((uint32_t)INT32_MAX)
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_key_delete(struct store *store, uint32_t id);
 /* 1: a key of the account has the role forward; 0: none has. */
@@ -132,6 +152,7 @@ struct removed {
 int store_removed_insert(struct store *store, const struct removed *removed);
 /* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
+int store_removed_get(struct store *store, uint32_t uid, struct removed *removed); /* -ENOENT */
 int store_removed_delete(struct store *store, uint32_t uid);
 
 /* runs: the newest RUNS_KEPT of each account */
@@ -141,7 +162,13 @@ int store_removed_delete(struct store *store, uint32_t uid);
 int store_run_add(struct store *store, uint32_t uid, const struct run *run, int64_t ended);
 /* Newest first, below before_seq (0: from the newest). */
 int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struct run_row *rows, int max);
+/* Of all accounts, in the order in which they came, those above after_seq. */
+int store_run_list_all(struct store *store, uint64_t after_seq, struct run_row *rows, int max);
+/* One of another host: it is kept, and nothing follows from it. Its key is found by the fingerprint. -EEXIST: there already, or
+ * there are RUNS_KEPT. */
+int store_run_keep(struct store *store, uint32_t uid, const struct run *run);
 int store_key_used(struct store *store, uint32_t id, int64_t *when); /* -ENOENT: never */
+int store_key_use(struct store *store, uint32_t id, uint32_t uid, int64_t when); /* never goes back */
 
 /* What is known of the last runs, and after how much silence there is an alarm. */
 struct watch {
@@ -155,6 +182,7 @@ struct watch {
 	uint32_t told;        /* 1: that it is silent has been said */
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
 /* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
 int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);
@@ -176,12 +204,14 @@ int store_audit_add(struct store *store, struct audit_entry *entry);
 int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
 		     int max);
 
-/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. Takes as long as it takes to
- * read all of it. */
+/* Whole-file proof, at the start and for `check`: PRAGMA integrity_check, what must hold between the rows, and the digest
+ * of the rows that decide. why: 256 bytes. 0; -EUCLEAN: damaged; or another negative errno: it could not be read. Takes as
+ * long as it takes to read all of it. */
 int store_check(struct store *store, char *why, size_t size);
 
 /* For a proof beside the changes: everything is brought into the file, which then stays as it is until store_thaw();
- * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. -EBUSY: frozen. */
+ * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. Frozen once more, it
+ * stays as it is, until each has thawed it. */
 int store_freeze(struct store *store);
 void store_thaw(struct store *store);
 /* A frozen store as another process sees it, to read; it takes no lock. What a child inherited of the open store is
