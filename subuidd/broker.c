@@ -19,9 +19,11 @@
 #include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
+#include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/room.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/write.h"
@@ -199,6 +201,8 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 	(void)source;
 	(void)usec;
 	broker_maintain_in(broker, MAINTAIN_SECONDS);
+	room_keep(broker);
+	known_time_keep(broker, false);
 	publication_repair(broker->publication);
 	if (broker->unfinished)
 		r = recovery_start(broker);
@@ -254,6 +258,10 @@ static int data_open(struct broker *broker, char *why)
 {
 	int r = store_open(STATE_DIR "/state.db", &broker->store);
 
+	if (r < 0)
+		return reason(why, STATE_DIR "/state.db", r);
+	room_keep(broker);
+	r = known_time_open(broker);
 	if (r < 0)
 		return reason(why, STATE_DIR "/state.db", r);
 	r = homes_open(broker->settings.homes, broker->settings.link_directory, &broker->homes);
@@ -364,6 +372,8 @@ void broker_close(struct broker *broker)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);
 	publication_close(broker->publication);
+	if (broker->store != NULL)
+		known_time_keep(broker, true);
 	store_close(broker->store);
 	host_probe_close(&broker->host);
 	if (broker->homes.fd >= 0)

@@ -20,6 +20,7 @@
 
 struct call;
 struct publication;
+struct purge;
 struct rehearsal;
 struct spool;
 struct subid_publisher;
@@ -56,7 +57,11 @@ struct broker {
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
-	bool purging;
+	bool purging;                 /* what is due is being looked through */
+	struct purge *purges;         /* under way */
+	int64_t started;              /* CLOCK_BOOTTIME, seconds */
+	int64_t known_begin;          /* known_time.h: at the start */
+	int64_t known_kept;           /* as `started`: when it was written last */
 	bool stopping;
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
 	sd_event_source *alarm;       /* the next account that may be silent */

@@ -121,25 +121,50 @@ static enum link_result link_make(const struct link_job *job, int home)
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
-static enum link_result link_remove(const struct link_job *job, int home)
+/* The link in its directory. On the disk with the next fsync(2) of that. */
+static enum link_result link_take(const struct link_job *job, int dir)
 {
-	cleanup_fd int dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
-	int says;
+	int says = link_says(dir, job->label, job->text);
 
-	if (dir < 0)
-		return dir == -ENOENT ? LINK_OK : LINK_DIRECTORY;
-	says = link_says(dir, job->label, job->text);
 	if (says == 0)
 		says = link_says(dir, job->label, job->other);
 	if (says == 0)
 		return LINK_OCCUPIED;
 	if (says < 0 && says != -ENOENT)
 		return LINK_FAILED;
-	if (says == 1 && unlinkat(dir, job->label, 0) != 0 && errno != ENOENT)
-		return LINK_FAILED;
-	/* the last one takes the directory along; it stays when there is anything in it */
-	unlinkat(home, job->directory, AT_REMOVEDIR);
-	return LINK_OK;
+	return says == -ENOENT || unlinkat(dir, job->label, 0) == 0 || errno == ENOENT ? LINK_OK : LINK_FAILED;
+}
+
+/* Before the answer says that they are gone. Also when there was nothing to remove: who removed it may have been killed
+ * before this. The last one takes the directory along; it stays when there is anything in it. */
+static enum link_result links_gone(const struct link_job *job, int home, int dir)
+{
+	int saved = fsync(dir);
+
+	if (unlinkat(home, job->directory, AT_REMOVEDIR) == 0)
+		saved |= fsync(home);
+	return saved == 0 ? LINK_OK : LINK_FAILED;
+}
+
+/* -1: there is none; *result says what that means. */
+static int link_directory(const struct link_job *job, int home, enum link_result *result)
+{
+	int dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
+
+	*result = dir >= 0 || (dir == -ENOENT && fsync(home) == 0) ? LINK_OK : LINK_DIRECTORY;
+	return dir < 0 ? -1 : dir;
+}
+
+static enum link_result link_remove(const struct link_job *job, int home)
+{
+	enum link_result result, gone;
+	cleanup_fd int dir = link_directory(job, home, &result);
+
+	if (dir < 0)
+		return result;
+	result = link_take(job, dir);
+	gone = links_gone(job, home, dir);
+	return result == LINK_OK ? gone : result;
 }
 
 int link_child(const void *argument)
@@ -236,6 +261,20 @@ static enum link_result links_make(const struct links_job *job, struct link_job 
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
+static enum link_result links_remove(const struct links_job *job, struct link_job *one, int home, unsigned char *done)
+{
+	enum link_result result;
+	cleanup_fd int dir = link_directory(one, home, &result);
+
+	if (dir < 0)
+		return result;
+	for (size_t i = 0; i < job->count; i++) {
+		link_texts(one, job->homes, job->accounts[i]);
+		done[i] = (unsigned char)link_take(one, dir);
+	}
+	return links_gone(one, home, dir);
+}
+
 static enum link_result links_run(const struct links_job *job, unsigned char *done)
 {
 	struct link_job one = link_of(job->homes, job->owner, job->make);
@@ -244,13 +283,7 @@ static enum link_result links_run(const struct links_job *job, unsigned char *do
 
 	if (result != LINK_OK)
 		return result;
-	if (job->make)
-		return links_make(job, &one, home, done);
-	for (size_t i = 0; i < job->count; i++) {
-		link_texts(&one, job->homes, job->accounts[i]);
-		done[i] = (unsigned char)link_remove(&one, home);
-	}
-	return LINK_OK;
+	return job->make ? links_make(job, &one, home, done) : links_remove(job, &one, home, done);
 }
 
 static int links_child(const void *argument)

@@ -209,7 +209,7 @@ enum failure op_account_remove(struct call *call)
 		return call_fail_system(call, "it is being removed, but the index cannot be written", r);
 	}
 	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again; data %s", call->account.uid,
-		 request->purge ? "deleted" : request->keep_home ? "kept" : "kept for the grace period");
+		 request->purge ? "to be deleted" : request->keep_home ? "kept" : "kept for the grace period");
 	return removal_complete(call);
 }
 

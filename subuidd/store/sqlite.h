@@ -78,6 +78,13 @@ enum store_statement {
 	SQL_WATCH_TOLD,
 	SQL_KEY_USE,
 	SQL_KEY_USED,
+	SQL_KNOWN_TIME,
+	SQL_KNOWN_TIME_SET,
+	SQL_REMOVED_WHY,
+	SQL_REMOVED_PURGING,
+	SQL_FREE_PAGES,
+	SQL_RESERVE_FILL,
+	SQL_RESERVE_EMPTY,
 	SQL_STATEMENTS
 };
 
@@ -92,12 +99,19 @@ int store_schema_version(void); /* of this program */
  * SQLite result code. */
 int store_connection_prepare(sqlite3 *db);
 
+/* reserve.c: the log is taken in full, kept by that connection, and cleared when it is closed, which is right after.
+ * 0 (also when there is no room for it) or negative errno. */
+#define STORE_LOG_SIZE 16777216
+int store_log_keep(sqlite3 *db);
+void store_log_close(sqlite3 *db);
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statement[SQL_STATEMENTS];
 	bool open;    /* between begin and commit or rollback */
 	bool changed; /* something that is published, in this transaction */
 	bool frozen;
+	bool log_kept; /* store_log_keep() */
 	uint64_t generation;
 	char error[512];
 };
