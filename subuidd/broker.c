@@ -19,6 +19,7 @@
 #include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
+#include "subuidd/evidence.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
@@ -27,6 +28,8 @@
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/write.h"
+#include "subuidd/trouble.h"
+#include "subuidd/watermark.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -49,8 +52,7 @@ static const int broker_capabilities[] = {
 
 static int reason(char *why, const char *what, int error)
 {
-	snprintf(why, REASON_MAX, "%s: %s", what, strerror(-error));
-	return error;
+	return trouble_say(why, REASON_MAX, what, error);
 }
 
 static int state_open(char *why)
@@ -70,8 +72,7 @@ static int state_open(char *why)
 	if (fd < 0)
 		return reason(why, STATE_DIR, fd);
 	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
-		snprintf(why, REASON_MAX, "%s must be root's, and nobody else's to write", STATE_DIR);
-		return -EPERM;
+		return trouble_state(why, REASON_MAX, -EPERM);
 	}
 	return steal_fd(&fd);
 }
@@ -254,21 +255,46 @@ static int event_open(struct broker *broker)
 	return r < 0 ? r : sd_event_set_watchdog(broker->event, true);
 }
 
+static int homes_ready(struct broker *broker, char *why)
+{
+	const char *path = broker->settings.homes;
+	int r = homes_open(path, broker->settings.link_directory, &broker->homes);
+
+	if (r == -EPERM && trouble_owner(path, S_IFDIR, 022, 0711, why, REASON_MAX))
+		return r;
+	if (r < 0)
+		return reason(why, path, r);
+	if (!broker->homes.views)
+		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", path);
+	return 0;
+}
+
+/* Nothing is published, finished or undone before the store has been accepted. */
+static int store_accept(struct broker *broker, char *why)
+{
+	int r = evidence_before(broker, why, REASON_MAX);
+
+	if (r == 0) {
+		r = store_open(STATE_DIR "/state.db", &broker->store);
+		r = r < 0 ? evidence_unopened(r, why, REASON_MAX) : evidence_start(broker, why, REASON_MAX);
+	}
+	if (r == -EUCLEAN)
+		memcpy(broker->refused_store, why, REASON_MAX);
+	return r < 0 ? r : watermark_open(broker, why, REASON_MAX);
+}
+
 static int data_open(struct broker *broker, char *why)
 {
-	int r = store_open(STATE_DIR "/state.db", &broker->store);
+	int r = homes_ready(broker, why);
 
+	if (r == 0)
+		r = store_accept(broker, why);
 	if (r < 0)
-		return reason(why, STATE_DIR "/state.db", r);
+		return r;
 	room_keep(broker);
 	r = known_time_open(broker);
 	if (r < 0)
 		return reason(why, STATE_DIR "/state.db", r);
-	r = homes_open(broker->settings.homes, broker->settings.link_directory, &broker->homes);
-	if (r < 0)
-		return reason(why, broker->settings.homes, r);
-	if (!broker->homes.views)
-		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", broker->settings.homes);
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
@@ -295,6 +321,9 @@ static int service_open(struct broker *broker, char *why)
 	r = sd_event_add_io(broker->event, &broker->listen_source, broker->listen_fd, EPOLLIN, listen_ready, broker);
 	if (r < 0)
 		return reason(why, SOCKET_PATH, r);
+	r = evidence_beside(broker);
+	if (r < 0)
+		return reason(why, "a process that proves the store", r);
 	runs_open(broker); /* said why not: no reason not to serve */
 	alarm_look(broker);
 	broker_maintain_in(broker, 1);
@@ -374,6 +403,7 @@ void broker_close(struct broker *broker)
 	publication_close(broker->publication);
 	if (broker->store != NULL)
 		known_time_keep(broker, true);
+	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);
 	if (broker->homes.fd >= 0)

@@ -83,7 +83,12 @@ store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
 store_import_LIBS = -lsqlite3
-UNIT          += store store_import
+high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
+high_water_LIBS = $(home_LIBS)
+store_evidence_OBJS = $(store_OBJS)
+store_evidence_LIBS = -lsqlite3
+UNIT          += store store_import store_evidence
+UNIT_ROOT     += high_water
 
 # import: the text, its rows; what the worker makes of rows
 IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)
