@@ -30,6 +30,7 @@
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"
+#include "subuidd/urgent.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -205,6 +206,7 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 	room_keep(broker);
 	known_time_keep(broker, false);
 	publication_repair(broker->publication);
+	urgent_again(broker);
 	if (broker->unfinished)
 		r = recovery_start(broker);
 	if (r < 0)
@@ -295,10 +297,14 @@ static int data_open(struct broker *broker, char *why)
 	r = known_time_open(broker);
 	if (r < 0)
 		return reason(why, STATE_DIR "/state.db", r);
+	r = urgent_open(broker);
+	if (r < 0)
+		return reason(why, STATE_DIR "/" URGENT_NAME, r);
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	return publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+	return publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
+				&broker->publication, why, REASON_MAX);
 }
 
 static int service_open(struct broker *broker, char *why)
@@ -401,6 +407,7 @@ void broker_close(struct broker *broker)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);
 	publication_close(broker->publication);
+	urgent_close(broker);
 	if (broker->store != NULL)
 		known_time_keep(broker, true);
 	watermark_close(broker);

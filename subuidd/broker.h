@@ -17,6 +17,7 @@
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
 #include "subuidd/store/store.h"
+#include "subuidd/withheld.h"
 
 struct call;
 struct publication;
@@ -65,6 +66,7 @@ struct broker {
 	int64_t known_begin;          /* known_time.h: at the start */
 	int64_t known_kept;           /* as `started`: when it was written last */
 	bool stopping;
+	struct withheld withheld;     /* locks that are not in the store, urgent.h */
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
