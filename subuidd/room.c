@@ -19,12 +19,14 @@ static uint64_t lesser(uint64_t a, uint64_t b)
 
 bool room_nearly_full(const struct statvfs *fs)
 {
-	uint64_t unit = fs->f_frsize, size = (uint64_t)fs->f_blocks * unit, left = (uint64_t)fs->f_bfree * unit;
+	/* btrfs counts none, and counts as free what files cannot have; elsewhere root has what others have not */
+	bool no_inodes = fs->f_files == 0;
+	uint64_t size = (uint64_t)fs->f_blocks * fs->f_frsize;
+	uint64_t left = (uint64_t)(no_inodes ? fs->f_bavail : fs->f_bfree) * fs->f_frsize;
 
 	if (left < lesser(BYTES_LEFT, size / PART))
 		return true;
-	/* 0: it makes them as they are needed (btrfs) */
-	return fs->f_files > 0 && fs->f_ffree < lesser(INODES_LEFT, fs->f_files / PART);
+	return !no_inodes && fs->f_ffree < lesser(INODES_LEFT, fs->f_files / PART);
 }
 
 bool room_short(const struct broker *broker)
