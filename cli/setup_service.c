@@ -11,7 +11,6 @@
 #include "varlink/client.h"
 
 #define SOCKET_UNIT "subuidd.socket"
-#define SERVICE_UNIT "subuidd.service"
 
 bool systemd_runs(void)
 {

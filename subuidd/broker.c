@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account/index.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "confine/identity.h"
@@ -23,10 +24,12 @@
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
+#include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/room.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
+#include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"
@@ -303,8 +306,12 @@ static int data_open(struct broker *broker, char *why)
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	return publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
-				&broker->publication, why, REASON_MAX);
+	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
+			     &broker->publication, why, REASON_MAX);
+	/* wrong owners and modes are mended by building them anew; a directory in their place is not */
+	if (r < 0 && !trouble_owner(INDEX_PATH, S_IFREG, 0, 0644, why, REASON_MAX))
+		trouble_owner(KEYS_PATH, S_IFREG, 0, 0640, why, REASON_MAX);
+	return r;
 }
 
 static int service_open(struct broker *broker, char *why)
@@ -403,6 +410,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	runs_close(broker);
 	alarm_close(broker);
+	strays_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);

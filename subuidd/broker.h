@@ -24,6 +24,7 @@ struct publication;
 struct purge;
 struct rehearsal;
 struct spool;
+struct strays;
 struct subid_publisher;
 struct watermark;
 struct workers;
@@ -57,6 +58,8 @@ struct broker {
 	sd_event_source *maintenance; /* next look at removed data and unfinished work */
 	struct call *calls;           /* under way, newest first */
 	struct rehearsal *rehearsal;  /* a dry run of an import; NULL: none */
+	bool views_doubt;             /* some were not, since the user database did not answer */
+	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */

@@ -21,10 +21,21 @@ void lifecycle_close(struct broker *broker);
 enum failure lifecycle_prepare(struct call *call);
 void lifecycle_abandon(struct call *call);
 
+/* The words for a link that cannot be made. */
+enum failure lifecycle_link_refused(struct call *call, enum link_result result);
+
 /* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 
-/* What of it exists goes; the id stays a tombstone. Returns `failure`, the text of which is in the answer. */
+/* mend.c: call->account is active, its owner is there. What is missing of it is made again (dry: is only found out). `how`:
+ * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or OP_REPAIR. */
+enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry);
+
+/* As it is when it is complete: the row that makes it so. */
+struct account lifecycle_active(const struct account *account);
+
+/* What of it was made goes, and what call->account.flags say was there before stays (ACCOUNT_THERE); the id stays a
+ * tombstone. Returns `failure`, the text of which is in the answer. */
 enum failure lifecycle_undo(struct call *call, enum failure failure);
 /* The same where there may be a link, too: CALL_PENDING. */
 enum failure lifecycle_take_back(struct call *call, enum failure failure);
@@ -38,6 +49,7 @@ void removal_purge(struct broker *broker);
 /* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long, and says in
  * call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE when that was said already. */
 enum failure purge_for_call(struct call *call, struct removed row);
+bool purge_under_way(const struct broker *broker, uint32_t uid);
 
 /* Ends the sessions of an account now; of a locked or removed one once more, when a login that was
  * under way has become one. 0 none is left; 1 `done` (may be NULL) will be told, in the event loop: 0, -EBUSY for

@@ -185,7 +185,12 @@ int publication_build(struct publication *p)
 	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
 	struct build build = { .p = p };
 	uint64_t generation = store_generation(p->store);
-	int r = index_writer_create(p->state_fd, &public_options, &public);
+	int r = index_way_clear(p->state_fd, public_options.name);
+
+	if (r >= 0)
+		r = index_way_clear(p->state_fd, keys_options.name);
+	if (r >= 0)
+		r = index_writer_create(p->state_fd, &public_options, &public);
 
 	if (r >= 0)
 		r = index_writer_create(p->state_fd, &keys_options, &keys);

@@ -62,7 +62,7 @@ struct wait {
 
 /* ---- one row ---- */
 
-static bool under_way(const struct broker *broker, uint32_t uid)
+bool purge_under_way(const struct broker *broker, uint32_t uid)
 {
 	for (const struct purge *purge = broker->purges; purge != NULL; purge = purge->next)
 		if (purge->row.uid == uid)
@@ -336,6 +336,14 @@ static bool sweep_fetch(struct sweep *sweep)
 	return sweep->count > 0;
 }
 
+/* The account may have been brought back by an import since the rows were read. */
+static bool still_due(struct broker *broker, const struct removed *row)
+{
+	struct removed now;
+
+	return store_removed_get(broker->store, row->uid, &now) == 0 && now.keep == row->keep && now.when == row->when;
+}
+
 static void sweep_end(struct sweep *sweep)
 {
 	sweep->broker->purging = false;
@@ -378,8 +386,8 @@ static int sweep_continue(sd_event_source *source, uint64_t usec, void *userdata
 		return 0;
 	}
 	row = &sweep->rows[sweep->next++];
-	if (under_way(broker, row->uid) || call_busy(broker, row->uid, NULL))
-		sweep_soon(sweep, 0); /* a call sees to it */
+	if (purge_under_way(broker, row->uid) || call_busy(broker, row->uid, NULL) || !still_due(broker, row))
+		sweep_soon(sweep, 0); /* a call sees to it, or brought it back */
 	else if (!purge_begin(broker, row, sweep_purged, sweep, NULL))
 		sweep_end(sweep);
 	return 0;

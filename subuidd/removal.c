@@ -214,6 +214,8 @@ static enum failure removal_unlink(struct call *call, int ended)
 	r = home_view_close(&broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return again_later(call, call_fail_system(call, "the owner's view cannot be taken away", r));
+	if (call->owner_doubt != 0) /* the link may be there: taken to be gone only when it is known that nobody has it */
+		return again_later(call, call_fail_doubt(call, call->owner_doubt));
 	if (!call->owner_exists || call->owner.uid != call->account.owner_uid)
 		return removal_finish(call);
 	r = link_start(&broker->homes, &call->owner, &call->account, false, &pid, &pidfd);

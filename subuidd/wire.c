@@ -44,6 +44,12 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 		NUMBER_IN(msg, at, storage_quota), STRING_IN(msg, at, tools), STRING_IN(msg, at, forward), \
 		STRING_IN(msg, at, from), STRING_IN(msg, at, type), STRING_IN(msg, at, comment),           \
 		STRING_IN(msg, at, fingerprint), STRING_IN(msg, at, blob)
+#define RUN(msg, at)                                                                                               \
+	NUMBER_IN(msg, at, magic), NUMBER_IN(msg, at, started), NUMBER_IN(msg, at, duration_ms),                   \
+		NUMBER_IN(msg, at, bytes_in), NUMBER_IN(msg, at, bytes_out), NUMBER_IN(msg, at, files),            \
+		NUMBER_IN(msg, at, key_id), NUMBER_IN(msg, at, status), NUMBER_IN(msg, at, kind),                  \
+		NUMBER_IN(msg, at, reserved), STRING_IN(msg, at, tool), STRING_IN(msg, at, address),               \
+		STRING_IN(msg, at, fingerprint), STRING_IN(msg, at, error)
 #define LIMIT(msg, at)                                                                                     \
 	NUMBER_IN(msg, at, accounts), NUMBER_IN(msg, at, keys), NUMBER_IN(msg, at, ranges),                \
 		NUMBER_IN(msg, at, is_default), STRING_IN(msg, at, owner)
@@ -84,15 +90,23 @@ static const struct wire_field request_limit_set[] = {
 	REQUEST_HEAD, LIMIT(request, limit_set.limit), NUMBER(request, limit_set.set),
 	NUMBER(request, limit_set.reset), END,
 };
+static const struct wire_field request_repair[] = {
+	REQUEST_HEAD, NAME(repair.name), NUMBER(request, repair.repair), NUMBER(request, repair.place),
+	NUMBER(request, repair.uid), NUMBER(request, repair.dry_run), END,
+};
 static const struct wire_field request_release[] = { REQUEST_HEAD, NUMBER(request, release.first), END };
 
 static const struct wire_field request_import[] = {
 	REQUEST_HEAD, NAME(import.name), NUMBER(request, import.kind), NUMBER(request, import.flags),
 	NUMBER(request, import.line), NUMBER(request, import.set), NUMBER(request, import.uid),
 	NUMBER(request, import.first), NUMBER(request, import.count), NUMBER(request, import.expires_day),
-	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid), NUMBER(request, import.accounts),
-	NUMBER(request, import.keys), NUMBER(request, import.ranges), NUMBER(request, import.quota),
-	NUMBER(request, import.alarm), NUMBER(request, import.created), STRING(request, import.comment), SSH_KEY(request, import.key), END,
+	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid),
+	NUMBER(request, import.account_uid), NUMBER(request, import.accounts), NUMBER(request, import.keys),
+	NUMBER(request, import.ranges), NUMBER(request, import.key_id), NUMBER(request, import.last_status),
+	NUMBER(request, import.told), NUMBER(request, import.quota), NUMBER(request, import.alarm),
+	NUMBER(request, import.alarm_since), NUMBER(request, import.last_run), NUMBER(request, import.last_good),
+	NUMBER(request, import.created), NUMBER(request, import.used), STRING(request, import.comment),
+	SSH_KEY(request, import.key), RUN(request, import.run), END,
 };
 
 #define ANSWER_HEAD                                                                                          \
@@ -110,17 +124,14 @@ static const struct wire_field answer_account[] = {
 	STRING(answer, account.account.comment), NUMBER(answer, account.keys), NUMBER(answer, account.ranges),
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
 	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
-	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.last_status),
-	NUMBER(answer, account.silent), END,
+	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.alarm_since),
+	NUMBER(answer, account.last_status), NUMBER(answer, account.silent), NUMBER(answer, account.told),
+	NUMBER(answer, account.mended), END,
 };
 static const struct wire_field answer_key[] = { ANSWER_HEAD, SSH_KEY(answer, key), NUMBER(answer, key_used), END };
 static const struct wire_field answer_run[] = {
 	ANSWER_HEAD, NUMBER(answer, run.seq), NUMBER(answer, run.uid), NUMBER(answer, run.reserved),
-	NUMBER(answer, run.run.magic), NUMBER(answer, run.run.started), NUMBER(answer, run.run.duration_ms),
-	NUMBER(answer, run.run.bytes_in), NUMBER(answer, run.run.bytes_out), NUMBER(answer, run.run.files),
-	NUMBER(answer, run.run.key_id), NUMBER(answer, run.run.status), NUMBER(answer, run.run.kind),
-	NUMBER(answer, run.run.reserved), STRING(answer, run.run.tool), STRING(answer, run.run.address),
-	STRING(answer, run.run.fingerprint), STRING(answer, run.run.error), END,
+	RUN(answer, run.run), END,
 };
 static const struct wire_field answer_range[] = {
 	ANSWER_HEAD, NUMBER(answer, range.first), NUMBER(answer, range.count), NUMBER(answer, range.owner_uid),
@@ -146,12 +157,16 @@ static const struct wire_field answer_removal[] = {
 };
 static const struct wire_field answer_finding[] = {
 	ANSWER_HEAD, STRING(answer, finding.subject), STRING(answer, finding.fault),
-	STRING(answer, finding.todo), END,
+	STRING(answer, finding.todo), NUMBER(answer, finding.repair), NUMBER(answer, finding.place),
+	NUMBER(answer, finding.uid), STRING(answer, finding.owner), STRING(answer, finding.label), END,
+};
+static const struct wire_field answer_repaired[] = {
+	ANSWER_HEAD, NUMBER(answer, repaired.mended), STRING(answer, repaired.done), END,
 };
 
 static const struct wire_field answer_import[] = {
 	ANSWER_HEAD, NUMBER(answer, import.line), NUMBER(answer, import.kind), NUMBER(answer, import.outcome),
-	NUMBER(answer, import.id), END,
+	NUMBER(answer, import.id), NUMBER(answer, import.home), NUMBER(answer, import.link), END,
 };
 
 #define SIZE_OF(type, first, member) (offsetof(struct type, first) + sizeof(((struct type *)0)->member))
@@ -186,6 +201,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_LIMIT_LIST] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 	[OP_RUN_LIST] = REQUEST(list, request_list),
+	[OP_REPAIR] = REQUEST(repair, request_repair),
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -213,6 +229,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
 	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
+	[OP_REPAIR] = ANSWER(repaired, answer_repaired),
 };
 
 size_t wire_request_size(uint32_t op)

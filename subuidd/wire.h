@@ -62,6 +62,7 @@ enum op {
 	OP_LIMIT_LIST,
 	OP_TOMBSTONE_LIST,
 	OP_RUN_LIST,
+	OP_REPAIR,
 	OP_MAX_,
 };
 
@@ -118,7 +119,7 @@ struct request_key_remove {
 
 struct request_list {
 	struct request_name name; /* owner "" and all 0: the caller's; label "": all of the owner's */
-	uint32_t all;             /* every owner's: root and admins */
+	uint32_t all;             /* every owner's: root and admins; of runs: oldest first */
 	uint32_t padding;
 	uint64_t cursor;          /* from the last answer's `cursor`; 0 first */
 };
@@ -150,12 +151,43 @@ struct request_release {
 	uint32_t first;
 };
 
+/* What mends a finding of a check. */
+enum finding_repair {
+	REPAIR_NONE = 0, /* nothing that we do */
+	REPAIR_INDEX,    /* index and keys are built anew */
+	REPAIR_ACCOUNT,  /* what is missing of the account is made again: home, view, link */
+	REPAIR_LEFTOVER, /* removed: there is no data in it */
+	REPAIR_ASK,      /* there is data in it: set aside, never deleted; somebody has to say so */
+	REPAIR_MAX_,
+};
+
+/* Where that is. */
+enum finding_place {
+	PLACE_NONE = 0,
+	PLACE_ACCOUNT, /* <homes>/<owner>/<label> */
+	PLACE_MAKING,  /* <homes>/.making/<uid> */
+	PLACE_REMOVED, /* <homes>/.removed/<uid> */
+	PLACE_OWNER,   /* <homes>/<owner> */
+	PLACE_LINK,    /* the link of this label in the owner's home */
+	PLACE_MAX_,
+};
+
+/* As a finding says it. ACCOUNT and places LINK and ACCOUNT: name; LEFTOVER and ASK: place, and uid where it has one. */
+struct request_repair {
+	struct request_name name;
+	uint32_t repair; /* enum finding_repair, not NONE */
+	uint32_t place;  /* enum finding_place */
+	uint32_t uid;
+	uint32_t dry_run;
+};
+
 enum import_kind {
 	IMPORT_ACCOUNT = 1,
 	IMPORT_KEY,       /* of an account that is there, or in a row before */
 	IMPORT_RANGE,     /* the same; label "": the owner's own */
 	IMPORT_LIMIT,
 	IMPORT_TOMBSTONE, /* ids that another host has given out; owner and label: to whom */
+	IMPORT_RUN,       /* of an account that is there, as IMPORT_KEY */
 	IMPORT_KIND_MAX_,
 };
 
@@ -182,12 +214,19 @@ struct request_import {
 	int32_t expires_day;
 	uint32_t account_flags; /* ACCOUNT_LOCKED or 0 */
 	uint32_t owner_uid;     /* of a tombstone: who had it */
+	uint32_t account_uid;   /* of a tombstone: the account that had the range; 0 none */
 	uint32_t accounts, keys, ranges; /* of a limit */
+	uint32_t key_id;        /* of a key: what it had elsewhere; it is given that where it never was another's. 0 any */
+	uint32_t last_status;   /* of an account, as the next four: struct watch */
+	uint32_t told;
 	uint64_t quota;
 	uint64_t alarm; /* seconds of silence; 0 never */
+	int64_t alarm_since, last_run, last_good;
 	int64_t created; /* seconds since the epoch; 0 now */
+	int64_t used;    /* of a key: last; 0 never */
 	char comment[COMMENT_MAX + 1];
 	struct ssh_key key;
+	struct run run; /* of a run; else all 0 */
 };
 
 struct request {
@@ -206,6 +245,7 @@ struct request {
 		struct request_limit_set limit_set;
 		struct request_release release;
 		struct request_import import;
+		struct request_repair repair;
 	};
 };
 
@@ -222,8 +262,11 @@ struct account_view {
 	int64_t last_run;  /* ends of runs, 0 none */
 	int64_t last_good;
 	int64_t alarm;     /* seconds, 0 never */
+	int64_t alarm_since; /* when that was set */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
+	uint32_t told;     /* 1: and that has been said */
+	uint32_t mended;   /* of ADD: enum account_part, or-ed: made again by this call */
 };
 
 struct daemon_status {
@@ -242,9 +285,19 @@ struct daemon_status {
 };
 
 struct finding { /* of OP_CHECK: one row per fault, none: sound */
-	char subject[ACCOUNT_NAME_MAX + 1];
+	char subject[FAILURE_TEXT_MAX + 1];
 	char fault[FAILURE_TEXT_MAX + 1];
 	char todo[FAILURE_TEXT_MAX + 1];
+	uint32_t repair; /* enum finding_repair; what follows says of what */
+	uint32_t place;  /* enum finding_place */
+	uint32_t uid;    /* 0 none */
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+
+struct repaired { /* of OP_REPAIR */
+	uint32_t mended; /* enum account_part, or-ed */
+	char done[FAILURE_TEXT_MAX + 1]; /* what was done, or would be */
 };
 
 enum import_outcome {
@@ -262,11 +315,21 @@ struct removal_view { /* of OP_ACCOUNT_REMOVE: what has become of its files */
 	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way */
 };
 
+enum import_disk { /* of an account that is made, or would be: its home, and the link to it */
+	IMPORT_DISK_NONE = 0,
+	IMPORT_DISK_MADE,
+	IMPORT_DISK_THERE, /* taken up; right already */
+	IMPORT_DISK_ASIDE, /* a home: brought back from where it was set aside */
+	IMPORT_DISK_MAX_,
+};
+
 struct import_result { /* of OP_IMPORT: one for each row of the batch */
 	uint32_t line;
 	uint32_t kind;
 	uint32_t outcome;
 	uint32_t id; /* uid, or the first id of the range; 0 none */
+	uint32_t home; /* enum import_disk */
+	uint32_t link;
 };
 
 struct answer {
@@ -293,6 +356,7 @@ struct answer {
 		struct daemon_status status;
 		struct removal_view removal;
 		struct finding finding;
+		struct repaired repaired;
 		struct import_result import;
 	};
 };

@@ -144,7 +144,7 @@ static int purge_child(const void *argument)
 	return PURGE_LEFT;
 }
 
-static int removed_open(const struct homes *homes, uint32_t uid, int *parent)
+int home_aside_open(const struct homes *homes, uint32_t uid, int *parent)
 {
 	struct uid_name name = home_uid_name(uid);
 	cleanup_fd int removed = path_open_same_mount(homes->fd, HOME_REMOVED, O_RDONLY | O_DIRECTORY);
@@ -172,7 +172,7 @@ int home_purge_finish(const struct homes *homes, uint32_t uid)
 {
 	struct uid_name name = home_uid_name(uid);
 	cleanup_fd int parent = -1;
-	cleanup_fd int dir = removed_open(homes, uid, &parent);
+	cleanup_fd int dir = home_aside_open(homes, uid, &parent);
 	int r;
 
 	if (dir < 0)
@@ -238,7 +238,7 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	struct purge_job job = { .uid = uid, .why = why, .userns = -1 };
 	const struct child_job child = { .run = purge_child, .argument = &job };
 	cleanup_fd int parent = -1, userns = -1;
-	cleanup_fd int dir = removed_open(homes, uid, &parent);
+	cleanup_fd int dir = home_aside_open(homes, uid, &parent);
 	int r = dir < 0 ? dir : home_there(dir, uid);
 	pid_t pid;
 

@@ -245,11 +245,6 @@ bool index_writer_present(const struct index_writer *writer)
 	       st.st_ino == writer->ino;
 }
 
-void index_writer_supersede(struct index_writer *writer)
-{
-	index_word_store(writer, INDEX_WORD_SUPERSEDED, 1);
-}
-
 /* ---- taking the place of the present file ---- */
 
 /* The first page of a file that readers may have mapped, to mark it; NULL when it can

@@ -56,8 +56,10 @@ bool index_writer_published(const struct index_writer *writer);
 
 /* The path leads to this file, and not to another one or to nothing: somebody may have removed it. */
 bool index_writer_present(const struct index_writer *writer);
-/* Whoever has this file mapped opens the path anew. */
-void index_writer_supersede(struct index_writer *writer);
+
+/* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file of ours, goes: an empty directory by rmdir(2),
+ * anything else is renamed to NAME.bad-N. 0 or negative errno. */
+int index_way_clear(int state_dirfd, const char *name);
 
 /* Each replaces what was there under the same uid, range or key id, or writes nothing where that is equal. They grow the
  * file (twice the size, renamed over) when it is full. 0 or negative errno; on
@@ -72,6 +74,8 @@ int index_remove_key(struct index_writer *writer, const struct ssh_key *key);
 /* After a change: what the readers now see is the store's `generation`. */
 void index_writer_commit(struct index_writer *writer, uint64_t generation);
 
+/* Another file has taken its place: readers that have this one mapped open that, also when somebody had removed it. */
+void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
 

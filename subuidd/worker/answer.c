@@ -6,6 +6,7 @@
 
 #include "account/date.h"
 #include "account/role.h"
+#include "subuidd/worker/repair.h"
 
 /* Paths come from the host and need not be UTF-8: escaped rather than lost. */
 static json_t *text_json(const char *text)
@@ -95,6 +96,8 @@ static json_t *account_json(const struct account_view *view)
 	failed |= view->last_run > 0 && put_number(o, "lastStatus", view->last_status);
 	failed |= view->last_good > 0 && put_number(o, "lastGood", (uint64_t)view->last_good);
 	failed |= view->alarm > 0 && put_number(o, "alarm", (uint64_t)view->alarm);
+	failed |= view->alarm > 0 && put_number(o, "alarmSince", (uint64_t)view->alarm_since);
+	failed |= view->told != 0 && put_flag(o, "told", true);
 	failed |= put_flag(o, "silent", view->silent != 0);
 	return whole(o, failed);
 }
@@ -206,6 +209,7 @@ static json_t *run_json(const struct run_row *row)
 	bool failed = false;
 
 	failed |= put_number(o, "seq", row->seq);
+	failed |= row->uid != 0 && put_number(o, "uid", row->uid);
 	failed |= put_number(o, "started", (uint64_t)run->started);
 	failed |= put_number(o, "durationMs", run->duration_ms);
 	failed |= put_text(o, "tool", run->tool);
@@ -262,15 +266,11 @@ static json_t *removal_json(const struct removal_view *removal)
 	return whole(o, failed);
 }
 
-static json_t *finding_json(const struct finding *finding)
+/* Whether it is new, and what was made again of one that is not. */
+static bool put_added(json_t *object, const struct account_view *view)
 {
-	json_t *o = json_object();
-	bool failed = false;
-
-	failed |= put_text(o, "subject", finding->subject);
-	failed |= put_text(o, "fault", finding->fault);
-	failed |= put_text(o, "todo", finding->todo);
-	return whole(o, failed);
+	return put_flag(object, "created", view->created != 0) ||
+	       (view->mended != 0 && json_object_set_new(object, "mended", worker_parts(view->mended)) < 0);
 }
 
 json_t *worker_answer(const struct answer *answer, const char *account)
@@ -282,7 +282,7 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return status_json(&answer->status);
 	case OP_ACCOUNT_ADD:
 		o = wrap("account", account_json(&answer->account));
-		return o == NULL ? NULL : whole(o, put_flag(o, "created", answer->account.created != 0));
+		return o == NULL ? NULL : whole(o, put_added(o, &answer->account));
 	case OP_ACCOUNT_GET:
 	case OP_ACCOUNT_LIST:
 	case OP_ACCOUNT_MODIFY:
@@ -305,8 +305,10 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return wrap("entry", audit_json(&answer->audit));
 	case OP_RUN_LIST:
 		return wrap("run", run_json(&answer->run));
+	case OP_REPAIR:
+		return worker_repaired(&answer->repaired);
 	case OP_CHECK:
-		return wrap("finding", finding_json(&answer->finding));
+		return wrap("finding", worker_finding(&answer->finding));
 	case OP_ACCOUNT_REMOVE:
 		return removal_json(&answer->removal);
 	case OP_KEY_REMOVE:

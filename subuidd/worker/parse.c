@@ -12,6 +12,7 @@
 
 #include "account/date.h"
 #include "subuidd/worker/field.h"
+#include "subuidd/worker/repair.h"
 
 #define LABEL_RULE "a label is 1 to 31 of a-z, 0-9, _ and -, and starts with a letter or digit"
 
@@ -192,7 +193,10 @@ static int parse_list(uint32_t op, json_t *parameters, struct request_list *list
 		return label_of(parameters, list->name.label, failure);
 	if (r == 0 && list->all && list->name.owner[0] != '\0')
 		return field_invalid(failure, "all", "given together with an owner", "choose one");
-	if (r == 0 && op == OP_RUN_LIST)
+	if (r == 0 && op == OP_RUN_LIST && list->all && (field_member(parameters, "label") != NULL ||
+							 field_member(parameters, "before") != NULL))
+		return field_invalid(failure, "all", "given together with a label or before", "choose one");
+	if (r == 0 && op == OP_RUN_LIST && !list->all)
 		r = label_of(parameters, list->name.label, failure);
 	if (r == 0 && (op == OP_AUDIT_LIST || op == OP_RUN_LIST))
 		r = field_integer(parameters, "before", 0, INT64_MAX, &before, failure);
@@ -254,6 +258,15 @@ static int parse_limit_set(json_t *parameters, struct request_limit_set *set, st
 	return 0;
 }
 
+static int parse_repair(json_t *parameters, struct request_repair *repair, struct failure_text *failure)
+{
+	int r = owner_of(parameters, repair->name.owner, failure);
+
+	if (r == 0 && field_member(parameters, "label") != NULL)
+		r = label_of(parameters, repair->name.label, failure);
+	return r < 0 ? r : worker_parse_repair(parameters, repair, failure);
+}
+
 int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure)
 {
 	memset(request, 0, sizeof(*request));
@@ -296,6 +309,8 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 		return parse_limit_set(parameters, &request->limit_set, failure);
 	case OP_TOMBSTONE_RELEASE:
 		return field_number(parameters, "first", 1, &request->release.first, failure);
+	case OP_REPAIR:
+		return parse_repair(parameters, &request->repair, failure);
 	case OP_IMPORT: /* import.c */
 	case OP_MAX_:
 		break;
