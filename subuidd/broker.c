@@ -21,16 +21,19 @@
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "subuidd/evidence.h"
+#include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
+#include "subuidd/room.h"
 #include "subuidd/runs.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"
+#include "subuidd/urgent.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -203,7 +206,10 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 	(void)source;
 	(void)usec;
 	broker_maintain_in(broker, MAINTAIN_SECONDS);
+	room_keep(broker);
+	known_time_keep(broker, false);
 	publication_repair(broker->publication);
+	urgent_again(broker);
 	if (broker->unfinished)
 		r = recovery_start(broker);
 	if (r < 0)
@@ -290,10 +296,18 @@ static int data_open(struct broker *broker, char *why)
 		r = store_accept(broker, why);
 	if (r < 0)
 		return r;
+	room_keep(broker);
+	r = known_time_open(broker);
+	if (r < 0)
+		return reason(why, STATE_DIR "/state.db", r);
+	r = urgent_open(broker);
+	if (r < 0)
+		return reason(why, STATE_DIR "/" URGENT_NAME, r);
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
+			     &broker->publication, why, REASON_MAX);
 	/* wrong owners and modes are mended by building them anew; a directory in their place is not */
 	if (r < 0 && !trouble_owner(INDEX_PATH, S_IFREG, 0, 0644, why, REASON_MAX))
 		trouble_owner(KEYS_PATH, S_IFREG, 0, 0640, why, REASON_MAX);
@@ -401,6 +415,9 @@ void broker_close(struct broker *broker)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);
 	publication_close(broker->publication);
+	urgent_close(broker);
+	if (broker->store != NULL)
+		known_time_keep(broker, true);
 	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);

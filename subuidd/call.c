@@ -132,6 +132,8 @@ enum failure call_account(struct call *call, enum account_for purpose)
 				 "try again");
 	}
 	call->account = account;
+	if (withheld_has(&call->broker->withheld, account.uid, 0)) /* it counts, recorded or not */
+		call->account.flags |= ACCOUNT_LOCKED;
 	return FAILURE_NONE;
 }
 

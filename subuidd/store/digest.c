@@ -26,7 +26,7 @@ const struct store_digest store_digests[] = {
 	  { "id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
 	    "tools", "storage_quota", "forward" } },
 	{ "ranges", { "first", "owner", "owner_uid", "account_uid", "created" } },
-	{ "removed", { "uid", "keep", "since", "owner", "label" } },
+	{ "removed", { "uid", "keep", "since", "owner", "label", "known", "why" } },
 	{ "limits", { "owner", "accounts", "keys", "ranges" } },
 };
 const size_t store_digests_count = sizeof(store_digests) / sizeof(store_digests[0]);

@@ -256,6 +256,10 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->audit.target);
 		FILL(answer->audit.detail);
 		break;
+	case OP_ACCOUNT_REMOVE:
+		answer->removal.files = UINT32_MAX;
+		FILL(answer->removal.why);
+		break;
 	case OP_CHECK:
 		FILL(answer->finding.subject);
 		FILL(answer->finding.fault);
