@@ -83,6 +83,14 @@ store_import_OBJS = $(store_OBJS)
 store_import_LIBS = -lsqlite3
 UNIT          += store store_import
 
+# state: saved states
+state_format_OBJS = subuidd/state/format
+state_format_LIBS = -lmd
+UNIT          += state_format
+fuzz_state_OBJS = subuidd/state/format
+fuzz_state_LIBS = -lmd
+FUZZ          += state
+
 # import: the text, its rows; what the worker makes of rows
 IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)
 import_text_OBJS = $(IMPORT_TEXT)
