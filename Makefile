@@ -52,7 +52,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
               subuidd/wire subuidd/log \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions confine/child \
+              subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
 WORKER      = subuidd/worker/worker subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \

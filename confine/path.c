@@ -16,14 +16,8 @@
 #define LINKS_MAX 40 /* as the kernel's own walk */
 #define AGAIN_MAX 64 /* openat2 says EAGAIN when a rename anywhere races with ".." */
 
-int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+static int open_resolved(int dirfd, const char *path, struct open_how how)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-		.mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-
 	for (int i = 0; i < AGAIN_MAX; i++) {
 		long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
@@ -33,6 +27,27 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 			return -errno;
 	}
 	return -EAGAIN;
+}
+
+int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.mode = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return open_resolved(dirfd, path, how);
+}
+
+int path_open_same_mount(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return open_resolved(dirfd, path, how);
 }
 
 /* A walk from "/": `rest` is what is still to be walked, `trusted` whether nobody but root could have

@@ -10,6 +10,9 @@
  * flags get O_CLOEXEC. A descriptor or negative errno (-ENOSYS: refuse). */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 
+/* The same, and no mount is entered: -EXDEV where one begins, without asking what is mounted there. */
+int path_open_same_mount(int dirfd, const char *path, int flags);
+
 /* Opens an absolute directory step by step from "/": symlinks are followed only
  * while every directory so far is root's and not writable by others. */
 int path_open_trusted(const char *path, int flags);

@@ -51,7 +51,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  account/name account/id
 home_OBJS      = $(HOME_OBJS)
@@ -60,9 +60,11 @@ home_link_OBJS = $(HOME_OBJS)
 home_link_LIBS = $(home_LIBS)
 home_purge_OBJS = $(HOME_OBJS)
 home_purge_LIBS = $(home_LIBS)
+home_walk_OBJS = $(HOME_OBJS)
+home_walk_LIBS = $(home_LIBS)
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
-UNIT_ROOT     += home home_link home_purge identity
+UNIT_ROOT     += home home_link home_purge home_walk identity
 
 # runs: the record, spans of time
 run_OBJS       = account/run

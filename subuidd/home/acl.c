@@ -156,6 +156,26 @@ bool home_acl_closed(int account_dir, uid_t owner)
 	return access_acl_matches(account_dir, entries, count, &total) == count && total == count;
 }
 
+uid_t home_acl_owner(int account_dir)
+{
+	cleanup_acl acl_t acl = acl_get_fd(account_dir);
+	acl_entry_t e;
+	uid_t owner = 0;
+	int r = acl == NULL ? 0 : acl_get_entry(acl, ACL_FIRST_ENTRY, &e);
+
+	for (unsigned users = 0; r == 1; r = acl_get_entry(acl, ACL_NEXT_ENTRY, &e)) {
+		uid_t *uid;
+		acl_tag_t tag;
+
+		if (acl_get_tag_type(e, &tag) != 0 || tag != ACL_USER)
+			continue;
+		uid = acl_get_qualifier(e);
+		owner = uid != NULL && users++ == 0 ? *uid : 0;
+		acl_free(uid);
+	}
+	return owner;
+}
+
 /*
  * Where views cannot be. What it does not do: `rsync -a` gives every file its
  * sender's mode, and the group bits of a mode are the ACL's mask, so a file pushed with

@@ -45,6 +45,8 @@ bool home_is_subvolume(int fd);
 /* root:<gid> 0710 and user:<owner>:--x on the account directory. */
 int home_acl_close(int account_dir, uid_t owner);
 bool home_acl_closed(int account_dir, uid_t owner);
+/* The owner that it lets in; 0 when it names none, or several. */
+uid_t home_acl_owner(int account_dir);
 /* Access and default ACL on `home`, for hosts without views. */
 int home_acl_grant(int home_dir, uid_t owner, uid_t uid);
 bool home_acl_granted(int home_dir, uid_t owner);
