@@ -136,6 +136,7 @@ enum failure op_tombstone_release(struct call *call);
 enum failure op_import(struct call *call);
 enum failure op_limit_list(struct call *call);
 enum failure op_tombstone_list(struct call *call);
+enum failure op_state_save(struct call *call);
 
 /* What owners may have, his own or the settings'. 0 or negative errno. */
 int limit_of(struct call *call, const char *owner, struct limit *limit);

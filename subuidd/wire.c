@@ -182,6 +182,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_LIMIT_LIST] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 	[OP_RUN_LIST] = REQUEST(list, request_list),
+	[OP_STATE_SAVE] = REQUEST_EMPTY,
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -209,6 +210,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
 	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
+	[OP_STATE_SAVE] = ANSWER_EMPTY,
 };
 
 size_t wire_request_size(uint32_t op)

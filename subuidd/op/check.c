@@ -13,13 +13,14 @@
 #include "account/index.h"
 #include "confine/cleanup.h"
 #include "subuidd/op/check_child.h"
+#include "subuidd/op/frozen.h"
 #include "subuidd/child.h"
 #include "subuidd/operation.h"
 
 enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEP_INDEX_RANGES, STEPS };
 
 struct check {
-	struct check *next; /* waiting for its turn to prove the store */
+	struct frozen_turn turn; /* of a proof of the store */
 	struct call *call;
 	int memory;
 	struct check_job job;
@@ -144,8 +145,6 @@ static bool finding_stale(const struct check *check, const struct finding *findi
 	return false;
 }
 
-static void proof_end(struct broker *broker);
-
 static void check_done(void *data, int status)
 {
 	struct check *check = data;
@@ -173,7 +172,7 @@ static void check_done(void *data, int status)
 	free(check);
 	call_finish(call, failure);
 	if (proof)
-		proof_end(broker);
+		frozen_end(broker);
 }
 
 static enum failure check_begin(struct call *call, struct check *check)
@@ -193,46 +192,37 @@ static enum failure check_begin(struct call *call, struct check *check)
 	return call_fail_system(call, "the check cannot be started", r);
 }
 
-/* The database as a whole, one proof at a time: as long as the file is frozen, the log grows. */
-static bool proving;
-static struct check *waiting; /* for the one that is under way */
-
+/* The database as a whole; it is frozen. */
 static enum failure proof_begin(struct check *check)
 {
-	struct call *call = check->call;
-	enum failure failure;
-	int r = store_freeze(call->broker->store);
+	struct broker *broker = check->call->broker;
+	enum failure failure = check_begin(check->call, check);
 
-	if (r < 0) {
-		free(check);
-		return call_fail_store(call, r);
-	}
-	failure = check_begin(call, check);
-	proving = failure == CALL_PENDING;
-	if (!proving)
-		store_thaw(call->broker->store);
+	if (failure != CALL_PENDING)
+		frozen_end(broker);
 	return failure;
 }
 
-static void proof_end(struct broker *broker)
+static void proof_turn(struct frozen_turn *turn, int error)
 {
-	store_thaw(broker->store);
-	proving = false;
-	while (!proving && waiting != NULL) {
-		struct check *check = waiting;
-		struct call *call = check->call;
-		enum failure failure;
+	struct check *check = (struct check *)turn; /* its first member */
+	struct call *call = check->call;
+	enum failure failure;
 
-		waiting = check->next;
+	if (error < 0) {
+		free(check);
+		failure = call_fail_store(call, error);
+	} else {
 		failure = proof_begin(check);
-		if (failure != CALL_PENDING)
-			call_finish(call, failure);
 	}
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
 }
 
 static enum failure step_store(struct call *call)
 {
-	struct check *check, **last = &waiting;
+	struct check *check;
+	int r;
 
 	step_after(call, STEP_STORE);
 	if (!call->request.list.all)
@@ -240,15 +230,17 @@ static enum failure step_store(struct call *call)
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
+	check->turn.run = proof_turn;
 	check->call = call;
 	check->job.store = true;
 	call->answer.checked = 1;
-	if (!proving)
+	r = frozen_begin(call->broker, &check->turn);
+	if (r == 0)
 		return proof_begin(check);
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = check;
-	return CALL_PENDING;
+	if (r > 0)
+		return CALL_PENDING;
+	free(check);
+	return call_fail_store(call, r);
 }
 
 /* A row that is not the caller's is not looked at, as it is not listed. */

@@ -37,7 +37,7 @@ static const struct operation operations[] = {
 	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
 	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
 	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
-	{"RunList", OP_RUN_LIST},
+	{"RunList", OP_RUN_LIST},       {"StateSave", OP_STATE_SAVE},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -350,6 +350,7 @@ static const struct varlink_method methods[] = {
 	{"Import", import, handle_import},
 	{"LimitList", none, handle_list},
 	{"TombstoneList", none, handle_list},
+	{"StateSave", none, handle_one},
 	{NULL, NULL, NULL},
 };
 
