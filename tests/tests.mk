@@ -83,7 +83,10 @@ store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
 store_import_LIBS = -lsqlite3
+high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
+high_water_LIBS = $(home_LIBS)
 UNIT          += store store_import
+UNIT_ROOT     += high_water
 
 # state: saved states
 state_format_OBJS = subuidd/state/format

@@ -38,7 +38,8 @@ static bool name_ours(const char *directory, const char *name)
 	static const struct {
 		const char *directory, *name;
 	} ours[] = {
-		{ "", ".high-water" }, { "", "lost+found" }, { HOME_MAKING, "probe" }, { HOME_MAKING, "probe.view" },
+		{ "", ".high-water" }, { "", ".high-water.new" },   { "", "lost+found" },
+		{ HOME_MAKING, "probe" }, { HOME_MAKING, "probe.view" },
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)

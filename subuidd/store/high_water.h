@@ -9,8 +9,10 @@
  * each commit and is written without waiting for the disk: it survives a kill -9, and a loss of power may take the last
  * ones of it along; the mark never.
  *
- * Each file has two slots that are written in turn, each with a sequence number and a checksum: a torn write leaves
- * the other. All its space is allocated when it is made, so that a full disk refuses no write.
+ * Each file has two slots that are written in turn, each with a sequence number and a checksum, and synced before the
+ * next: a torn write leaves the other. The generation between two raises is a record of its own behind them, so that what
+ * is written without waiting can damage no mark. All its space is allocated when it is made, so that a full disk refuses
+ * no write.
  */
 #ifndef SUBUIDD_STORE_HIGH_WATER_H
 #define SUBUIDD_STORE_HIGH_WATER_H
@@ -20,6 +22,16 @@
 #define HIGH_WATER_REGION_BITS 24 /* a mark for each 2^24 ids */
 #define HIGH_WATER_REGIONS (1u << (32 - HIGH_WATER_REGION_BITS))
 
+#define HIGH_WATER_STATE "high-water"  /* in STATE_DIR */
+#define HIGH_WATER_HOMES ".high-water" /* below the homes */
+
+/* Which files are sound. */
+enum {
+	HIGH_WATER_AT_STATE = 1u << 0,
+	HIGH_WATER_AT_HOMES = 1u << 1,
+	HIGH_WATER_DIFFER = 1u << 2, /* both are, and they are of two stores: *mark says the state's */
+};
+
 struct high_water {
 	uint64_t store;      /* identity of the store that wrote it (store_identity()); 0: nothing is known */
 	uint64_t generation; /* of the last change that it knows of */
@@ -27,13 +39,17 @@ struct high_water {
 };
 
 /* What both files know together: the newer slot of each, marks and generation the higher of the two. 0 (also when one file
- * is missing or damaged: *files says which are sound, bit 0 the state's, bit 1 the homes'), -ENOENT: neither is there,
- * -EUCLEAN: there is a file, and none that is sound; -EPERM: a file that others can write; or another negative errno. */
+ * is missing or damaged: *files says which are sound, HIGH_WATER_AT_*), -ENOENT: neither is there, -EUCLEAN: there is a
+ * file, and none that is sound; -EPERM: a file that is not ours, or that others can write; or another negative errno. */
 int high_water_read(int state_fd, int homes_fd, struct high_water *mark, unsigned *files);
+
+/* *to becomes the higher of both, mark by mark and generation; its store stays. */
+void high_water_merge(struct high_water *to, uint64_t generation, const uint32_t marks[HIGH_WATER_REGIONS]);
 
 struct high_water_files; /* opaque: both, open for writing */
 
-/* Makes what is missing, from *mark, and opens both. 0 or negative errno. */
+/* Opens both, and brings both to *mark: what is missing or damaged is made anew, what says something else is written. 0
+ * or negative errno. */
 int high_water_open(int state_fd, int homes_fd, const struct high_water *mark, struct high_water_files **ret);
 void high_water_close(struct high_water_files *files);
 
@@ -41,7 +57,10 @@ void high_water_close(struct high_water_files *files);
  * is written where the marks are that high already. 0 or negative errno: the ids must not be used. */
 int high_water_raise(struct high_water_files *files, uint32_t first, uint32_t last);
 
-/* After a commit: the generation, without waiting. */
+/* After a commit: the generation, without waiting. What cannot be written is written with the next one. */
 void high_water_generation(struct high_water_files *files, uint64_t generation);
+
+/* At a clean stop: the marks as they are, without what was raised ahead. 0 or negative errno: the old ones stay. */
+int high_water_settle(struct high_water_files *files, const uint32_t marks[HIGH_WATER_REGIONS]);
 
 #endif
