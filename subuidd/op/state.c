@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "confine/child.h"
@@ -82,7 +83,7 @@ static void save_turn(struct frozen_turn *turn, int error)
 		error = save_start(save);
 	if (error == 0)
 		return;
-	log_error("state.save: %s", strerrordesc_np(-error));
+	log_error("state.save: %s", strerror(-error));
 	save_answer(save, 1);
 	if (frozen)
 		frozen_end(broker);

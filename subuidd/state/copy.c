@@ -53,6 +53,7 @@ int copy_prepare_at(int state_fd, const char *name, struct copy *copy)
 	*copy = (struct copy){ .dirfd = path_make_directory(state_fd, name, 0700, 0) };
 	if (copy->dirfd < 0)
 		return copy->dirfd;
+	snprintf(copy->made, sizeof(copy->made), STATE_DIR "/%s", name);
 	snprintf(copy->db, sizeof(copy->db), STATE_DIR "/%s/" STATE_DB, name);
 	return empty(copy->dirfd);
 }

@@ -15,14 +15,14 @@
 struct copy {
 	int dirfd;             /* 0700, ours alone */
 	char db[PATH_MAX];     /* path of the database in it */
-	char made[PATH_MAX];   /* the directory, to be removed again; "" it is the caller's */
+	char made[PATH_MAX];   /* the directory; "" it is not there yet */
 	struct state_header header;
 	struct store *store; /* open, of this program's schema */
 };
 
 /* A directory of its own below TMPDIR or /var/tmp. 0 or negative errno. */
 int copy_prepare(struct copy *copy);
-/* The directory `name` below state_fd (STATE_DIR), emptied first: it stays, and what is in it can be renamed. */
+/* The directory `name` below state_fd (STATE_DIR), emptied first: what is in it can be renamed. */
 int copy_prepare_at(int state_fd, const char *name, struct copy *copy);
 
 /* Reads all of in_fd, checks it, opens and proves the database. 0, or negative errno and a sentence in why. */
@@ -31,7 +31,7 @@ int copy_read(struct copy *copy, int in_fd, char *why, size_t size);
 /* Closes the store, so that everything is in the one file. */
 int copy_settle(struct copy *copy);
 
-/* Removes what it made, but for the directory of copy_prepare_at(). */
+/* Removes all of it. */
 void copy_close(struct copy *copy);
 
 /* Opens FILE ("-": standard input) for reading. A descriptor or negative errno. */

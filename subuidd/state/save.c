@@ -43,6 +43,12 @@ int state_write_all(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
+int state_high_water(int state_fd, int homes_fd, struct high_water *mark, unsigned *files)
+{
+	/* the other directory has no file of that name */
+	return high_water_read(state_fd, homes_fd >= 0 ? homes_fd : state_fd, mark, files);
+}
+
 /* ---- the header */
 
 static void header_words(struct state_header *header)
@@ -66,11 +72,10 @@ static int header_marks(struct state_header *header, struct store *view, int sta
 	if (r < 0)
 		return r;
 	/* A mark that cannot be read is told of when the daemon starts; it is no reason to have no backup. */
-	if (high_water_read(state_fd, homes_fd, &mark, &files) < 0)
+	if (state_high_water(state_fd, homes_fd, &mark, &files) < 0)
 		return 0;
-	for (size_t i = 0; i < HIGH_WATER_REGIONS; i++)
-		if (mark.marks[i] > header->marks[i])
-			header->marks[i] = mark.marks[i];
+	high_water_merge(&mark, 0, header->marks);
+	memcpy(header->marks, mark.marks, sizeof(header->marks));
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "subuidd/store/high_water.h"
+
 #define STATE_DB "state.db"
 #define STATE_DB_PATH STATE_DIR "/" STATE_DB
 #define STATE_SAVE "save" /* below STATE_DIR: what the daemon has written and the state program takes away */
@@ -16,6 +18,9 @@
 
 /* All bytes, however often it takes. 0 or negative errno. */
 int state_write_all(int fd, const void *bytes, size_t size);
+
+/* high_water_read(), also where there are no homes (-1). */
+int state_high_water(int state_fd, int homes_fd, struct high_water *mark, unsigned *files);
 
 /* The store in state_fd, which is frozen (store_freeze()) or which nobody has open, its log empty, to out_fd (any kind). homes_fd: for
  * the high-water mark; -1: there are none. 0, or negative errno and a sentence in why. */
