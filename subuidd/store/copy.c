@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "confine/cleanup.h"
 #include "subuidd/store/sqlite.h"
@@ -85,6 +86,8 @@ int store_copy_end(struct store_copy *copy, struct store **ret)
 		return r;
 	}
 	copy->to->generation = copy->from->generation;
+	copy->to->identity = copy->from->identity;
+	memcpy(copy->to->floor, copy->from->floor, sizeof(copy->to->floor));
 	*ret = steal_ptr(&copy->to);
 	store_copy_abandon(copy);
 	return 0;

@@ -7,7 +7,11 @@
 
 int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when)
 {
-	return store_run(store, SQL_ID_INSERT, VALUES(NUMBER(first), NUMBER(last), TEXT(kind), NUMBER(when)));
+	int r = store_run(store, SQL_ID_INSERT, VALUES(NUMBER(first), NUMBER(last), TEXT(kind), NUMBER(when)));
+
+	if (r == 0 && strcmp(kind, "foreign") != 0)
+		store_ids_given(store, first, last);
+	return r;
 }
 
 int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when)
@@ -106,12 +110,17 @@ int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct i
 
 int store_tombstone_insert(struct store *store, const struct id_range *range)
 {
+	uint32_t last = range->first + (range->count - 1);
+	int r;
+
 	if (!id_range_valid(range->first, range->count))
 		return -EINVAL;
-	return store_change(store, SQL_TOMBSTONE_INSERT,
-			    VALUES(NUMBER(range->first), NUMBER(range->first + range->count - 1),
-				   NUMBER(range->created), TEXT(range->owner), TEXT(range->label),
-				   NUMBER(range->owner_uid)));
+	r = store_change(store, SQL_TOMBSTONE_INSERT,
+			 VALUES(NUMBER(range->first), NUMBER(last), NUMBER(range->created), TEXT(range->owner),
+				TEXT(range->label), NUMBER(range->owner_uid)));
+	if (r == 0)
+		store_ids_given(store, range->first, last);
+	return r;
 }
 
 /* ---- what is free ---- */
@@ -123,6 +132,9 @@ int store_ids_next(struct store *store, struct id_block block, uint32_t *next)
 
 	if (r < 0 && r != -ENOENT)
 		return r;
+	for (uint32_t region = block.first >> HIGH_WATER_REGION_BITS; region <= block.last >> HIGH_WATER_REGION_BITS; region++)
+		if (store->floor[region] >= block.first && store->floor[region] > last)
+			last = store->floor[region] < block.last ? store->floor[region] : block.last;
 	if (last >= block.last)
 		return -ENOENT;
 	*next = last < block.first ? block.first : (uint32_t)last + 1;
@@ -178,28 +190,34 @@ static int search(struct store *store, enum store_statement id, const struct sto
  * are read, of which there are few: ids are not used again, so that they come from released and foreign blocks
  * only.
  */
+static int free_from(struct store *store, struct id_block block, uint32_t from, uint64_t size, uint32_t *found)
+{
+	int r = search(store, SQL_FREE_AT, VALUES(NUMBER(from)), block, from, size, found);
+
+	if (r == 0 && size == 1)
+		r = search(store, SQL_FREE_AFTER, VALUES(NUMBER(from)), block, from, size, found);
+	else if (r == 0)
+		r = search(store, SQL_FREE_UNIT_AFTER, VALUES(NUMBER(from), NUMBER(block.last)), block, from, size, found);
+	return r < 0 ? r : r == 0 ? -ENOENT : 0;
+}
+
 int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
 {
 	uint64_t size = count > 1 ? ((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT : 1;
+	uint64_t next = from < block.first ? block.first : from;
 	uint32_t found = 0;
-	int r;
 
 	if (count == 0 || block.first > block.last)
 		return -EINVAL;
-	if (from < block.first)
-		from = block.first;
-	if (from > block.last)
-		return -ENOENT;
-	r = search(store, SQL_FREE_AT, VALUES(NUMBER(from)), block, from, size, &found);
-	if (r == 0 && size == 1)
-		r = search(store, SQL_FREE_AFTER, VALUES(NUMBER(from)), block, from, size, &found);
-	else if (r == 0)
-		r = search(store, SQL_FREE_UNIT_AFTER, VALUES(NUMBER(from), NUMBER(block.last)), block, from, size,
-			   &found);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return -ENOENT;
-	*first = found;
-	return 0;
+	while (next <= block.last) {
+		int r = free_from(store, block, (uint32_t)next, size, &found);
+
+		if (r == 0)
+			r = store_floor_allows(store, found, size, &next);
+		if (r == 1)
+			*first = found;
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return -ENOENT;
 }

@@ -8,6 +8,8 @@
  *           becomes a tombstone, and only releasing a tombstone deletes it (invariant 1).
  * gaps      the complement of ids, kept by triggers: a free id is found in one look.
  * usage     what each owner has, kept by triggers; owner '' is everybody together.
+ * marks     the highest id that was ever given out in each region of ids, kept by triggers.
+ * released  ids that were given out and then released by root: they alone are chosen again below a floor (ids.c).
  */
 #include <errno.h>
 #include <stddef.h>
@@ -286,7 +288,46 @@ static const char step_held[] =
 	"BEGIN SELECT RAISE(ABORT, 'the data of the account that had these ids is set aside'); END;\n";
 
 static const char *const step_5[] = { step_held, NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
+
+/* Which store this is, and what it gave out: the high-water mark says the same beside it. */
+static const char step_evidence[] =
+	"INSERT INTO meta VALUES ('store', random() | 1), ('digest', 0);\n"
+	"CREATE TABLE marks (\n"
+	"	region INTEGER PRIMARY KEY CHECK (region BETWEEN 0 AND 255),\n"
+	"	last INTEGER NOT NULL DEFAULT 0 CHECK (last BETWEEN 0 AND " TOP_ID ")\n"
+	") STRICT;\n"
+	"WITH RECURSIVE r (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 255)\n"
+	"	INSERT INTO marks (region) SELECT n FROM r;\n"
+	"UPDATE marks SET last = m.last FROM\n"
+	"	(SELECT last >> 24 AS region, max(last) AS last FROM ids WHERE kind <> 'foreign' GROUP BY 1) AS m\n"
+	"	WHERE marks.region = m.region;\n"
+	"UPDATE marks SET last = region << 24 | 16777215 FROM\n" /* blocks over several regions */
+	"	(SELECT first >> 24 AS a, last >> 24 AS b FROM ids\n"
+	"		WHERE kind <> 'foreign' AND first >> 24 < last >> 24) AS m\n"
+	"	WHERE marks.region >= m.a AND marks.region < m.b;\n"
+	"CREATE TRIGGER marks_rise AFTER INSERT ON ids WHEN NEW.kind <> 'foreign' BEGIN\n"
+	"	UPDATE marks SET last = min(NEW.last, region << 24 | 16777215)\n"
+	"		WHERE region BETWEEN NEW.first >> 24 AND NEW.last >> 24\n"
+	"		AND last < min(NEW.last, region << 24 | 16777215);\n"
+	"END;\n"
+	"CREATE TRIGGER marks_never_fall BEFORE UPDATE ON marks WHEN NEW.last < OLD.last OR NEW.region <> OLD.region\n"
+	"BEGIN SELECT RAISE(ABORT, 'what was given out stays known'); END;\n"
+	"CREATE TRIGGER marks_stay BEFORE DELETE ON marks\n"
+	"BEGIN SELECT RAISE(ABORT, 'what was given out stays known'); END;\n"
+	"CREATE TABLE released (\n"
+	"	first INTEGER PRIMARY KEY,\n"
+	"	last INTEGER NOT NULL CHECK (last >= first)\n"
+	") STRICT;\n"
+	"CREATE TRIGGER released_more AFTER DELETE ON ids BEGIN\n"
+	"	INSERT OR REPLACE INTO released VALUES (OLD.first, OLD.last);\n"
+	"END;\n"
+	"CREATE TRIGGER released_less AFTER INSERT ON ids BEGIN\n"
+	"	DELETE FROM released WHERE first = (SELECT max(first) FROM released WHERE first <= NEW.last)\n"
+	"		AND last >= NEW.first;\n"
+	"END;\n";
+
+static const char *const step_6[] = { step_evidence, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 
@@ -334,6 +375,8 @@ static int step_run(sqlite3 *db, int from)
 
 	for (const char *const *part = steps[from]; code == SQLITE_OK && *part != NULL; part++)
 		code = sqlite3_exec(db, *part, NULL, NULL, NULL);
+	if (code == SQLITE_OK && from + 1 == VERSION_NOW)
+		code = store_digest_install(db);
 	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", from + 1);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db, set_version, NULL, NULL, NULL);
@@ -344,7 +387,7 @@ static int step_run(sqlite3 *db, int from)
 	return code;
 }
 
-int store_schema_migrate(sqlite3 *db)
+int store_schema_migrate(sqlite3 *db, int *from)
 {
 	int version = 0;
 	bool ours = false;
@@ -354,6 +397,7 @@ int store_schema_migrate(sqlite3 *db)
 		code = check_ours(db, version, &ours);
 	if (code == SQLITE_OK && (!ours || version < 0 || version > VERSION_NOW))
 		return -EPROTO;
+	*from = version;
 	while (code == SQLITE_OK && version < VERSION_NOW)
 		code = step_run(db, version++);
 	return code;

@@ -22,6 +22,11 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_GENERATION] = "SELECT value FROM meta WHERE name = 'generation'",
 	[SQL_GENERATION_RAISE] = "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
 
+	[SQL_GENERATION_AT_LEAST] = "UPDATE meta SET value = max(value, ?1) WHERE name = 'generation'",
+	[SQL_IDENTITY] = "SELECT value FROM meta WHERE name = 'store'",
+	[SQL_DIGEST] = "SELECT value FROM meta WHERE name = 'digest'",
+	[SQL_MARKS] = "SELECT region, last FROM marks WHERE region >= 0 ORDER BY region",
+
 	[SQL_ID_INSERT] = "INSERT INTO ids (first, last, kind, since) VALUES (?1, ?2, ?3, ?4)",
 	[SQL_ID_RETIRE] = "UPDATE ids SET kind = 'tombstone', since = ?2, held_owner = ?3, held_label = ?4,"
 			  " held_owner_uid = ?5, held_account_uid = ?6 WHERE first = ?1",
@@ -31,6 +36,9 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_FREE_AFTER] = "SELECT first, last FROM gaps WHERE first > ?1 ORDER BY first LIMIT 1",
 	[SQL_FREE_UNIT_AFTER] = "SELECT first, last FROM gaps INDEXED BY gaps_units"
 				" WHERE units >= 1 AND first > ?1 AND first <= ?2 ORDER BY first",
+	[SQL_RELEASED_AT] = "SELECT first, last FROM released WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+	[SQL_RELEASED_AFTER] = "SELECT first, last FROM released WHERE first > ?1 ORDER BY first LIMIT 1",
+	[SQL_RELEASED_FORGET] = "DELETE FROM released",
 	[SQL_ID_HOLDER] = "SELECT first, last, held_owner_uid, since, held_owner, held_label, kind FROM ids"
 			  " WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
 	[SQL_TOMBSTONE_INSERT] = "INSERT INTO ids (first, last, kind, since, held_owner, held_label, held_owner_uid)"

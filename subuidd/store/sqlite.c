@@ -111,10 +111,12 @@ int store_connection_prepare(sqlite3 *db)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+	if (code == SQLITE_OK)
+		code = store_digest_function(db);
 	return code != SQLITE_OK ? code : sqlite3_exec(db, rules, NULL, NULL, NULL);
 }
 
-static int connection_set_up(sqlite3 *db)
+static int connection_set_up(sqlite3 *db, int *from)
 {
 	int code = store_connection_prepare(db);
 
@@ -123,24 +125,29 @@ static int connection_set_up(sqlite3 *db)
 		code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = wal_switch_on(db);
-	return code != SQLITE_OK ? code : store_schema_migrate(db);
+	return code != SQLITE_OK ? code : store_schema_migrate(db, from);
 }
 
-static int generation_read(struct store *store, uint64_t *generation)
+static int meta_read(struct store *store, enum store_statement id, uint64_t *value)
 {
 	int64_t number = 0;
-	int r = store_one(store, SQL_GENERATION, NULL, 0, number_read, &number);
+	int r = store_one(store, id, NULL, 0, number_read, &number);
 
 	if (r == 0)
-		*generation = (uint64_t)number;
+		*value = (uint64_t)number;
 	return r == -ENOENT ? -EUCLEAN : r;
+}
+
+static int meta_load(struct store *store)
+{
+	return meta_read(store, SQL_GENERATION, &store->generation) ?: meta_read(store, SQL_IDENTITY, &store->identity);
 }
 
 int store_open(const char *path, struct store **ret)
 {
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
 	int r = file_prepare(path);
-	int code;
+	int code, from = 0;
 
 	if (r < 0)
 		return r;
@@ -152,14 +159,15 @@ int store_open(const char *path, struct store **ret)
 	if (store->db == NULL)
 		return -ENOMEM;
 	if (code == SQLITE_OK)
-		code = connection_set_up(store->db);
+		code = connection_set_up(store->db, &from);
 	if (code < 0)
 		return code;
 	r = store_errno(store, code);
 	if (r == 0)
-		r = generation_read(store, &store->generation);
+		r = meta_load(store);
 	if (r < 0)
 		return r;
+	store->first_open = from < STORE_VERSION_MARKED;
 	*ret = steal_ptr(&store);
 	return 0;
 }
@@ -180,21 +188,26 @@ int store_freeze(struct store *store)
 	int pages = 0, done = 0;
 	int r;
 
-	if (store->open || store->frozen)
+	if (store->open)
 		return -EBUSY;
+	if (store->frozen > 0) {
+		store->frozen++;
+		return 0;
+	}
 	r = store_errno(store, sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_FULL, &pages, &done));
 	if (r < 0)
 		return r;
 	if (done < pages)
 		return -EBUSY;
-	store->frozen = true;
-	return store_errno(store, sqlite3_wal_autocheckpoint(store->db, 0));
+	r = store_errno(store, sqlite3_wal_autocheckpoint(store->db, 0));
+	store->frozen += r == 0;
+	return r;
 }
 
 void store_thaw(struct store *store)
 {
-	store->frozen = false;
-	sqlite3_wal_autocheckpoint(store->db, CHECKPOINT_PAGES);
+	if (store->frozen > 0 && --store->frozen == 0)
+		sqlite3_wal_autocheckpoint(store->db, CHECKPOINT_PAGES);
 }
 
 int store_view(const char *path, struct store **ret)
@@ -215,9 +228,11 @@ int store_view(const char *path, struct store **ret)
 		return -ENOMEM;
 	if (r == SQLITE_OK)
 		r = sqlite3_exec(store->db, "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;", NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = store_digest_function(store->db);
 	r = store_errno(store, r);
 	if (r == 0)
-		r = generation_read(store, &store->generation);
+		r = meta_load(store);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&store);
@@ -234,6 +249,13 @@ void store_closep(struct store **store)
 
 /* ---- transactions ---- */
 
+static void transaction_end(struct store *store, bool open)
+{
+	store->open = open;
+	store->changed = store->raised = store->given = false;
+	memset(store->given_marks, 0, sizeof(store->given_marks));
+}
+
 int store_begin(struct store *store)
 {
 	int r;
@@ -241,10 +263,8 @@ int store_begin(struct store *store)
 	if (store->open)
 		abort();
 	r = store_run(store, SQL_BEGIN, NULL, 0);
-	if (r == 0) {
-		store->open = true;
-		store->changed = false;
-	}
+	if (r == 0)
+		transaction_end(store, true);
 	return r;
 }
 
@@ -253,31 +273,48 @@ void store_rollback(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
 		store_run(store, SQL_ROLLBACK, NULL, 0);
-	store->open = false;
-	store->changed = false;
+	transaction_end(store, false);
+}
+
+/* Up to the commit itself. */
+static int commit_prepare(struct store *store, uint64_t *generation)
+{
+	int r = 0;
+
+	if (sqlite3_get_autocommit(store->db))
+		return -EIO; /* rolled back by SQLite after an error that the caller passed over */
+	if (store->changed) {
+		r = store_run(store, SQL_GENERATION_RAISE, NULL, 0);
+		*generation += 1;
+	}
+	if (r == 0 && store->raised)
+		r = meta_read(store, SQL_GENERATION, generation);
+	/* known outside, before anybody may have them */
+	if (r == 0 && store->given && store->witness != NULL)
+		r = store->witness->give(store->witness->data, store->given_marks);
+	return r;
 }
 
 int store_commit(struct store *store)
 {
-	bool changed = store->changed;
-	int r = 0;
+	uint64_t generation = store->generation;
+	int r;
 
 	if (!store->open)
 		abort();
-	if (sqlite3_get_autocommit(store->db))
-		r = -EIO; /* rolled back by SQLite after an error that the caller passed over */
-	if (r == 0 && changed)
-		r = store_run(store, SQL_GENERATION_RAISE, NULL, 0);
+	r = commit_prepare(store, &generation);
 	if (r == 0)
 		r = store_run(store, SQL_COMMIT, NULL, 0);
 	if (r < 0) {
 		store_rollback(store);
 		return r;
 	}
-	store->open = false;
-	store->changed = false;
-	if (changed)
-		store->generation++;
+	transaction_end(store, false);
+	if (generation == store->generation)
+		return 0;
+	store->generation = generation;
+	if (store->witness != NULL)
+		store->witness->committed(store->witness->data, generation);
 	return 0;
 }
 

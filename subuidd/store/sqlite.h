@@ -23,6 +23,10 @@ enum store_statement {
 	SQL_SAVE_UNDO,
 	SQL_GENERATION,
 	SQL_GENERATION_RAISE,
+	SQL_GENERATION_AT_LEAST,
+	SQL_IDENTITY,
+	SQL_DIGEST,
+	SQL_MARKS,
 	SQL_ID_INSERT,
 	SQL_ID_RETIRE,
 	SQL_ID_DELETE,
@@ -30,6 +34,9 @@ enum store_statement {
 	SQL_FREE_AT,
 	SQL_FREE_AFTER,
 	SQL_FREE_UNIT_AFTER,
+	SQL_RELEASED_AT,
+	SQL_RELEASED_AFTER,
+	SQL_RELEASED_FORGET,
 	SQL_ID_HOLDER,
 	SQL_TOMBSTONE_INSERT,
 	SQL_TOMBSTONE_LIST,
@@ -83,22 +90,40 @@ enum store_statement {
 
 extern const char *const store_sql[SQL_STATEMENTS];
 
-/* Brings the schema to the newest version, one transaction a step. An SQLite result code, or -EPROTO: the file is
- * of a newer program, or of another one altogether. */
-int store_schema_migrate(sqlite3 *db);
+/* Brings the schema to the newest version, one transaction a step; *from is the version that the file had. An SQLite
+ * result code, or -EPROTO: the file is of a newer program, or of another one altogether. */
+int store_schema_migrate(sqlite3 *db, int *from);
+#define STORE_VERSION_MARKED 6 /* from here on there is a high-water mark beside it */
 int store_schema_version(void); /* of this program */
 
 /* What a connection must hold to, whichever file it has: the constraints are enforced, the schema is only data. An
  * SQLite result code. */
 int store_connection_prepare(sqlite3 *db);
 
+/* digest.c: what is added up of each table, the function that the triggers call, and the triggers and the sum anew (in
+ * the transaction of the newest step of the schema). SQLite result codes. */
+#define STORE_DIGEST_COLUMNS 16
+struct store_digest {
+	const char *table, *columns[STORE_DIGEST_COLUMNS];
+};
+extern const struct store_digest store_digests[];
+extern const size_t store_digests_count;
+int store_digest_function(sqlite3 *db);
+int store_digest_install(sqlite3 *db);
+int store_digest_sum(sqlite3 *db, uint64_t *sum);
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statement[SQL_STATEMENTS];
 	bool open;    /* between begin and commit or rollback */
 	bool changed; /* something that is published, in this transaction */
-	bool frozen;
-	uint64_t generation;
+	bool first_open; /* store_first_open() */
+	bool raised;     /* the generation by more than one, in this transaction */
+	bool given;      /* ids, in this transaction: given_marks says up to where */
+	unsigned frozen; /* how often */
+	uint64_t generation, identity;
+	uint32_t given_marks[HIGH_WATER_REGIONS], floor[HIGH_WATER_REGIONS];
+	const struct store_witness *witness;
 	char error[512];
 };
 
@@ -156,6 +181,12 @@ int store_save_publish(struct store *store, int result);
 /* One statement by itself; the second: that has to change something, or -ENOENT. */
 int store_change(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
 int store_change_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
+
+/* marks.c: ids that are given out in this transaction, for the witness. */
+void store_ids_given(struct store *store, uint32_t first, uint32_t last);
+/* Whether all of these ids may be chosen although some lie at or below the floor (1), or where to look next (0, *next;
+ * 2^32: nowhere). Negative errno. */
+int store_floor_allows(struct store *store, uint32_t first, uint64_t size, uint64_t *next);
 
 /* The row of the table of all ids; see schema.c. */
 int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when);

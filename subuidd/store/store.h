@@ -44,11 +44,25 @@ uint64_t store_generation(const struct store *store); /* committed */
 uint64_t store_identity(const struct store *store);
 /* The highest id that this store gave out in each region, ever (also of tombstones that were released since). */
 int store_marks(struct store *store, uint32_t marks[HIGH_WATER_REGIONS]);
-/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(): what was given out
- * and is not known here any more. An id that is named by number is not bound by it. Of the open store, not of the file. */
+/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(), unless root
+ * released it: what was given out and is not known here any more. An id that is named by number is not bound by it. Of the
+ * open store, not of the file. */
 void store_floor(struct store *store, const uint32_t floor[HIGH_WATER_REGIONS]);
-/* In a transaction: the generation becomes at least this (a store that takes the place of a newer one). */
+/* In a transaction: the generation becomes at least this (a store that takes the place of a newer one), and what was
+ * released in it is not chosen again. */
 int store_generation_raise(struct store *store, uint64_t at_least);
+/* True when this opening made the file, or brought it from a version that had no high-water mark beside it. */
+bool store_first_open(const struct store *store);
+
+/* Who keeps the high-water mark. `give` is called by store_commit() before ids that were given out in the transaction
+ * become durable: marks[] says up to where in each region, 0: none there. 0, or negative errno, and nothing is
+ * committed. `committed` is called after each commit that raised the generation. Borrowed; NULL: nobody. */
+struct store_witness {
+	int (*give)(void *data, const uint32_t marks[HIGH_WATER_REGIONS]);
+	void (*committed)(void *data, uint64_t generation);
+	void *data;
+};
+void store_witness_set(struct store *store, const struct store_witness *witness);
 
 /* A part of the open transaction that can be taken back by itself: part_end with what came of it, which it
  * returns; negative: undone. */
@@ -176,12 +190,14 @@ int store_audit_add(struct store *store, struct audit_entry *entry);
 int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
 		     int max);
 
-/* Whole-file proof for `check`: PRAGMA quick_check and the overlap query. why: 256 bytes. Takes as long as it takes to
- * read all of it. */
+/* Whole-file proof, at the start and for `check`: PRAGMA integrity_check, what must hold between the rows, and the digest
+ * of the rows that decide. why: 256 bytes. 0; -EUCLEAN: damaged; or another negative errno: it could not be read. Takes as
+ * long as it takes to read all of it. */
 int store_check(struct store *store, char *why, size_t size);
 
 /* For a proof beside the changes: everything is brought into the file, which then stays as it is until store_thaw();
- * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. -EBUSY: frozen. */
+ * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. Frozen once more, it
+ * stays as it is, until each has thawed it. */
 int store_freeze(struct store *store);
 void store_thaw(struct store *store);
 /* A frozen store as another process sees it, to read; it takes no lock. What a child inherited of the open store is
