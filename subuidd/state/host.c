@@ -223,7 +223,7 @@ const char *seen_name(const struct place *place, const struct id_range *ids, cha
 	char name[ACCOUNT_NAME_MAX + 1];
 
 	if (ids->label[0] == '\0' || name_join(ids->owner, place->settings.separator, ids->label, name) < 0)
-		text_copy(name, sizeof(name), ids->owner);
+		snprintf(name, sizeof(name), "%s", ids->owner);
 	if (ids->count > 1)
 		snprintf(out, size, "the range %u-%u of %s", ids->first, ids->first + (ids->count - 1),
 			 name[0] != '\0' ? name : "nobody");
