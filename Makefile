@@ -36,13 +36,13 @@ INDEX       = account/index account/index_map account/index_view account/index_l
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
-              subuidd/index/verify subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key
+              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
               subuidd/store/digest subuidd/store/marks subuidd/store/state
-SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
@@ -59,7 +59,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/listen subuidd/workers subuidd
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
               subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/settings subuidd/settings_file subuidd/home/walk $(STORE) confine/path account/date account/name account/id \
+              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk $(STORE) confine/path account/date account/name account/id \
               account/role $(INDEX)
 WORKER      = subuidd/worker/worker subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \

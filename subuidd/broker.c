@@ -19,6 +19,7 @@
 #include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
+#include "subuidd/evidence.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
@@ -26,6 +27,8 @@
 #include "subuidd/state/directory.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/write.h"
+#include "subuidd/trouble.h"
+#include "subuidd/watermark.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
@@ -47,8 +50,7 @@ static const int broker_capabilities[] = {
 
 static int reason(char *why, const char *what, int error)
 {
-	snprintf(why, REASON_MAX, "%s: %s", what, strerror(-error));
-	return error;
+	return trouble_say(why, REASON_MAX, what, error);
 }
 
 static int lower(char *why)
@@ -202,17 +204,42 @@ static int event_open(struct broker *broker)
 	return r < 0 ? r : sd_event_set_watchdog(broker->event, true);
 }
 
+static int homes_ready(struct broker *broker, char *why)
+{
+	const char *path = broker->settings.homes;
+	int r = homes_open(path, broker->settings.link_directory, &broker->homes);
+
+	if (r == -EPERM && trouble_owner(path, S_IFDIR, 022, 0711, why, REASON_MAX))
+		return r;
+	if (r < 0)
+		return reason(why, path, r);
+	if (!broker->homes.views)
+		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", path);
+	return 0;
+}
+
+/* Nothing is published, finished or undone before the store has been accepted. */
+static int store_accept(struct broker *broker, char *why)
+{
+	int r = evidence_before(broker, why, REASON_MAX);
+
+	if (r == 0) {
+		r = store_open(STATE_DIR "/state.db", &broker->store);
+		r = r < 0 ? evidence_unopened(r, why, REASON_MAX) : evidence_start(broker, why, REASON_MAX);
+	}
+	if (r == -EUCLEAN)
+		memcpy(broker->refused_store, why, REASON_MAX);
+	return r < 0 ? r : watermark_open(broker, why, REASON_MAX);
+}
+
 static int data_open(struct broker *broker, char *why)
 {
-	int r = store_open(STATE_DIR "/state.db", &broker->store);
+	int r = homes_ready(broker, why);
 
+	if (r == 0)
+		r = store_accept(broker, why);
 	if (r < 0)
-		return reason(why, STATE_DIR "/state.db", r);
-	r = homes_open(broker->settings.homes, broker->settings.link_directory, &broker->homes);
-	if (r < 0)
-		return reason(why, broker->settings.homes, r);
-	if (!broker->homes.views)
-		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", broker->settings.homes);
+		return r;
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
@@ -239,6 +266,9 @@ static int service_open(struct broker *broker, char *why)
 	r = sd_event_add_io(broker->event, &broker->listen_source, broker->listen_fd, EPOLLIN, listen_ready, broker);
 	if (r < 0)
 		return reason(why, SOCKET_PATH, r);
+	r = evidence_beside(broker);
+	if (r < 0)
+		return reason(why, "a process that proves the store", r);
 	runs_open(broker); /* said why not: no reason not to serve */
 	alarm_look(broker);
 	broker_maintain_in(broker, 1);
@@ -316,6 +346,7 @@ void broker_close(struct broker *broker)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);
 	publication_close(broker->publication);
+	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);
 	if (broker->homes.fd >= 0)

@@ -23,6 +23,7 @@ struct publication;
 struct rehearsal;
 struct spool;
 struct subid_publisher;
+struct watermark;
 struct workers;
 
 #define WORKER_USER "subuidd"
@@ -30,13 +31,14 @@ struct workers;
 #define SUBUIDS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward"
 #define SOCKET_PATH RUN_DIR "/socket"
-#define REASON_MAX 512
+#define REASON_MAX 1280
 #define REFUSED_MAX 32
 
 struct broker {
 	sd_event *event;
 	struct settings settings;
 	struct store *store;
+	struct watermark *watermark; /* what was given out, outside of the store */
 	struct publication *publication;
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
@@ -58,13 +60,15 @@ struct broker {
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
 	bool purging;
 	bool stopping;
+	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
+	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
 	sd_event_source *alarm;       /* the next account that may be silent */
 	unsigned hooks;               /* under way */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a
- * sentence in why (REASON_MAX bytes). */
+ * sentence in why (REASON_MAX bytes); broker->refused_store is the same sentence when the store is not accepted. */
 int broker_open(struct broker *broker, char *why);
 
 /* Takes our lines out of /etc/subuid and /etc/subgid, for a host that is switched off: nobody keeps them true from

@@ -13,11 +13,14 @@
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "subuidd/broker.h"
+#include "subuidd/evidence.h"
 #include "subuidd/log.h"
 
 enum { EXIT_USAGE = 2 };
 
-#define DAEMON_READY '\1' /* what no sentence begins with */
+/* What no sentence begins with: the daemon serves; the store is not accepted, and the sentence follows. */
+#define DAEMON_READY '\1'
+#define DAEMON_REFUSES '\2'
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
@@ -91,7 +94,8 @@ static struct options options_parse(int argc, char **argv)
 /* In the process that was started: waits until the daemon serves (one byte) or says why not. */
 static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 {
-	char text[REASON_MAX] = "";
+	char text[REASON_MAX + 1] = "";
+	bool refuses;
 	size_t length = 0;
 	ssize_t got;
 
@@ -102,8 +106,9 @@ static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 	} while ((got > 0 && text[0] != DAEMON_READY) || (got < 0 && errno == EINTR));
 	if (text[0] == DAEMON_READY)
 		_exit(EXIT_SUCCESS);
-	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text : "it ended while starting; see the system's log");
-	_exit(EXIT_FAILURE);
+	refuses = text[0] == DAEMON_REFUSES;
+	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text + refuses : "it ended while starting; see the system's log");
+	_exit(refuses ? EVIDENCE_STATUS : EXIT_FAILURE);
 }
 
 /* From here on nothing holds the terminal or the pipes of whoever started us: the workers would, too. */
@@ -149,6 +154,19 @@ static void start_tell(int start_fd, const char *text, size_t length)
 
 	if (fd >= 0 && write(fd, text, length) != (ssize_t)length)
 		log_warn("nobody waits for the start");
+}
+
+/* The start has failed. */
+static __attribute__((noreturn)) void start_fail(int start_fd, bool refused, const char *why)
+{
+	char text[REASON_MAX + 1];
+	int length = snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
+
+	start_tell(start_fd, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+	if (!refused)
+		fatal("%s", why);
+	log_error("%s", why);
+	exit(EVIDENCE_STATUS);
 }
 
 /* A standard descriptor that is closed would be taken by the next open. */
@@ -234,14 +252,15 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		if (why[0] == '\0')
 			snprintf(why, sizeof(why), "%s", strerror(-r));
-		start_tell(start_fd, why, strlen(why));
-		fatal("%s", why);
+		start_fail(start_fd, broker.refused_store[0] != '\0', why);
 	}
 	start_tell(start_fd, &(const char){ DAEMON_READY }, 1);
 	log_info("serving %s", SOCKET_PATH);
 	sd_notify(0, "READY=1\nSTATUS=Serving");
 	r = broker_run(&broker);
 	broker_close(&broker);
+	if (broker.refused_store[0] != '\0')
+		start_fail(-1, true, broker.refused_store);
 	if (r < 0)
 		fatal("event loop: %s", strerror(-r));
 	log_info("stopped");

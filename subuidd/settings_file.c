@@ -54,9 +54,9 @@ __attribute__((format(printf, 4, 5))) static int refuse(int error, char *why, si
 static const char *not_trusted(const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "belongs to an ordinary user, who could change it; chown it to root";
+		return "belongs to an ordinary user, who could change it; chown root:root";
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return "can be written by group or others; chmod go-w it";
+		return "can be written by group or others; chmod go-w";
 	return NULL;
 }
 
@@ -134,7 +134,7 @@ static int file_check(const char *path, struct key_lines *keys, char *why, size_
 		return refuse(-EINVAL, why, size, "%s: is not a file", path);
 	fault = not_trusted(&st);
 	if (fault != NULL)
-		return refuse(-EPERM, why, size, "%s: %s", path, fault);
+		return refuse(-EPERM, why, size, "%s: %s %s", path, fault, path);
 	return shape_check(file, path, keys, why, size);
 }
 
@@ -272,7 +272,7 @@ static int directory_list(const char *path, struct drop_ins *list, char *why, si
 		return refuse(-errno, why, size, "%s: cannot be read: %s", path, strerrordesc_np(errno));
 	fault = not_trusted(&st);
 	if (fault != NULL)
-		return refuse(-EPERM, why, size, "%s: %s", path, fault);
+		return refuse(-EPERM, why, size, "%s: %s %s", path, fault, path);
 	for (errno = 0; r == 0 && (entry = readdir(directory)) != NULL; errno = 0) {
 		size_t length = strlen(entry->d_name);
 

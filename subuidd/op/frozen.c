@@ -2,6 +2,7 @@
 /* Who reads the frozen store, and who waits for it: see frozen.h. Run by the broker. */
 #include "subuidd/op/frozen.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,8 @@ int frozen_begin(struct broker *broker, struct frozen_turn *turn)
 
 	if (!reading)
 		return freeze(broker);
+	if (turn == NULL)
+		return -EBUSY;
 	turn->next = NULL;
 	while (*last != NULL)
 		last = &(*last)->next;

@@ -14,7 +14,8 @@ struct frozen_turn {
 	void (*run)(struct frozen_turn *turn, int error);
 };
 
-/* 0: the store is frozen now; 1: another one reads it, run() is called in its time (never from here); or negative errno. */
+/* 0: the store is frozen now; 1: another one reads it, run() is called in its time (never from here); or negative errno.
+ * turn NULL: at the start of the daemon, when nobody else reads it (-EBUSY). */
 int frozen_begin(struct broker *broker, struct frozen_turn *turn);
 
 /* Ends the turn that began last; the next one begins. */

@@ -13,25 +13,20 @@
 
 #include "confine/cleanup.h"
 #include "confine/path.h"
+#include "subuidd/trouble.h"
 
 #define LOCK_ATTEMPTS 100 /* of 10 ms */
-
-static int reason(char *why, size_t size, const char *what, int error)
-{
-	snprintf(why, size, "%s: %s", what, strerror(-error));
-	return error;
-}
 
 static int directory_make(char *why, size_t size)
 {
 	cleanup_fd int parent = path_open_trusted("/var/lib", O_RDONLY | O_DIRECTORY), fd = -1;
 
 	if (parent < 0)
-		return reason(why, size, "/var/lib", parent);
+		return trouble_say(why, size, "/var/lib", parent);
 	fd = path_make_directory(parent, strrchr(STATE_DIR, '/') + 1, 0755, 0);
 	if (fd >= 0 && fchmod(fd, 0755) < 0)
-		return reason(why, size, STATE_DIR, -errno);
-	return fd < 0 ? reason(why, size, STATE_DIR, fd) : steal_fd(&fd);
+		return trouble_say(why, size, STATE_DIR, -errno);
+	return fd < 0 ? trouble_say(why, size, STATE_DIR, fd) : steal_fd(&fd);
 }
 
 int state_directory_open(char *why, size_t size)
@@ -45,10 +40,9 @@ int state_directory_open(char *why, size_t size)
 			return fd;
 	}
 	if (fd < 0)
-		return reason(why, size, STATE_DIR, fd);
+		return trouble_say(why, size, STATE_DIR, fd);
 	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
-		snprintf(why, size, "%s must be root's, and nobody else's to write", STATE_DIR);
-		return -EPERM;
+		return trouble_state(why, size, -EPERM);
 	}
 	return steal_fd(&fd);
 }
@@ -73,7 +67,7 @@ int state_directory_lock(int state_fd, char *why, size_t size)
 	struct flock lock = { .l_pid = 0 };
 
 	if (fd < 0)
-		return reason(why, size, STATE_DIR "/lock", fd);
+		return trouble_say(why, size, STATE_DIR "/lock", fd);
 	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
 		if (i > 0)
 			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
@@ -81,7 +75,7 @@ int state_directory_lock(int state_fd, char *why, size_t size)
 		if (fcntl(fd, F_SETLK, &lock) == 0)
 			return steal_fd(&fd);
 		if (errno != EACCES && errno != EAGAIN)
-			return reason(why, size, STATE_DIR "/lock", -errno);
+			return trouble_say(why, size, STATE_DIR "/lock", -errno);
 		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 			lock.l_pid = 0;
 	}
