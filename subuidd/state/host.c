@@ -10,6 +10,7 @@
 #include "account/id.h"
 #include "account/index.h"
 #include "subuidd/home/walk.h"
+#include "subuidd/index/peek.h"
 #include "subuidd/state/save.h"
 
 static int seen_add(struct host *host, const struct seen *seen)
@@ -78,24 +79,22 @@ static int index_ranges(struct host *host, struct index_reader *reader)
 }
 
 /* One that cannot be read says nothing; the daemon makes it anew. */
-static void index_look(struct host *host)
+static void index_look(const struct place *place, struct host *host)
 {
+	static const char *const names[] = { "index", "keys" };
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct index_host facts;
-	int r = index_host(&reader, &facts);
+	int r = index_accounts(host, &reader);
 
 	if (r == 0)
-		r = index_accounts(host, &reader);
-	if (r == 0)
 		r = index_ranges(host, &reader);
-	if (r == -ENXIO)
-		return;
-	if (r < 0) {
+	if (r < 0 && r != -ENXIO)
 		snprintf(host->unreadable, sizeof(host->unreadable), "%s: %s", INDEX_PATH, strerror(-r));
-		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct index_peek peek = { .generation = 0 };
+
+		if (index_peek(place->state_fd, names[i], &peek) == 0 && peek.generation > host->generation)
+			host->generation = peek.generation;
 	}
-	host->index = true;
-	host->index_generation = facts.generation;
 }
 
 /* ---- the homes */
@@ -125,15 +124,13 @@ static int homes_look(const struct place *place, struct host *host)
 
 int host_look(const struct place *place, struct host *host, char *why, size_t size)
 {
-	unsigned files;
 	int r;
 
 	*host = (struct host){ .count = 0 };
-	index_look(host);
-	r = state_high_water(place->state_fd, place->homes_fd, &host->mark, &files);
-	if (r < 0 && r != -ENOENT && host->unreadable[0] == '\0')
-		snprintf(host->unreadable, sizeof(host->unreadable), "the high-water mark: %s", strerror(-r));
-	host->generation = host->index_generation > host->mark.generation ? host->index_generation : host->mark.generation;
+	index_look(place, host);
+	host->mark_error = state_high_water(place->state_fd, place->homes_fd, &host->mark, &host->mark_files);
+	if (host->mark.generation > host->generation)
+		host->generation = host->mark.generation;
 	r = homes_look(place, host);
 	if (r < 0) {
 		snprintf(why, size, "%s: %s", place->settings.homes, strerror(-r));
@@ -236,8 +233,8 @@ const char *seen_name(const struct place *place, const struct id_range *ids, cha
 
 /* ---- tombstones and marks */
 
-static int tombstone_add(struct store *store, const struct id_range *ids, uint32_t first, uint32_t last, int64_t now,
-			 uint64_t *added)
+static int tombstone_add(struct store *store, const struct id_range *ids, bool foreign, uint32_t first, uint32_t last,
+			 int64_t now, uint64_t *added)
 {
 	struct id_range row = *ids;
 	int r;
@@ -245,14 +242,14 @@ static int tombstone_add(struct store *store, const struct id_range *ids, uint32
 	row.first = first;
 	row.count = last - first + 1;
 	row.created = now;
-	r = row.owner[0] != '\0' ? store_tombstone_insert(store, &row) :
-				   store_id_foreign(store, row.first, row.count, now);
+	r = foreign ? store_id_foreign(store, row.first, row.count, now) : store_tombstone_insert(store, &row);
 	if (r == 0)
 		*added += row.count;
 	return r;
 }
 
-int tombstones_cover(struct store *store, const struct id_range *ids, int64_t now, uint64_t *added)
+/* As much of the block as is nobody's. */
+static int cover(struct store *store, const struct id_range *ids, bool foreign, int64_t now, uint64_t *added)
 {
 	uint32_t last = ids->first + (ids->count - 1);
 	struct id_range holder;
@@ -264,25 +261,28 @@ int tombstones_cover(struct store *store, const struct id_range *ids, int64_t no
 		uint32_t end = holder.first + (holder.count - 1);
 
 		if (end < last)
-			r = tombstone_add(store, ids, end + 1, last, now, added);
+			r = tombstone_add(store, ids, foreign, end + 1, last, now, added);
 		if (r < 0 || holder.first <= ids->first)
 			return r;
 		last = holder.first - 1;
 	}
-	return r == -ENOENT ? tombstone_add(store, ids, ids->first, last, now, added) : r;
+	return r == -ENOENT ? tombstone_add(store, ids, foreign, ids->first, last, now, added) : r;
 }
 
-/* What the store says comes first: it knows owners that the disk does not tell. */
+/* What the store knows an owner of, then what lies on the disk, then what the store has seen others hold. */
+static int turn_of(const struct seen *seen)
+{
+	return seen->where != SEEN_STORE ? 1 : seen->ids.owner[0] != '\0' ? 0 : 2;
+}
+
 int host_cover(const struct host *host, struct store *store, int64_t now, uint64_t *added)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < host->count; i++)
-		if (host->rows[i].where == SEEN_STORE)
-			r = tombstones_cover(store, &host->rows[i].ids, now, added);
-	for (size_t i = 0; r == 0 && i < host->count; i++)
-		if (host->rows[i].where != SEEN_STORE)
-			r = tombstones_cover(store, &host->rows[i].ids, now, added);
+	for (int turn = 0; turn < 3; turn++)
+		for (size_t i = 0; r == 0 && i < host->count; i++)
+			if (turn_of(&host->rows[i]) == turn)
+				r = cover(store, &host->rows[i].ids, turn == 2, now, added);
 	return r;
 }
 
@@ -314,6 +314,11 @@ int host_marks(const struct host *host, struct store *store, uint32_t marks[HIGH
 	return 0;
 }
 
+uint64_t host_identity(const struct host *host, uint64_t present, uint64_t otherwise)
+{
+	return host->mark.store != 0 ? host->mark.store : present != 0 ? present : otherwise;
+}
+
 /* ---- a store that knows less */
 
 static int behind(const struct place *place, const struct host *host, struct store *view, char *why, size_t size)
@@ -322,6 +327,10 @@ static int behind(const struct place *place, const struct host *host, struct sto
 	enum id_kind kind;
 	char name[256];
 
+	if (host->mark.store != 0 && host->mark.store != store_identity(view)) {
+		snprintf(why, size, "the store is another one than this host had");
+		return 1;
+	}
 	if (host->generation > store_generation(view)) {
 		snprintf(why, size, "the store is older than what was published: generation %llu, and this host has seen %llu",
 			 (unsigned long long)store_generation(view), (unsigned long long)host->generation);

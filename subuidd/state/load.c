@@ -28,15 +28,17 @@ struct load {
 	struct store *present; /* NULL: there is none, or it cannot be read */
 	bool there;            /* a file is there, readable or not */
 	bool kin;
-	uint64_t generation; /* of the present store; 0 not known */
+	uint64_t identity, generation; /* of the present store; 0 not known */
 	struct report report;
 	uint64_t tombstones;
+	bool loaded; /* it has taken the place of the present one */
 	char why[REASON_SIZE];
 };
 
 static int load_fail(struct load *load, const char *what, int error)
 {
-	return complain(STATUS_FAILED, what, load->why[0] != '\0' ? load->why : strerror(-error), "nothing was changed");
+	return complain(STATUS_FAILED, what, load->why[0] != '\0' ? load->why : strerror(-error),
+			load->loaded ? "the state is loaded; run it again when that is mended" : "nothing was changed");
 }
 
 /* ---- looking */
@@ -65,6 +67,7 @@ static int here_look(struct load *load)
 	load->there = r != -ENOENT;
 	if (r == 0) {
 		load->kin = store_identity(load->present) == load->copy.header.store;
+		load->identity = store_identity(load->present);
 		load->generation = store_generation(load->present);
 	} else if (r == -EUCLEAN) {
 		report_add(&load->report, REPORT_NOTE, "the present store cannot be read (%s): it is kept as %s%s", load->why,
@@ -83,6 +86,8 @@ static void changes_unknown(struct load *load)
 
 	if (load->host.unreadable[0] != '\0')
 		report_add(&load->report, REPORT_NOTE, "%s: not compared", load->host.unreadable);
+	if (load->host.mark_error < 0 && load->host.mark_error != -ENOENT)
+		report_add(&load->report, REPORT_NOTE, "the high-water mark cannot be read (%s)", strerror(-load->host.mark_error));
 	if (load->host.generation > known)
 		report_add(&load->report, REPORT_NEWER,
 			   "changes that no store knows of any more: this host has seen generation %llu, and the file's is %llu",
@@ -156,6 +161,16 @@ static uint64_t generation_above(const struct load *load)
 	return highest + 1;
 }
 
+/* What was ever given out, here and there. */
+static int marks_take(struct load *load, struct store *store)
+{
+	struct high_water mark = { .store = 0 };
+	int r = host_marks(&load->host, store, mark.marks);
+
+	high_water_merge(&mark, 0, load->copy.header.marks);
+	return r == 0 ? store_marks_raise(store, mark.marks) : r;
+}
+
 static int rows_take(struct load *load, bool other)
 {
 	struct store *store = load->copy.store;
@@ -163,7 +178,11 @@ static int rows_take(struct load *load, bool other)
 
 	if (r < 0)
 		return r;
-	r = host_cover(&load->host, store, (int64_t)time(NULL), &load->tombstones);
+	r = store_identity_set(store, host_identity(&load->host, load->identity, load->copy.header.store));
+	if (r == 0)
+		r = marks_take(load, store);
+	if (r == 0)
+		r = host_cover(&load->host, store, (int64_t)time(NULL), &load->tombstones);
 	if (r == 0 && other)
 		r = store_other_take(store, load->kin);
 	if (r == 0)
@@ -198,20 +217,21 @@ static int prepare(struct load *load)
 	return r;
 }
 
-/* Marks first: they may be higher than a store that stays, never lower than one that comes. */
+/* The mark last: the new store knows by itself what was given out, and the daemon takes it from there at its start. */
 static int replace(struct load *load)
 {
-	struct high_water mark = { .store = store_identity(load->copy.store) };
-	int r = host_marks(&load->host, load->copy.store, mark.marks);
+	uint64_t identity = store_identity(load->copy.store);
+	uint32_t marks[HIGH_WATER_REGIONS];
+	int r = store_marks(load->copy.store, marks);
 
-	high_water_merge(&mark, 0, load->copy.header.marks);
 	if (r == 0)
 		r = copy_settle(&load->copy);
 	if (r == 0 && load->there)
 		r = present_keep(load->place.state_fd, KEPT);
 	if (r == 0)
-		r = marks_raise(&load->place, mark.store, mark.marks, load->why, sizeof(load->why));
-	return r == 0 ? present_replace(load->place.state_fd, &load->copy) : r;
+		r = present_replace(load->place.state_fd, &load->copy);
+	load->loaded = r == 0;
+	return r == 0 ? marks_raise(&load->place, identity, marks, load->why, sizeof(load->why)) : r;
 }
 
 static int load_do(struct load *load)
@@ -225,16 +245,16 @@ static int load_do(struct load *load)
 
 /* ---- telling */
 
-static int tell(struct load *load, int status, bool loaded)
+static int tell(struct load *load, int status)
 {
 	json_t *all;
 
 	if (load->options->json) {
 		all = json_pack("{s:o, s:O, s:i, s:i, s:b}", "file", header_json(&load->copy.header), "findings", load->report.list,
-				"newer", (int)load->report.newer, "conflicts", (int)load->report.conflicts, "loaded", (int)loaded);
+				"newer", (int)load->report.newer, "conflicts", (int)load->report.conflicts, "loaded", (int)load->loaded);
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
-	if (loaded) {
+	if (load->loaded) {
 		printf("loaded; ids of what was here and is not in the file, which are not given out again: %llu\n",
 		       (unsigned long long)load->tombstones);
 		if (load->there)
@@ -247,7 +267,6 @@ static int tell(struct load *load, int status, bool loaded)
 
 static int load_run(struct load *load)
 {
-	bool loaded = false;
 	int status = file_read(load);
 
 	if (status != STATUS_DONE)
@@ -260,11 +279,9 @@ static int load_run(struct load *load)
 	if (status != STATUS_DONE)
 		return status;
 	status = decide(load);
-	if (status == STATUS_DONE && !load->options->dry_run) {
+	if (status == STATUS_DONE && !load->options->dry_run)
 		status = load_do(load);
-		loaded = status == STATUS_DONE;
-	}
-	return tell(load, status, loaded);
+	return tell(load, status);
 }
 
 int state_load(const struct options *options)

@@ -14,6 +14,7 @@
 #include "subuidd/state/host.h"
 #include "subuidd/state/replace.h"
 #include "subuidd/state/save.h"
+#include "subuidd/store/state.h"
 
 #define REPAIRING "repairing" /* below STATE_DIR */
 #define KEPT ".before-repair"
@@ -24,7 +25,7 @@ struct repair {
 	struct host host;
 	struct copy copy;      /* of a new store */
 	struct store *store;   /* the one that is to be: present or new */
-	bool new, there;
+	bool new, there, done;
 	struct report report;
 	uint64_t tombstones;
 	char why[REASON_SIZE];
@@ -32,7 +33,8 @@ struct repair {
 
 static int repair_fail(struct repair *repair, const char *what, int error)
 {
-	return complain(STATUS_FAILED, what, repair->why[0] != '\0' ? repair->why : strerror(-error), "nothing was changed");
+	return complain(STATUS_FAILED, what, repair->why[0] != '\0' ? repair->why : strerror(-error),
+			repair->done ? "the store is repaired; run it again when that is mended" : "nothing was changed");
 }
 
 /* ---- looking */
@@ -88,6 +90,29 @@ static void one_seen(struct repair *repair, const struct seen *seen)
 	}
 }
 
+/* The store as a whole, and the mark beside it. */
+static void whole_look(struct repair *repair)
+{
+	const struct host *host = &repair->host;
+
+	if (repair->new && !repair->there && host->generation > 0)
+		report_add(&repair->report, REPORT_DATA,
+			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless subuid state load or "
+			   "subuid import brings them back");
+	else if (!repair->new && host->mark.store != 0 && host->mark.store != store_identity(repair->store))
+		report_add(&repair->report, REPORT_DATA, "the store is another one than this host had: it takes that one's place");
+	else if (!repair->new && host->generation > store_generation(repair->store))
+		report_add(&repair->report, REPORT_DATA,
+			   "the store is at change %llu, and this host has seen change %llu: what was changed in between is lost",
+			   (unsigned long long)store_generation(repair->store), (unsigned long long)host->generation);
+	if (host->mark_error < 0 && host->mark_error != -ENOENT)
+		report_add(&repair->report, REPORT_NOTE, "the high-water mark cannot be read (%s): it is made anew",
+			   strerror(-host->mark_error));
+	else if (host->mark_files & HIGH_WATER_DIFFER)
+		report_add(&repair->report, REPORT_NOTE, "the high-water mark below %s is of another store: it is made anew",
+			   repair->place.settings.homes);
+}
+
 static int look(struct repair *repair)
 {
 	struct id_range holder;
@@ -100,23 +125,17 @@ static int look(struct repair *repair)
 	status = store_find(repair);
 	if (status != STATUS_DONE)
 		return status;
-	for (size_t i = 0; i < repair->host.count; i++) {
+	for (size_t i = 0; r == 0 && i < repair->host.count; i++) {
 		const struct seen *seen = &repair->host.rows[i];
 
 		r = store_id_holder(repair->store, seen->ids.first, seen->ids.first, &holder, &kind);
 		if (r == -ENOENT)
 			one_seen(repair, seen);
-		else if (r < 0)
-			return repair_fail(repair, "the store", r);
+		r = r == -ENOENT ? 0 : r;
 	}
-	if (repair->new && !repair->there && repair->host.generation > 0)
-		report_add(&repair->report, REPORT_DATA,
-			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless subuid state load or "
-			   "subuid import brings them back");
-	else if (!repair->new && repair->host.generation > store_generation(repair->store))
-		report_add(&repair->report, REPORT_DATA,
-			   "the store is of generation %llu, and this host has seen %llu: changes in between are lost",
-			   (unsigned long long)store_generation(repair->store), (unsigned long long)repair->host.generation);
+	if (r < 0)
+		return repair_fail(repair, "the store", r);
+	whole_look(repair);
 	return STATUS_DONE;
 }
 
@@ -157,14 +176,18 @@ static int audit_add(struct repair *repair)
 	return store_audit_add(repair->store, &entry);
 }
 
-static int rows_make(struct repair *repair)
+static int rows_make(struct repair *repair, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS])
 {
 	uint64_t present = store_generation(repair->store);
 	int r = store_begin(repair->store);
 
 	if (r < 0)
 		return r;
-	r = host_cover(&repair->host, repair->store, (int64_t)time(NULL), &repair->tombstones);
+	r = store_identity_set(repair->store, identity);
+	if (r == 0)
+		r = store_marks_raise(repair->store, marks);
+	if (r == 0)
+		r = host_cover(&repair->host, repair->store, (int64_t)time(NULL), &repair->tombstones);
 	if (r == 0)
 		r = audit_add(repair);
 	if (r == 0)
@@ -189,28 +212,30 @@ static int replace(struct repair *repair)
 static int repair_do(struct repair *repair)
 {
 	uint32_t marks[HIGH_WATER_REGIONS];
+	uint64_t own = store_identity(repair->store), identity = host_identity(&repair->host, repair->new ? 0 : own, own);
 	int r = host_marks(&repair->host, repair->store, marks);
 
 	if (r == 0)
-		r = marks_raise(&repair->place, store_identity(repair->store), marks, repair->why, sizeof(repair->why));
-	if (r == 0)
-		r = rows_make(repair);
+		r = rows_make(repair, identity, marks);
 	if (r == 0 && repair->new)
 		r = replace(repair);
+	repair->done = r == 0;
+	if (r == 0)
+		r = marks_raise(&repair->place, identity, marks, repair->why, sizeof(repair->why));
 	return r < 0 ? repair_fail(repair, "repair", r) : STATUS_DONE;
 }
 
 /* ---- telling */
 
-static int tell(struct repair *repair, int status, bool repaired)
+static int tell(struct repair *repair, int status)
 {
 	json_t *all;
 
 	if (repair->options->json) {
-		all = json_pack("{s:O, s:b}", "findings", repair->report.list, "repaired", (int)repaired);
+		all = json_pack("{s:O, s:b}", "findings", repair->report.list, "repaired", (int)repair->done);
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
-	if (repaired)
+	if (repair->done)
 		printf("repaired; ids that are not given out again: %llu\n", (unsigned long long)repair->tombstones);
 	else if (status == STATUS_DONE && repair->options->dry_run)
 		puts("nothing was changed: this was a dry run");
@@ -219,7 +244,6 @@ static int tell(struct repair *repair, int status, bool repaired)
 
 static int repair_run(struct repair *repair)
 {
-	bool repaired = false;
 	int status = look(repair);
 
 	if (status != STATUS_DONE)
@@ -227,14 +251,12 @@ static int repair_run(struct repair *repair)
 	if (repair->report.data + repair->report.notes == 0) {
 		if (!repair->options->json)
 			puts("nothing to repair: the store knows all that this host knows");
-		return tell(repair, STATUS_DONE, false);
+		return tell(repair, STATUS_DONE);
 	}
 	status = decide(repair);
-	if (status == STATUS_DONE && !repair->options->dry_run) {
+	if (status == STATUS_DONE && !repair->options->dry_run)
 		status = repair_do(repair);
-		repaired = status == STATUS_DONE;
-	}
-	return tell(repair, status, repaired);
+	return tell(repair, status);
 }
 
 int state_repair(const struct options *options)

@@ -87,6 +87,27 @@ int store_removed_list(struct store *store, uint32_t after_uid, struct removed *
 	return r < 0 ? r : n;
 }
 
+int store_identity_set(struct store *store, uint64_t identity)
+{
+	int r = execute(store, "UPDATE meta SET value = ?1 WHERE name = 'store'",
+			(const struct store_value[]){ NUMBER(identity) }, 1, NULL);
+
+	if (r == 0)
+		store->identity = identity;
+	return r;
+}
+
+int store_marks_raise(struct store *store, const uint32_t marks[HIGH_WATER_REGIONS])
+{
+	int r = 0;
+
+	for (uint32_t region = 0; r == 0 && region < HIGH_WATER_REGIONS; region++)
+		if (marks[region] != 0)
+			r = execute(store, "UPDATE marks SET last = ?2 WHERE region = ?1 AND last < ?2",
+				    (const struct store_value[]){ NUMBER(region), NUMBER(marks[region]) }, 2, NULL);
+	return r;
+}
+
 /* ---- the other one ---- */
 
 int store_other_attach(struct store *store, const char *path)

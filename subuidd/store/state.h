@@ -18,6 +18,10 @@ struct store_counts {
 };
 int store_counts(struct store *store, struct store_counts *counts);
 
+/* In a transaction: the store is this one from now on (it takes another one's place); its marks are at least these. */
+int store_identity_set(struct store *store, uint64_t identity);
+int store_marks_raise(struct store *store, const uint32_t marks[HIGH_WATER_REGIONS]);
+
 /* All data that is set aside, in the order of uid, those above after_uid. Returns how many were filled. */
 int store_removed_list(struct store *store, uint32_t after_uid, struct removed *rows, int max);
 
