@@ -36,7 +36,7 @@ INDEX       = account/index account/index_map account/index_view account/index_l
 FINGERPRINT = account/fingerprint
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
-              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key
+              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/sql subuidd/store/ids \
@@ -44,10 +44,10 @@ STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema 
               subuidd/store/digest subuidd/store/marks subuidd/store/state
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
-              subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check \
+              subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
-              subuidd/op/account_view subuidd/op/check_child subuidd/op/frozen subuidd/op/state \
-              subuidd/lifecycle subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
+              subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
+              subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
               subuidd/subid/publish subuidd/subid/write subuidd/subid/found subuidd/subid/lines account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
@@ -55,6 +55,8 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl subuidd/home/quota \
               subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
+              subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
+              account/advice account/state_look account/part account/index_walk \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
@@ -62,13 +64,13 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id \
               account/role $(INDEX)
-WORKER      = subuidd/worker/worker subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
+WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
@@ -76,7 +78,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
-              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state \
+              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/file_count \

@@ -37,6 +37,16 @@ enum {
 	ACCOUNT_FORWARDS = 1u << 3,  /* published only: one of its keys has the role forward */
 };
 
+/* What there is of an account outside of the store: what is missing is made again. */
+enum account_part {
+	PART_DATA = 1u << 0,   /* it lay set aside, and is back in its place */
+	PART_HOME = 1u << 1,   /* an empty one */
+	PART_ACCESS = 1u << 2, /* owner, mode and ACL of the account directory */
+	PART_VIEW = 1u << 3,   /* the owner's */
+	PART_LINK = 1u << 4,   /* in the owner's home */
+	PART_END = 1u << 5,
+};
+
 struct account {
 	uint32_t uid; /* gid is the same number */
 	uint32_t owner_uid;

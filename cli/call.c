@@ -10,11 +10,14 @@
 #include "account/failure.h"
 #include "cli/options.h"
 #include "cli/print.h"
+#include "confine/cleanup.h"
 #include "varlink/client.h"
 
 #define INTERFACE "io.subuidd.Accounts."
 #define DEADLINE_MS                                                                                                \
 	(5 * 60 * 1000) /* between two messages: a home on a dead file server holds the daemon up for less */
+
+#define STATUS_DEADLINE_MS 5000
 
 void complain(const char *what, const char *why, const char *todo)
 {
@@ -141,6 +144,31 @@ int call_each_reply(const char *method, json_t *parameters, call_each each, void
 
 	json_decref(parameters);
 	return r >= 0 ? STATUS_DONE : outcome(r, error, error_parameters);
+}
+
+/* Of its own: what comes next has a connection of which nothing was taken. */
+json_t *daemon_status(void)
+{
+	static struct varlink_stream stream;
+	cleanup_fd int fd = varlink_connect(common.socket);
+	cleanup_free char *error = NULL;
+	json_t *reply = NULL;
+
+	if (fd < 0)
+		return NULL;
+	varlink_stream_init(&stream, fd, STATUS_DEADLINE_MS);
+	if (varlink_call(&stream, INTERFACE "Status", NULL, &reply, &error) == 0)
+		return reply;
+	json_decref(reply);
+	return NULL;
+}
+
+bool daemon_answers(void)
+{
+	json_t *status = daemon_status();
+
+	json_decref(status);
+	return status != NULL;
 }
 
 struct collect {

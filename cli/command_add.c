@@ -15,7 +15,8 @@
 static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "Makes the sub-account LABEL of yours: an id, a home, a link to it below your home,\n"
 			   "and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
-			   "an equal account that is there already is fine, a different one is an error.\n\n"
+			   "an equal account that is there already is fine, a different one is an error.\n"
+			   "A home, view or link of it that is gone is made again.\n\n"
 			   "  --key FILE|-      the public half of the server's ssh key\n"
 			   "  --role ROLES      with commas between: push (default), blind, pull or sync for rsync;\n"
 			   "                    sftp, borg, restic or another tool; forward\n"
@@ -32,7 +33,7 @@ static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "  --expires DATE    unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
 			   "  --comment TEXT\n"
 			   "  --owner NAME      of this owner (root and administrators)\n"
-			   "  --json            {account, created, command}\n";
+			   "  --json            {account, created, command, mended}\n";
 
 struct arguments {
 	const char *owner, *comment;
@@ -152,15 +153,36 @@ static int print_added_json(json_t *reply, const char *name, const char *label, 
 	return print_json(reply);
 }
 
+/* Whoever finds an empty home where a full one was has to be told. */
+static void print_mended(const json_t *mended)
+{
+	const json_t *part;
+	bool home = false;
+	size_t i;
+
+	fputs("Made again: ", stdout);
+	json_array_foreach(mended, i, part)
+	{
+		const char *name = json_string_value(part);
+
+		home |= name != NULL && strcmp(name, "home") == 0;
+		printf("%s%s", i > 0 ? ", " : "", shown(name != NULL ? name : "?"));
+	}
+	puts(home ? ". The home was gone, and is empty now." : ".");
+}
+
 static int print_added(json_t *reply, const char *label, const struct new_key *key)
 {
-	const json_t *account = json_object_get(reply, "account");
+	const json_t *account = json_object_get(reply, "account"), *mended;
 	const char *name = json_text(account, "name");
 
 	if (common.json)
 		return print_added_json(reply, name, label, key);
+	mended = json_object_get(reply, "mended");
 	printf("%s, uid %llu, %s.\n", shown(name), (unsigned long long)json_number(account, "uid"),
-	       json_is_true(json_object_get(reply, "created")) ? "is ready" : "was there already, just so");
+	       json_is_true(json_object_get(reply, "created")) ? "is ready" : "already exists, unchanged");
+	if (json_array_size(mended) > 0)
+		print_mended(mended);
 	printf("You see its files in %s\n", shown(json_text(account, "link")));
 	if (key->file != NULL)
 		client_print(name, label, key);

@@ -1,25 +1,88 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid check`: asks the daemon for what is wrong, shows it, and has it put right when that is asked for. */
 #include "cli/subuid.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "cli/check_repair.h"
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char help[] = "usage: subuid check [--all | --owner NAME] [--json]\n"
-			   "Proves the invariants: store, index, homes, links, views, and that no id is held\n"
-			   "twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
+static const char help[] = "usage: subuid check [--all | --owner NAME] [--repair [--dry-run] [--yes]] [--json]\n"
+			   "Proves the invariants: store, index, keys, homes, links, views, disks, and that no id\n"
+			   "is held twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
 			   "  --owner NAME  this owner's accounts (root and administrators)\n"
 			   "  --all         the whole host (administrators; the default for root)\n"
-			   "  --json        {checked, findings: [{subject, fault, todo}]}\n";
+			   "  --repair      puts right what can be made again from what is there, removes what is\n"
+			   "                left over and empty, and checks again. Never deletes data: what has data\n"
+			   "                in it is set aside, after a question.\n"
+			   "  --dry-run     only says what would be done\n"
+			   "  --yes         answers every question\n"
+			   "  --json        {checked, findings: [{subject, fault, todo, repair, ...}], repairs}\n";
 
 struct check {
 	json_t *findings;
 	uint64_t checked;
 	bool progress;
 };
+
+struct arguments {
+	const char *owner;
+	int all;
+	bool repair;
+	struct check_repair how;
+};
+
+static int parse(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "owner", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' },
+		{ "repair", no_argument, NULL, 'r' },	   { "dry-run", no_argument, NULL, 'n' },
+		{ "yes", no_argument, NULL, 'y' },	   COMMON_OPTIONS,
+	};
+	int c, status = STATUS_DONE;
+
+	while ((c = option_next("check", help, argc, argv, options, &status)) > 0) {
+		if (c == 'o')
+			arguments->owner = optarg;
+		arguments->all |= c == 'a';
+		arguments->repair |= c == 'r';
+		arguments->how.dry_run |= c == 'n';
+		arguments->how.yes |= c == 'y';
+	}
+	if (c < 0)
+		return -1 - status;
+	status = operands_check("check", argc, 0, 0);
+	if (status == STATUS_DONE && !arguments->repair && (arguments->how.dry_run || arguments->how.yes))
+		status = usage_error(arguments->how.yes ? "--yes" : "--dry-run", "goes with --repair", "");
+	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
+}
+
+/* Many accounts may tell of one fault in the same words: the index is one. */
+static bool told(const json_t *findings, const json_t *finding)
+{
+	size_t count = json_array_size(findings);
+
+	return count > 0 && json_equal(json_array_get(findings, count - 1), finding);
+}
+
+static bool told_of_index(const json_t *findings, const json_t *finding)
+{
+	const json_t *other;
+	size_t i;
+
+	if (strcmp(json_text(finding, "subject"), "index") != 0 && strcmp(json_text(finding, "subject"), "keys") != 0)
+		return false;
+	json_array_foreach(findings, i, other)
+	{
+		if (json_equal(other, finding))
+			return true;
+	}
+	return false;
+}
 
 static int take(json_t *reply, void *data)
 {
@@ -30,7 +93,26 @@ static int take(json_t *reply, void *data)
 		check->checked = json_number(reply, "checked");
 	if (check->progress)
 		fprintf(stderr, "\rchecked %llu things", (unsigned long long)check->checked);
-	return finding != NULL && json_array_append(check->findings, finding) < 0 ? -ENOMEM : 0;
+	if (finding == NULL || told(check->findings, finding) || told_of_index(check->findings, finding))
+		return 0;
+	return json_array_append(check->findings, finding) < 0 ? -ENOMEM : 0;
+}
+
+static int check_run(const struct arguments *arguments, struct check *check)
+{
+	json_t *parameters = NULL;
+	int status = owner_all_object(arguments->owner, arguments->all, &parameters);
+
+	if (status < 0)
+		return -1 - status;
+	json_decref(check->findings);
+	check->findings = json_array();
+	check->checked = 0;
+	check->progress = isatty(STDERR_FILENO) && !common.json;
+	status = call_each_reply("Check", parameters, take, check);
+	if (check->progress)
+		fputs("\r\033[K", stderr);
+	return status;
 }
 
 static void print_findings(const struct check *check)
@@ -52,30 +134,55 @@ static void print_findings(const struct check *check)
 		printf("checked %llu things: %llu wrong\n", checked, wrong);
 }
 
+static int print_checked(const struct check *check, json_t *repairs)
+{
+	json_t *whole;
+	int status;
+
+	if (!common.json) {
+		print_findings(check);
+		return STATUS_DONE;
+	}
+	whole = json_pack("{s:I, s:O}", "checked", (json_int_t)check->checked, "findings", check->findings);
+	if (whole == NULL || (repairs != NULL && json_object_set(whole, "repairs", repairs) < 0)) {
+		json_decref(whole);
+		return STATUS_FAILED;
+	}
+	status = print_json(whole);
+	json_decref(whole);
+	return status;
+}
+
+/* What is found after a repair is what counts; of a dry run, what was found before. */
+static int repair(const struct arguments *arguments, struct check *check, json_t **repairs)
+{
+	if (json_array_size(check->findings) == 0)
+		return STATUS_DONE;
+	*repairs = check_repair(check->findings, &arguments->how);
+	if (*repairs == NULL)
+		return STATUS_FAILED;
+	return arguments->how.dry_run ? STATUS_DONE : check_run(arguments, check);
+}
+
 int command_check(int argc, char **argv)
 {
-	struct check check = {0};
-	json_t *parameters = NULL;
-	int status = owner_all_parameters("check", help, argc, argv, &parameters);
+	struct arguments arguments = { 0 };
+	struct check check = { 0 };
+	json_t *repairs = NULL;
+	int status = parse(argc, argv, &arguments);
 
 	if (status < 0)
 		return -1 - status;
-	check.findings = json_array();
-	check.progress = isatty(STDERR_FILENO) && !common.json;
-	status = call_each_reply("Check", parameters, take, &check);
-	if (check.progress)
-		fputs("\r\033[K", stderr);
-	if (status == STATUS_DONE && common.json) {
-		json_t *whole =
-			json_pack("{s:I, s:O}", "checked", (json_int_t)check.checked, "findings", check.findings);
-
-		status = print_json(whole);
-		json_decref(whole);
-	} else if (status == STATUS_DONE) {
-		print_findings(&check);
-	}
+	if (arguments.repair && strcmp(common.socket, SOCKET_PATH) == 0 && !daemon_answers())
+		return check_repair_offline(&arguments.how);
+	status = check_run(&arguments, &check);
+	if (status == STATUS_DONE && arguments.repair)
+		status = repair(&arguments, &check, &repairs);
+	if (status == STATUS_DONE)
+		status = print_checked(&check, repairs);
 	if (status == STATUS_DONE && json_array_size(check.findings) > 0)
 		status = STATUS_FAILED;
+	json_decref(repairs);
 	json_decref(check.findings);
 	return status;
 }

@@ -3,50 +3,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "account/advice.h"
+#include "account/state_look.h"
 #include "cli/print.h"
 #include "cli/setup.h"
 #include "cli/setup_text.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
-#include "varlink/client.h"
 
-#define DEADLINE_MS 5000
 #define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
 #define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
 #define COPY_OLD (3 * 86400) /* seconds: a timer that is missed once or twice is none that does not run */
+#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
 /* ---- what other checks need to know */
-
-static json_t *status_ask(void)
-{
-	static struct varlink_stream stream;
-	cleanup_fd int fd = varlink_connect(common.socket);
-	cleanup_free char *error = NULL;
-	json_t *reply = NULL;
-
-	if (fd < 0)
-		return NULL;
-	varlink_stream_init(&stream, fd, DEADLINE_MS);
-	if (varlink_call(&stream, "io.subuidd.Accounts.Status", NULL, &reply, &error) == 0)
-		return reply;
-	json_decref(reply);
-	return NULL;
-}
 
 void doctor_learn(struct doctor *doctor)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
 	uint64_t cursor = 0;
 
-	doctor->status = status_ask();
+	doctor->status = daemon_status();
 	doctor->index_error = index_host(&reader, &doctor->host);
 	doctor->has_account =
 		doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
@@ -54,8 +38,27 @@ void doctor_learn(struct doctor *doctor)
 
 /* ---- daemon */
 
+/* What it left when it last refused to start, a line; false: nothing. */
+static bool refusal_read(char *line, size_t size)
+{
+	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	if (got <= 0)
+		return false;
+	line[got] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return line[0] != '\0';
+}
+
 static void check_daemon(struct doctor *doctor)
 {
+	char why[512];
+
+	if (doctor->status == NULL && refusal_read(why, sizeof(why))) {
+		found_f(doctor, FINDING_BAD, "daemon", "put that right, and start it", "refused to start: %s", why);
+		return;
+	}
 	if (doctor->status == NULL) {
 		found_f(doctor, FINDING_BAD, "daemon", START_TODO, "does not answer on %s", common.socket);
 		return;
@@ -69,45 +72,50 @@ static void check_daemon(struct doctor *doctor)
 			(unsigned long long)json_number(doctor->status, "generation"));
 }
 
-/* A path whose owner, group and mode are part of the design. group NULL: any. */
-static bool check_mode(struct doctor *doctor, const char *path, mode_t type, mode_t mode, const char *group,
-		       const char *todo)
+static void state_fault(void *data, const struct state_fault *fault)
 {
-	const struct group *wanted = group == NULL ? NULL : getgrnam(group);
-	struct stat st;
-
-	if (lstat(path, &st) != 0) {
-		found_error(doctor, path, errno, "run `subuid setup`, then start subuidd");
-	} else if ((st.st_mode & S_IFMT) != type || st.st_uid != 0) {
-		found(doctor, FINDING_BAD, path, "is not what it should be, or not root's", todo);
-	} else if ((st.st_mode & 07777) != mode) {
-		found_f(doctor, FINDING_BAD, path, todo, "has mode %04o and not %04o", st.st_mode & 07777, mode);
-	} else if (group != NULL && (wanted == NULL || wanted->gr_gid != st.st_gid)) {
-		found_f(doctor, FINDING_BAD, path, todo, "does not belong to the group %s", group);
-	} else {
-		return true;
-	}
-	return false;
+	found(data, FINDING_BAD, fault->path, fault->fault, fault->todo);
 }
 
-static void check_modes(struct doctor *doctor)
+static void check_socket(struct doctor *doctor)
+{
+	const struct {
+		const char *path;
+		mode_t mode;
+	} rules[] = { { RUN_DIR, S_IFDIR | 0755 }, { SOCKET_PATH, S_IFSOCK | 0666 } };
+	bool own = doctor->status != NULL && strcmp(common.socket, SOCKET_PATH) == 0;
+	struct stat st;
+
+	for (size_t i = 0; i < (own ? 2 : 0); i++) {
+		if (lstat(rules[i].path, &st) != 0)
+			found_error(doctor, rules[i].path, errno, "restart subuidd");
+		else if (st.st_uid != 0 || st.st_mode != rules[i].mode)
+			found_f(doctor, FINDING_BAD, rules[i].path, "restart subuidd", "has mode %06o and not %06o of root",
+				st.st_mode, rules[i].mode);
+	}
+}
+
+static void check_files(struct doctor *doctor)
 {
 	const char *homes = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
-	bool good = check_mode(doctor, STATE_DIR, S_IFDIR, 0755, NULL, "chmod 0755, chown root:root");
 
-	good &= check_mode(doctor, STATE_DIR "/state.db", S_IFREG, 0600, NULL, "chmod 0600, chown root:root");
-	good &= check_mode(doctor, INDEX_PATH, S_IFREG, 0644, NULL, "restart subuidd");
-	good &= check_mode(doctor, KEYS_PATH, S_IFREG, 0640, KEYS_USER, "restart subuidd");
-	good &= check_mode(doctor, homes, S_IFDIR, 0711, NULL, "chmod 0711, chown root:root");
-	good &= check_mode(doctor, RUN_DIR, S_IFDIR, 0755, NULL, "restart subuidd");
-	if (doctor->status != NULL && strcmp(common.socket, SOCKET_PATH) == 0)
-		good &= check_mode(doctor, SOCKET_PATH, S_IFSOCK, 0666, NULL, "restart subuidd");
-	if (good)
+	if (state_look_files(homes, state_fault, doctor) == 0)
 		found(doctor, FINDING_GOOD, "files",
-		      "store, index, keys, homes and socket have their owners and modes", "");
+		      "settings, store, index, keys, spool and homes have their owners and modes", "");
+	if (state_look_disks(homes, state_fault, doctor) == 0)
+		found(doctor, FINDING_GOOD, "disks", "state and homes can be written, and have room", "");
+	check_socket(doctor);
 }
 
 /* ---- index */
+
+/* A disk that fails is no damaged index. */
+static void index_error(struct doctor *doctor, const char *which, int error)
+{
+	const char *advice = advice_for(error);
+
+	found_error(doctor, which, error, advice != NULL ? advice : "subuid check --repair builds it anew");
+}
 
 static void check_index(struct doctor *doctor)
 {
@@ -117,15 +125,16 @@ static void check_index(struct doctor *doctor)
 	int r = index_host(&keys, &host);
 
 	if (doctor->index_error == -ENXIO) {
-		found(doctor, FINDING_BAD, "index", "there is none", "start subuidd: it makes it");
+		found(doctor, FINDING_BAD, "index", "there is none",
+		      "start subuidd, which makes it; or, when it runs: subuid check --repair");
 		return;
 	}
 	if (doctor->index_error != 0) {
-		found_error(doctor, "index", doctor->index_error, "restart subuidd: it makes it anew");
+		index_error(doctor, "index", doctor->index_error);
 		return;
 	}
 	if (r != 0) {
-		found_error(doctor, "key index", r, "restart subuidd: it makes it anew");
+		index_error(doctor, "key index", r);
 		return;
 	}
 	if (doctor->status == NULL) {
@@ -135,7 +144,7 @@ static void check_index(struct doctor *doctor)
 	/* Somebody may change something between the two looks: the index is never behind for long. */
 	generation = json_number(doctor->status, "generation");
 	if (doctor->host.generation < generation || host.generation < generation)
-		found_f(doctor, FINDING_BAD, "index", "restart subuidd",
+		found_f(doctor, FINDING_BAD, "index", "subuid check --repair builds it anew",
 			"shows generation %llu, keys %llu, and the store is at %llu",
 			(unsigned long long)doctor->host.generation, (unsigned long long)host.generation,
 			(unsigned long long)generation);
@@ -209,7 +218,7 @@ static void check_copies(struct doctor *doctor)
 void doctor_state(struct doctor *doctor)
 {
 	check_daemon(doctor);
-	check_modes(doctor);
+	check_files(doctor);
 	check_index(doctor);
 	check_copies(doctor);
 	check_clock(doctor);

@@ -18,7 +18,8 @@ _subuid_options()
 	status) echo "--check --max-age --warn-age --owner --all $common" ;;
 	import) echo "--dry-run --keep-going --report $common" ;;
 	adopt) echo "--owner --remove $common" ;;
-	list | check) echo "--all --owner $common" ;;
+	list) echo "--all --owner $common" ;;
+	check) echo "--all --owner --repair --dry-run --yes $common" ;;
 	remove) echo "--keep-home --purge --yes $common" ;;
 	'key add') echo "$key --expires --comment $common" ;;
 	'range add') echo "--owner --grow $common" ;;
@@ -66,7 +67,7 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|dry-run|keep-going|remove|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|dry-run|keep-going|remove|repair|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}

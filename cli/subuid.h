@@ -85,6 +85,10 @@ int usage_error(const char *what, const char *why, const char *todo); /* the sam
  * parameters. STATUS_DONE and *reply (caller decrefs), or another status, and it was said why. */
 int call(const char *method, json_t *parameters, json_t **reply);
 
+/* The daemon's Status, without a word when it does not answer (NULL). Caller decrefs. */
+json_t *daemon_status(void);
+bool daemon_answers(void);
+
 /* The same for a list: the member of each row goes into *rows (an array, caller decrefs). */
 int call_list(const char *method, json_t *parameters, const char *member, json_t **rows);
 int call_list_most(const char *method, json_t *parameters, const char *member, uint64_t most, json_t **rows);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account/index.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "confine/identity.h"
@@ -243,7 +244,11 @@ static int data_open(struct broker *broker, char *why)
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	return publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+	/* wrong owners and modes are mended by building them anew; a directory in their place is not */
+	if (r < 0 && !trouble_owner(INDEX_PATH, S_IFREG, 0, 0644, why, REASON_MAX))
+		trouble_owner(KEYS_PATH, S_IFREG, 0, 0640, why, REASON_MAX);
+	return r;
 }
 
 static int service_open(struct broker *broker, char *why)

@@ -61,6 +61,9 @@ int evidence_unopened(int error, char *why, size_t size)
 		findings_add(&findings, "it is damaged, SQLite cannot read it");
 		return findings_say(&findings, why, size);
 	case -EPERM:
+	case -EISDIR:
+	case -ELOOP:
+	case -EACCES: /* root without CAP_DAC_OVERRIDE: the file is another's */
 		return trouble_state(why, size, error);
 	case -EPROTO:
 		snprintf(why, size, STORE_PATH ": it was written by a newer subuidd, or by another program altogether: install "
@@ -129,7 +132,7 @@ int evidence_before(const struct broker *broker, char *why, size_t size)
 	if (file_filled(broker->state_fd, "state.db-wal") == 1)
 		findings_add(&findings, "the end of its log is there without it (state.db-wal)");
 	if (index_shows_accounts(broker->state_fd))
-		findings_add(&findings, "the index shows accounts");
+		findings_add(&findings, "the published index shows accounts");
 	r = homes_name(broker, &findings);
 	if (r < 0)
 		return trouble_say(why, size, broker->homes.path, r);
@@ -192,18 +195,21 @@ static int mark_hear(const struct broker *broker, struct findings *findings, cha
 /* A damaged file is doubt, which the next build takes away; a sound one of a later change is proof. */
 static void index_hear(const struct broker *broker, bool never_gave, struct findings *findings)
 {
+	unsigned long long shown = 0, is = store_generation(broker->store);
+	bool accounts = false;
+
 	for (size_t i = 0; i < sizeof(index_names) / sizeof(index_names[0]); i++) {
 		struct index_peek peek = { 0 };
 
 		if (index_peek(broker->state_fd, index_names[i], &peek) < 0)
 			continue;
-		if (peek.generation > store_generation(broker->store))
-			findings_add(findings, "the published %s shows change %llu, the store is at %llu", index_names[i],
-				     (unsigned long long)peek.generation,
-				     (unsigned long long)store_generation(broker->store));
-		else if (peek.accounts && never_gave)
-			findings_add(findings, "the index shows accounts, and this store never had any");
+		shown = peek.generation > shown ? peek.generation : shown;
+		accounts |= peek.accounts;
 	}
+	if (shown > is)
+		findings_add(findings, "the published index shows change %llu, and the store is at %llu", shown, is);
+	else if (accounts && never_gave)
+		findings_add(findings, "the published index shows accounts, and this store never had any");
 }
 
 static int store_never_gave(struct store *store, bool *never)

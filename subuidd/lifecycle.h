@@ -24,6 +24,10 @@ void lifecycle_abandon(struct call *call);
 /* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 
+/* mend.c: call->account is active, its owner is there. What is missing of it is made again (dry: is only found out). `how`:
+ * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or OP_REPAIR. */
+enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry);
+
 /* What of it exists goes; the id stays a tombstone. Returns `failure`, the text of which is in the answer. */
 enum failure lifecycle_undo(struct call *call, enum failure failure);
 /* The same where there may be a link, too: CALL_PENDING. */

@@ -15,6 +15,7 @@
 #include "subuidd/broker.h"
 #include "subuidd/evidence.h"
 #include "subuidd/log.h"
+#include "subuidd/refusal.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -120,6 +121,17 @@ static void descriptors_detach(void)
 		fatal("/dev/null: %s", strerror(errno));
 }
 
+/* The last that a process closes when it ends: who waits for its end finds the lock and the store let go of. */
+static int closed_last(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 512);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 /* Forks twice; only the daemon returns, with the descriptor to say how the start went. */
 static int daemonise(void)
 {
@@ -144,7 +156,7 @@ static int daemonise(void)
 	if (pid > 0)
 		_exit(EXIT_SUCCESS);
 	descriptors_detach();
-	return pair[1];
+	return closed_last(pair[1]);
 }
 
 /* To whoever waits for the start (-1: nobody). */
@@ -160,9 +172,11 @@ static void start_tell(int start_fd, const char *text, size_t length)
 static __attribute__((noreturn)) void start_fail(int start_fd, bool refused, const char *why)
 {
 	char text[REASON_MAX + 1];
-	int length = snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
 
-	start_tell(start_fd, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+	snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
+	/* left open: whoever waits goes on when all of this process is gone */
+	if (start_fd >= 0 && write(start_fd, text, strnlen(text, sizeof(text))) < 0)
+		log_warn("nobody waits for the start");
 	if (!refused)
 		fatal("%s", why);
 	log_error("%s", why);
@@ -222,6 +236,16 @@ static __attribute__((noreturn)) void withdraw(void)
 	exit(EXIT_SUCCESS);
 }
 
+static __attribute__((noreturn)) void settings_wrong(const struct options *options, const char *why)
+{
+	char text[REASON_MAX + 16];
+
+	snprintf(text, sizeof(text), "settings: %s", why);
+	if (!options->check_config && !options->publish && geteuid() == 0)
+		refusal_record(text);
+	fatal("%s", text);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
@@ -234,7 +258,7 @@ int main(int argc, char **argv)
 		withdraw();
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
-		fatal("settings: %s", why[0] != '\0' ? why : strerror(-r));
+		settings_wrong(&options, why[0] != '\0' ? why : strerror(-r));
 	if (options.publish)
 		puts(publish_names[broker.settings.publish]);
 	if (options.check_config || options.publish)
@@ -252,8 +276,11 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		if (why[0] == '\0')
 			snprintf(why, sizeof(why), "%s", strerror(-r));
+		if (r != -EBUSY) /* another one runs */
+			refusal_record(why);
 		start_fail(start_fd, broker.refused_store[0] != '\0', why);
 	}
+	refusal_forget();
 	start_tell(start_fd, &(const char){ DAEMON_READY }, 1);
 	log_info("serving %s", SOCKET_PATH);
 	sd_notify(0, "READY=1\nSTATUS=Serving");

@@ -53,6 +53,9 @@ struct call {
 	struct import *import;   /* of OP_IMPORT: its batch */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
 	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
+	unsigned mended;         /* of lifecycle_mend(): enum account_part, or-ed */
+	bool mend_dry;
+	enum link_mend mend_link;
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256];        /* of the audit entry */
 	struct request request;
@@ -132,11 +135,15 @@ enum failure op_limit_set(struct call *call);
 enum failure op_audit_list(struct call *call);
 enum failure op_run_list(struct call *call);
 enum failure op_check(struct call *call);
+enum failure op_repair(struct call *call);
 enum failure op_tombstone_release(struct call *call);
 enum failure op_import(struct call *call);
 enum failure op_limit_list(struct call *call);
 enum failure op_tombstone_list(struct call *call);
 enum failure op_state_save(struct call *call);
+
+/* repair.c: a repair of this account or its link is under way. */
+bool repair_touches(const struct broker *broker, const char *target);
 
 /* What owners may have, his own or the settings'. 0 or negative errno. */
 int limit_of(struct call *call, const char *owner, struct limit *limit);

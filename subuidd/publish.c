@@ -211,6 +211,12 @@ int publication_repair(struct publication *p)
 	return r;
 }
 
+int publication_rebuild(struct publication *p)
+{
+	p->broken = true;
+	return publication_repair(p);
+}
+
 unsigned publication_changes(struct publication *p)
 {
 	unsigned changes = p->changes;

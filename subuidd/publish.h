@@ -42,6 +42,9 @@ void publication_commit(struct publication *publication);
 enum { PUBLISHED_RANGES = 1u << 0, PUBLISHED_ACCOUNTS = 1u << 1 };
 unsigned publication_changes(struct publication *publication);
 
+/* Builds both files anew, whatever they are. */
+int publication_rebuild(struct publication *publication);
+
 /* Builds both files anew when something is missing in them. 0 when they are whole. */
 int publication_repair(struct publication *publication);
 

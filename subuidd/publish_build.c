@@ -157,7 +157,12 @@ int publication_build(struct publication *p)
 	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
 	struct build build = { .p = p };
 	uint64_t generation = store_generation(p->store);
-	int r = index_writer_create(p->state_fd, &public_options, &public);
+	int r = index_way_clear(p->state_fd, public_options.name);
+
+	if (r >= 0)
+		r = index_way_clear(p->state_fd, keys_options.name);
+	if (r >= 0)
+		r = index_writer_create(p->state_fd, &public_options, &public);
 
 	if (r >= 0)
 		r = index_writer_create(p->state_fd, &keys_options, &keys);
@@ -173,6 +178,8 @@ int publication_build(struct publication *p)
 		r = index_writer_publish(public, generation);
 	if (r < 0)
 		return r;
+	index_writer_supersede(p->public);
+	index_writer_supersede(p->keys);
 	index_writer_free(p->public);
 	index_writer_free(p->keys);
 	p->public = steal_ptr(&public);

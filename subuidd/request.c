@@ -53,6 +53,7 @@ static const struct about {
 	[OP_LIMIT_LIST] = LIST,
 	[OP_TOMBSTONE_LIST] = LIST,
 	[OP_RUN_LIST] = LIST, /* of one account */
+	[OP_REPAIR] = OWNER(repair.name), /* or of an account: what is repaired says it */
 	[OP_IMPORT] = OWNER(import.name), /* or of an account: its kind says it */
 };
 
@@ -98,6 +99,10 @@ int request_sound(const struct request *request)
 	case OP_IMPORT:
 		sound = import_sound(&request->import);
 		break;
+	case OP_REPAIR:
+		sound = request->repair.repair > REPAIR_NONE && request->repair.repair < REPAIR_MAX_ &&
+			request->repair.place < PLACE_MAX_ && request->repair.dry_run <= 1;
+		break;
 	case OP_LIMIT_SET:
 		sound = request->limit_set.limit.is_default == 0 && (request->limit_set.set & ~SET_LIMIT_ALL) == 0 &&
 			request->limit_set.reset == (request->limit_set.set == 0);
@@ -120,6 +125,9 @@ static bool label_required(const struct request *request)
 	switch (request->op) {
 	case OP_IMPORT:
 		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY;
+	case OP_REPAIR:
+		return request->repair.repair == REPAIR_ACCOUNT || request->repair.place == PLACE_ACCOUNT ||
+		       request->repair.place == PLACE_LINK;
 	case OP_KEY_LIST:
 		return !request->list.all;
 	case OP_RUN_LIST:
@@ -253,6 +261,23 @@ static enum failure remove_shape(const struct request_remove *gone, struct failu
 	return FAILURE_NONE;
 }
 
+/* Names, which are those of directories, and ids were looked at as all others are. */
+static enum failure repair_shape(const struct request_repair *repair, struct failure_text *text)
+{
+	bool uid = repair->place == PLACE_ACCOUNT || repair->place == PLACE_MAKING || repair->place == PLACE_REMOVED;
+	bool named = repair->place == PLACE_ACCOUNT || repair->place == PLACE_OWNER;
+
+	if (repair->repair == REPAIR_INDEX || repair->repair == REPAIR_ACCOUNT || repair->place == PLACE_LINK)
+		return FAILURE_NONE;
+	if (repair->place == PLACE_NONE || (repair->repair == REPAIR_ASK && repair->place == PLACE_OWNER))
+		return failure_set(text, FAILURE_INVALID, "place", "not one of this repair", "name what a check has found");
+	if (uid && id_special(repair->uid))
+		return failure_set(text, FAILURE_INVALID, "uid", "not that of an account", "");
+	if (named && repair->name.owner[0] == '\0')
+		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
+	return FAILURE_NONE;
+}
+
 static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
 {
 	const struct limit limit = import_limit(row);
@@ -313,6 +338,8 @@ enum failure request_shape(const struct request *request, char separator, struct
 			return failure_set(text, FAILURE_INVALID, "count", "not a number of ids",
 					   "ask for 65536 or a multiple of it");
 		return FAILURE_NONE;
+	case OP_REPAIR:
+		return repair_shape(&request->repair, text);
 	case OP_IMPORT:
 		return import_shape(&request->import, separator, text);
 	case OP_LIMIT_SET:

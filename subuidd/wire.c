@@ -84,6 +84,10 @@ static const struct wire_field request_limit_set[] = {
 	REQUEST_HEAD, LIMIT(request, limit_set.limit), NUMBER(request, limit_set.set),
 	NUMBER(request, limit_set.reset), END,
 };
+static const struct wire_field request_repair[] = {
+	REQUEST_HEAD, NAME(repair.name), NUMBER(request, repair.repair), NUMBER(request, repair.place),
+	NUMBER(request, repair.uid), NUMBER(request, repair.dry_run), END,
+};
 static const struct wire_field request_release[] = { REQUEST_HEAD, NUMBER(request, release.first), END };
 
 static const struct wire_field request_import[] = {
@@ -111,7 +115,7 @@ static const struct wire_field answer_account[] = {
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
 	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
 	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.last_status),
-	NUMBER(answer, account.silent), END,
+	NUMBER(answer, account.silent), NUMBER(answer, account.mended), NUMBER(answer, account.reserved), END,
 };
 static const struct wire_field answer_key[] = { ANSWER_HEAD, SSH_KEY(answer, key), NUMBER(answer, key_used), END };
 static const struct wire_field answer_run[] = {
@@ -142,7 +146,11 @@ static const struct wire_field answer_status[] = {
 };
 static const struct wire_field answer_finding[] = {
 	ANSWER_HEAD, STRING(answer, finding.subject), STRING(answer, finding.fault),
-	STRING(answer, finding.todo), END,
+	STRING(answer, finding.todo), NUMBER(answer, finding.repair), NUMBER(answer, finding.place),
+	NUMBER(answer, finding.uid), STRING(answer, finding.owner), STRING(answer, finding.label), END,
+};
+static const struct wire_field answer_repaired[] = {
+	ANSWER_HEAD, NUMBER(answer, repaired.mended), STRING(answer, repaired.done), END,
 };
 
 static const struct wire_field answer_import[] = {
@@ -183,6 +191,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 	[OP_RUN_LIST] = REQUEST(list, request_list),
 	[OP_STATE_SAVE] = REQUEST_EMPTY,
+	[OP_REPAIR] = REQUEST(repair, request_repair),
 };
 
 static const struct wire_shape answers[OP_MAX_] = {
@@ -211,6 +220,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
 	[OP_STATE_SAVE] = ANSWER_EMPTY,
+	[OP_REPAIR] = ANSWER(repaired, answer_repaired),
 };
 
 size_t wire_request_size(uint32_t op)

@@ -63,6 +63,7 @@ enum op {
 	OP_TOMBSTONE_LIST,
 	OP_RUN_LIST,
 	OP_STATE_SAVE, /* into STATE_DIR, for the state program */
+	OP_REPAIR,
 	OP_MAX_,
 };
 
@@ -151,6 +152,36 @@ struct request_release {
 	uint32_t first;
 };
 
+/* What mends a finding of a check. */
+enum finding_repair {
+	REPAIR_NONE = 0, /* nothing that we do */
+	REPAIR_INDEX,    /* index and keys are built anew */
+	REPAIR_ACCOUNT,  /* what is missing of the account is made again: home, view, link */
+	REPAIR_LEFTOVER, /* removed: there is no data in it */
+	REPAIR_ASK,      /* there is data in it: set aside, never deleted; somebody has to say so */
+	REPAIR_MAX_,
+};
+
+/* Where that is. */
+enum finding_place {
+	PLACE_NONE = 0,
+	PLACE_ACCOUNT, /* <homes>/<owner>/<label> */
+	PLACE_MAKING,  /* <homes>/.making/<uid> */
+	PLACE_REMOVED, /* <homes>/.removed/<uid> */
+	PLACE_OWNER,   /* <homes>/<owner> */
+	PLACE_LINK,    /* the link of this label in the owner's home */
+	PLACE_MAX_,
+};
+
+/* As a finding says it. ACCOUNT and places LINK and ACCOUNT: name; LEFTOVER and ASK: place, and uid where it has one. */
+struct request_repair {
+	struct request_name name;
+	uint32_t repair; /* enum finding_repair, not NONE */
+	uint32_t place;  /* enum finding_place */
+	uint32_t uid;
+	uint32_t dry_run;
+};
+
 enum import_kind {
 	IMPORT_ACCOUNT = 1,
 	IMPORT_KEY,       /* of an account that is there, or in a row before */
@@ -207,6 +238,7 @@ struct request {
 		struct request_limit_set limit_set;
 		struct request_release release;
 		struct request_import import;
+		struct request_repair repair;
 	};
 };
 
@@ -225,6 +257,8 @@ struct account_view {
 	int64_t alarm;     /* seconds, 0 never */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
+	uint32_t mended;   /* of ADD: enum account_part, or-ed: made again by this call */
+	uint32_t reserved; /* 0 */
 };
 
 struct daemon_status {
@@ -241,9 +275,19 @@ struct daemon_status {
 };
 
 struct finding { /* of OP_CHECK: one row per fault, none: sound */
-	char subject[ACCOUNT_NAME_MAX + 1];
+	char subject[FAILURE_TEXT_MAX + 1];
 	char fault[FAILURE_TEXT_MAX + 1];
 	char todo[FAILURE_TEXT_MAX + 1];
+	uint32_t repair; /* enum finding_repair; what follows says of what */
+	uint32_t place;  /* enum finding_place */
+	uint32_t uid;    /* 0 none */
+	char owner[OWNER_MAX + 1];
+	char label[LABEL_MAX + 1];
+};
+
+struct repaired { /* of OP_REPAIR */
+	uint32_t mended; /* enum account_part, or-ed */
+	char done[FAILURE_TEXT_MAX + 1]; /* what was done, or would be */
 };
 
 enum import_outcome {
@@ -284,6 +328,7 @@ struct answer {
 		struct audit_entry audit;
 		struct daemon_status status;
 		struct finding finding;
+		struct repaired repaired;
 		struct import_result import;
 	};
 };

@@ -39,6 +39,14 @@ struct homes {
 	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
 
+/* Where something may be left over. */
+enum home_place {
+	HOME_AT_LABEL,   /* <owner>/<label> */
+	HOME_AT_MAKING,  /* .making/<uid> */
+	HOME_AT_REMOVED, /* .removed/<uid> */
+	HOME_AT_OWNER,   /* <owner> */
+};
+
 /* Opens (and makes, 0711 root) the directory; tries once whether views work there.
  * -EPERM: not root's, or others can write it; -EOPNOTSUPP: the file system keeps no ACLs. */
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
@@ -94,6 +102,23 @@ int home_quota_set(const struct homes *homes, const struct account *account);
  * -ENOTCONN: all is well but the view is not mounted (where that is done on demand, no fault). */
 int home_check(const struct homes *homes, const struct account *account, char *why, size_t size);
 
+/* mend.c: what is missing of an account that is complete is made again: *parts is what (enum account_part, or-ed; 0: all
+ * was there). Data that lies in .removed/<uid> is put back, a home that is gone is made empty. views: the owner's view is
+ * mounted, too. dry: nothing is made. 0; -EEXIST: something else stands there; -EPERM: not root's alone, or another
+ * uid's; or another negative errno: then *parts is untouched, some of it may have been made, and it can be repeated. */
+int home_mend(const struct homes *homes, const struct account *account, gid_t owner_gid, bool views, bool dry,
+	      unsigned *parts);
+
+/* What is left below the homes of an account that is not there. Of `account` uid, owner, label and owner_uid count. Each: 0;
+ * -ENOENT: there is no such thing; -ENOTEMPTY: there is data in it, and it stays; or another negative errno. */
+int home_leftover_empty(const struct homes *homes, const struct account *account, enum home_place place);
+/* The owner that may enter it; -ENODATA: it does not say. */
+int home_leftover_owner(const struct homes *homes, const struct account *account, enum home_place place,
+			uint32_t *owner_uid);
+int home_leftover_remove(const struct homes *homes, const struct account *account, enum home_place place);
+/* To .removed/<uid>. -EEXIST: something lies there. */
+int home_leftover_set_aside(const struct homes *homes, const struct account *account, enum home_place place);
+
 /* The link in the owner's home: made and removed by a child process that has
  * become the owner (groups, gid, uid; proven), never by root. */
 enum link_result {
@@ -104,6 +129,14 @@ enum link_result {
 	LINK_DIRECTORY,    /* ~/subuid cannot be made, or is a symlink or somebody else's */
 	LINK_FAILED,
 	LINK_TIMEOUT,      /* the home did not answer in time */
+	LINK_MENDED,       /* of link_start_mend() alone: it was not right, and is now */
+};
+
+enum link_mend {
+	LINK_MEND_NOT = 0,
+	LINK_MEND_LOOK,  /* says what the next one would, and changes nothing */
+	LINK_MEND,       /* makes what is missing; a link that leads to another place in the owner's accounts is ours */
+	LINK_MEND_ASIDE, /* what else stands there is renamed to <label>.aside-N first */
 };
 
 struct link_owner {
@@ -131,6 +164,34 @@ int link_prepared(int forker, pid_t *pid, int *pidfd);
  * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
 int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
 		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd);
+/* The same as link_start() for a link that may be right already: LINK_OK, LINK_MENDED or why not, as its exit status. */
+int link_start_mend(const struct homes *homes, const struct link_owner *owner, const struct account *account,
+		    enum link_mend how, pid_t *pid, int *pidfd);
+
+/* What links in an owner's home lead to, found out by a child that has become the owner (link_look.c). */
+enum link_state {
+	LINK_IS_RIGHT = 0,
+	LINK_IS_MISSING,
+	LINK_IS_OTHER,      /* it leads elsewhere, to something */
+	LINK_IS_DANGLING,   /* it leads elsewhere, and there is nothing */
+	LINK_IS_OCCUPIED,   /* no link stands there */
+	LINK_IS_UNREADABLE,
+	LINK_IS_SILENT,     /* the home did not answer in time */
+};
+#define LINK_STRAYS 31
+struct link_look { /* in memory that is shared with the child (MAP_SHARED) */
+	unsigned char accounts[HOMES_AT_ONCE]; /* enum link_state */
+	uint32_t strays; /* links of ours that are nobody's, see below */
+	char stray[LINK_STRAYS][LABEL_MAX + 1];
+};
+/* True when the owner has an account of this label; called in the child. */
+typedef bool (*link_known)(const void *data, const char *label);
+/* All accounts are the owner's. known NULL: only their links; else also every link below the directory of links that leads to
+ * a place of an account which is not known. seconds: it ends by itself then. 0 and *pidfd, or negative errno. */
+int link_look_start(const struct homes *homes, const struct link_owner *owner, const struct account *accounts,
+		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
+		    int *pidfd);
+
 /* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);

@@ -33,6 +33,12 @@ int home_account_open(const struct homes *homes, const struct account *account);
 /* `home` in the account directory, if it belongs to uid (else -EPERM). */
 int home_directory_open(int account_dir, uint32_t uid);
 
+/* The directory of one owner, made when it is not there. A descriptor or negative errno. */
+int home_owner_make(const struct homes *homes, const struct account *account);
+
+/* Removes the account directory `dir`, `name` in parent, by rmdir(2) alone: -ENOTEMPTY, and what is left stays. */
+int home_dismantle(int parent, const char *name, int dir);
+
 /* 1 empty, 0 not, negative errno. */
 int home_directory_empty(int dirfd);
 
@@ -65,7 +71,9 @@ struct link_job {
 	char label[LABEL_MAX + 1];
 	char text[LINK_TEXT_MAX];  /* what the link says */
 	char other[LINK_TEXT_MAX]; /* what it said when the host could (or could not) do views */
+	size_t ours;               /* so many bytes of `text` lead to the owner's accounts: "<homes>/<owner>/" */
 	bool make;
+	enum link_mend mend;
 	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
@@ -73,5 +81,14 @@ struct link_job {
 int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 		  struct link_job *job);
 int link_child(const void *job);
+
+/* In such a child. All of the owner's groups; 0 or negative errno. */
+int link_owner_become(const struct link_owner *owner, int channel);
+/* The owner's home, opened by the owner: LINK_OK and a descriptor, or why not. */
+enum link_result link_home_open(const struct link_owner *owner, int *ret);
+/* 1 a link with exactly this text, 0 something else, -ENOENT nothing. */
+int link_says(int dirfd, const char *name, const char *text);
+/* link_mend.c: as the owner. */
+enum link_result link_mend(const struct link_job *job, int home);
 
 #endif

@@ -24,7 +24,7 @@
  * Asked in the child, still as root but under its deadline, so that a directory service that
  * hangs does not hold the broker. Group 0 is left out: no child of ours has it.
  */
-static int owner_become(const struct link_owner *owner, int channel)
+int link_owner_become(const struct link_owner *owner, int channel)
 {
 	const int keep[] = { 0, 1, 2, channel, -1 };
 	cleanup_free gid_t *groups = NULL;
@@ -66,7 +66,7 @@ static enum link_result home_result(int error)
 }
 
 /* As the owner. The path is passwd's and may go through links, as it does for every login. */
-static enum link_result home_open(const struct link_owner *owner, int *ret)
+enum link_result link_home_open(const struct link_owner *owner, int *ret)
 {
 	cleanup_fd int fd = -1;
 	struct stat st;
@@ -85,7 +85,7 @@ static enum link_result home_open(const struct link_owner *owner, int *ret)
 }
 
 /* 1 a link with exactly this text, 0 something else, -ENOENT nothing. */
-static int link_says(int dirfd, const char *name, const char *text)
+int link_says(int dirfd, const char *name, const char *text)
 {
 	char found[LINK_TEXT_MAX + 1];
 	ssize_t n = readlinkat(dirfd, name, found, sizeof(found));
@@ -149,14 +149,16 @@ int link_child(const void *argument)
 	unsigned char answer, word;
 	int home = -1;
 
-	if (owner_become(&job->owner, job->channel) < 0)
+	if (link_owner_become(&job->owner, job->channel) < 0)
 		return LINK_FAILED;
 	umask(077);
-	result = home_open(&job->owner, &home);
+	result = link_home_open(&job->owner, &home);
 	if (job->channel >= 0 && read(job->channel, &word, 1) != 1)
 		return LINK_FAILED; /* nothing came of the account */
 	if (result == LINK_OK)
-		result = job->make ? link_make(job, home) : link_remove(job, home);
+		result = job->mend != LINK_MEND_NOT ? link_mend(job, home) :
+			 job->make		    ? link_make(job, home) :
+						      link_remove(job, home);
 	answer = (unsigned char)result;
 	/* before the end of the process, which takes longer than all this; the exit status says the same */
 	if (job->channel >= 0)
@@ -167,6 +169,7 @@ int link_child(const void *argument)
 static void link_texts(struct link_job *job, const struct homes *homes, const struct account *account)
 {
 	memcpy(job->label, account->label, sizeof(job->label));
+	job->ours = strlen(homes->path) + 1 + strlen(account->owner) + 1;
 	snprintf(job->text, sizeof(job->text), "%s/%s/%s/%s", homes->path, account->owner, account->label,
 		 homes->views ? "view" : "home");
 	snprintf(job->other, sizeof(job->other), "%s/%s/%s/%s", homes->path, account->owner, account->label,
@@ -200,6 +203,17 @@ int link_job_fill(const struct homes *homes, const struct link_owner *owner, con
 	*job = link_of(homes, owner, make);
 	link_texts(job, homes, account);
 	return 0;
+}
+
+int link_start_mend(const struct homes *homes, const struct link_owner *owner, const struct account *account,
+		    enum link_mend how, pid_t *pid, int *pidfd)
+{
+	struct link_job job;
+	const struct child_job child = { .run = link_child, .argument = &job, .seconds = LINK_SECONDS };
+	int r = link_job_fill(homes, owner, account, true, &job);
+
+	job.mend = how;
+	return r < 0 ? r : child_start(&child, pid, pidfd);
 }
 
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
@@ -240,7 +254,7 @@ static enum link_result links_run(const struct links_job *job, unsigned char *do
 {
 	struct link_job one = link_of(job->homes, job->owner, job->make);
 	cleanup_fd int home = -1;
-	enum link_result result = home_open(job->owner, &home);
+	enum link_result result = link_home_open(job->owner, &home);
 
 	if (result != LINK_OK)
 		return result;
@@ -259,7 +273,7 @@ static int links_child(const void *argument)
 	unsigned char made[HOMES_AT_ONCE] = { 0 };
 	enum link_result result = LINK_FAILED;
 
-	if (owner_become(job->owner, -1) == 0) {
+	if (link_owner_become(job->owner, -1) == 0) {
 		umask(077);
 		result = links_run(job, made);
 	}
@@ -298,6 +312,7 @@ const char *link_result_why(enum link_result result)
 {
 	switch (result) {
 	case LINK_OK:
+	case LINK_MENDED:
 		return "the link is as it should be";
 	case LINK_NO_HOME:
 		return "the owner's home directory is not there";
@@ -319,6 +334,7 @@ const char *link_result_todo(enum link_result result)
 {
 	switch (result) {
 	case LINK_OK:
+	case LINK_MENDED:
 		return "";
 	case LINK_NO_HOME:
 		return "log in once, or have the home directory made, and try again";

@@ -128,7 +128,7 @@ static int account_stage(const struct homes *homes, int making, const struct acc
 	return r < 0 ? r : steal_fd(&dir);
 }
 
-static int owner_make(const struct homes *homes, const struct account *account)
+int home_owner_make(const struct homes *homes, const struct account *account)
 {
 	cleanup_fd int owner = path_make_directory(homes->fd, account->owner, 0711, 0);
 	struct stat st;
@@ -148,7 +148,7 @@ static int account_move(const struct homes *homes, int making, const struct acco
 
 	if (*owner < 0 || strcmp(account->owner, *whose) != 0) {
 		cleanup_fd_p(owner);
-		*owner = owner_make(homes, account);
+		*owner = home_owner_make(homes, account);
 		*whose = account->owner;
 	}
 	return *owner < 0 ? *owner : home_move(making, name.text, *owner, account->label);
@@ -216,7 +216,7 @@ static int directory_remove(int dirfd, const char *name)
 }
 
 /* rmdir(2) alone, for a subvolume too: what is not empty stays, and the answer is -ENOTEMPTY. */
-static int account_dismantle(int parent, const char *name, int dir)
+int home_dismantle(int parent, const char *name, int dir)
 {
 	int r = view_unmount(dir, "view");
 
@@ -237,7 +237,7 @@ static int staged_dismantle(const struct homes *homes, const struct account *acc
 
 	if (making < 0 || dir < 0)
 		return making == -ENOENT || dir == -ENOENT ? 0 : making < 0 ? making : dir;
-	return account_dismantle(making, name.text, dir);
+	return home_dismantle(making, name.text, dir);
 }
 
 /* The owner's directory goes with his last account. */
@@ -262,7 +262,7 @@ int home_unmake(const struct homes *homes, const struct account *account)
 		return owner;
 	dir = home_account_open(homes, account);
 	if (dir >= 0)
-		r = account_dismantle(owner, account->label, dir);
+		r = home_dismantle(owner, account->label, dir);
 	else if (dir != -ENOENT && dir != -EEXIST) /* another account's: nothing of this one to undo */
 		r = dir;
 	if (r == 0)

@@ -84,6 +84,12 @@ void index_writer_commit(struct index_writer *writer, uint64_t generation)
 	index_word_store(writer, INDEX_WORD_GENERATION, generation);
 }
 
+void index_writer_supersede(struct index_writer *writer)
+{
+	if (writer != NULL && writer->base != NULL)
+		index_word_store(writer, INDEX_WORD_SUPERSEDED, 1);
+}
+
 void index_writer_free(struct index_writer *writer)
 {
 	if (writer == NULL)

@@ -38,6 +38,10 @@ int index_writer_open(int state_dirfd, const struct index_options *options, uint
 int index_writer_create(int state_dirfd, const struct index_options *options, struct index_writer **ret);
 int index_writer_publish(struct index_writer *writer, uint64_t generation);
 
+/* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file of ours, goes: an empty directory by rmdir(2),
+ * anything else is renamed to NAME.bad-N. 0 or negative errno. */
+int index_way_clear(int state_dirfd, const char *name);
+
 /* Each replaces what was there under the same uid, range or key id. They grow the
  * file (twice the size, renamed over) when it is full. 0 or negative errno; on
  * failure readers still see the state before. */
@@ -51,6 +55,8 @@ int index_remove_key(struct index_writer *writer, const struct ssh_key *key);
 /* After a change: what the readers now see is the store's `generation`. */
 void index_writer_commit(struct index_writer *writer, uint64_t generation);
 
+/* Another file has taken its place: readers that have this one mapped open that, also when somebody had removed it. */
+void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
 

@@ -64,12 +64,12 @@ enum failure add_account_same(struct call *call)
 	return FAILURE_NONE;
 }
 
-/* An equal account is answered as if it had been made now; what was not said is not compared. */
+/* An equal account is answered as if it had been made now; what was not said is not compared. What is missing of its home, view
+ * and link is made again: who is answered finds them. */
 static enum failure add_again(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
 	enum failure failure = call_account(call, TO_CHANGE);
-	int r;
 
 	if (failure == FAILURE_NONE)
 		failure = call_owner_same(call);
@@ -79,10 +79,7 @@ static enum failure add_again(struct call *call)
 		failure = same_range(call, request_units(add->range_count));
 	if (failure == FAILURE_NONE && add->has_key)
 		failure = same_key(call, &add->key);
-	if (failure != FAILURE_NONE)
-		return failure;
-	r = account_view_fill(call, &call->account, &call->answer.account);
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+	return failure != FAILURE_NONE ? failure : lifecycle_mend(call, LINK_MEND, false);
 }
 
 static enum failure check_limits(struct call *call)
@@ -226,6 +223,8 @@ enum failure op_account_add(struct call *call)
 	struct account present;
 	int r = store_account_get(call->broker->store, call->owner.name, call->request.add.name.label, &present);
 
+	if (repair_touches(call->broker, call->target))
+		return call_fail(call, FAILURE_BUSY, NULL, "a repair of it is under way", "try again");
 	if (r == 0 && present.owner_uid != call->owner.uid)
 		return check_earlier(call);
 	if (r == 0)

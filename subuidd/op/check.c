@@ -2,45 +2,69 @@
 /*
  * Proving the invariants, in steps: the cursor says which comes next, so that a
  * check of a million accounts holds nobody up. Its upper half is the step, the lower
- * one where in it.
+ * one where in it. Run by the broker; what may hang is done by children (check_child.h).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "account/advice.h"
 #include "confine/cleanup.h"
-#include "subuidd/op/check_child.h"
 #include "subuidd/op/frozen.h"
 #include "subuidd/child.h"
-#include "subuidd/operation.h"
+#include "subuidd/op/check_step.h"
 
-enum step { STEP_STORE, STEP_ACCOUNTS, STEP_RANGES, STEP_FILES, STEP_INDEX, STEP_INDEX_RANGES, STEPS };
+#define TOMBSTONES 256 /* looked at for their owners in one step */
 
 struct check {
 	struct frozen_turn turn; /* of a proof of the store */
 	struct call *call;
 	int memory;
 	struct check_job job;
+	struct check_result early; /* found by the broker, before the child looked */
 };
 
-static void step_at(struct call *call, enum step step, uint32_t at)
+static enum failure step_store(struct call *call, uint32_t at);
+static enum failure step_host(struct call *call, uint32_t at);
+static enum failure step_accounts(struct call *call, uint32_t after);
+static enum failure step_ranges(struct call *call, uint32_t after);
+static enum failure step_owners(struct call *call, uint32_t after);
+static enum failure step_files(struct call *call, uint32_t at);
+
+/* Only who may see all may see what is of nobody in particular. */
+static const struct {
+	bool all;
+	enum failure (*run)(struct call *call, uint32_t at);
+} steps[STEPS] = {
+	[STEP_STORE] = { true, step_store },
+	[STEP_HOST] = { true, step_host },
+	[STEP_ACCOUNTS] = { false, step_accounts },
+	[STEP_RANGES] = { false, step_ranges },
+	[STEP_OWNERS] = { true, step_owners },
+	[STEP_FILES] = { true, step_files },
+	[STEP_INDEX] = { true, check_step_index },
+	[STEP_INDEX_RANGES] = { true, check_step_index_ranges },
+	[STEP_KEYS] = { true, check_step_keys },
+	[STEP_REMOVED] = { true, check_step_removed },
+	[STEP_DISK] = { true, check_step_disk },
+};
+
+void check_step_at(struct call *call, enum check_step step, uint32_t at)
 {
 	call->answer.more = step < STEPS;
 	call->answer.cursor = (uint64_t)step << 32 | at;
 }
 
-/* What follows the step; only who may see all may see what is of nobody in particular. */
-static void step_after(struct call *call, enum step step)
+void check_step_after(struct call *call, enum check_step step)
 {
-	if (step == STEP_RANGES && !call->request.list.all)
-		step = STEPS - 1;
-	step_at(call, (enum step)(step + 1), 0);
+	do
+		step++;
+	while (step < STEPS && steps[step].all && !call->request.list.all);
+	check_step_at(call, step, 0);
 }
 
-static void send_findings(struct call *call, const struct check_result *result)
+void check_send(struct call *call, const struct check_result *result)
 {
 	struct answer row;
 
@@ -49,74 +73,6 @@ static void send_findings(struct call *call, const struct check_result *result)
 		row.finding = result->findings[i];
 		call_row(call, &row);
 	}
-}
-
-/* r: why the walk along the index ended; 0: at this place, to be gone on from. */
-static enum failure index_part_end(struct call *call, struct check_result *result, int r, enum step step, uint64_t at)
-{
-	if (r < 0 && r != -ENOENT)
-		check_add(result, "index", "it cannot be read", "restart subuidd: it builds the index anew");
-	send_findings(call, result);
-	if (r < 0)
-		step_after(call, step);
-	else
-		step_at(call, step, (uint32_t)at);
-	return FAILURE_NONE;
-}
-
-/* Everything that the index shows is in the store. */
-static enum failure step_index(struct call *call, uint64_t cursor)
-{
-	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct check_result result = { 0 };
-	struct index_account seen;
-	struct account row;
-	uint64_t at = cursor;
-	int r = 0;
-
-	for (int i = 0; i < 8 * CHECK_BATCH && result.count < CHECK_BATCH - 1; i++) {
-		r = index_account_next(&reader, &at, &seen);
-		if (r < 0)
-			break;
-		call->answer.checked++;
-		if (store_account_by_uid(call->broker->store, seen.uid, &row) < 0 || row.state != ACCOUNT_ACTIVE)
-			check_add(&result, seen.name, "in the index, but not in the store as active",
-				  "restart subuidd: it builds the index anew");
-	}
-	return index_part_end(call, &result, r, STEP_INDEX, at);
-}
-
-static bool range_stored(struct store *store, const struct id_range *seen)
-{
-	struct id_range row;
-
-	return store_range_get(store, seen->first, &row) == 0 && row.count == seen->count &&
-	       row.owner_uid == seen->owner_uid && row.account_uid == seen->account_uid &&
-	       strcmp(row.owner, seen->owner) == 0 && strcmp(row.label, seen->label) == 0;
-}
-
-/* The same of ranges: newuidmap grants what is there. */
-static enum failure step_index_ranges(struct call *call, uint64_t cursor)
-{
-	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct check_result result = { 0 };
-	struct id_range seen;
-	char subject[OWNER_MAX + 16];
-	uint64_t at = cursor;
-	int r = 0;
-
-	for (int i = 0; i < 8 * CHECK_BATCH && result.count < CHECK_BATCH - 1; i++) {
-		r = index_range_next(&reader, &at, &seen);
-		if (r < 0)
-			break;
-		call->answer.checked++;
-		if (range_stored(call->broker->store, &seen))
-			continue;
-		snprintf(subject, sizeof(subject), "%s %u", seen.owner, seen.first);
-		check_add(&result, subject, "a range in the index, but not just so in the store",
-			  "restart subuidd: it builds the index anew");
-	}
-	return index_part_end(call, &result, r, STEP_INDEX_RANGES, at);
 }
 
 /* Rows that have changed while the child looked are not judged by what it saw. */
@@ -134,15 +90,26 @@ static void forget_changed(struct check *check)
 
 static bool finding_stale(const struct check *check, const struct finding *finding)
 {
-	char name[ACCOUNT_NAME_MAX + 1];
+	struct account now;
 
+	/* what a child took for nobody's link may be that of an account which is made just now */
+	if (finding->place == PLACE_LINK && finding->repair == REPAIR_LEFTOVER)
+		return store_account_get(check->call->broker->store, finding->owner, finding->label, &now) != -ENOENT;
 	for (int i = 0; i < check->job.accounts_count; i++)
-		if (check->job.busy[i] &&
-		    name_join(check->job.accounts[i].owner, check->call->broker->settings.separator,
-			      check->job.accounts[i].label, name) == 0 &&
-		    strcmp(name, finding->subject) == 0)
+		if (check->job.busy[i] && finding->uid == check->job.accounts[i].uid)
 			return true;
 	return false;
+}
+
+static void results_send(struct check *check, struct check_result *found)
+{
+	struct check_result *current = &check->early;
+
+	forget_changed(check);
+	for (uint32_t i = 0; i < found->count && i < WIRE_BATCH; i++)
+		if (current->count < WIRE_BATCH && !finding_stale(check, &found->findings[i]))
+			current->findings[current->count++] = found->findings[i];
+	check_send(check->call, current);
 }
 
 static void check_done(void *data, int status)
@@ -151,24 +118,19 @@ static void check_done(void *data, int status)
 	struct call *call = check->call;
 	struct broker *broker = call->broker;
 	bool proof = check->job.store;
-	cleanup_free struct check_result *result = calloc(1, sizeof(*result)), *current = calloc(1, sizeof(*current));
+	cleanup_free struct check_result *result = calloc(1, sizeof(*result));
 	cleanup_fd int memory = check->memory;
 	enum failure failure = FAILURE_NONE;
 
-	if (result == NULL || current == NULL) {
+	if (result == NULL)
 		failure = call_fail_system(call, "the check", -ENOMEM);
-	} else if (status != 0 || pread(memory, result, sizeof(*result), 0) != (ssize_t)sizeof(*result)) {
+	else if (status != 0 || pread(memory, result, sizeof(*result), 0) != (ssize_t)sizeof(*result))
 		failure = call_fail(call, FAILURE_FAILED, "check",
-				    status == -ETIMEDOUT ? "a home or the user database does not answer" :
+				    status == -ETIMEDOUT ? "a disk or the user database does not answer" :
 							   "the checking process failed",
 				    "look at the log of subuidd");
-	} else {
-		forget_changed(check);
-		for (uint32_t i = 0; i < result->count && i < WIRE_BATCH; i++)
-			if (!finding_stale(check, &result->findings[i]))
-				current->findings[current->count++] = result->findings[i];
-		send_findings(call, current);
-	}
+	else
+		results_send(check, result);
 	free(check);
 	call_finish(call, failure);
 	if (proof)
@@ -192,6 +154,18 @@ static enum failure check_begin(struct call *call, struct check *check)
 	return call_fail_system(call, "the check cannot be started", r);
 }
 
+/* ---- the store ---- */
+
+/* A disk that takes nothing leaves the store as it is: the rest is looked at all the same. */
+static enum failure unproven(struct call *call, int error)
+{
+	struct check_result result = { 0 };
+
+	check_add_error(&result, "store", "it cannot be proven, the disk takes nothing", error);
+	check_send(call, &result);
+	return FAILURE_NONE;
+}
+
 /* The database as a whole; it is frozen. */
 static enum failure proof_begin(struct check *check)
 {
@@ -203,6 +177,11 @@ static enum failure proof_begin(struct check *check)
 	return failure;
 }
 
+static enum failure unfrozen(struct call *call, int error)
+{
+	return advice_disk(error) ? unproven(call, error) : call_fail_store(call, error);
+}
+
 static void proof_turn(struct frozen_turn *turn, int error)
 {
 	struct check *check = (struct check *)turn; /* its first member */
@@ -211,7 +190,7 @@ static void proof_turn(struct frozen_turn *turn, int error)
 
 	if (error < 0) {
 		free(check);
-		failure = call_fail_store(call, error);
+		failure = unfrozen(call, error);
 	} else {
 		failure = proof_begin(check);
 	}
@@ -219,13 +198,14 @@ static void proof_turn(struct frozen_turn *turn, int error)
 		call_finish(call, failure);
 }
 
-static enum failure step_store(struct call *call)
+static enum failure step_store(struct call *call, uint32_t at)
 {
 	struct check *check;
 	int r;
 
-	step_after(call, STEP_STORE);
-	if (!call->request.list.all)
+	(void)at;
+	check_step_after(call, STEP_STORE);
+	if (!call->request.list.all) /* where every check begins */
 		return FAILURE_NONE;
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
@@ -240,13 +220,63 @@ static enum failure step_store(struct call *call)
 	if (r > 0)
 		return CALL_PENDING;
 	free(check);
-	return call_fail_store(call, r);
+	return unfrozen(call, r);
 }
+
+/* ---- rows ---- */
 
 /* A row that is not the caller's is not looked at, as it is not listed. */
 static bool row_hidden(const struct call *call, uint32_t owner_uid)
 {
 	return !call->caller.admin && owner_uid != call->caller.uid;
+}
+
+/* Each owner's links as a whole are looked at once: with the first account. */
+static bool owners_first(struct call *call, const struct check_job *job, int i)
+{
+	struct account first;
+
+	for (int k = 0; k < i; k++)
+		if (strcmp(job->accounts[k].owner, job->accounts[i].owner) == 0)
+			return false;
+	return store_account_list(call->broker->store, job->accounts[i].owner, 0, &first, 1) == 1 &&
+	       first.uid == job->accounts[i].uid;
+}
+
+static enum failure accounts_begin(struct call *call, struct check *check)
+{
+	struct check_job *job = &check->job;
+
+	for (int i = 0; i < job->accounts_count; i++) {
+		int r = 0;
+
+		job->busy[i] = row_hidden(call, job->accounts[i].owner_uid) ||
+			       call_busy(call->broker, job->accounts[i].uid, call);
+		job->first[i] = owners_first(call, job, i);
+		if (!job->busy[i])
+			r = check_account_keys(call, &job->accounts[i], &check->early);
+		if (r < 0) {
+			free(check);
+			return call_fail_store(call, r);
+		}
+	}
+	call->answer.checked = (uint64_t)job->accounts_count;
+	check_step_at(call, STEP_ACCOUNTS, job->accounts[job->accounts_count - 1].uid);
+	return check_begin(call, check);
+}
+
+/* After the last: who has none at all may have a link left. */
+static enum failure accounts_end(struct call *call, struct check *check, bool none)
+{
+	check_step_after(call, STEP_ACCOUNTS);
+	if (none && !call->request.list.all && call->owner_exists && !row_hidden(call, call->owner.uid)) {
+		memcpy(check->job.owners[0].name, call->owner.name, sizeof(check->job.owners[0].name));
+		check->job.owners[0].uid = call->owner.uid;
+		check->job.owners_count = 1;
+		return check_begin(call, check);
+	}
+	free(check);
+	return FAILURE_NONE;
 }
 
 static enum failure step_accounts(struct call *call, uint32_t after)
@@ -258,20 +288,14 @@ static enum failure step_accounts(struct call *call, uint32_t after)
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
 	n = store_account_list(call->broker->store, owner, after, check->job.accounts, CHECK_BATCH);
-	if (n <= 0) {
+	if (n < 0) {
 		free(check);
-		if (n < 0)
-			return call_fail_store(call, n);
-		step_after(call, STEP_ACCOUNTS);
-		return FAILURE_NONE;
+		return call_fail_store(call, n);
 	}
+	if (n == 0)
+		return accounts_end(call, check, after == 0);
 	check->job.accounts_count = n;
-	for (int i = 0; i < n; i++)
-		check->job.busy[i] = row_hidden(call, check->job.accounts[i].owner_uid) ||
-				     call_busy(call->broker, check->job.accounts[i].uid, call);
-	call->answer.checked = (uint64_t)n;
-	step_at(call, STEP_ACCOUNTS, check->job.accounts[n - 1].uid);
-	return check_begin(call, check);
+	return accounts_begin(call, check);
 }
 
 static enum failure step_ranges(struct call *call, uint32_t after)
@@ -287,10 +311,10 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 		free(check);
 		if (n < 0)
 			return call_fail_store(call, n);
-		step_after(call, STEP_RANGES);
+		check_step_after(call, STEP_RANGES);
 		return FAILURE_NONE;
 	}
-	step_at(call, STEP_RANGES, check->job.ranges[n - 1].first);
+	check_step_at(call, STEP_RANGES, check->job.ranges[n - 1].first);
 	for (int i = 0; i < n; i++)
 		if (!row_hidden(call, check->job.ranges[i].owner_uid) &&
 		    !(check->job.ranges[i].account_uid != 0 &&
@@ -301,43 +325,81 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 	return check_begin(call, check);
 }
 
-static enum failure step_files(struct call *call)
+/* One who had an account and has none: what is left of the links. */
+static int owner_add(struct call *call, struct check_job *job, const struct id_range *row)
+{
+	uint32_t accounts = 0;
+	int r;
+
+	if (row->count != 1 || row->owner[0] == '\0' || row->label[0] == '\0')
+		return 0;
+	for (int i = 0; i < job->owners_count; i++)
+		if (strcmp(job->owners[i].name, row->owner) == 0 && job->owners[i].uid == row->owner_uid)
+			return 0;
+	r = store_account_count(call->broker->store, row->owner, &accounts);
+	if (r < 0 || accounts > 0)
+		return r;
+	memcpy(job->owners[job->owners_count].name, row->owner, sizeof(job->owners[0].name));
+	job->owners[job->owners_count++].uid = row->owner_uid;
+	return 0;
+}
+
+static enum failure step_owners(struct call *call, uint32_t after)
+{
+	cleanup_free struct id_range *rows = calloc(TOMBSTONES, sizeof(*rows));
+	struct check *check = calloc(1, sizeof(*check));
+	int n = rows == NULL || check == NULL ? -ENOMEM :
+						store_tombstone_list(call->broker->store, after, rows, TOMBSTONES);
+	int i = 0, r = n;
+
+	for (; r >= 0 && i < n && check->job.owners_count < CHECK_BATCH; i++)
+		r = owner_add(call, &check->job, &rows[i]);
+	if (r < 0) {
+		free(check);
+		return r == -ENOMEM ? call_fail_system(call, "the check", r) : call_fail_store(call, r);
+	}
+	if (n == 0)
+		check_step_after(call, STEP_OWNERS);
+	else
+		check_step_at(call, STEP_OWNERS, rows[i - 1].first);
+	if (check->job.owners_count > 0)
+		return check_begin(call, check);
+	free(check);
+	return FAILURE_NONE;
+}
+
+/* ---- what is of nobody in particular ---- */
+
+static enum failure step_simple(struct call *call, enum check_step step)
 {
 	struct check *check = calloc(1, sizeof(*check));
 
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
-	check->job.files = true;
+	check->job.files = step == STEP_FILES;
+	check->job.host = step == STEP_HOST;
 	call->answer.checked = 1;
-	step_after(call, STEP_FILES);
+	check_step_after(call, step);
 	return check_begin(call, check);
+}
+
+static enum failure step_host(struct call *call, uint32_t at)
+{
+	(void)at;
+	return step_simple(call, STEP_HOST);
+}
+
+static enum failure step_files(struct call *call, uint32_t at)
+{
+	(void)at;
+	return step_simple(call, STEP_FILES);
 }
 
 enum failure op_check(struct call *call)
 {
-	uint64_t cursor = call->request.list.cursor;
+	uint64_t cursor = call->request.list.cursor, step = cursor >> 32;
 
-	switch (cursor >> 32) {
-	case STEP_STORE:
-		return step_store(call);
-	case STEP_ACCOUNTS:
-		return step_accounts(call, (uint32_t)cursor);
-	case STEP_RANGES:
-		return step_ranges(call, (uint32_t)cursor);
-	case STEP_FILES:
-		if (call->request.list.all)
-			return step_files(call);
-		break;
-	case STEP_INDEX:
-		if (call->request.list.all)
-			return step_index(call, cursor & UINT32_MAX);
-		break;
-	case STEP_INDEX_RANGES:
-		if (call->request.list.all)
-			return step_index_ranges(call, cursor & UINT32_MAX);
-		break;
-	default:
-		break;
-	}
-	return call_fail(call, FAILURE_INVALID, "cursor", "not one of a check", "");
+	if (step >= STEPS || (steps[step].all && step != STEP_STORE && !call->request.list.all))
+		return call_fail(call, FAILURE_INVALID, "cursor", "not one of a check", "");
+	return steps[step].run(call, (uint32_t)cursor);
 }

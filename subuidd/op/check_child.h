@@ -16,14 +16,23 @@
 #define CHECK_SECONDS 30u
 #define PROOF_SECONDS 3600u
 
-/* What to look at: accounts, or ranges. */
+#define TODO_INDEX "as root: subuid check --repair builds it anew"
+#define TODO_ACCOUNT "subuid check --repair makes it again"
+
+/* What to look at: accounts, ranges, owners, or one of the others. */
 struct check_job {
 	struct account accounts[CHECK_BATCH];
 	struct id_range ranges[CHECK_BATCH];
-	int accounts_count, ranges_count;
+	struct check_owner {
+		char name[OWNER_MAX + 1];
+		uint32_t uid;
+	} owners[CHECK_BATCH]; /* who has no account any more: their links alone */
+	int accounts_count, ranges_count, owners_count;
 	bool store; /* all of it, which is frozen (store.h) */
 	bool files; /* /etc/subuid and /etc/subgid, as far as they are ours */
-	bool busy[CHECK_BATCH]; /* accounts that are being changed, or have been since */
+	bool host;  /* owners and modes of our files, the disks */
+	bool busy[CHECK_BATCH];  /* accounts that are being changed, or have been since */
+	bool first[CHECK_BATCH]; /* the owner's first account: with it goes what else his links lead to */
 };
 
 /* What was found; more than fits: the last one says so. */
@@ -32,9 +41,22 @@ struct check_result {
 	uint32_t count;
 };
 
-void check_add(struct check_result *result, const char *subject, const char *fault, const char *todo);
+/* What is added may be filled further until the next call; never NULL. */
+struct finding *check_add(struct check_result *result, const char *subject, const char *fault, const char *todo);
+/* The same about an account, with its names. */
+struct finding *check_add_account(struct check_result *result, const struct account *row, const char *name,
+				  const char *fault, const char *todo, enum finding_repair repair);
+
+/* The words for an errno: what was tried, and what it means. */
+void check_add_error(struct check_result *result, const char *subject, const char *doing, int error);
 
 /* Starts it. *memory: a file of one struct check_result, written when it exits with 0. 0 or negative errno. */
 int check_start(const struct broker *broker, const struct check_job *job, int *memory, int *pidfd);
+
+/* Each in that child: check_account.c, check_link.c, check_files.c. */
+void check_accounts(const struct broker *broker, const struct check_job *job, struct check_result *result);
+void check_ranges(const struct broker *broker, const struct check_job *job, struct check_result *result);
+void check_links(const struct broker *broker, const struct check_job *job, struct check_result *result);
+void check_files(const struct broker *broker, struct check_result *result);
 
 #endif

@@ -144,6 +144,11 @@ static int removed_read(sqlite3_stmt *row, void *out)
 	return r;
 }
 
+int store_removed_get(struct store *store, uint32_t uid, struct removed *removed)
+{
+	return store_one(store, SQL_REMOVED_GET, VALUES(NUMBER(uid)), removed_read, removed);
+}
+
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
 {
 	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;

@@ -89,6 +89,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_REMOVED_DUE] = "SELECT uid, keep, since, owner, label FROM removed INDEXED BY removed_since"
 			    " WHERE keep = 0 AND since < ?1 AND (since, uid) > (?3, ?4)"
 			    " ORDER BY since, uid LIMIT ?2",
+	[SQL_REMOVED_GET] = "SELECT uid, keep, since, owner, label FROM removed WHERE uid = ?1",
 	[SQL_REMOVED_DELETE] = "DELETE FROM removed WHERE uid = ?1",
 
 	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges, owner FROM limits WHERE owner = ?1",

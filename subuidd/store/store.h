@@ -146,6 +146,7 @@ struct removed {
 int store_removed_insert(struct store *store, const struct removed *removed);
 /* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
+int store_removed_get(struct store *store, uint32_t uid, struct removed *removed); /* -ENOENT */
 int store_removed_delete(struct store *store, uint32_t uid);
 
 /* runs: the newest RUNS_KEPT of each account */

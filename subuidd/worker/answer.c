@@ -6,6 +6,7 @@
 
 #include "account/date.h"
 #include "account/role.h"
+#include "subuidd/worker/repair.h"
 
 /* Paths come from the host and need not be UTF-8: escaped rather than lost. */
 static json_t *text_json(const char *text)
@@ -240,15 +241,11 @@ static json_t *status_json(const struct daemon_status *status)
 	return whole(o, failed);
 }
 
-static json_t *finding_json(const struct finding *finding)
+/* Whether it is new, and what was made again of one that is not. */
+static bool put_added(json_t *object, const struct account_view *view)
 {
-	json_t *o = json_object();
-	bool failed = false;
-
-	failed |= put_text(o, "subject", finding->subject);
-	failed |= put_text(o, "fault", finding->fault);
-	failed |= put_text(o, "todo", finding->todo);
-	return whole(o, failed);
+	return put_flag(object, "created", view->created != 0) ||
+	       (view->mended != 0 && json_object_set_new(object, "mended", worker_parts(view->mended)) < 0);
 }
 
 json_t *worker_answer(const struct answer *answer, const char *account)
@@ -260,7 +257,7 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return status_json(&answer->status);
 	case OP_ACCOUNT_ADD:
 		o = wrap("account", account_json(&answer->account));
-		return o == NULL ? NULL : whole(o, put_flag(o, "created", answer->account.created != 0));
+		return o == NULL ? NULL : whole(o, put_added(o, &answer->account));
 	case OP_ACCOUNT_GET:
 	case OP_ACCOUNT_LIST:
 	case OP_ACCOUNT_MODIFY:
@@ -283,8 +280,10 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 		return wrap("entry", audit_json(&answer->audit));
 	case OP_RUN_LIST:
 		return wrap("run", run_json(&answer->run));
+	case OP_REPAIR:
+		return worker_repaired(&answer->repaired);
 	case OP_CHECK:
-		return wrap("finding", finding_json(&answer->finding));
+		return wrap("finding", worker_finding(&answer->finding));
 	case OP_ACCOUNT_REMOVE:
 	case OP_KEY_REMOVE:
 	case OP_RANGE_REMOVE:

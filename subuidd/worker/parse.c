@@ -12,6 +12,7 @@
 
 #include "account/date.h"
 #include "subuidd/worker/field.h"
+#include "subuidd/worker/repair.h"
 
 #define LABEL_RULE "a label is 1 to 31 of a-z, 0-9, _ and -, and starts with a letter or digit"
 
@@ -254,6 +255,15 @@ static int parse_limit_set(json_t *parameters, struct request_limit_set *set, st
 	return 0;
 }
 
+static int parse_repair(json_t *parameters, struct request_repair *repair, struct failure_text *failure)
+{
+	int r = owner_of(parameters, repair->name.owner, failure);
+
+	if (r == 0 && field_member(parameters, "label") != NULL)
+		r = label_of(parameters, repair->name.label, failure);
+	return r < 0 ? r : worker_parse_repair(parameters, repair, failure);
+}
+
 int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure)
 {
 	memset(request, 0, sizeof(*request));
@@ -297,6 +307,8 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 		return parse_limit_set(parameters, &request->limit_set, failure);
 	case OP_TOMBSTONE_RELEASE:
 		return field_number(parameters, "first", 1, &request->release.first, failure);
+	case OP_REPAIR:
+		return parse_repair(parameters, &request->repair, failure);
 	case OP_IMPORT: /* import.c */
 	case OP_MAX_:
 		break;

@@ -37,7 +37,8 @@ static const struct operation operations[] = {
 	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
 	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
 	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
-	{"RunList", OP_RUN_LIST},       {"StateSave", OP_STATE_SAVE},
+	{"RunList", OP_RUN_LIST},      {"Repair", OP_REPAIR},
+	{"StateSave", OP_STATE_SAVE},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -319,6 +320,11 @@ static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INT
 static const struct varlink_parameter run_list[] = {LABEL, OWNER, {"before", JSON_INTEGER, false}, END};
 static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
+static const struct varlink_parameter repair[] = {
+	{"repair", JSON_STRING, true}, {"place", JSON_STRING, false}, {"label", JSON_STRING, false}, OWNER,
+	{"uid", JSON_INTEGER, false},  {"dryRun", JSON_TRUE, false},  END,
+};
+
 static const struct varlink_parameter key_list[] = {{"label", JSON_STRING, false}, OWNER, ALL, END};
 static const struct varlink_parameter import[] = {
 	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false},
@@ -346,6 +352,7 @@ static const struct varlink_method methods[] = {
 	{"Audit", audit, handle_list},
 	{"RunList", run_list, handle_list},
 	{"Check", owner_all, handle_list},
+	{"Repair", repair, handle_one},
 	{"Release", release, handle_one},
 	{"Import", import, handle_import},
 	{"LimitList", none, handle_list},

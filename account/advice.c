@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A disk that fails is not a damaged file: whoever restores a backup over data that is sound, because a cable was loose,
+ * loses what was written since. So these words come from the error, and those about damage from what was read.
+ */
+#include "account/advice.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static const struct {
+	int error;
+	const char *todo;
+} advices[] = {
+	{ EIO, "the disk fails, what lies on it may be whole: see dmesg, and replace the disk or its connection" },
+	{ EREMOTEIO, "the disk fails, what lies on it may be whole: see dmesg, and replace the disk or its connection" },
+	{ EROFS, "see dmesg why it became read-only, and then mount it read-write: mount -o remount,rw" },
+	{ ENOSPC, "make room on the disk" },
+	{ EDQUOT, "make room on the disk, or raise its quota" },
+	{ ESTALE, "mount the file system again" },
+	{ ENOTCONN, "mount the file system again" },
+	{ EMFILE, "raise the limit of open files (LimitNOFILE= of subuidd.service)" },
+	{ ENFILE, "raise fs.file-max" },
+	{ ENOMEM, "free memory" },
+};
+
+const char *advice_for(int error)
+{
+	for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+		if (advices[i].error == abs(error))
+			return advices[i].todo;
+	return NULL;
+}
+
+bool advice_disk(int error)
+{
+	switch (abs(error)) {
+	case EIO:
+	case EREMOTEIO:
+	case EROFS:
+	case ENOSPC:
+	case EDQUOT:
+		return true;
+	default:
+		return false;
+	}
+}

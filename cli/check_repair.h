@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* `subuid check --repair`: what a check has found, put right one thing after the other. */
+#ifndef CLI_CHECK_REPAIR_H
+#define CLI_CHECK_REPAIR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct check_repair {
+	bool dry_run;
+	bool yes; /* what has data in it is set aside without a question */
+};
+
+/* One after the other, each once; says of each what came of it (without --json). Returns an array of {subject, repair, result,
+ * done}, result: done, would, left, failed; NULL: no memory. */
+json_t *check_repair(const json_t *findings, const struct check_repair *how);
+
+/* While no daemon runs, as root: becomes the program that mends the state without it. Returns an exit status only when it
+ * cannot, having said why. */
+int check_repair_offline(const struct check_repair *how);
+
+#endif

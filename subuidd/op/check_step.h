@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* Between the check_*.c files that run in the broker: the steps of a check, and what they share. */
+#ifndef SUBUIDD_CHECK_STEP_H
+#define SUBUIDD_CHECK_STEP_H
+
+#include "subuidd/op/check_child.h"
+#include "subuidd/operation.h"
+
+enum check_step {
+	STEP_STORE,
+	STEP_HOST,
+	STEP_ACCOUNTS,
+	STEP_RANGES,
+	STEP_OWNERS, /* who has no account any more */
+	STEP_FILES,
+	STEP_INDEX,
+	STEP_INDEX_RANGES,
+	STEP_KEYS,
+	STEP_REMOVED,
+	STEP_DISK,
+	STEPS,
+};
+
+/* The call goes on from there, or with what follows the step. */
+void check_step_at(struct call *call, enum check_step step, uint32_t at);
+void check_step_after(struct call *call, enum check_step step);
+
+/* Sends the findings as rows. */
+void check_send(struct call *call, const struct check_result *result);
+
+/* check_index.c: in the broker itself, some hundred look-ups in memory and store. */
+enum failure check_step_index(struct call *call, uint32_t at);
+enum failure check_step_index_ranges(struct call *call, uint32_t at);
+enum failure check_step_keys(struct call *call, uint32_t at);
+/* Every key of an active account is in the keys file, just so. 0 or negative errno of the store. */
+int check_account_keys(struct call *call, const struct account *row, struct check_result *result);
+
+/* check_removed.c, check_disk.c */
+enum failure check_step_removed(struct call *call, uint32_t at);
+enum failure check_step_disk(struct call *call, uint32_t at);
+
+#endif
