@@ -43,6 +43,7 @@ int state_program_run(const char *const words[])
 	error = posix_spawn(&pid, PROGRAM, NULL, NULL, copy, environ);
 	if (error == 0)
 		return wait_for(pid);
-	complain(PROGRAM, strerrordesc_np(error), "run `make install` first");
-	return STATUS_FAILED;
+	complain(PROGRAM, error == ENOENT ? "it is not installed" : strerrordesc_np(error),
+		 "install all of subuidd: the package, or `make install`");
+	return STATUS_UNREACHABLE;
 }

@@ -4,8 +4,8 @@
 #define CLI_STATE_PROGRAM_H
 
 /* Runs it with these words (the first is the verb, NULL ends), --json where that was asked for, and our own standard
- * descriptors. Its exit status, which is one of subuid(1) (75 of `collect`: there is no save), or STATUS_FAILED and it was said
- * why. */
+ * descriptors. Its exit status, which is one of subuid(1) (75 of `collect`: there is no save), or STATUS_UNREACHABLE (it is
+ * not there) or STATUS_FAILED and it was said why. */
 int state_program_run(const char *const words[]);
 
 /* ---- state_restart.c: the daemon, stopped and started again the way it runs */

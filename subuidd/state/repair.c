@@ -212,16 +212,20 @@ static int replace(struct repair *repair)
 static int repair_do(struct repair *repair)
 {
 	uint32_t marks[HIGH_WATER_REGIONS];
-	uint64_t own = store_identity(repair->store), identity = host_identity(&repair->host, repair->new ? 0 : own, own);
+	uint64_t own = store_identity(repair->store);
+	/* A new one is another one: what it does not know was not taken away here. */
+	uint64_t identity = repair->new ? own : host_identity(&repair->host, own, own);
 	int r = host_marks(&repair->host, repair->store, marks);
 
 	if (r == 0)
 		r = rows_make(repair, identity, marks);
-	if (r == 0 && repair->new)
-		r = replace(repair);
-	repair->done = r == 0;
+	repair->done = r == 0 && !repair->new;
+	/* Of a new store before it is there: until then there is none that the mark could be of. */
 	if (r == 0)
 		r = marks_raise(&repair->place, identity, marks, repair->why, sizeof(repair->why));
+	if (r == 0 && repair->new)
+		r = replace(repair);
+	repair->done |= r == 0;
 	return r < 0 ? repair_fail(repair, "repair", r) : STATUS_DONE;
 }
 

@@ -153,11 +153,10 @@ int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIG
 	if (r < 0)
 		return r;
 	r = high_water_read(place->state_fd, place->homes_fd, &mark, &sound);
-	if (r == -ENOENT || r == -EUCLEAN) {
-		mark = (struct high_water){ .store = identity };
+	if (r == -ENOENT || r == -EUCLEAN)
 		r = 0;
-	}
 	if (r == 0) {
+		mark.store = identity;
 		high_water_merge(&mark, 0, marks);
 		r = high_water_open(place->state_fd, place->homes_fd, &mark, &files);
 	}

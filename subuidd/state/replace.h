@@ -20,8 +20,8 @@ int present_keep(int state_fd, const char *suffix);
 /* Puts the settled copy in the place of state.db. 0 or negative errno. */
 int present_replace(int state_fd, struct copy *copy);
 
-/* Raises the marks in both files, so that no id at or below is chosen, whatever store is there next. What they say of store and
- * generation stays. Makes the homes directory where it is missing. 0, or negative errno and a sentence in why. */
+/* Raises the marks in both files, and makes them this store's; the generation stays. Makes the homes directory where it is missing. 0,
+ * or negative errno and a sentence in why. */
 int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS], char *why, size_t size);
 
 #endif
