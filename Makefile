@@ -34,6 +34,7 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 ACCOUNT     = account/name account/id account/run account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
+PASSWD      = account/passwd account/source
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
               subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
@@ -45,25 +46,26 @@ STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema 
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/rehearsal subuidd/op/claim subuidd/subid/line \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
-              subuidd/subid/publish subuidd/subid/write subuidd/subid/found subuidd/subid/lines account/subid_lock \
+              subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners \
+              subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
-              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
+              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
+              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice account/state_look account/part account/index_walk \
-              $(ACCOUNT) $(INDEX) $(FINGERPRINT)
+              $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
               subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
               subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id \
-              account/role $(INDEX)
+              account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
@@ -72,7 +74,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
-              account/date $(ACCOUNT) varlink/stream varlink/client \
+              account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/state_program cli/state_restart \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
@@ -94,9 +96,9 @@ LOGIN       = backup/login backup/login_command backup/run_watch backup/run_file
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 SUBID       = nss/subid nss/subid_pieces nss/subid_user nss/subid_index nss/subid_files nss/subid_chain $(INDEX) \
-              account/name account/id
+              $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name
-PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
+PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

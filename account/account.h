@@ -35,7 +35,18 @@ enum {
 	ACCOUNT_KEEP_HOME = 1u << 1, /* removal: set the data aside without end */
 	ACCOUNT_PURGE = 1u << 2,     /* removal: delete the data now */
 	ACCOUNT_FORWARDS = 1u << 3,  /* published only: one of its keys has the role forward */
+	/* Of an intent alone, never published: what was there before, so that no undo touches it. */
+	ACCOUNT_HOME_THERE = 1u << 4,   /* its account directory, in its place */
+	ACCOUNT_ASIDE_THERE = 1u << 5,  /* its data, set aside: that is where it goes back to, */
+	ACCOUNT_ASIDE_DUE = 1u << 6,    /* ... for the grace period; with KEEP_HOME without end; else nobody knew of it */
+	ACCOUNT_OWNER_THERE = 1u << 7,  /* the directory of the owner's accounts */
+	ACCOUNT_VIEW_THERE = 1u << 8,   /* the owner's view, mounted */
+	ACCOUNT_LINK_THERE = 1u << 9,   /* the link in the owner's home */
+	ACCOUNT_LINKS_THERE = 1u << 10, /* the directory of the links, empty */
 };
+#define ACCOUNT_THERE                                                                                              \
+	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE | \
+	 ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE)
 
 /* What there is of an account outside of the store: what is missing is made again. */
 enum account_part {

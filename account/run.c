@@ -42,7 +42,7 @@ static bool texts_sound(const struct run *run)
 	    !padded(run->fingerprint, sizeof(run->fingerprint)) || !padded(run->error, sizeof(run->error)))
 		return false;
 	return run->tool[0] != '\0' && of_set(run->tool, sizeof(run->tool), "-") &&
-	       of_set(run->address, sizeof(run->address), ".:%-_") &&
+	       run->address[strspn(run->address, RUN_ADDRESS_SET)] == '\0' &&
 	       of_set(run->fingerprint, sizeof(run->fingerprint), ":+/") && printable(run->error, sizeof(run->error));
 }
 

@@ -20,6 +20,7 @@
 #define RUN_UNFINISHED 1000u /* the session, or the host, ended before it */
 #define RUN_TOOL_MAX 31
 #define RUN_ADDRESS_MAX 63
+#define RUN_ADDRESS_SET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:%-_"
 #define RUN_ERROR_MAX 255
 
 enum run_kind {

@@ -1,10 +1,34 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * What a power cut leaves, and why it may be taken away.
+ *
+ * A lock is the directory entry FILE.lock with a pid in it. After a power cut the entry can be there without the pid, when
+ * nobody synced it; shadow (4.13 to 4.20: lib/commonio.c, do_lock_file) stops at such a lock for good ("existing lock file
+ * without a PID"), and so do useradd and usermod. Or it has the pid of a process of the boot before, which by now is
+ * somebody else's. So here the pid is synced before the link, and the directory after link and unlink. And, while
+ * lckpwdf(3) is ours, a lock is taken away
+ *
+ *   - whose process is gone, or was started after the lock was made (the pid was given out again);
+ *   - that was made before this boot;
+ *   - that has no pid in it and has not changed for ODD_SECONDS.
+ *
+ * That this takes no lock from anybody who lives: all of shadow's tools, and we, take lckpwdf before FILE.lock and let go of it
+ * after (commonio_lock, commonio_unlock; a record lock, which the kernel drops when its holder dies), so that whoever
+ * made the lock of the real /etc cannot be at work while lckpwdf is ours. The exception is `--prefix`, without lckpwdf:
+ * it has its pid in the lock, written and synced before the link, and lives, which is looked at. A lock without a pid is never a step
+ * of any of them, since the pid is written before the link; it is a power cut's, or an administrator's who made it by hand:
+ * for those the minute.
+ *
+ * Run by root: a child of the broker, and `subuid adopt`.
+ */
 #include "account/subid_lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <shadow.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +39,164 @@
 #include "confine/cleanup.h"
 
 #define ATTEMPTS 100 /* of 50 ms: for a program that takes the files' locks without lckpwdf */
+#define ODD_SECONDS 60
+#define START_SLACK_SECONDS 2 /* of a process: counted in ticks since the boot, whose own time is rounded */
 
 static const char *const names[SUBID_LOCK_FILES] = { "subuid", "subgid" };
 
+/* ---- who made it */
+
+static int pid_read(int fd, pid_t *pid)
+{
+	char text[24], *end;
+	ssize_t length = read(fd, text, sizeof(text) - 1);
+	long number;
+
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	number = strtol(text, &end, 10);
+	if (length == 0 || *end != '\0' || number <= 0 || number > INT32_MAX)
+		return -ENODATA;
+	*pid = (pid_t)number;
+	return 0;
+}
+
+/* Seconds since the epoch. */
+static time_t boot_time(void)
+{
+	struct timespec now, since;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &since);
+	return now.tv_sec - since.tv_sec;
+}
+
+/* When the process was started. 0 or negative errno. */
+static int start_time(pid_t pid, time_t *when)
+{
+	cleanup_fd int fd = -1;
+	char path[32], text[1024], *at;
+	unsigned long long ticks = 0;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	at = strrchr(text, ')'); /* the name before it may have blanks: starttime is the 20th word behind */
+	for (int i = 0; at != NULL && i < 20; i++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL || sscanf(at, "%llu", &ticks) != 1)
+		return -EBADMSG;
+	*when = boot_time() + (time_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+	return 0;
+}
+
+static bool maker_gone(pid_t pid, const struct stat *st)
+{
+	time_t started;
+
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return true;
+	return start_time(pid, &started) == 0 && started > st->st_ctim.tv_sec + START_SLACK_SECONDS;
+}
+
+/* The clock may have been wrong on either side of the power cut. */
+static bool old(const struct stat *st)
+{
+	time_t now = time(NULL), changed = st->st_ctim.tv_sec;
+
+	return changed + START_SLACK_SECONDS < boot_time() || labs((long)(now - changed)) >= ODD_SECONDS;
+}
+
+static enum subid_lock_state look(int dirfd, const char *name, pid_t *pid, struct stat *st)
+{
+	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, st) < 0)
+		return errno == ENOENT ? LOCK_NONE : LOCK_ODD;
+	if (!S_ISREG(st->st_mode) || pid_read(fd, pid) < 0)
+		return LOCK_ODD;
+	if (st->st_ctim.tv_sec + START_SLACK_SECONDS < boot_time())
+		return LOCK_DEAD;
+	return maker_gone(*pid, st) ? LOCK_DEAD : LOCK_HELD;
+}
+
+enum subid_lock_state subid_lock_look(int dirfd, const char *name, pid_t *pid)
+{
+	struct stat st = { 0 };
+
+	return look(dirfd, name, pid, &st);
+}
+
+bool subid_lock_left(int dirfd)
+{
+	char lock[32];
+	struct stat st;
+
+	for (int i = 0; i < SUBID_LOCK_FILES; i++) {
+		snprintf(lock, sizeof(lock), "%s.lock", names[i]);
+		if (fstatat(dirfd, lock, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* lckpwdf is ours. True: it is away, or may be. */
+static bool lock_clear(int dirfd, const char *lock)
+{
+	struct stat st = { 0 };
+	pid_t pid;
+
+	switch (look(dirfd, lock, &pid, &st)) {
+	case LOCK_NONE:
+		return true;
+	case LOCK_HELD:
+		return false;
+	case LOCK_ODD:
+		if (!S_ISREG(st.st_mode) || !old(&st))
+			return false;
+		break;
+	case LOCK_DEAD:
+		break;
+	}
+	return unlinkat(dirfd, lock, 0) == 0 || errno == ENOENT;
+}
+
+/* ---- leftovers of taking a lock: "subuid.4711" */
+
+static bool leftover_named(const char *name)
+{
+	for (int i = 0; i < SUBID_LOCK_FILES; i++) {
+		size_t length = strlen(names[i]);
+
+		if (strncmp(name, names[i], length) == 0 && name[length] == '.' && name[length + 1] != '\0' &&
+		    strspn(name + length + 1, "0123456789") == strlen(name + length + 1))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody stops at them; they would stay for ever. */
+static void leftovers_clear(int dirfd)
+{
+	cleanup_fd int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL)
+		return;
+	fd = -1;
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		if (leftover_named(entry->d_name))
+			lock_clear(dirfd, entry->d_name);
+}
+
+/* ---- taking it */
+
+/* Durable before anybody can see it as a lock. */
 static int pid_file_make(int dirfd, const char *name)
 {
 	char text[24];
@@ -28,35 +207,15 @@ static int pid_file_make(int dirfd, const char *name)
 	fd = openat(dirfd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
+	errno = EIO;
 	if (write(fd, text, (size_t)length) != length)
-		return errno != 0 ? -errno : -EIO;
-	return 0;
-}
-
-/* A lock whose holder lives; as shadow decides it. */
-static int lock_alive(int dirfd, const char *lock)
-{
-	cleanup_fd int fd = openat(dirfd, lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char text[24], *end;
-	ssize_t length;
-	long pid;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	length = read(fd, text, sizeof(text) - 1);
-	if (length <= 0)
-		return -EBUSY; /* without a pid: nobody can tell */
-	text[length] = '\0';
-	pid = strtol(text, &end, 10);
-	if (*end != '\0' || pid <= 0)
-		return -EBUSY;
-	return kill((pid_t)pid, 0) == 0 || errno != ESRCH ? -EBUSY : 0;
+		return -errno;
+	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
 static int lock_one(int dirfd, const char *pid_name, const char *lock)
 {
 	struct stat st;
-	int r;
 
 	for (int i = 0; i < ATTEMPTS; i++) {
 		if (linkat(dirfd, pid_name, dirfd, lock, 0) == 0)
@@ -65,12 +224,7 @@ static int lock_one(int dirfd, const char *pid_name, const char *lock)
 				       -EBUSY;
 		if (errno != EEXIST)
 			return -errno;
-		r = lock_alive(dirfd, lock);
-		if (r < 0 && r != -EBUSY)
-			return r;
-		if (r == 0)
-			unlinkat(dirfd, lock, 0);
-		else
+		if (!lock_clear(dirfd, lock))
 			nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 	}
 	return -EBUSY;
@@ -98,22 +252,37 @@ static void unlock_files(int dirfd, int count)
 		snprintf(lock, sizeof(lock), "%s.lock", names[count]);
 		unlinkat(dirfd, lock, 0);
 	}
+	fsync(dirfd); /* or a power cut brings them back, with the pid of whoever has it then */
 }
 
-int subid_lock(int dirfd)
+static int lock_files(int dirfd)
 {
-	if (lckpwdf() < 0)
-		return -EBUSY;
 	for (int i = 0; i < SUBID_LOCK_FILES; i++) {
 		int r = lock_file(dirfd, names[i]);
 
 		if (r < 0) {
 			unlock_files(dirfd, i);
-			ulckpwdf();
 			return r;
 		}
 	}
 	return 0;
+}
+
+int subid_lock(int dirfd)
+{
+	int r;
+
+	if (lckpwdf() < 0)
+		return -EBUSY;
+	leftovers_clear(dirfd);
+	r = lock_files(dirfd);
+	if (r == 0 && fsync(dirfd) < 0) {
+		r = -errno;
+		unlock_files(dirfd, SUBID_LOCK_FILES);
+	}
+	if (r < 0)
+		ulckpwdf();
+	return r;
 }
 
 void subid_unlock(int dirfd)

@@ -10,10 +10,28 @@
 #ifndef ACCOUNT_SUBID_LOCK_H
 #define ACCOUNT_SUBID_LOCK_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #define SUBID_LOCK_FILES 2
 
-/* In the directory (of /etc, or a test's). 0, -EBUSY: another program does not let go. */
+/* In the directory (of /etc, or a test's). Clears what a power cut left, see subid_lock.c. 0, -EBUSY: another program
+ * does not let go. */
 int subid_lock(int dirfd);
 void subid_unlock(int dirfd);
+
+/* True: one of the files is locked, or was. */
+bool subid_lock_left(int dirfd);
+
+/* Why a lock stands: for messages. */
+enum subid_lock_state {
+	LOCK_NONE,
+	LOCK_HELD, /* *pid has it */
+	LOCK_DEAD, /* of a process that is gone: whoever comes next takes it away */
+	LOCK_ODD,  /* empty or rubbish, as a power cut leaves it: shadow's tools stop at it for good */
+};
+
+/* name: "subuid.lock", or a file "subuid.PID". LOCK_NONE too when it cannot be read. */
+enum subid_lock_state subid_lock_look(int dirfd, const char *name, pid_t *pid);
 
 #endif

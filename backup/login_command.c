@@ -59,6 +59,8 @@ int login_command_format(const struct ssh_key *key, char *out, size_t size)
 
 	if (roles_format(key, roles) < 0 || !fingerprint_valid(key->fingerprint))
 		return -EINVAL;
+	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* what the parser does not take back */
+		return -EINVAL;
 	if (!append(out, size, &used, "%s", roles))
 		return -EINVAL;
 	for (size_t i = 0; i < OPTION_BITS; i++) {

@@ -49,9 +49,20 @@ static void tool_of(const struct login_command *command, const char *original, s
 		base--;
 	for (; *at != '\0'; at += length + (at[length] == ',')) {
 		length = strcspn(at, ",");
-		if (run->tool[0] == '\0' || (length <= word - base && memmem(original + base, word - base, at, length) != NULL))
-			snprintf(run->tool, sizeof(run->tool), "%.*s", (int)length, at);
+		if (run->tool[0] != '\0' && (length > word - base || memmem(original + base, word - base, at, length) == NULL))
+			continue;
+		memset(run->tool, 0, sizeof(run->tool)); /* nothing of a longer name stays behind it */
+		snprintf(run->tool, sizeof(run->tool), "%.*s", (int)length, at);
 	}
+}
+
+/* What is no address is left out, as a record with it would be. */
+static void address_of(const char *connection, struct run *run)
+{
+	size_t length = strspn(connection, RUN_ADDRESS_SET);
+
+	if (length <= RUN_ADDRESS_MAX && (connection[length] == ' ' || connection[length] == '\0'))
+		memcpy(run->address, connection, length);
 }
 
 void run_describe(const struct login_command *command, const char *original, struct run *run)
@@ -68,8 +79,8 @@ void run_describe(const struct login_command *command, const char *original, str
 	else if (reads || (strcmp(run->tool, "rsync") == 0 && login_command_looks(original)))
 		run->kind = RUN_READ;
 	memcpy(run->fingerprint, command->fingerprint, strlen(command->fingerprint));
-	if (connection != NULL && strcspn(connection, " ") <= RUN_ADDRESS_MAX)
-		memcpy(run->address, connection, strcspn(connection, " "));
+	if (connection != NULL)
+		address_of(connection, run);
 }
 
 /* Milliseconds since the start. */
@@ -81,6 +92,13 @@ static uint64_t elapsed(const struct watch *watch)
 	return (uint64_t)((now.tv_sec - watch->start.tv_sec) * 1000 + (now.tv_nsec - watch->start.tv_nsec) / 1000000);
 }
 
+/* A connection of which the client has gone may tell less than it did before, or nothing: a count never falls. */
+static void count_raise(uint64_t *count, uint64_t begin, uint64_t now)
+{
+	if (now >= begin && (*count == RUN_UNKNOWN || now - begin > *count))
+		*count = now - begin;
+}
+
 /* The run as it is by now. */
 static void measure(struct watch *watch)
 {
@@ -90,10 +108,9 @@ static void measure(struct watch *watch)
 	run->duration_ms = elapsed(watch);
 	if (watch->files.count.any)
 		run->files = watch->files.count.files;
-	/* A connection that is gone leaves what was known of it. */
 	if (watch->counted && run_connection_bytes(watch->connection, &bytes)) {
-		run->bytes_in = bytes.in - watch->begin.in;
-		run->bytes_out = bytes.out - watch->begin.out;
+		count_raise(&run->bytes_in, watch->begin.in, bytes.in);
+		count_raise(&run->bytes_out, watch->begin.out, bytes.out);
 	}
 }
 

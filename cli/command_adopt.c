@@ -178,8 +178,14 @@ static int read_files(struct adoption *adoption)
 		return STATUS_FAILED;
 	}
 	subid_entries_sort(&adoption->published);
-	subid_entries_owners(&adoption->uids);
-	subid_entries_owners(&adoption->gids);
+	r = subid_entries_owners(&adoption->uids);
+	if (r == 0)
+		r = subid_entries_owners(&adoption->gids);
+	if (r < 0) {
+		complain(SUBUID, strerrordesc_np(-r),
+			 "the user database must answer for every name there; try again when it does");
+		return STATUS_FAILED;
+	}
 	wanted(adoption, &adoption->uids);
 	wanted(adoption, &adoption->gids);
 	qsort(adoption->all, adoption->count, sizeof(struct subid_entry *), order);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Everything, as rows that `subuid import` takes: limits, accounts, keys, ranges, tombstones. */
+/* Everything, as rows that `subuid import` takes: a header, limits, accounts, keys, ranges, runs, tombstones. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "account/name.h"
+#include "cli/import.h"
 #include "cli/print.h"
 
 static const char help[] =
 	"usage: subuid export > FILE\n"
-	"Root: everything that the daemon knows, as JSON lines, with ids, keys, ranges, limits and\n"
-	"the ids of what was removed. `subuid import FILE` on another host, where the owners are,\n"
-	"gives the same ids, or says exactly what clashes. It holds no files of the accounts.\n";
+	"Root: everything that the daemon knows of accounts, as JSON lines, with ids, keys, ranges,\n"
+	"limits, runs, alarms and the ids of what was removed. `subuid import FILE` on another host,\n"
+	"where the owners are, gives the same ids, or says exactly what clashes; an export of that\n"
+	"host is then the same. It holds no files of the accounts, and no audit trail.\n";
 
 /* Keys know their account by uid alone. */
 struct named {
@@ -85,7 +87,8 @@ static int each_limit(json_t *reply, void *data)
 /* One that is not active is either not there yet or already gone: then its id is what is left of it. */
 static int each_account(json_t *reply, void *data)
 {
-	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", "alarm", NULL};
+	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", "alarm",
+					  "alarmSince", "told", "lastRun", "lastStatus", "lastGood", NULL};
 	static const char *const gone[] = {"owner", "label", "ownerUid", "created", NULL};
 	const json_t *account = json_object_get(reply, "account");
 	json_t *row;
@@ -122,12 +125,13 @@ static const struct named *named_by_uid(const struct export *export, uint32_t ui
 static int each_key(json_t *reply, void *data)
 {
 	static const char *const names[] = {"role", "options", "from", "expires", "forward", "storageQuota", NULL};
+	static const char *const facts[] = {"id", "created", "lastUsed", NULL};
 	struct export *export = data;
 	const json_t *key = json_object_get(reply, "key");
 	const char *comment = json_text(key, "comment");
 	uint32_t uid = (uint32_t)json_number(key, "uid");
 	const struct named *named;
-	json_t *given;
+	json_t *given, *row;
 
 	if (key == NULL)
 		return 0;
@@ -136,15 +140,35 @@ static int each_key(json_t *reply, void *data)
 		return 0; /* made since, or not active */
 	given = json_pack("{s:o}", "key", json_sprintf("%s%s%s", json_text(key, "key"), comment[0] ? " " : "", comment));
 	copy(given, key, names);
-	return put(export, json_pack("{s:s, s:s, s:s, s:O, s:o}", "kind", "key", "owner", named->owner, "label",
-				     named->label, "created", json_object_get(key, "created"), "key", given));
+	row = json_pack("{s:s, s:s, s:s, s:o}", "kind", "key", "owner", named->owner, "label", named->label, "key", given);
+	copy(row, key, facts);
+	return put(export, row);
+}
+
+/* Whose key it was is told by the fingerprint. */
+static int each_run(json_t *reply, void *data)
+{
+	static const char *const names[] = {"started", "durationMs", "tool",    "kind",	    "status", "keyId", "fingerprint",
+					    "address", "bytesIn",    "bytesOut", "files", "error",  NULL};
+	struct export *export = data;
+	const json_t *run = json_object_get(reply, "run");
+	const struct named *named = named_by_uid(export, (uint32_t)json_number(run, "uid"));
+	json_t *old = json_object();
+
+	if (named == NULL) { /* not a run, or of an account that is not active */
+		json_decref(old);
+		return 0;
+	}
+	copy(old, run, names);
+	return put(export, json_pack("{s:s, s:s, s:s, s:o}", "kind", "run", "owner", named->owner, "label", named->label,
+				     "run", old));
 }
 
 /* Of an account that is not active its ids are left, as of the account itself. */
 static int each_range(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "label", "first", "count", "created", NULL};
-	static const char *const gone[] = {"owner", "label", "first", "count", "created", "ownerUid", NULL};
+	static const char *const gone[] = {"owner", "label", "first", "count", "created", "ownerUid", "accountUid", NULL};
 	const json_t *range = json_object_get(reply, "range");
 	uint32_t uid = (uint32_t)json_number(range, "accountUid");
 	json_t *row;
@@ -163,10 +187,11 @@ static int each_range(json_t *reply, void *data)
 /* What others were seen to hold is of this host alone. */
 static int each_tombstone(json_t *reply, void *data)
 {
-	static const char *const names[] = {"owner", "label", "first", "count", "created", "ownerUid", NULL};
+	static const char *const names[] = {"owner", "label", "first", "count", "created", "ownerUid", "accountUid", NULL};
 	const json_t *range = json_object_get(reply, "range");
+	bool foreign = json_text(range, "owner")[0] == '\0' && json_number(range, "ownerUid") == 0;
 
-	return range == NULL || json_text(range, "owner")[0] == '\0' ? 0 : put_copy(data, "tombstone", range, names);
+	return range == NULL || foreign ? 0 : put_copy(data, "tombstone", range, names);
 }
 
 static int generation(uint64_t *number)
@@ -188,10 +213,11 @@ static int export_all(struct export *export)
 		bool all;
 		call_each each;
 	} lists[] = {
-		{"LimitList", false, each_limit}, {"List", true, each_account},		   {"KeyList", true, each_key},
-		{"RangeList", true, each_range},  {"TombstoneList", false, each_tombstone},
+		{"LimitList", false, each_limit}, {"List", true, each_account}, {"KeyList", true, each_key},
+		{"RangeList", true, each_range},  {"RunList", true, each_run},	{"TombstoneList", false, each_tombstone},
 	};
-	int status = STATUS_DONE;
+	int r = put(export, json_pack("{s:s, s:i}", "kind", IMPORT_HEADER, "format", IMPORT_FORMAT));
+	int status = r < 0 ? STATUS_FAILED : STATUS_DONE;
 
 	for (size_t i = 0; status == STATUS_DONE && i < sizeof(lists) / sizeof(lists[0]); i++)
 		status = call_each_reply(lists[i].method, lists[i].all ? json_pack("{s:b}", "all", 1) : json_object(),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* subuid import: reads the file, sends its rows, and says what came of them. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -23,11 +24,13 @@ static const char help[] =
 	"  limits                  accounts=50 keys=4 ranges=2\n"
 	"  ranges                  65536, several with spaces between; FIRST:COUNT (root)\n"
 	"  uid                     exactly this one (root)\n\n"
-	"  --dry-run      say of every line what the import would say, change nothing (homes and\n"
-	"                 links are not tried)\n"
+	"  --dry-run      say of every line what the import would say, and of every account what\n"
+	"                 would become of its home and link; change nothing\n"
 	"  --keep-going   pass over lines that fail; else the first one ends it, and nothing of\n"
 	"                 the call that it was in (up to 64 rows) is made\n"
-	"  --report FILE  lines that failed, as JSON: {line, error, what, why, todo}\n";
+	"  --report FILE  as JSON: lines that failed {line, error, what, why, todo}, and accounts\n"
+	"                 of which something was there {line, account, home, link}\n\n"
+	"A home that is there is taken up as it is, if it belongs to the uid that the line names.\n";
 
 #define BAR 30
 #define STATUS_INTERRUPTED 130 /* as a shell says it of SIGINT */
@@ -139,6 +142,8 @@ static int import_line(struct import_text *text, struct import_batch *batch)
 			import_batch_fail(batch, text->line, "Invalid", &failure);
 		return 1;
 	}
+	if (json_array_size(rows) == 0 && !text->csv) /* a header */
+		batch->counts.lines--;
 	status = import_batch_add(batch, rows);
 	return status == STATUS_DONE ? 1 : -1 - status;
 }
@@ -166,16 +171,19 @@ static int print_counts(const struct import_batch *batch)
 	const struct import_counts *counts = &batch->counts;
 
 	if (common.json) {
-		json_t *whole = json_pack("{s:I, s:I, s:I, s:I, s:b}", "lines", (json_int_t)counts->lines, "made",
+		json_t *whole = json_pack("{s:I, s:I, s:I, s:I, s:b, s:o*}", "lines", (json_int_t)counts->lines, "made",
 					  (json_int_t)counts->made, "present", (json_int_t)counts->present, "failed",
-					  (json_int_t)counts->failed, "dryRun", batch->dry_run);
+					  (json_int_t)counts->failed, "dryRun", batch->dry_run ? 1 : 0,
+					  "takenUp", counts->taken_up == 0 ? NULL : json_integer((json_int_t)counts->taken_up));
 		int status = print_json(whole);
 
 		json_decref(whole);
 		return status;
 	}
-	printf("%s%lu, there already %lu, failed %lu\n", batch->dry_run ? "would be made " : "made ", counts->made,
-	       counts->present, counts->failed);
+	printf("%s%lu", batch->dry_run ? "would be made " : "made ", counts->made);
+	if (counts->taken_up > 0)
+		printf(" (%lu with the home that is there)", counts->taken_up);
+	printf(", there already %lu, failed %lu\n", counts->present, counts->failed);
 	return STATUS_DONE;
 }
 
@@ -221,6 +229,7 @@ int command_import(int argc, char **argv)
 
 	if (status < 0)
 		return -1 - status;
+	batch.quiet = common.json;
 	batch.name = strcmp(argv[optind], "-") == 0 ? "standard input" : argv[optind];
 	file = strcmp(argv[optind], "-") == 0 ? stdin : opened(argv[optind], "re");
 	if (file == NULL)

@@ -3,12 +3,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pwd.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "account/id.h"
+#include "account/passwd.h"
+#include "account/subid_lock.h"
 #include "cli/setup.h"
 #include "cli/setup_text.h"
 #include "cli/subuid.h"
@@ -163,12 +165,10 @@ static bool range_overlaps(const struct doctor *doctor, const struct line *line,
 /* Surely nobody's: a name service in trouble does not make it so. */
 static bool name_is_nobodys(const char *name)
 {
+	entry_cleanup struct host_entry entry = { 0 };
 	uint32_t uid;
 
-	if (id_parse(name, &uid) == 0)
-		return false;
-	errno = 0;
-	return getpwnam(name) == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH);
+	return id_parse(name, &uid) != 0 && user_find(name, &entry) == -ENOENT;
 }
 
 static void check_subid_file(struct doctor *doctor, const char *path)
@@ -206,8 +206,37 @@ static void check_subid_file(struct doctor *doctor, const char *path)
 		found(doctor, FINDING_GOOD, path, "has nothing that we gave out to somebody else", "");
 }
 
+/* What a power cut or a kill left. One that somebody holds at this moment is no finding. */
+static void check_lock(struct doctor *doctor, int etc_fd, const char *name)
+{
+	char path[64];
+	pid_t pid = 0;
+
+	snprintf(path, sizeof(path), SYSCONFDIR "/%s", name);
+	switch (subid_lock_look(etc_fd, name, &pid)) {
+	case LOCK_NONE:
+	case LOCK_HELD:
+		break;
+	case LOCK_DEAD:
+		found_f(doctor, FINDING_NOTE, path, "remove it when neither useradd nor usermod runs",
+			"is a lock of process %ld, which is gone", (long)pid);
+		break;
+	case LOCK_ODD:
+		found(doctor, FINDING_BAD, path,
+		      "is a lock without a process, as a power cut leaves it: useradd and usermod stop at it",
+		      "remove it when neither of them runs; with `publish = files` or `both` subuidd does so after a minute");
+		break;
+	}
+}
+
 void doctor_subid_files(struct doctor *doctor)
 {
+	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (etc_fd >= 0) {
+		check_lock(doctor, etc_fd, "subuid.lock");
+		check_lock(doctor, etc_fd, "subgid.lock");
+	}
 	check_subid_file(doctor, SYSCONFDIR "/subuid");
 	check_subid_file(doctor, SYSCONFDIR "/subgid");
 }

@@ -36,19 +36,25 @@ void import_text_free(struct import_text *text);
 
 bool import_column(const char *name);
 
-/* Appends them. Pure. 0, or -EINVAL and *failure (rows may have been appended). */
+/* The first line of an export says which format it has; files without one are of format 1, or not of an export. */
+#define IMPORT_HEADER "export"
+#define IMPORT_FORMAT 2
+
+/* Appends them (none for a header). Pure. 0, or -EINVAL and *failure (rows may have been appended). */
 int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure_text *failure);
 
 /* ---- import_batch.c: calls of Import ---- */
 
 struct import_counts {
 	unsigned long lines, made, present, failed;
+	unsigned long taken_up; /* of those that were made: onto a home that was there, or set aside */
 };
 
 struct import_batch {
 	bool dry_run, keep_going;
 	const char *name; /* of the file, for messages */
 	FILE *report;     /* of lines that failed, as JSON lines; NULL: messages */
+	bool quiet;       /* nothing is said of lines that are well */
 	struct import_counts counts;
 	bool stopped;     /* a line failed, and that stops all */
 	int status;       /* of the first failure, as exit status */

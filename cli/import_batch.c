@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
+/* Calls of Import: so many rows at a time, and what is said of what came of each line. */
 #include "cli/import.h"
 
 #include <string.h>
 #include <time.h>
+
+#include "account/name.h"
 
 #include "cli/print.h"
 #include "cli/subuid.h"
@@ -42,6 +45,7 @@ static const struct timespec before_again = {.tv_nsec = 200000000};
 
 struct answers {
 	struct import_batch *batch;
+	const json_t *rows; /* that were sent */
 	bool patient;     /* who is busy is tried again */
 	json_t *again;    /* lines that came to no end, as members */
 	bool busy;        /* since one of them could not be tried */
@@ -80,6 +84,54 @@ static void line_begin(struct answers *answers, unsigned long line)
 	answers->failed = answers->made = answers->open = false;
 }
 
+/* ---- homes and links ---- */
+
+/* The row of the account that this line makes. */
+static const json_t *account_of_line(const json_t *rows, unsigned long line)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if ((unsigned long)json_number(row, "line") == line && strcmp(json_text(row, "kind"), "account") == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static const char *home_words(const char *home)
+{
+	return strcmp(home, "taken-up") == 0	 ? "its home is there: taken up" :
+	       strcmp(home, "brought-back") == 0 ? "its data was set aside: brought back" :
+						   "home made";
+}
+
+/* In a dry run of every account; else of those of which something was there. */
+static void disk_say(const struct answers *answers, const json_t *result)
+{
+	const struct import_batch *batch = answers->batch;
+	const char *home = json_text(result, "home"), *link = json_text(result, "link");
+	bool there = strcmp(home, "made") != 0 || strcmp(link, "made") != 0;
+	const json_t *row = account_of_line(answers->rows, answers->line);
+	char name[OWNER_MAX + LABEL_MAX + 2];
+
+	if (row == NULL || (!batch->dry_run && !there))
+		return;
+	snprintf(name, sizeof(name), "%s %s", json_text(row, "owner"), json_text(row, "label"));
+	if (batch->report != NULL && there) {
+		json_t *entry = json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)answers->line, "account", name, "home",
+					  home, "link", link);
+
+		json_dumpf(entry, batch->report, JSON_COMPACT);
+		fputc('\n', batch->report);
+		json_decref(entry);
+	}
+	if (!batch->quiet)
+		printf("line %lu: %s: %s; link %s\n", answers->line, name, home_words(home),
+		       strcmp(link, "there") == 0 ? "is there already" : "made");
+}
+
 static int take(json_t *reply, void *data)
 {
 	struct answers *answers = data;
@@ -92,6 +144,10 @@ static int take(json_t *reply, void *data)
 	line_begin(answers, (unsigned long)json_number(result, "line"));
 	answers->made = answers->made || strcmp(outcome, "made") == 0;
 	answers->open = answers->open || strcmp(outcome, "not-tried") == 0;
+	if (json_text(result, "home")[0] != '\0') {
+		answers->batch->counts.taken_up += strcmp(json_text(result, "home"), "made") != 0;
+		disk_say(answers, result);
+	}
 	if (strcmp(outcome, "failed") != 0)
 		return 0;
 	if (answers->patient && strcmp(error, "Busy") == 0) {
@@ -125,7 +181,7 @@ static json_t *rows_of(const json_t *rows, const json_t *lines)
 /* One call. *rows becomes what is to be tried again; empty: nothing. */
 static int send(struct import_batch *batch, json_t **rows, bool patient)
 {
-	struct answers answers = {.batch = batch, .patient = patient, .again = json_object()};
+	struct answers answers = {.batch = batch, .rows = *rows, .patient = patient, .again = json_object()};
 	json_t *parameters = json_pack("{s:O, s:b, s:b, s:b}", "rows", *rows, "dryRun", batch->dry_run, "keepGoing",
 				       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0), *left;
 	int status = call_each_reply("Import", parameters, take, &answers);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* One line of a file for `subuid import` becomes rows of the method Import: what CSV and people write, and exports. Pure. */
 #include "cli/import.h"
 
 #include <errno.h>
@@ -365,11 +366,26 @@ static int label_check(const json_t *object, struct failure_text *failure)
 	return 0;
 }
 
+static int header_check(const json_t *object, struct failure_text *failure)
+{
+	json_t *format = json_object_get(object, "format");
+
+	if (!json_is_integer(format) || json_integer_value(format) < 1)
+		return refuse(failure, "format", "not a number", "export once more");
+	if (json_integer_value(format) > IMPORT_FORMAT)
+		return refuse(failure, "format", "this file is of a newer subuid", "install that one here first");
+	return 0;
+}
+
 int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
+	const char *kind;
 	int r;
 
 	nulls_drop(object);
+	kind = json_string_value(json_object_get(object, "kind"));
+	if (kind != NULL && strcmp(kind, IMPORT_HEADER) == 0)
+		return header_check(object, failure);
 	if (json_object_get(object, "kind") != NULL) { /* a row already: of an export */
 		json_object_set_new(object, "line", json_integer((json_int_t)line));
 		return json_array_append(rows, object) < 0 ? -EINVAL : 0;

@@ -2,12 +2,12 @@
 #include "cli/lookup.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "account/failure.h"
+#include "account/passwd.h"
 #include "cli/options.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
@@ -34,6 +34,18 @@ static int not_found(const char *what, const char *why, const char *todo)
 	return failure_exit_status(FAILURE_NOT_FOUND);
 }
 
+/* No entry, or no answer: the first is certain. */
+static int user_complain(const char *what, int error, const char *none)
+{
+	const char *why = strerrordesc_np(-error);
+
+	if (error == -ENOENT)
+		return not_found(what, none, "");
+	complain(what, why != NULL ? why : "the user database does not answer",
+		 "try again when the user database answers: `getent passwd`");
+	return STATUS_FAILED;
+}
+
 int lookup_account(const char *name, struct index_account *account, struct index_host *host)
 {
 	char owner[OWNER_MAX + 1], label[LABEL_MAX + 1], full[ACCOUNT_NAME_MAX + 1];
@@ -45,11 +57,12 @@ int lookup_account(const char *name, struct index_account *account, struct index
 		return usage_error(name[0] ? name : "NAME", "not the name of an account",
 				   "a label of your own such as web1, or an owner's such as alice+web1");
 	if (owner[0] == '\0') {
-		const struct passwd *caller = getpwuid(getuid());
+		entry_cleanup struct host_entry caller = { 0 };
 
-		if (caller == NULL)
-			return not_found("you", "have no entry in passwd", "");
-		rc = name_join(caller->pw_name, host->separator, label, full);
+		rc = user_find_uid(getuid(), &caller);
+		if (rc < 0)
+			return user_complain("you", rc, "have no entry in passwd");
+		rc = name_join(caller.user.pw_name, host->separator, label, full);
 	} else {
 		rc = name_join(owner, host->separator, label, full);
 	}
@@ -103,15 +116,16 @@ int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ra
 
 int lookup_owner(const char *name, uint32_t *uid)
 {
-	const struct passwd *entry;
+	entry_cleanup struct host_entry entry = { 0 };
+	int rc;
 
 	if (name == NULL) {
 		*uid = getuid();
 		return STATUS_DONE;
 	}
-	entry = getpwnam(name);
-	if (entry == NULL)
-		return not_found(name, "there is no such user", "");
-	*uid = entry->pw_uid;
+	rc = user_find(name, &entry);
+	if (rc < 0)
+		return user_complain(name, rc, "there is no such user");
+	*uid = entry.user.pw_uid;
 	return STATUS_DONE;
 }

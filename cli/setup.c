@@ -179,7 +179,7 @@ static int daemon_none(const struct setup *setup)
 	char what[64];
 	int pid;
 
-	if (record_has(setup, "units", "subuidd.service") || !daemon_listens(&pid))
+	if (record_has(setup, "units", SERVICE_UNIT) || !daemon_listens(&pid))
 		return 0;
 	snprintf(what, sizeof(what), "subuidd (pid %d)", pid);
 	return setup_fail(what, "is running", "stop it first");

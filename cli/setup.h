@@ -35,6 +35,8 @@
 #define SSHD_DROPIN_DIR SSHD_DIR "/sshd_config.d"
 #define SSHD_DROPIN SSHD_DROPIN_DIR "/50-subuidd.conf"
 #define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
+#define SERVICE_UNIT "subuidd.service"
+#define TIMER_UNIT "subuidd-save.timer"
 
 struct setup {
 	bool dry_run;
@@ -73,6 +75,7 @@ int record_lock(void);
 /* ---- setup_file.c: configuration files */
 
 #define SETUP_FILE_MAX (1024u * 1024u)
+#define SETUP_NUMBER_MAX 999999 /* of a deed's copies in SETUP_DIR */
 
 struct setup_file {
 	char *text; /* "" when the file is not there */
@@ -142,6 +145,8 @@ int step_installed(struct setup *setup);
 int step_directories(struct setup *setup);
 int step_nsswitch(struct setup *setup);
 int step_pam(struct setup *setup);
+/* A path that step_pam() may change. */
+bool pam_file_known(const char *path);
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);

@@ -22,19 +22,70 @@ static const struct {
 	{ "directory", directory_revert }, { "units", units_revert },
 };
 
-static bool deed_valid(const json_t *deed)
-{
-	const char *kind = json_string_value(json_object_get(deed, "kind"));
-	const char *name = json_string_value(json_object_get(deed, "name"));
+/* All that setup does, and nothing else is taken back, whatever a damaged record says. What an earlier version did
+ * stays in the table. */
+static const struct {
+	const char *kind, *name, *edit;
+} known[] = {
+	{ "group", ACCOUNTS_GROUP, NULL },
+	{ "group", FORWARD_GROUP, NULL },
+	{ "group", WORKER_USER, NULL },
+	{ "group", KEYS_USER, NULL },
+	{ "user", WORKER_USER, NULL },
+	{ "user", KEYS_USER, NULL },
+	{ "directory", STATE_DIR, NULL },
+	{ "directory", HOMES_DIR, NULL },
+	{ "directory", SSHD_DROPIN_DIR, NULL },
+	{ "directory", SETTINGS_DIR, NULL },
+	{ "file", NSSWITCH_PATH, "nsswitch" },
+	{ "file", SSHD_DROPIN, "whole" },
+	{ "file", SUBID_CHAIN, "whole" },
+	{ "file", SUBID_SETTINGS, "whole" },
+	{ "units", SERVICE_UNIT, NULL },
+	{ "units", TIMER_UNIT, NULL },
+};
 
-	if (kind == NULL || name == NULL)
-		return false;
-	if (strcmp(kind, "file") == 0 && json_string_value(json_object_get(deed, "edit")) == NULL)
-		return false;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].kind, kind) == 0)
+static const char *member(const json_t *deed, const char *name)
+{
+	const char *text = json_string_value(json_object_get(deed, name));
+
+	return text != NULL ? text : "";
+}
+
+static bool deed_known(const json_t *deed)
+{
+	const char *kind = member(deed, "kind"), *name = member(deed, "name"), *edit = member(deed, "edit");
+
+	if (strcmp(kind, "file") == 0 && strcmp(edit, "pam") == 0)
+		return pam_file_known(name);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].kind, kind) == 0 && strcmp(known[i].name, name) == 0 &&
+		    (known[i].edit == NULL || strcmp(known[i].edit, edit) == 0))
 			return true;
 	return false;
+}
+
+/* Its copies are its own: the file of another deed would be put in its place. */
+static bool number_own(const json_t *deeds, size_t at)
+{
+	const json_t *number = json_object_get(json_array_get(deeds, at), "number");
+
+	if (!json_is_integer(number) || json_integer_value(number) < 0 || json_integer_value(number) > SETUP_NUMBER_MAX)
+		return false;
+	for (size_t i = 0; i < at; i++)
+		if (json_equal(json_object_get(json_array_get(deeds, i), "number"), number))
+			return false;
+	return true;
+}
+
+static bool deed_valid(const json_t *deeds, size_t at)
+{
+	const json_t *deed = json_array_get(deeds, at);
+
+	if (!deed_known(deed))
+		return false;
+	return strcmp(member(deed, "kind"), "file") != 0 ||
+	       (json_is_boolean(json_object_get(deed, "existed")) && number_own(deeds, at));
 }
 
 static json_t *record_parse(const char *text)
@@ -46,7 +97,7 @@ static json_t *record_parse(const char *text)
 	if (json_integer_value(json_object_get(record, "version")) != RECORD_VERSION || !json_is_array(deeds))
 		deeds = NULL;
 	json_array_foreach (deeds, i, deed) {
-		if (!deed_valid(deed)) {
+		if (!deed_valid(deeds, i)) {
 			deeds = NULL;
 			break;
 		}

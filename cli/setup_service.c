@@ -11,8 +11,6 @@
 #include "varlink/client.h"
 
 #define SOCKET_UNIT "subuidd.socket"
-#define SERVICE_UNIT "subuidd.service"
-#define TIMER_UNIT "subuidd-save.timer"
 
 bool systemd_runs(void)
 {

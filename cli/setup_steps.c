@@ -147,6 +147,17 @@ static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "su
 					    "cron", "crond", "atd", "other", "polkit-1", NULL };
 static const char *const *const pam_files[] = { pam_common, pam_included, pam_services };
 
+bool pam_file_known(const char *path)
+{
+	if (strncmp(path, PAM_DIR "/", sizeof(PAM_DIR)) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(pam_files) / sizeof(pam_files[0]); i++)
+		for (const char *const *name = pam_files[i]; *name != NULL; name++)
+			if (strcmp(path + sizeof(PAM_DIR), *name) == 0)
+				return true;
+	return false;
+}
+
 static const char *pam_module(void)
 {
 	/* libpam looks for a bare name where its own modules are */

@@ -199,6 +199,14 @@ static int insert(char **line, size_t at, const char *text)
 	return 0;
 }
 
+/* Our source; "[NOTFOUND=continue]sss" are two words without a blank between them. */
+static int insert_behind(char **line, size_t at)
+{
+	bool word = strchr(" \t\r#", (*line)[at]) == NULL; /* the end counts as one of them */
+
+	return insert(line, at, word ? " " NSS_SOURCE " " : " " NSS_SOURCE);
+}
+
 static int line_add(char **line, struct nss_line *parsed)
 {
 	/* In `initgroups` a source that knows the user ends the search unless told otherwise:
@@ -222,7 +230,7 @@ static int line_add(char **line, struct nss_line *parsed)
 	before = place(*line, parsed);
 	if (before == 0)
 		return insert(line, parsed->source[0].start, front);
-	return insert(line, parsed->source[before - 1].end, " " NSS_SOURCE);
+	return insert_behind(line, parsed->source[before - 1].end);
 }
 
 /* libsubid asks the first source and no other. */

@@ -10,6 +10,7 @@
 #include "confine/cleanup.h"
 
 #define INCLUDE_DEPTH_MAX 8
+#define INCLUDES_MAX 256 /* files that include each other twice would take for ever otherwise */
 #define FIELD_MAX 512
 
 /* pam-auth-update(8) rewrites what lies between these, and nothing else. */
@@ -55,21 +56,34 @@ static void line_split(const char *line, struct pam_line *parsed)
 	snprintf(parsed->options, sizeof(parsed->options), "%s", at);
 }
 
-/* The next line that says something, comment taken off and continued lines joined. */
+/* As libpam reads it: a backslash goes before the end, blanks apart, of a line without a comment. */
+static bool continues(const char *line, size_t length)
+{
+	if (memchr(line, '#', length) != NULL)
+		return false;
+	while (length > 0 && isblank((unsigned char)line[length - 1]))
+		length--;
+	return length > 0 && line[length - 1] == '\\';
+}
+
+/* The next line that says something, comment taken off and continued lines joined. Comments and empty lines
+ * between those are passed over. */
 static bool next_active(const char **at, char **ret)
 {
 	while (**at != '\0') {
 		cleanup_free char *line = NULL;
 		char *joined = NULL;
 		size_t length;
+		bool goes_on;
 
 		if (!text_next_line(at, &line))
 			return false;
+		goes_on = continues(line, strlen(line));
 		line[strcspn(line, "#")] = '\0';
 		length = strlen(line);
-		while (length > 0 && isspace((unsigned char)line[length - 1]))
+		while (length > 0 && isblank((unsigned char)line[length - 1]))
 			line[--length] = '\0';
-		if (length > 0 && line[length - 1] == '\\') {
+		if (goes_on) {
 			cleanup_free char *rest = NULL;
 
 			line[length - 1] = ' ';
@@ -134,6 +148,7 @@ struct scan {
 	size_t options_size;
 	bool skipped; /* something so far may skip what follows */
 	bool account; /* there was a line of the account stack */
+	unsigned includes;
 };
 
 static enum pam_place scan_text(const char *text, struct scan *scan, int depth);
@@ -141,7 +156,8 @@ static enum pam_place scan_text(const char *text, struct scan *scan, int depth);
 static enum pam_place scan_included(const struct pam_line *line, struct scan *scan, int depth)
 {
 	bool substack = strcmp(line->control, "substack") == 0, before = scan->skipped;
-	cleanup_free char *text = scan->load == NULL ? NULL : scan->load(scan->data, line->module);
+	bool reads = scan->load != NULL && scan->includes++ < INCLUDES_MAX;
+	cleanup_free char *text = reads ? scan->load(scan->data, line->module) : NULL;
 	enum pam_place place;
 
 	if (text == NULL)
@@ -225,24 +241,38 @@ int pam_remove(const char *text, char **out)
 	return 0;
 }
 
+/* Whether the line that begins here, with all that it is continued by, is of the account stack or includes something.
+ * Without memory to tell: yes, which is the safe place. */
+static bool goes_before(const char *at)
+{
+	cleanup_free char *line = NULL;
+	struct pam_line parsed;
+
+	if (!next_active(&at, &line))
+		return true;
+	line_split(line, &parsed);
+	return is_account(&parsed) || parsed.type[0] == '@';
+}
+
 /* Offset of the line before which ours goes: the block of pam-auth-update, or the first line that
- * is of the account stack or includes something, together with the comments right above it. */
+ * is of the account stack or includes something, together with the comments right above it. Never inside of a line
+ * that is continued, whose end it would become; also not behind one that goes on at the end of the file. */
 static size_t place_for(const char *text)
 {
-	size_t comments = 0;
+	size_t comments = 0, whole = 0; /* where those above begin, and the line that is continued */
 	bool in_comments = false, continued = false;
 
 	for (const char *at = text; *at != '\0';) {
 		size_t start = (size_t)(at - text), length = strcspn(at, "\n");
 		const char *first = at + strspn(at, " \t");
-		bool blank = (size_t)(first - at) >= length, comment = *first == '#';
+		bool comment = *first == '#', says = !comment && (size_t)(first - at) < length;
 
-		if (strncmp(at, AUTH_UPDATE_BEGIN, sizeof(AUTH_UPDATE_BEGIN) - 1) == 0)
+		if (!continued && strncmp(at, AUTH_UPDATE_BEGIN, sizeof(AUTH_UPDATE_BEGIN) - 1) == 0)
 			return start;
-		if (!continued && !blank && !comment &&
-		    (strncasecmp(first, "account", 7) == 0 || strncasecmp(first, "-account", 8) == 0 ||
-		     *first == '@'))
-			return in_comments ? comments : start;
+		if (!continued)
+			whole = in_comments ? comments : start;
+		if (!continued && says && goes_before(at))
+			return whole;
 		/* "#%PAM-1.0" stays the first line */
 		if (comment && !in_comments && strncmp(first, "#%PAM", 5) != 0) {
 			in_comments = true;
@@ -250,10 +280,11 @@ static size_t place_for(const char *text)
 		} else if (!comment) {
 			in_comments = false;
 		}
-		continued = !comment && length > 0 && at[length - 1] == '\\';
+		if (says)
+			continued = continues(at, length);
 		at += length + (at[length] == '\n');
 	}
-	return strlen(text);
+	return continued ? whole : strlen(text);
 }
 
 int pam_add(const char *text, const char *module, char **out)

@@ -2,10 +2,11 @@
 /* The system users and groups, by the host's own shadow tools. */
 #include "cli/setup.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "account/passwd.h"
 
 static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, WORKER_USER, KEYS_USER };
 
@@ -16,13 +17,24 @@ static const struct {
 	{ KEYS_USER, "subuidd sshd keys" },
 };
 
+/* Whether there is one is not known: nothing is made beside it, and nothing taken away. */
+static int no_answer(const char *what, int error)
+{
+	return setup_fail_errno(what, error, "run it again when the user database answers: see " NSSWITCH_PATH);
+}
+
 static int group_make(struct setup *setup, const char *name)
 {
 	const char *const argv[] = { "groupadd", "--system", name, NULL };
+	entry_cleanup struct host_entry entry = { 0 };
 	char what[64];
+	int r;
 
 	snprintf(what, sizeof(what), "group %s", name);
-	if (getgrnam(name) != NULL) {
+	r = group_find(name, &entry);
+	if (r < 0 && r != -ENOENT)
+		return no_answer(what, r);
+	if (r == 0) {
 		say(what, "as it should be");
 		return 0;
 	}
@@ -37,9 +49,12 @@ static int group_make(struct setup *setup, const char *name)
 /* A user of this name that is somebody's, or root, would run the workers with his rights. */
 static int user_check(const struct passwd *entry, const char *what)
 {
-	const struct group *group = getgrnam(entry->pw_name);
+	entry_cleanup struct host_entry group = { 0 };
+	int r = group_find(entry->pw_name, &group);
 
-	if (entry->pw_uid == 0 || group == NULL || group->gr_gid != entry->pw_gid)
+	if (r < 0 && r != -ENOENT)
+		return no_answer(what, r);
+	if (entry->pw_uid == 0 || r < 0 || group.group.gr_gid != entry->pw_gid)
 		return setup_fail(what, "there already, but not as a system user with a group of its own",
 				  "rename or remove it first");
 	say(what, "as it should be");
@@ -51,13 +66,16 @@ static int user_make(struct setup *setup, const char *name, const char *comment)
 	const char *shell = access("/usr/sbin/nologin", X_OK) == 0 ? "/usr/sbin/nologin" : "/sbin/nologin";
 	const char *const argv[] = { "useradd", "--system", "--gid", name, "--no-create-home", "--home-dir",
 				     "/nonexistent", "--shell", shell, "--comment", comment, name, NULL };
-	const struct passwd *entry;
+	entry_cleanup struct host_entry entry = { 0 };
 	char what[64];
+	int r;
 
 	snprintf(what, sizeof(what), "user %s", name);
-	entry = getpwnam(name);
-	if (entry != NULL)
-		return user_check(entry, what);
+	r = user_find(name, &entry);
+	if (r < 0 && r != -ENOENT)
+		return no_answer(what, r);
+	if (r == 0)
+		return user_check(&entry.user, what);
 	say_change(setup, what, "made");
 	if (setup->dry_run)
 		return 0;
@@ -78,9 +96,13 @@ int step_users(struct setup *setup)
 }
 
 /* "There is none" counts only while lookups work at all: a broken nsswitch.conf knows nobody. */
-static int gone(const char *what)
+static int gone(const char *what, int error)
 {
-	if (getpwnam("root") != NULL && getgrnam("root") != NULL)
+	entry_cleanup struct host_entry root = { 0 };
+
+	if (error != -ENOENT)
+		return no_answer(what, error);
+	if (user_find("root", &root) == 0 && group_find("root", &root) == 0)
 		return 0;
 	return setup_fail(what, "the C library does not even find root", "mend " NSSWITCH_PATH);
 }
@@ -89,11 +111,13 @@ int user_revert(struct setup *setup, const json_t *deed)
 {
 	const char *name = json_string_value(json_object_get(deed, "name"));
 	const char *const argv[] = { "userdel", name, NULL };
+	entry_cleanup struct host_entry entry = { 0 };
 	char what[64];
+	int r = user_find(name, &entry);
 
 	snprintf(what, sizeof(what), "user %s", name);
-	if (getpwnam(name) == NULL)
-		return gone(what);
+	if (r < 0)
+		return gone(what, r);
 	say_change(setup, what, "removed");
 	return setup->dry_run ? 0 : command_must(argv, "end its processes and run it again");
 }
@@ -102,11 +126,13 @@ int group_revert(struct setup *setup, const json_t *deed)
 {
 	const char *name = json_string_value(json_object_get(deed, "name"));
 	const char *const argv[] = { "groupdel", name, NULL };
+	entry_cleanup struct host_entry entry = { 0 };
 	char what[64];
+	int r = group_find(name, &entry);
 
 	snprintf(what, sizeof(what), "group %s", name);
-	if (getgrnam(name) == NULL) /* userdel takes the group of the same name along */
-		return gone(what);
+	if (r < 0) /* userdel takes the group of the same name along */
+		return gone(what, r);
 	say_change(setup, what, "removed");
 	return setup->dry_run ? 0 : command_must(argv, "remove it by hand and run it again");
 }

@@ -2,12 +2,12 @@
 #include "cli/subid_text.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/id.h"
+#include "account/passwd.h"
 #include "confine/cleanup.h"
 
 int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry)
@@ -34,15 +34,17 @@ int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry
 }
 
 /* A line may name its owner by uid. */
-static void owner_find(struct subid_entry *entry)
+static int owner_find(struct subid_entry *entry)
 {
-	const struct passwd *user = getpwnam(entry->name);
+	entry_cleanup struct host_entry user = { 0 };
 	uint32_t uid;
+	int r = user_find(entry->name, &user);
 
-	if (user == NULL && id_parse(entry->name, &uid) == 0)
-		user = getpwuid(uid);
-	if (user != NULL && strlen(user->pw_name) <= OWNER_MAX)
-		memcpy(entry->owner, user->pw_name, strlen(user->pw_name) + 1);
+	if (r == -ENOENT && id_parse(entry->name, &uid) == 0)
+		r = user_find_uid(uid, &user);
+	if (r == 0 && strlen(user.user.pw_name) <= OWNER_MAX)
+		memcpy(entry->owner, user.user.pw_name, strlen(user.user.pw_name) + 1);
+	return r == -ENOENT ? 0 : r;
 }
 
 static int entry_add(struct subid_entries *entries, const struct subid_entry *entry)
@@ -86,10 +88,13 @@ void subid_entries_free(struct subid_entries *entries)
 	*entries = (struct subid_entries){0};
 }
 
-void subid_entries_owners(struct subid_entries *entries)
+int subid_entries_owners(struct subid_entries *entries)
 {
-	for (size_t i = 0; i < entries->count; i++)
-		owner_find(&entries->list[i]);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < entries->count; i++)
+		r = owner_find(&entries->list[i]);
+	return r;
 }
 
 static int order(uint32_t a, uint32_t b)

@@ -35,8 +35,8 @@ void subid_entries_free(struct subid_entries *entries);
 void subid_entries_sort(struct subid_entries *entries);
 const struct subid_entry *subid_entries_find(const struct subid_entries *entries, const struct subid_entry *entry);
 
-/* Asks passwd(5) for the owners of all. */
-void subid_entries_owners(struct subid_entries *entries);
+/* Asks passwd(5) for the owners of all. 0, or negative errno: it does not answer for one of them. */
+int subid_entries_owners(struct subid_entries *entries);
 
 /* Order by owner and ids: those of one range of one owner are neighbours, whatever they name him and wherever they
  * stand. */

@@ -196,10 +196,13 @@ static int line_uid(const struct subid_line *line, uint32_t *uid)
 }
 
 /* Lines that the daemon wrote there (publish = both) say a name alone, and the name may be another's since; the
- * index says whose that is, name and uid. So they are for programs that read the files themselves. */
+ * index says whose that is, name and uid. So they are for programs that read the files themselves. One line may hold
+ * several neighbours, of which the first or the last was removed a moment ago. */
 static int line_is_ours(const struct subid_line *line)
 {
-	return subid_index_has(line->first);
+	int rc = subid_index_has(line->first);
+
+	return rc != 0 ? rc : subid_index_has(line->last);
 }
 
 /* ---- does he hold these ids? */

@@ -2,46 +2,32 @@
 /* Names and uids as the host's name service has them now. Reentrant: the caller (newuidmap) holds a passwd entry
  * of its own. */
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 
+#include "account/passwd.h"
 #include "nss/subid.h"
-
-#define PASSWD_BYTES 16384 /* on the stack; an entry that is longer is doubt */
-
-/* How getpwnam_r(3) says "there is none", and how it says that it cannot tell. */
-static int lookup_result(int error, const struct passwd *found)
-{
-	if (found != NULL)
-		return 0;
-	return error == 0 || error == ENOENT || error == ESRCH ? -ENOENT : -EIO;
-}
 
 int subid_name_uid(const char *name, uint32_t *uid)
 {
-	char buffer[PASSWD_BYTES];
-	struct passwd entry, *found = NULL;
-	int error = getpwnam_r(name, &entry, buffer, sizeof(buffer), &found);
-	int rc = lookup_result(error, found);
+	entry_cleanup struct host_entry entry = { 0 };
+	int rc = user_find(name, &entry);
 
 	if (rc == 0)
-		*uid = found->pw_uid;
+		*uid = entry.user.pw_uid;
 	return rc;
 }
 
 static int uid_name(uint32_t uid, char name[SUBID_USER_MAX + 1])
 {
-	char buffer[PASSWD_BYTES];
-	struct passwd entry, *found = NULL;
-	int error = getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found);
-	int rc = lookup_result(error, found);
-	size_t length = rc == 0 ? strlen(found->pw_name) : 0;
+	entry_cleanup struct host_entry entry = { 0 };
+	int rc = user_find_uid(uid, &entry);
+	size_t length = rc == 0 ? strlen(entry.user.pw_name) : 0;
 
 	if (rc < 0)
 		return rc;
 	if (length == 0 || length > SUBID_USER_MAX)
 		return -EINVAL;
-	memcpy(name, found->pw_name, length + 1);
+	memcpy(name, entry.user.pw_name, length + 1);
 	return 0;
 }
 

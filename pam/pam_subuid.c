@@ -82,6 +82,15 @@ static int refuse(pam_handle_t *pamh, int flags, const char *user, const char *w
 	return status;
 }
 
+static void admitted_in_doubt(const pam_handle_t *pamh, const char *user, const struct owner_facts *owner)
+{
+	char name[NAME_LOGGED_MAX];
+	const char *why = strerrorname_np(-owner->error);
+
+	pam_syslog(pamh, LOG_WARNING, "%s: admitted by the index alone: %s (%s)", text_escape(user, name, sizeof(name)),
+		   verdict_text(VERDICT_OWNER_DOUBT), why != NULL ? why : "?");
+}
+
 /* 0, or -EINVAL for an option that is unknown or empty (logged). */
 static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, const char **services)
 {
@@ -130,7 +139,9 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 	owner_lookup(account.owner, &owner);
 	verdict = verdict_of(&account, &owner, service != NULL ? service : "", services,
 			     (long)(time(NULL) / SECONDS_PER_DAY));
-	if (verdict == VERDICT_ALLOW)
+	if (verdict == VERDICT_OWNER_DOUBT)
+		admitted_in_doubt(pamh, user, &owner);
+	if (verdict_admits(verdict))
 		return PAM_SUCCESS;
 	return refuse(pamh, flags, user, verdict_text(verdict), verdict_pam(verdict));
 }

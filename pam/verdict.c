@@ -43,15 +43,26 @@ bool password_locked(const char *field)
 	return field != NULL && field[0] == '!' && field[1] != '\0';
 }
 
+/*
+ * An outage is no verdict on anybody. The account stood by the index, which says itself whether it is locked, and a
+ * directory that is down must not stop the backups of all whom it knows. The price: an owner who was locked there can
+ * have accounts that go on logging in until it answers again; `subuid lock` needs no directory.
+ * A process that may not read shadow, and a passwd entry whose other half is missing, are no outage: they stay so.
+ */
+static bool is_outage(int error)
+{
+	return error != -EACCES && error != -EPERM && error != -ENODATA;
+}
+
 static enum verdict verdict_of_owner(const struct index_account *account, const struct owner_facts *owner,
 				     long today)
 {
 	if (owner->error == -ENOENT)
 		return VERDICT_OWNER_GONE;
-	if (owner->error != 0)
-		return VERDICT_OWNER_UNAVAILABLE;
-	if (owner->uid != account->owner_uid)
+	if (owner->known && owner->uid != account->owner_uid)
 		return VERDICT_OWNER_CHANGED;
+	if (owner->error != 0)
+		return is_outage(owner->error) ? VERDICT_OWNER_DOUBT : VERDICT_OWNER_UNAVAILABLE;
 	if (owner->locked)
 		return VERDICT_OWNER_LOCKED;
 	/* Day 0 is in the past, not "never": `chage -E 0` is a way of locking. */
@@ -83,8 +94,10 @@ const char *verdict_text(enum verdict verdict)
 		return "the account is locked";
 	case VERDICT_EXPIRED:
 		return "the account has expired";
+	case VERDICT_OWNER_DOUBT:
+		return "the user database does not answer for its owner";
 	case VERDICT_OWNER_UNAVAILABLE:
-		return "its owner cannot be looked up now";
+		return "whether its owner is locked cannot be found out";
 	case VERDICT_OWNER_GONE:
 		return "its owner no longer exists";
 	case VERDICT_OWNER_CHANGED:
@@ -97,10 +110,16 @@ const char *verdict_text(enum verdict verdict)
 	return "unknown";
 }
 
+bool verdict_admits(enum verdict verdict)
+{
+	return verdict == VERDICT_ALLOW || verdict == VERDICT_OWNER_DOUBT;
+}
+
 int verdict_pam(enum verdict verdict)
 {
 	switch (verdict) {
 	case VERDICT_ALLOW:
+	case VERDICT_OWNER_DOUBT:
 		return PAM_SUCCESS;
 	case VERDICT_EXPIRED:
 	case VERDICT_OWNER_EXPIRED:

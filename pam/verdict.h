@@ -16,7 +16,8 @@ enum verdict {
 	VERDICT_SERVICE, /* not one of the services that sub-accounts may use */
 	VERDICT_LOCKED,
 	VERDICT_EXPIRED,
-	VERDICT_OWNER_UNAVAILABLE, /* who the owner is cannot be found out now */
+	VERDICT_OWNER_DOUBT,       /* the user database does not answer: admitted, and said so in the log */
+	VERDICT_OWNER_UNAVAILABLE, /* whether the owner is locked is not to be found out by this process or on this host */
 	VERDICT_OWNER_GONE,
 	VERDICT_OWNER_CHANGED, /* the owner's name belongs to another uid than it did */
 	VERDICT_OWNER_LOCKED,
@@ -25,7 +26,8 @@ enum verdict {
 
 /* What NSS says of the owner. */
 struct owner_facts {
-	int error; /* 0: found; -ENOENT: there is none; else it could not be found out */
+	int error; /* 0: all is known; -ENOENT: there is none; else something could not be found out */
+	bool known; /* uid is */
 	uid_t uid;
 	bool locked;
 	long expires_day; /* -1 never */
@@ -48,6 +50,9 @@ bool password_locked(const char *field);
 
 /* "the account is locked" …, for the log and for the user. */
 const char *verdict_text(enum verdict verdict);
+
+/* True for those with which a login goes on. */
+bool verdict_admits(enum verdict verdict);
 
 /* PAM_SUCCESS, PAM_PERM_DENIED, PAM_ACCT_EXPIRED or PAM_AUTHINFO_UNAVAIL. */
 int verdict_pam(enum verdict verdict);

@@ -23,10 +23,12 @@
 #include "subuidd/evidence.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
+#include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/state/directory.h"
 #include "subuidd/subid/publish.h"
+#include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"
@@ -347,6 +349,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	runs_close(broker);
 	alarm_close(broker);
+	strays_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);

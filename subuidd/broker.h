@@ -22,6 +22,7 @@ struct call;
 struct publication;
 struct rehearsal;
 struct spool;
+struct strays;
 struct subid_publisher;
 struct watermark;
 struct workers;
@@ -55,10 +56,13 @@ struct broker {
 	sd_event_source *maintenance; /* next look at removed data and unfinished work */
 	struct call *calls;           /* under way, newest first */
 	struct rehearsal *rehearsal;  /* a dry run of an import; NULL: none */
+	bool views_doubt;             /* some were not, since the user database did not answer */
+	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
 	bool purging;
+	uint32_t purging_uid; /* whose data is being deleted at this moment; 0: nobody's */
 	bool stopping;
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */

@@ -48,6 +48,28 @@ enum failure call_fail_store(struct call *call, int error)
 	return call_fail_system(call, error == -EUCLEAN ? "the store is damaged" : "the store cannot be written", error);
 }
 
+enum failure call_fail_doubt(struct call *call, int error)
+{
+	char why[FAILURE_TEXT_MAX + 1];
+
+	log_error("%s: %s: the user database does not answer: %s", call->operation->action, call->target, strerror(-error));
+	snprintf(why, sizeof(why), "the user database does not answer (%s), and the owner may be there", strerror(-error));
+	return call_fail(call, FAILURE_FAILED, NULL, why, "try again when `getent passwd` answers");
+}
+
+int call_owner_look(struct call *call, const char *name)
+{
+	int r;
+
+	memset(&call->owner, 0, sizeof(call->owner));
+	r = passwd_by_name(name, &call->owner);
+	if (r == -ENAMETOOLONG) /* somebody whom we could not serve */
+		r = -ENOENT;
+	call->owner_exists = r == 0;
+	call->owner_doubt = r == -ENOENT ? 0 : r;
+	return r;
+}
+
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call))
 {
 	struct store *store = call->broker->store;
@@ -119,6 +141,8 @@ enum failure call_owner_same(struct call *call)
 
 	if (call->owner_exists && call->owner.uid == call->account.owner_uid)
 		return FAILURE_NONE;
+	if (call->owner_doubt != 0)
+		return call_fail_doubt(call, call->owner_doubt);
 	if (!call->owner_exists)
 		return call_fail(call, FAILURE_CONFLICT, NULL, "its owner is not an account of this host any more",
 				 "bring the owner back, or remove the sub-account");

@@ -2,17 +2,14 @@
 #include "subuidd/caller.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "account/id.h"
+#include "account/passwd.h"
 #include "confine/cleanup.h"
-
-#define NSS_BUFFER_MAX (1024u * 1024u)
 
 /* True when the peer had gid among its groups when it connected; the kernel's word, not NSS'. */
 static bool peer_in_group(int fd, gid_t primary, gid_t gid)
@@ -48,8 +45,12 @@ int caller_from_socket(int fd, const char *admin_group, struct caller *caller)
 	found.pid = peer.pid;
 	found.root = peer.uid == 0;
 	found.admin = found.root;
-	if (!found.admin && admin_group[0] != '\0' && group_by_name(admin_group, &gid) == 0)
-		found.admin = peer_in_group(fd, peer.gid, gid);
+	if (!found.admin && admin_group[0] != '\0') {
+		int r = group_by_name(admin_group, &gid);
+
+		found.admin = r == 0 && peer_in_group(fd, peer.gid, gid);
+		found.admin_doubt = r < 0 && r != -ENOENT;
+	}
 	snprintf(found.name, sizeof(found.name), "%u", (unsigned)peer.uid);
 	*caller = found;
 	return 0;
@@ -99,75 +100,33 @@ static int owner_fill(const struct passwd *passwd, struct link_owner *owner)
 	return 0;
 }
 
-/* POSIX and the NSS modules say "no such entry" in many ways. */
-static int nss_result(int error, const void *entry)
+static int owner_found(int r, const struct host_entry *entry, struct link_owner *owner)
 {
-	if (entry != NULL)
-		return 0;
-	switch (error) {
-	case 0:
-	case ENOENT:
-	case ESRCH:
-	case EBADF:
-	case EPERM:
-		return -ENOENT;
-	default:
-		return -error;
-	}
-}
-
-static int passwd_lookup(const char *name, uid_t uid, struct link_owner *owner)
-{
-	struct passwd passwd, *entry = NULL;
-	int error = ERANGE;
-
-	for (size_t size = 4096; error == ERANGE && size <= NSS_BUFFER_MAX; size *= 4) {
-		char *buffer = malloc(size);
-		int r = -ENOENT;
-
-		if (buffer == NULL)
-			return -ENOMEM;
-		if (name != NULL)
-			error = getpwnam_r(name, &passwd, buffer, size, &entry);
-		else
-			error = getpwuid_r(uid, &passwd, buffer, size, &entry);
-		if (error == EINTR)
-			error = ERANGE;
-		if (entry != NULL)
-			r = owner_fill(entry, owner);
-		free(buffer);
-		if (entry != NULL)
-			return r;
-	}
-	return nss_result(error, entry);
+	return r < 0 ? r : owner_fill(&entry->user, owner);
 }
 
 int passwd_by_uid(uid_t uid, struct link_owner *owner)
 {
-	return passwd_lookup(NULL, uid, owner);
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return owner_found(user_find_uid(uid, &entry), &entry, owner);
 }
 
 int passwd_by_name(const char *name, struct link_owner *owner)
 {
-	return passwd_lookup(name, 0, owner);
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return owner_found(user_find(name, &entry), &entry, owner);
 }
 
 int group_by_name(const char *name, gid_t *gid)
 {
-	struct group group, *entry = NULL;
-	int error = ERANGE;
+	entry_cleanup struct host_entry entry = { 0 };
+	int r = group_find(name, &entry);
 
-	for (size_t size = 4096; error == ERANGE && size <= 16 * NSS_BUFFER_MAX; size *= 4) {
-		char *buffer = malloc(size);
-
-		if (buffer == NULL)
-			return -ENOMEM;
-		error = getgrnam_r(name, &group, buffer, size, &entry);
-		free(buffer);
-	}
-	if (entry != NULL)
-		*gid = group.gr_gid;
-	return nss_result(error, entry);
+	if (r == 0)
+		*gid = entry.group.gr_gid;
+	return r;
 }
 
 enum failure owner_check(const struct link_owner *owner, char separator, struct failure_text *text)

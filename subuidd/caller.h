@@ -20,6 +20,7 @@ struct caller {
 	pid_t pid;  /* for the log only: it may be another process by now */
 	bool root;
 	bool admin; /* root, or in the admin group */
+	bool admin_doubt; /* whether there is such a group is not known now: not admin */
 	bool named; /* caller_name() has run */
 	bool ordinary; /* has a name and is nobody's sub-account: may own accounts */
 	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */
@@ -33,7 +34,8 @@ int caller_from_socket(int fd, const char *admin_group, struct caller *caller);
  * the user database or the store does not answer. */
 int caller_name(struct caller *caller, struct store *store, char separator);
 
-/* passwd(5) by NSS. 0, -ENOENT, or another negative errno: the database does not answer. */
+/* passwd(5) and group(5) by account/passwd.h: 0, -ENOENT (nobody, for certain), or another negative errno: doubt, on which
+ * nothing is taken away. */
 int passwd_by_uid(uid_t uid, struct link_owner *owner);
 int passwd_by_name(const char *name, struct link_owner *owner);
 int group_by_name(const char *name, gid_t *gid);

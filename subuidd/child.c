@@ -74,6 +74,8 @@ static int child_late(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void channel_close(struct child *child)
 {
+	if (child->channel < 0)
+		return;
 	child->answer_source = sd_event_source_disable_unref(child->answer_source);
 	close(child->channel);
 	child->channel = -1;
@@ -87,9 +89,10 @@ static int child_answered(sd_event_source *source, int fd, uint32_t events, void
 
 	(void)source;
 	(void)events;
-	channel_close(child);
 	if (told) /* else its end tells */
 		child_tell(child, answer);
+	if (!told || child->done == NULL)
+		channel_close(child);
 	return 0;
 }
 
@@ -148,6 +151,17 @@ void child_go(struct child *child)
 {
 	/* one that has ended already is told of by its end */
 	(void)!send(child->channel, "", 1, MSG_NOSIGNAL);
+}
+
+void child_await(struct child *child, unsigned seconds, child_done done)
+{
+	child->done = done;
+	if (child->timer == NULL)
+		return;
+	/* where the deadline cannot be set, the child's own one ends it */
+	if (seconds > 0)
+		sd_event_source_set_time_relative(child->timer, seconds * 1000000ull);
+	sd_event_source_set_enabled(child->timer, seconds > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 void child_forget(struct child *child)

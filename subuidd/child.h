@@ -19,7 +19,10 @@ struct child;
 int child_watch_answer(sd_event *event, int pidfd, int channel, unsigned seconds, child_done done, void *data,
 		       struct child **child);
 void child_go(struct child *child);
-/* It is not to go; nothing is told of it. */
+/* While an answer is told: the next one, or its end, is told to `done`, within so many seconds from now (0: no deadline;
+ * once more before child_go(), with one). It stays valid until then. */
+void child_await(struct child *child, unsigned seconds, child_done done);
+/* It is not to go (any further); nothing is told of it. */
 void child_forget(struct child *child);
 
 #endif

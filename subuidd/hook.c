@@ -86,7 +86,7 @@ int hook_start(const char *program, const char *const *arguments, int *pidfd, ch
 		argv[i + 1] = arguments[i];
 	r = passwd_by_name(WORKER_USER, &user);
 	if (r < 0 || user.uid == 0) {
-		snprintf(why, size, "the user %s is not there", WORKER_USER);
+		snprintf(why, size, r == -ENOENT ? "the user %s is not there" : "the user %s cannot be looked up", WORKER_USER);
 		return r < 0 ? r : -EPERM;
 	}
 	pid = fork();

@@ -19,18 +19,42 @@
 
 static enum failure body_active(struct call *call)
 {
-	struct account active = call->account;
-	int r;
+	struct account active = lifecycle_active(&call->account);
+	int r = store_account_update(call->broker->store, &active);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+struct account lifecycle_active(const struct account *account)
+{
+	struct account active = *account;
 
 	active.state = ACCOUNT_ACTIVE;
-	r = store_account_update(call->broker->store, &active);
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+	active.flags &= ~(uint32_t)(ACCOUNT_THERE | ACCOUNT_KEEP_HOME | ACCOUNT_PURGE);
+	return active;
+}
+
+/* The data was set aside before, and is again: for the grace period from now on, or without end. */
+static int aside_again(struct call *call, int64_t now)
+{
+	const struct account *account = &call->account;
+	struct removed removed = { .uid = account->uid, .when = now };
+
+	removed.keep = (account->flags & ACCOUNT_KEEP_HOME) != 0;
+	if (!removed.keep && (account->flags & ACCOUNT_ASIDE_DUE) == 0)
+		return 0;
+	memcpy(removed.owner, account->owner, sizeof(removed.owner));
+	memcpy(removed.label, account->label, sizeof(removed.label));
+	return store_removed_insert(call->broker->store, &removed);
 }
 
 static enum failure body_delete(struct call *call)
 {
-	int r = store_account_delete(call->broker->store, call->account.uid, time(NULL));
+	time_t now = time(NULL);
+	int r = store_account_delete(call->broker->store, call->account.uid, now);
 
+	if (r == 0 && (call->account.flags & ACCOUNT_ASIDE_THERE) != 0)
+		r = aside_again(call, now);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
@@ -48,38 +72,53 @@ static enum failure body_removing(struct call *call)
 	int r;
 
 	removing.state = ACCOUNT_REMOVING;
+	removing.flags |= ACCOUNT_KEEP_HOME;
 	r = store_account_update(call->broker->store, &removing);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* The owner saw the view and wrote there. It is not ours to delete, and would be in the way for good: the
- * account is removed like any other, by recovery, and what is in it set aside. */
+/* Somebody wrote into a home that was made now: the owner, who saw the view. It is not ours to delete, and would be in the
+ * way for good: the account is removed like any other, by recovery, and what is in it set aside, without end. */
 static enum failure keep_data(struct call *call, enum failure failure)
 {
 	struct failure_text why = call->answer.failure;
 
-	snprintf(call->detail, sizeof(call->detail), "it is not empty any more; data kept for the grace period");
+	snprintf(call->detail, sizeof(call->detail), "it is not empty any more; data kept");
 	call_transaction(call, "account.removing", body_removing);
 	call->answer.failure = why;
 	return leave(call, failure);
 }
 
-enum failure lifecycle_undo(struct call *call, enum failure failure)
+/* View and home, but for what was there before. */
+static int unmake(struct call *call)
 {
 	const struct homes *homes = &call->broker->homes;
+	int r = call->account.flags & ACCOUNT_VIEW_THERE ? 0 : home_view_close(homes, &call->account);
+
+	return r >= 0 || r == -ENOENT ? home_unmake(homes, &call->account) : r;
+}
+
+static const char *data_stays(uint32_t flags)
+{
+	return flags & ACCOUNT_HOME_THERE  ? "; its home stays as it was" :
+	       flags & ACCOUNT_ASIDE_THERE ? "; its data stays set aside" :
+					     "";
+}
+
+enum failure lifecycle_undo(struct call *call, enum failure failure)
+{
 	struct failure_text why = call->answer.failure;
 	enum failure undone;
-	int r = home_view_close(homes, &call->account);
+	int r = unmake(call);
 
-	if (r >= 0 || r == -ENOENT)
-		r = home_unmake(homes, &call->account);
 	if (r == -ENOTEMPTY)
 		return keep_data(call, failure);
 	if (r < 0 && r != -ENOENT) {
 		log_error("%s: what was made of it cannot be taken back: %s", call->target, strerror(-r));
 		return leave(call, failure);
 	}
-	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again", call->account.uid);
+	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again%s", call->account.uid,
+		 data_stays(call->account.flags));
 	undone = call_transaction(call, "account.undo", body_delete);
 	call->answer.failure = why;
 	return undone == FAILURE_NONE ? failure : leave(call, failure);
@@ -95,7 +134,7 @@ static enum failure activate(struct call *call)
 	failure = call_transaction(call, call->operation->action, body_active);
 	if (failure != FAILURE_NONE)
 		return leave(call, failure);
-	call->account.state = ACCOUNT_ACTIVE;
+	call->account = lifecycle_active(&call->account);
 	r = publish_account_whole(call->broker->publication, &call->account);
 	if (r < 0)
 		return call_fail_system(call, "it is made, but the index cannot be written", r);
@@ -117,32 +156,47 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure)
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
+	if (call->owner_doubt != 0) /* that child may have made the link */
+		return leave(call, call_fail_doubt(call, call->owner_doubt));
+	if (call->account.flags & ACCOUNT_LINK_THERE)
+		return lifecycle_undo(call, failure);
 	r = link_start(&call->broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);
 	return r < 0 ? lifecycle_undo(call, failure) : CALL_PENDING;
 }
 
+enum failure lifecycle_link_refused(struct call *call, enum link_result result)
+{
+	return call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL, link_result_why(result),
+			 link_result_todo(result));
+}
+
 static enum failure link_failed(struct call *call, enum link_result result)
 {
-	enum failure failure = call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
-					 link_result_why(result), link_result_todo(result));
+	enum failure failure = lifecycle_link_refused(call, result);
 
 	/* nobody can say whether that child made it */
 	return result == LINK_TIMEOUT || result == LINK_FAILED ? lifecycle_take_back(call, failure)
 							       : lifecycle_undo(call, failure);
 }
 
+/* What a child said, or how it ended. */
+static enum link_result link_result_from(int status)
+{
+	if (status == -ETIMEDOUT)
+		return LINK_TIMEOUT;
+	return status >= LINK_OK && status <= LINK_TIMEOUT ? (enum link_result)status : LINK_FAILED;
+}
+
 static void linked(void *data, int status)
 {
 	struct call *call = data;
 	const struct account *account = &call->account;
-	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
+	enum link_result result = link_result_from(status);
 	enum failure failure;
 	int r;
 
-	if (status >= LINK_OK && status <= LINK_TIMEOUT)
-		result = (enum link_result)status;
 	r = result == LINK_OK && call->view == FAILURE_NONE ? home_sync(&call->broker->homes, &account, 1) : 0;
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
@@ -161,6 +215,8 @@ static enum failure make(struct call *call)
 	const struct homes *homes = &call->broker->homes;
 	int r = home_make(homes, &call->account);
 
+	if (r == -EEXIST) /* it came in between: nothing that an undo may touch */
+		call->account.flags |= ACCOUNT_HOME_THERE;
 	if (r < 0)
 		return call_fail_system(call, "its home cannot be made", r);
 	r = call->account.quota != 0 ? home_quota_set(homes, &call->account) : 0;
@@ -225,8 +281,10 @@ enum failure lifecycle_prepare(struct call *call)
 	return r < 0 ? call_fail_system(call, "the link cannot be made", r) : FAILURE_NONE;
 }
 
+static void looked(void *data, int status);
+
 /* Takes call->link. */
-static int watch_link(struct call *call, struct child **child)
+static int watch_link(struct call *call)
 {
 	cleanup_fd int channel = steal_fd(&call->link);
 	int pidfd = -1, r;
@@ -237,15 +295,52 @@ static int watch_link(struct call *call, struct child **child)
 		lifecycle_close(call->broker); /* what it still says would be taken for the next answer */
 		return r;
 	}
-	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, linked, call, child);
+	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, looked, call, &call->linker);
 }
 
 void lifecycle_abandon(struct call *call)
 {
-	struct child *child = NULL;
+	if (call->link >= 0 && watch_link(call) >= 0)
+		child_forget(call->linker);
+}
 
-	if (call->link >= 0 && watch_link(call, &child) >= 0)
-		child_forget(child);
+static enum failure body_there(struct call *call)
+{
+	int r = store_account_update(call->broker->store, &call->account);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* Of what was there in the owner's home a crash has to know, too. It is there once in a thousand times. */
+static enum failure remember_there(struct call *call, uint32_t there)
+{
+	call->account.flags |= there;
+	return there == 0 ? FAILURE_NONE : call_transaction(call, NULL, body_there);
+}
+
+/* The owner's home has been looked at by the child, which waits: nothing was made there yet. */
+static enum failure home_first(struct call *call, int status)
+{
+	enum link_result result = link_result_from(status < 0 ? status : status & LINK_LOOK_RESULT);
+	enum failure failure = result == LINK_OK ? remember_there(call, link_look_flags((unsigned char)status)) :
+						   lifecycle_link_refused(call, result);
+
+	return failure == FAILURE_NONE ? make(call) : failure;
+}
+
+static void looked(void *data, int status)
+{
+	struct call *call = data;
+	enum failure failure = home_first(call, status);
+
+	if (failure != FAILURE_NONE) {
+		child_forget(call->linker);
+		call_finish(call, lifecycle_undo(call, failure));
+		return;
+	}
+	child_await(call->linker, LINK_SECONDS, linked);
+	child_go(call->linker);
+	call->view = make_view(call);
 }
 
 /*
@@ -255,18 +350,7 @@ void lifecycle_abandon(struct call *call)
  */
 enum failure lifecycle_complete(struct call *call)
 {
-	enum failure failure = make(call);
-	struct child *child = NULL;
-	int r;
+	int r = watch_link(call);
 
-	if (failure != FAILURE_NONE) {
-		lifecycle_abandon(call);
-		return lifecycle_undo(call, failure);
-	}
-	r = watch_link(call, &child);
-	if (r < 0)
-		return lifecycle_undo(call, call_fail_system(call, "the link cannot be made", r));
-	child_go(child);
-	call->view = make_view(call);
-	return CALL_PENDING;
+	return r < 0 ? lifecycle_undo(call, call_fail_system(call, "the link cannot be made", r)) : CALL_PENDING;
 }

@@ -21,6 +21,9 @@ void lifecycle_close(struct broker *broker);
 enum failure lifecycle_prepare(struct call *call);
 void lifecycle_abandon(struct call *call);
 
+/* The words for a link that cannot be made. */
+enum failure lifecycle_link_refused(struct call *call, enum link_result result);
+
 /* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 
@@ -28,7 +31,11 @@ enum failure lifecycle_complete(struct call *call);
  * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or OP_REPAIR. */
 enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry);
 
-/* What of it exists goes; the id stays a tombstone. Returns `failure`, the text of which is in the answer. */
+/* As it is when it is complete: the row that makes it so. */
+struct account lifecycle_active(const struct account *account);
+
+/* What of it was made goes, and what call->account.flags say was there before stays (ACCOUNT_THERE); the id stays a
+ * tombstone. Returns `failure`, the text of which is in the answer. */
 enum failure lifecycle_undo(struct call *call, enum failure failure);
 /* The same where there may be a link, too: CALL_PENDING. */
 enum failure lifecycle_take_back(struct call *call, enum failure failure);

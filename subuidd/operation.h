@@ -20,6 +20,7 @@
 #define LINK_SECONDS 5 /* a home that has not answered by then does not answer */
 
 struct call;
+struct child;
 struct import;
 struct worker;
 
@@ -46,12 +47,14 @@ struct call {
 	const struct operation *operation;
 	struct caller caller;
 	struct link_owner owner; /* whose accounts it is about */
-	bool owner_exists;       /* passwd(5) has him */
+	bool owner_exists;       /* passwd(5) has them */
+	int owner_doubt;         /* negative errno: whether it has them is not known now, 0: it is */
 	struct account account;  /* that is being changed: busy for others while the call is under way */
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
+	struct child *linker;    /* that child, when it is waited for */
 	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
 	unsigned mended;         /* of lifecycle_mend(): enum account_part, or-ed */
 	bool mend_dry;
@@ -87,6 +90,12 @@ enum failure call_fail(struct call *call, enum failure failure, const char *what
 /* The same for an errno of the store and of the system. */
 enum failure call_fail_store(struct call *call, int error);
 enum failure call_fail_system(struct call *call, const char *doing, int error);
+
+/* The user database did not answer: nothing is done on a guess. */
+enum failure call_fail_doubt(struct call *call, int error);
+
+/* Looks the owner up into call->owner, with owner_exists and owner_doubt. 0, -ENOENT, or another negative errno: doubt. */
+int call_owner_look(struct call *call, const char *name);
 
 /* A row of a list. */
 void call_row(struct call *call, struct answer *row);

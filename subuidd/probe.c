@@ -15,9 +15,7 @@
  * To enumerate takes as long as there are users. What was found is kept as long as /etc/passwd and /etc/group are
  * the same, and for ENTRIES_SECONDS at most, since other sources tell of no change.
  *
- * glibc returns 0 without a result for "not found", whatever the module set in errno
- * (ENOENT, ESRCH, EBADF, EPERM of getpwuid(3) are other systems' ways of saying so);
- * a number other than 0 means that the last source asked was not available.
+ * A source that does not answer is doubt, wherever it stands in nsswitch.conf (account/passwd.h): nothing is given out.
  */
 #include <errno.h>
 #include <grp.h>
@@ -27,6 +25,7 @@
 #include <string.h>
 
 #include "account/index.h"
+#include "account/passwd.h"
 #include "subuidd/probe.h"
 #include "subuidd/probe_chain.h"
 
@@ -35,9 +34,6 @@
 #define SPREAD 17
 #define SPREAD_MAX 1025
 #define ENTRIES_SECONDS 10
-
-/* Asks once, with a buffer of size bytes. 1 there is one, 0 none, else negative errno. */
-typedef int (*ask)(uint32_t id, char *buffer, size_t size);
 
 /* libnss_subuid answers for the ids of ranges (account/range_name.h): that is us. */
 static bool name_ours(const char *name, uint32_t id)
@@ -50,40 +46,14 @@ static bool name_ours(const char *name, uint32_t id)
 	return index_range_by_name(&reader, name, &named, &range, &host) == 0 && named == id;
 }
 
-static int ask_passwd(uint32_t id, char *buffer, size_t size)
-{
-	struct passwd entry, *found = NULL;
-	int error = getpwuid_r(id, &entry, buffer, size, &found);
-
-	return error != 0 ? -error : found != NULL && !name_ours(found->pw_name, id);
-}
-
-static int ask_group(uint32_t id, char *buffer, size_t size)
-{
-	struct group entry, *found = NULL;
-	int error = getgrgid_r(id, &entry, buffer, size, &found);
-
-	return error != 0 ? -error : found != NULL && !name_ours(found->gr_name, id);
-}
-
-static int ask_growing(ask question, uint32_t id)
-{
-	for (size_t size = ENTRY_BYTES_FIRST; size <= ENTRY_BYTES_MAX; size *= 4) {
-		char *buffer = malloc(size);
-		int r = -ENOMEM;
-
-		if (buffer != NULL)
-			r = question(id, buffer, size);
-		free(buffer);
-		if (r != -ERANGE)
-			return r;
-	}
-	return -ERANGE;
-}
-
 static int id_taken(enum id_type type, uint32_t id)
 {
-	return ask_growing(type == TYPE_UID ? ask_passwd : ask_group, id);
+	entry_cleanup struct host_entry entry = { 0 };
+	int r = type == TYPE_UID ? user_find_uid(id, &entry) : group_find_gid(id, &entry);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return !name_ours(type == TYPE_UID ? entry.user.pw_name : entry.group.gr_name, id);
 }
 
 static int uid_taken(void *data, uint32_t uid)

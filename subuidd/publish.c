@@ -97,8 +97,11 @@ static int host_of(struct publication *p, const struct settings *settings, struc
 		return r;
 	host->subuids_gid = gid;
 	/* A host that was set up before there was this group: keys of the role forward do not forward. */
-	if (group_by_name(FORWARD_GROUP, &gid) == 0)
-		host->forward_gid = gid;
+	*missing = FORWARD_GROUP;
+	r = group_by_name(FORWARD_GROUP, &gid);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	host->forward_gid = r == 0 ? gid : 0;
 	*missing = KEYS_GROUP;
 	r = group_by_name(KEYS_GROUP, &p->keys_gid);
 	if (r < 0)

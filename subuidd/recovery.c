@@ -10,6 +10,7 @@
 
 #define BATCH 256
 #define VIEWS_AT_A_TIME 32
+#define VIEWS_AGAIN_SECONDS 60u
 
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, "account.undo", NULL };
 const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, "account.remove", NULL };
@@ -53,17 +54,43 @@ int recovery_start(struct broker *broker)
 	return n;
 }
 
-static void view_open(struct broker *broker, const struct account *account)
+/* False: whether there is an owner who could look is not known now. */
+static bool view_open(struct broker *broker, const struct account *account)
 {
 	struct link_owner owner;
 	int r = passwd_by_name(account->owner, &owner);
 
-	if (r == -ENOENT || (r == 0 && owner.uid != account->owner_uid))
-		return; /* nobody who could look; `check` tells */
-	if (r == 0)
-		r = home_view_open(&broker->homes, account, owner.gid);
+	if (r == -ENOENT || r == -ENAMETOOLONG || (r == 0 && owner.uid != account->owner_uid))
+		return true; /* nobody who could look; `check` tells */
+	if (r < 0)
+		return false;
+	r = home_view_open(&broker->homes, account, owner.gid);
 	if (r < 0)
 		log_error("%s %s: the owner's view cannot be made: %s", account->owner, account->label, strerror(-r));
+	return true;
+}
+
+static int views_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	int r = recovery_views(userdata);
+
+	(void)usec;
+	if (r < 0)
+		log_error("the owners' views: %s", strerror(-r));
+	sd_event_source_disable_unref(source);
+	return 0;
+}
+
+/* Those that are mounted are passed over then. */
+static void views_later(struct broker *broker)
+{
+	sd_event_source *timer = NULL;
+
+	log_error("the user database does not answer: the views of some owners are made when it does");
+	broker->views_doubt = false;
+	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, VIEWS_AGAIN_SECONDS * UINT64_C(1000000), 1000000,
+				       views_again, broker) < 0)
+		log_error("the owners' views cannot be planned: run subuid mount");
 }
 
 static int views_some(sd_event_source *source, void *userdata)
@@ -75,10 +102,13 @@ static int views_some(sd_event_source *source, void *userdata)
 	for (int i = 0; i < n; i++) {
 		broker->views_after = rows[i].uid;
 		if (rows[i].state == ACCOUNT_ACTIVE)
-			view_open(broker, &rows[i]);
+			broker->views_doubt |= !view_open(broker, &rows[i]);
 	}
-	if (n <= 0)
-		sd_event_source_disable_unref(source);
+	if (n > 0)
+		return 0;
+	sd_event_source_disable_unref(source);
+	if (broker->views_doubt)
+		views_later(broker);
 	return 0;
 }
 

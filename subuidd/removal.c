@@ -211,6 +211,8 @@ static enum failure removal_unlink(struct call *call, int ended)
 	r = home_view_close(&broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return again_later(call, call_fail_system(call, "the owner's view cannot be taken away", r));
+	if (call->owner_doubt != 0) /* the link may be there: taken to be gone only when it is known that nobody has it */
+		return again_later(call, call_fail_doubt(call, call->owner_doubt));
 	if (!call->owner_exists || call->owner.uid != call->account.owner_uid)
 		return removal_finish(call);
 	r = link_start(&broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
@@ -306,6 +308,7 @@ static void purged(void *data, int status)
 	else
 		log_error("%s/.removed/%u: cannot be deleted yet%s", broker->settings.homes, uid,
 			  status == -ETIMEDOUT ? ": it takes too long" : "");
+	broker->purging_uid = 0;
 	purge_next(purge);
 }
 
@@ -341,9 +344,24 @@ static int purge_pass(struct purge *purge, int *pidfd)
 				       (size_t)count, pidfd);
 }
 
+/* The account may have been brought back by an import since the rows were read. */
+static bool still_due(const struct purge *purge, const struct removed *row)
+{
+	struct removed now;
+
+	int r = store_removed_get(purge->broker->store, row->uid, &now);
+
+	return r == 0 && now.keep == row->keep && now.when == row->when;
+}
+
+/* -EALREADY: there is nothing to delete any more. */
 static int purge_start(struct purge *purge, int *pidfd)
 {
-	purge->next++;
+	const struct removed *row = &purge->rows[purge->next++];
+
+	if (!still_due(purge, row))
+		return -EALREADY;
+	purge->broker->purging_uid = row->uid;
 	purge->with_owner = false;
 	purge->after_range = 0;
 	return purge_pass(purge, pidfd);
@@ -369,6 +387,7 @@ static bool purge_fetch(struct purge *purge)
 static void purge_end(struct purge *purge)
 {
 	purge->broker->purging = false;
+	purge->broker->purging_uid = 0;
 	broker_maintain_in(purge->broker, PURGE_AGAIN_SECONDS);
 	sd_event_source_disable_unref(purge->timer);
 	free(purge);
@@ -399,7 +418,8 @@ static void purge_next(struct purge *purge)
 		} else if (r >= 0) {
 			purge_forget(purge);
 		}
-		if (r < 0)
+		broker->purging_uid = 0;
+		if (r < 0 && r != -EALREADY)
 			log_error("%s/.removed/%u: %s", broker->settings.homes, purge->rows[purge->next - 1].uid,
 				  strerror(-r));
 	}

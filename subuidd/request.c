@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The shape of requests: what a person may have typed wrong, and what no sound worker sends. Pure. */
 #include "subuidd/request.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "account/role.h"
 
 #define EXPIRES_DAY_MAX 2932896 /* 9999-12-31 */
+#define TIME_LAST INT64_C(253402300799) /* its end */
 #define QUOTA_MAX (UINT64_C(1) << 60)
 #define LIMIT_ACCOUNTS_MAX 10000000u
 #define LIMIT_KEYS_MAX 1024u
@@ -52,7 +54,7 @@ static const struct about {
 	[OP_CHECK] = LIST,
 	[OP_LIMIT_LIST] = LIST,
 	[OP_TOMBSTONE_LIST] = LIST,
-	[OP_RUN_LIST] = LIST, /* of one account */
+	[OP_RUN_LIST] = LIST, /* of one account, or of all */
 	[OP_REPAIR] = OWNER(repair.name), /* or of an account: what is repaired says it */
 	[OP_IMPORT] = OWNER(import.name), /* or of an account: its kind says it */
 };
@@ -69,6 +71,16 @@ static bool key_sound(const struct ssh_key *key)
 	       (key->options & ~KEY_OPTIONS_ALL) == 0;
 }
 
+/* A run where one is meant, and nothing where none is. */
+static bool import_run_sound(const struct request_import *row)
+{
+	static const struct run none;
+	struct run run;
+
+	return row->kind == IMPORT_RUN ? run_read(&row->run, sizeof(row->run), &run) == 0 :
+					 memcmp(&row->run, &none, sizeof(none)) == 0;
+}
+
 static bool import_sound(const struct request_import *row)
 {
 	const uint32_t flags = IMPORT_MORE | IMPORT_DRY_RUN | IMPORT_KEEP_GOING | IMPORT_ADOPT | IMPORT_GOES_ON;
@@ -76,7 +88,7 @@ static bool import_sound(const struct request_import *row)
 	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
 	       ((row->flags & IMPORT_DRY_RUN) || !(row->flags & IMPORT_GOES_ON)) &&
 	       (row->set & ~(SET_ALL | SET_LOCKED | SET_ALARM)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
-	       key_sound(&row->key);
+	       row->told <= 1 && key_sound(&row->key) && import_run_sound(row);
 }
 
 int request_sound(const struct request *request)
@@ -124,14 +136,14 @@ static bool label_required(const struct request *request)
 {
 	switch (request->op) {
 	case OP_IMPORT:
-		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY;
+		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY ||
+		       request->import.kind == IMPORT_RUN;
 	case OP_REPAIR:
 		return request->repair.repair == REPAIR_ACCOUNT || request->repair.place == PLACE_ACCOUNT ||
 		       request->repair.place == PLACE_LINK;
 	case OP_KEY_LIST:
-		return !request->list.all;
 	case OP_RUN_LIST:
-		return true;
+		return !request->list.all;
 	default:
 		return about(request)->label;
 	}
@@ -278,6 +290,17 @@ static enum failure repair_shape(const struct request_repair *repair, struct fai
 	return FAILURE_NONE;
 }
 
+/* What is known of another host's runs. */
+static enum failure watch_shape(const struct request_import *row, struct failure_text *text)
+{
+	const int64_t times[] = { row->alarm_since, row->last_run, row->last_good };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i] < 0 || times[i] > TIME_LAST)
+			return failure_set(text, FAILURE_INVALID, "import", "not a time before the year 10000", "");
+	return alarm_shape(row->alarm, text);
+}
+
 static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
 {
 	const struct limit limit = import_limit(row);
@@ -287,11 +310,15 @@ static enum failure import_shape(const struct request_import *row, char separato
 		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
 	switch ((enum import_kind)row->kind) {
 	case IMPORT_ACCOUNT:
-		failure = alarm_shape(row->alarm, text);
+		failure = watch_shape(row, text);
 		return failure != FAILURE_NONE ? failure :
 						 facts_shape(row->set, row->quota, row->expires_day, row->comment, text);
 	case IMPORT_KEY:
+		if (row->used < 0 || row->used > TIME_LAST)
+			return failure_set(text, FAILURE_INVALID, "lastUsed", "not a time before the year 10000", "");
 		return key_shape(&row->key, text);
+	case IMPORT_RUN:
+		return FAILURE_NONE; /* import_sound() has seen it */
 	case IMPORT_RANGE:
 		if (row->count == 0 || row->count > RANGE_COUNT_MAX)
 			return failure_set(text, FAILURE_INVALID, "range", "not a number of ids", "");

@@ -58,7 +58,10 @@ int worker_image_open(struct worker_image *image, char *why, size_t size)
 	int r = passwd_by_name(WORKER_USER, &user);
 
 	if (r < 0 || user.uid == 0 || user.gid == 0) {
-		snprintf(why, size, "the user %s is not there: run subuid setup", WORKER_USER);
+		snprintf(why, size,
+			 r < 0 && r != -ENOENT ? "the user database does not answer for %s: see nsswitch.conf(5)" :
+						 "the user %s is not there: run subuid setup",
+			 WORKER_USER);
 		return r < 0 ? r : -EPERM;
 	}
 	found.uid = user.uid;

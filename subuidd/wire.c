@@ -44,6 +44,12 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 		NUMBER_IN(msg, at, storage_quota), STRING_IN(msg, at, tools), STRING_IN(msg, at, forward), \
 		STRING_IN(msg, at, from), STRING_IN(msg, at, type), STRING_IN(msg, at, comment),           \
 		STRING_IN(msg, at, fingerprint), STRING_IN(msg, at, blob)
+#define RUN(msg, at)                                                                                               \
+	NUMBER_IN(msg, at, magic), NUMBER_IN(msg, at, started), NUMBER_IN(msg, at, duration_ms),                   \
+		NUMBER_IN(msg, at, bytes_in), NUMBER_IN(msg, at, bytes_out), NUMBER_IN(msg, at, files),            \
+		NUMBER_IN(msg, at, key_id), NUMBER_IN(msg, at, status), NUMBER_IN(msg, at, kind),                  \
+		NUMBER_IN(msg, at, reserved), STRING_IN(msg, at, tool), STRING_IN(msg, at, address),               \
+		STRING_IN(msg, at, fingerprint), STRING_IN(msg, at, error)
 #define LIMIT(msg, at)                                                                                     \
 	NUMBER_IN(msg, at, accounts), NUMBER_IN(msg, at, keys), NUMBER_IN(msg, at, ranges),                \
 		NUMBER_IN(msg, at, is_default), STRING_IN(msg, at, owner)
@@ -94,9 +100,13 @@ static const struct wire_field request_import[] = {
 	REQUEST_HEAD, NAME(import.name), NUMBER(request, import.kind), NUMBER(request, import.flags),
 	NUMBER(request, import.line), NUMBER(request, import.set), NUMBER(request, import.uid),
 	NUMBER(request, import.first), NUMBER(request, import.count), NUMBER(request, import.expires_day),
-	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid), NUMBER(request, import.accounts),
-	NUMBER(request, import.keys), NUMBER(request, import.ranges), NUMBER(request, import.quota),
-	NUMBER(request, import.alarm), NUMBER(request, import.created), STRING(request, import.comment), SSH_KEY(request, import.key), END,
+	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid),
+	NUMBER(request, import.account_uid), NUMBER(request, import.accounts), NUMBER(request, import.keys),
+	NUMBER(request, import.ranges), NUMBER(request, import.key_id), NUMBER(request, import.last_status),
+	NUMBER(request, import.told), NUMBER(request, import.quota), NUMBER(request, import.alarm),
+	NUMBER(request, import.alarm_since), NUMBER(request, import.last_run), NUMBER(request, import.last_good),
+	NUMBER(request, import.created), NUMBER(request, import.used), STRING(request, import.comment),
+	SSH_KEY(request, import.key), RUN(request, import.run), END,
 };
 
 #define ANSWER_HEAD                                                                                          \
@@ -114,17 +124,14 @@ static const struct wire_field answer_account[] = {
 	STRING(answer, account.account.comment), NUMBER(answer, account.keys), NUMBER(answer, account.ranges),
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
 	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
-	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.last_status),
-	NUMBER(answer, account.silent), NUMBER(answer, account.mended), NUMBER(answer, account.reserved), END,
+	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.alarm_since),
+	NUMBER(answer, account.last_status), NUMBER(answer, account.silent), NUMBER(answer, account.told),
+	NUMBER(answer, account.mended), END,
 };
 static const struct wire_field answer_key[] = { ANSWER_HEAD, SSH_KEY(answer, key), NUMBER(answer, key_used), END };
 static const struct wire_field answer_run[] = {
 	ANSWER_HEAD, NUMBER(answer, run.seq), NUMBER(answer, run.uid), NUMBER(answer, run.reserved),
-	NUMBER(answer, run.run.magic), NUMBER(answer, run.run.started), NUMBER(answer, run.run.duration_ms),
-	NUMBER(answer, run.run.bytes_in), NUMBER(answer, run.run.bytes_out), NUMBER(answer, run.run.files),
-	NUMBER(answer, run.run.key_id), NUMBER(answer, run.run.status), NUMBER(answer, run.run.kind),
-	NUMBER(answer, run.run.reserved), STRING(answer, run.run.tool), STRING(answer, run.run.address),
-	STRING(answer, run.run.fingerprint), STRING(answer, run.run.error), END,
+	RUN(answer, run.run), END,
 };
 static const struct wire_field answer_range[] = {
 	ANSWER_HEAD, NUMBER(answer, range.first), NUMBER(answer, range.count), NUMBER(answer, range.owner_uid),
@@ -155,7 +162,7 @@ static const struct wire_field answer_repaired[] = {
 
 static const struct wire_field answer_import[] = {
 	ANSWER_HEAD, NUMBER(answer, import.line), NUMBER(answer, import.kind), NUMBER(answer, import.outcome),
-	NUMBER(answer, import.id), END,
+	NUMBER(answer, import.id), NUMBER(answer, import.home), NUMBER(answer, import.link), END,
 };
 
 #define SIZE_OF(type, first, member) (offsetof(struct type, first) + sizeof(((struct type *)0)->member))

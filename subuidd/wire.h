@@ -120,7 +120,7 @@ struct request_key_remove {
 
 struct request_list {
 	struct request_name name; /* owner "" and all 0: the caller's; label "": all of the owner's */
-	uint32_t all;             /* every owner's: root and admins */
+	uint32_t all;             /* every owner's: root and admins; of runs: oldest first */
 	uint32_t padding;
 	uint64_t cursor;          /* from the last answer's `cursor`; 0 first */
 };
@@ -188,6 +188,7 @@ enum import_kind {
 	IMPORT_RANGE,     /* the same; label "": the owner's own */
 	IMPORT_LIMIT,
 	IMPORT_TOMBSTONE, /* ids that another host has given out; owner and label: to whom */
+	IMPORT_RUN,       /* of an account that is there, as IMPORT_KEY */
 	IMPORT_KIND_MAX_,
 };
 
@@ -214,12 +215,19 @@ struct request_import {
 	int32_t expires_day;
 	uint32_t account_flags; /* ACCOUNT_LOCKED or 0 */
 	uint32_t owner_uid;     /* of a tombstone: who had it */
+	uint32_t account_uid;   /* of a tombstone: the account that had the range; 0 none */
 	uint32_t accounts, keys, ranges; /* of a limit */
+	uint32_t key_id;        /* of a key: what it had elsewhere; it is given that where it never was another's. 0 any */
+	uint32_t last_status;   /* of an account, as the next four: struct watch */
+	uint32_t told;
 	uint64_t quota;
 	uint64_t alarm; /* seconds of silence; 0 never */
+	int64_t alarm_since, last_run, last_good;
 	int64_t created; /* seconds since the epoch; 0 now */
+	int64_t used;    /* of a key: last; 0 never */
 	char comment[COMMENT_MAX + 1];
 	struct ssh_key key;
+	struct run run; /* of a run; else all 0 */
 };
 
 struct request {
@@ -255,10 +263,11 @@ struct account_view {
 	int64_t last_run;  /* ends of runs, 0 none */
 	int64_t last_good;
 	int64_t alarm;     /* seconds, 0 never */
+	int64_t alarm_since; /* when that was set */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
+	uint32_t told;     /* 1: and that has been said */
 	uint32_t mended;   /* of ADD: enum account_part, or-ed: made again by this call */
-	uint32_t reserved; /* 0 */
 };
 
 struct daemon_status {
@@ -298,11 +307,21 @@ enum import_outcome {
 	IMPORT_OUTCOME_MAX_,
 };
 
+enum import_disk { /* of an account that is made, or would be: its home, and the link to it */
+	IMPORT_DISK_NONE = 0,
+	IMPORT_DISK_MADE,
+	IMPORT_DISK_THERE, /* taken up; right already */
+	IMPORT_DISK_ASIDE, /* a home: brought back from where it was set aside */
+	IMPORT_DISK_MAX_,
+};
+
 struct import_result { /* of OP_IMPORT: one for each row of the batch */
 	uint32_t line;
 	uint32_t kind;
 	uint32_t outcome;
 	uint32_t id; /* uid, or the first id of the range; 0 none */
+	uint32_t home; /* enum import_disk */
+	uint32_t link;
 };
 
 struct answer {

@@ -34,7 +34,7 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
-worker_parse_OBJS = subuidd/worker/parse subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
+worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
 worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
@@ -50,10 +50,11 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
-HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+                 subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
-                 account/name account/id
+                 $(PASSWD) account/name account/id
 home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
@@ -62,6 +63,9 @@ home_purge_OBJS = $(HOME_OBJS)
 home_purge_LIBS = $(home_LIBS)
 home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
+home_mend_OBJS = $(HOME_OBJS)
+home_mend_LIBS = $(home_LIBS)
+UNIT_ROOT     += home_mend
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 UNIT_ROOT     += home home_link home_purge home_walk identity
@@ -72,6 +76,10 @@ duration_OBJS  = cli/duration
 UNIT          += run duration
 fuzz_run_OBJS  = account/run
 FUZZ          += run
+
+# what check and doctor share
+state_look_OBJS = account/state_look account/advice account/part
+UNIT          += state_look
 
 # settings
 settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
@@ -103,8 +111,8 @@ IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration acco
 import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text
-fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/key subuidd/worker/field \
-                   subuidd/wire subuidd/request
+fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/repair account/part \
+                   subuidd/worker/key subuidd/worker/field subuidd/wire subuidd/request
 fuzz_import_LIBS = -ljansson
 FUZZ            += import
 
@@ -115,15 +123,18 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files subuidd/settings subuidd/settings_file $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
 probe_ahead_OBJS = subuidd/probe_ahead subuidd/child confine/child
 probe_ahead_LIBS = -lsystemd
 UNIT            += probe_ahead
-subid_lines_OBJS = subuidd/subid/lines
-UNIT            += subid_lines
+subid_lines_OBJS = subuidd/subid/lines account/id
+subid_lock_OBJS  = account/subid_lock
+comma = ,
+subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
+UNIT            += subid_lines subid_lock
 fuzz_subid_OBJS     = subuidd/subid/files account/id
 fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
 fuzz_settings_LIBS  = -leconf
@@ -134,9 +145,29 @@ setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r
+pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each
 UNIT          += pam
+
+# the look-up of users: nsswitch.conf and sources of the test's own
+PASSWD_TEST_DIRS = -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/passwd/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/passwd/lib"'
+PASSWD_TEST_OBJS = $(patsubst %,$(BUILD)/tests/passwd/%.o,$(PASSWD) tests/unit/test_passwd)
+OBJECTS         += $(PASSWD_TEST_OBJS)
+$(BUILD)/tests/passwd/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(PASSWD_TEST_DIRS) -c -o $@ $<
+$(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
+	$(LINK_EXE) -Wl,--wrap=getpwnam_r,--wrap=getpwuid_r \
+	  -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(PASSWD_TEST_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_passwd
+
+# lines of the subid files: the user database is the test's
+SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
+                   account/name tests/unit/test_subid_plan)
+OBJECTS         += $(SUBID_PLAN_OBJS)
+$(BUILD)/tests/test_subid_plan: $(SUBID_PLAN_OBJS)
+	$(LINK_EXE) -Wl,--wrap=user_find,--wrap=source_files_first,--wrap=clock_gettime -o $@ $(SUBID_PLAN_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_subid_plan
 
 # names of ids inside ranges
 range_name_OBJS = account/range_name account/id account/name
@@ -180,7 +211,7 @@ subid_model_LIBS = $(subid_LIBS)
 subid_threads_OBJS = $(subid_OBJS)
 subid_threads_LIBS = $(subid_LIBS) -lpthread
 UNIT            += subid subid_join subid_model subid_threads
-fuzz_subid_files_OBJS = nss/subid_files nss/subid_pieces nss/subid_user account/id
+fuzz_subid_files_OBJS = nss/subid_files nss/subid_pieces nss/subid_user $(PASSWD) account/id
 FUZZ            += subid_files
 SUBID_TEST       = $(BUILD)/tests/subid/libsubid_subuid.so
 SUBID_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/subid/%.o,$(SUBID))
@@ -216,7 +247,6 @@ $(BUILD)/bench/modules: $(call objs,tests/bench/bench_modules)
 	@mkdir -p $(@D)
 	$(LINK_EXE) -o $@ $(call objs,tests/bench/bench_modules) -ldl -lpthread
 OBJECTS        += $(call objs,tests/bench/bench_modules)
-comma = ,
 $(BUILD)/bench/subid: $(call objs,tests/bench/bench_subid)
 	@mkdir -p $(@D)
 	$(LINK_EXE) $(addprefix -Wl$(comma)--export-dynamic-symbol=,getpwnam_r getpwuid_r open close lstat fstat pread) \
@@ -248,7 +278,7 @@ bench-nss: $(BUILD)/bench/nss
 	@for n in 1000 1000000; do $< $$n $(NSS_TEST) $(BUILD)/tests/nss/state; done
 check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
 	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
-	tests/guest_symbols $(B)/libsubid_subuid.so nss/libsubid_subuid.map +free +dlopen
+	tests/guest_symbols $(B)/libsubid_subuid.so nss/libsubid_subuid.map +malloc +free +dlopen
 check: check-guests
 
 # the gate: words, options, login command; confinement
@@ -292,6 +322,36 @@ fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_lin
 fuzz_tool_profile_OBJS = backup/tool_profile
 FUZZ               += sftp tool tool_profile
 
+# runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
+run_watch_OBJS      = backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
+UNIT               += run_watch
+fuzz_file_count_OBJS     = backup/file_count
+fuzz_run_connection_OBJS = account/id
+fuzz_run_watch_OBJS      = $(run_watch_OBJS)
+fuzz_login_command_OBJS  = $(login_command_OBJS)
+FUZZ               += file_count run_connection run_watch login_command
+
+# profiles of tools, lines of ours in the subid files, a server of any bytes
+fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
+fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
+fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
+fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
+                           subuidd/subid/found subuidd/subid/lines account/name account/id $(PASSWD)
+fuzz_subid_write_LIBS    = $(foreach f,getpwnam_r openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
+fuzz_setup_text_OBJS     = $(setup_text_OBJS)
+setup_record_OBJS        = confine/path
+setup_record_LIBS        = -ljansson
+UNIT                    += setup_record
+fuzz_setup_record_OBJS   = confine/path
+fuzz_setup_record_LIBS   = -ljansson
+fuzz_store_OBJS          = $(store_OBJS)
+fuzz_store_LIBS          = -lsqlite3
+fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
+fuzz_worker_answer_LIBS  = -ljansson
+fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_LIBS = -ljansson
+FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
+
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit
 $(BUILD)/tests/test_$(1): $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
@@ -301,25 +361,36 @@ OBJECTS += $$(call objs,tests/unit/test_$(1) $$($(1)_OBJS))
 endef
 $(foreach t,$(UNIT) $(UNIT_ROOT),$(eval $(call unit,$(t))))
 
-# Each fuzzer is one compile with its own objects: everything in it is instrumented.
+# Everything in a fuzzer is instrumented: objects of its own, made once for all of them. A harness that includes a .c
+# (its static functions are what it tests) does not list that object.
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 5
+FUZZ_COMPILE  = $(FUZZ_CC) -std=gnu17 -g -O1 $(DEFS) -DFUZZING -fsanitize=fuzzer-no-link,address,undefined \
+                -fno-sanitize-recover=undefined -MMD -MP
+fuzz_objs     = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -c -o $@ $<
+$(BUILD)/fuzz/obj/varlink/interface_text.o: $(BUILD)/varlink/interface_text.c
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -c -o $@ $<
 define fuzzer
-$(BUILD)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS))
-	@mkdir -p $$(@D)
-	$$(FUZZ_CC) -std=gnu17 -g -O1 $$(DEFS) -DFUZZING -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	  -o $$@ tests/fuzz/fuzz_$(1).c $$(addsuffix .c,$$(fuzz_$(1)_OBJS)) $$(fuzz_$(1)_LIBS)
+$(BUILD)/fuzz/$(1): $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
+	$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(fuzz_$(1)_LIBS)
+OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-fuzz check-root check-sanitize
+.PHONY: check-boot check-restore check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
-check-fuzz: fuzz
-	@set -e; for f in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
-	  seed=; test -d tests/fuzz/corpus/$$f && seed=tests/fuzz/corpus/$$f; \
-	  echo "== fuzz $$f, $(FUZZ_SECONDS) s"; \
-	  $(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-	    $(BUILD)/fuzz/corpus-$$f $$seed; done
+$(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
+	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
+	  seed=; test -d tests/fuzz/corpus/$* && seed=tests/fuzz/corpus/$*; \
+	  echo "== fuzz $*, $(FUZZ_SECONDS) s"; \
+	  $(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/fuzz/$*- $(BUILD)/fuzz/corpus-$* $$seed
+check-fuzz:
+	$(MAKE_ALL) --output-sync=target $(addprefix fuzz-,$(FUZZ))
 
 check-unit: $(addprefix $(BUILD)/tests/test_,$(UNIT))
 	@set -e; for t in $^; do echo "== $$t"; $$t; done

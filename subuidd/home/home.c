@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* The directory of all homes, and the way to the directories in it. */
+#include "account/passwd.h"
 #include "subuidd/home/home.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -252,7 +252,7 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 {
 	struct homes opened = { .fd = -1, .alone = -1 };
 	cleanup_fd int fd = -1;
-	const struct group *group;
+	entry_cleanup struct host_entry group = { 0 };
 	struct stat st;
 	int r;
 
@@ -274,8 +274,10 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 	opened.alone = opened.views ? view_source(fd) : -1;
 	opened.subvolumes = homes_on_btrfs(fd);
 	opened.ordered = journal_in_order(fd, &st);
-	group = getgrnam(SUBUIDS_GROUP);
-	opened.common_gid = group == NULL ? VIEW_NO_GROUP : group->gr_gid;
+	r = group_find(SUBUIDS_GROUP, &group);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	opened.common_gid = r == 0 ? group.group.gr_gid : VIEW_NO_GROUP;
 	memcpy(opened.path, path, strlen(path) + 1);
 	memcpy(opened.link_directory, link_directory, strlen(link_directory) + 1);
 	opened.fd = steal_fd(&fd);

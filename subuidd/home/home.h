@@ -52,12 +52,39 @@ enum home_place {
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
 void homes_close(struct homes *homes);
 
-/* Account directory, home and view directory. Safe to repeat: completes what a
- * crash left; refuses (-EEXIST) a `home` that is not this uid's. What is new is durable after home_sync(). */
+/* What is there before an account is made. */
+enum home_there {
+	HOME_FREE,        /* nothing: it will be made */
+	HOME_HIS,         /* the account directory of this uid, in its place: it can be taken up */
+	HOME_ASIDE,       /* the data of this uid, set aside, and its place is free: it can be brought back */
+	HOME_OTHERS,      /* the account directory of another uid (or of any, when no uid is asked for), in its place */
+	HOME_OTHER_OWNER, /* of this uid, and it lets in an owner of another uid */
+	HOME_TWICE,       /* in its place and set aside */
+	HOME_STRANGE,     /* something that this program did not make */
+};
+
+struct home_look {
+	enum home_there there;
+	uint32_t uid;   /* of HOME_OTHERS: whose it is */
+	uint32_t flags; /* ACCOUNT_*_THERE of it */
+	char why[256];  /* of those that stand in the way: a sentence */
+};
+
+/* Looks by descriptor and changes nothing. account: owner, owner_uid, label and uid, 0: none is asked for yet. 0, or
+ * negative errno: nothing is known. */
+int home_look(const struct homes *homes, const struct account *account, struct home_look *look);
+bool home_look_conflict(enum home_there there);
+
+/*
+ * Account directory, home and view directory. Safe to repeat: completes what a crash left; refuses (-EEXIST) a `home`
+ * that is not this uid's. What account->flags say was there before is taken up (HOME_THERE), or brought back
+ * (ASIDE_THERE); what is in it stays as it is. What is new is durable after home_sync().
+ */
 int home_make(const struct homes *homes, const struct account *account);
 
-/* The same for new accounts, several at once, best in the order of their owners: results[i] is 0 or the
- * negative errno of accounts[i]. 0, or a negative errno that is that of all. */
+/* The same for accounts that are not in their place yet, or that the flags say is, several at once, best in the order of
+ * their owners: results[i] is 0 or the negative errno of accounts[i] (-EEXIST: something stands in its place, which nobody
+ * touched). 0, or a negative errno that is that of all. */
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
 
@@ -65,8 +92,8 @@ int home_make_many(const struct homes *homes, const struct account *const *accou
  * negative errno: then nothing is known of any of them. */
 int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count);
 
-/* Undoes home_make for a home that nobody has used: the directories must be empty
- * but for what home_make made. */
+/* Undoes home_make for a home that nobody has used: the directories must be empty but for what home_make made. What
+ * account->flags say was there before stays, or goes back to where it was set aside. */
 int home_unmake(const struct homes *homes, const struct account *account);
 
 /* Mounts the owner's view: the home id-mapped so that the account's uid and gid
@@ -139,6 +166,14 @@ enum link_mend {
 	LINK_MEND_ASIDE, /* what else stands there is renamed to <label>.aside-N first */
 };
 
+/* What a child that has become the owner saw before it makes a link: one byte. */
+enum {
+	LINK_LOOK_RESULT = 0x0f,    /* enum link_result: LINK_OK, it can be made or is right; else what stands in the way */
+	LINK_LOOK_RIGHT = 0x10,     /* the account's own link was there before */
+	LINK_LOOK_DIRECTORY = 0x20, /* the directory of links was, and would go with this one */
+};
+uint32_t link_look_flags(unsigned char look); /* ACCOUNT_*_THERE of it */
+
 struct link_owner {
 	uid_t uid;
 	gid_t gid;
@@ -146,24 +181,21 @@ struct link_owner {
 	char home[PATH_TEXT_MAX + 1];
 };
 
-/* Starts the child; it ends by itself with enum link_result as its exit status.
- * *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
+/* Starts the child; it ends by itself with enum link_result as its exit status. What account->flags say was there before
+ * is not removed. *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
 /* Starts the process that forks for link_prepare(): early, while there is little memory to copy. It ends when the
  * descriptor (close-on-exec) is closed. 0 or negative errno. */
 int link_forker_start(int *forker, int *pidfd);
-/* Orders a child that becomes the owner meanwhile and makes the link when one byte comes on the channel (close-on-exec); it
- * answers by one byte, enum link_result, before it ends with the same. It does nothing when the channel is closed.
- * After each that returns 0 one link_prepared(). -EPIPE and the like: the forker is gone. */
+/* Orders a child that becomes the owner meanwhile, says on the channel (close-on-exec) by one byte what it sees
+ * (LINK_LOOK_*), and makes the link when one byte comes there; it answers by one byte, enum link_result, before it ends
+ * with the same. It makes nothing when the channel is closed. After each that returns 0 one link_prepared(). -EPIPE and
+ * the like: the forker is gone. */
 int link_prepare(int forker, const struct homes *homes, const struct link_owner *owner, const struct account *account,
 		 int *channel);
 /* Its child, which is the caller's. 0 and *pidfd (close-on-exec), or negative errno: nobody makes the link. */
 int link_prepared(int forker, pid_t *pid, int *pidfd);
-/* The links of several accounts of one owner, made or removed by one child. results is memory that is shared with it (MAP_SHARED),
- * one byte for each: what came of it when the child has ended, LINK_TIMEOUT where it did not get so far. */
-int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
-		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd);
 /* The same as link_start() for a link that may be right already: LINK_OK, LINK_MENDED or why not, as its exit status. */
 int link_start_mend(const struct homes *homes, const struct link_owner *owner, const struct account *account,
 		    enum link_mend how, pid_t *pid, int *pidfd);
@@ -192,6 +224,21 @@ int link_look_start(const struct homes *homes, const struct link_owner *owner, c
 		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
 		    int *pidfd);
 
+/*
+ * The links of several accounts of one owner, by one child that says what it sees and then waits, as the one before does.
+ * looks and results are memory that is shared with it (MAP_SHARED), one byte for each. It fills looks and says LINK_LOOKED
+ * on the channel. When one byte comes there, it makes those whose result is LINK_WANTED, puts enum link_result in its
+ * place, and says LINK_LOOKED once more. It makes nothing when the channel is closed.
+ */
+#define LINK_LOOKED 'L'
+#define LINK_WANTED 0xff
+#define LINKS_AT_ONCE HOMES_AT_ONCE
+int link_prepare_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
+		      size_t count, unsigned char *looks, unsigned char *results, pid_t *pid, int *pidfd, int *channel);
+/* Takes the links of several accounts of one owner away, but for what account->flags say was there before. results: what
+ * came of it when the child has ended, untouched where it did not get so far. */
+int link_remove_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
+		     size_t count, unsigned char *results, pid_t *pid, int *pidfd);
 /* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);

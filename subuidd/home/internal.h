@@ -45,6 +45,9 @@ int home_directory_empty(int dirfd);
 /* rename(2) that never replaces. */
 int home_move(int from_dir, const char *from, int to_dir, const char *to);
 
+/* .removed/<uid>, root's. A descriptor, and that of .removed in *parent; -ENOENT; -EPERM: not one of ours. */
+int home_aside_open(const struct homes *homes, uint32_t uid, int *parent);
+
 /* True when fd is the top of a btrfs subvolume. */
 bool home_is_subvolume(int fd);
 
@@ -74,6 +77,7 @@ struct link_job {
 	size_t ours;               /* so many bytes of `text` lead to the owner's accounts: "<homes>/<owner>/" */
 	bool make;
 	enum link_mend mend;
+	uint32_t flags; /* ACCOUNT_*_THERE: what is not to be removed */
 	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
@@ -81,11 +85,25 @@ struct link_job {
 int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 		  struct link_job *job);
 int link_child(const void *job);
+int link_job_valid(const struct link_owner *owner, const struct account *account);
+struct link_job link_job_of(const struct homes *homes, const struct link_owner *owner, bool make);
+/* What is of the one account. */
+void link_job_texts(struct link_job *job, const struct homes *homes, const struct account *account);
 
-/* In such a child. All of the owner's groups; 0 or negative errno. */
+/* In a child. All of the owner's groups; 0 or negative errno. */
 int link_owner_become(const struct link_owner *owner, int channel);
 /* The owner's home, opened by the owner: LINK_OK and a descriptor, or why not. */
-enum link_result link_home_open(const struct link_owner *owner, int *ret);
+enum link_result link_home_open(const struct link_owner *owner, int *home);
+/* As the owner, in the owner's home: LINK_LOOK_*. */
+unsigned char link_look(const struct link_job *job, int home);
+/* As the owner: makes it in the directory of links; what is new is not written out. */
+enum link_result link_place(const struct link_job *job, int dir);
+/* As the owner, in the owner's home. */
+enum link_result link_remove(const struct link_job *job, int home);
+/* One byte to the broker; waits for one of the broker's. */
+bool link_say(int channel, unsigned char byte);
+bool link_hear(int channel);
+
 /* 1 a link with exactly this text, 0 something else, -ENOENT nothing. */
 int link_says(int dirfd, const char *name, const char *text);
 /* link_mend.c: as the owner. */

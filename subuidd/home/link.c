@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "confine/child.h"
@@ -95,18 +97,31 @@ int link_says(int dirfd, const char *name, const char *text)
 	return (size_t)n == strlen(text) && memcmp(found, text, (size_t)n) == 0;
 }
 
-static enum link_result link_place(const struct link_job *job, int dir)
+/* The same account's link from before the host changed (views or not): ours, made anew, with no moment without one. */
+static enum link_result link_renew(const struct link_job *job, int dir)
 {
-	/* the same account's link from before the host changed: ours, so that it may be made anew */
-	if (link_says(dir, job->label, job->other) == 1)
-		unlinkat(dir, job->label, 0);
-	if (symlinkat(job->text, dir, job->label) != 0) {
-		if (errno != EEXIST)
-			return LINK_FAILED;
-		if (link_says(dir, job->label, job->text) != 1)
-			return LINK_OCCUPIED;
-	}
-	return LINK_OK;
+	char name[LABEL_MAX + sizeof(".subuid-new-")];
+
+	snprintf(name, sizeof(name), ".subuid-new-%s", job->label);
+	if (link_says(dir, name, job->text) == 1) /* of one that was ended in the middle of this */
+		unlinkat(dir, name, 0);
+	if (symlinkat(job->text, dir, name) != 0)
+		return LINK_FAILED;
+	if (renameat(dir, name, dir, job->label) == 0)
+		return LINK_OK;
+	unlinkat(dir, name, 0);
+	return LINK_FAILED;
+}
+
+enum link_result link_place(const struct link_job *job, int dir)
+{
+	if (symlinkat(job->text, dir, job->label) == 0)
+		return LINK_OK;
+	if (errno != EEXIST)
+		return LINK_FAILED;
+	if (link_says(dir, job->label, job->text) == 1)
+		return LINK_OK;
+	return link_says(dir, job->label, job->other) == 1 ? link_renew(job, dir) : LINK_OCCUPIED;
 }
 
 static enum link_result link_make(const struct link_job *job, int home)
@@ -121,11 +136,14 @@ static enum link_result link_make(const struct link_job *job, int home)
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
-static enum link_result link_remove(const struct link_job *job, int home)
+enum link_result link_remove(const struct link_job *job, int home)
 {
-	cleanup_fd int dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int dir = -1;
 	int says;
 
+	if (job->flags & ACCOUNT_LINK_THERE)
+		return LINK_OK;
+	dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0)
 		return dir == -ENOENT ? LINK_OK : LINK_DIRECTORY;
 	says = link_says(dir, job->label, job->text);
@@ -138,35 +156,102 @@ static enum link_result link_remove(const struct link_job *job, int home)
 	if (says == 1 && unlinkat(dir, job->label, 0) != 0 && errno != ENOENT)
 		return LINK_FAILED;
 	/* the last one takes the directory along; it stays when there is anything in it */
-	unlinkat(home, job->directory, AT_REMOVEDIR);
+	if ((job->flags & ACCOUNT_LINKS_THERE) == 0)
+		unlinkat(home, job->directory, AT_REMOVEDIR);
 	return LINK_OK;
+}
+
+/* ---- before it is made ---- */
+
+static bool may_write(int dirfd)
+{
+	return faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/* Whether path_make_directory() would give one: *dir, -1 when it is not there yet. */
+static enum link_result directory_look(const struct link_job *job, int home, int *dir)
+{
+	cleanup_fd int fd = openat(home, job->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT && may_write(home) ? LINK_OK : LINK_DIRECTORY;
+	if (fstat(fd, &st) != 0 || st.st_uid != job->owner.uid)
+		return LINK_DIRECTORY;
+	*dir = steal_fd(&fd);
+	return LINK_OK;
+}
+
+/* In a directory that is there: what link_place() would do. */
+static unsigned char label_look(const struct link_job *job, int dir)
+{
+	int says = link_says(dir, job->label, job->text);
+
+	if (says == 1)
+		return LINK_OK | LINK_LOOK_RIGHT;
+	if (says == 0 && link_says(dir, job->label, job->other) != 1)
+		return LINK_OCCUPIED;
+	if ((says < 0 && says != -ENOENT) || !may_write(dir))
+		return LINK_FAILED;
+	if (says == 0)
+		return LINK_OK | LINK_LOOK_RIGHT;
+	return home_directory_empty(dir) == 1 ? LINK_OK | LINK_LOOK_DIRECTORY : LINK_OK;
+}
+
+unsigned char link_look(const struct link_job *job, int home)
+{
+	cleanup_fd int dir = -1;
+	enum link_result result = directory_look(job, home, &dir);
+
+	return dir < 0 ? (unsigned char)result : label_look(job, dir);
+}
+
+uint32_t link_look_flags(unsigned char look)
+{
+	return (look & LINK_LOOK_RIGHT ? ACCOUNT_LINK_THERE : 0) | (look & LINK_LOOK_DIRECTORY ? ACCOUNT_LINKS_THERE : 0);
+}
+
+/* ---- the children ---- */
+
+bool link_say(int channel, unsigned char byte)
+{
+	return send(channel, &byte, 1, MSG_NOSIGNAL) == 1;
+}
+
+bool link_hear(int channel)
+{
+	unsigned char word;
+
+	return read(channel, &word, 1) == 1;
 }
 
 int link_child(const void *argument)
 {
 	const struct link_job *job = argument;
 	enum link_result result;
-	unsigned char answer, word;
 	int home = -1;
 
 	if (link_owner_become(&job->owner, job->channel) < 0)
 		return LINK_FAILED;
 	umask(077);
 	result = link_home_open(&job->owner, &home);
-	if (job->channel >= 0 && read(job->channel, &word, 1) != 1)
-		return LINK_FAILED; /* nothing came of the account */
+	if (job->channel >= 0) {
+		unsigned char look = result == LINK_OK ? link_look(job, home) : (unsigned char)result;
+
+		if (!link_say(job->channel, look) || !link_hear(job->channel))
+			return LINK_FAILED; /* nothing came of the account */
+	}
 	if (result == LINK_OK)
 		result = job->mend != LINK_MEND_NOT ? link_mend(job, home) :
 			 job->make		    ? link_make(job, home) :
 						      link_remove(job, home);
-	answer = (unsigned char)result;
 	/* before the end of the process, which takes longer than all this; the exit status says the same */
 	if (job->channel >= 0)
-		(void)!write(job->channel, &answer, 1);
+		(void)link_say(job->channel, (unsigned char)result);
 	return (int)result;
 }
 
-static void link_texts(struct link_job *job, const struct homes *homes, const struct account *account)
+void link_job_texts(struct link_job *job, const struct homes *homes, const struct account *account)
 {
 	memcpy(job->label, account->label, sizeof(job->label));
 	job->ours = strlen(homes->path) + 1 + strlen(account->owner) + 1;
@@ -174,9 +259,10 @@ static void link_texts(struct link_job *job, const struct homes *homes, const st
 		 homes->views ? "view" : "home");
 	snprintf(job->other, sizeof(job->other), "%s/%s/%s/%s", homes->path, account->owner, account->label,
 		 homes->views ? "home" : "view");
+	job->flags = account->flags & ACCOUNT_THERE;
 }
 
-static int link_valid(const struct link_owner *owner, const struct account *account)
+int link_job_valid(const struct link_owner *owner, const struct account *account)
 {
 	int r = home_account_valid(account);
 
@@ -185,7 +271,7 @@ static int link_valid(const struct link_owner *owner, const struct account *acco
 	return owner->uid == 0 || owner->gid == 0 || owner->uid != account->owner_uid ? -EINVAL : 0;
 }
 
-static struct link_job link_of(const struct homes *homes, const struct link_owner *owner, bool make)
+struct link_job link_job_of(const struct homes *homes, const struct link_owner *owner, bool make)
 {
 	struct link_job job = { .owner = *owner, .make = make, .channel = -1 };
 
@@ -196,12 +282,12 @@ static struct link_job link_of(const struct homes *homes, const struct link_owne
 int link_job_fill(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 		  struct link_job *job)
 {
-	int r = link_valid(owner, account);
+	int r = link_job_valid(owner, account);
 
 	if (r < 0)
 		return r;
-	*job = link_of(homes, owner, make);
-	link_texts(job, homes, account);
+	*job = link_job_of(homes, owner, make);
+	link_job_texts(job, homes, account);
 	return 0;
 }
 
@@ -224,80 +310,6 @@ int link_start(const struct homes *homes, const struct link_owner *owner, const 
 	int r = link_job_fill(homes, owner, account, make, &job);
 
 	return r < 0 ? r : child_start(&child, pid, pidfd);
-}
-
-struct links_job {
-	const struct homes *homes;
-	const struct link_owner *owner;
-	const struct account *const *accounts;
-	size_t count;
-	bool make;
-	unsigned char *results; /* shared with the broker */
-};
-
-/* Of none it is said that it is there before all are written out. */
-static enum link_result links_make(const struct links_job *job, struct link_job *one, int home, unsigned char *made)
-{
-	bool there = faccessat(home, one->directory, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	cleanup_fd int dir = path_make_directory(home, one->directory, 0700, job->owner->uid);
-
-	if (dir < 0)
-		return LINK_DIRECTORY;
-	for (size_t i = 0; i < job->count; i++) {
-		link_texts(one, job->homes, job->accounts[i]);
-		made[i] = (unsigned char)link_place(one, dir);
-	}
-	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
-}
-
-static enum link_result links_run(const struct links_job *job, unsigned char *done)
-{
-	struct link_job one = link_of(job->homes, job->owner, job->make);
-	cleanup_fd int home = -1;
-	enum link_result result = link_home_open(job->owner, &home);
-
-	if (result != LINK_OK)
-		return result;
-	if (job->make)
-		return links_make(job, &one, home, done);
-	for (size_t i = 0; i < job->count; i++) {
-		link_texts(&one, job->homes, job->accounts[i]);
-		done[i] = (unsigned char)link_remove(&one, home);
-	}
-	return LINK_OK;
-}
-
-static int links_child(const void *argument)
-{
-	const struct links_job *job = argument;
-	unsigned char made[HOMES_AT_ONCE] = { 0 };
-	enum link_result result = LINK_FAILED;
-
-	if (link_owner_become(job->owner, -1) == 0) {
-		umask(077);
-		result = links_run(job, made);
-	}
-	for (size_t i = 0; i < job->count; i++)
-		job->results[i] = result == LINK_OK ? made[i] : (unsigned char)result;
-	return 0;
-}
-
-int link_start_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
-		    size_t count, bool make, unsigned char *results, pid_t *pid, int *pidfd)
-{
-	struct links_job job = { homes, owner, accounts, count, make, results };
-	const struct child_job child = { .run = links_child, .argument = &job, .seconds = LINK_SECONDS };
-
-	if (count > HOMES_AT_ONCE)
-		return -E2BIG;
-	for (size_t i = 0; i < count; i++) {
-		int r = link_valid(owner, accounts[i]);
-
-		if (r < 0)
-			return r;
-		results[i] = LINK_TIMEOUT;
-	}
-	return child_start(&child, pid, pidfd);
 }
 
 enum link_result link_result_of(const siginfo_t *info)

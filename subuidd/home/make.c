@@ -2,7 +2,8 @@
 /*
  * Making, unmaking and setting aside an account directory. It is made whole below
  * .making (root 0700) and then renamed into its place, so that nobody ever sees a
- * half-made one; every step may be repeated after a crash.
+ * half-made one; every step may be repeated after a crash. What was there before (ACCOUNT_THERE) is taken up where it
+ * is, or brought back from where it was set aside, and an undo leaves it there, or takes it back.
  */
 #include <btrfsutil.h>
 #include <errno.h>
@@ -114,6 +115,14 @@ static int account_new(int dir, const struct account *account)
 	return home_acl_close(dir, account->owner_uid);
 }
 
+/* Nothing of ours has data in it before it is in its place. */
+static bool has_data(int dir)
+{
+	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+
+	return home != -ENOENT && (home < 0 || home_directory_empty(home) != 1);
+}
+
 /* All of it, below .making. A descriptor of the account directory. */
 static int account_stage(const struct homes *homes, int making, const struct account *account)
 {
@@ -123,6 +132,8 @@ static int account_stage(const struct homes *homes, int making, const struct acc
 				  : path_make_directory(making, name.text, 0700, 0);
 	int r = dir;
 
+	if (dir >= 0 && !made && has_data(dir))
+		return -EEXIST;
 	if (dir >= 0)
 		r = made && !homes->subvolumes ? account_new(dir, account) : account_complete(dir, account);
 	return r < 0 ? r : steal_fd(&dir);
@@ -154,6 +165,38 @@ static int account_move(const struct homes *homes, int making, const struct acco
 	return *owner < 0 ? *owner : home_move(making, name.text, *owner, account->label);
 }
 
+/* From where it was set aside; 0 also when it is in its place already. */
+static int bring_back(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int parent = -1, aside = home_aside_open(homes, account->uid, &parent);
+	cleanup_fd int owner = aside < 0 ? aside : home_owner_make(homes, account);
+
+	if (owner < 0)
+		return aside == -ENOENT ? 0 : owner;
+	return home_move(parent, name.text, owner, account->label);
+}
+
+static int take_up(const struct homes *homes, const struct account *account)
+{
+	int r = account->flags & ACCOUNT_ASIDE_THERE ? bring_back(homes, account) : 0;
+	cleanup_fd int dir = r < 0 ? r : home_account_open(homes, account);
+
+	return dir < 0 ? dir : account_complete(dir, account);
+}
+
+static bool was_there(const struct account *account)
+{
+	return (account->flags & (ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE)) != 0;
+}
+
+static int make_one(const struct homes *homes, int making, const struct account *account, int *owner, const char **whose)
+{
+	cleanup_fd int dir = account_stage(homes, making, account);
+
+	return dir < 0 ? dir : account_move(homes, making, account, owner, whose);
+}
+
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results)
 {
 	cleanup_fd int making = path_make_directory(homes->fd, HOME_MAKING, 0700, 0);
@@ -163,17 +206,17 @@ int home_make_many(const struct homes *homes, const struct account *const *accou
 	if (making < 0 || count > HOMES_AT_ONCE)
 		return making < 0 ? making : -E2BIG;
 	for (size_t i = 0; i < count; i++) {
-		int r = home_account_valid(accounts[i]);
-		cleanup_fd int dir = r < 0 ? r : account_stage(homes, making, accounts[i]);
-
-		results[i] = dir < 0 ? dir : account_move(homes, making, accounts[i], &owner, &whose);
+		results[i] = home_account_valid(accounts[i]);
+		if (results[i] == 0)
+			results[i] = was_there(accounts[i]) ? take_up(homes, accounts[i]) :
+							      make_one(homes, making, accounts[i], &owner, &whose);
 	}
 	return 0;
 }
 
 int home_make(const struct homes *homes, const struct account *account)
 {
-	cleanup_fd int dir = home_account_open(homes, account);
+	cleanup_fd int dir = was_there(account) ? -ENOENT : home_account_open(homes, account);
 	int r, result = 0;
 
 	if (dir >= 0)
@@ -199,15 +242,17 @@ int home_sync(const struct homes *homes, const struct account *const *accounts, 
 	const char *whose = "";
 	int r = making < 0 ? making : 0;
 
-	/* each was moved out of it: in the order of the journal this change takes all before it along */
-	if (r < 0 || homes->ordered)
-		return r < 0 ? r : sync_directory(making);
-	/* from behind: the owner's directory once for all of his that follow one another, after the last */
-	for (size_t i = count; r == 0 && i-- > 0; whose = accounts[i]->owner)
+	/* from behind: the owner's directory once for all of his that follow one another, after the last. In the order of
+	 * the journal those that were moved out of .making are taken along by that change; what was taken up was not. */
+	for (size_t i = count; r == 0 && i-- > 0;) {
+		if (homes->ordered && !was_there(accounts[i]))
+			continue;
 		r = account_written(homes, accounts[i], whose);
+		whose = accounts[i]->owner;
+	}
 	if (r == 0)
 		r = sync_directory(making);
-	return r < 0 ? r : sync_directory(homes->fd);
+	return r < 0 || homes->ordered ? r : sync_directory(homes->fd);
 }
 
 static int directory_remove(int dirfd, const char *name)
@@ -229,6 +274,7 @@ int home_dismantle(int parent, const char *name, int dir)
 	return r < 0 ? r : sync_directory(parent);
 }
 
+/* What has data in it is nothing of ours, and stays. */
 static int staged_dismantle(const struct homes *homes, const struct account *account)
 {
 	struct uid_name name = home_uid_name(account->uid);
@@ -237,29 +283,25 @@ static int staged_dismantle(const struct homes *homes, const struct account *acc
 
 	if (making < 0 || dir < 0)
 		return making == -ENOENT || dir == -ENOENT ? 0 : making < 0 ? making : dir;
-	return home_dismantle(making, name.text, dir);
+	return has_data(dir) ? 0 : home_dismantle(making, name.text, dir);
 }
 
-/* The owner's directory goes with his last account. */
+/* The owner's directory goes with his last account, unless it was there before his first one. */
 static void owner_remove(const struct homes *homes, const struct account *account)
 {
-	if (unlinkat(homes->fd, account->owner, AT_REMOVEDIR) == 0)
+	if ((account->flags & ACCOUNT_OWNER_THERE) == 0 && unlinkat(homes->fd, account->owner, AT_REMOVEDIR) == 0)
 		fsync(homes->fd);
 }
 
-int home_unmake(const struct homes *homes, const struct account *account)
+/* What was made in its place. */
+static int placed_dismantle(const struct homes *homes, const struct account *account)
 {
 	cleanup_fd int owner = home_owner_open(homes, account);
 	cleanup_fd int dir = -1;
-	int r;
+	int r = 0;
 
-	if (owner == -EINVAL)
-		return owner;
-	r = staged_dismantle(homes, account);
-	if (r < 0 || owner == -ENOENT)
-		return r;
 	if (owner < 0)
-		return owner;
+		return owner == -ENOENT ? 0 : owner;
 	dir = home_account_open(homes, account);
 	if (dir >= 0)
 		r = home_dismantle(owner, account->label, dir);
@@ -268,6 +310,20 @@ int home_unmake(const struct homes *homes, const struct account *account)
 	if (r == 0)
 		owner_remove(homes, account);
 	return r;
+}
+
+int home_unmake(const struct homes *homes, const struct account *account)
+{
+	int r = home_account_valid(account);
+
+	if (r == 0)
+		r = staged_dismantle(homes, account);
+	if (r < 0 || (account->flags & ACCOUNT_HOME_THERE) != 0)
+		return r;
+	if ((account->flags & ACCOUNT_ASIDE_THERE) == 0)
+		return placed_dismantle(homes, account);
+	r = home_set_aside(homes, account);
+	return r == -ENOENT ? 0 : r;
 }
 
 int home_set_aside(const struct homes *homes, const struct account *account)

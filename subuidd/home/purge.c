@@ -70,7 +70,7 @@ static int purge_child(const void *argument)
 	return tree_empty(job->home) == 0 ? 0 : 1;
 }
 
-static int removed_open(const struct homes *homes, uint32_t uid, int *parent)
+int home_aside_open(const struct homes *homes, uint32_t uid, int *parent)
 {
 	struct uid_name name = home_uid_name(uid);
 	cleanup_fd int removed = path_open_beneath(homes->fd, HOME_REMOVED, O_RDONLY | O_DIRECTORY, 0);
@@ -98,7 +98,7 @@ int home_purge_finish(const struct homes *homes, uint32_t uid)
 {
 	struct uid_name name = home_uid_name(uid);
 	cleanup_fd int parent = -1;
-	cleanup_fd int dir = removed_open(homes, uid, &parent);
+	cleanup_fd int dir = home_aside_open(homes, uid, &parent);
 	int r;
 
 	if (dir < 0)
@@ -162,7 +162,7 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	struct purge_job job = { .uid = uid, .home = -1, .userns = -1 };
 	const struct child_job child = { .run = purge_child, .argument = &job };
 	cleanup_fd int parent = -1, home = -1, userns = -1;
-	cleanup_fd int dir = removed_open(homes, uid, &parent);
+	cleanup_fd int dir = home_aside_open(homes, uid, &parent);
 	pid_t pid;
 	int r = 0;
 

@@ -50,8 +50,7 @@ static int count_ranges(struct store *store, const struct account *account, uint
 static const struct link_owner *owner_of(struct call *call, const char *name)
 {
 	if (strcmp(call->owner.name, name) != 0) {
-		memset(&call->owner, 0, sizeof(call->owner));
-		call->owner_exists = passwd_by_name(name, &call->owner) == 0;
+		call_owner_look(call, name);
 		memset(call->owner.name, 0, sizeof(call->owner.name));
 		memcpy(call->owner.name, name, strnlen(name, OWNER_MAX));
 	}
@@ -83,6 +82,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->last_status = watch.last_status;
 	view->last_good = watch.last_good;
 	view->alarm = watch.alarm;
+	view->alarm_since = watch.since;
+	view->told = watch.told;
 	view->silent = watch.due != 0 && watch.due <= time(NULL);
 	view->account = *account;
 	view->view = broker->homes.views;

@@ -10,6 +10,7 @@
 #include "subuidd/allocate.h"
 #include "subuidd/op/churn.h"
 #include "subuidd/op/claim.h"
+#include "subuidd/op/disk.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/add.h"
 #include "subuidd/op/key.h"
@@ -141,7 +142,7 @@ static enum failure insert_key(struct call *call)
 	if (key_prepare(&add->key, call->account.uid, &call->key) < 0)
 		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
 	failure = key_tools_there(call, &call->key);
-	return failure != FAILURE_NONE ? failure : key_insert(call);
+	return failure != FAILURE_NONE ? failure : key_insert(call, 0);
 }
 
 static enum failure choose_uid(struct call *call, uint32_t *uid)
@@ -169,17 +170,36 @@ void add_account_fill(struct call *call)
 		memcpy(account->comment, add->comment, sizeof(account->comment));
 }
 
+/* By number: what is there of it on the disk is taken up, and with it what the store knows of that. */
+static enum failure take_uid(struct call *call, struct account *account, uint32_t wanted)
+{
+	enum failure failure;
+
+	account->uid = wanted;
+	failure = disk_look(call, account, true);
+	return failure == FAILURE_NONE ? claim_uid(call, account) : failure;
+}
+
+/* The place is looked at first, so that no id is used up for what cannot be made; then all of it, with the id. */
+static enum failure next_uid(struct call *call, struct account *account)
+{
+	enum failure failure = disk_look(call, account, false);
+
+	if (failure == FAILURE_NONE)
+		failure = choose_uid(call, &account->uid);
+	return failure == FAILURE_NONE ? disk_look(call, account, false) : failure;
+}
+
 enum failure add_account_insert(struct call *call, uint32_t wanted)
 {
 	struct account account = call->account;
 	enum failure failure = check_limits(call);
 	int r;
 
-	account.uid = wanted;
 	if (failure == FAILURE_NONE)
 		failure = check_earlier(call);
 	if (failure == FAILURE_NONE)
-		failure = wanted != 0 ? claim_uid(call, wanted) : choose_uid(call, &account.uid);
+		failure = wanted != 0 ? take_uid(call, &account, wanted) : next_uid(call, &account);
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = store_account_insert(call->broker->store, &account);

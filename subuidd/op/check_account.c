@@ -3,13 +3,12 @@
 #include "subuidd/op/check_child.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "account/advice.h"
 #include "account/index.h"
+#include "account/passwd.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
 
@@ -73,22 +72,26 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 /* NSS must answer with our name: then ours is there, and nobody stands before it. */
 static void check_nss(const struct account *row, const char *name, struct check_result *result)
 {
-	static char buffer[65536];
-	struct passwd passwd, *user = NULL;
-	struct group group, *own = NULL;
+	entry_cleanup struct host_entry user = { 0 }, own = { 0 };
 	char fault[FAILURE_TEXT_MAX + 1];
+	int r = user_find_uid(row->uid, &user);
 
-	getpwuid_r(row->uid, &passwd, buffer, sizeof(buffer), &user);
-	if (user == NULL)
+	if (r == -ENOENT) {
 		check_add_account(result, row, name, "NSS does not know its uid",
 				  "run subuid doctor: is subuid in nsswitch.conf?", REPAIR_NONE);
-	if (user != NULL && strcmp(user->pw_name, name) != 0) {
-		snprintf(fault, sizeof(fault), "its uid %u is also that of %.100s", row->uid, user->pw_name);
+	} else if (r < 0) {
+		check_add_account(result, row, name, "the user database does not answer for its uid",
+				  "try again when it does", REPAIR_NONE);
+	} else if (strcmp(user.user.pw_name, name) != 0) {
+		snprintf(fault, sizeof(fault), "its uid %u is also that of %.100s", row->uid, user.user.pw_name);
 		check_add_account(result, row, name, fault, "remove one of them", REPAIR_NONE);
 	}
-	getgrgid_r(row->uid, &group, buffer, sizeof(buffer), &own);
-	if (own != NULL && strcmp(own->gr_name, name) != 0) {
-		snprintf(fault, sizeof(fault), "its gid %u is also that of the group %.100s", row->uid, own->gr_name);
+	r = group_find_gid(row->uid, &own);
+	if (r < 0 && r != -ENOENT) {
+		check_add_account(result, row, name, "the group database does not answer for its gid",
+				  "try again when it does", REPAIR_NONE);
+	} else if (r == 0 && strcmp(own.group.gr_name, name) != 0) {
+		snprintf(fault, sizeof(fault), "its gid %u is also that of the group %.100s", row->uid, own.group.gr_name);
 		check_add_account(result, row, name, fault, "remove one of them", REPAIR_NONE);
 	}
 }

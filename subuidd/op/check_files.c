@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/subid/write.h"
+#include "subuidd/subid/plan.h"
+#include "subuidd/subid/text.h"
 
 #define FILES_LOOKS 5
 
@@ -53,19 +54,21 @@ static void check_file(const struct subid_lines *wanted, const struct subid_line
 static void check_files_once(const struct broker *broker, struct check_result *result)
 {
 	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct subid_lines wanted = { 0 }, recorded = { 0 };
-	int r = etc_fd < 0 ? -errno : subid_lines_wanted(broker->settings.publish, &wanted);
+	struct subid_plan plan = { 0 };
+	int r = etc_fd < 0 ? -errno : subid_plan_ask(&plan, broker->settings.publish, etc_fd);
 
 	if (r == 0)
-		r = subid_lines_recorded(broker->state_fd, &recorded);
+		r = subid_plan_lines(&plan, broker->state_fd, etc_fd);
 	if (r < 0) {
 		check_add(result, "subuid", strerror(-r), "see the log of subuidd");
-	} else if (wanted.count > 0 || recorded.count > 0) {
-		check_file(&wanted, &recorded, "subuid", etc_fd, result);
-		check_file(&wanted, &recorded, "subgid", etc_fd, result);
+	} else if (plan.wanted.count > 0 || plan.before.count > 0) {
+		check_file(&plan.wanted, &plan.before, "subuid", etc_fd, result);
+		check_file(&plan.wanted, &plan.before, "subgid", etc_fd, result);
 	}
-	subid_lines_free(&wanted);
-	subid_lines_free(&recorded);
+	if (r == 0 && plan.doubtful[0] != '\0')
+		check_add(result, plan.doubtful, "the user database does not answer, so that its lines in the files stay as they are",
+			  "try again when `getent passwd` answers");
+	subid_plan_free(&plan);
 }
 
 /* A change of this moment is in the index before it is in the files. */

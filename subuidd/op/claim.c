@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Ids that root names by number: whose they were, whose they are, and what else of the host says that they are taken. */
 #include "subuidd/op/claim.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 
 #include "account/id.h"
 #include "subuidd/caller.h"
+#include "subuidd/op/disk.h"
 #include "subuidd/probe.h"
 #include "subuidd/subid/line.h"
 
@@ -59,23 +61,53 @@ static enum failure held_by_store(struct call *call, const char *what, const str
 	return call_fail(call, FAILURE_CONFLICT, what, why, "remove that first, or leave this one out");
 }
 
-/* A tombstone of just these ids, and of call->account (label "": of the owner himself) as it would be once more. */
+/* A tombstone of just these ids, and of call->account (label "": of the owner himself) as it would be once more. One that
+ * was made of what lay on the disk may not know the names of what was set aside, or for whom a home was made. */
 static bool had_before(const struct call *call, const struct id_range *holder, uint32_t first, uint32_t last)
 {
-	return holder->first == first && holder->first + holder->count - 1 == last &&
-	       holder->owner_uid == call->owner.uid && strcmp(holder->owner, call->owner.name) == 0 &&
-	       strcmp(holder->label, call->account.label) == 0;
+	bool nameless = holder->owner[0] == '\0' && holder->label[0] == '\0' && holder->owner_uid != 0;
+
+	if (holder->first != first || holder->first + holder->count - 1 != last)
+		return false;
+	if (holder->owner_uid != call->owner.uid && holder->owner_uid != 0)
+		return false;
+	return nameless || (strcmp(holder->owner, call->owner.name) == 0 && strcmp(holder->label, call->account.label) == 0);
+}
+
+/* That its data is set aside is forgotten, but for what an undo needs to set it aside again. */
+static enum failure aside_forget(struct call *call, const char *what, struct account *account)
+{
+	struct store *store = call->broker->store;
+	struct removed removed;
+	int r = store_removed_get(store, account->uid, &removed);
+
+	if (r == -ENOENT)
+		return FAILURE_NONE;
+	if (r == 0 && call->broker->purging_uid == account->uid)
+		return call_fail(call, FAILURE_BUSY, what, "its data is being deleted at this moment", "try again");
+	if (r == 0)
+		r = store_removed_delete(store, account->uid);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (account->flags & ACCOUNT_ASIDE_THERE)
+		account->flags |= removed.keep ? ACCOUNT_KEEP_HOME : ACCOUNT_ASIDE_DUE;
+	return FAILURE_NONE;
 }
 
 /* An import that was cut off goes on, an account that was removed is restored with its ids: root has named owner,
- * label and number. No files change hands. */
-static enum failure give_back(struct call *call, const char *what, const struct id_range *holder)
+ * label and number. No files change hands. account: whose uid it is, NULL: a range. */
+static enum failure give_back(struct call *call, const char *what, const struct id_range *holder, struct account *account)
 {
-	int r = store_tombstone_release(call->broker->store, holder->first);
+	enum failure failure = account != NULL ? aside_forget(call, what, account) : FAILURE_NONE;
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = store_tombstone_release(call->broker->store, holder->first);
 
 	if (r == -EBUSY)
 		return call_fail(call, FAILURE_CONFLICT, what, "the data of the account that had it is still set aside",
-				 "try again when it is purged, or leave the number out");
+				 "import that account with it, or leave the number out");
 	if (r == 0) {
 		snprintf(call->detail, sizeof(call->detail), "%u ids from %u, to whom had them", holder->count,
 			 holder->first);
@@ -96,7 +128,23 @@ static enum failure store_free(struct call *call, const char *what, uint32_t fir
 	if (r < 0)
 		return call_fail_store(call, r);
 	if (again && kind == ID_TOMBSTONE && had_before(call, &holder, first, last))
-		return give_back(call, what, &holder);
+		return give_back(call, what, &holder, NULL);
+	return held_by_store(call, what, &holder, kind);
+}
+
+/* One that the store has never heard of may still be that of files which it has not heard of either. */
+static enum failure store_free_uid(struct call *call, const char *what, struct account *account)
+{
+	struct id_range holder;
+	enum id_kind kind;
+	int r = store_id_holder(call->broker->store, account->uid, account->uid, &holder, &kind);
+
+	if (r == -ENOENT)
+		return disk_uid_free(call, what, account);
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (kind == ID_TOMBSTONE && had_before(call, &holder, account->uid, account->uid))
+		return give_back(call, what, &holder, account);
 	return held_by_store(call, what, &holder, kind);
 }
 
@@ -147,9 +195,10 @@ static enum failure host_free_block(struct call *call, const char *what, uint32_
 	return call_fail(call, FAILURE_CONFLICT, what, why, "leave the number out, or free them there");
 }
 
-enum failure claim_uid(struct call *call, uint32_t uid)
+enum failure claim_uid(struct call *call, struct account *account)
 {
 	const struct settings *settings = &call->broker->settings;
+	uint32_t uid = account->uid;
 	char what[24];
 	enum failure failure;
 
@@ -157,7 +206,7 @@ enum failure claim_uid(struct call *call, uint32_t uid)
 	if (!inside(settings->accounts, settings->accounts_count, uid, uid))
 		return call_fail(call, FAILURE_CONFLICT, what, "it is in none of the blocks of accounts= in subuidd.conf",
 				 "add a block there");
-	failure = store_free(call, what, uid, uid, true);
+	failure = store_free_uid(call, what, account);
 	if (failure == FAILURE_NONE)
 		failure = host_free_id(call, what, uid);
 	return failure == FAILURE_NONE ? host_free_block(call, what, uid, uid) : failure;

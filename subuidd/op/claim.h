@@ -6,8 +6,9 @@
 #include "subuidd/operation.h"
 
 /* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. What only the very
- * same account (call->account) or owner had before is free for him again. */
-enum failure claim_uid(struct call *call, uint32_t uid);
+ * same account (call->account) or owner had before is theirs again; with an account that has data set aside
+ * (account->flags, from disk_look()) that, too: what the store knew of it is in the flags from now on. */
+enum failure claim_uid(struct call *call, struct account *account);
 enum failure claim_range(struct call *call, uint32_t first, uint32_t count);
 
 /* The range is in one of the blocks that the daemon gives out. */

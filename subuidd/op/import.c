@@ -7,6 +7,7 @@
 
 #include "subuidd/op/import.h"
 #include "subuidd/op/rehearsal.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
@@ -19,11 +20,17 @@ enum failure op_import(struct call *call)
 	return call->import == NULL ? call_fail_system(call, "the import", -ENOMEM) : CALL_PENDING;
 }
 
-void import_free(struct import *import)
+void import_free(struct call *call)
 {
-	if (import != NULL && import->links != NULL)
-		munmap(import->links, IMPORT_LINKS);
+	struct import *import = call->import;
+
+	if (import == NULL)
+		return;
+	import_look_end(call);
+	if (import->shared != NULL)
+		munmap(import->shared, sizeof(*import->shared));
 	free(import);
+	call->import = NULL;
 }
 
 bool import_collects(const struct import *import)
@@ -49,6 +56,7 @@ int import_continue(struct call *call, const struct request *request)
 		return -EPROTO;
 	if (import->count > 0 && ((flags ^ import->rows[0].request.flags) & same))
 		return -EPROTO;
+	import->rows[import->count].slot = NO_SLOT;
 	import->rows[import->count++].request = request->import;
 	import->collecting = (flags & IMPORT_MORE) != 0;
 	if (import->collecting)
@@ -59,7 +67,7 @@ int import_continue(struct call *call, const struct request *request)
 	} else if (flags & IMPORT_GOES_ON) {
 		rehearsal_run(call);
 	} else {
-		import_run(call);
+		import_look(call);
 	}
 	return 0;
 }
@@ -224,7 +232,7 @@ static int fresh_activate(struct call *call)
 
 		if (!row->fresh || row->outcome != IMPORT_MADE)
 			continue;
-		row->account.state = ACCOUNT_ACTIVE;
+		row->account = lifecycle_active(&row->account);
 		r = store_account_update(call->broker->store, &row->account);
 	}
 	return r;
@@ -247,7 +255,12 @@ static int batch_run(struct call *call, bool keep)
 	return r;
 }
 
-void import_run(struct call *call)
+struct store *import_store(const struct call *call)
+{
+	return call->import->rehearsed != NULL ? call->import->rehearsed : call->broker->store;
+}
+
+void import_looked(struct call *call)
 {
 	struct import *import = call->import;
 	struct store *store = call->broker->store;
@@ -255,7 +268,8 @@ void import_run(struct call *call)
 	int r;
 
 	if (import->rehearsed != NULL)
-		call->broker->store = import->rehearsed;
+		rehearsal_looked(call->broker);
+	call->broker->store = import_store(call);
 	r = batch_run(call, !dry_run || import->rehearsed != NULL);
 	if (r < 0) /* says what the store says that it was done in */
 		batch_fail(call, r);
@@ -332,6 +346,10 @@ void import_end(struct call *call)
 			row.failure = from->failure;
 		if (from->outcome == IMPORT_MADE || from->outcome == IMPORT_PRESENT)
 			row.import.id = from->range.count != 0 ? from->range.first : from->account.uid;
+		if (from->outcome == IMPORT_MADE) {
+			row.import.home = from->disk.home;
+			row.import.link = from->disk.link;
+		}
 		call_row(call, &row);
 	}
 	memset(&call->account, 0, sizeof(call->account));

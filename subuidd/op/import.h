@@ -5,11 +5,23 @@
  * accounts are made, then the links (one child for each owner), all is written out together,
  * and all become active in one transaction. A crash in between is undone at the
  * next start as that of a single account is (lifecycle.h).
+ *
+ * Before the transaction the disk is looked at, so that a dry run says what an import would, and an import
+ * writes down with its intents what was there before (ACCOUNT_THERE): that is taken up, and no undo touches it.
  */
 #ifndef SUBUIDD_IMPORT_H
 #define SUBUIDD_IMPORT_H
 
+#include <limits.h>
+
+#include "subuidd/child.h"
 #include "subuidd/operation.h"
+
+#define NO_SLOT UINT_MAX
+
+struct import_disk_result { /* enum import_disk, of an account that is made */
+	uint32_t home, link;
+};
 
 struct import_row {
 	struct request_import request;
@@ -19,12 +31,30 @@ struct import_row {
 	struct account account; /* that it makes, or is about; uid 0: none */
 	struct id_range range;  /* that it makes */
 	bool fresh;             /* it makes the account */
+	struct import_disk_result disk;
+	unsigned slot;          /* in import->slots; NO_SLOT: the disk was not looked at for it */
+	unsigned char look;     /* LINK_LOOK_* */
+	unsigned char link;     /* enum link_result, of one that is fresh */
 	char target[ACCOUNT_NAME_MAX + 1];
 	char action[32]; /* what the audit trail calls it; "": nothing was changed */
 	char detail[128];
 };
 
-#define IMPORT_LINKS (2 * WIRE_IMPORT_BATCH)
+/* The accounts of one owner: slots[at] and those after it. */
+struct import_group {
+	struct call *call;
+	struct child *child; /* that has become the owner; NULL: it has ended, or is followed no more */
+	enum link_result lost; /* of one that ended early: how */
+	size_t at, count;
+	bool going;
+};
+
+/* With the children: a byte for each slot. */
+struct import_shared {
+	unsigned char looks[WIRE_IMPORT_BATCH];   /* LINK_LOOK_* */
+	unsigned char results[WIRE_IMPORT_BATCH]; /* enum link_result, LINK_WANTED */
+	unsigned char removed[WIRE_IMPORT_BATCH]; /* of taking them back */
+};
 
 struct import {
 	bool collecting;
@@ -32,9 +62,13 @@ struct import {
 	enum failure refused; /* all of it; told when all is there */
 	struct failure_text refusal;
 	size_t count;
-	unsigned children;    /* that make links */
-	unsigned char *links; /* shared with them: enum link_result of fresh[i]; behind these, of taking them back */
-	bool taking_back;
+	struct import_row *slots[WIRE_IMPORT_BATCH]; /* rows of accounts that are not there yet, by owner */
+	size_t slots_count;
+	struct import_group groups[WIRE_IMPORT_BATCH];
+	size_t groups_count;
+	struct import_shared *shared; /* NULL: no slots */
+	unsigned looking;     /* what is waited for before the transaction */
+	unsigned children;    /* that make links, or take them back */
 	int synced;           /* what home_sync() said of all homes */
 	struct import_row *fresh[WIRE_IMPORT_BATCH]; /* accounts that are being made, by owner */
 	size_t fresh_count;
@@ -46,7 +80,7 @@ int import_begin(struct call *call, enum failure failure);
 int import_continue(struct call *call, const struct request *request);
 bool import_collects(const struct import *import);
 bool import_changes(const struct import *import, uint32_t uid); /* NULL: no */
-void import_free(struct import *import);
+void import_free(struct call *call);
 
 /* import_row.c: one row in the open transaction. Its outcome, account, range and words for the audit trail are in
  * the row; a failure's text in call->answer. */
@@ -55,12 +89,23 @@ enum failure import_row_run(struct call *call, struct import_row *row);
 /* The call's fields are those of the row, for what is shared with single calls. */
 void import_row_take(struct call *call, const struct import_row *row);
 
+/* Into row->owner: owners follow one another in most files, and are not asked for again. 0, or what passwd_by_name() said. */
+int import_owner(struct call *call, struct import_row *row);
+/* The store that the rows are run in. */
+struct store *import_store(const struct call *call);
+
+/* import_look.c: goes on with import_looked(), maybe at once. */
+void import_look(struct call *call);
+void import_looked(struct call *call);
+/* Those that still wait are told nothing, and tell nothing any more. */
+void import_look_end(struct call *call);
+
+/* import_make.c: a child_done of a group's child, for what it says after it has looked. */
+void import_links_made(void *group, int status);
+
 /* import_make.c: from committed intents to accounts that are published. FAILURE_NONE: at once; CALL_PENDING: it
  * goes on with import_end(). */
 enum failure import_make(struct call *call);
-
-/* The batch, all of which is there. */
-void import_run(struct call *call);
 
 /* What came of each row, then the final answer. */
 void import_end(struct call *call);

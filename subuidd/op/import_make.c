@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "subuidd/child.h"
@@ -64,7 +63,7 @@ static int active_set(struct call *call, const char *action)
 		if (row->outcome != IMPORT_MADE)
 			continue;
 		import_row_take(call, row);
-		call->account.state = ACCOUNT_ACTIVE;
+		call->account = lifecycle_active(&row->account);
 		r = store_account_update(store, &call->account);
 		if (r == 0)
 			r = audit_write(call, action, NULL);
@@ -75,7 +74,7 @@ static int active_set(struct call *call, const char *action)
 		store_rollback(store);
 	for (size_t i = 0; r == 0 && i < import->fresh_count; i++)
 		if (import->fresh[i]->outcome == IMPORT_MADE)
-			import->fresh[i]->account.state = ACCOUNT_ACTIVE;
+			import->fresh[i]->account = lifecycle_active(&import->fresh[i]->account);
 	return r;
 }
 
@@ -118,7 +117,7 @@ static void links_judge(struct call *call)
 
 	for (size_t i = 0; i < import->fresh_count; i++) {
 		struct import_row *row = import->fresh[i];
-		enum link_result result = import->links[i] <= LINK_TIMEOUT ? (enum link_result)import->links[i] : LINK_FAILED;
+		enum link_result result = (enum link_result)row->link;
 
 		if (row->outcome != IMPORT_MADE || (result == LINK_OK && import->synced == 0))
 			continue;
@@ -127,51 +126,46 @@ static void links_judge(struct call *call)
 			continue;
 		}
 		import_row_take(call, row);
-		row_undo(call, row, call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
-					      link_result_why(result), link_result_todo(result)));
+		row_undo(call, row, lifecycle_link_refused(call, result));
 	}
 }
 
 /* It is there for nothing, or the child may have made it and not come to say so. */
-static bool link_unwanted(const struct import *import, size_t i)
+static bool link_unwanted(const struct import *import, const struct import_row *row)
 {
-	return import->synced < 0 || import->links[i] == LINK_TIMEOUT || import->links[i] == LINK_FAILED;
+	return row->fresh && row->outcome == IMPORT_MADE &&
+	       (import->synced < 0 || row->link == LINK_TIMEOUT || row->link == LINK_FAILED);
 }
 
-static void links_done(void *data, int status);
+static void links_removed(void *data, int status);
 
-/* Of one owner: fresh[at] and those after it that are his; those of them that are unwanted, to take them back. */
-static size_t links_begin(struct call *call, size_t at)
+static void group_remove(struct call *call, const struct import_group *group)
 {
 	struct import *import = call->import;
 	const struct account *accounts[WIRE_IMPORT_BATCH];
-	const struct import_row *first = import->fresh[at];
-	bool make = !import->taking_back;
-	unsigned char *results = import->links + at + (make ? 0 : WIRE_IMPORT_BATCH);
-	size_t length = 0, count = 0;
+	size_t count = 0;
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	for (; at + length < import->fresh_count &&
-	       strcmp(import->fresh[at + length]->account.owner, first->account.owner) == 0; length++)
-		if (make || link_unwanted(import, at + length))
-			accounts[count++] = &import->fresh[at + length]->account;
+	for (size_t i = group->at; group->going && i < group->at + group->count; i++)
+		if (link_unwanted(import, import->slots[i]))
+			accounts[count++] = &import->slots[i]->account;
 	if (count == 0)
-		return length;
-	r = link_start_many(&call->broker->homes, &first->owner, accounts, count, make, results, &pid, &pidfd);
+		return;
+	r = link_remove_many(&call->broker->homes, &import->slots[group->at]->owner, accounts, count,
+			     import->shared->removed + group->at, &pid, &pidfd);
 	if (r >= 0)
-		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, links_done, call);
-	if (r < 0)
-		memset(results, LINK_FAILED, count);
-	else
+		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, links_removed, call);
+	if (r >= 0)
 		import->children++;
-	return length;
 }
 
-static void links_start(struct call *call)
+/* True: children were started, to take back what may have been made. */
+static bool links_take_back(struct call *call)
 {
-	for (size_t at = 0; at < call->import->fresh_count;)
-		at += links_begin(call, at);
+	for (size_t i = 0; i < call->import->groups_count; i++)
+		group_remove(call, &call->import->groups[i]);
+	return call->import->children > 0;
 }
 
 /* Where they are on one file system with the links, these have taken them along. */
@@ -185,50 +179,85 @@ static void homes_sync(struct call *call)
 	import->synced = home_sync(&call->broker->homes, accounts, import->fresh_count);
 }
 
-/* All children have ended. True: others were started, to take back what may have been made. */
-static bool links_take_back(struct call *call)
+static void links_end(struct call *call)
 {
-	if (call->import->taking_back)
-		return false;
-	call->import->taking_back = true;
-	links_start(call);
-	return call->import->children > 0;
-}
-
-static void links_done(void *data, int status)
-{
-	struct call *call = data;
-
-	(void)status; /* what each of them says is in the shared memory */
-	if (--call->import->children > 0)
-		return;
-	if (!call->import->taking_back)
-		homes_sync(call);
-	if (links_take_back(call))
-		return;
 	links_judge(call);
 	rows_activate(call);
 	import_end(call);
 }
 
+static void links_removed(void *data, int status)
+{
+	struct call *call = data;
+
+	(void)status;
+	if (--call->import->children == 0)
+		links_end(call);
+}
+
+/* All children have said what came of it, or ended. */
+static void links_made(struct call *call)
+{
+	homes_sync(call);
+	if (!links_take_back(call))
+		links_end(call);
+}
+
+static void group_results(struct import *import, const struct import_group *group)
+{
+	for (size_t i = group->at; i < group->at + group->count; i++) {
+		unsigned char result = import->shared->results[i];
+
+		import->slots[i]->link = result <= LINK_TIMEOUT ? result : LINK_TIMEOUT;
+	}
+}
+
+void import_links_made(void *data, int status)
+{
+	struct import_group *group = data;
+	struct call *call = group->call;
+
+	group->child = NULL;
+	if (!group->going) { /* it has ended while it waited */
+		group->lost = LINK_FAILED;
+		return;
+	}
+	(void)status; /* what came of each is in the shared memory */
+	group_results(call->import, group);
+	if (--call->import->children == 0)
+		links_made(call);
+}
+
+/* Says which of its accounts are wanted, and the word; or lets it end. */
+static void group_go(struct call *call, struct import_group *group)
+{
+	struct import *import = call->import;
+	bool wanted = false;
+
+	for (size_t i = group->at; i < group->at + group->count; i++) {
+		struct import_row *row = import->slots[i];
+
+		if (!row->fresh || row->outcome != IMPORT_MADE)
+			continue;
+		wanted = true;
+		row->link = LINK_FAILED;
+		import->shared->results[i] = LINK_WANTED;
+	}
+	if (!wanted || group->child == NULL)
+		return; /* those that are not wanted end with the import */
+	group->going = true;
+	import->children++;
+	child_await(group->child, LINK_SECONDS, import_links_made);
+	child_go(group->child);
+}
+
 static enum failure links_make(struct call *call)
 {
 	struct import *import = call->import;
-	void *memory = mmap(NULL, IMPORT_LINKS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (memory == MAP_FAILED) {
-		int error = -errno;
-
-		for (size_t i = 0; i < import->fresh_count; i++)
-			row_undo_errno(call, import->fresh[i], "the links cannot be made", error);
-		return FAILURE_NONE;
-	}
-	import->links = memory;
-	links_start(call);
+	for (size_t i = 0; i < import->groups_count; i++)
+		group_go(call, &import->groups[i]);
 	if (import->children > 0)
-		return CALL_PENDING;
-	homes_sync(call);
-	if (links_take_back(call))
 		return CALL_PENDING;
 	links_judge(call);
 	rows_activate(call);
@@ -279,10 +308,14 @@ static void homes_make(struct call *call)
 		accounts[i] = &import->fresh[i]->account;
 	r = home_make_many(&call->broker->homes, accounts, import->fresh_count, results);
 	for (size_t i = 0; i < import->fresh_count; i++) {
+		struct import_row *row = import->fresh[i];
+
+		if (r == 0 && results[i] == -EEXIST) /* it came in between: nothing that an undo may touch */
+			row->account.flags |= ACCOUNT_HOME_THERE;
 		if (r < 0 || results[i] < 0)
-			row_undo_errno(call, import->fresh[i], "its home cannot be made", r < 0 ? r : results[i]);
+			row_undo_errno(call, row, "its home cannot be made", r < 0 ? r : results[i]);
 		else
-			quota_set(call, import->fresh[i]);
+			quota_set(call, row);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "account/id.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/import.h"
 #include "subuidd/op/add.h"
@@ -32,25 +33,34 @@ static enum failure made(struct call *call, struct import_row *row, const char *
 	return FAILURE_NONE;
 }
 
-/* Owners follow one another in most files: the one before is not asked for again. */
-static enum failure owner_find(struct call *call, struct import_row *row)
+int import_owner(struct call *call, struct import_row *row)
 {
 	const char *name = row->request.name.owner;
 	int r;
 
-	if (call->owner_exists && strcmp(call->owner.name, name) == 0) {
-		row->owner = call->owner;
-		return FAILURE_NONE;
+	if (row->owner.uid != 0) /* known since the disk was looked at */
+		return 0;
+	if (!call->owner_exists || strcmp(call->owner.name, name) != 0) {
+		r = call_owner_look(call, name);
+		if (r < 0)
+			return r;
 	}
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
-	call->owner_exists = r == 0;
 	row->owner = call->owner;
+	return 0;
+}
+
+static enum failure owner_find(struct call *call, struct import_row *row)
+{
+	const char *name = row->request.name.owner;
+	int r = import_owner(call, row);
+
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
 				 "make the owner first");
 	if (r < 0)
-		return call_fail_system(call, "the user database does not answer", r);
+		return call_fail_doubt(call, r);
+	call->owner = row->owner;
+	call->owner_exists = true;
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
 }
 
@@ -99,6 +109,48 @@ static enum failure account_same(struct call *call, struct import_row *row)
 	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
 }
 
+/* What was known of it elsewhere: an alarm without a time begins now. */
+static int watch_put(struct call *call, const struct request_import *asked)
+{
+	struct watch watch = { .uid = call->account.uid, .last_run = asked->last_run, .last_status = asked->last_status,
+			       .last_good = asked->last_good, .alarm = (int64_t)asked->alarm };
+
+	if (asked->alarm != 0)
+		watch.since = asked->alarm_since != 0 ? asked->alarm_since : time(NULL);
+	watch.told = asked->alarm != 0 && asked->told;
+	return watch.alarm == 0 && watch.last_run == 0 && watch.last_good == 0 ? 0 :
+										 store_watch_put(call->broker->store, &watch);
+}
+
+static struct import_disk_result disk_result(uint32_t flags)
+{
+	struct import_disk_result result = { IMPORT_DISK_MADE, IMPORT_DISK_MADE };
+
+	if (flags & (ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE))
+		result.home = flags & ACCOUNT_HOME_THERE ? IMPORT_DISK_THERE : IMPORT_DISK_ASIDE;
+	if (flags & ACCOUNT_LINK_THERE)
+		result.link = IMPORT_DISK_THERE;
+	return result;
+}
+
+static const char *data_there(uint32_t flags)
+{
+	return flags & ACCOUNT_HOME_THERE  ? ", its home is taken up" :
+	       flags & ACCOUNT_ASIDE_THERE ? ", its data is brought back" :
+					     "";
+}
+
+/* What the child saw in the owner's home. */
+static enum failure link_free(struct call *call, const struct import_row *row)
+{
+	unsigned look = row->look & LINK_LOOK_RESULT;
+	enum link_result result = look <= LINK_TIMEOUT ? (enum link_result)look : LINK_FAILED;
+
+	if (row->slot == NO_SLOT)
+		return call_fail(call, FAILURE_BUSY, NULL, "a change of it is under way", "try again");
+	return result == LINK_OK ? FAILURE_NONE : lifecycle_link_refused(call, result);
+}
+
 static enum failure account_run(struct call *call, struct import_row *row)
 {
 	const struct request_import *asked = &row->request;
@@ -122,18 +174,21 @@ static enum failure account_run(struct call *call, struct import_row *row)
 	if (failure != FAILURE_NONE)
 		return failure;
 	add_account_fill(call);
-	call->account.flags = asked->account_flags;
+	call->account.flags = asked->account_flags | link_look_flags(row->look);
 	if (asked->created != 0)
 		call->account.created = asked->created;
-	failure = add_account_insert(call, asked->uid);
+	failure = link_free(call, row);
+	if (failure == FAILURE_NONE)
+		failure = add_account_insert(call, asked->uid);
 	if (failure != FAILURE_NONE)
 		return failure;
-	r = asked->alarm == 0 ? 0 : store_watch_alarm(call->broker->store, call->account.uid, (int64_t)asked->alarm, time(NULL));
+	r = watch_put(call, asked);
 	if (r < 0)
 		return call_fail_store(call, r);
 	row->account = call->account;
 	row->fresh = true;
-	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
+	row->disk = disk_result(call->account.flags);
+	snprintf(call->detail, sizeof(call->detail), "uid %u%s", call->account.uid, data_there(call->account.flags));
 	return made(call, row, "account.intent");
 }
 
@@ -190,11 +245,42 @@ static enum failure key_run(struct call *call, struct import_row *row)
 		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
 	if (row->request.created != 0)
 		call->key.created = row->request.created;
-	failure = key_insert(call);
+	failure = key_insert(call, row->request.key_id);
 	if (failure != FAILURE_NONE)
 		return failure;
+	r = row->request.used == 0 ? 0 : store_key_use(call->broker->store, call->key.id, call->account.uid, row->request.used);
+	if (r < 0)
+		return call_fail_store(call, r);
 	key_describe(&call->key, call->detail, sizeof(call->detail));
 	return made(call, row, "key.add");
+}
+
+/* Recorded once for each account in a batch. */
+static bool run_first(const struct import *import, const struct import_row *row)
+{
+	for (const struct import_row *at = row; at-- > import->rows;)
+		if (at->request.kind == IMPORT_RUN && at->outcome == IMPORT_MADE && at->account.uid == row->account.uid)
+			return false;
+	return true;
+}
+
+static enum failure run_run(struct call *call, struct import_row *row)
+{
+	enum failure failure = account_of(call, row);
+	int r;
+
+	if (failure != FAILURE_NONE)
+		return failure;
+	r = store_run_keep(call->broker->store, row->account.uid, &row->request.run);
+	if (r == -EEXIST)
+		return present(row);
+	if (r < 0)
+		return call_fail_store(call, r);
+	row->outcome = IMPORT_MADE;
+	if (!run_first(call->import, row))
+		return FAILURE_NONE;
+	snprintf(call->detail, sizeof(call->detail), "runs of another host");
+	return made(call, row, "run.import");
 }
 
 /* The rows of the line that this one is of: they are made together or not at all. */
@@ -344,7 +430,8 @@ static enum failure limit_run(struct call *call, struct import_row *row)
 static enum failure tombstone_run(struct call *call, struct import_row *row)
 {
 	const struct request_import *asked = &row->request;
-	struct id_range range = { .first = asked->first, .count = asked->count, .owner_uid = asked->owner_uid };
+	struct id_range range = { .first = asked->first, .count = asked->count, .owner_uid = asked->owner_uid,
+				  .account_uid = asked->account_uid };
 	bool there = false;
 	enum failure failure = claim_tombstone(call, asked->first, asked->count, &there);
 	int r;
@@ -378,11 +465,12 @@ static void row_begin(struct call *call, struct import_row *row)
 	memcpy(call->target, row->target, sizeof(call->target));
 }
 
-/* What only root may state: ids by number, and when things were. */
+/* What only root may state: ids by number, when things were, and what became of them elsewhere. */
 static bool needs_root(const struct request_import *asked)
 {
 	return asked->uid != 0 || asked->first != 0 || asked->created != 0 || asked->kind == IMPORT_TOMBSTONE ||
-	       (asked->flags & IMPORT_ADOPT) != 0;
+	       asked->kind == IMPORT_RUN || (asked->flags & IMPORT_ADOPT) != 0 || asked->key_id != 0 || asked->used != 0 ||
+	       asked->alarm_since != 0 || asked->last_run != 0 || asked->last_good != 0 || asked->told != 0;
 }
 
 enum failure import_row_run(struct call *call, struct import_row *row)
@@ -393,8 +481,7 @@ enum failure import_row_run(struct call *call, struct import_row *row)
 	row_begin(call, row);
 	failure = request_shape(&shaped, call->broker->settings.separator, &call->answer.failure);
 	if (failure == FAILURE_NONE && needs_root(&row->request) && !call->caller.root)
-		failure = call_fail(call, FAILURE_NOT_PERMITTED, NULL, "only root may say which ids, and since when",
-				    "leave them out");
+		failure = call_fail(call, FAILURE_NOT_PERMITTED, NULL, "only root may say which ids, since when, and what was before", "leave it out");
 	if (failure == FAILURE_NONE && row->request.kind != IMPORT_TOMBSTONE)
 		failure = owner_find(call, row);
 	if (failure != FAILURE_NONE)
@@ -410,6 +497,8 @@ enum failure import_row_run(struct call *call, struct import_row *row)
 		return limit_run(call, row);
 	case IMPORT_TOMBSTONE:
 		return tombstone_run(call, row);
+	case IMPORT_RUN:
+		return run_run(call, row);
 	case IMPORT_KIND_MAX_:
 		break;
 	}

@@ -88,11 +88,14 @@ int key_find(struct store *store, uint32_t uid, const char *blob, const char *fi
 	return n < 0 ? n : r;
 }
 
-enum failure key_insert(struct call *call)
+enum failure key_insert(struct call *call, uint32_t id)
 {
 	char why[FAILURE_TEXT_MAX + 1];
-	int r = store_key_insert(call->broker->store, &call->key);
+	uint32_t highest = 0;
+	int r = id != 0 ? store_key_highest(call->broker->store, &highest) : 0;
 
+	if (r == 0)
+		r = store_key_insert_as(call->broker->store, &call->key, id > highest && id <= KEY_ID_KEPT_MAX ? id : 0);
 	if (r == -EEXIST) {
 		snprintf(why, sizeof(why), "the key %s is there already", call->key.fingerprint);
 		return call_fail(call, FAILURE_EXISTS, NULL, why, "remove it first to change what it may do");
@@ -118,7 +121,7 @@ static enum failure body_key_add(struct call *call)
 		snprintf(why, sizeof(why), "%u of %u keys are in use", count, limit.keys);
 		return call_fail(call, FAILURE_LIMIT_REACHED, NULL, why, "remove one, or ask for a higher limit");
 	}
-	failure = key_insert(call);
+	failure = key_insert(call, 0);
 	key_describe(&call->key, call->detail, sizeof(call->detail));
 	return failure;
 }

@@ -22,7 +22,7 @@ void key_describe(const struct ssh_key *key, char *text, size_t size);
 int key_find(struct store *store, uint32_t uid, const char *blob, const char *fingerprint, struct ssh_key *key,
 	     uint32_t *count);
 
-/* call->key into the open transaction. */
-enum failure key_insert(struct call *call);
+/* call->key into the open transaction; with this id, if no key ever had it (0: any). */
+enum failure key_insert(struct call *call, uint32_t id);
 
 #endif

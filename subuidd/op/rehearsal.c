@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The copy of the store that a dry run goes on in, from the first batch to the end of the connection. */
 #include "subuidd/op/rehearsal.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@ struct rehearsal {
 	const struct worker *worker; /* whose connection it is; compared, never followed */
 	struct store_copy *copy;     /* being made, and */
 	sd_event_source *source;     /* by whom, and */
-	struct call *call;           /* for whom */
+	struct call *call;           /* for whom; or whose batch waits for a look at the disk */
 	struct store *store;         /* when it is there */
 };
 
@@ -34,7 +35,13 @@ static void copy_failed(struct rehearsal *rehearsal, struct call *call, int erro
 static void batch_run(struct rehearsal *rehearsal, struct call *call)
 {
 	call->import->rehearsed = rehearsal->store;
-	import_run(call);
+	rehearsal->call = call;
+	import_look(call);
+}
+
+void rehearsal_looked(struct broker *broker)
+{
+	broker->rehearsal->call = NULL;
 }
 
 /* Others are served between two pieces. */

@@ -14,6 +14,9 @@ struct worker;
 /* The batch of the call, all of which is there, in the copy of its connection, which is made first if need be. */
 void rehearsal_run(struct call *call);
 
+/* The disk has been looked at: from here on the batch does not wait for anything. */
+void rehearsal_looked(struct broker *broker);
+
 /* The connection has ended: its copy goes, and with it a call that waits for it. */
 void rehearsal_leave(struct broker *broker, const struct worker *worker);
 

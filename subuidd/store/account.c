@@ -15,9 +15,12 @@ static int account_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 1, &account.owner_uid);
 	r = r ?: column_u32(row, 2, &account.state);
 	r = r ?: column_u32(row, 3, &account.flags);
-	r = r ?: column_text(row, 7, account.owner, sizeof(account.owner));
-	r = r ?: column_text(row, 8, account.label, sizeof(account.label));
+	r = r ?: column_owner(row, 7, account.owner);
+	r = r ?: column_label(row, 8, account.label);
 	r = r ?: column_text(row, 9, account.comment, sizeof(account.comment));
+	if (r == 0 && (id_special(account.uid) || account.uid == account.owner_uid || account.state < ACCOUNT_INTENT ||
+		       account.state > ACCOUNT_REMOVING))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct account *)out = account;
 	return r;

@@ -74,7 +74,7 @@ static int limit_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 0, &limit.accounts);
 	r = r ?: column_u32(row, 1, &limit.keys);
 	r = r ?: column_u32(row, 2, &limit.ranges);
-	r = r ?: column_text(row, 3, limit.owner, sizeof(limit.owner));
+	r = r ?: column_owner(row, 3, limit.owner);
 	if (r == 0)
 		*(struct limit *)out = limit;
 	return r;
@@ -137,8 +137,8 @@ static int removed_read(sqlite3_stmt *row, void *out)
 
 	r = r ?: column_u32(row, 0, &removed.uid);
 	r = r ?: column_u32(row, 1, &removed.keep);
-	r = r ?: column_text(row, 3, removed.owner, sizeof(removed.owner));
-	r = r ?: column_text(row, 4, removed.label, sizeof(removed.label));
+	r = r ?: column_owner(row, 3, removed.owner);
+	r = r ?: column_label(row, 4, removed.label);
 	if (r == 0)
 		*(struct removed *)out = removed;
 	return r;
@@ -152,9 +152,14 @@ int store_removed_get(struct store *store, uint32_t uid, struct removed *removed
 int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
 {
 	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
+	int n = store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)),
+			   removed_read, rows, sizeof(*rows));
 
-	return store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)),
-			  removed_read, rows, sizeof(*rows));
+	/* The index said so. What it leads to is deleted: the row has to say the same. */
+	for (int i = 0; i < n; i++)
+		if (rows[i].keep != 0 || rows[i].when >= before)
+			return -EUCLEAN;
+	return n;
 }
 
 int store_removed_delete(struct store *store, uint32_t uid)

@@ -60,7 +60,14 @@ static int tombstone_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 2, &range.owner_uid);
 	r = r ?: column_text(row, 4, range.owner, sizeof(range.owner));
 	r = r ?: column_text(row, 5, range.label, sizeof(range.label));
+	r = r ?: column_u32(row, 6, &range.account_uid);
 	range.count = last - range.first + 1;
+	if (r == 0 && (last < range.first || !id_range_valid(range.first, range.count)))
+		r = -EUCLEAN;
+	if (r == 0 && range.owner[0] != '\0' && !owner_name_valid(range.owner, '\0'))
+		r = -EUCLEAN;
+	if (r == 0 && range.label[0] != '\0' && !label_valid(range.label))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct id_range *)out = range;
 	return r;
@@ -93,7 +100,7 @@ int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct i
 		return r;
 	r = store_next(store, row);
 	if (r == 1)
-		r = tombstone_read(row, &found) ?: column_text(row, 6, text, sizeof(text)) ?: 1;
+		r = tombstone_read(row, &found) ?: column_text(row, 7, text, sizeof(text)) ?: 1;
 	store_end(row);
 	if (r < 0)
 		return r;
@@ -117,7 +124,7 @@ int store_tombstone_insert(struct store *store, const struct id_range *range)
 		return -EINVAL;
 	r = store_change(store, SQL_TOMBSTONE_INSERT,
 			 VALUES(NUMBER(range->first), NUMBER(last), NUMBER(range->created), TEXT(range->owner),
-				TEXT(range->label), NUMBER(range->owner_uid)));
+				TEXT(range->label), NUMBER(range->owner_uid), NUMBER(range->account_uid)));
 	if (r == 0)
 		store_ids_given(store, range->first, last);
 	return r;

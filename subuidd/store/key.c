@@ -6,6 +6,8 @@
 
 static int key_read(sqlite3_stmt *row, void *out)
 {
+	static const char type[] = "abcdefghijklmnopqrstuvwxyz0123456789@.-";
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	struct ssh_key key = {.created = sqlite3_column_int64(row, 4), .expires = sqlite3_column_int64(row, 5)};
 	int r = 0;
 
@@ -14,19 +16,26 @@ static int key_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 2, &key.role);
 	r = r ?: column_u32(row, 3, &key.options);
 	r = r ?: column_text(row, 6, key.from, sizeof(key.from));
-	r = r ?: column_text(row, 7, key.type, sizeof(key.type));
+	r = r ?: column_of(row, 7, key.type, sizeof(key.type), type);
 	r = r ?: column_text(row, 8, key.comment, sizeof(key.comment));
 	r = r ?: column_text(row, 9, key.fingerprint, sizeof(key.fingerprint));
-	r = r ?: column_text(row, 10, key.blob, sizeof(key.blob));
+	r = r ?: column_of(row, 10, key.blob, sizeof(key.blob), base64);
 	r = r ?: column_text(row, 11, key.tools, sizeof(key.tools));
 	r = r ?: column_text(row, 12, key.forward, sizeof(key.forward));
-	key.storage_quota = (uint64_t)sqlite3_column_int64(row, 13); /* CHECKed not to be negative */
+	key.storage_quota = (uint64_t)sqlite3_column_int64(row, 13);
+	if (r == 0 && (key.type[0] == '\0' || key.blob[0] == '\0' || key.expires < 0 || key.storage_quota > INT64_MAX))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct ssh_key *)out = key;
 	return r;
 }
 
-int store_key_insert(struct store *store, struct ssh_key *k)
+int store_key_insert(struct store *store, struct ssh_key *key)
+{
+	return store_key_insert_as(store, key, 0);
+}
+
+int store_key_insert_as(struct store *store, struct ssh_key *k, uint32_t id)
 {
 	int r = store_save(store);
 
@@ -36,11 +45,26 @@ int store_key_insert(struct store *store, struct ssh_key *k)
 		      VALUES(NUMBER(k->uid), NUMBER(k->role), NUMBER(k->options), NUMBER(k->created),
 			     NUMBER(k->expires), TEXT(k->from), TEXT(k->type), TEXT(k->comment),
 			     TEXT(k->fingerprint), TEXT(k->blob), TEXT(k->tools), TEXT(k->forward),
-			     NUMBER(k->storage_quota)));
+			     NUMBER(k->storage_quota), NUMBER_OR_NULL(id)));
 	r = store_save_publish(store, r);
 	if (r == 0)
 		k->id = (uint32_t)sqlite3_last_insert_rowid(store->db); /* CHECKed to be 32 bits wide */
 	return r;
+}
+
+int store_key_highest(struct store *store, uint32_t *id)
+{
+	int64_t highest = 0;
+	int r = store_one(store, SQL_KEY_HIGHEST, NULL, 0, number_read, &highest);
+
+	if (r == 0 || r == -ENOENT)
+		*id = (uint32_t)highest; /* CHECKed to be 32 bits wide, and raised by nothing that is wider */
+	return r == -ENOENT ? 0 : r;
+}
+
+int store_key_use(struct store *store, uint32_t id, uint32_t uid, int64_t when)
+{
+	return store_change(store, SQL_KEY_USE, VALUES(NUMBER(id), NUMBER(uid), NUMBER(when)));
 }
 
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key)

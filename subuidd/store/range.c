@@ -14,9 +14,12 @@ static int range_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 1, &last);
 	r = r ?: column_u32(row, 2, &range.owner_uid);
 	r = r ?: column_u32(row, 3, &range.account_uid); /* NULL reads as 0 */
-	r = r ?: column_text(row, 5, range.owner, sizeof(range.owner));
-	r = r ?: column_text(row, 6, range.label, sizeof(range.label));
+	r = r ?: column_owner(row, 5, range.owner);
+	if (sqlite3_column_type(row, 6) != SQLITE_NULL)
+		r = r ?: column_label(row, 6, range.label);
 	range.count = last - range.first + 1;
+	if (r == 0 && (last < range.first || !id_range_valid(range.first, range.count)))
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct id_range *)out = range;
 	return r;

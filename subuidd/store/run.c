@@ -16,15 +16,19 @@ static uint64_t count_out(int64_t count)
 	return count < 0 ? RUN_UNKNOWN : (uint64_t)count;
 }
 
+static int insert(struct store *store, uint32_t uid, const struct run *run, uint32_t key_id)
+{
+	return store_run(store, SQL_RUN_INSERT,
+			 VALUES(NUMBER(uid), NUMBER(run->started), NUMBER(run->duration_ms),
+				NUMBER(count_in(run->bytes_in)), NUMBER(count_in(run->bytes_out)),
+				NUMBER(count_in(run->files)), NUMBER(key_id), NUMBER(run->status), NUMBER(run->kind),
+				TEXT(run->tool), TEXT(run->address), TEXT(run->fingerprint), TEXT(run->error)));
+}
+
 static int add(struct store *store, uint32_t uid, const struct run *run, int64_t ended)
 {
 	bool good = run->kind == RUN_BACKUP && run->status == 0;
-	int r = store_run(store, SQL_RUN_INSERT,
-			  VALUES(NUMBER(uid), NUMBER(run->started), NUMBER(run->duration_ms),
-				 NUMBER(count_in(run->bytes_in)), NUMBER(count_in(run->bytes_out)),
-				 NUMBER(count_in(run->files)), NUMBER(run->key_id), NUMBER(run->status),
-				 NUMBER(run->kind), TEXT(run->tool), TEXT(run->address), TEXT(run->fingerprint),
-				 TEXT(run->error)));
+	int r = insert(store, uid, run, run->key_id);
 
 	if (r == 0)
 		r = store_run(store, SQL_RUN_TRIM, VALUES(NUMBER(uid), NUMBER(RUNS_KEPT)));
@@ -43,11 +47,75 @@ int store_run_add(struct store *store, uint32_t uid, const struct run *run, int6
 	return r < 0 ? r : store_save_end(store, add(store, uid, run, ended));
 }
 
+/* ---- of another host ---- */
+
+/* 1 such a run is there, or there is no room below those that are; 0 not; negative errno. */
+static int there(struct store *store, uint32_t uid, const struct run *run)
+{
+	int64_t number = 0;
+	int r = store_one(store, SQL_RUN_SAME,
+			  VALUES(NUMBER(uid), NUMBER(run->started), NUMBER(run->duration_ms),
+				 NUMBER(count_in(run->bytes_in)), NUMBER(count_in(run->bytes_out)),
+				 NUMBER(count_in(run->files)), NUMBER(run->status), NUMBER(run->kind), TEXT(run->tool),
+				 TEXT(run->address), TEXT(run->fingerprint), TEXT(run->error)),
+			  number_read, &number);
+
+	if (r != -ENOENT)
+		return r < 0 ? r : 1;
+	r = store_one(store, SQL_RUN_COUNT, VALUES(NUMBER(uid)), number_read, &number);
+	return r < 0 ? r : number >= RUNS_KEPT;
+}
+
+/* A key that is gone keeps its number, which from now on no key of this host gets. */
+static int number_keep(struct store *store, uint32_t number)
+{
+	int r = store_run(store, SQL_KEY_HIGHEST_BEGIN, NULL, 0);
+
+	return r < 0 ? r : store_run(store, SQL_KEY_HIGHEST_RAISE, VALUES(NUMBER(number)));
+}
+
+/* The key as it is known here: by its fingerprint; 0 where its number is another key's. */
+static int key_here(struct store *store, uint32_t uid, const struct run *run, uint32_t *id)
+{
+	struct ssh_key other;
+	int64_t found = 0;
+	int r = store_one(store, SQL_KEY_BY_FINGERPRINT, VALUES(NUMBER(uid), TEXT(run->fingerprint)), number_read, &found);
+
+	if (r == 0)
+		*id = (uint32_t)found;
+	if (r != -ENOENT)
+		return r;
+	*id = 0;
+	if (run->key_id == 0 || run->key_id > KEY_ID_KEPT_MAX)
+		return 0;
+	r = store_key_get(store, run->key_id, &other);
+	if (r != -ENOENT)
+		return r;
+	*id = run->key_id;
+	return number_keep(store, run->key_id);
+}
+
+int store_run_keep(struct store *store, uint32_t uid, const struct run *run)
+{
+	uint32_t key_id = 0;
+	int r = there(store, uid, run);
+
+	if (r != 0)
+		return r < 0 ? r : -EEXIST;
+	r = store_save(store);
+	if (r < 0)
+		return r;
+	r = key_here(store, uid, run, &key_id);
+	return store_save_end(store, r < 0 ? r : insert(store, uid, run, key_id));
+}
+
+/* ---- reading ---- */
+
 static int run_read_row(sqlite3_stmt *row, void *out)
 {
 	struct run_row found = {.seq = (uint64_t)sqlite3_column_int64(row, 0)};
 	struct run *run = &found.run;
-	int r = 0;
+	int r = sqlite3_column_count(row) > 13 ? column_u32(row, 13, &found.uid) : 0;
 
 	run->started = sqlite3_column_int64(row, 1);
 	run->duration_ms = (uint64_t)sqlite3_column_int64(row, 2);
@@ -75,6 +143,12 @@ int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struc
 	for (int i = 0; i < n; i++)
 		rows[i].uid = uid;
 	return n;
+}
+
+int store_run_list_all(struct store *store, uint64_t after_seq, struct run_row *rows, int max)
+{
+	return after_seq > INT64_MAX ? 0 : store_list(store, SQL_RUN_LIST_ALL, VALUES(NUMBER(after_seq), NUMBER(max)),
+						      run_read_row, rows, sizeof(*rows));
 }
 
 int store_key_used(struct store *store, uint32_t id, int64_t *when)
@@ -120,6 +194,13 @@ int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int
 int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max)
 {
 	return store_list(store, SQL_WATCH_WELL, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
+}
+
+int store_watch_put(struct store *store, const struct watch *watch)
+{
+	return store_change(store, SQL_WATCH_PUT,
+			    VALUES(NUMBER(watch->uid), NUMBER(watch->last_run), NUMBER(watch->last_status),
+				   NUMBER(watch->last_good), NUMBER(watch->alarm), NUMBER(watch->since), NUMBER(watch->told)));
 }
 
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now)

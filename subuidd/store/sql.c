@@ -7,6 +7,9 @@
 #define KEY_COLUMNS \
 	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
 	" tools, forward, storage_quota"
+#define TOMBSTONE_COLUMNS "first, last, held_owner_uid, since, held_owner, held_label, held_account_uid"
+#define RUN_COLUMNS \
+	"seq, started, duration, bytes_in, bytes_out, files, key_id, status, kind, tool, address, fingerprint, error"
 #define RANGE_SELECT \
 	"SELECT r.first, i.last, r.owner_uid, r.account_uid, r.created, r.owner, a.label FROM ranges AS r" \
 	" JOIN ids AS i ON i.first = r.first LEFT JOIN accounts AS a ON a.uid = r.account_uid "
@@ -39,14 +42,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_RELEASED_AT] = "SELECT first, last FROM released WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
 	[SQL_RELEASED_AFTER] = "SELECT first, last FROM released WHERE first > ?1 ORDER BY first LIMIT 1",
 	[SQL_RELEASED_FORGET] = "DELETE FROM released",
-	[SQL_ID_HOLDER] = "SELECT first, last, held_owner_uid, since, held_owner, held_label, kind FROM ids"
+	[SQL_ID_HOLDER] = "SELECT " TOMBSTONE_COLUMNS ", kind FROM ids"
 			  " WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
-	[SQL_TOMBSTONE_INSERT] = "INSERT INTO ids (first, last, kind, since, held_owner, held_label, held_owner_uid)"
-				 " VALUES (?1, ?2, 'tombstone', ?3, ?4, ?5, ?6)",
-	[SQL_TOMBSTONE_LIST] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
+	[SQL_TOMBSTONE_INSERT] = "INSERT INTO ids (first, last, kind, since, held_owner, held_label, held_owner_uid,"
+				 " held_account_uid) VALUES (?1, ?2, 'tombstone', ?3, ?4, ?5, ?6, ?7)",
+	[SQL_TOMBSTONE_LIST] = "SELECT " TOMBSTONE_COLUMNS " FROM ids"
 			       " INDEXED BY ids_tombstones"
 			       " WHERE kind IN ('tombstone', 'foreign') AND first > ?1 ORDER BY first LIMIT ?2",
-	[SQL_TOMBSTONE_LIST_ACCOUNT] = "SELECT first, last, held_owner_uid, since, held_owner, held_label FROM ids"
+	[SQL_TOMBSTONE_LIST_ACCOUNT] = "SELECT " TOMBSTONE_COLUMNS " FROM ids"
 				       " INDEXED BY ids_held_account"
 				       " WHERE held_account_uid = ?1 AND held_account_uid <> 0 AND first > ?2"
 				       " ORDER BY first LIMIT ?3",
@@ -66,8 +69,15 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"
-			   " fingerprint, blob, tools, forward, storage_quota)"
-			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+			   " fingerprint, blob, tools, forward, storage_quota, id)"
+			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	/* the highest that a key ever had */
+	[SQL_KEY_HIGHEST] = "SELECT seq FROM sqlite_sequence WHERE name = 'keys'",
+	[SQL_KEY_HIGHEST_BEGIN] = "INSERT INTO sqlite_sequence (name, seq) SELECT 'keys', 0"
+				  " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'keys')",
+	[SQL_KEY_HIGHEST_RAISE] = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'keys'",
+	[SQL_KEY_BY_FINGERPRINT] = "SELECT id FROM keys INDEXED BY keys_uid WHERE uid = ?1 AND fingerprint = ?2"
+				   " ORDER BY id LIMIT 1",
 	[SQL_KEY_GET] = "SELECT " KEY_COLUMNS " FROM keys WHERE id = ?1",
 	[SQL_KEY_DELETE] = "DELETE FROM keys WHERE id = ?1",
 	[SQL_KEY_LIST] = "SELECT " KEY_COLUMNS " FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2",
@@ -117,9 +127,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[SQL_RUN_TRIM] = "DELETE FROM runs WHERE seq = (SELECT seq FROM runs INDEXED BY runs_uid WHERE uid = ?1"
 			 " ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-	[SQL_RUN_LIST] = "SELECT seq, started, duration, bytes_in, bytes_out, files, key_id, status, kind, tool,"
-			 " address, fingerprint, error FROM runs INDEXED BY runs_uid"
+	[SQL_RUN_LIST] = "SELECT " RUN_COLUMNS " FROM runs INDEXED BY runs_uid"
 			 " WHERE uid = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+	[SQL_RUN_LIST_ALL] = "SELECT " RUN_COLUMNS ", uid FROM runs WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+	/* the same run, whatever ids its key has; started first, which nearly no two have in common */
+	[SQL_RUN_SAME] = "SELECT 1 FROM runs INDEXED BY runs_uid WHERE uid = ?1 AND started = ?2 AND duration = ?3"
+			 " AND bytes_in = ?4 AND bytes_out = ?5 AND files = ?6 AND status = ?7 AND kind = ?8"
+			 " AND tool = ?9 AND address = ?10 AND fingerprint = ?11 AND error = ?12 LIMIT 1",
+	[SQL_RUN_COUNT] = "SELECT count(*) FROM runs INDEXED BY runs_uid WHERE uid = ?1",
 	[SQL_WATCH_GET] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
 			  " WHERE uid = ?1",
 	/* Runs end in any order, and are taken from the spool in any. */
@@ -128,6 +143,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			  " last_status = iif(excluded.last_run >= last_run, excluded.last_status, last_status),"
 			  " last_run = max(last_run, excluded.last_run),"
 			  " last_good = max(last_good, excluded.last_good)",
+	[SQL_WATCH_PUT] = "INSERT INTO watches (uid, last_run, last_status, last_good, alarm, since, told)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_WATCH_ALARM] = "INSERT INTO watches (uid, alarm, since) VALUES (?1, ?2, ?3)"
 			    " ON CONFLICT (uid) DO UPDATE SET since = excluded.since, alarm = excluded.alarm,"
 			    " told = iif(excluded.alarm = 0, 0, told)",

@@ -56,6 +56,10 @@ enum store_statement {
 	SQL_KEY_LIST,
 	SQL_KEY_LIST_UID,
 	SQL_KEY_FORWARDS,
+	SQL_KEY_HIGHEST,
+	SQL_KEY_HIGHEST_BEGIN,
+	SQL_KEY_HIGHEST_RAISE,
+	SQL_KEY_BY_FINGERPRINT,
 	SQL_RANGE_INSERT,
 	SQL_RANGE_GET,
 	SQL_RANGE_DELETE,
@@ -77,8 +81,12 @@ enum store_statement {
 	SQL_RUN_INSERT,
 	SQL_RUN_TRIM,
 	SQL_RUN_LIST,
+	SQL_RUN_LIST_ALL,
+	SQL_RUN_SAME,
+	SQL_RUN_COUNT,
 	SQL_WATCH_GET,
 	SQL_WATCH_RAN,
+	SQL_WATCH_PUT,
 	SQL_WATCH_ALARM,
 	SQL_WATCH_SILENT,
 	SQL_WATCH_WELL,
@@ -171,6 +179,13 @@ int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column *
 /* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
 int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
+
+/* What becomes part of a path or of a line for sshd is checked once more when it is read: a damaged page passes by the
+ * constraints. out is filled, but of no use, when it is refused. */
+#define STORE_TEXT_MAX (KEY_BLOB_MAX + 1)
+int column_of(sqlite3_stmt *statement, int column, char *out, size_t size, const char *set); /* characters of set alone */
+int column_owner(sqlite3_stmt *statement, int column, char out[OWNER_MAX + 1]);
+int column_label(sqlite3_stmt *statement, int column, char out[LABEL_MAX + 1]);
 
 /* All or nothing inside a transaction: save, then save_end with what came out, which it returns. Aborts
  * outside of a transaction: a change without one would be made in halves. */

@@ -225,6 +225,32 @@ int column_text(sqlite3_stmt *statement, int column, char *out, size_t size)
 	return 0;
 }
 
+int column_of(sqlite3_stmt *statement, int column, char *out, size_t size, const char *set)
+{
+	char found[STORE_TEXT_MAX];
+	int r = size > sizeof(found) ? -EUCLEAN : column_text(statement, column, found, size);
+
+	if (r == 0 && found[strspn(found, set)] != '\0')
+		r = -EUCLEAN;
+	if (r == 0)
+		memcpy(out, found, size);
+	return r;
+}
+
+int column_owner(sqlite3_stmt *statement, int column, char out[OWNER_MAX + 1])
+{
+	int r = column_text(statement, column, out, OWNER_MAX + 1);
+
+	return r == 0 && !owner_name_valid(out, '\0') ? -EUCLEAN : r; /* no separator: any of them has been the setting */
+}
+
+int column_label(sqlite3_stmt *statement, int column, char out[LABEL_MAX + 1])
+{
+	int r = column_text(statement, column, out, LABEL_MAX + 1);
+
+	return r == 0 && !label_valid(out) ? -EUCLEAN : r;
+}
+
 int column_u32(sqlite3_stmt *statement, int column, uint32_t *out)
 {
 	int64_t number = sqlite3_column_int64(statement, column);

@@ -95,6 +95,12 @@ int store_account_count(struct store *store, const char *owner, uint32_t *count)
 /* keys */
 /* Fills key->id; -EEXIST: same blob on this account; -ENOENT: no such account. */
 int store_key_insert(struct store *store, struct ssh_key *key);
+/* The same with an id that no key ever had (above store_key_highest()); 0: the next. */
+int store_key_insert_as(struct store *store, struct ssh_key *key, uint32_t id);
+/* The highest id that a key ever had. */
+int store_key_highest(struct store *store, uint32_t *id);
+/* Ids above are not taken over from another host: there have to be some left. */
+#define KEY_ID_KEPT_MAX ((uint32_t)INT32_MAX)
 int store_key_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_key_delete(struct store *store, uint32_t id);
 /* 1: a key of the account has the role forward; 0: none has. */
@@ -156,7 +162,13 @@ int store_removed_delete(struct store *store, uint32_t uid);
 int store_run_add(struct store *store, uint32_t uid, const struct run *run, int64_t ended);
 /* Newest first, below before_seq (0: from the newest). */
 int store_run_list(struct store *store, uint32_t uid, uint64_t before_seq, struct run_row *rows, int max);
+/* Of all accounts, in the order in which they came, those above after_seq. */
+int store_run_list_all(struct store *store, uint64_t after_seq, struct run_row *rows, int max);
+/* One of another host: it is kept, and nothing follows from it. Its key is found by the fingerprint. -EEXIST: there already, or
+ * there are RUNS_KEPT. */
+int store_run_keep(struct store *store, uint32_t uid, const struct run *run);
 int store_key_used(struct store *store, uint32_t id, int64_t *when); /* -ENOENT: never */
+int store_key_use(struct store *store, uint32_t id, uint32_t uid, int64_t when); /* never goes back */
 
 /* What is known of the last runs, and after how much silence there is an alarm. */
 struct watch {
@@ -170,6 +182,7 @@ struct watch {
 	uint32_t told;        /* 1: that it is silent has been said */
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
 /* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
 int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);

@@ -119,7 +119,7 @@ bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t la
 		bool ours = false;
 
 		for (size_t i = 0; i < count; i++)
-			ours |= entry->first == first && entry->last == last && entry->name == names[i];
+			ours |= entry->first <= first && entry->last >= last && entry->name == names[i];
 		if (!ours && entry->last >= first) {
 			*holder = (struct id_block){entry->first, entry->last};
 			return true;

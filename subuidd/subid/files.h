@@ -43,7 +43,8 @@ bool subid_find(const struct subid_list *list, uint32_t first, uint32_t last, st
 
 uint64_t subid_name_hash(const char *name, size_t length);
 
-/* True when a line holds an id of first..last and is not exactly these ids under one of the names. O(log n). */
+/* True when a line holds an id of first..last and does not give all of these to one of the names, alone or with neighbours.
+ * O(log n). */
 bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names,
 		      size_t count, struct id_block *holder);
 

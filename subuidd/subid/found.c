@@ -5,27 +5,13 @@
 #include <string.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/subid/write.h"
+#include "subuidd/subid/text.h"
 
 static int line_add(struct subid_lines *lines, const char *at, size_t length)
 {
 	int r = subid_lines_add_text(lines, at, length);
 
 	return r < 0 ? r : subid_lines_add_text(lines, "\n", 1);
-}
-
-/* Those of `lines` that are in `other`, or that are not. */
-static int pick(const struct subid_lines *lines, const struct subid_lines *other, bool in, struct subid_lines *picked)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < lines->count; i++) {
-		const struct subid_lines_at *line = &lines->sorted[i];
-
-		if ((subid_lines_find(other, line->at, line->length) >= 0) == in)
-			r = line_add(picked, line->at, line->length);
-	}
-	return r;
 }
 
 /* Those of `fresh` that the file has. */
@@ -45,7 +31,7 @@ static int pick_present(int etc_fd, const char *name, const struct subid_lines *
 	return r;
 }
 
-static int found_read(int state_fd, struct subid_lines *found)
+int subid_found_read(int state_fd, struct subid_lines *found)
 {
 	cleanup_free char *text = NULL;
 	size_t length = 0;
@@ -59,13 +45,18 @@ static int found_read(int state_fd, struct subid_lines *found)
 /* Most changes have one new line, which no file has: they cost one look through each. */
 int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *wanted)
 {
-	struct subid_lines old = { 0 }, fresh = { 0 }, found = { 0 };
-	int r = found_read(state_fd, &old);
+	struct subid_lines old = { 0 }, ours = { 0 }, fresh = { 0 }, found = { 0 };
+	int r = subid_found_read(state_fd, &old);
 
+	/* only of those that we still publish: what an earlier time has left says nothing of today's files */
 	if (r == 0)
-		r = pick(wanted, &old, true, &found);
+		r = subid_lines_pick(wanted, before, true, &ours);
 	if (r == 0)
-		r = pick(wanted, before, false, &fresh);
+		r = subid_lines_sort(&ours);
+	if (r == 0)
+		r = subid_lines_pick(&ours, &old, true, &found);
+	if (r == 0)
+		r = subid_lines_pick(wanted, before, false, &fresh);
 	if (r == 0)
 		r = subid_lines_sort(&fresh);
 	if (r == 0 && fresh.count > 0)
@@ -77,6 +68,7 @@ int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before,
 	if (r == 0 && !subid_lines_equal(&old, &found))
 		r = subid_text_write(state_fd, SUBID_FOUND_NAME, SUBID_FOUND_NAME ".new", 0600, found.text, found.length);
 	subid_lines_free(&old);
+	subid_lines_free(&ours);
 	subid_lines_free(&fresh);
 	subid_lines_free(&found);
 	return r;
@@ -85,11 +77,11 @@ int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before,
 int subid_found_spare(int state_fd, const struct subid_lines *before, struct subid_lines *ours)
 {
 	struct subid_lines found = { 0 };
-	int r = found_read(state_fd, &found);
+	int r = subid_found_read(state_fd, &found);
 
 	*ours = (struct subid_lines){ 0 };
 	if (r == 0)
-		r = pick(before, &found, false, ours);
+		r = subid_lines_pick(before, &found, false, ours);
 	if (r == 0)
 		r = subid_lines_sort(ours);
 	subid_lines_free(&found);

@@ -12,6 +12,9 @@
 
 #define SUBID_FOUND_NAME "subid-lines-found"
 
+/* All that are put down. *found must be empty. 0 or negative errno. */
+int subid_found_read(int state_fd, struct subid_lines *found);
+
 /* Before anything is written: those of `wanted` that a file has and that are not in `before` are put down. */
 int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before, const struct subid_lines *wanted);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/id.h"
 #include "confine/cleanup.h"
 
 #define LINE_MAX_BYTES 320
@@ -133,6 +134,45 @@ bool subid_lines_equal(const struct subid_lines *a, const struct subid_lines *b)
 	for (size_t i = 0; i < a->count; i++)
 		if (compare_bytes(a->sorted[i].at, a->sorted[i].length, b->sorted[i].at, b->sorted[i].length) != 0)
 			return false;
+	return true;
+}
+
+int subid_lines_pick(const struct subid_lines *lines, const struct subid_lines *other, bool in,
+		     struct subid_lines *picked)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < lines->count; i++) {
+		const struct subid_lines_at *line = &lines->sorted[i];
+
+		if ((subid_lines_find(other, line->at, line->length) >= 0) != in)
+			continue;
+		r = subid_lines_add_text(picked, line->at, line->length);
+		if (r == 0)
+			r = subid_lines_add_text(picked, "\n", 1);
+	}
+	return r;
+}
+
+bool subid_line_parse(const char *at, size_t length, struct subid_parts *parts)
+{
+	char line[LINE_MAX_BYTES], *first, *count;
+	struct subid_parts read;
+
+	if (length >= sizeof(line))
+		return false;
+	memcpy(line, at, length);
+	line[length] = '\0';
+	first = strchr(line, ':');
+	count = first == NULL ? NULL : strchr(first + 1, ':');
+	if (count == NULL || first == line || (size_t)(first - line) >= sizeof(read.name))
+		return false;
+	*first++ = '\0';
+	*count++ = '\0';
+	memcpy(read.name, line, (size_t)(first - line));
+	if (id_parse(first, &read.first) < 0 || id_parse(count, &read.count) < 0 || !id_range_valid(read.first, read.count))
+		return false;
+	*parts = read;
 	return true;
 }
 

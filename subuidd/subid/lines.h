@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account/name.h"
+
 struct subid_lines {
 	char *text; /* "name:first:count\n" each */
 	size_t length, room;
@@ -32,6 +34,19 @@ void subid_lines_free(struct subid_lines *lines);
 /* Number of the line in sorted, or -1. */
 long subid_lines_find(const struct subid_lines *lines, const char *at, size_t length);
 bool subid_lines_equal(const struct subid_lines *a, const struct subid_lines *b);
+
+/* Those of `lines` that are in `other`, or that are not, into picked (unsorted). 0 or -ENOMEM. */
+int subid_lines_pick(const struct subid_lines *lines, const struct subid_lines *other, bool in,
+		     struct subid_lines *picked);
+
+/* A line's three parts. */
+struct subid_parts {
+	char name[ACCOUNT_NAME_MAX + 1];
+	uint32_t first, count;
+};
+
+/* False: not a line that gives an id, or one of a longer name than anybody of ours has. */
+bool subid_line_parse(const char *at, size_t length, struct subid_parts *parts);
 
 /* The file's text with all of `mine` in it once, those of `before` that are not in `mine` gone, every other
  * byte as it was. *out from malloc. 1: it is another text than before, 0: the same, or -ENOMEM. */

@@ -15,9 +15,11 @@
 #include "subuidd/child.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/subid/plan.h"
+#include "subuidd/subid/watch.h"
 #include "subuidd/subid/write.h"
 
-#define WRITE_SECONDS 60u /* lckpwdf alone waits 15 */
+#define WRITE_SECONDS 120u /* lckpwdf alone waits 15; a directory that does not answer 10, and what it takes for one name */
 #define AGAIN_SECONDS 60u
 #define WHY_MAX 256
 
@@ -32,6 +34,8 @@ struct subid_publisher {
 	struct waiting *next;   /* by the one after it */
 	int why_fd;             /* of the child: a sentence */
 	bool running, again, failed;
+	char said[WHY_MAX]; /* to the log, so that it is not said each minute */
+	struct subid_watch watch;
 };
 
 struct writer_job {
@@ -91,6 +95,20 @@ static void finish_all(struct waiting *list, const char *why)
 	}
 }
 
+/* Once, until it is another matter. */
+static void tell(struct subid_publisher *publisher, const char *why, int status)
+{
+	if (strcmp(publisher->said, why) == 0)
+		return;
+	if (status != 0)
+		log_error("subordinate ids in the files: %s", why);
+	else if (why[0] != '\0')
+		log_warn("subordinate ids in the files: %s", why);
+	else
+		log_info("subordinate ids in the files: as they should be again");
+	snprintf(publisher->said, sizeof(publisher->said), "%s", why);
+}
+
 static void run(struct broker *broker);
 
 static void written(void *data, int status)
@@ -105,14 +123,14 @@ static void written(void *data, int status)
 	publisher->why_fd = -1;
 	publisher->running = false;
 	publisher->failed = status != 0;
-	if (status != 0 && pread(why_fd, why, sizeof(why) - 1, 0) <= 0)
+	subid_watch_seen(&publisher->watch);
+	if (pread(why_fd, why, sizeof(why) - 1, 0) <= 0 && status != 0)
 		snprintf(why, sizeof(why), "%s",
 			 status == -ETIMEDOUT ? SYSCONFDIR "/subuid: it takes too long" :
 						"the process that writes " SYSCONFDIR "/subuid failed");
-	if (status != 0) {
-		log_error("subordinate ids in the files: %s", why);
+	tell(publisher, why, status);
+	if (status != 0)
 		broker_maintain_in(broker, AGAIN_SECONDS);
-	}
 	finish_all(served, status != 0 ? why : NULL);
 	if (publisher->again && !broker->stopping)
 		run(broker);
@@ -121,8 +139,10 @@ static void written(void *data, int status)
 static void run(struct broker *broker)
 {
 	struct subid_publisher *publisher = broker->subids;
-	int pidfd = -1, r = writer_start(broker, &pidfd);
+	int pidfd = -1, r;
 
+	subid_watch_begun(&publisher->watch);
+	r = writer_start(broker, &pidfd);
 	publisher->again = false;
 	publisher->served = publisher->next;
 	publisher->next = NULL;
@@ -140,9 +160,26 @@ static void trigger(struct broker *broker)
 		run(broker);
 }
 
-int subid_publish_start(struct broker *broker)
+/* Where the files were never ours there can be lines of adopted ranges in them all the same. */
+static bool worth_a_look(const struct broker *broker)
 {
 	struct stat st;
+
+	return broker->settings.publish != PUBLISH_PLUGIN || fstatat(broker->state_fd, SUBID_LINES_NAME, &st, 0) == 0 ||
+	       !subid_watch_files_empty();
+}
+
+static void look(void *data)
+{
+	struct broker *broker = data;
+
+	if (worth_a_look(broker))
+		trigger(broker);
+}
+
+int subid_publish_start(struct broker *broker)
+{
+	int r;
 
 	if (broker->subids == NULL) {
 		broker->subids = calloc(1, sizeof(*broker->subids));
@@ -151,9 +188,10 @@ int subid_publish_start(struct broker *broker)
 		broker->subids->why_fd = -1;
 	}
 	publication_changes(broker->publication);
-	/* Where the files were never ours, they are not looked at. */
-	if (broker->settings.publish != PUBLISH_PLUGIN || fstatat(broker->state_fd, SUBID_LINES_NAME, &st, 0) == 0)
-		trigger(broker);
+	r = subid_watch_open(&broker->subids->watch, broker->event, look, broker);
+	if (r < 0)
+		return r;
+	look(broker);
 	return 0;
 }
 
@@ -216,6 +254,7 @@ void subid_publish_close(struct broker *broker)
 	if (publisher == NULL)
 		return;
 	broker->subids = NULL;
+	subid_watch_close(&publisher->watch);
 	waiting_free(publisher->served);
 	waiting_free(publisher->next);
 	free(publisher);

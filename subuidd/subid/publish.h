@@ -11,14 +11,15 @@
 
 #include "subuidd/operation.h"
 
-/* At the start and when the settings were read again: the files are looked through. 0 or negative errno. */
+/* At the start and when the settings were read again: the files are looked through, and from then on whenever names may
+ * have gone to others (watch.h). 0 or negative errno. */
 int subid_publish_start(struct broker *broker);
 
 /* For a call that is done: true, it is taken over and ends when the files show what it changed; false: it has
  * changed nothing there. */
 bool subid_publish_hold(struct call *call, enum failure failure);
 
-/* What could not be written is tried again, and names that are another's since lose their lines. */
+/* What could not be written is tried again. */
 void subid_publish_again(struct broker *broker);
 
 void subid_publish_close(struct broker *broker);

@@ -96,6 +96,8 @@ static json_t *account_json(const struct account_view *view)
 	failed |= view->last_run > 0 && put_number(o, "lastStatus", view->last_status);
 	failed |= view->last_good > 0 && put_number(o, "lastGood", (uint64_t)view->last_good);
 	failed |= view->alarm > 0 && put_number(o, "alarm", (uint64_t)view->alarm);
+	failed |= view->alarm > 0 && put_number(o, "alarmSince", (uint64_t)view->alarm_since);
+	failed |= view->told != 0 && put_flag(o, "told", true);
 	failed |= put_flag(o, "silent", view->silent != 0);
 	return whole(o, failed);
 }
@@ -207,6 +209,7 @@ static json_t *run_json(const struct run_row *row)
 	bool failed = false;
 
 	failed |= put_number(o, "seq", row->seq);
+	failed |= row->uid != 0 && put_number(o, "uid", row->uid);
 	failed |= put_number(o, "started", (uint64_t)run->started);
 	failed |= put_number(o, "durationMs", run->duration_ms);
 	failed |= put_text(o, "tool", run->tool);

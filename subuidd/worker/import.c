@@ -11,6 +11,8 @@
 json_t *worker_import_result(const struct import_result *result, const struct failure_text *failure)
 {
 	static const char *const outcomes[] = {"not-tried", "made", "present", "failed"};
+	static const char *const homes[] = {"", "made", "taken-up", "brought-back"};
+	static const char *const links[] = {"", "made", "there", "there"};
 	json_t *o = json_pack("{s:I, s:s, s:s}", "line", (json_int_t)result->line, "kind",
 			      worker_import_kind(result->kind), "outcome",
 			      result->outcome < IMPORT_OUTCOME_MAX_ ? outcomes[result->outcome] : "failed");
@@ -21,6 +23,10 @@ json_t *worker_import_result(const struct import_result *result, const struct fa
 		return NULL;
 	if (result->id != 0)
 		json_object_set_new(o, "id", json_integer(result->id));
+	if (result->home > IMPORT_DISK_NONE && result->home < IMPORT_DISK_MAX_)
+		json_object_set_new(o, "home", json_string(homes[result->home]));
+	if (result->link > IMPORT_DISK_NONE && result->link < IMPORT_DISK_MAX_)
+		json_object_set_new(o, "link", json_string(links[result->link]));
 	if (result->outcome != IMPORT_FAILED)
 		return json_pack("{s:o}", "result", o);
 	text = worker_answer_failure(failure);

@@ -193,7 +193,10 @@ static int parse_list(uint32_t op, json_t *parameters, struct request_list *list
 		return label_of(parameters, list->name.label, failure);
 	if (r == 0 && list->all && list->name.owner[0] != '\0')
 		return field_invalid(failure, "all", "given together with an owner", "choose one");
-	if (r == 0 && op == OP_RUN_LIST)
+	if (r == 0 && op == OP_RUN_LIST && list->all && (field_member(parameters, "label") != NULL ||
+							 field_member(parameters, "before") != NULL))
+		return field_invalid(failure, "all", "given together with a label or before", "choose one");
+	if (r == 0 && op == OP_RUN_LIST && !list->all)
 		r = label_of(parameters, list->name.label, failure);
 	if (r == 0 && (op == OP_AUDIT_LIST || op == OP_RUN_LIST))
 		r = field_integer(parameters, "before", 0, INT64_MAX, &before, failure);

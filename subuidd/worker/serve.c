@@ -317,7 +317,9 @@ static const struct varlink_parameter limit_set[] = {
 	{"ranges", JSON_INTEGER, false}, {"reset", JSON_TRUE, false},	    END,
 };
 static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
-static const struct varlink_parameter run_list[] = {LABEL, OWNER, {"before", JSON_INTEGER, false}, END};
+static const struct varlink_parameter run_list[] = {
+	{"label", JSON_STRING, false}, OWNER, ALL, {"before", JSON_INTEGER, false}, END,
+};
 static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
 
 static const struct varlink_parameter repair[] = {

@@ -44,7 +44,10 @@ static void line_is_taken(json_t *object, unsigned long line)
 	if (import_rows(object, line, rows, &failure) < 0) {
 		demand(failure.what[0] != '\0' && failure.why[0] != '\0');
 	} else {
-		demand(json_array_size(rows) > 0 || json_object_get(object, "ranges") != NULL);
+		const char *kind = json_string_value(json_object_get(object, "kind"));
+
+		demand(json_array_size(rows) > 0 || json_object_get(object, "ranges") != NULL ||
+		       (kind != NULL && strcmp(kind, IMPORT_HEADER) == 0));
 		json_array_foreach(rows, i, row)
 		{
 			demand(json_integer_value(json_object_get(row, "line")) == (json_int_t)line);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -217,17 +218,19 @@ static void it_is_not_made_with_more_rights_than_his(void **state)
 
 static int forker, forker_pidfd;
 
-static enum link_result run_prepared(bool go, int *answer)
+static enum link_result run_prepared(bool go, int *look, int *answer)
 {
 	siginfo_t info = { 0 };
 	int pidfd = -1, channel = -1;
-	unsigned char byte = 0xff;
+	unsigned char byte = 0xff, seen = 0xff;
 	pid_t pid = -1;
 
 	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), 0);
 	assert_int_equal(link_prepared(forker, &pid, &pidfd), 0);
 	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(read(channel, &seen, 1), 1);
+	*look = seen;
 	if (go) {
 		assert_int_equal(write(channel, "", 1), 1);
 		assert_int_equal(read(channel, &byte, 1), 1);
@@ -242,15 +245,16 @@ static enum link_result run_prepared(bool go, int *answer)
 static void prepared_it_waits_for_a_word_and_answers(void **state)
 {
 	siginfo_t info = { 0 };
-	int answer, channel = -1;
+	int look, answer, channel = -1;
 
 	(void)state;
 	assert_int_equal(link_forker_start(&forker, &forker_pidfd), 0);
 	assert_true(fcntl(forker, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(run_prepared(false, &answer), LINK_FAILED);
+	assert_int_equal(run_prepared(false, &look, &answer), LINK_FAILED);
+	assert_int_equal(look, LINK_OK);
 	assert_int_equal(count_entries(at("alice")), 0);
 
-	assert_int_equal(run_prepared(true, &answer), LINK_OK);
+	assert_int_equal(run_prepared(true, &look, &answer), LINK_OK);
 	assert_int_equal(answer, LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
 
@@ -260,7 +264,8 @@ static void prepared_it_waits_for_a_word_and_answers(void **state)
 	assert_int_equal(chmod(at("alice"), 0700), 0);
 	assert_int_equal(rename(at("alice/subuid"), at("alice/moved")) == 0 || errno == ENOENT, 1);
 	write_file(at("alice/subuid"), "", 0600, OWNER_UID);
-	assert_int_equal(run_prepared(true, &answer), LINK_DIRECTORY);
+	assert_int_equal(run_prepared(true, &look, &answer), LINK_DIRECTORY);
+	assert_int_equal(look, LINK_DIRECTORY);
 	assert_int_equal(answer, LINK_DIRECTORY);
 
 	/* it has not ended by all this, and ends when nobody can give it orders any more; then that is said */
@@ -273,6 +278,103 @@ static void prepared_it_waits_for_a_word_and_answers(void **state)
 	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), -EPIPE);
 	close(forker);
 	close(forker_pidfd);
+}
+
+/* The child of many: what it saw of each, and what came of those that were wanted. */
+static void run_many(bool go, unsigned wanted, unsigned char looks[2], unsigned char results[2])
+{
+	const struct account *accounts[2] = { &web1, &web2 };
+	unsigned char *shared = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), word = 0;
+	siginfo_t info = { 0 };
+	int pidfd = -1, channel = -1;
+	pid_t pid = -1;
+
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	assert_int_equal(link_prepare_many(&homes, &owner, accounts, 2, shared, shared + 2, &pid, &pidfd, &channel), 0);
+	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(read(channel, &word, 1), 1);
+	assert_int_equal(word, LINK_LOOKED);
+	for (unsigned i = 0; i < 2; i++)
+		if (wanted & (1u << i))
+			shared[2 + i] = LINK_WANTED;
+	if (go) {
+		assert_int_equal(write(channel, "", 1), 1);
+		assert_int_equal(read(channel, &word, 1), 1);
+	}
+	close(channel);
+	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
+	close(pidfd);
+	memcpy(looks, shared, 2);
+	memcpy(results, shared + 2, 2);
+	munmap(shared, 4);
+}
+
+static void many_are_looked_at_and_those_that_are_wanted_made(void **state)
+{
+	unsigned char looks[2], results[2];
+
+	(void)state;
+	run_many(false, 3, looks, results);
+	assert_int_equal(looks[0], LINK_OK);
+	assert_int_equal(results[0], LINK_WANTED); /* nobody said the word */
+	assert_int_equal(count_entries(at("alice")), 0);
+
+	run_many(true, 2, looks, results);
+	assert_int_equal(results[0], 0);
+	assert_int_equal(results[1], LINK_OK);
+	assert_int_equal(count_entries(at("alice/subuid")), 1);
+	assert_link(at("alice/subuid/web2"), at("homes/alice/web2/view"));
+
+	write_file(at("alice/subuid/web1"), "his", 0600, OWNER_UID);
+	run_many(true, 3, looks, results);
+	assert_int_equal(looks[0], LINK_OCCUPIED);
+	assert_int_equal(looks[1], LINK_OK | LINK_LOOK_RIGHT);
+	assert_int_equal(results[0], LINK_OCCUPIED);
+	assert_int_equal(results[1], LINK_OK);
+
+	/* what a look says is what making would */
+	assert_int_equal(chmod(at("alice/subuid"), 0500), 0);
+	assert_int_equal(unlink(at("alice/subuid/web1")), 0);
+	run_many(true, 1, looks, results);
+	assert_int_equal(looks[0], LINK_FAILED);
+	assert_int_equal(results[0], LINK_FAILED);
+	assert_int_equal(chmod(at("alice/subuid"), 0700), 0);
+	assert_int_equal(unlink(at("alice/subuid/web2")), 0);
+	run_many(false, 0, looks, results);
+	assert_int_equal(looks[0], LINK_OK | LINK_LOOK_DIRECTORY);
+}
+
+/* What the intent says was there before is not taken back; without that it is (the control). */
+static void what_was_there_before_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(run_link(true), LINK_OK);
+	web1.flags = link_look_flags(LINK_OK | LINK_LOOK_RIGHT);
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
+	web1.flags = link_look_flags(LINK_OK | LINK_LOOK_DIRECTORY);
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(count_entries(at("alice/subuid")), 0);
+	assert_int_equal(run_link(true), LINK_OK);
+	web1.flags = 0;
+	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(count_entries(at("alice")), 0);
+}
+
+/* With no room for a new link the old one stays: at no moment is there none. */
+static void a_link_that_cannot_be_renewed_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(run_link(true), LINK_OK);
+	homes.views = !homes.views;
+	assert_int_equal(chmod(at("alice/subuid"), 0500), 0);
+	assert_int_equal(run_link(true), LINK_FAILED);
+	assert_int_equal(chmod(at("alice/subuid"), 0700), 0);
+	assert_int_equal(count_entries(at("alice/subuid")), 1);
+	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(count_entries(at("alice/subuid")), 1);
+	homes.views = !homes.views;
+	assert_int_equal(run_link(false), LINK_OK);
 }
 
 static void root_is_no_owner(void **state)
@@ -310,6 +412,9 @@ int main(void)
 		LINK(a_home_behind_a_link_of_roots_is_fine),
 		LINK(it_is_not_made_with_more_rights_than_his),
 		LINK(prepared_it_waits_for_a_word_and_answers),
+		LINK(many_are_looked_at_and_those_that_are_wanted_made),
+		LINK(what_was_there_before_stays),
+		LINK(a_link_that_cannot_be_renewed_stays),
 		LINK(root_is_no_owner),
 		LINK(every_result_has_words),
 	};

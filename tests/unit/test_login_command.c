@@ -54,6 +54,8 @@ static void damaged_fields_make_no_line(void **state)
 	DAMAGED(key.role = 99);
 	DAMAGED(key.options |= 1u << 30); /* it may have been a restriction */
 	DAMAGED(key.expires = -1);
+	DAMAGED(key.id = UINT32_MAX); /* the login shell would not read them back */
+	DAMAGED(key.storage_quota = (UINT64_C(1) << 60) + 1);
 	DAMAGED(strcpy(key.fingerprint, "SHA256:short"));
 	DAMAGED(key.fingerprint[20] = '"');
 	DAMAGED(strcpy(key.from, "x\",command=\"sh"));

@@ -32,6 +32,7 @@ static struct {
 	struct index_account account;
 	unsigned index_looks;
 	int passwd_error, shadow_error; /* ENOENT: no entry */
+	int sources; /* what they say when libc says "no entry" */
 	uid_t uid;
 	const char *passwd_field, *shadow_field, *shell;
 	long expires_day;
@@ -54,6 +55,17 @@ int __wrap_index_account_by_name(struct index_reader *reader, const char *name, 
 	return world.index_error;
 }
 
+int __wrap_source_each(const char *database, const char *function, int (*ask)(void *, void *), void *data);
+
+int __wrap_source_each(const char *database, const char *function, int (*ask)(void *, void *), void *data)
+{
+	(void)database;
+	(void)function;
+	(void)ask;
+	(void)data;
+	return world.sources;
+}
+
 static int answer(int error, size_t size)
 {
 	world.lookups++;
@@ -64,7 +76,7 @@ static int answer(int error, size_t size)
 
 int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
 {
-	int r = answer(world.passwd_error, size);
+	int r = answer(strcmp(name, "root") == 0 ? 0 : world.passwd_error, size);
 
 	*ret = NULL;
 	if (r == ENOENT)
@@ -110,6 +122,7 @@ static int world_is_well(void **state)
 {
 	(void)state;
 	memset(&world, 0, sizeof(world));
+	world.sources = -ENOENT;
 	world.account = (struct index_account){ .uid = 2100000000,
 						.owner_uid = 1000,
 						.expires_day = -1,
@@ -280,19 +293,42 @@ static void an_owner_without_a_password_is_not_a_locked_one(void **state)
 	assert_false(password_locked(NULL));
 }
 
-static void an_owner_who_cannot_be_looked_up_is_no_reason_to_admit(void **state)
+static void an_outage_takes_no_access_away(void **state)
 {
-	static const int errors[] = { EIO, EMFILE, ENOMEM, EACCES, EAGAIN };
+	static const int errors[] = { EIO, EMFILE, ENOMEM, EAGAIN, ESRCH, EHOSTDOWN };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		world_is_well(NULL);
 		world.passwd_error = errors[i];
-		assert_int_equal(account("alice+web1"), PAM_AUTHINFO_UNAVAIL);
+		assert_int_equal(account("alice+web1"), PAM_SUCCESS);
 		world_is_well(NULL);
 		world.shadow_error = errors[i];
-		assert_int_equal(account("alice+web1"), PAM_AUTHINFO_UNAVAIL);
+		assert_int_equal(account("alice+web1"), PAM_SUCCESS);
+		/* what is certain stays so */
+		world.uid = 1001;
+		assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+		world.uid = 1000;
+		world.account.flags = ACCOUNT_LOCKED;
+		assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+		world.account.flags = 0;
+		world.account.expires_day = 1;
+		assert_int_equal(account("alice+web1"), PAM_ACCT_EXPIRED);
 	}
+	/* a later source that has never heard of him: glibc says "no", the sources say that one is down */
+	world_is_well(NULL);
+	world.passwd_error = ENOENT;
+	world.sources = -EAGAIN;
+	assert_int_equal(account("alice+web1"), PAM_SUCCESS);
+	world.sources = -ENOENT;
+	assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+}
+
+static void what_this_host_does_not_say_is_no_outage(void **state)
+{
+	(void)state;
+	world.shadow_error = EACCES;
+	assert_int_equal(account("alice+web1"), PAM_AUTHINFO_UNAVAIL);
 	/* passwd says that the rest is in shadow, and there it is not */
 	world_is_well(NULL);
 	world.shadow_error = ENOENT;
@@ -304,14 +340,14 @@ static void an_owner_who_cannot_be_looked_up_is_no_reason_to_admit(void **state)
 	assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
 }
 
-static void large_entries_are_read_and_endless_ones_refused(void **state)
+static void large_entries_are_read_and_endless_ones_are_doubt(void **state)
 {
 	(void)state;
 	world.need = 200000;
 	assert_int_equal(account("alice+web1"), PAM_SUCCESS);
 	world.need = SIZE_MAX;
 	world.lookups = 0;
-	assert_int_equal(account("alice+web1"), PAM_AUTHINFO_UNAVAIL);
+	assert_int_equal(account("alice+web1"), PAM_SUCCESS); /* in doubt */
 	assert_true(world.lookups < 16);
 }
 
@@ -389,8 +425,9 @@ int main(void)
 		cmocka_unit_test_setup(an_owner_who_is_gone_changed_locked_or_expired_takes_his_accounts_along,
 				       world_is_well),
 		cmocka_unit_test_setup(an_owner_without_a_password_is_not_a_locked_one, world_is_well),
-		cmocka_unit_test_setup(an_owner_who_cannot_be_looked_up_is_no_reason_to_admit, world_is_well),
-		cmocka_unit_test_setup(large_entries_are_read_and_endless_ones_refused, world_is_well),
+		cmocka_unit_test_setup(an_outage_takes_no_access_away, world_is_well),
+		cmocka_unit_test_setup(what_this_host_does_not_say_is_no_outage, world_is_well),
+		cmocka_unit_test_setup(large_entries_are_read_and_endless_ones_are_doubt, world_is_well),
 		cmocka_unit_test_setup(only_the_listed_services_are_open, world_is_well),
 		cmocka_unit_test_setup(an_unknown_or_empty_option_is_an_error, world_is_well),
 		cmocka_unit_test_setup(the_other_functions_know_their_own, world_is_well),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "cli/setup_text.h"
@@ -29,6 +30,9 @@ static const struct line_case line_cases[] = {
 	{ "passwd: files [UNAVAIL=return] sss", "passwd: subuid files [UNAVAIL=return] sss" },
 	{ "passwd: files [UNAVAIL=continue] sss", "passwd: files [UNAVAIL=continue] subuid sss" },
 	{ "passwd: files[NOTFOUND=return]sss", "passwd: subuid files[NOTFOUND=return]sss" },
+	{ "passwd: files[NOTFOUND=continue]sss", "passwd: files[NOTFOUND=continue] subuid sss" },
+	{ "group: files [SUCCESS=merge]systemd[UNAVAIL=continue]sss",
+	  "group: files [SUCCESS=merge]systemd[UNAVAIL=continue] subuid sss" },
 	{ "group: files [SUCCESS=merge] systemd", "group: files [SUCCESS=merge] systemd subuid" },
 	{ "group: files [SUCCESS=merge] sss [SUCCESS=merge] systemd ldap",
 	  "group: files [SUCCESS=merge] sss [SUCCESS=merge] systemd subuid ldap" },
@@ -216,6 +220,20 @@ static void pam_line_goes_before_everything_that_may_skip_it(void **state)
 		  "#%PAM-1.0\n" BLOCK "# mine\n-account required pam_unix.so\n" },
 		{ "auth required x.so \\\n account\naccount required y.so\n",
 		  "auth required x.so \\\n account\n" BLOCK "account required y.so\n" },
+		/* what libpam takes for one line: blanks behind the backslash, comments and empty lines between */
+		{ "auth required x.so \\ \t\naccount\naccount required y.so\n",
+		  "auth required x.so \\ \t\naccount\n" BLOCK "account required y.so\n" },
+		{ "auth required x.so \\\n# why\n\n@b\naccount required y.so\n",
+		  "auth required x.so \\\n# why\n\n@b\n" BLOCK "account required y.so\n" },
+		{ "\\\naccount sufficient y.so\n", BLOCK "\\\naccount sufficient y.so\n" },
+		{ "auth required x.so\n# open\nauth required y.so \\\n",
+		  "auth required x.so\n" BLOCK "# open\nauth required y.so \\\n" },
+		/* and what it does not */
+		{ "auth required x.so \\ # why\naccount required y.so\n",
+		  "auth required x.so \\ # why\n" BLOCK "account required y.so\n" },
+		{ "# a \\\naccount required y.so\n", BLOCK "# a \\\naccount required y.so\n" },
+		{ "auth required x.so \\\r\naccount required y.so\n",
+		  "auth required x.so \\\r\n" BLOCK "account required y.so\n" },
 		{ "@include common-auth\naccount required y.so\n",
 		  BLOCK "@include common-auth\naccount required y.so\n" },
 		{ "# here are the per-package modules (the \"Primary\" block)\n\naccount [success=1] pam_unix.so\n",
@@ -316,6 +334,26 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 	assert_false(pam_has_account("auth required x.so\n@include common-auth\n", load_common, debian_copy));
 }
 
+static char *load_itself(void *data, const char *name)
+{
+	(void)name;
+	return strdup(data);
+}
+
+/* Eight deep, eight wide: 16 million files. */
+static void files_that_include_each_other_come_to_an_end(void **state)
+{
+	static char text[] = "@include a\n@include a\n@include a\n@include a\n"
+			     "@include a\n@include a\n@include a\n@include a\n";
+	struct timespec before, after;
+
+	(void)state;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	assert_false(pam_has_account(text, load_itself, text));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	assert_true(after.tv_sec - before.tv_sec < 2);
+}
+
 static void an_include_counts_in_the_global_part_only(void **state)
 {
 	static const char dir[] = "/etc/ssh", path[] = "/etc/ssh/sshd_config.d/50-subuidd.conf";
@@ -375,6 +413,7 @@ int main(void)
 		cmocka_unit_test(pam_line_stands_outside_the_block_of_pam_auth_update),
 		cmocka_unit_test(removing_from_an_edited_pam_file_leaves_the_rest),
 		cmocka_unit_test(the_place_in_the_stack_is_found_through_includes),
+		cmocka_unit_test(files_that_include_each_other_come_to_an_end),
 		cmocka_unit_test(an_include_counts_in_the_global_part_only),
 		cmocka_unit_test(values_are_read_from_the_output_of_sshd),
 		cmocka_unit_test(differences_are_shown_line_by_line),

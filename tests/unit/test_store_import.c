@@ -297,6 +297,177 @@ static void a_copy_may_be_abandoned(void **state)
 	put_many(40000, 1);
 }
 
+/* ---- what was known on another host ---- */
+
+static struct run a_run(int64_t started, uint32_t key_id, const char *fingerprint)
+{
+	struct run run = { .magic = RUN_MAGIC, .started = started, .duration_ms = 1500, .bytes_in = 10,
+			   .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN, .key_id = key_id, .kind = RUN_BACKUP };
+
+	snprintf(run.tool, sizeof(run.tool), "rsync");
+	snprintf(run.fingerprint, sizeof(run.fingerprint), "%s", fingerprint);
+	return run;
+}
+
+static int keep(uint32_t uid, int64_t started, uint32_t key_id, const char *fingerprint)
+{
+	struct run run = a_run(started, key_id, fingerprint);
+	int r;
+
+	assert_int_equal(store_begin(store), 0);
+	r = store_run_keep(store, uid, &run);
+	assert_int_equal(store_commit(store), 0);
+	return r;
+}
+
+static uint32_t put_key(uint32_t uid, const char *blob, uint32_t id)
+{
+	struct ssh_key key = { .uid = uid, .role = ROLE_PUSH, .type = "ssh-ed25519" };
+
+	snprintf(key.blob, sizeof(key.blob), "%s", blob);
+	snprintf(key.fingerprint, sizeof(key.fingerprint), "SHA256:%s", blob);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_key_insert_as(store, &key, id), 0);
+	assert_int_equal(store_commit(store), 0);
+	return key.id;
+}
+
+static void make_account(const char *label, uint32_t uid)
+{
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(put_account(store, label, uid), 0);
+	assert_int_equal(store_commit(store), 0);
+}
+
+/* A number that a key had here, or elsewhere, is no other key's. */
+static void keys_keep_their_numbers_and_none_is_given_twice(void **state)
+{
+	uint32_t highest = 7;
+
+	(void)state;
+	make_account("web1", UID);
+	assert_int_equal(store_key_highest(store, &highest), 0);
+	assert_int_equal(highest, 0);
+	assert_int_equal(put_key(UID, "AAAA", 41), 41);
+	assert_int_equal(put_key(UID, "AAAB", 0), 42);
+	assert_int_equal(keep(UID, 100, 77, "SHA256:gone"), 0);
+	assert_int_equal(store_key_highest(store, &highest), 0);
+	assert_int_equal(highest, 77);
+	assert_int_equal(put_key(UID, "AAAC", 0), 78);
+}
+
+static void the_first_number_of_a_store_may_be_kept_by_a_run(void **state)
+{
+	(void)state;
+	make_account("web1", UID);
+	assert_int_equal(keep(UID, 100, 5, "SHA256:gone"), 0);
+	assert_int_equal(put_key(UID, "AAAA", 0), 6);
+}
+
+static void runs_of_another_host_are_kept_once_and_nothing_follows_from_them(void **state)
+{
+	struct run_row rows[8];
+	struct watch watch;
+	int64_t used = 0;
+	uint32_t key;
+
+	(void)state;
+	make_account("web1", UID);
+	make_account("web2", UID + 1);
+	key = put_key(UID, "AAAA", 0);
+	put_key(UID + 1, "AAAB", 9);
+	assert_int_equal(keep(UID, 100, 9, "SHA256:AAAA"), 0);        /* its own key, which had another number */
+	assert_int_equal(keep(UID, 200, 9, "SHA256:gone"), 0);        /* a number that is another's here */
+	assert_int_equal(keep(UID, 300, UINT32_MAX, "SHA256:gone"), 0); /* one that would be the last of all */
+	assert_int_equal(keep(UID, 100, key, "SHA256:AAAA"), -EEXIST);
+	assert_int_equal(keep(UID + 2, 100, 0, ""), -ENOENT);
+	assert_int_equal(store_run_list_all(store, 0, rows, 8), 3);
+	assert_int_equal(rows[0].uid, UID);
+	assert_int_equal(rows[0].run.key_id, key);
+	assert_int_equal(rows[1].run.key_id, 0);
+	assert_int_equal(rows[2].run.key_id, 0);
+	assert_int_equal(rows[0].run.bytes_out == RUN_UNKNOWN, 1);
+	assert_int_equal(store_run_list_all(store, rows[1].seq, rows, 8), 1);
+	assert_int_equal(rows[0].run.started, 300);
+	assert_int_equal(store_watch_get(store, UID, &watch), 0);
+	assert_int_equal(watch.last_run, 0);
+	assert_int_equal(store_key_used(store, key, &used), -ENOENT);
+}
+
+/* Those that are there are newer. */
+static void a_full_history_takes_no_older_runs(void **state)
+{
+	struct run_row row;
+
+	(void)state;
+	make_account("web1", UID);
+	for (int i = 0; i < RUNS_KEPT; i++)
+		assert_int_equal(keep(UID, 1000 + i, 0, ""), 0);
+	assert_int_equal(keep(UID, 1, 0, ""), -EEXIST);
+	assert_int_equal(store_run_list_all(store, 0, &row, 1), 1);
+	assert_int_equal(row.run.started, 1000);
+}
+
+static void what_is_known_of_silence_and_keys_is_put_as_it_was(void **state)
+{
+	const struct watch put = { .uid = UID, .last_run = 50, .last_status = 23, .last_good = 40, .alarm = 100, .since = 30,
+				   .told = 1 };
+	struct watch watch;
+	int64_t used = 0;
+	uint32_t key;
+
+	(void)state;
+	make_account("web1", UID);
+	key = put_key(UID, "AAAA", 0);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_watch_put(store, &put), 0);
+	assert_int_equal(store_watch_put(store, &put), -EEXIST);
+	assert_int_equal(store_key_use(store, key, UID, 60), 0);
+	assert_int_equal(store_key_use(store, key, UID, 20), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_watch_get(store, UID, &watch), 0);
+	assert_int_equal(watch.last_run, 50);
+	assert_int_equal(watch.last_status, 23);
+	assert_int_equal(watch.last_good, 40);
+	assert_int_equal(watch.alarm, 100);
+	assert_int_equal(watch.since, 30);
+	assert_int_equal(watch.told, 1);
+	assert_int_equal(watch.due, 140);
+	assert_int_equal(store_key_used(store, key, &used), 0);
+	assert_int_equal(used, 60);
+}
+
+static void a_tombstone_says_whose_range_it_was(void **state)
+{
+	struct id_range range = a_range(UID + 65536, 65536), rows[2];
+
+	(void)state;
+	range.account_uid = UID;
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_tombstone_insert(store, &range), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(store_tombstone_list(store, 0, rows, 2), 1);
+	assert_int_equal(rows[0].account_uid, UID);
+	assert_int_equal(store_tombstone_list_account(store, UID, 0, rows, 2), 1);
+}
+
+static void what_is_set_aside_is_found_by_its_uid(void **state)
+{
+	struct removed removed = { .uid = UID, .keep = 1, .when = 9, .owner = "alice", .label = "web1" }, found;
+
+	(void)state;
+	make_account("web1", UID);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_account_delete(store, UID, 9), 0);
+	assert_int_equal(store_removed_insert(store, &removed), 0);
+	assert_int_equal(store_removed_get(store, UID, &found), 0);
+	assert_int_equal(store_removed_get(store, UID + 1, &found), -ENOENT);
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(found.keep, 1);
+	assert_int_equal(found.when, 9);
+	assert_string_equal(found.label, "web1");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -309,6 +480,13 @@ int main(void)
 		T(a_copy_has_all_and_goes_its_own_way),
 		T(a_copy_follows_what_is_changed_while_it_is_made),
 		T(a_copy_may_be_abandoned),
+		T(keys_keep_their_numbers_and_none_is_given_twice),
+		T(the_first_number_of_a_store_may_be_kept_by_a_run),
+		T(runs_of_another_host_are_kept_once_and_nothing_follows_from_them),
+		T(a_full_history_takes_no_older_runs),
+		T(what_is_known_of_silence_and_keys_is_put_as_it_was),
+		T(a_tombstone_says_whose_range_it_was),
+		T(what_is_set_aside_is_found_by_its_uid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

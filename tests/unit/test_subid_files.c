@@ -182,9 +182,12 @@ static void our_own_lines_are_told_from_others(void **state)
 	(void)state;
 	assert_false(other("", 100, 199, &holder));
 	assert_false(other("alice:100:100\nalice+web1:100:100\nbob:200:5\nbob:90:10\n", 100, 199, &holder));
-	/* of somebody else, of another size, of a part, across the edge, around it */
+	/* neighbours are one line */
+	assert_false(other("alice:100:101\n", 100, 199, &holder));
+	assert_false(other("alice:90:300\nbob:80:10\n", 100, 199, &holder));
+	/* of somebody else, of a part, across the edge, around it */
 	assert_true(other("alice:100:100\nbob:100:100\n", 100, 199, &holder));
-	assert_true(other("alice:100:101\n", 100, 199, &holder));
+	assert_true(other("alice:90:109\n", 100, 199, &holder));
 	assert_true(other("alice:150:1\n", 100, 199, &holder));
 	assert_int_equal(holder.first, 150);
 	assert_true(other("bob:199:1\nalice:100:100\n", 100, 199, &holder));

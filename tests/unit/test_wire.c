@@ -104,16 +104,27 @@ static void fill_limit(struct limit *limit)
 	FILL(limit->owner);
 }
 
+static void fill_run(struct run *run)
+{
+	memset(run, 0xff, offsetof(struct run, tool));
+	FILL(run->tool);
+	FILL(run->address);
+	FILL(run->fingerprint);
+	FILL(run->error);
+}
+
 static void fill_import(struct request_import *row)
 {
 	row->kind = row->flags = row->line = row->set = row->uid = row->first = row->count = UINT32_MAX;
 	row->alarm = UINT64_MAX;
 	row->account_flags = row->owner_uid = row->accounts = row->keys = row->ranges = UINT32_MAX;
+	row->account_uid = row->key_id = row->last_status = row->told = UINT32_MAX;
 	row->expires_day = -1;
 	row->quota = UINT64_MAX;
-	row->created = -1;
+	row->created = row->used = row->alarm_since = row->last_run = row->last_good = -1;
 	FILL(row->comment);
 	fill_key(&row->key);
+	fill_run(&row->run);
 }
 
 static void fill_request(struct request *request)
@@ -159,6 +170,9 @@ static void fill_request(struct request *request)
 	case OP_IMPORT:
 		fill_import(&request->import);
 		break;
+	case OP_REPAIR:
+		request->repair.repair = request->repair.place = request->repair.uid = request->repair.dry_run = UINT32_MAX;
+		break;
 	case OP_RANGE_ADD:
 		request->range_add.count = UINT32_MAX;
 		request->range_add.after = UINT32_MAX;
@@ -196,8 +210,8 @@ static void fill_account(struct account_view *view)
 	FILL(view->name);
 	FILL(view->home);
 	FILL(view->link);
-	view->last_run = view->last_good = view->alarm = -1;
-	view->last_status = view->silent = UINT32_MAX;
+	view->last_run = view->last_good = view->alarm = view->alarm_since = -1;
+	view->last_status = view->silent = view->told = view->mended = UINT32_MAX;
 }
 
 static void fill_rest_of_answer(struct answer *answer)
@@ -216,11 +230,8 @@ static void fill_rest_of_answer(struct answer *answer)
 		answer->key_used = -1;
 		break;
 	case OP_RUN_LIST:
-		memset(&answer->run, 0xff, offsetof(struct run_row, run.tool));
-		FILL(answer->run.run.tool);
-		FILL(answer->run.run.address);
-		FILL(answer->run.run.fingerprint);
-		FILL(answer->run.run.error);
+		memset(&answer->run, 0xff, offsetof(struct run_row, run));
+		fill_run(&answer->run.run);
 		break;
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
@@ -249,6 +260,13 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->finding.subject);
 		FILL(answer->finding.fault);
 		FILL(answer->finding.todo);
+		answer->finding.repair = answer->finding.place = answer->finding.uid = UINT32_MAX;
+		FILL(answer->finding.owner);
+		FILL(answer->finding.label);
+		break;
+	case OP_REPAIR:
+		answer->repaired.mended = UINT32_MAX;
+		FILL(answer->repaired.done);
 		break;
 	default:
 		break;

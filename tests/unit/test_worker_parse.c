@@ -243,6 +243,31 @@ static void ranges_limits_and_the_rest(void **state)
 	refused(0, "{}", "method");
 }
 
+static void repairs_are_named_as_findings_name_them(void **state)
+{
+	struct request request;
+
+	(void)state;
+	assert_int_equal(parsed(OP_REPAIR, "{\"repair\":\"index\"}").repair.repair, REPAIR_INDEX);
+	request = parsed(OP_REPAIR, "{\"repair\":\"ask\",\"place\":\"removed\",\"uid\":2100000001,\"dryRun\":true}");
+	assert_int_equal(request.repair.repair, REPAIR_ASK);
+	assert_int_equal(request.repair.place, PLACE_REMOVED);
+	assert_int_equal(request.repair.uid, 2100000001);
+	assert_int_equal(request.repair.dry_run, 1);
+	request = parsed(OP_REPAIR,
+			 "{\"repair\":\"leftover\",\"place\":\"link\",\"owner\":\"alice\",\"label\":\"web1\"}");
+	assert_int_equal(request.repair.place, PLACE_LINK);
+	assert_string_equal(request.repair.name.owner, "alice");
+	assert_string_equal(request.repair.name.label, "web1");
+	refused(OP_REPAIR, "{}", "repair");
+	refused(OP_REPAIR, "{\"repair\":\"none\"}", "repair");
+	refused(OP_REPAIR, "{\"repair\":\"everything\"}", "repair");
+	refused(OP_REPAIR, "{\"repair\":\"ask\",\"place\":\"/etc\"}", "place");
+	refused(OP_REPAIR, "{\"repair\":\"ask\",\"place\":\"removed\",\"uid\":-1}", "uid");
+	refused(OP_REPAIR, "{\"repair\":\"account\",\"label\":\"../x\"}", "label");
+	refused(OP_REPAIR, "{\"repair\":\"account\",\"dryRun\":1}", "dryRun");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +279,7 @@ int main(void)
 		cmocka_unit_test(key_is_named_by_id_or_fingerprint),
 		cmocka_unit_test(lists_are_the_callers_an_owners_or_all),
 		cmocka_unit_test(ranges_limits_and_the_rest),
+		cmocka_unit_test(repairs_are_named_as_findings_name_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the host's user database says of a user, a group or a shadow entry: the one look-up of the whole project.
+ * There are three answers, and a source that is down is never one of "no":
+ *
+ *	0         found
+ *	-ENOENT   nobody: every source was asked, and every one said so (and, for a name, root is known)
+ *	other     doubt: a source that might know could not be asked. Nothing may be taken away on such an answer, and
+ *	          nothing given.
+ *
+ * Run by everybody: broker, command, guests (libc only, thread-safe, no stdio, errno is the caller's to keep). Blocks as
+ * long as the host's name service does.
+ */
+#ifndef ACCOUNT_PASSWD_H
+#define ACCOUNT_PASSWD_H
+
+#include <grp.h>
+#include <pwd.h>
+#include <shadow.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* One entry, and the memory that its strings lie in. Starts as { 0 }, and may be used again and again. */
+struct host_entry {
+	union {
+		struct passwd user;
+		struct group group;
+		struct spwd shadow;
+	};
+	char *buffer;
+	size_t size;
+};
+
+/* Frees the memory, and wipes it first: a password hash may have been in it. */
+void host_entry_done(struct host_entry *entry);
+#define entry_cleanup __attribute__((cleanup(host_entry_done)))
+
+/* Fill entry->user, ->group or ->shadow; what is in entry is undefined unless 0 is returned. */
+int user_find(const char *name, struct host_entry *entry);
+int user_find_uid(uid_t uid, struct host_entry *entry);
+int group_find(const char *name, struct host_entry *entry);
+int group_find_gid(gid_t gid, struct host_entry *entry);
+int shadow_find(const char *name, struct host_entry *entry); /* needs root where the hashes are local */
+
+#endif

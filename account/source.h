@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The sources of a database in nsswitch.conf(5), each asked by itself: for account/passwd.c, which says why. As run there:
+ * libc only, thread-safe, in foreign processes too.
+ */
+#ifndef ACCOUNT_SOURCE_H
+#define ACCOUNT_SOURCE_H
+
+#include <stdbool.h>
+
+/* Calls ask(the source's function, data) for the sources of `database` ("passwd") in their order, as far as a name that
+ * none knows gets; `function`: "getpwnam_r". A source whose module is not installed is passed over, as glibc does.
+ *
+ * 0: ask said 0 of one, and the rest was not asked. -ENOENT: ask said so of each. Else what ask said of the first other one, or what
+ * keeps us from asking: also when nsswitch.conf cannot be read. */
+int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data);
+
+/* True when the local file is asked first and whoever is found there is who is meant. */
+bool source_files_first(const char *database);
+
+#endif

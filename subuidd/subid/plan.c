@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/subid/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/index_map.h"
+#include "account/index_view.h"
+#include "confine/cleanup.h"
+#include "subuidd/subid/found.h"
+#include "subuidd/subid/text.h"
+
+static const char *const file_names[] = { "subuid", "subgid" };
+
+/* ---- of the index */
+
+static int gather_ranges(const struct index_view *view, struct subid_claims *claims)
+{
+	struct subid_claim claim = { 0 };
+	uint64_t cursor = 0;
+	int r;
+
+	while ((r = index_view_range_next(view, &cursor, &claim.range)) == 0) {
+		r = subid_claims_add(claims, &claim);
+		if (r < 0)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static struct subid_claim claim_of_account(const struct index_account *account)
+{
+	struct subid_claim claim = { .account = true };
+
+	claim.range = (struct id_range){ .first = account->uid, .count = 1, .owner_uid = account->owner_uid };
+	memcpy(claim.range.owner, account->owner, strlen(account->owner) + 1);
+	return claim;
+}
+
+/* Sub-accounts' uids, as ranges of their owners. */
+static int gather_accounts(const struct index_view *view, struct subid_claims *claims)
+{
+	struct index_account account;
+	uint64_t cursor = 0;
+	int r;
+
+	while ((r = index_view_next(view, &cursor, &account)) == 0) {
+		struct subid_claim claim = claim_of_account(&account);
+
+		r = subid_claims_add(claims, &claim);
+		if (r < 0)
+			return r;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- of the files */
+
+/* By name, by number, or under the name of the account that has it. */
+static bool names(const struct subid_parts *line, const struct id_range *range, char separator)
+{
+	char name[ACCOUNT_NAME_MAX + 1];
+	uint32_t uid;
+
+	if (strcmp(line->name, range->owner) == 0 || (id_parse(line->name, &uid) == 0 && uid == range->owner_uid))
+		return true;
+	return range->label[0] != '\0' && name_join(range->owner, separator, range->label, name) == 0 &&
+	       strcmp(line->name, name) == 0;
+}
+
+/* 1: the line says of ids of the index what the index says of them. */
+static int line_known(const struct index_view *view, const struct subid_parts *line, struct subid_claim *claim)
+{
+	struct index_account account;
+	int r = index_view_range_by_id(view, line->first, &claim->range);
+
+	if (r == 0)
+		return claim->range.first == line->first && claim->range.count == line->count &&
+		       names(line, &claim->range, view->header.separator);
+	if (r == -ENOENT && line->count == 1) {
+		r = index_view_by_uid(view, line->first, &account, NULL);
+		if (r == 0)
+			*claim = claim_of_account(&account);
+	}
+	return r == 0 ? names(line, &claim->range, view->header.separator) : r == -ENOENT ? 0 : r;
+}
+
+static int scan(const struct index_view *view, const struct subid_lines *present, struct subid_claims *claims)
+{
+	for (size_t i = 0; i < present->count; i++) {
+		struct subid_claim claim = { 0 };
+		struct subid_parts line;
+		int r;
+
+		if (!subid_line_parse(present->sorted[i].at, present->sorted[i].length, &line))
+			continue;
+		r = line_known(view, &line, &claim);
+		if (r < 0)
+			return r;
+		claim.line = present->sorted[i].at;
+		claim.length = present->sorted[i].length;
+		if (r == 1)
+			r = subid_claims_add(claims, &claim);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int files_read(int etc_fd, struct subid_lines *present)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(file_names) / sizeof(*file_names); i++) {
+		cleanup_free char *text = NULL;
+		size_t length = 0;
+
+		r = subid_text_read(etc_fd, file_names[i], &text, &length);
+		if (r == 0)
+			r = subid_lines_add_text(present, text, length);
+		if (r == 0 && length > 0 && text[length - 1] != '\n')
+			r = subid_lines_add_text(present, "\n", 1);
+	}
+	return r == 0 ? subid_lines_sort(present) : r;
+}
+
+/* Lines that give somebody what the index says is another's: wherever they come from, newuidmap goes by them when it cannot
+ * load the plug-in, and whoever calls it can see to that (ulimit -n 6). */
+static int stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale)
+{
+	struct subid_claims claims = { 0 };
+	int r = scan(view, present, &claims);
+
+	if (r == 0)
+		r = subid_claims_ask(&claims);
+	for (size_t i = 0; r == 0 && i < claims.count; i++) {
+		if (claims.list[i].stand != STAND_NO)
+			continue;
+		r = subid_lines_add_text(stale, claims.list[i].line, claims.list[i].length);
+		if (r == 0)
+			r = subid_lines_add_text(stale, "\n", 1);
+	}
+	subid_claims_free(&claims);
+	return r == 0 ? subid_lines_sort(stale) : r;
+}
+
+/* ---- both */
+
+static int ask_view(struct subid_plan *plan, const struct index_view *view, const struct subid_lines *present)
+{
+	int r = 0;
+
+	plan->separator = view->header.separator;
+	if (plan->publish != PUBLISH_PLUGIN)
+		r = gather_ranges(view, &plan->claims);
+	if (r == 0 && plan->publish == PUBLISH_FILES)
+		r = gather_accounts(view, &plan->claims);
+	if (r == 0)
+		r = subid_claims_ask(&plan->claims);
+	return r == 0 ? stale_find(view, present, &plan->stale) : r;
+}
+
+static int ask_index(struct subid_plan *plan, const struct subid_lines *present)
+{
+	struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct index_hold hold;
+	int r = index_enter(&reader, &hold); /* one file from first to last, whatever the broker does meanwhile */
+
+	if (r < 0)
+		return r;
+	r = ask_view(plan, hold.view, present);
+	index_leave(&hold);
+	return r;
+}
+
+int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
+{
+	struct subid_lines present = { 0 };
+	int r = files_read(etc_fd, &present);
+
+	*plan = (struct subid_plan){ .publish = publish };
+	if (r == 0 && (publish != PUBLISH_PLUGIN || present.count > 0))
+		r = ask_index(plan, &present);
+	subid_lines_free(&present);
+	if (r < 0 && publish == PUBLISH_PLUGIN) { /* without an index nothing is stale, and ours can still be taken out */
+		subid_lines_free(&plan->stale);
+		r = 0;
+	}
+	return r;
+}
+
+/* Lines that others wrote, now or before us: they keep their shape. */
+static int fixed_find(int state_fd, int etc_fd, const struct subid_lines *before, struct subid_lines *fixed)
+{
+	struct subid_lines present = { 0 };
+	int r = subid_found_read(state_fd, fixed);
+
+	if (r == 0)
+		r = files_read(etc_fd, &present);
+	if (r == 0)
+		r = subid_lines_pick(&present, before, false, fixed);
+	subid_lines_free(&present);
+	return r == 0 ? subid_lines_sort(fixed) : r;
+}
+
+static void doubts_note(struct subid_plan *plan)
+{
+	plan->doubtful[0] = '\0';
+	for (size_t i = 0; i < plan->claims.count && plan->doubtful[0] == '\0'; i++)
+		if (plan->claims.list[i].stand == STAND_DOUBT)
+			memcpy(plan->doubtful, plan->claims.list[i].range.owner, sizeof(plan->doubtful));
+}
+
+int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd)
+{
+	struct subid_lines fixed = { 0 };
+	int r;
+
+	subid_lines_free(&plan->before);
+	subid_lines_free(&plan->wanted);
+	r = subid_lines_recorded(state_fd, &plan->before);
+	if (r == 0)
+		r = fixed_find(state_fd, etc_fd, &plan->before, &fixed);
+	if (r == 0)
+		r = subid_lines_of(&plan->claims, plan->separator, &fixed, &plan->before, &plan->wanted, &plan->waiting);
+	doubts_note(plan);
+	subid_lines_free(&fixed);
+	return r;
+}
+
+int subid_lines_recorded(int state_fd, struct subid_lines *lines)
+{
+	cleanup_free char *text = NULL;
+	size_t length = 0;
+	int r = subid_text_read(state_fd, SUBID_LINES_NAME, &text, &length);
+
+	*lines = (struct subid_lines){ 0 };
+	if (r == 0)
+		r = subid_lines_add_text(lines, text, length);
+	return r == 0 ? subid_lines_sort(lines) : r;
+}
+
+void subid_plan_free(struct subid_plan *plan)
+{
+	subid_claims_free(&plan->claims);
+	subid_lines_free(&plan->stale);
+	subid_lines_free(&plan->before);
+	subid_lines_free(&plan->wanted);
+}

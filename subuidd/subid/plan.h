@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What /etc/subuid and /etc/subgid should have of us, and what has to go: from the index, the user database and what our
+ * own records say. Nothing is written here. Run by the writer and by `check` (children of the broker, root).
+ */
+#ifndef SUBUIDD_SUBID_PLAN_H
+#define SUBUIDD_SUBID_PLAN_H
+
+#include "subuidd/settings.h"
+#include "subuidd/subid/lines.h"
+#include "subuidd/subid/owners.h"
+
+#define SUBID_LINES_NAME "subid-lines"
+
+struct subid_plan {
+	enum publish_to publish;
+	char separator;
+	struct subid_claims claims; /* of the index, with their owners' answers */
+	struct subid_lines stale;   /* of the files, whoever wrote them: ids of the index under a name that is not the owner's any more */
+	struct subid_lines before;  /* what the files may have from us */
+	struct subid_lines wanted;  /* what they should have */
+	unsigned waiting;           /* claims of owners in doubt that have no line yet, and get none */
+	char doubtful[OWNER_MAX + 1]; /* one of these owners, or of those whose lines stay; "" none */
+};
+
+/* Reads index and files, and asks the user database: not while others wait for the files' locks. 0 or negative errno. */
+int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd);
+
+/* What the files may have from us. No such record: none. */
+int subid_lines_recorded(int state_fd, struct subid_lines *lines);
+
+/* Makes before and wanted, anew each time it is called. 0 or negative errno. */
+int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd);
+
+void subid_plan_free(struct subid_plan *plan);
+
+/* Pure: lines of `claims`, neighbours of one holder as one line, in the order of the ids. fixed: lines that stay as they are,
+ * since somebody else wrote them. before: for owners in doubt; counts those left out in *waiting. 0 or -ENOMEM. */
+int subid_lines_of(const struct subid_claims *claims, char separator, const struct subid_lines *fixed,
+		   const struct subid_lines *before, struct subid_lines *lines, unsigned *waiting);
+
+#endif

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The whole of subid_write(), with an index and users of the fuzzer's, on real files: rounds of changes, each with a
+ * fault. What is left at any fault is the old file or the new one; a second run without a fault ends where a run that
+ * had none ends; lines of others are there to the last; who cannot be looked up loses nothing.
+ *
+ * Input: /etc/subuid and /etc/subgid, each ended by 0xff, then rounds of bytes.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/index_map.h"
+#include "account/index_view.h"
+#include "account/subid_lock.h"
+#include "subuidd/subid/found.h"
+#include "subuidd/subid/write.h"
+
+/* ---- the index and the users */
+
+#define OWNERS 4
+#define RANGES_MAX 8
+
+enum standing { STANDS, OTHER_UID, GONE, DOUBT, STANDINGS };
+
+static const char *const owners[OWNERS] = { "alice", "bob", "carol", "dave" };
+
+static struct round {
+	enum publish_to publish;
+	enum standing standing[OWNERS];
+	struct id_range ranges[RANGES_MAX];
+	struct index_account accounts[RANGES_MAX];
+	size_t ranges_count, accounts_count;
+	bool locked, dies;
+	unsigned fault; /* at this step; 0 none */
+} round_now;
+
+int index_enter(struct index_reader *reader, struct index_hold *hold)
+{
+	(void)reader;
+	hold->alone.header.separator = '+';
+	hold->view = &hold->alone;
+	return 0;
+}
+
+void index_leave(struct index_hold *hold)
+{
+	hold->view = NULL;
+}
+
+int index_view_range_next(const struct index_view *view, uint64_t *cursor, struct id_range *range)
+{
+	must(view->header.separator == '+');
+	if (*cursor >= round_now.ranges_count)
+		return -ENOENT;
+	*range = round_now.ranges[(*cursor)++];
+	return 0;
+}
+
+int index_view_next(const struct index_view *view, uint64_t *cursor, struct index_account *account)
+{
+	must(view->header.separator == '+');
+	if (*cursor >= round_now.accounts_count)
+		return -ENOENT;
+	*account = round_now.accounts[(*cursor)++];
+	return 0;
+}
+
+static uint32_t owner_uid(unsigned owner)
+{
+	return 1000 + owner;
+}
+
+int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **found);
+int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **found)
+{
+	unsigned owner = 0;
+
+	(void)buffer, (void)size;
+	while (owner < OWNERS && strcmp(owners[owner], name) != 0)
+		owner++;
+	*found = NULL;
+	if (owner == OWNERS || round_now.standing[owner] == GONE)
+		return 0;
+	if (round_now.standing[owner] == DOUBT)
+		return EIO;
+	*entry = (struct passwd){ .pw_uid = owner_uid(owner) + (round_now.standing[owner] == OTHER_UID) };
+	*found = entry;
+	return 0;
+}
+
+int subid_lock(int dirfd)
+{
+	(void)dirfd;
+	return round_now.locked ? -EBUSY : 0;
+}
+
+void subid_unlock(int dirfd)
+{
+	(void)dirfd;
+}
+
+/* ---- faults */
+
+static struct {
+	bool on;
+	unsigned steps, changed; /* calls that change something, and those that did */
+} faults;
+
+/* 1: this call fails. */
+static int falls(void)
+{
+	if (!faults.on)
+		return 0;
+	faults.steps++;
+	if (round_now.fault != 0 && (faults.steps == round_now.fault || (round_now.dies && faults.steps > round_now.fault))) {
+		errno = EIO;
+		return 1;
+	}
+	faults.changed++;
+	return 0;
+}
+
+#define WRAP(result, name, parameters, arguments)  \
+	result __real_##name parameters;           \
+	result __wrap_##name parameters;           \
+	result __wrap_##name parameters            \
+	{                                          \
+		if (falls())                       \
+			return (result)-1;         \
+		return __real_##name arguments;    \
+	}
+WRAP(ssize_t, write, (int fd, const void *bytes, size_t count), (fd, bytes, count))
+WRAP(int, fsync, (int fd), (fd))
+WRAP(int, unlinkat, (int fd, const char *name, int flags), (fd, name, flags))
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
+WRAP(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
+WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to), (from_fd, from, to_fd, to))
+
+int __real_openat(int fd, const char *name, int flags, ...);
+int __wrap_openat(int fd, const char *name, int flags, ...);
+int __wrap_openat(int fd, const char *name, int flags, ...)
+{
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(list, mode_t) : 0;
+	va_end(list);
+	if ((flags & O_CREAT) != 0 && falls())
+		return -1;
+	return __real_openat(fd, name, flags, mode);
+}
+
+/* ---- a host: its files, as texts */
+
+enum { SUBUID, SUBGID, LINES, FOUND, FILES };
+static const char *const names[FILES] = { "subuid", "subgid", SUBID_LINES_NAME, SUBID_FOUND_NAME };
+static const char *const left_overs[FILES] = { "subuid+", "subgid+", SUBID_LINES_NAME ".new", SUBID_FOUND_NAME ".new" };
+
+static char root[32];
+
+static struct host {
+	int etc, state;
+} faulty = { -1, -1 }, sound = { -1, -1 };
+
+static int directory_of(const struct host *host, int file)
+{
+	return file < LINES ? host->etc : host->state;
+}
+
+static char *file_text(const struct host *host, int file)
+{
+	char *text = NULL;
+	size_t length = 0;
+
+	must(subid_text_read(directory_of(host, file), names[file], &text, &length) == 0);
+	return text;
+}
+
+static void file_put(const struct host *host, int file, const char *text)
+{
+	int fd = openat(directory_of(host, file), names[file], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	must(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void host_clear(const struct host *host)
+{
+	for (int i = 0; i < FILES; i++) {
+		unlinkat(directory_of(host, i), names[i], 0);
+		unlinkat(directory_of(host, i), left_overs[i], 0);
+	}
+}
+
+static int directory_make(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	must(mkdir(path, 0755) == 0);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void clean_up(void)
+{
+	static const char *const made[] = { "/etc1", "/state1", "/etc2", "/state2", "" };
+	char path[64];
+
+	host_clear(&faulty);
+	host_clear(&sound);
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", root, made[i]);
+		rmdir(path);
+	}
+}
+
+static void set_up(void)
+{
+	snprintf(root, sizeof(root), "%s/fuzz_subid.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	must(mkdtemp(root) != NULL);
+	faulty = (struct host){ directory_make("etc1"), directory_make("state1") };
+	sound = (struct host){ directory_make("etc2"), directory_make("state2") };
+	atexit(clean_up);
+}
+
+/* ---- what has to be */
+
+static bool has_line(const char *text, const char *line, size_t length)
+{
+	for (const char *at = text; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
+		if (strcspn(at, "\n") == length && memcmp(at, line, length) == 0)
+			return true;
+	return false;
+}
+
+/* Every line of `text` that is in none of the two others is in `now`. */
+static void all_stay(const char *text, const char *ours, const char *now)
+{
+	for (const char *at = text; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n') {
+		size_t length = strcspn(at, "\n");
+
+		if (!has_line(ours, at, length))
+			must(has_line(now, at, length));
+	}
+}
+
+static bool has(const char *text, const char *name, uint32_t first, uint32_t count)
+{
+	char line[128];
+	int length = snprintf(line, sizeof(line), "%s:%u:%u", name, first, count);
+
+	return has_line(text, line, (size_t)length);
+}
+
+/* What the index says is there when its owner stands, and stays there when nobody can say whether he does. */
+static void check_line(const char *before, const char *now, const char *name, const struct id_range *range, bool done)
+{
+	enum standing standing = round_now.standing[range->owner_uid - owner_uid(0)];
+	bool there = has(now, name, range->first, range->count);
+
+	must(there || standing != STANDS || !done);
+	must(there || standing != DOUBT || !has(before, name, range->first, range->count));
+}
+
+static void check_lines(const char *before, const char *now, bool done)
+{
+	for (size_t i = 0; i < round_now.ranges_count; i++) {
+		const struct id_range *range = &round_now.ranges[i];
+		char name[ACCOUNT_NAME_MAX + 1];
+
+		check_line(before, now, range->owner, range, done);
+		if (range->label[0] == '\0')
+			continue;
+		snprintf(name, sizeof(name), "%s+%s", range->owner, range->label);
+		check_line(before, now, name, range, done);
+	}
+	for (size_t i = 0; round_now.publish == PUBLISH_FILES && i < round_now.accounts_count; i++) {
+		const struct index_account *account = &round_now.accounts[i];
+		const struct id_range one = { .first = account->uid, .count = 1, .owner_uid = account->owner_uid };
+
+		check_line(before, now, account->owner, &one, done);
+	}
+}
+
+static int run(const struct host *host)
+{
+	char why[256] = "";
+	int r;
+
+	faults.on = true;
+	faults.steps = faults.changed = 0;
+	r = subid_write(host->state, host->etc, round_now.publish, why, sizeof(why));
+	faults.on = false;
+	must(r <= 0 && (r == 0 || why[0] != '\0'));
+	must(round_now.fault != 0 || r != -EIO || faults.changed == 0); /* doubt: nothing is written */
+	return r;
+}
+
+static void check_after(char *before[FILES], char *now[FILES], int r)
+{
+	for (int i = SUBUID; i <= SUBGID; i++) {
+		all_stay(before[i], before[LINES], now[i]);
+		if (round_now.publish != PUBLISH_PLUGIN)
+			check_lines(before[i], now[i], r == 0);
+		must(r == 0 || strcmp(before[i], now[i]) == 0); /* no fault, and refused: nothing has changed */
+	}
+	if (r == 0 && round_now.publish == PUBLISH_PLUGIN)
+		must(now[LINES][0] == '\0' && now[FOUND][0] == '\0');
+}
+
+/* At a fault each file is what it was, or what it will be. */
+static void check_cut(char *before[FILES], char *after[FILES])
+{
+	for (int i = SUBUID; i <= SUBGID; i++) {
+		char *cut = file_text(&faulty, i);
+
+		must(strcmp(cut, before[i]) == 0 || strcmp(cut, after[i]) == 0);
+		free(cut);
+	}
+}
+
+static void texts_take(const struct host *host, char *texts[FILES])
+{
+	for (int i = 0; i < FILES; i++)
+		texts[i] = file_text(host, i);
+}
+
+static void texts_free(char *texts[FILES])
+{
+	for (int i = 0; i < FILES; i++)
+		free(texts[i]);
+}
+
+/* Of our own two files the lines count, each once. */
+static bool same_lines(const char *a, const char *b)
+{
+	struct subid_lines lines[2] = { { 0 } };
+	const char *text[] = { a, b };
+	bool same;
+
+	for (int i = 0; i < 2; i++)
+		must(subid_lines_add_text(&lines[i], text[i], strlen(text[i])) == 0 && subid_lines_sort(&lines[i]) == 0);
+	same = subid_lines_equal(&lines[0], &lines[1]);
+	subid_lines_free(&lines[0]);
+	subid_lines_free(&lines[1]);
+	return same;
+}
+
+static void same_must(int file, const char *a, const char *b)
+{
+	bool same = file < LINES ? strcmp(a, b) == 0 : same_lines(a, b);
+
+	if (!same)
+		fprintf(stderr, "%s, with a fault:\n%s\nwithout:\n%s\n", names[file], a, b);
+	must(same);
+}
+
+/* What was said to be done is done. */
+static void check_done(char *after[FILES])
+{
+	char *now[FILES];
+
+	texts_take(&faulty, now);
+	for (int i = 0; i < FILES; i++)
+		same_must(i, now[i], after[i]);
+	texts_free(now);
+}
+
+static void round_run(void)
+{
+	unsigned fault = round_now.fault;
+	char *before[FILES], *after[FILES];
+	int r;
+
+	texts_take(&sound, before);
+	round_now.fault = 0;
+	r = run(&sound);
+	texts_take(&sound, after);
+	check_after(before, after, r);
+	must(run(&sound) == r && (r < 0 || round_now.publish == PUBLISH_PLUGIN || faults.changed == 0));
+
+	round_now.fault = fault;
+	if (run(&faulty) == 0)
+		check_done(after);
+	check_cut(before, after);
+	round_now.fault = 0;
+	must(run(&faulty) == r);
+	if (r == 0)
+		check_done(after);
+	texts_free(before);
+	texts_free(after);
+}
+
+static void range_take(struct input *input, struct id_range *range)
+{
+	uint8_t what = take_byte(input);
+
+	*range = (struct id_range){ .first = 1073741824u + (what >> 4) * RANGE_UNIT, .count = RANGE_UNIT,
+				    .owner_uid = owner_uid(what % OWNERS) };
+	snprintf(range->owner, sizeof(range->owner), "%s", owners[what % OWNERS]);
+	if ((what & 4) != 0)
+		snprintf(range->label, sizeof(range->label), "%s", (what & 8) != 0 ? "web1" : "web2");
+}
+
+static void round_take(struct input *input)
+{
+	uint8_t how = take_byte(input), counts = take_byte(input), standing = take_byte(input);
+
+	memset(&round_now, 0, sizeof(round_now));
+	round_now.publish = (enum publish_to)(how % 3);
+	round_now.locked = (how & 0xf0) == 0xf0;
+	round_now.dies = (how & 8) != 0;
+	round_now.fault = take_byte(input) % 48;
+	for (unsigned i = 0; i < OWNERS; i++)
+		round_now.standing[i] = (enum standing)(standing >> 2 * i & 3);
+	round_now.ranges_count = counts % RANGES_MAX;
+	round_now.accounts_count = (counts >> 4) % RANGES_MAX;
+	for (size_t i = 0; i < round_now.ranges_count; i++)
+		range_take(input, &round_now.ranges[i]);
+	for (size_t i = 0; i < round_now.accounts_count; i++) {
+		uint8_t what = take_byte(input);
+
+		round_now.accounts[i] = (struct index_account){ .uid = 2100000000u + (what >> 2), .owner_uid = owner_uid(what % OWNERS) };
+		snprintf(round_now.accounts[i].owner, sizeof(round_now.accounts[i].owner), "%s", owners[what % OWNERS]);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = { data, size };
+
+	if (root[0] == '\0')
+		set_up();
+	for (int i = SUBUID; i <= SUBGID; i++) {
+		char *text = take_text(&input);
+
+		file_put(&faulty, i, text);
+		file_put(&sound, i, text);
+		free(text);
+	}
+	for (unsigned rounds = 0; rounds < 4 && input.left > 0; rounds++) {
+		round_take(&input);
+		round_run();
+	}
+	host_clear(&faulty);
+	host_clear(&sound);
+	return 0;
+}
