@@ -142,6 +142,12 @@ static int program_load(const struct loading *loading, const char *file)
 	return state_program_run(words);
 }
 
+static void start_hint(const struct loading *loading, int status)
+{
+	if (status == STATUS_DONE && !loading->dry_run && !common.json)
+		puts("now start the daemon: systemctl start subuidd.socket subuidd, or subuidd where there is no systemd");
+}
+
 static int load_restarting(const struct loading *loading, const char *file)
 {
 	struct stopped stopped;
@@ -152,6 +158,10 @@ static int load_restarting(const struct loading *loading, const char *file)
 		return status;
 	}
 	status = program_load(loading, file);
+	if (!daemon_ran(&stopped) && (status != STATUS_DONE || loading->dry_run || !daemon_enabled(&stopped))) {
+		start_hint(loading, status);
+		return status;
+	}
 	started = daemon_start(&stopped); /* with the old state, if it was not loaded */
 	return status != STATUS_DONE ? status : started;
 }
@@ -180,8 +190,7 @@ static int state_load(int argc, char **argv)
 	if (loading.restart)
 		return load_restarting(&loading, argv[optind]);
 	status = program_load(&loading, argv[optind]);
-	if (status == STATUS_DONE && !loading.dry_run && !common.json)
-		puts("now start the daemon: systemctl start subuidd.socket subuidd, or subuidd where there is no systemd");
+	start_hint(&loading, status);
 	return status;
 }
 

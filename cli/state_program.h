@@ -3,6 +3,8 @@
 #ifndef CLI_STATE_PROGRAM_H
 #define CLI_STATE_PROGRAM_H
 
+#include <stdbool.h>
+
 /* Runs it with these words (the first is the verb, NULL ends), --json where that was asked for, and our own standard
  * descriptors. Its exit status, which is one of subuid(1) (75 of `collect`: there is no save), or STATUS_UNREACHABLE (it is
  * not there) or STATUS_FAILED and it was said why. */
@@ -15,6 +17,9 @@ struct stopped {
 };
 /* Stops it, if it runs, and waits until it has ended. STATUS_DONE, or another status and it was said why. */
 int daemon_stop(struct stopped *stopped);
+bool daemon_ran(const struct stopped *stopped);
+/* One that did not run, because it refused to start, is to be started: true where systemd is to do that. */
+bool daemon_enabled(struct stopped *stopped);
 /* The same returns. */
 int daemon_start(const struct stopped *stopped);
 

@@ -51,6 +51,23 @@ int daemon_stop(struct stopped *stopped)
 	return stop_by_hand(pid);
 }
 
+bool daemon_ran(const struct stopped *stopped)
+{
+	return stopped->service || stopped->socket || stopped->by_hand;
+}
+
+bool daemon_enabled(struct stopped *stopped)
+{
+	static const char *const enabled[] = { "systemctl", "is-enabled", "--quiet", "subuidd.service", NULL };
+	static const char *const forget[] = { "systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL };
+
+	if (!systemd_runs() || command_run(enabled, NULL) != 0)
+		return false;
+	command_run(forget, NULL); /* it may have been tried too often */
+	stopped->service = stopped->socket = 1;
+	return true;
+}
+
 int daemon_start(const struct stopped *stopped)
 {
 	static const char *const by_hand[] = { SBINDIR "/subuidd", NULL };

@@ -10,7 +10,13 @@
 #include "subuidd/state/directory.h"
 #include "subuidd/state/program.h"
 
-static const char stop[] = "stop it first: systemctl stop subuidd.socket subuidd, or say --restart";
+/* What to do about a daemon that runs: one that does saves by itself, so that it is about to start or to end. */
+static const char *stop_todo(const char *verb)
+{
+	return strcmp(verb, "save") == 0 ? "it starts or stops at this moment: try again" :
+	       strcmp(verb, "load") == 0 ? "stop it first: systemctl stop subuidd.socket subuidd, or say --restart" :
+					   "stop it first: systemctl stop subuidd.socket subuidd";
+}
 
 static int lock_take(struct place *place, const char *verb)
 {
@@ -19,7 +25,7 @@ static int lock_take(struct place *place, const char *verb)
 	place->lock_fd = state_directory_lock(place->state_fd, why, sizeof(why));
 	if (place->lock_fd >= 0)
 		return STATUS_DONE;
-	return place->lock_fd == -EBUSY ? complain(STATUS_CONFLICT, verb, why, stop) :
+	return place->lock_fd == -EBUSY ? complain(STATUS_CONFLICT, verb, why, stop_todo(verb)) :
 					  complain(STATUS_FAILED, verb, why, "");
 }
 

@@ -769,3 +769,95 @@ def test_a_host_that_is_empty_takes_up_the_state_and_the_homes_of_another(host, 
     assert run("cat", f"/home/{owner}/subuid/moved/file", user=owner).stdout == "pushed"
     host.rsync(key, "-a", f"{tmp_path}/data/", f"{name}@127.0.0.1:again")
     assert add(owner, "fresh") > max(before_uid["uid"] for before_uid in before["list"])
+
+
+# -- docs/state.md
+
+
+def documented():
+    text = (ROOT / "docs/state.md").read_text()
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.M | re.S):
+        for line in block.splitlines():
+            yield re.match(r"(host|oldhost|newhost)# (.*)", line).groups()
+
+
+@contextlib.contextmanager
+def another_host(tmp_path):
+    """Mounts of its own: state, homes, users' homes and root's; users and network are this one's. Yields what runs a command there."""
+    holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "infinity"])
+    there = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--wd=/", "--"]
+    wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"), "its mounts")
+    image = tmp_path / "newhost.srv"
+    run("truncate", "-s", "256M", image)
+    run("mkfs.ext4", "-q", "-F", image)
+    for directory in ("root/.ssh", "home"):
+        (tmp_path / "newhost" / directory).mkdir(parents=True, mode=0o700)
+    (tmp_path / "newhost/home").chmod(0o755)
+    for home in Path("/home").iterdir():
+        run("cp", "-a", home, tmp_path / "newhost/home")
+        shutil.rmtree(tmp_path / "newhost/home" / home.name / "subuid", ignore_errors=True)
+    script = (f"umount -l -R /srv; mount -o loop {image} /srv && mount --bind {tmp_path}/newhost/home /home && "
+              f"mount --bind {tmp_path}/newhost/root /root && mount -t tmpfs -o mode=0755 tmpfs /var/lib/subuidd && "
+              "mount -t tmpfs -o mode=0755 tmpfs /run/subuidd")
+    run(*there, "sh", "-c", script)
+
+    def command(text, **options):
+        return run(*there, "bash", "-c", text, env={"HOME": "/root"}, **options)
+
+    try:
+        yield command
+    finally:
+        for pid in command("pgrep -x subuidd", check=False).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink(f"/proc/{holder.pid}/ns/mnt"):
+                    os.kill(int(pid), signal.SIGTERM)
+        holder.kill()
+        holder.wait()
+
+
+def root_reaches_oldhost(tmp_path):
+    """root of the other host has a key of root's here."""
+    key = tmp_path / "newhost/root/.ssh/id_ed25519"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    Path("/root/.ssh").mkdir(mode=0o700, exist_ok=True)
+    with open("/root/.ssh/authorized_keys", "a") as keys:
+        keys.write(Path(f"{key}.pub").read_text())
+    Path("/root/.ssh/authorized_keys").chmod(0o600)
+    run("sh", "-c", "grep -q oldhost /etc/hosts || echo 127.0.0.1 oldhost >>/etc/hosts")
+    known = run("ssh-keyscan", "127.0.0.1").stdout.replace("127.0.0.1", "oldhost")
+    (tmp_path / "newhost/root/.ssh/known_hosts").write_text(known)
+
+
+def test_the_commands_of_docs_state(host, tmp_path):
+    owner, name, key = host.account(tmp_path, "push", "web1")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/file").write_text("pushed")
+    host.rsync(key, "-aX", f"{tmp_path}/data/", f"{name}@127.0.0.1:")
+    wait_until(lambda: host.subuid_json("log", name), "the run is known")
+    host.stop_daemon()
+    run("/usr/sbin/subuidd")  # --restart has it so
+    seen = []
+    with another_host(tmp_path) as newhost:
+        root_reaches_oldhost(tmp_path)
+        newhost("subuid setup && subuidd")
+        for where, command in documented():
+            seen.append(where)
+            if command.startswith("systemctl stop"):
+                before = all_that_is_told(host)
+                pid = peer_of_socket()
+                os.kill(pid, signal.SIGTERM)
+                wait_until(lambda: not Path(f"/proc/{pid}").exists(), "it has stopped")
+            elif where == "newhost":
+                newhost(command)
+            else:
+                run("bash", "-c", command)
+        assert seen.count("host") > 6 and {"oldhost", "newhost"} < set(seen)
+        moved = [json.loads(newhost(f"subuid {words} --json").stdout) for words in ("list --all", f"show {name}", f"log {name}")]
+        assert newhost("subuid check --all").returncode == 0
+        assert newhost(f"runuser -u {owner} -- cat /home/{owner}/subuid/web1/file").stdout == "pushed"
+        exported = newhost("subuid export").stdout
+    assert exported == before["export"]
+    assert moved == [before["list"], *before[name]]
+    for file in ("subuidd.state", "subuidd.state.gz", "oldhost.state"):
+        (Path("/root") / file).unlink()
+    shutil.rmtree("/var/backups/subuidd")
