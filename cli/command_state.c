@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid state`: saving, verifying and loading all that the daemon knows. The daemon writes, the state program does the rest. */
+/* `subuid state`: saving, verifying and loading all that the daemon knows. The daemon writes, the state program
+ * does the rest. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ struct saving {
 
 static int program_save(const char *verb, const struct saving *saving)
 {
-	const char *words[6] = { verb };
+	const char *words[6] = {verb};
 
 	memcpy(words + 1, saving->words, sizeof(saving->words));
 	return state_program_run(words);
@@ -73,15 +74,16 @@ static int save_by_daemon(const struct saving *saving)
 	}
 	if (status != STATUS_GONE)
 		return status;
-	complain("save", "others take away what the daemon saves, again and again", "try again when they have ended");
+	complain("save", "others take away what the daemon saves, again and again",
+		 "try again when they have ended");
 	return STATUS_FAILED;
 }
 
 static int state_save(int argc, char **argv)
 {
-	static const struct option options[] = { { "force", no_argument, NULL, 'f' }, { "daily", no_argument, NULL, 'd' },
-						 COMMON_OPTIONS };
-	struct saving saving = { { NULL } };
+	static const struct option options[] = {
+		{"force", no_argument, NULL, 'f'}, {"daily", no_argument, NULL, 'd'}, COMMON_OPTIONS};
+	struct saving saving = {{NULL}};
 	bool force = false, daily = false;
 	int c, count = 0, status = STATUS_DONE;
 
@@ -108,7 +110,7 @@ static int state_save(int argc, char **argv)
 
 static int state_verify(int argc, char **argv)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
+	static const struct option options[] = {COMMON_OPTIONS};
 	int status = STATUS_DONE;
 
 	if (option_next("state", help, argc, argv, options, &status) < 0)
@@ -117,7 +119,7 @@ static int state_verify(int argc, char **argv)
 	if (status != STATUS_DONE)
 		return status;
 
-	const char *const words[] = { "verify", "--", argv[optind], NULL };
+	const char *const words[] = {"verify", "--", argv[optind], NULL};
 
 	return state_program_run(words);
 }
@@ -130,7 +132,7 @@ struct loading {
 
 static int program_load(const struct loading *loading, const char *file)
 {
-	const char *words[6] = { "load" };
+	const char *words[6] = {"load"};
 	int count = 1;
 
 	if (loading->dry_run)
@@ -145,7 +147,8 @@ static int program_load(const struct loading *loading, const char *file)
 static void start_hint(const struct loading *loading, int status)
 {
 	if (status == STATUS_DONE && !loading->dry_run && !common.json)
-		puts("now start the daemon: systemctl start subuidd.socket subuidd, or subuidd where there is no systemd");
+		puts("now start the daemon: systemctl start subuidd.socket subuidd, or subuidd where there is no "
+		     "systemd");
 }
 
 static int load_restarting(const struct loading *loading, const char *file)
@@ -168,11 +171,11 @@ static int load_restarting(const struct loading *loading, const char *file)
 
 static int state_load(int argc, char **argv)
 {
-	static const struct option options[] = { { "dry-run", no_argument, NULL, 'd' },
-						 { "yes", no_argument, NULL, 'y' },
-						 { "restart", no_argument, NULL, 'r' },
-						 COMMON_OPTIONS };
-	struct loading loading = { .yes = false };
+	static const struct option options[] = {{"dry-run", no_argument, NULL, 'd'},
+						{"yes", no_argument, NULL, 'y'},
+						{"restart", no_argument, NULL, 'r'},
+						COMMON_OPTIONS};
+	struct loading loading = {.yes = false};
 	int c, status = STATUS_DONE;
 
 	while ((c = option_next("state", help, argc, argv, options, &status)) > 0) {
@@ -197,8 +200,7 @@ static int state_load(int argc, char **argv)
 int command_state(int argc, char **argv)
 {
 	static const struct subcommand commands[] = {
-		{ "save", state_save }, { "verify", state_verify }, { "load", state_load }, { NULL, NULL }
-	};
+		{"save", state_save}, {"verify", state_verify}, {"load", state_load}, {NULL, NULL}};
 
 	return subcommand_run(commands, "state", help, argc, argv);
 }

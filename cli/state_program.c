@@ -28,8 +28,8 @@ static int wait_for(pid_t pid)
 
 int state_program_run(const char *const words[])
 {
-	const char *argv[WORDS_MAX + 3] = { "state" };
-	char *copy[WORDS_MAX + 3] = { NULL };
+	const char *argv[WORDS_MAX + 3] = {"state"};
+	char *copy[WORDS_MAX + 3] = {NULL};
 	size_t count = 1;
 	pid_t pid;
 	int error;

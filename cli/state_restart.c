@@ -16,7 +16,7 @@
 
 static int active(const char *unit)
 {
-	const char *const argv[] = { "systemctl", "is-active", "--quiet", unit, NULL };
+	const char *const argv[] = {"systemctl", "is-active", "--quiet", unit, NULL};
 
 	return systemd_runs() && command_run(argv, NULL) == 0;
 }
@@ -24,7 +24,7 @@ static int active(const char *unit)
 static int stop_by_hand(int pid)
 {
 	cleanup_fd int fd = pidfd_open(pid, 0);
-	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	struct pollfd ended = {.fd = fd, .events = POLLIN};
 	char what[64];
 
 	snprintf(what, sizeof(what), "subuidd (pid %d)", pid);
@@ -39,10 +39,10 @@ static int stop_by_hand(int pid)
 
 int daemon_stop(struct stopped *stopped)
 {
-	static const char *const stop[] = { "systemctl", "stop", "subuidd.socket", "subuidd.service", NULL };
+	static const char *const stop[] = {"systemctl", "stop", "subuidd.socket", "subuidd.service", NULL};
 	int pid;
 
-	*stopped = (struct stopped){ .service = active("subuidd.service"), .socket = active("subuidd.socket") };
+	*stopped = (struct stopped){.service = active("subuidd.service"), .socket = active("subuidd.socket")};
 	if (stopped->service || stopped->socket)
 		return command_must(stop, "") < 0 ? STATUS_FAILED : STATUS_DONE;
 	if (!daemon_listens(&pid) || pid <= 1)
@@ -58,8 +58,9 @@ bool daemon_ran(const struct stopped *stopped)
 
 bool daemon_enabled(struct stopped *stopped)
 {
-	static const char *const enabled[] = { "systemctl", "is-enabled", "--quiet", "subuidd.service", NULL };
-	static const char *const forget[] = { "systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL };
+	static const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", "subuidd.service", NULL};
+	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket",
+					     NULL};
 
 	if (!systemd_runs() || command_run(enabled, NULL) != 0)
 		return false;
@@ -70,9 +71,9 @@ bool daemon_enabled(struct stopped *stopped)
 
 int daemon_start(const struct stopped *stopped)
 {
-	static const char *const by_hand[] = { SBINDIR "/subuidd", NULL };
-	static const char *const socket[] = { "systemctl", "start", "subuidd.socket", NULL };
-	static const char *const service[] = { "systemctl", "start", "subuidd.service", NULL };
+	static const char *const by_hand[] = {SBINDIR "/subuidd", NULL};
+	static const char *const socket[] = {"systemctl", "start", "subuidd.socket", NULL};
+	static const char *const service[] = {"systemctl", "start", "subuidd.service", NULL};
 	int r = 0;
 
 	if (stopped->socket)

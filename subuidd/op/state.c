@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Saving the state while it is in use: a child writes the file from the frozen store, changes go on in the log. Calls that
- * come meanwhile are answered together by the next one, which knows all that was acknowledged before them. Run by the broker.
+ * Saving the state while it is in use: a child writes the file from the frozen store, changes go on in the log.
+ * Calls that come meanwhile are answered together by the next one, which knows all that was acknowledged before
+ * them. Run by the broker.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -42,9 +43,10 @@ static void save_answer(struct save *save, int status)
 		struct call *call = save->call;
 
 		free(save);
-		call_finish(call, status == 0 ? FAILURE_NONE :
-						call_fail(call, FAILURE_FAILED, "state", "the state could not be saved",
-							  "the log of subuidd says why"));
+		call_finish(call, status == 0
+					  ? FAILURE_NONE
+					  : call_fail(call, FAILURE_FAILED, "state", "the state could not be saved",
+						      "the log of subuidd says why"));
 		save = other;
 	}
 }
@@ -62,7 +64,7 @@ static void save_done(void *data, int status)
 static int save_start(struct save *save)
 {
 	struct broker *broker = save->call->broker;
-	const struct child_job job = { .run = save_child, .argument = broker };
+	const struct child_job job = {.run = save_child, .argument = broker};
 	int pidfd = -1;
 	pid_t pid;
 	int r = child_start(&job, &pid, &pidfd);

@@ -27,7 +27,7 @@ static enum report_kind taken_since(const struct comparison *c)
 
 static const char *account_name(const struct comparison *c, const struct account *account, char *out)
 {
-	struct id_range ids = { .first = account->uid, .count = 1 };
+	struct id_range ids = {.first = account->uid, .count = 1};
 
 	memcpy(ids.owner, account->owner, sizeof(ids.owner));
 	memcpy(ids.label, account->label, sizeof(ids.label));
@@ -62,24 +62,26 @@ static void account_settings(const struct comparison *c, const struct account *h
 		report_add(c->report, since(c), "%s expires %s here and %s in the file", name,
 			   day_text(here->expires_day, day[0]), day_text(there->expires_day, day[1]));
 	if (here->quota != there->quota)
-		report_add(c->report, since(c), "%s has a quota of %llu bytes here and of %llu in the file (0: none)", name,
+		report_add(c->report, since(c),
+			   "%s has a quota of %llu bytes here and of %llu in the file (0: none)", name,
 			   (unsigned long long)here->quota, (unsigned long long)there->quota);
 	if (strcmp(here->comment, there->comment) != 0)
-		report_add(c->report, since(c), "%s has the comment \"%s\" here and \"%s\" in the file", name, here->comment,
-			   there->comment);
+		report_add(c->report, since(c), "%s has the comment \"%s\" here and \"%s\" in the file", name,
+			   here->comment, there->comment);
 	if (here->owner_uid != there->owner_uid)
 		report_add(c->report, since(c), "the owner of %s is uid %u here and uid %u in the file", name,
 			   here->owner_uid, there->owner_uid);
 	if (here->state != there->state)
 		report_add(c->report, since(c), "%s is %s", name,
-			   here->state == ACCOUNT_ACTIVE ? "complete here and not in the file" :
-			   there->state == ACCOUNT_ACTIVE ? "not complete, or being removed, here and complete in the file" :
-							    "in another state here than in the file");
+			   here->state == ACCOUNT_ACTIVE ? "complete here and not in the file"
+			   : there->state == ACCOUNT_ACTIVE
+				   ? "not complete, or being removed, here and complete in the file"
+				   : "in another state here than in the file");
 }
 
 static int account_alarm(const struct comparison *c, const struct account *here)
 {
-	struct watch a = { .uid = 0 }, b = { .uid = 0 };
+	struct watch a = {.uid = 0}, b = {.uid = 0};
 	char name[NAME_SIZE];
 	int r = store_watch_get(c->present, here->uid, &a);
 
@@ -94,7 +96,7 @@ static int account_alarm(const struct comparison *c, const struct account *here)
 /* Who has this id according to the file, when it is not the one who has, or had, it here. */
 static int block_conflict(const struct comparison *c, const struct id_range *here)
 {
-	struct id_range holder, there = { .first = 0 };
+	struct id_range holder, there = {.first = 0};
 	enum id_kind kind;
 	struct account account;
 	char names[2][NAME_SIZE];
@@ -114,7 +116,8 @@ static int block_conflict(const struct comparison *c, const struct id_range *her
 			return r;
 		if ((kind == ID_ACCOUNT || kind == ID_RANGE) && here->owner[0] != '\0' &&
 		    (strcmp(here->owner, there.owner) != 0 || strcmp(here->label, there.label) != 0))
-			report_add(c->report, REPORT_CONFLICT, "%s is, or was, of this host; in the file the id is that of %s",
+			report_add(c->report, REPORT_CONFLICT,
+				   "%s is, or was, of this host; in the file the id is that of %s",
 				   seen_name(c->place, here, names[0], NAME_SIZE),
 				   seen_name(c->place, &there, names[1], NAME_SIZE));
 		if (holder.first <= here->first)
@@ -126,7 +129,7 @@ static int block_conflict(const struct comparison *c, const struct id_range *her
 
 static int account_here(const struct comparison *c, const struct account *here)
 {
-	struct id_range ids = { .first = here->uid, .count = 1 };
+	struct id_range ids = {.first = here->uid, .count = 1};
 	struct account there;
 	char name[NAME_SIZE];
 	int r = store_account_by_uid(c->file, here->uid, &there);
@@ -157,7 +160,8 @@ static int account_there(const struct comparison *c, const struct account *there
 	account_name(c, there, name);
 	r = store_id_holder(c->present, there->uid, there->uid, &holder, &kind);
 	if (r == 0 && kind == ID_TOMBSTONE)
-		report_add(c->report, taken_since(c), "%s was removed here, %s; it is an account again with the file", name,
+		report_add(c->report, taken_since(c),
+			   "%s was removed here, %s; it is an account again with the file", name,
 			   utc_text(holder.created));
 	else
 		report_add(c->report, REPORT_NOTE, "%s is only in the file", name);
@@ -217,7 +221,8 @@ static bool key_same(const struct ssh_key *a, const struct ssh_key *b)
 {
 	return a->role == b->role && a->options == b->options && a->expires == b->expires &&
 	       a->storage_quota == b->storage_quota && strcmp(a->tools, b->tools) == 0 &&
-	       strcmp(a->forward, b->forward) == 0 && strcmp(a->from, b->from) == 0 && strcmp(a->comment, b->comment) == 0;
+	       strcmp(a->forward, b->forward) == 0 && strcmp(a->from, b->from) == 0 &&
+	       strcmp(a->comment, b->comment) == 0;
 }
 
 static int key_here(const struct comparison *c, const struct ssh_key *here)
@@ -232,8 +237,8 @@ static int key_here(const struct comparison *c, const struct ssh_key *here)
 	account_name(c, &account, name);
 	r = key_find(c->file, here, &there);
 	if (r == 0 && !key_same(here, &there))
-		report_add(c->report, since(c), "the key %s of %s may do something else here than in the file", here->fingerprint,
-			   name);
+		report_add(c->report, since(c), "the key %s of %s may do something else here than in the file",
+			   here->fingerprint, name);
 	if (r == -ENOENT)
 		report_add(c->report, REPORT_NEWER, "the key %s (%s) of %s is not in the file", here->fingerprint,
 			   roles_format(here, roles) > 0 ? roles : "unknown", name);
@@ -303,7 +308,8 @@ static int range_there(const struct comparison *c, const struct id_range *there)
 
 	if (r == -ENOENT)
 		report_add(c->report, taken_since(c), "%s is only in the file%s",
-			   seen_name(c->place, there, name, sizeof(name)), taken_since(c) == REPORT_NEWER ? ": it was given back here" : "");
+			   seen_name(c->place, there, name, sizeof(name)),
+			   taken_since(c) == REPORT_NEWER ? ": it was given back here" : "");
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -314,8 +320,8 @@ static int each_range(const struct comparison *c, struct store *of, bool tombsto
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = tombstones ? store_tombstone_list(of, after, rows, BATCH) :
-					   store_range_list(of, NULL, after, rows, BATCH)) != 0) {
+	while (r == 0 && (n = tombstones ? store_tombstone_list(of, after, rows, BATCH)
+					 : store_range_list(of, NULL, after, rows, BATCH)) != 0) {
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++)
@@ -331,8 +337,9 @@ static void limit_differs(const struct comparison *c, const struct limit *here, 
 {
 	if (here->accounts != there->accounts || here->keys != there->keys || here->ranges != there->ranges)
 		report_add(c->report, since(c),
-			   "the limits of %s are accounts %u, keys %u, ranges %u here and %u, %u, %u in the file", here->owner,
-			   here->accounts, here->keys, here->ranges, there->accounts, there->keys, there->ranges);
+			   "the limits of %s are accounts %u, keys %u, ranges %u here and %u, %u, %u in the file",
+			   here->owner, here->accounts, here->keys, here->ranges, there->accounts, there->keys,
+			   there->ranges);
 }
 
 static int limit_here(const struct comparison *c, const struct limit *here)
@@ -375,7 +382,7 @@ static int each_limit(const struct comparison *c, struct store *of,
 
 int compare_stores(const struct comparison *c)
 {
-	struct store_counts here = { .accounts = 0 };
+	struct store_counts here = {.accounts = 0};
 	int r = store_counts(c->present, &here);
 
 	/* A store in which there is nothing yet: a host that others move to. */

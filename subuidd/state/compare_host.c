@@ -11,7 +11,8 @@
 #define NAME_SIZE 256
 #define PLACE_SIZE 256
 
-/* The account, or range, that has the first of these ids in a store: 0, -ENOENT (nobody; *kind 0), or negative errno. */
+/* The account, or range, that has the first of these ids in a store: 0, -ENOENT (nobody; *kind 0), or negative
+ * errno. */
 static int holder_of(struct store *store, uint32_t first, enum id_kind *kind, struct id_range *holder)
 {
 	struct account account;
@@ -41,7 +42,8 @@ static void in_the_way(const struct comparison *c, const struct seen *seen, cons
 	char names[2][NAME_SIZE], where[PLACE_SIZE];
 
 	report_add(c->report, REPORT_CONFLICT, "%s is in %s; in the file the id is that of %s",
-		   seen_name(c->place, &seen->ids, names[0], NAME_SIZE), seen_place(c->place, seen, where, sizeof(where)),
+		   seen_name(c->place, &seen->ids, names[0], NAME_SIZE),
+		   seen_place(c->place, seen, where, sizeof(where)),
 		   seen_name(c->place, holder, names[1], NAME_SIZE));
 }
 
@@ -54,8 +56,9 @@ static void unknown(const struct comparison *c, const struct seen *seen)
 	seen_name(c->place, &seen->ids, name, sizeof(name));
 	seen_place(c->place, seen, where, sizeof(where));
 	report_add(c->report, account && !known_here(c, seen->ids.first) ? REPORT_NEWER : REPORT_NOTE,
-		   seen->where == SEEN_INDEX ? "%s is not in the file, and in %s: the id is not given out again" :
-					       "%s is not in the file, and %s is there: it stays, and the id is not given out again",
+		   seen->where == SEEN_INDEX
+			   ? "%s is not in the file, and in %s: the id is not given out again"
+			   : "%s is not in the file, and %s is there: it stays, and the id is not given out again",
 		   name, where);
 }
 
@@ -81,7 +84,8 @@ static int one_seen(const struct comparison *c, const struct seen *seen)
 		in_the_way(c, seen, &holder);
 	} else if (seen->where == SEEN_ASIDE) {
 		report_add(c->report, REPORT_NOTE, "the data of %s is set aside here: it stays in %s",
-			   seen_name(c->place, &holder, name, sizeof(name)), seen_place(c->place, seen, where, sizeof(where)));
+			   seen_name(c->place, &holder, name, sizeof(name)),
+			   seen_place(c->place, seen, where, sizeof(where)));
 	}
 	return 0;
 }
@@ -105,10 +109,11 @@ struct homeless {
 static int homeless_batch(const struct comparison *c, struct homeless *h, const struct account *rows, int n)
 {
 	for (int i = 0; i < n; i++) {
-		struct id_range ids = { .first = rows[i].uid, .count = 1 };
+		struct id_range ids = {.first = rows[i].uid, .count = 1};
 		char name[NAME_SIZE];
 
-		if (rows[i].state != ACCOUNT_ACTIVE || bsearch(&rows[i].uid, h->homes, h->count, sizeof(*h->homes), by_id) != NULL)
+		if (rows[i].state != ACCOUNT_ACTIVE ||
+		    bsearch(&rows[i].uid, h->homes, h->count, sizeof(*h->homes), by_id) != NULL)
 			continue;
 		h->without++;
 		memcpy(ids.owner, rows[i].owner, sizeof(ids.owner));
@@ -135,7 +140,7 @@ static int homeless(const struct comparison *c, struct homeless *h)
 
 int compare_host(const struct comparison *c)
 {
-	struct homeless h = { .count = 0 };
+	struct homeless h = {.count = 0};
 	uint32_t *homes = calloc(c->host->count + 1, sizeof(*homes));
 	int r = homes == NULL ? -ENOMEM : 0;
 
@@ -151,7 +156,8 @@ int compare_host(const struct comparison *c)
 	if (r == 0)
 		r = homeless(c, &h);
 	if (r == 0 && !h.tell && h.without > 0)
-		report_add(c->report, REPORT_NOTE, "none of the %llu accounts of the file has a home in %s yet: copy the homes",
+		report_add(c->report, REPORT_NOTE,
+			   "none of the %llu accounts of the file has a home in %s yet: copy the homes",
 			   (unsigned long long)h.without, c->place->settings.homes);
 	free(homes);
 	return r;

@@ -18,7 +18,7 @@
 
 #define PIECE (256 * 1024)
 
-static const char *const names[] = { STATE_DB, STATE_DB "-wal", STATE_DB "-journal", STATE_DB "-shm" };
+static const char *const names[] = {STATE_DB, STATE_DB "-wal", STATE_DB "-journal", STATE_DB "-shm"};
 
 static int empty(int dirfd)
 {
@@ -32,10 +32,11 @@ int copy_prepare(struct copy *copy)
 {
 	const char *above = secure_getenv("TMPDIR");
 
-	*copy = (struct copy){ .dirfd = -1 };
+	*copy = (struct copy){.dirfd = -1};
 	if (above == NULL || above[0] != '/')
 		above = "/var/tmp";
-	if (snprintf(copy->made, sizeof(copy->made), "%s/subuid-state.XXXXXX", above) >= (int)sizeof(copy->made) - 16)
+	if (snprintf(copy->made, sizeof(copy->made), "%s/subuid-state.XXXXXX", above) >=
+	    (int)sizeof(copy->made) - 16)
 		return -ENAMETOOLONG;
 	if (mkdtemp(copy->made) == NULL) {
 		copy->made[0] = '\0';
@@ -50,7 +51,7 @@ int copy_prepare(struct copy *copy)
 
 int copy_prepare_at(int state_fd, const char *name, struct copy *copy)
 {
-	*copy = (struct copy){ .dirfd = path_make_directory(state_fd, name, 0700, 0) };
+	*copy = (struct copy){.dirfd = path_make_directory(state_fd, name, 0700, 0)};
 	if (copy->dirfd < 0)
 		return copy->dirfd;
 	snprintf(copy->made, sizeof(copy->made), STATE_DIR "/%s", name);
@@ -86,7 +87,8 @@ int copy_settle(struct copy *copy)
 
 int copy_open(const char *file)
 {
-	int fd = strcmp(file, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = strcmp(file, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+					: open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -146,18 +148,20 @@ static bool header_fits(const struct copy *copy, const struct store_counts *coun
 {
 	const struct state_header *header = &copy->header;
 
-	return store_identity(copy->store) == header->store && store_generation(copy->store) == header->generation &&
-	       counts->accounts == header->accounts && counts->keys == header->keys && counts->ranges == header->ranges;
+	return store_identity(copy->store) == header->store &&
+	       store_generation(copy->store) == header->generation && counts->accounts == header->accounts &&
+	       counts->keys == header->keys && counts->ranges == header->ranges;
 }
 
 static int database_open(struct copy *copy, char *why, size_t size)
 {
-	struct store_counts counts = { 0 };
+	struct store_counts counts = {0};
 	int r;
 
 	if (copy->header.schema > (uint32_t)store_schema()) {
 		snprintf(why, size,
-			 "it is of subuidd %s, whose database has version %u, and this program knows %d; install that one",
+			 "it is of subuidd %s, whose database has version %u, and this program knows %d; install "
+			 "that one",
 			 copy->header.program, copy->header.schema, store_schema());
 		return -EPROTO;
 	}

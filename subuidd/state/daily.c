@@ -142,7 +142,7 @@ static int copies_list(int dirfd, struct copies *copies)
 
 int daily_prune(int dirfd, unsigned keep)
 {
-	struct copies copies = { .count = 0 };
+	struct copies copies = {.count = 0};
 	int r = copies_list(dirfd, &copies), left = (int)copies.count;
 
 	for (size_t i = keep; r == 0 && i < copies.count; i++) {
@@ -157,7 +157,7 @@ int daily_prune(int dirfd, unsigned keep)
 
 int daily_newest(int dirfd, char *name, struct state_header *header)
 {
-	struct copies copies = { .count = 0 };
+	struct copies copies = {.count = 0};
 	int r = copies_list(dirfd, &copies);
 
 	if (r == 0 && (copies.count == 0 || !daily_made(dirfd, copies.names[0], header)))

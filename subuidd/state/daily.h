@@ -14,7 +14,8 @@ int daily_name(int64_t saved, char *out);
 /* The directory, 0700, made where it is missing. A descriptor, or negative errno and a sentence in why. */
 int daily_open(const struct settings *settings, bool make, char *why, size_t size);
 
-/* A file that a daily save has made: a plain file of root's with the header of a saved state of the day that its name says. */
+/* A file that a daily save has made: a plain file of root's with the header of a saved state of the day that its
+ * name says. */
 bool daily_made(int dirfd, const char *name, struct state_header *header);
 
 /* Removes those of them that are older than the newest `keep`. How many are left, or negative errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `subuid state save`: a saved state that the daemon has written, or where none runs one of this program's own, into a file,
- * to standard output or among the daily copies. Root.
+ * `subuid state save`: a saved state that the daemon has written, or where none runs one of this program's own,
+ * into a file, to standard output or among the daily copies. Root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,8 @@ static int pass(int in_fd, int out_fd, struct state_header *header, char *why, s
 	if (r == 0)
 		*header = decoder->header;
 	else
-		snprintf(why, size, "%s", r == -EBADMSG ? state_fault_why(state_decoder_end(decoder)) : strerror(-r));
+		snprintf(why, size, "%s",
+			 r == -EBADMSG ? state_fault_why(state_decoder_end(decoder)) : strerror(-r));
 	return r;
 }
 
@@ -81,9 +82,11 @@ static int from_store(const struct place *place, int data, int out_fd, char *why
 static int target_complain(const char *file, int error)
 {
 	if (error == -EEXIST)
-		return complain(STATUS_CONFLICT, file, "there already, and not a saved state", "choose another name, or say --force");
+		return complain(STATUS_CONFLICT, file, "there already, and not a saved state",
+				"choose another name, or say --force");
 	if (error == -ENOTTY)
-		return complain(STATUS_USAGE, "standard output", "a terminal", "say where to: subuid state save FILE");
+		return complain(STATUS_USAGE, "standard output", "a terminal",
+				"say where to: subuid state save FILE");
 	return complain(STATUS_FAILED, file, strerror(-error), "");
 }
 
@@ -92,7 +95,8 @@ static int saved_print(const struct options *options, const char *where, const s
 	json_t *all;
 
 	if (!options->json) {
-		printf("saved to %s: accounts %" PRIu64 ", keys %" PRIu64 ", ranges %" PRIu64 ", generation %" PRIu64 "\n",
+		printf("saved to %s: accounts %" PRIu64 ", keys %" PRIu64 ", ranges %" PRIu64
+		       ", generation %" PRIu64 "\n",
 		       where, header->accounts, header->keys, header->ranges, header->generation);
 		return STATUS_DONE;
 	}
@@ -103,7 +107,7 @@ static int saved_print(const struct options *options, const char *where, const s
 
 static int to_file(const struct options *options, const struct place *place, producer produce, int data)
 {
-	struct target target = { .dirfd = -1, .fd = -1 };
+	struct target target = {.dirfd = -1, .fd = -1};
 	struct state_header header;
 	char why[REASON_SIZE] = "";
 	int status = STATUS_DONE, r = target_open(options->file, options->force, &target);
@@ -119,7 +123,8 @@ static int to_file(const struct options *options, const struct place *place, pro
 			status = saved_print(options, options->file, &header);
 	}
 	if (r < 0)
-		status = complain(STATUS_FAILED, options->file, why[0] != '\0' ? why : strerror(-r), "nothing was changed");
+		status = complain(STATUS_FAILED, options->file, why[0] != '\0' ? why : strerror(-r),
+				  "nothing was changed");
 	target_close(&target);
 	return status;
 }
@@ -143,14 +148,15 @@ static int copy_prove(int fd, struct state_header *header, char *why, size_t siz
 static int daily_put(const struct place *place, int dirfd, producer produce, int data, struct state_header *header,
 		     char *why, size_t size)
 {
-	struct target target = { .dirfd = -1, .fd = -1 };
+	struct target target = {.dirfd = -1, .fd = -1};
 	char name[DAILY_NAME_MAX + 1];
 	int r = daily_name(time(NULL), name);
 
 	if (r == 0)
 		r = target_open_at(dirfd, name, false, &target);
 	if (r < 0) {
-		snprintf(why, size, "%s: %s", name, r == -EEXIST ? "there already, and not a saved state" : strerror(-r));
+		snprintf(why, size, "%s: %s", name,
+			 r == -EEXIST ? "there already, and not a saved state" : strerror(-r));
 		return r;
 	}
 	r = produce(place, data, target.fd, why, size);
@@ -158,7 +164,8 @@ static int daily_put(const struct place *place, int dirfd, producer produce, int
 		r = copy_prove(target.fd, header, why, size);
 	if (r == 0)
 		r = daily_name(header->saved, target.name); /* it may have been begun before midnight */
-	if (r == 0 && strcmp(name, target.name) != 0 && faccessat(dirfd, target.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (r == 0 && strcmp(name, target.name) != 0 &&
+	    faccessat(dirfd, target.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		r = -EEXIST;
 	if (r == 0)
 		r = target_commit(&target);
@@ -248,8 +255,9 @@ static int store_current(const struct options *options, const struct place *plac
 	if (r == 0)
 		return STATUS_DONE;
 	if (options->daily)
-		return complain(STATUS_FAILED, "save", why, "no copy was made, and none removed; subuid state load brings a "
-							    "saved state back");
+		return complain(STATUS_FAILED, "save", why,
+				"no copy was made, and none removed; subuid state load brings a "
+				"saved state back");
 	fprintf(stderr, "subuid: save: warning: %s\n", why);
 	return STATUS_DONE;
 }

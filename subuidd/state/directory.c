@@ -64,14 +64,14 @@ static bool holder_is_state(int pid)
 int state_directory_lock(int state_fd, char *why, size_t size)
 {
 	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
-	struct flock lock = { .l_pid = 0 };
+	struct flock lock = {.l_pid = 0};
 
 	if (fd < 0)
 		return trouble_say(why, size, STATE_DIR "/lock", fd);
 	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
 		if (i > 0)
-			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		if (fcntl(fd, F_SETLK, &lock) == 0)
 			return steal_fd(&fd);
 		if (errno != EACCES && errno != EAGAIN)
@@ -79,7 +79,8 @@ int state_directory_lock(int state_fd, char *why, size_t size)
 		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 			lock.l_pid = 0;
 	}
-	snprintf(why, size, "%s (pid %d)", holder_is_state((int)lock.l_pid) ? "`subuid state` is at work" : "another subuidd is running",
+	snprintf(why, size, "%s (pid %d)",
+		 holder_is_state((int)lock.l_pid) ? "`subuid state` is at work" : "another subuidd is running",
 		 (int)lock.l_pid);
 	return -EBUSY;
 }

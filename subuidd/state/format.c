@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The format of a saved state, both ways: see format.h. Pure; run by root and by anybody, on files that may be damaged. */
+/* The format of a saved state, both ways: see format.h. Pure; run by root and by anybody, on files that may be
+ * damaged. */
 #include "subuidd/state/format.h"
 
 #include <errno.h>
@@ -53,8 +54,8 @@ static bool header_valid(const struct state_header *header)
 		if (header->marks[i] == UINT32_MAX ||
 		    (header->marks[i] != 0 && header->marks[i] >> HIGH_WATER_REGION_BITS != i))
 			return false;
-	return word_valid(header->program) && word_valid(header->host) && header->schema > 0 && header->saved >= 0 &&
-	       header->store > 0 && header->generation > 0 && header->image > 0 &&
+	return word_valid(header->program) && word_valid(header->host) && header->schema > 0 &&
+	       header->saved >= 0 && header->store > 0 && header->generation > 0 && header->image > 0 &&
 	       header->image <= (uint64_t)STATE_IMAGE_MAX && header->image % STATE_IMAGE_UNIT == 0;
 }
 
@@ -66,16 +67,16 @@ int state_header_format(const struct state_header *header, char *out)
 		return -EINVAL;
 	length = snprintf(out, STATE_HEADER_MAX,
 			  MAGIC_LINE "program %s\nschema %" PRIu32 "\nhost %s\nsaved %" PRId64 "\nstore %016" PRIx64
-				     "\ngeneration %" PRIu64 "\naccounts %" PRIu64 "\nkeys %" PRIu64 "\nranges %" PRIu64
-				     "\n",
+				     "\ngeneration %" PRIu64 "\naccounts %" PRIu64 "\nkeys %" PRIu64
+				     "\nranges %" PRIu64 "\n",
 			  header->program, header->schema, header->host, header->saved, header->store,
 			  header->generation, header->accounts, header->keys, header->ranges);
 	for (size_t i = 0; i < HIGH_WATER_REGIONS; i++)
 		if (header->marks[i] != 0)
 			length += snprintf(out + length, STATE_HEADER_MAX - (size_t)length, "mark %" PRIu32 "\n",
 					   header->marks[i]);
-	return length + snprintf(out + length, STATE_HEADER_MAX - (size_t)length, "image %" PRIu64 "\n\n",
-				 header->image);
+	return length +
+	       snprintf(out + length, STATE_HEADER_MAX - (size_t)length, "image %" PRIu64 "\n\n", header->image);
 }
 
 /* ---- reading a header ---- */
@@ -90,7 +91,8 @@ static int line_take(struct text *text, const char *name, const char **value)
 	size_t length = strlen(name);
 	const char *end;
 
-	if ((size_t)(text->end - text->at) <= length || memcmp(text->at, name, length) != 0 || text->at[length] != ' ')
+	if ((size_t)(text->end - text->at) <= length || memcmp(text->at, name, length) != 0 ||
+	    text->at[length] != ' ')
 		return -1;
 	*value = text->at + length + 1;
 	end = memchr(*value, '\n', (size_t)(text->end - *value));
@@ -150,9 +152,9 @@ static bool identity_take(struct text *text, uint64_t *identity)
 static bool header_take(struct text *text, struct state_header *header)
 {
 	uint64_t schema = 0, saved = 0, mark;
-	bool taken = word_take(text, "program", header->program) && number_take(text, "schema", INT32_MAX, &schema) &&
-		     word_take(text, "host", header->host) && number_take(text, "saved", INT64_MAX, &saved) &&
-		     identity_take(text, &header->store) &&
+	bool taken = word_take(text, "program", header->program) &&
+		     number_take(text, "schema", INT32_MAX, &schema) && word_take(text, "host", header->host) &&
+		     number_take(text, "saved", INT64_MAX, &saved) && identity_take(text, &header->store) &&
 		     number_take(text, "generation", INT64_MAX, &header->generation) &&
 		     number_take(text, "accounts", UINT32_MAX, &header->accounts) &&
 		     number_take(text, "keys", UINT32_MAX, &header->keys) &&
@@ -179,13 +181,14 @@ static enum state_fault magic_check(const char *text, size_t length)
 		return digits - common > 9 ? STATE_FOREIGN : STATE_SHORT;
 	if (text[digits] != '\n' || digits == common)
 		return STATE_FOREIGN;
-	return digits + 1 == strlen(MAGIC_LINE) && memcmp(text, MAGIC_LINE, digits + 1) == 0 ? STATE_SOUND : STATE_NEWER;
+	return digits + 1 == strlen(MAGIC_LINE) && memcmp(text, MAGIC_LINE, digits + 1) == 0 ? STATE_SOUND
+											     : STATE_NEWER;
 }
 
 enum state_fault state_header_parse(const char *text, size_t length, struct state_header *header)
 {
-	struct text rest = { text + strlen(MAGIC_LINE), text + length };
-	struct state_header parsed = { .schema = 0 };
+	struct text rest = {text + strlen(MAGIC_LINE), text + length};
+	struct state_header parsed = {.schema = 0};
 	char again[STATE_HEADER_MAX];
 	enum state_fault fault = magic_check(text, length);
 
@@ -259,7 +262,8 @@ static int trailer_byte(struct state_decoder *decoder, char byte)
 	return 0;
 }
 
-static int image_piece(struct state_decoder *decoder, const uint8_t *bytes, size_t size, state_sink sink, void *data)
+static int image_piece(struct state_decoder *decoder, const uint8_t *bytes, size_t size, state_sink sink,
+		       void *data)
 {
 	SHA256Update(&decoder->sum, bytes, size);
 	decoder->left -= size;

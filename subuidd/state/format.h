@@ -12,15 +12,15 @@
  *   accounts 60
  *   keys 75
  *   ranges 3
- *   mark 2100000059                highest id ever given out in its region (high_water.h); rising, any number of them
+ *   mark 2100000059                highest id ever given out in its region (high_water.h)
  *   image 409600                   length of what follows the empty line
  *
  *   ...                            the database
  *   sha256 HEX                     of all that is before this line
  *
- * There is exactly one text for each header: what is accepted is what state_header_format() writes. Pure, libc and
- * libmd only, no allocation. Run by the broker's children and by the state program (root) on files that may be
- * damaged, and by anybody on any file (`subuid state verify`).
+ * There are as many marks as regions that were used, rising. There is exactly one text for each header: what is accepted
+ * is what state_header_format() writes. Pure, libc and libmd only, no allocation. Run by the broker's children and by the
+ * state program (root) on files that may be damaged, and by anybody on any file (`subuid state verify`).
  */
 #ifndef SUBUIDD_STATE_FORMAT_H
 #define SUBUIDD_STATE_FORMAT_H
@@ -31,11 +31,11 @@
 
 #include "subuidd/store/high_water.h"
 
-#define STATE_WORD_MAX 255          /* of program and host, printable ASCII without spaces */
-#define STATE_HEADER_MAX 8192       /* bytes: 256 marks, two words of 255, and the rest */
-#define STATE_TRAILER_SIZE 72       /* "sha256 ", 64 digits, newline */
+#define STATE_WORD_MAX 255    /* of program and host, printable ASCII without spaces */
+#define STATE_HEADER_MAX 8192 /* bytes: 256 marks, two words of 255, and the rest */
+#define STATE_TRAILER_SIZE 72 /* "sha256 ", 64 digits, newline */
 #define STATE_IMAGE_MAX (INT64_C(1) << 40)
-#define STATE_IMAGE_UNIT 512        /* the smallest page of a database */
+#define STATE_IMAGE_UNIT 512 /* the smallest page of a database */
 
 struct state_header {
 	char program[STATE_WORD_MAX + 1];
@@ -46,7 +46,7 @@ struct state_header {
 	uint64_t generation;
 	uint64_t accounts, keys, ranges;
 	uint32_t marks[HIGH_WATER_REGIONS]; /* 0: none */
-	uint64_t image; /* bytes */
+	uint64_t image;			    /* bytes */
 };
 
 enum state_fault {
@@ -65,8 +65,8 @@ const char *state_fault_why(enum state_fault fault);
 /* A word for the header: bytes that cannot stand there become '?'. out: STATE_WORD_MAX + 1 bytes. */
 void state_word(const char *text, char *out);
 
-/* Writes the header with its empty line; out: STATE_HEADER_MAX bytes, not ended by NUL. Its length, or -EINVAL: a member
- * that no header can have. */
+/* Writes the header with its empty line; out: STATE_HEADER_MAX bytes, not ended by NUL. Its length, or -EINVAL: a
+ * member that no header can have. */
 int state_header_format(const struct state_header *header, char *out);
 
 /* The opposite, of exactly these bytes, the empty line with them. */
@@ -75,10 +75,10 @@ enum state_fault state_header_parse(const char *text, size_t length, struct stat
 /* Reads a stream in pieces of any size. */
 struct state_decoder {
 	enum { STATE_AT_HEADER, STATE_AT_IMAGE, STATE_AT_TRAILER, STATE_AT_END } at;
-	enum state_fault fault; /* STATE_SHORT until all was read */
-	struct state_header header; /* whole once `at` is beyond STATE_AT_HEADER */
-	uint64_t left; /* of the image */
-	size_t used;   /* of text */
+	enum state_fault fault;	     /* STATE_SHORT until all was read */
+	struct state_header header;  /* whole once `at` is beyond STATE_AT_HEADER */
+	uint64_t left;		     /* of the image */
+	size_t used;		     /* of text */
 	char text[STATE_HEADER_MAX]; /* header, then trailer */
 	SHA2_CTX sum;
 };
@@ -88,8 +88,8 @@ void state_decoder_start(struct state_decoder *decoder);
 /* A piece of the database. 0, or negative errno, which ends the reading. */
 typedef int (*state_sink)(void *data, const void *bytes, size_t size);
 
-/* 0: so far, so good; -EBADMSG: decoder->fault says why; else what the sink said. The database is not to be believed
- * before state_decoder_end(). */
+/* 0: so far, so good; -EBADMSG: decoder->fault says why; else what the sink said. The database is not to be
+ * believed before state_decoder_end(). */
 int state_decode(struct state_decoder *decoder, const void *bytes, size_t size, state_sink sink, void *data);
 
 /* There is no more. STATE_SOUND or what is wrong. */

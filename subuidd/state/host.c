@@ -31,7 +31,7 @@ static int seen_add(struct host *host, const struct seen *seen)
 void host_free(struct host *host)
 {
 	free(host->rows);
-	*host = (struct host){ .count = 0 };
+	*host = (struct host){.count = 0};
 }
 
 /* ---- the index */
@@ -51,10 +51,12 @@ static int index_accounts(struct host *host, struct index_reader *reader)
 	int r;
 
 	while ((r = index_account_next(reader, &cursor, &account)) == 0) {
-		struct seen seen = { .where = SEEN_INDEX };
+		struct seen seen = {.where = SEEN_INDEX};
 
-		seen.ids = (struct id_range){ .first = account.uid, .count = 1, .owner_uid = account.owner_uid,
-					      .account_uid = account.uid };
+		seen.ids = (struct id_range){.first = account.uid,
+					     .count = 1,
+					     .owner_uid = account.owner_uid,
+					     .account_uid = account.uid};
 		text_copy(seen.ids.owner, sizeof(seen.ids.owner), account.owner);
 		text_copy(seen.ids.label, sizeof(seen.ids.label), account.label);
 		r = seen_add(host, &seen);
@@ -66,7 +68,7 @@ static int index_accounts(struct host *host, struct index_reader *reader)
 
 static int index_ranges(struct host *host, struct index_reader *reader)
 {
-	struct seen seen = { .where = SEEN_INDEX };
+	struct seen seen = {.where = SEEN_INDEX};
 	uint64_t cursor = 0;
 	int r;
 
@@ -81,7 +83,7 @@ static int index_ranges(struct host *host, struct index_reader *reader)
 /* One that cannot be read says nothing; the daemon makes it anew. */
 static void index_look(const struct place *place, struct host *host)
 {
-	static const char *const names[] = { "index", "keys" };
+	static const char *const names[] = {"index", "keys"};
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
 	int r = index_accounts(host, &reader);
 
@@ -90,7 +92,7 @@ static void index_look(const struct place *place, struct host *host)
 	if (r < 0 && r != -ENXIO)
 		snprintf(host->unreadable, sizeof(host->unreadable), "%s: %s", INDEX_PATH, strerror(-r));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct index_peek peek = { .generation = 0 };
+		struct index_peek peek = {.generation = 0};
 
 		if (index_peek(place->state_fd, names[i], &peek) == 0 && peek.generation > host->generation)
 			host->generation = peek.generation;
@@ -101,15 +103,18 @@ static void index_look(const struct place *place, struct host *host)
 
 static int disk_visit(void *data, const struct disk_entry *entry)
 {
-	static const int wheres[] = { [DISK_ACCOUNT] = SEEN_HOME, [DISK_REMOVED] = SEEN_ASIDE, [DISK_MAKING] = SEEN_MAKING,
-				      [DISK_OWNER_EMPTY] = -1, [DISK_OTHER] = -1 };
-	struct seen seen = { .data = entry->data };
+	static const int wheres[] = {[DISK_ACCOUNT] = SEEN_HOME,
+				     [DISK_REMOVED] = SEEN_ASIDE,
+				     [DISK_MAKING] = SEEN_MAKING,
+				     [DISK_OWNER_EMPTY] = -1,
+				     [DISK_OTHER] = -1};
+	struct seen seen = {.data = entry->data};
 
 	if (wheres[entry->kind] < 0 || id_special(entry->uid))
 		return 0;
 	seen.where = (enum seen_where)wheres[entry->kind];
-	seen.ids = (struct id_range){ .first = entry->uid, .count = 1, .owner_uid = entry->owner_uid,
-				      .account_uid = entry->uid };
+	seen.ids = (struct id_range){
+		.first = entry->uid, .count = 1, .owner_uid = entry->owner_uid, .account_uid = entry->uid};
 	text_copy(seen.ids.owner, sizeof(seen.ids.owner), entry->owner);
 	text_copy(seen.ids.label, sizeof(seen.ids.label), entry->label);
 	return seen_add(data, &seen);
@@ -117,7 +122,7 @@ static int disk_visit(void *data, const struct disk_entry *entry)
 
 static int homes_look(const struct place *place, struct host *host)
 {
-	struct homes homes = { .fd = place->homes_fd, .alone = -1 };
+	struct homes homes = {.fd = place->homes_fd, .alone = -1};
 
 	return place->homes_fd < 0 ? 0 : home_walk(&homes, disk_visit, host);
 }
@@ -126,7 +131,7 @@ int host_look(const struct place *place, struct host *host, char *why, size_t si
 {
 	int r;
 
-	*host = (struct host){ .count = 0 };
+	*host = (struct host){.count = 0};
 	index_look(place, host);
 	host->mark_error = state_high_water(place->state_fd, place->homes_fd, &host->mark, &host->mark_files);
 	if (host->mark.generation > host->generation)
@@ -147,12 +152,12 @@ static int store_blocks_add(struct host *host, struct store *store, bool tombsto
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = tombstones ? store_tombstone_list(store, after, rows, 64) :
-					   store_range_list(store, NULL, after, rows, 64)) != 0) {
+	while (r == 0 && (n = tombstones ? store_tombstone_list(store, after, rows, 64)
+					 : store_range_list(store, NULL, after, rows, 64)) != 0) {
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++)
-			r = seen_add(host, &(struct seen){ .ids = rows[i], .where = SEEN_STORE });
+			r = seen_add(host, &(struct seen){.ids = rows[i], .where = SEEN_STORE});
 		after = rows[n - 1].first;
 	}
 	return r;
@@ -168,10 +173,12 @@ static int store_accounts_add(struct host *host, struct store *store)
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++) {
-			struct seen seen = { .where = SEEN_STORE };
+			struct seen seen = {.where = SEEN_STORE};
 
-			seen.ids = (struct id_range){ .first = rows[i].uid, .count = 1, .owner_uid = rows[i].owner_uid,
-						      .account_uid = rows[i].uid };
+			seen.ids = (struct id_range){.first = rows[i].uid,
+						     .count = 1,
+						     .owner_uid = rows[i].owner_uid,
+						     .account_uid = rows[i].uid};
 			text_copy(seen.ids.owner, sizeof(seen.ids.owner), rows[i].owner);
 			text_copy(seen.ids.label, sizeof(seen.ids.label), rows[i].label);
 			r = seen_add(host, &seen);
@@ -233,8 +240,8 @@ const char *seen_name(const struct place *place, const struct id_range *ids, cha
 
 /* ---- tombstones and marks */
 
-static int tombstone_add(struct store *store, const struct id_range *ids, bool foreign, uint32_t first, uint32_t last,
-			 int64_t now, uint64_t *added)
+static int tombstone_add(struct store *store, const struct id_range *ids, bool foreign, uint32_t first,
+			 uint32_t last, int64_t now, uint64_t *added)
 {
 	struct id_range row = *ids;
 	int r;
@@ -290,7 +297,8 @@ static void mark_raise(uint32_t marks[HIGH_WATER_REGIONS], const struct id_range
 {
 	uint32_t last = ids->first + (ids->count - 1);
 
-	for (uint32_t region = ids->first >> HIGH_WATER_REGION_BITS; region <= last >> HIGH_WATER_REGION_BITS; region++) {
+	for (uint32_t region = ids->first >> HIGH_WATER_REGION_BITS; region <= last >> HIGH_WATER_REGION_BITS;
+	     region++) {
 		uint32_t end = region << HIGH_WATER_REGION_BITS | ((1u << HIGH_WATER_REGION_BITS) - 1);
 		uint32_t id = last < end ? last : end;
 
@@ -301,14 +309,15 @@ static void mark_raise(uint32_t marks[HIGH_WATER_REGIONS], const struct id_range
 
 int host_marks(const struct host *host, struct store *store, uint32_t marks[HIGH_WATER_REGIONS])
 {
-	struct high_water all = { .store = 0 };
+	struct high_water all = {.store = 0};
 	int r = store_marks(store, all.marks);
 
 	if (r < 0)
 		return r;
 	high_water_merge(&all, 0, host->mark.marks);
 	for (size_t i = 0; i < host->count; i++)
-		if (host->rows[i].where != SEEN_STORE || host->rows[i].ids.owner[0] != '\0') /* not what others hold */
+		if (host->rows[i].where != SEEN_STORE ||
+		    host->rows[i].ids.owner[0] != '\0') /* not what others hold */
 			mark_raise(all.marks, &host->rows[i].ids);
 	memcpy(marks, all.marks, sizeof(all.marks));
 	return 0;
@@ -332,7 +341,8 @@ static int behind(const struct place *place, const struct host *host, struct sto
 		return 1;
 	}
 	if (host->generation > store_generation(view)) {
-		snprintf(why, size, "the store is older than what was published: generation %llu, and this host has seen %llu",
+		snprintf(why, size,
+			 "the store is older than what was published: generation %llu, and this host has seen %llu",
 			 (unsigned long long)store_generation(view), (unsigned long long)host->generation);
 		return 1;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What this host knows of ids that were given out, besides its store: the index, the homes, the high-water mark. Run by the state
- * program (root), while no daemon runs.
+ * What this host knows of ids that were given out, besides its store: the index, the homes, the high-water mark.
+ * Run by the state program (root), while no daemon runs.
  */
 #ifndef SUBUIDD_STATE_HOST_H
 #define SUBUIDD_STATE_HOST_H
@@ -26,10 +26,10 @@ struct seen {
 struct host {
 	struct seen *rows;
 	size_t count, room;
-	uint64_t generation;    /* the highest that index, keys and high-water mark have seen; 0: none */
-	struct high_water mark; /* store 0: not known */
-	int mark_error;         /* -ENOENT, -EUCLEAN, or what else kept it from being read; 0: it is known */
-	unsigned mark_files;    /* HIGH_WATER_* */
+	uint64_t generation;	      /* the highest that index, keys and high-water mark have seen; 0: none */
+	struct high_water mark;	      /* store 0: not known */
+	int mark_error;		      /* -ENOENT, -EUCLEAN, or what else kept it from being read; 0: it is known */
+	unsigned mark_files;	      /* HIGH_WATER_* */
 	char unreadable[REASON_SIZE]; /* what is there and could not be read; "" nothing */
 };
 
@@ -45,19 +45,20 @@ const char *seen_place(const struct place *place, const struct seen *seen, char 
 /* "alice+web1 (uid 2100000001)", "the range 1073741824-1073807359 of alice+web1". */
 const char *seen_name(const struct place *place, const struct id_range *ids, char *out, size_t size);
 
-/* In a transaction: as much of everything that was seen as is nobody's in this store becomes tombstones of who had it. 0 or
- * negative errno; *added: ids. */
+/* In a transaction: as much of everything that was seen as is nobody's in this store becomes tombstones of who had
+ * it. 0 or negative errno; *added: ids. */
 int host_cover(const struct host *host, struct store *store, int64_t now, uint64_t *added);
 
-/* Which store the one that takes the present one's place has to be, for the high-water mark to be its own: the mark's; without one
- * the present store's (0: not known), or `otherwise`. */
+/* Which store the one that takes the present one's place has to be, for the high-water mark to be its own: the
+ * mark's; without one the present store's (0: not known), or `otherwise`. */
 uint64_t host_identity(const struct host *host, uint64_t present, uint64_t otherwise);
 
-/* Marks over everything seen and this store's own, for the high-water files and a saved state's header. 0 or negative errno. */
+/* Marks over everything seen and this store's own, for the high-water files and a saved state's header. 0 or
+ * negative errno. */
 int host_marks(const struct host *host, struct store *store, uint32_t marks[HIGH_WATER_REGIONS]);
 
-/* The store, which nobody has open and whose log is empty, knows less than the host: 1 and a sentence in why; 0: it does not;
- * or negative errno and a sentence in why. */
+/* The store, which nobody has open and whose log is empty, knows less than the host: 1 and a sentence in why; 0: it
+ * does not; or negative errno and a sentence in why. */
 int host_behind(const struct place *place, char *why, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `subuid state load`: the database of a saved state takes the place of the present store. What is newer here is named, and
- * lost only when that was said; ids that it had stay taken. Root, while no daemon runs.
+ * `subuid state load`: the database of a saved state takes the place of the present store. What is newer here is
+ * named, and lost only when that was said; ids that it had stay taken. Root, while no daemon runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ struct load {
 	struct copy copy;
 	struct host host;
 	struct store *present; /* NULL: there is none, or it cannot be read */
-	bool there;            /* a file is there, readable or not */
+	bool there;	       /* a file is there, readable or not */
 	bool kin;
 	uint64_t identity, generation; /* of the present store; 0 not known */
 	struct report report;
@@ -38,7 +38,8 @@ struct load {
 static int load_fail(struct load *load, const char *what, int error)
 {
 	return complain(STATUS_FAILED, what, load->why[0] != '\0' ? load->why : strerror(-error),
-			load->loaded ? "the state is loaded; run it again when that is mended" : "nothing was changed");
+			load->loaded ? "the state is loaded; run it again when that is mended"
+				     : "nothing was changed");
 }
 
 /* ---- looking */
@@ -49,7 +50,8 @@ static int file_read(struct load *load)
 	int r;
 
 	if (fd < 0)
-		return complain(fd == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED, load->options->file, strerror(-fd), "");
+		return complain(fd == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED, load->options->file,
+				strerror(-fd), "");
 	r = copy_prepare_at(load->place.state_fd, LOADING, &load->copy);
 	if (r < 0)
 		return load_fail(load, STATE_DIR "/" LOADING, r);
@@ -70,8 +72,8 @@ static int here_look(struct load *load)
 		load->identity = store_identity(load->present);
 		load->generation = store_generation(load->present);
 	} else if (r == -EUCLEAN) {
-		report_add(&load->report, REPORT_NOTE, "the present store cannot be read (%s): it is kept as %s%s", load->why,
-			   STATE_DB_PATH, KEPT);
+		report_add(&load->report, REPORT_NOTE, "the present store cannot be read (%s): it is kept as %s%s",
+			   load->why, STATE_DB_PATH, KEPT);
 		load->why[0] = '\0';
 	} else if (r != -ENOENT) {
 		return load_fail(load, "the present store", r);
@@ -82,16 +84,20 @@ static int here_look(struct load *load)
 /* What was published after the file was written, and that no store tells of any more. */
 static void changes_unknown(struct load *load)
 {
-	uint64_t known = load->copy.header.generation > load->generation ? load->copy.header.generation : load->generation;
+	uint64_t known =
+		load->copy.header.generation > load->generation ? load->copy.header.generation : load->generation;
 
 	if (load->host.unreadable[0] != '\0')
 		report_add(&load->report, REPORT_NOTE, "%s: not compared", load->host.unreadable);
 	if (load->host.mark_error < 0 && load->host.mark_error != -ENOENT)
-		report_add(&load->report, REPORT_NOTE, "the high-water mark cannot be read (%s)", strerror(-load->host.mark_error));
+		report_add(&load->report, REPORT_NOTE, "the high-water mark cannot be read (%s)",
+			   strerror(-load->host.mark_error));
 	if (load->host.generation > known)
 		report_add(&load->report, REPORT_NEWER,
-			   "changes that no store knows of any more: this host has seen generation %llu, and the file's is %llu",
-			   (unsigned long long)load->host.generation, (unsigned long long)load->copy.header.generation);
+			   "changes that no store knows of any more: this host has seen generation %llu, and the "
+			   "file's is %llu",
+			   (unsigned long long)load->host.generation,
+			   (unsigned long long)load->copy.header.generation);
 }
 
 static int compare(struct load *load)
@@ -123,13 +129,15 @@ static int decide(const struct load *load)
 	char why[REASON_SIZE];
 
 	if (load->report.conflicts > 0) {
-		snprintf(why, sizeof(why), "ids of this host are another one's in the file (%u): they would change hands",
+		snprintf(why, sizeof(why),
+			 "ids of this host are another one's in the file (%u): they would change hands",
 			 load->report.conflicts);
 		return complain(STATUS_CONFLICT, "load", why,
 				"nothing was changed; take over what you need by subuid export and subuid import");
 	}
 	if (load->report.newer > 0 && !load->options->yes && !load->options->dry_run) {
-		snprintf(why, sizeof(why), "what is newer here than the file would be lost (%u)", load->report.newer);
+		snprintf(why, sizeof(why), "what is newer here than the file would be lost (%u)",
+			 load->report.newer);
 		return complain(STATUS_CONFLICT, "load", why, "nothing was changed; say --yes to lose it");
 	}
 	return STATUS_DONE;
@@ -140,11 +148,12 @@ static int decide(const struct load *load)
 static int audit_add(struct load *load)
 {
 	const struct state_header *header = &load->copy.header;
-	struct audit_entry entry = { .time = (int64_t)time(NULL), .uid = 0, .pid = getpid() };
+	struct audit_entry entry = {.time = (int64_t)time(NULL), .uid = 0, .pid = getpid()};
 
 	snprintf(entry.caller, sizeof(entry.caller), "root");
 	snprintf(entry.action, sizeof(entry.action), "state.load");
-	snprintf(entry.detail, sizeof(entry.detail), "saved %s on %.100s, generation %llu; newer here: %u; ids kept taken: %llu",
+	snprintf(entry.detail, sizeof(entry.detail),
+		 "saved %s on %.100s, generation %llu; newer here: %u; ids kept taken: %llu",
 		 utc_text(header->saved), header->host, (unsigned long long)header->generation, load->report.newer,
 		 (unsigned long long)load->tombstones);
 	return store_audit_add(load->copy.store, &entry);
@@ -164,7 +173,7 @@ static uint64_t generation_above(const struct load *load)
 /* What was ever given out, here and there. */
 static int marks_take(struct load *load, struct store *store)
 {
-	struct high_water mark = { .store = 0 };
+	struct high_water mark = {.store = 0};
 	int r = host_marks(&load->host, store, mark.marks);
 
 	high_water_merge(&mark, 0, load->copy.header.marks);
@@ -217,7 +226,8 @@ static int prepare(struct load *load)
 	return r;
 }
 
-/* The mark last: the new store knows by itself what was given out, and the daemon takes it from there at its start. */
+/* The mark last: the new store knows by itself what was given out, and the daemon takes it from there at its start.
+ */
 static int replace(struct load *load)
 {
 	uint64_t identity = store_identity(load->copy.store);
@@ -250,8 +260,9 @@ static int tell(struct load *load, int status)
 	json_t *all;
 
 	if (load->options->json) {
-		all = json_pack("{s:o, s:O, s:i, s:i, s:b}", "file", header_json(&load->copy.header), "findings", load->report.list,
-				"newer", (int)load->report.newer, "conflicts", (int)load->report.conflicts, "loaded", (int)load->loaded);
+		all = json_pack("{s:o, s:O, s:i, s:i, s:b}", "file", header_json(&load->copy.header), "findings",
+				load->report.list, "newer", (int)load->report.newer, "conflicts",
+				(int)load->report.conflicts, "loaded", (int)load->loaded);
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
 	if (load->loaded) {
@@ -286,10 +297,10 @@ static int load_run(struct load *load)
 
 int state_load(const struct options *options)
 {
-	struct load load = { .options = options, .copy.dirfd = -1 };
+	struct load load = {.options = options, .copy.dirfd = -1};
 	int status = place_open(&load.place, "load", true);
 
-	load.report = (struct report){ .json = options->json, .list = json_array() };
+	load.report = (struct report){.json = options->json, .list = json_array()};
 	if (status == STATUS_DONE)
 		status = load_run(&load);
 	store_close(load.present);

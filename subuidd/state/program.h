@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The state program, /usr/libexec/subuidd/state: work on the saved and the present state that needs no daemon, or no daemon to run.
- * Executed by subuid(1), as whoever calls it; all but `verify` need root. It writes what it finds to standard output and
- * why it fails to standard error, as subuid(1) does, whose exit statuses it has.
+ * The state program, /usr/libexec/subuidd/state: work on the saved and the present state that needs no daemon, or
+ * no daemon to run. Executed by subuid(1), as whoever calls it; all but `verify` need root. It writes what it finds
+ * to standard output and why it fails to standard error, as subuid(1) does, whose exit statuses it has.
  */
 #ifndef SUBUIDD_STATE_PROGRAM_H
 #define SUBUIDD_STATE_PROGRAM_H
@@ -56,13 +56,14 @@ void header_print(const struct state_header *header);
 struct report {
 	bool json;
 	json_t *list;
-	unsigned newer;     /* things here that the file does not have */
+	unsigned newer;	    /* things here that the file does not have */
 	unsigned conflicts; /* ids that are one's here and another's in the file */
-	unsigned data;      /* data on the disk that nobody has */
+	unsigned data;	    /* data on the disk that nobody has */
 	unsigned notes;
 };
 enum report_kind { REPORT_NOTE, REPORT_NEWER, REPORT_CONFLICT, REPORT_DATA };
-__attribute__((format(printf, 3, 4))) void report_add(struct report *report, enum report_kind kind, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void report_add(struct report *report, enum report_kind kind,
+						      const char *format, ...);
 /* One JSON value and a newline; takes the reference. STATUS_DONE or STATUS_FAILED. */
 int json_end(json_t *value);
 
@@ -73,7 +74,8 @@ struct place {
 	int state_fd, lock_fd;
 	int homes_fd; /* -1: there is no such directory */
 };
-/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status and it was said why. */
+/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status and it was said why.
+ */
 int place_open(struct place *place, const char *verb, bool lock);
 void place_close(struct place *place);
 

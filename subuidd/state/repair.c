@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `subuid check --repair` while no daemon runs: the present store is accepted although the host knows more, or a new one is made
- * where there is none that can be read. What only the index and the disk know becomes tombstones, so that it is never given out
- * again, and an import can take it up. Root.
+ * `subuid check --repair` while no daemon runs: the present store is accepted although the host knows more, or a
+ * new one is made where there is none that can be read. What only the index and the disk know becomes tombstones,
+ * so that it is never given out again, and an import can take it up. Root.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ struct repair {
 	const struct options *options;
 	struct place place;
 	struct host host;
-	struct copy copy;      /* of a new store */
-	struct store *store;   /* the one that is to be: present or new */
+	struct copy copy;    /* of a new store */
+	struct store *store; /* the one that is to be: present or new */
 	bool new, there, done;
 	struct report report;
 	uint64_t tombstones;
@@ -34,7 +34,8 @@ struct repair {
 static int repair_fail(struct repair *repair, const char *what, int error)
 {
 	return complain(STATUS_FAILED, what, repair->why[0] != '\0' ? repair->why : strerror(-error),
-			repair->done ? "the store is repaired; run it again when that is mended" : "nothing was changed");
+			repair->done ? "the store is repaired; run it again when that is mended"
+				     : "nothing was changed");
 }
 
 /* ---- looking */
@@ -61,7 +62,8 @@ static int store_find(struct repair *repair)
 		return repair_fail(repair, "the store", r);
 	if (repair->there)
 		report_add(&repair->report, REPORT_DATA,
-			   "the store cannot be read (%s): a new one is made, that one is kept as %s%s; its accounts, keys and limits are "
+			   "the store cannot be read (%s): a new one is made, that one is kept as %s%s; its "
+			   "accounts, keys and limits are "
 			   "lost unless subuid state load or subuid import brings them back",
 			   repair->why, STATE_DB_PATH, KEPT);
 	repair->why[0] = '\0';
@@ -76,12 +78,14 @@ static void one_seen(struct repair *repair, const struct seen *seen)
 	seen_place(&repair->place, seen, where, sizeof(where));
 	switch (seen->where) {
 	case SEEN_INDEX:
-		report_add(&repair->report, REPORT_DATA, "%s is in the index and not in the store: it is gone; its ids stay taken", name);
+		report_add(&repair->report, REPORT_DATA,
+			   "%s is in the index and not in the store: it is gone; its ids stay taken", name);
 		break;
 	case SEEN_HOME:
 	case SEEN_ASIDE:
 		report_add(&repair->report, seen->data ? REPORT_DATA : REPORT_NOTE,
-			   "%s has %s on the disk and no row in the store: it stays there, and the id stays taken", name, where);
+			   "%s has %s on the disk and no row in the store: it stays there, and the id stays taken",
+			   name, where);
 		break;
 	case SEEN_MAKING:
 	case SEEN_STORE:
@@ -97,19 +101,24 @@ static void whole_look(struct repair *repair)
 
 	if (repair->new && !repair->there && host->generation > 0)
 		report_add(&repair->report, REPORT_DATA,
-			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless subuid state load or "
+			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless "
+			   "subuid state load or "
 			   "subuid import brings them back");
 	else if (!repair->new && host->mark.store != 0 && host->mark.store != store_identity(repair->store))
-		report_add(&repair->report, REPORT_DATA, "the store is another one than this host had: it takes that one's place");
+		report_add(&repair->report, REPORT_DATA,
+			   "the store is another one than this host had: it takes that one's place");
 	else if (!repair->new && host->generation > store_generation(repair->store))
 		report_add(&repair->report, REPORT_DATA,
-			   "the store is at change %llu, and this host has seen change %llu: what was changed in between is lost",
-			   (unsigned long long)store_generation(repair->store), (unsigned long long)host->generation);
+			   "the store is at change %llu, and this host has seen change %llu: what was changed in "
+			   "between is lost",
+			   (unsigned long long)store_generation(repair->store),
+			   (unsigned long long)host->generation);
 	if (host->mark_error < 0 && host->mark_error != -ENOENT)
 		report_add(&repair->report, REPORT_NOTE, "the high-water mark cannot be read (%s): it is made anew",
 			   strerror(-host->mark_error));
 	else if (host->mark_files & HIGH_WATER_DIFFER)
-		report_add(&repair->report, REPORT_NOTE, "the high-water mark below %s is of another store: it is made anew",
+		report_add(&repair->report, REPORT_NOTE,
+			   "the high-water mark below %s is of another store: it is made anew",
 			   repair->place.settings.homes);
 }
 
@@ -159,20 +168,23 @@ static int decide(const struct repair *repair)
 	fflush(stdout);
 	if (repair->options->dry_run || repair->options->yes || repair->report.data == 0 || asked())
 		return STATUS_DONE;
-	return complain(STATUS_CONFLICT, "repair", "there is data that would be without an account, or accounts that are lost",
-			"nothing was changed; subuid state load FILE brings a saved state back, --yes accepts it as it is");
+	return complain(
+		STATUS_CONFLICT, "repair",
+		"there is data that would be without an account, or accounts that are lost",
+		"nothing was changed; subuid state load FILE brings a saved state back, --yes accepts it as it is");
 }
 
 /* ---- doing it */
 
 static int audit_add(struct repair *repair)
 {
-	struct audit_entry entry = { .time = (int64_t)time(NULL), .pid = getpid() };
+	struct audit_entry entry = {.time = (int64_t)time(NULL), .pid = getpid()};
 
 	snprintf(entry.caller, sizeof(entry.caller), "root");
 	snprintf(entry.action, sizeof(entry.action), "state.repair");
-	snprintf(entry.detail, sizeof(entry.detail), "%s store; found: %u; ids kept taken: %llu", repair->new ? "a new" : "the present",
-		 repair->report.data + repair->report.notes, (unsigned long long)repair->tombstones);
+	snprintf(entry.detail, sizeof(entry.detail), "%s store; found: %u; ids kept taken: %llu",
+		 repair->new ? "a new" : "the present", repair->report.data + repair->report.notes,
+		 (unsigned long long)repair->tombstones);
 	return store_audit_add(repair->store, &entry);
 }
 
@@ -191,8 +203,8 @@ static int rows_make(struct repair *repair, uint64_t identity, const uint32_t ma
 	if (r == 0)
 		r = audit_add(repair);
 	if (r == 0)
-		r = store_generation_raise(repair->store,
-					   (repair->host.generation > present ? repair->host.generation : present) + 1);
+		r = store_generation_raise(
+			repair->store, (repair->host.generation > present ? repair->host.generation : present) + 1);
 	if (r == 0)
 		return store_commit(repair->store);
 	store_rollback(repair->store);
@@ -240,7 +252,8 @@ static int tell(struct repair *repair, int status)
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
 	if (repair->done)
-		printf("repaired; ids that are not given out again: %llu\n", (unsigned long long)repair->tombstones);
+		printf("repaired; ids that are not given out again: %llu\n",
+		       (unsigned long long)repair->tombstones);
 	else if (status == STATUS_DONE && repair->options->dry_run)
 		puts("nothing was changed: this was a dry run");
 	return status;
@@ -265,10 +278,10 @@ static int repair_run(struct repair *repair)
 
 int state_repair(const struct options *options)
 {
-	struct repair repair = { .options = options, .copy.dirfd = -1 };
+	struct repair repair = {.options = options, .copy.dirfd = -1};
 	int status = place_open(&repair.place, "repair", true);
 
-	repair.report = (struct report){ .json = options->json, .list = json_array() };
+	repair.report = (struct report){.json = options->json, .list = json_array()};
 	if (status == STATUS_DONE)
 		status = repair_run(&repair);
 	if (!repair.new)

@@ -16,7 +16,7 @@
 
 #define PIECE (256 * 1024)
 
-static const char *const beside[] = { "-wal", "-journal", "-shm" };
+static const char *const beside[] = {"-wal", "-journal", "-shm"};
 
 int present_open(struct store **store, char *why, size_t size)
 {
@@ -143,9 +143,10 @@ static int homes_make(struct place *place, char *why, size_t size)
 	return 0;
 }
 
-int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS], char *why, size_t size)
+int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS], char *why,
+		size_t size)
 {
-	struct high_water mark = { .store = 0 };
+	struct high_water mark = {.store = 0};
 	struct high_water_files *files = NULL;
 	unsigned sound;
 	int r = homes_make(place, why, size);

@@ -65,7 +65,7 @@ static void header_words(struct state_header *header)
 /* The store's own marks, and what is known outside of it: the higher of the two. */
 static int header_marks(struct state_header *header, struct store *view, int state_fd, int homes_fd)
 {
-	struct high_water mark = { .store = 0 };
+	struct high_water mark = {.store = 0};
 	unsigned files;
 	int r = store_marks(view, header->marks);
 
@@ -82,7 +82,7 @@ static int header_marks(struct state_header *header, struct store *view, int sta
 static int header_fill(struct state_header *header, int state_fd, int homes_fd)
 {
 	__attribute__((cleanup(store_closep))) struct store *view = NULL;
-	struct store_counts counts = { 0 };
+	struct store_counts counts = {0};
 	int r = store_view(STATE_DB_PATH, &view);
 
 	if (r == 0)
@@ -135,7 +135,7 @@ static int image_put(struct output *output, int image_fd, uint64_t size)
 
 static int all_put(struct state_header *header, int image_fd, int out_fd)
 {
-	struct output output = { .fd = out_fd };
+	struct output output = {.fd = out_fd};
 	char text[STATE_HEADER_MAX], trailer[STATE_TRAILER_SIZE];
 	int length = state_header_format(header, text);
 	int r;
@@ -155,7 +155,7 @@ static int all_put(struct state_header *header, int image_fd, int out_fd)
 int state_save(int state_fd, int homes_fd, int out_fd, char *why, size_t size)
 {
 	cleanup_fd int image_fd = path_open_beneath(state_fd, STATE_DB, O_RDONLY, 0);
-	struct state_header header = { .schema = 0 };
+	struct state_header header = {.schema = 0};
 	struct stat st;
 	int r = image_fd < 0 ? image_fd : header_fill(&header, state_fd, homes_fd);
 
@@ -179,7 +179,8 @@ int state_save_beside(int state_fd, int homes_fd, char *why, size_t size)
 	if (fd < 0)
 		return reason(why, size, STATE_DIR "/" SAVE_NEW, fd);
 	r = state_save(state_fd, homes_fd, fd, why, size);
-	if (r == 0 && (fsync(fd) < 0 || renameat(state_fd, SAVE_NEW, state_fd, STATE_SAVE) < 0 || fsync(state_fd) < 0))
+	if (r == 0 &&
+	    (fsync(fd) < 0 || renameat(state_fd, SAVE_NEW, state_fd, STATE_SAVE) < 0 || fsync(state_fd) < 0))
 		r = reason(why, size, STATE_DIR "/" STATE_SAVE, -errno);
 	if (r < 0)
 		unlinkat(state_fd, SAVE_NEW, 0);

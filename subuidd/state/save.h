@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Writing a saved state (format.h). Run by a child of the broker, beside changes that go on in the log of the frozen store,
- * and by the state program when no daemon runs. Root.
+ * Writing a saved state (format.h). Run by a child of the broker, beside changes that go on in the log of the
+ * frozen store, and by the state program when no daemon runs. Root.
  */
 #ifndef SUBUIDD_STATE_SAVE_H
 #define SUBUIDD_STATE_SAVE_H
@@ -22,8 +22,8 @@ int state_write_all(int fd, const void *bytes, size_t size);
 /* high_water_read(), also where there are no homes (-1). */
 int state_high_water(int state_fd, int homes_fd, struct high_water *mark, unsigned *files);
 
-/* The store in state_fd, which is frozen (store_freeze()) or which nobody has open, its log empty, to out_fd (any kind). homes_fd: for
- * the high-water mark; -1: there are none. 0, or negative errno and a sentence in why. */
+/* The store in state_fd, which is frozen (store_freeze()) or which nobody has open, its log empty, to out_fd (any
+ * kind). homes_fd: for the high-water mark; -1: there are none. 0, or negative errno and a sentence in why. */
 int state_save(int state_fd, int homes_fd, int out_fd, char *why, size_t size);
 
 /* The same as STATE_DIR/save (0600): written beside it, synced, renamed. */

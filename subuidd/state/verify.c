@@ -13,7 +13,7 @@
 
 static int found_print(const struct copy *copy, bool json)
 {
-	struct store_counts counts = { 0 };
+	struct store_counts counts = {0};
 	json_t *all;
 
 	if (store_counts(copy->store, &counts) < 0)

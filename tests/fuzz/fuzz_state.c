@@ -82,8 +82,14 @@ static void damaged(const uint8_t *data, size_t size)
 	static size_t length;
 
 	if (length == 0) {
-		const struct state_header sound = { .program = "0.1.0", .host = "host", .schema = 5, .saved = 1, .store = 7,
-						    .generation = 3, .marks[0] = 70000, .image = STATE_IMAGE_UNIT };
+		const struct state_header sound = {.program = "0.1.0",
+						   .host = "host",
+						   .schema = 5,
+						   .saved = 1,
+						   .store = 7,
+						   .generation = 3,
+						   .marks[0] = 70000,
+						   .image = STATE_IMAGE_UNIT};
 		SHA2_CTX sum;
 
 		length = (size_t)state_header_format(&sound, (char *)file) + STATE_IMAGE_UNIT;

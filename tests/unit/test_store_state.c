@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What loading a state asks of the store: counting it, another identity, marks, and what another file knows has happened. */
+/* What loading a state asks of the store: counting it, another identity, marks, and what another file knows has
+ * happened. */
 #include <errno.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -49,8 +50,12 @@ static int tear_down(void **state)
 
 static void put_account(struct store *to, const char *label, uint32_t uid)
 {
-	struct account account = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_ACTIVE, .created = 7, .expires_day = -1,
-				   .owner = "alice" };
+	struct account account = {.uid = uid,
+				  .owner_uid = 1000,
+				  .state = ACCOUNT_ACTIVE,
+				  .created = 7,
+				  .expires_day = -1,
+				  .owner = "alice"};
 
 	snprintf(account.label, sizeof(account.label), "%s", label);
 	assert_int_equal(store_account_insert(to, &account), 0);
@@ -58,7 +63,7 @@ static void put_account(struct store *to, const char *label, uint32_t uid)
 
 static uint32_t put_key(struct store *to, uint32_t uid, const char *blob)
 {
-	struct ssh_key key = { .uid = uid, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x" };
+	struct ssh_key key = {.uid = uid, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x"};
 
 	snprintf(key.blob, sizeof(key.blob), "%s", blob);
 	assert_int_equal(store_key_insert(to, &key), 0);
@@ -67,15 +72,22 @@ static uint32_t put_key(struct store *to, uint32_t uid, const char *blob)
 
 static void put_run(struct store *to, uint32_t uid, uint32_t key, int64_t ended)
 {
-	struct run run = { .magic = RUN_MAGIC, .started = ended - 1, .duration_ms = 1000, .bytes_in = 1, .bytes_out = 1, .files = 1,
-			   .key_id = key, .kind = RUN_BACKUP, .tool = "rsync" };
+	struct run run = {.magic = RUN_MAGIC,
+			  .started = ended - 1,
+			  .duration_ms = 1000,
+			  .bytes_in = 1,
+			  .bytes_out = 1,
+			  .files = 1,
+			  .key_id = key,
+			  .kind = RUN_BACKUP,
+			  .tool = "rsync"};
 
 	assert_int_equal(store_run_add(to, uid, &run, ended), 0);
 }
 
 static void put_audit(struct store *to, const char *action)
 {
-	struct audit_entry entry = { .time = 9, .caller = "root", .target = "alice+web1" };
+	struct audit_entry entry = {.time = 9, .caller = "root", .target = "alice+web1"};
 
 	snprintf(entry.action, sizeof(entry.action), "%s", action);
 	assert_int_equal(store_audit_add(to, &entry), 0);
@@ -83,7 +95,7 @@ static void put_audit(struct store *to, const char *action)
 
 static void put_removed(struct store *to, uint32_t uid)
 {
-	const struct removed removed = { .uid = uid, .keep = 1, .when = 11, .owner = "alice", .label = "gone" };
+	const struct removed removed = {.uid = uid, .keep = 1, .when = 11, .owner = "alice", .label = "gone"};
 
 	assert_int_equal(store_removed_insert(to, &removed), 0);
 }
@@ -99,8 +111,8 @@ static void copy_file(void)
 	assert_int_equal(store_open(path[0], &store), 0);
 }
 
-/* web1 and web2 with a key and a run each; then a copy; then more in the first, which becomes the other one, and `store` the
- * copy: an older save. */
+/* web1 and web2 with a key and a run each; then a copy; then more in the first, which becomes the other one, and
+ * `store` the copy: an older save. */
 static uint32_t older_and_newer(void)
 {
 	struct store *newer;
@@ -133,7 +145,8 @@ static uint32_t older_and_newer(void)
 
 static void take(bool same)
 {
-	const struct id_range lost = { .first = UID + 2, .count = 1, .owner_uid = 1000, .created = 5, .owner = "alice", .label = "later" };
+	const struct id_range lost = {
+		.first = UID + 2, .count = 1, .owner_uid = 1000, .created = 5, .owner = "alice", .label = "later"};
 
 	assert_int_equal(store_other_attach(store, path[0]), 0);
 	assert_int_equal(store_begin(store), 0);
@@ -219,13 +232,14 @@ static void rows_are_counted(void **state)
 	(void)state;
 	older_and_newer();
 	assert_int_equal(store_counts(store, &counts), 0);
-	assert_true(counts.accounts == 2 && counts.keys == 1 && counts.runs == 1 && counts.audit == 1 && counts.tombstones == 0);
+	assert_true(counts.accounts == 2 && counts.keys == 1 && counts.runs == 1 && counts.audit == 1 &&
+		    counts.tombstones == 0);
 	assert_true(store_schema() > 5);
 }
 
 static void identity_and_marks_are_kept_by_the_file(void **state)
 {
-	uint32_t marks[HIGH_WATER_REGIONS] = { 0 }, found[HIGH_WATER_REGIONS];
+	uint32_t marks[HIGH_WATER_REGIONS] = {0}, found[HIGH_WATER_REGIONS];
 	const uint32_t region = UID >> HIGH_WATER_REGION_BITS;
 
 	(void)state;
@@ -250,7 +264,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_happened_since_is_taken_over, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(of_another_store_the_audit_trail_is_all_that_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_another_store_the_audit_trail_is_all_that_is_taken, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(no_more_runs_are_kept_than_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_is_taken_when_a_part_of_it_cannot_be, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows_are_counted, set_up, tear_down),
