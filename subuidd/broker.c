@@ -28,6 +28,7 @@
 #include "subuidd/publish.h"
 #include "subuidd/room.h"
 #include "subuidd/runs.h"
+#include "subuidd/state/directory.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
@@ -39,7 +40,6 @@
 #define MAINTAIN_SECONDS 3600u
 #define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
 #define DESCRIPTORS_OTHER 128u
-#define LOCK_ATTEMPTS 100 /* of 10 ms */
 
 /* What root is lowered to, and what for. */
 static const int broker_capabilities[] = {
@@ -57,53 +57,6 @@ static const int broker_capabilities[] = {
 static int reason(char *why, const char *what, int error)
 {
 	return trouble_say(why, REASON_MAX, what, error);
-}
-
-static int state_open(char *why)
-{
-	cleanup_fd int fd = path_open_trusted(STATE_DIR, O_RDONLY | O_DIRECTORY);
-	struct stat st;
-
-	if (fd == -ENOENT) {
-		cleanup_fd int parent = path_open_trusted("/var/lib", O_RDONLY | O_DIRECTORY);
-
-		if (parent < 0)
-			return reason(why, "/var/lib", parent);
-		fd = path_make_directory(parent, strrchr(STATE_DIR, '/') + 1, 0755, 0);
-		if (fd >= 0 && fchmod(fd, 0755) < 0)
-			return reason(why, STATE_DIR, -errno);
-	}
-	if (fd < 0)
-		return reason(why, STATE_DIR, fd);
-	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
-		return trouble_state(why, REASON_MAX, -EPERM);
-	}
-	return steal_fd(&fd);
-}
-
-/* A POSIX lock: the children that have not become something else yet do not inherit it,
- * and who holds it can be asked. One that is nobody's is of a daemon that was just killed: the child that
- * shares its descriptors for a moment (confine/user_namespace.c) lets go of it when it ends. */
-static int lock_take(int state_fd, char *why)
-{
-	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
-	struct flock lock = { .l_pid = 0 };
-
-	if (fd < 0)
-		return reason(why, STATE_DIR "/lock", fd);
-	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
-		if (i > 0)
-			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
-		if (fcntl(fd, F_SETLK, &lock) == 0)
-			return steal_fd(&fd);
-		if (errno != EACCES && errno != EAGAIN)
-			return reason(why, STATE_DIR "/lock", -errno);
-		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-			lock.l_pid = 0;
-	}
-	snprintf(why, REASON_MAX, "another subuidd is running (pid %d)", (int)lock.l_pid);
-	return -EBUSY;
 }
 
 static int lower(char *why)
@@ -352,10 +305,10 @@ int broker_open(struct broker *broker, char *why)
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		broker->refused[i] = -1;
 	umask(077);
-	broker->state_fd = state_open(why);
+	broker->state_fd = state_directory_open(why, REASON_MAX);
 	if (broker->state_fd < 0)
 		return broker->state_fd;
-	broker->lock_fd = lock_take(broker->state_fd, why);
+	broker->lock_fd = state_directory_lock(broker->state_fd, why, REASON_MAX);
 	if (broker->lock_fd < 0)
 		return broker->lock_fd;
 	r = descriptors_allow(&broker->settings, why);
@@ -381,10 +334,10 @@ int broker_withdraw(char *why)
 	if (access(STATE_DIR "/" SUBID_LINES_NAME, F_OK) < 0 && errno == ENOENT)
 		return 0; /* there never were any, and no directory is made to find that out */
 	umask(022);
-	state_fd = state_open(why);
+	state_fd = state_directory_open(why, REASON_MAX);
 	if (state_fd < 0)
 		return state_fd;
-	lock_fd = lock_take(state_fd, why); /* a daemon would write them again */
+	lock_fd = state_directory_lock(state_fd, why, REASON_MAX); /* a daemon would write them again */
 	if (lock_fd < 0)
 		return lock_fd;
 	etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

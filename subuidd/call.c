@@ -25,7 +25,7 @@ static const char *system_todo(int error)
 	case -EROFS:
 		return "mount it read-write";
 	case -EUCLEAN:
-		return "run subuid check, restore a backup of the store";
+		return "run subuid check; subuid state load brings a saved state back";
 	case -EIO:
 		return "look at the kernel's log";
 	default:

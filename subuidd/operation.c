@@ -41,6 +41,7 @@ static const struct operation operations[] = {
 	{ OP_LIMIT_LIST, WHO_ROOT, false, false, "limit.list", op_limit_list },
 	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, "tombstone.list", op_tombstone_list },
 	{ OP_RUN_LIST, WHO_OWNER, false, false, "run.list", op_run_list },
+	{ OP_STATE_SAVE, WHO_ROOT, false, false, "state.save", op_state_save },
 	{ OP_REPAIR, WHO_OWNER, false, false, "repair", op_repair }, /* of what is nobody's: root */
 	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
 };

@@ -201,6 +201,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_LIMIT_LIST] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 	[OP_RUN_LIST] = REQUEST(list, request_list),
+	[OP_STATE_SAVE] = REQUEST_EMPTY,
 	[OP_REPAIR] = REQUEST(repair, request_repair),
 };
 
@@ -229,6 +230,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
 	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
+	[OP_STATE_SAVE] = ANSWER_EMPTY,
 	[OP_REPAIR] = ANSWER(repaired, answer_repaired),
 };
 

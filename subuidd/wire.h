@@ -62,6 +62,7 @@ enum op {
 	OP_LIMIT_LIST,
 	OP_TOMBSTONE_LIST,
 	OP_RUN_LIST,
+	OP_STATE_SAVE, /* into STATE_DIR, for the state program */
 	OP_REPAIR,
 	OP_MAX_,
 };

@@ -90,13 +90,23 @@ UNIT          += settings
 store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
+store_state_OBJS = $(store_OBJS)
+store_state_LIBS = -lsqlite3
 store_import_LIBS = -lsqlite3
 high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
 high_water_LIBS = $(home_LIBS)
 store_evidence_OBJS = $(store_OBJS)
 store_evidence_LIBS = -lsqlite3
-UNIT          += store store_import store_evidence
+UNIT          += store store_import store_state store_evidence
 UNIT_ROOT     += high_water
+
+# state: saved states
+state_format_OBJS = subuidd/state/format
+state_format_LIBS = -lmd
+UNIT          += state_format
+fuzz_state_OBJS = subuidd/state/format
+fuzz_state_LIBS = -lmd
+FUZZ          += state
 
 # import: the text, its rows; what the worker makes of rows
 IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)

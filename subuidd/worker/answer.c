@@ -314,6 +314,7 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 	case OP_KEY_REMOVE:
 	case OP_RANGE_REMOVE:
 	case OP_TOMBSTONE_RELEASE:
+	case OP_STATE_SAVE:
 	case OP_IMPORT: /* import.c */
 	case OP_MAX_:
 		break;

@@ -129,7 +129,7 @@ static void fill_import(struct request_import *row)
 
 static void fill_request(struct request *request)
 {
-	if (request->op == OP_STATUS)
+	if (request->op == OP_STATUS || request->op == OP_STATE_SAVE)
 		return;
 	if (request->op == OP_TOMBSTONE_RELEASE) {
 		request->release.first = UINT32_MAX;
