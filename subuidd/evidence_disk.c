@@ -18,6 +18,7 @@
 #include "subuidd/evidence.h"
 #include "subuidd/evidence_internal.h"
 #include "subuidd/log.h"
+#include "subuidd/op/frozen.h"
 #include "subuidd/trouble.h"
 
 #define STORE_PATH STATE_DIR "/state.db"
@@ -221,7 +222,7 @@ static void beside_done(void *data, int status)
 	cleanup_free struct proof *proof = calloc(1, sizeof(*proof));
 
 	free(beside);
-	store_thaw(broker->store);
+	frozen_end(broker);
 	if (proof == NULL || status != 0 || pread(memory, proof, sizeof(*proof), 0) != (ssize_t)sizeof(*proof))
 		log_error("the store could not be proved: the process that does it ended with %d; subuid check "
 			  "does it again",
@@ -232,8 +233,8 @@ static void beside_done(void *data, int status)
 
 static int beside_begin(struct broker *broker, struct beside *beside)
 {
-	const struct child_job child = {.run = prove, .argument = beside};
-	int pidfd = -1, r = store_freeze(broker->store);
+	const struct child_job child = { .run = prove, .argument = beside };
+	int pidfd = -1, r = frozen_begin(broker, NULL);
 	pid_t pid;
 
 	if (r < 0)
@@ -242,7 +243,7 @@ static int beside_begin(struct broker *broker, struct beside *beside)
 	if (r == 0)
 		r = child_watch(broker->event, pidfd, PROOF_SECONDS, beside_done, beside);
 	if (r < 0)
-		store_thaw(broker->store);
+		frozen_end(broker);
 	return r;
 }
 
@@ -264,5 +265,9 @@ int evidence_beside(struct broker *broker)
 			close(beside->memory);
 		free(beside);
 	}
-	return r;
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	/* or nobody could lock anybody */
+	log_warn("the store is not proved, the disk is full; when there is room, subuid check proves it");
+	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
+#include "subuidd/known_time.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -38,7 +39,7 @@ struct account lifecycle_active(const struct account *account)
 static int aside_again(struct call *call, int64_t now)
 {
 	const struct account *account = &call->account;
-	struct removed removed = { .uid = account->uid, .when = now };
+	struct removed removed = { .uid = account->uid, .when = now, .known = known_time_now(call->broker) };
 
 	removed.keep = (account->flags & ACCOUNT_KEEP_HOME) != 0;
 	if (!removed.keep && (account->flags & ACCOUNT_ASIDE_DUE) == 0)

@@ -336,8 +336,10 @@ int home_set_aside(const struct homes *homes, const struct account *account)
 	if (removed < 0)
 		return removed;
 	dir = home_account_open(homes, account);
-	if (dir == -ENOENT || dir == -EEXIST)
+	if (dir == -ENOENT || dir == -EEXIST) {
+		owner_remove(homes, account); /* whoever moved it may have been killed right after that */
 		return faccessat(removed, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -ENOENT;
+	}
 	if (dir < 0)
 		return dir;
 	owner = home_owner_open(homes, account);

@@ -9,6 +9,7 @@
 
 #include "account/id.h"
 #include "subuidd/caller.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op/disk.h"
 #include "subuidd/probe.h"
 #include "subuidd/subid/line.h"
@@ -83,7 +84,7 @@ static enum failure aside_forget(struct call *call, const char *what, struct acc
 
 	if (r == -ENOENT)
 		return FAILURE_NONE;
-	if (r == 0 && call->broker->purging_uid == account->uid)
+	if (r == 0 && purge_under_way(call->broker, account->uid))
 		return call_fail(call, FAILURE_BUSY, what, "its data is being deleted at this moment", "try again");
 	if (r == 0)
 		r = store_removed_delete(store, account->uid);

@@ -19,16 +19,15 @@
 
 /* All columns that are stored. A new column belongs in here: a test compares it with the schema. */
 const struct store_digest store_digests[] = {
-	{"ids",
-	 {"first", "last", "kind", "since", "held_owner", "held_label", "held_owner_uid", "held_account_uid"}},
-	{"accounts",
-	 {"uid", "owner", "owner_uid", "label", "state", "flags", "created", "expires_day", "quota", "comment"}},
-	{"keys",
-	 {"id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
-	  "tools", "storage_quota", "forward"}},
-	{"ranges", {"first", "owner", "owner_uid", "account_uid", "created"}},
-	{"removed", {"uid", "keep", "since", "owner", "label"}},
-	{"limits", {"owner", "accounts", "keys", "ranges"}},
+	{ "ids", { "first", "last", "kind", "since", "held_owner", "held_label", "held_owner_uid", "held_account_uid" } },
+	{ "accounts",
+	  { "uid", "owner", "owner_uid", "label", "state", "flags", "created", "expires_day", "quota", "comment" } },
+	{ "keys",
+	  { "id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
+	    "tools", "storage_quota", "forward" } },
+	{ "ranges", { "first", "owner", "owner_uid", "account_uid", "created" } },
+	{ "removed", { "uid", "keep", "since", "owner", "label", "known", "why" } },
+	{ "limits", { "owner", "accounts", "keys", "ranges" } },
 };
 const size_t store_digests_count = sizeof(store_digests) / sizeof(store_digests[0]);
 
