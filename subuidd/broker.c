@@ -23,6 +23,7 @@
 #include "subuidd/evidence.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/index/writer.h"
 #include "subuidd/log.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
@@ -259,6 +260,7 @@ static int data_open(struct broker *broker, char *why)
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
+	broker->same_boot = index_file_of_this_boot(broker->state_fd, "index");
 	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
 			     &broker->publication, why, REASON_MAX);
 	/* wrong owners and modes are mended by building them anew; a directory in their place is not */

@@ -62,6 +62,7 @@ struct broker {
 	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
+	bool same_boot; /* another of us has run since the host was booted: what it left was not cut off by a loss of power */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
 	bool purging;                 /* what is due is being looked through */
 	struct purge *purges;         /* under way */

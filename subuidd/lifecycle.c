@@ -157,10 +157,10 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure)
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	if (call->owner_doubt != 0) /* that child may have made the link */
-		return leave(call, call_fail_doubt(call, call->owner_doubt));
 	if (call->account.flags & ACCOUNT_LINK_THERE)
 		return lifecycle_undo(call, failure);
+	if (call->owner_doubt != 0) /* that child may have made the link */
+		return leave(call, call_fail_doubt(call, call->owner_doubt));
 	r = link_start(&call->broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);

@@ -88,6 +88,9 @@ int home_make(const struct homes *homes, const struct account *account);
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
 
+/* True when anything of it is there that home_make() makes: in its place, or not yet. */
+bool home_begun(const struct homes *homes, const struct account *account);
+
 /* Writes out what the last two made. Waits for the disk: whatever else can be under way meanwhile is begun before. 0 or
  * negative errno: then nothing is known of any of them. */
 int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count);

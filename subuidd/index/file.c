@@ -170,6 +170,16 @@ int index_file_create(struct index_writer *writer, const struct index_size *size
 	return 0;
 }
 
+bool index_file_of_this_boot(int dirfd, const char *name)
+{
+	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct index_header header;
+	uint8_t boot_id[16];
+
+	return fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) && boot_id_read(boot_id) == 0 &&
+	       memcmp(boot_id, header.boot_id, sizeof(boot_id)) == 0;
+}
+
 /* ---- the present file ---- */
 
 static bool host_equal(const struct index_header *header, const struct index_host *host)

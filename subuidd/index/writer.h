@@ -79,4 +79,7 @@ void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
 
+/* True when the file in the directory was made since this host was booted. */
+bool index_file_of_this_boot(int dirfd, const char *name);
+
 #endif
