@@ -73,16 +73,29 @@ void copy_close(struct copy *copy)
 	copy->made[0] = '\0';
 }
 
+/* The store keeps its log (store/reserve.c), and clears the header when all of it is in the file. 1: that is so, 0: not. */
+static int log_settled(int dirfd)
+{
+	cleanup_fd int fd = openat(dirfd, STATE_DB "-wal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char header[32], nothing[sizeof(header)] = "";
+	ssize_t got;
+
+	if (fd < 0)
+		return errno == ENOENT ? 1 : -errno;
+	got = pread(fd, header, sizeof(header), 0);
+	return got < 0 ? -errno : got == 0 || (got == sizeof(header) && memcmp(header, nothing, sizeof(header)) == 0);
+}
+
 int copy_settle(struct copy *copy)
 {
-	struct stat st;
+	int r;
 
 	store_close(copy->store);
 	copy->store = NULL;
-	/* The log goes when all of it is in the file. */
-	if (fstatat(copy->dirfd, STATE_DB "-wal", &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return -EIO;
-	return 0;
+	r = log_settled(copy->dirfd);
+	if (r <= 0)
+		return r < 0 ? r : -EIO;
+	return unlinkat(copy->dirfd, STATE_DB "-wal", 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int copy_open(const char *file)
