@@ -236,16 +236,14 @@ static int store_never_gave(struct store *store, bool *never)
 static int store_small(const struct broker *broker, bool *small)
 {
 	uint32_t accounts = 0;
-	struct stat st, log = {.st_size = 0};
+	int64_t bytes = 0;
 	int r = store_account_count(broker->store, NULL, &accounts);
 
-	if (r < 0)
-		return r;
-	if (fstatat(broker->state_fd, "state.db", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	(void)fstatat(broker->state_fd, "state.db-wal", &log, AT_SYMLINK_NOFOLLOW);
-	*small = accounts <= INLINE_ACCOUNTS && st.st_size + log.st_size <= INLINE_BYTES;
-	return 0;
+	if (r == 0)
+		r = store_bytes(broker->store, &bytes);
+	if (r == 0)
+		*small = accounts <= INLINE_ACCOUNTS && bytes <= INLINE_BYTES;
+	return r;
 }
 
 static int store_prove(struct broker *broker, struct findings *findings, char *why, size_t size)

@@ -206,13 +206,32 @@ static int slot_write(int fd, const struct high_water *mark, uint64_t sequence)
 	return part_write(fd, &slot, sizeof(slot), (off_t)(sequence % 2) * PAGE);
 }
 
+/* The same open file once more, to read or to write: the files are not held open for writing, or nobody could make the
+ * file system of the homes read-only while the daemon runs. */
+static int file_again(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC | O_NOCTTY);
+	return again < 0 ? -errno : again;
+}
+
+static int slot_put(const struct high_water_files *files, unsigned file, const struct high_water *mark)
+{
+	cleanup_fd int fd = file_again(files->fd[file], O_RDWR);
+
+	return fd < 0 ? fd : slot_write(fd, mark, files->sequence + 1);
+}
+
 /* Into both, and onto the disk before anybody acts on it. */
 static int mark_write(struct high_water_files *files, const struct high_water *mark)
 {
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < FILES; i++)
-		r = slot_write(files->fd[i], mark, files->sequence + 1);
+		r = slot_put(files, i, mark);
 	for (unsigned i = 0; r == 0 && i < FILES; i++)
 		r = fdatasync(files->fd[i]) == 0 ? 0 : -errno;
 	if (r < 0)
@@ -299,7 +318,7 @@ static int file_take(struct high_water_files *files, int dirfd, unsigned file, b
 	}
 	if (sequence > files->sequence)
 		files->sequence = sequence;
-	return r < 0 ? r : steal_fd(&fd);
+	return r < 0 ? r : file_again(fd, O_RDONLY);
 }
 
 int high_water_open(int state_fd, int homes_fd, const struct high_water *mark, struct high_water_files **ret)
@@ -361,8 +380,12 @@ int high_water_raise(struct high_water_files *files, uint32_t first, uint32_t la
 void high_water_generation(struct high_water_files *files, uint64_t generation)
 {
 	files->mark.generation = generation;
-	for (unsigned i = 0; i < FILES; i++)
-		(void)record_write(files->fd[i], &files->mark);
+	for (unsigned i = 0; i < FILES; i++) {
+		cleanup_fd int fd = file_again(files->fd[i], O_RDWR);
+
+		if (fd >= 0)
+			(void)record_write(fd, &files->mark);
+	}
 }
 
 int high_water_settle(struct high_water_files *files, const uint32_t marks[HIGH_WATER_REGIONS])

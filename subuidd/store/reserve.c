@@ -136,6 +136,11 @@ static int pages_add(struct store *store)
 	return store_commit(store);
 }
 
+int store_bytes(struct store *store, int64_t *bytes)
+{
+	return store_one(store, SQL_BYTES, NULL, 0, number_read, bytes);
+}
+
 int store_reserve(struct store *store)
 {
 	int64_t pages = 0;

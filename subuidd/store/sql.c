@@ -170,6 +170,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				" AND (?1 = '' OR owner = ?1)",
 
 	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
+	[SQL_BYTES] = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count,"
+		      " pragma_page_size",
 	[SQL_RESERVE_FILL] = "INSERT INTO reserve (room) VALUES (zeroblob(?1))",
 	[SQL_RESERVE_EMPTY] = "DELETE FROM reserve",
 };

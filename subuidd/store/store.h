@@ -171,6 +171,9 @@ struct known_time {
 int store_known_time(struct store *store, struct known_time *time);
 int store_known_time_set(struct store *store, const struct known_time *time); /* in a transaction */
 
+/* Bytes of the file that hold something: neither its log nor what is kept free. 0 or negative errno. */
+int store_bytes(struct store *store, int64_t *bytes);
+
 /* Sees to it that there is room for changes when the disk is full (reserve.c). Outside of a transaction. 0 or negative errno:
  * there may be none. */
 int store_reserve(struct store *store);

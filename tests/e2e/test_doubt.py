@@ -341,8 +341,13 @@ def maps(user, *numbers, descriptors=None, kind="uid"):
         return result.returncode == 0
 
 
+def granted(user, first, descriptors=None):
+    """By both files, which are written one after the other."""
+    return {maps(user, 0, first, 10, descriptors=descriptors, kind=kind) for kind in ("uid", "gid")}
+
+
 def grants(user, first, descriptors=None):
-    both = {maps(user, 0, first, 10, descriptors=descriptors, kind=kind) for kind in ("uid", "gid")}
+    both = granted(user, first, descriptors)
     assert len(both) == 1
     return both.pop()
 
@@ -372,10 +377,10 @@ def test_no_line_outlives_the_name_it_was_written_for(host, publish):
         without_descriptors_the_files_decide(host, owner, first, publish)
         text = give_uid(owner, 390001)
         assert publish == "files" or not grants(owner, first)  # the plug-in at once
-        wait_until(lambda: not grants(owner, first, descriptors=6), "the files follow", 5)
+        wait_until(lambda: True not in granted(owner, first, descriptors=6), "the files follow", 5)
         assert not grants(owner, first) and owner not in names_of() and owner not in names_of(SUBGID)
         Path("/etc/passwd").write_text(text)  # in place
-        wait_until(lambda: grants(owner, first, descriptors=6) == (publish != "plugin"), "and come back", 5)
+        wait_until(lambda: False not in granted(owner, first, descriptors=6) == (publish != "plugin"), "and come back", 5)
         # renamed, and the old name given to somebody else
         run("usermod", "-l", f"{owner}n", owner)
         wait_until(lambda: owner not in names_of(), "the old name has nothing", 5)
@@ -387,7 +392,7 @@ def test_no_line_outlives_the_name_it_was_written_for(host, publish):
         second = add(host, "--owner", gone, "1")
         run("userdel", gone)
         run("useradd", "-N", "-u", "390003", gone)
-        wait_until(lambda: not grants(gone, second, descriptors=6), "the files follow", 5)
+        wait_until(lambda: True not in granted(gone, second, descriptors=6), "the files follow", 5)
         assert not grants(gone, second)
         for name in (gone, owner, f"{owner}n"):
             run("userdel", name)
@@ -418,7 +423,7 @@ def test_lines_of_an_adopted_range_go_with_the_name_too(host, publish, by):
                 assert not grants(thief, first)
             assert grants(thief, first, descriptors=6)
             host.start_daemon()
-            wait_until(lambda: not grants(thief, first, descriptors=6), "the line is taken out", 10)
+            wait_until(lambda: True not in granted(thief, first, descriptors=6), "the line is taken out", 10)
             for file in (SUBUID, SUBGID):
                 assert not any(f":{first}:" in l for l in lines(file)) and other in lines(file)
             assert not grants(thief, first)
