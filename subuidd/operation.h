@@ -149,6 +149,7 @@ enum failure op_tombstone_release(struct call *call);
 enum failure op_import(struct call *call);
 enum failure op_limit_list(struct call *call);
 enum failure op_tombstone_list(struct call *call);
+enum failure op_state_save(struct call *call);
 
 /* repair.c: a repair of this account or its link is under way. */
 bool repair_touches(const struct broker *broker, const char *target);

@@ -51,7 +51,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id
@@ -90,13 +90,23 @@ UNIT          += settings
 store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
+store_state_OBJS = $(store_OBJS)
+store_state_LIBS = -lsqlite3
 store_import_LIBS = -lsqlite3
 high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
 high_water_LIBS = $(home_LIBS)
 store_evidence_OBJS = $(store_OBJS)
 store_evidence_LIBS = -lsqlite3
-UNIT          += store store_import store_evidence
+UNIT          += store store_import store_state store_evidence
 UNIT_ROOT     += high_water
+
+# state: saved states
+state_format_OBJS = subuidd/state/format
+state_format_LIBS = -lmd
+UNIT          += state_format
+fuzz_state_OBJS = subuidd/state/format
+fuzz_state_LIBS = -lmd
+FUZZ          += state
 
 # import: the text, its rows; what the worker makes of rows
 IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)

@@ -538,6 +538,38 @@ def test_ids_rise_over_a_crash_and_a_clean_stop(host, account):
         host.subuid("remove", label, "--yes", user=owner)
 
 
+def test_crashes_do_not_use_up_a_small_block(host, account):
+    """What is taken ahead is lost with a crash: near the end of a block that is little."""
+    owner = account[0]
+    conf = Path("/etc/subuidd.conf.d/evidence.conf")
+    conf.parent.mkdir(mode=0o755, exist_ok=True)
+    conf.write_text("[ids]\naccounts = 2141000000-2141000039\n")
+    host.subuid("limit", owner, "--accounts", "100")
+    host.restart_daemon()
+    try:
+        given = []
+        for i in range(8):
+            host.subuid("add", f"crash{i}", user=owner)
+            given.append(uid_of(host, owner, f"crash{i}"))
+            host.restart_daemon(signal.SIGKILL)
+        assert given == sorted(set(given)) and all(2141000000 <= uid <= 2141000039 for uid in given), given
+        # of what root released, ids below the mark are chosen again when nothing else is left
+        host.subuid("remove", "crash0", "--purge", "--yes", user=owner)
+        wait_until(lambda: host.subuid("release", str(given[0]), check=False).returncode == 0, "it is released")
+        host.restart_daemon()
+        made = 0
+        while host.subuid("add", f"rest{made}", user=owner, check=False).returncode == 0:
+            made += 1
+        rest = [uid_of(host, owner, f"rest{i}") for i in range(made)]
+        assert rest.count(given[0]) == 1 and not set(rest) & set(given[1:]), (given, rest)
+        assert all(uid > given[-1] for uid in rest if uid != given[0]), (given, rest)
+        for label in [f"crash{i}" for i in range(1, 8)] + [f"rest{i}" for i in range(made)]:
+            host.subuid("remove", label, "--yes", user=owner)
+    finally:
+        conf.unlink()
+        host.restart_daemon()
+
+
 def test_an_id_is_below_the_mark_before_it_is_durable(host, account):
     """Killed in the middle of the very commit: the mark on both disks is already above."""
     owner = account[0]
