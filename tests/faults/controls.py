@@ -44,7 +44,7 @@ def other_account(world, case):
 SABOTAGE = {
     "a home that is not there": (home_away, "check: "),
     "an account that was acknowledged and is not there": (row_away, "acknowledged, but not so"),
-    "something left in .making": (left_behind, "left in .making"),
+    "something left in .making": (left_behind, ".making"),
     "a change that was not asked for": (other_changed, "changed, and not meant"),
     "an id that nobody knows any more": (other_account, "is known to nobody any more"),
 }

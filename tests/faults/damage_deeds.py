@@ -35,7 +35,8 @@ class Site:
         self.late = world.add(self.bob, "late", key={"key": world.keys[1]}, range=UNIT)
         world.write(self.late, "bob's, later")
         world.note_ids(world.facts())
-        self.top = max(first for first in world.held if first >= 2100000000)
+        self.saved = "/run/saved-state"
+        run("/usr/bin/subuid", "state", "save", "--force", self.saved)
 
     def home(self, account):
         return HOMES / account["owner"] / account["label"]
