@@ -185,6 +185,8 @@ static enum failure removal_finish(struct call *call)
 	return r == 1 ? CALL_PENDING : removal_set_aside(call, r);
 }
 
+static enum failure removal_unlink(struct call *call, int ended);
+
 /* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
 static void unlinked(void *data, int status)
 {
@@ -192,6 +194,13 @@ static void unlinked(void *data, int status)
 	enum link_result result = LINK_FAILED;
 	enum failure failure;
 
+	if (status == -EINTR && !call->link_again) { /* it was killed, and could not say how far it got */
+		call->link_again = true;
+		failure = removal_unlink(call, 0);
+		if (failure != CALL_PENDING)
+			call_finish(call, failure);
+		return;
+	}
 	if (status == -ETIMEDOUT)
 		result = LINK_TIMEOUT;
 	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
