@@ -441,7 +441,7 @@ check-layers:
 check-prerequisites:
 	tests/prerequisites
 
-check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-faults-sample check-fuzz
+check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz
 
 lint:
 	tests/lint

@@ -427,8 +427,8 @@ def test_an_index_without_anything_else(host, saved, tmp_path, account):
     try:
         HOMES.chmod(0o711)
         refused("the published index shows accounts")
-    finally:
-        run("umount", HOMES)
+    finally:  # the process that was refused tells first, and then ends
+        wait_until(lambda: run("umount", HOMES, check=False).returncode == 0, "nobody holds it")
 
 
 @pytest.mark.parametrize("path, damage, mend", [
