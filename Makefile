@@ -37,29 +37,35 @@ FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
-              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
+              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/prune subuidd/index/guard subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
-              subuidd/store/digest subuidd/store/marks
+              subuidd/store/digest subuidd/store/marks subuidd/store/reserve subuidd/store/state
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
-              subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files \
-              subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal \
+              subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
+              subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
-              subuidd/wire subuidd/log \
+              subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
+              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice account/state_look account/part account/index_walk \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
+STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
+              subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
+              subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
+              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view $(STORE) \
+              confine/path confine/view confine/user_namespace account/date account/name account/id \
+              account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
@@ -70,6 +76,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli
               $(SETUP) \
               account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
+              cli/command_state cli/state_program cli/state_restart \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
@@ -94,6 +101,7 @@ OWN_NAME    = backup/own_name
 PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
+STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson
 WORKER_LIBS   = -ljansson
 SUBUID_LIBS   = -ljansson
 PAM_LIBS      = -lpam
@@ -101,7 +109,7 @@ PAM_LIBS      = -lpam
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(patsubst %,$(BUILD)/%.o,$(1))
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -130,6 +138,7 @@ $(eval $(call exe,subuid-rrsync,$(RRSYNC),))
 $(eval $(call exe,authorized-keys,$(AUTHKEYS),))
 $(eval $(call exe,login,$(LOGIN),))
 $(eval $(call exe,tool,$(TOOL),))
+$(eval $(call exe,state,$(STATE),$(STATE_LIBS)))
 $(eval $(call exe,sftp-append,$(SFTP_APPEND),))
 $(eval $(call guest,own-name.so,$(OWN_NAME),,backup/own_name.map))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
@@ -158,20 +167,21 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 
 include tests/tests.mk
 
+UNITS = subuidd.service subuidd.socket subuidd-save.service subuidd-save.timer
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
-	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(B)/state $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
 	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
 	install -m 0644 $(B)/own-name.so $(DESTDIR)$(LIBEXECDIR)/own-name.so
 	for f in sftp borg restic; do sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/tools.d/$$f.conf \
 	  > $(DESTDIR)$(TOOLSDIR)/$$f.conf && chmod 0644 $(DESTDIR)$(TOOLSDIR)/$$f.conf || exit 1; done
-	install -m 0644 subuidd/subuidd.service subuidd/subuidd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 $(addprefix subuidd/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
@@ -184,7 +194,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
 	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/subuidd.socket \
+	  $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) \
 	  $(DESTDIR)$(PREFIX)/lib/subuidd.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5))) \

@@ -185,17 +185,24 @@ static int find(enum kind kind, const char *name, uint32_t id, struct host_entry
 	return r;
 }
 
-/* A database that has lost root has lost others too: an /etc/passwd that was cut off by a full disk, say. */
-static bool knows_root(struct host_entry *entry)
+/* An /etc/passwd that has lost root has lost others too: one that was cut off by a full disk, say. (nss-systemd makes root up
+ * where nobody has it: so it is the file that is asked.) */
+static int local_users_sound(struct host_entry *entry)
 {
-	return find(USER_NAME, "root", 0, entry) == 0;
+	struct question root = { USER_NAME, "root", 0, entry };
+	int r = source_one("passwd", "files", kinds[USER_NAME].function, ask_source, &root);
+
+	return r == -ENOENT ? -EUCLEAN : r;
 }
 
 int user_find(const char *name, struct host_entry *entry)
 {
-	int r = find(USER_NAME, name, 0, entry);
+	int r = find(USER_NAME, name, 0, entry), sound;
 
-	return r == -ENOENT && !knows_root(entry) ? -EUCLEAN : r;
+	if (r != -ENOENT)
+		return r;
+	sound = local_users_sound(entry);
+	return sound < 0 ? sound : r;
 }
 
 int user_find_uid(uid_t uid, struct host_entry *entry)

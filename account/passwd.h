@@ -4,7 +4,7 @@
  * There are three answers, and a source that is down is never one of "no":
  *
  *	0         found
- *	-ENOENT   nobody: every source was asked, and every one said so (and, for a name, root is known)
+ *	-ENOENT   nobody: every source was asked, and every one said so (and, for a name, /etc/passwd has root)
  *	other     doubt: a source that might know could not be asked. Nothing may be taken away on such an answer, and
  *	          nothing given.
  *

@@ -255,6 +255,23 @@ int source_each(const char *database, const char *function, int (*ask)(void *fun
 	return r < 0 ? r : asked == 0 ? -EINVAL : -ENOENT; /* a line without a source is no answer */
 }
 
+int source_one(const char *database, const char *name, const char *function, int (*ask)(void *function, void *data),
+	       void *data)
+{
+	cleanup_free char *text = NULL;
+	struct source source;
+	struct text line;
+	int r = switch_read(&text);
+
+	if (r < 0)
+		return r;
+	line = database_line(text, database);
+	while ((r = source_next(&line, &source)) == 1)
+		if (word_is(source.name, name))
+			return source_ask(&source, function, ask, data);
+	return r;
+}
+
 bool source_files_first(const char *database)
 {
 	cleanup_free char *text = NULL;

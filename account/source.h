@@ -15,6 +15,10 @@
  * keeps us from asking: also when nsswitch.conf cannot be read. */
 int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data);
 
+/* Asks one of them, "files" say. 0, or what ask says; also 0 when it is not among the sources of the database. */
+int source_one(const char *database, const char *source, const char *function, int (*ask)(void *function, void *data),
+	       void *data);
+
 /* True when the local file is asked first and whoever is found there is who is meant. */
 bool source_files_first(const char *database);
 

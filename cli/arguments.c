@@ -59,7 +59,8 @@ int operands_check(const char *name, int argc, int least, int most)
 
 int subcommand_run(const struct subcommand *list, const char *name, const char *help, int argc, char **argv)
 {
-	char todo[128];
+	const struct subcommand *all = list;
+	char todo[128], which[64] = "";
 	int at = 1;
 
 	for (; at < argc && strcmp(argv[at], "--json") == 0; at++)
@@ -71,6 +72,10 @@ int subcommand_run(const struct subcommand *list, const char *name, const char *
 	for (; at < argc && list->name != NULL; list++)
 		if (strcmp(list->name, argv[at]) == 0)
 			return list->run(argc - at, argv + at);
+	for (list = all; list->name != NULL; list++)
+		snprintf(which + strlen(which), sizeof(which) - strlen(which), "%s%s",
+			 list == all ? "" : list[1].name == NULL ? " or " : ", ", list->name);
+	strncat(which, "?", sizeof(which) - strlen(which) - 1);
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
-	return usage_error(name, at < argc ? "there is no such command" : "add, list or remove?", todo);
+	return usage_error(name, at < argc ? "there is no such command" : which, todo);
 }

@@ -9,9 +9,8 @@
 
 #include "account/failure.h"
 #include "cli/print.h"
+#include "cli/state_program.h"
 #include "cli/subuid.h"
-
-#define STATE_PROGRAM LIBEXECDIR "/state"
 
 /* The members of a finding that Repair takes. */
 static json_t *parameters_of(const json_t *finding, bool dry_run)
@@ -121,21 +120,18 @@ json_t *check_repair(const json_t *findings, const struct check_repair *how)
 
 int check_repair_offline(const struct check_repair *how)
 {
-	const char *argv[5] = { "state", "repair" };
-	size_t count = 2;
+	const char *words[4] = { "repair" };
+	size_t count = 1;
 
 	if (geteuid() != 0) {
 		complain("check", "subuidd does not answer", "ask the administrator of the host to start it");
 		return STATUS_UNREACHABLE;
 	}
 	if (how->dry_run)
-		argv[count++] = "--dry-run";
+		words[count++] = "--dry-run";
 	if (how->yes)
-		argv[count++] = "--yes";
+		words[count++] = "--yes";
 	fflush(stdout);
 	fputs("subuid: check: subuidd does not run: its state is looked at, and mended, without it\n", stderr);
-	execv(STATE_PROGRAM, (char *const *)(const void *)argv);
-	complain(STATE_PROGRAM, errno == ENOENT ? "it is not installed, and subuidd does not run" : strerror(errno),
-		 "install all of subuidd, or start the daemon: its log says why it does not run");
-	return STATUS_UNREACHABLE;
+	return state_program_run(words);
 }

@@ -109,6 +109,20 @@ static int removal_options(int argc, char **argv, struct removal *removal)
 	return STATUS_DONE;
 }
 
+static void print_removed(const char *name, const struct removal *removal, const json_t *reply)
+{
+	const char *files = json_text(reply, "files"), *why = json_text(reply, "why");
+
+	if (strcmp(files, "pending") == 0)
+		printf("%s is removed; its files are not deleted yet (pending): %s\n", shown(name),
+		       why[0] != '\0' ? shown(why) : "they are being deleted");
+	else
+		printf("%s is removed; its files are %s\n", shown(name),
+		       strcmp(files, "deleted") == 0 ? "deleted"
+		       : removal->keep_home	     ? "kept aside"
+						     : "kept aside for the grace period of this host");
+}
+
 int command_remove(int argc, char **argv)
 {
 	struct removal removal = {0};
@@ -135,10 +149,7 @@ int command_remove(int argc, char **argv)
 	if (common.json)
 		status = print_json(reply);
 	else
-		printf("%s is removed; its files are %s\n", shown(argv[optind]),
-		       removal.purge	   ? "deleted"
-		       : removal.keep_home ? "kept aside"
-					   : "kept aside for the grace period of this host");
+		print_removed(argv[optind], &removal, reply);
 	json_decref(reply);
 	return status;
 }

@@ -27,7 +27,7 @@
 
 static void check_programs(struct doctor *doctor)
 {
-	static const char *const programs[] = { "/worker", "/authorized-keys", "/login" };
+	static const char *const programs[] = { "/worker", "/authorized-keys", "/login", "/state" };
 	cleanup_fd int directory = path_open_trusted(LIBEXECDIR, O_RDONLY);
 	struct stat st;
 	bool good = directory >= 0;

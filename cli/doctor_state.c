@@ -19,6 +19,7 @@
 
 #define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
 #define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
+#define COPY_OLD (3 * 86400) /* seconds: a timer that is missed once or twice is none that does not run */
 #define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
@@ -187,11 +188,39 @@ static void check_lastlog(struct doctor *doctor)
 	      "push, pull and sync have no terminal; for others set LASTLOG_UID_MAX in /etc/login.defs");
 }
 
+/* ---- copies of the state */
+
+/* What `state newest` says: "off", "none DIRECTORY" or "FILE SECONDS". */
+static void check_copies(struct doctor *doctor)
+{
+	static const char *const argv[] = { LIBEXECDIR "/state", "newest", NULL };
+	static const char todo[] = "see that a timer or cron runs `subuid state save --daily`";
+	cleanup_free char *said = NULL;
+	int status = command_run(argv, &said);
+	char *seconds = said == NULL ? NULL : strrchr(said, ' ');
+	long long age;
+
+	if (said != NULL)
+		said[strcspn(said, "\n")] = '\0';
+	if (status != 0 || said == NULL) {
+		found_f(doctor, FINDING_BAD, "copies of the state", "", "cannot be looked at: %s", said != NULL ? said : "failed");
+	} else if (strcmp(said, "off") == 0) {
+		found(doctor, FINDING_NOTE, "copies of the state", "are off: backups_kept = 0", "");
+	} else if (strncmp(said, "none ", 5) == 0 || seconds == NULL) {
+		found_f(doctor, FINDING_NOTE, "copies of the state", todo, "there is none in %s yet", said + strcspn(said, "/"));
+	} else {
+		age = (long long)time(NULL) - strtoll(seconds, NULL, 10);
+		found_f(doctor, age > COPY_OLD ? FINDING_BAD : FINDING_GOOD, "copies of the state", age > COPY_OLD ? todo : "",
+			"the newest, %.*s, is %lld hours old", (int)(seconds - said), said, age < 0 ? 0 : age / 3600);
+	}
+}
+
 void doctor_state(struct doctor *doctor)
 {
 	check_daemon(doctor);
 	check_files(doctor);
 	check_index(doctor);
+	check_copies(doctor);
 	check_clock(doctor);
 	check_lastlog(doctor);
 }

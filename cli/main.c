@@ -39,6 +39,7 @@ static const struct command commands[] = {
 	{"import", command_import, "many accounts from a file (root and administrators)"},
 	{"export", command_export, "everything, for import on another host (root)"},
 	{"adopt", command_adopt, "ranges of /etc/subuid and /etc/subgid (root)"},
+	{"state", command_state, "save, verify and load all that the daemon knows (root)"},
 	{"setup", command_setup, "switch this host on, or off again (root)"},
 	{"doctor", command_doctor, "check a live host end to end and say what to do"},
 };

@@ -30,7 +30,7 @@ struct setup_options {
 };
 
 static int (*const steps[])(struct setup *setup) = {
-	step_installed, step_users, step_directories, step_nsswitch, step_pam, step_sshd, step_service,
+	step_installed, step_users, step_directories, step_nsswitch, step_pam, step_sshd, step_service, step_timer,
 };
 
 void say(const char *what, const char *text)

@@ -36,6 +36,7 @@
 #define SSHD_DROPIN SSHD_DROPIN_DIR "/50-subuidd.conf"
 #define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
 #define SERVICE_UNIT "subuidd.service"
+#define TIMER_UNIT "subuidd-save.timer"
 
 struct setup {
 	bool dry_run;
@@ -187,6 +188,7 @@ int subid_lines_withdraw(struct setup *setup);
 /* ---- setup_service.c */
 bool systemd_runs(void);
 int step_service(struct setup *setup);
+int step_timer(struct setup *setup);
 int units_revert(struct setup *setup, const json_t *deed);
 /* sshd, nscd: told what has changed, as far as they can be. */
 void services_tell(const struct setup *setup);

@@ -42,6 +42,7 @@ static const struct {
 	{ "file", SUBID_CHAIN, "whole" },
 	{ "file", SUBID_SETTINGS, "whole" },
 	{ "units", SERVICE_UNIT, NULL },
+	{ "units", TIMER_UNIT, NULL },
 };
 
 static const char *member(const json_t *deed, const char *name)

@@ -61,17 +61,38 @@ int step_service(struct setup *setup)
 	return command_must(enable, "`journalctl -u " SERVICE_UNIT "` says more");
 }
 
+int step_timer(struct setup *setup)
+{
+	static const char *const enable[] = { "systemctl", "enable", "--now", TIMER_UNIT, NULL };
+
+	if (!systemd_runs()) {
+		say("daily copies", "have cron run `subuid state save --daily` each day: there is no systemd here");
+		return 0;
+	}
+	if (systemctl_says("is-enabled", TIMER_UNIT) && systemctl_says("is-active", TIMER_UNIT)) {
+		say(TIMER_UNIT, "as it should be");
+		return 0;
+	}
+	say_change(setup, TIMER_UNIT, "enabled and started: a copy of the state each day");
+	if (setup->dry_run)
+		return 0;
+	if (record_add(setup, json_pack("{s:s, s:s}", "kind", "units", "name", TIMER_UNIT)) < 0)
+		return -1;
+	return command_must(enable, "`systemctl status " TIMER_UNIT "` says more");
+}
+
 int units_revert(struct setup *setup, const json_t *deed)
 {
-	static const char *const disable[] = { "systemctl", "disable", "--now", SOCKET_UNIT, SERVICE_UNIT, NULL };
+	static const char *const daemon[] = { "systemctl", "disable", "--now", SOCKET_UNIT, SERVICE_UNIT, NULL };
+	static const char *const timer[] = { "systemctl", "disable", "--now", TIMER_UNIT, NULL };
+	bool is_timer = strcmp(json_string_value(json_object_get(deed, "name")), TIMER_UNIT) == 0;
 
-	(void)deed;
-	say_change(setup, SOCKET_UNIT ", " SERVICE_UNIT, "stopped and disabled");
+	say_change(setup, is_timer ? TIMER_UNIT : SOCKET_UNIT ", " SERVICE_UNIT, "stopped and disabled");
 	if (setup->dry_run)
 		return 0;
 	if (!systemd_runs())
 		return setup_fail(SERVICE_UNIT, "systemd does not run now", "run it again when it does");
-	return command_must(disable, "");
+	return command_must(is_timer ? timer : daemon, "");
 }
 
 static void sshd_reload(void)

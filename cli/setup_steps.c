@@ -40,7 +40,7 @@ int module_check(const char *path, const char *symbol)
 int step_installed(struct setup *setup)
 {
 	static const char *const programs[] = { LIBEXECDIR "/worker", LIBEXECDIR "/authorized-keys",
-						LIBEXECDIR "/login", BINDIR "/subuid-rrsync" };
+						LIBEXECDIR "/login", LIBEXECDIR "/state", BINDIR "/subuid-rrsync" };
 
 	(void)setup;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)

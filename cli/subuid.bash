@@ -29,6 +29,8 @@ _subuid_options()
 	'range list') echo "--all --owner $common" ;;
 	limit) echo "--accounts --keys --ranges --reset $common" ;;
 	audit) echo "--owner --all --number $common" ;;
+	'state save') echo "--force --daily $common" ;;
+	'state load') echo "--dry-run --yes --restart $common" ;;
 	setup) echo "--undo --keep-data --dry-run --help" ;;
 	*) echo "$common" ;;
 	esac
@@ -59,7 +61,7 @@ _subuid_value()
 _subuid()
 {
 	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit status log audit check'
-	commands+=' import export adopt setup doctor help'
+	commands+=' import export adopt state setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
 	COMPREPLY=()
@@ -67,9 +69,9 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(json|help|all|check|reset|dry-run|keep-going|remove|repair|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(force|daily|restart|json|help|all|check|reset|dry-run|keep-going|remove|repair|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
 		*)
-			if [[ -z $command || $command == key || $command == range || $command == help ]]; then
+			if [[ -z $command || $command == @(key|range|state|help) ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}
 			else
 				((operands++))
@@ -83,7 +85,7 @@ _subuid()
 		return
 	fi
 	case $command:$operands in
-	import:0)
+	import:0 | 'state save:0' | 'state verify:0' | 'state load:0')
 		compopt -o filenames
 		local IFS=$'\n'
 		COMPREPLY=($(compgen -f -- "$current"))
@@ -91,6 +93,7 @@ _subuid()
 	:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
+	state:* | 'help state':*) COMPREPLY=($(compgen -W 'save verify load' -- "$current")) ;;
 	status:* | log:0 | show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | idmap:0 | \
 		'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
 		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))

@@ -50,6 +50,7 @@ int command_check(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_adopt(int argc, char **argv);
+int command_state(int argc, char **argv);
 int command_setup(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 

@@ -7,6 +7,7 @@
 
 #include "subuidd/log.h"
 #include "subuidd/operation.h"
+#include "subuidd/room.h"
 #include "subuidd/tally.h"
 
 /* Refusals cost a durable write each, and anybody can cause them: so many a minute are
@@ -105,6 +106,8 @@ void audit_refusal(struct call *call)
 		log_warn("uid %u: %u refusals were not recorded before this one: too many in a minute",
 			 (unsigned)call->caller.uid, dropped);
 	audit_log(call, call->operation->action, &failure);
+	if (room_short(call->broker))
+		return; /* what is left is for changes */
 	r = store_begin(store);
 	if (r == 0) {
 		r = audit_write(call, call->operation->action, &failure);

@@ -21,22 +21,26 @@
 #include "confine/identity.h"
 #include "confine/path.h"
 #include "subuidd/evidence.h"
+#include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/index/writer.h"
 #include "subuidd/log.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
+#include "subuidd/room.h"
 #include "subuidd/runs.h"
+#include "subuidd/state/directory.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/subid/plan.h"
 #include "subuidd/subid/write.h"
 #include "subuidd/trouble.h"
 #include "subuidd/watermark.h"
+#include "subuidd/urgent.h"
 #include "subuidd/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
 #define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
 #define DESCRIPTORS_OTHER 128u
-#define LOCK_ATTEMPTS 100 /* of 10 ms */
 
 /* What root is lowered to, and what for. */
 static const int broker_capabilities[] = {
@@ -54,53 +58,6 @@ static const int broker_capabilities[] = {
 static int reason(char *why, const char *what, int error)
 {
 	return trouble_say(why, REASON_MAX, what, error);
-}
-
-static int state_open(char *why)
-{
-	cleanup_fd int fd = path_open_trusted(STATE_DIR, O_RDONLY | O_DIRECTORY);
-	struct stat st;
-
-	if (fd == -ENOENT) {
-		cleanup_fd int parent = path_open_trusted("/var/lib", O_RDONLY | O_DIRECTORY);
-
-		if (parent < 0)
-			return reason(why, "/var/lib", parent);
-		fd = path_make_directory(parent, strrchr(STATE_DIR, '/') + 1, 0755, 0);
-		if (fd >= 0 && fchmod(fd, 0755) < 0)
-			return reason(why, STATE_DIR, -errno);
-	}
-	if (fd < 0)
-		return reason(why, STATE_DIR, fd);
-	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
-		return trouble_state(why, REASON_MAX, -EPERM);
-	}
-	return steal_fd(&fd);
-}
-
-/* A POSIX lock: the children that have not become something else yet do not inherit it,
- * and who holds it can be asked. One that is nobody's is of a daemon that was just killed: the child that
- * shares its descriptors for a moment (confine/user_namespace.c) lets go of it when it ends. */
-static int lock_take(int state_fd, char *why)
-{
-	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
-	struct flock lock = { .l_pid = 0 };
-
-	if (fd < 0)
-		return reason(why, STATE_DIR "/lock", fd);
-	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
-		if (i > 0)
-			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
-		if (fcntl(fd, F_SETLK, &lock) == 0)
-			return steal_fd(&fd);
-		if (errno != EACCES && errno != EAGAIN)
-			return reason(why, STATE_DIR "/lock", -errno);
-		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-			lock.l_pid = 0;
-	}
-	snprintf(why, REASON_MAX, "another subuidd is running (pid %d)", (int)lock.l_pid);
-	return -EBUSY;
 }
 
 static int lower(char *why)
@@ -203,7 +160,10 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 	(void)source;
 	(void)usec;
 	broker_maintain_in(broker, MAINTAIN_SECONDS);
+	room_keep(broker);
+	known_time_keep(broker, false);
 	publication_repair(broker->publication);
+	urgent_again(broker);
 	if (broker->unfinished)
 		r = recovery_start(broker);
 	if (r < 0)
@@ -290,10 +250,19 @@ static int data_open(struct broker *broker, char *why)
 		r = store_accept(broker, why);
 	if (r < 0)
 		return r;
+	room_keep(broker);
+	r = known_time_open(broker);
+	if (r < 0)
+		return reason(why, STATE_DIR "/state.db", r);
+	r = urgent_open(broker);
+	if (r < 0)
+		return reason(why, STATE_DIR "/" URGENT_NAME, r);
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->publication, why, REASON_MAX);
+	broker->same_boot = index_file_of_this_boot(broker->state_fd, "index");
+	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
+			     &broker->publication, why, REASON_MAX);
 	/* wrong owners and modes are mended by building them anew; a directory in their place is not */
 	if (r < 0 && !trouble_owner(INDEX_PATH, S_IFREG, 0, 0644, why, REASON_MAX))
 		trouble_owner(KEYS_PATH, S_IFREG, 0, 0640, why, REASON_MAX);
@@ -338,10 +307,10 @@ int broker_open(struct broker *broker, char *why)
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		broker->refused[i] = -1;
 	umask(077);
-	broker->state_fd = state_open(why);
+	broker->state_fd = state_directory_open(why, REASON_MAX);
 	if (broker->state_fd < 0)
 		return broker->state_fd;
-	broker->lock_fd = lock_take(broker->state_fd, why);
+	broker->lock_fd = state_directory_lock(broker->state_fd, why, REASON_MAX);
 	if (broker->lock_fd < 0)
 		return broker->lock_fd;
 	r = descriptors_allow(&broker->settings, why);
@@ -367,10 +336,10 @@ int broker_withdraw(char *why)
 	if (access(STATE_DIR "/" SUBID_LINES_NAME, F_OK) < 0 && errno == ENOENT)
 		return 0; /* there never were any, and no directory is made to find that out */
 	umask(022);
-	state_fd = state_open(why);
+	state_fd = state_directory_open(why, REASON_MAX);
 	if (state_fd < 0)
 		return state_fd;
-	lock_fd = lock_take(state_fd, why); /* a daemon would write them again */
+	lock_fd = state_directory_lock(state_fd, why, REASON_MAX); /* a daemon would write them again */
 	if (lock_fd < 0)
 		return lock_fd;
 	etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -401,6 +370,9 @@ void broker_close(struct broker *broker)
 		publication_commit(broker->publication);
 	subid_publish_close(broker);
 	publication_close(broker->publication);
+	urgent_close(broker);
+	if (broker->store != NULL)
+		known_time_keep(broker, true);
 	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);

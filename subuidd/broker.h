@@ -17,9 +17,11 @@
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
 #include "subuidd/store/store.h"
+#include "subuidd/withheld.h"
 
 struct call;
 struct publication;
+struct purge;
 struct rehearsal;
 struct spool;
 struct strays;
@@ -60,10 +62,15 @@ struct broker {
 	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
+	bool same_boot; /* another of us has run since the host was booted: what it left was not cut off by a loss of power */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
-	bool purging;
-	uint32_t purging_uid; /* whose data is being deleted at this moment; 0: nobody's */
+	bool purging;                 /* what is due is being looked through */
+	struct purge *purges;         /* under way */
+	int64_t started;              /* CLOCK_BOOTTIME, seconds */
+	int64_t known_begin;          /* known_time.h: at the start */
+	int64_t known_kept;           /* as `started`: when it was written last */
 	bool stopping;
+	struct withheld withheld;     /* locks that are not in the store, urgent.h */
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */

@@ -25,7 +25,7 @@ static const char *system_todo(int error)
 	case -EROFS:
 		return "mount it read-write";
 	case -EUCLEAN:
-		return "run subuid check, restore a backup of the store";
+		return "run subuid check; subuid state load brings a saved state back";
 	case -EIO:
 		return "look at the kernel's log";
 	default:
@@ -132,6 +132,8 @@ enum failure call_account(struct call *call, enum account_for purpose)
 				 "try again");
 	}
 	call->account = account;
+	if (withheld_has(&call->broker->withheld, account.uid, 0)) /* it counts, recorded or not */
+		call->account.flags |= ACCOUNT_LOCKED;
 	return FAILURE_NONE;
 }
 

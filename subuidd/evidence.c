@@ -18,11 +18,11 @@
 
 #define STORE_PATH STATE_DIR "/state.db"
 
-/* Proved within the start: as many bytes take some 60 ms, as many homes some 60 ms more (tests/bench/notes.md). */
-#define INLINE_BYTES (8 * 1024 * 1024)
-#define INLINE_ACCOUNTS 10000u
+/* Proved within the start: as many bytes take some 70 ms, as many homes 50 ms more (tests/bench/notes.md). */
+#define INLINE_BYTES (2 * 1024 * 1024)
+#define INLINE_ACCOUNTS 4000u
 
-static const char *const index_names[] = { "index", "keys" };
+static const char *const index_names[] = {"index", "keys"};
 
 /* ---- sentences ---- */
 
@@ -44,8 +44,10 @@ void findings_add(struct findings *findings, const char *format, ...)
 int findings_say(const struct findings *findings, char *why, size_t size)
 {
 	snprintf(why, size,
-		 "the store (" STORE_PATH ") is not accepted: %s. It may know less than this host, and would give ids out a "
-		 "second time. Nothing was changed; logins, pushes and look-ups go on. Load a backup (subuid state load "
+		 "the store (" STORE_PATH
+		 ") is not accepted: %s. It may know less than this host, and would give ids out a "
+		 "second time. Nothing was changed; logins, pushes and look-ups go on. Load a backup (subuid state "
+		 "load "
 		 "FILE), or accept what is there (subuid check --repair)",
 		 findings->text);
 	return -EUCLEAN;
@@ -53,7 +55,7 @@ int findings_say(const struct findings *findings, char *why, size_t size)
 
 int evidence_unopened(int error, char *why, size_t size)
 {
-	struct findings findings = { .length = 0 };
+	struct findings findings = {.length = 0};
 
 	switch (error) {
 	case -EUCLEAN:
@@ -66,8 +68,10 @@ int evidence_unopened(int error, char *why, size_t size)
 	case -EACCES: /* root without CAP_DAC_OVERRIDE: the file is another's */
 		return trouble_state(why, size, error);
 	case -EPROTO:
-		snprintf(why, size, STORE_PATH ": it was written by a newer subuidd, or by another program altogether: install "
-						"the newer version, or load a backup (subuid state load FILE)");
+		snprintf(why, size,
+			 STORE_PATH
+			 ": it was written by a newer subuidd, or by another program altogether: install "
+			 "the newer version, or load a backup (subuid state load FILE)");
 		return error;
 	case -EBUSY:
 		snprintf(why, size, STORE_PATH ": another program has it open: end that one");
@@ -100,14 +104,14 @@ static int first_home(void *data, const struct disk_entry *entry)
 
 static bool index_shows_accounts(int state_fd)
 {
-	struct index_peek peek = { 0 };
+	struct index_peek peek = {0};
 
 	return index_peek(state_fd, "index", &peek) == 0 && peek.accounts;
 }
 
 static int homes_name(const struct broker *broker, struct findings *findings)
 {
-	struct strangers strangers = { .count = 0 };
+	struct strangers strangers = {.count = 0};
 	int r = home_walk_names(&broker->homes, first_home, &strangers);
 
 	strangers_say(&strangers, broker->homes.path, findings);
@@ -116,8 +120,8 @@ static int homes_name(const struct broker *broker, struct findings *findings)
 
 int evidence_before(const struct broker *broker, char *why, size_t size)
 {
-	struct findings findings = { .length = 0 };
-	struct high_water mark = { 0 };
+	struct findings findings = {.length = 0};
+	struct high_water mark = {0};
 	unsigned files;
 	int r = file_filled(broker->state_fd, "state.db");
 
@@ -147,32 +151,35 @@ static void mark_compare(const struct broker *broker, const struct high_water *m
 	unsigned long long is = store_generation(broker->store), was = mark->generation;
 
 	if (mark->store != store_identity(broker->store))
-		findings_add(findings, "it is another one than this host had, which was at change %llu (this one: %llu)", was, is);
+		findings_add(findings,
+			     "it is another one than this host had, which was at change %llu (this one: %llu)", was,
+			     is);
 	else if (files & HIGH_WATER_DIFFER)
 		findings_add(findings, "%s/%s is of another store", broker->homes.path, HIGH_WATER_HOMES);
 	else if (was > is)
 		findings_add(findings,
-			     "it ends at change %llu, and this host has seen change %llu: it is an older copy, or the end of "
+			     "it ends at change %llu, and this host has seen change %llu: it is an older copy, or "
+			     "the end of "
 			     "its log (state.db-wal) is lost or damaged",
 			     is, was);
 }
 
-/* Both files are written, and read, by root alone: one that is not is no evidence, and not to be passed over either. */
+/* Both files are written, and read, by root alone: one that is not is no evidence, and not to be passed over
+ * either. */
 static int mark_trouble(const struct broker *broker, int error, char *why, size_t size)
 {
 	char path[160];
 
 	snprintf(path, sizeof(path), "%s/%s", broker->homes.path, HIGH_WATER_HOMES);
-	if (error == -EPERM &&
-	    (trouble_owner(STATE_DIR "/" HIGH_WATER_STATE, S_IFREG, 022, 0600, why, size) ||
-	     trouble_owner(path, S_IFREG, 022, 0600, why, size)))
+	if (error == -EPERM && (trouble_owner(STATE_DIR "/" HIGH_WATER_STATE, S_IFREG, 022, 0600, why, size) ||
+				trouble_owner(path, S_IFREG, 022, 0600, why, size)))
 		return error;
 	return trouble_say(why, size, "the high-water mark", error);
 }
 
 static int mark_hear(const struct broker *broker, struct findings *findings, char *why, size_t size)
 {
-	struct high_water mark = { 0 };
+	struct high_water mark = {0};
 	unsigned files = 0;
 	int r = high_water_read(broker->state_fd, broker->homes.fd, &mark, &files);
 
@@ -183,8 +190,10 @@ static int mark_hear(const struct broker *broker, struct findings *findings, cha
 	case -ENOENT:
 		return 0;
 	case -EUCLEAN:
-		findings_add(findings, "the high-water mark is damaged in both places (" STATE_DIR "/%s, %s/%s), so that nobody "
-				       "can say whether the store is the newest",
+		findings_add(findings,
+			     "the high-water mark is damaged in both places (" STATE_DIR
+			     "/%s, %s/%s), so that nobody "
+			     "can say whether the store is the newest",
 			     HIGH_WATER_STATE, broker->homes.path, HIGH_WATER_HOMES);
 		return 0;
 	default:
@@ -199,7 +208,7 @@ static void index_hear(const struct broker *broker, bool never_gave, struct find
 	bool accounts = false;
 
 	for (size_t i = 0; i < sizeof(index_names) / sizeof(index_names[0]); i++) {
-		struct index_peek peek = { 0 };
+		struct index_peek peek = {0};
 
 		if (index_peek(broker->state_fd, index_names[i], &peek) < 0)
 			continue;
@@ -207,7 +216,8 @@ static void index_hear(const struct broker *broker, bool never_gave, struct find
 		accounts |= peek.accounts;
 	}
 	if (shown > is)
-		findings_add(findings, "the published index shows change %llu, and the store is at %llu", shown, is);
+		findings_add(findings, "the published index shows change %llu, and the store is at %llu", shown,
+			     is);
 	else if (accounts && never_gave)
 		findings_add(findings, "the published index shows accounts, and this store never had any");
 }
@@ -226,16 +236,14 @@ static int store_never_gave(struct store *store, bool *never)
 static int store_small(const struct broker *broker, bool *small)
 {
 	uint32_t accounts = 0;
-	struct stat st, log = { .st_size = 0 };
+	int64_t bytes = 0;
 	int r = store_account_count(broker->store, NULL, &accounts);
 
-	if (r < 0)
-		return r;
-	if (fstatat(broker->state_fd, "state.db", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	(void)fstatat(broker->state_fd, "state.db-wal", &log, AT_SYMLINK_NOFOLLOW);
-	*small = accounts <= INLINE_ACCOUNTS && st.st_size + log.st_size <= INLINE_BYTES;
-	return 0;
+	if (r == 0)
+		r = store_bytes(broker->store, &bytes);
+	if (r == 0)
+		*small = accounts <= INLINE_ACCOUNTS && bytes <= INLINE_BYTES;
+	return r;
 }
 
 static int store_prove(struct broker *broker, struct findings *findings, char *why, size_t size)
@@ -251,7 +259,7 @@ static int store_prove(struct broker *broker, struct findings *findings, char *w
 
 int evidence_start(struct broker *broker, char *why, size_t size)
 {
-	struct findings findings = { .length = 0 };
+	struct findings findings = {.length = 0};
 	bool never_gave = false;
 	int r = store_never_gave(broker->store, &never_gave);
 

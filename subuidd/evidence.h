@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A store that knows less than the host is not accepted (invariants 1 and 14): it would give out once more what others
- * have. What the store says is compared with the high-water mark, the index and what lies below the homes, and it
- * is proved in itself, before anything is published, finished or undone.
+ * A store that knows less than the host is not accepted (invariants 1 and 14): it would give out once more what
+ * others have. What the store says is compared with the high-water mark, the index and what lies below the homes,
+ * and it is proved in itself, before anything is published, finished or undone.
  */
 #ifndef SUBUIDD_EVIDENCE_H
 #define SUBUIDD_EVIDENCE_H
@@ -13,9 +13,9 @@ struct broker;
 
 #define EVIDENCE_STATUS 65 /* EX_DATAERR of sysexits.h: no start mends it */
 
-/* Before the store is opened, which makes one where there is none (homes are open): a store that is gone or empty on a host
- * that had one. This and the next: 0; -EUCLEAN: not accepted; or another negative errno: it cannot be found out; with a
- * sentence in why. */
+/* Before the store is opened, which makes one where there is none (homes are open): a store that is gone or empty
+ * on a host that had one. This and the next: 0; -EUCLEAN: not accepted; or another negative errno: it cannot be
+ * found out; with a sentence in why. */
 int evidence_before(const struct broker *broker, char *why, size_t size);
 
 /* Once it is open. A store that is small is proved here, the others by evidence_beside(). */
@@ -24,8 +24,8 @@ int evidence_start(struct broker *broker, char *why, size_t size);
 /* What store_open() said, as a sentence. Returns error, or -EUCLEAN: damaged. */
 int evidence_unopened(int error, char *why, size_t size);
 
-/* Proves what evidence_start() left, in a process beside the service. When it finds what is not to be accepted, the daemon
- * ends: broker->refused_store is the sentence. 0 or negative errno. */
+/* Proves what evidence_start() left, in a process beside the service. When it finds what is not to be accepted, the
+ * daemon ends: broker->refused_store is the sentence. 0 or negative errno. */
 int evidence_beside(struct broker *broker);
 
 #endif

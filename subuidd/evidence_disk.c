@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The proof that reads everything: each home has a row, and the store is whole in itself. In the broker when that is soon
- * done, else in a child beside the service, on a store that is frozen for it. Root; nothing is changed.
+ * The proof that reads everything: each home has a row, and the store is whole in itself. In the broker when that
+ * is soon done, else in a child beside the service, on a store that is frozen for it. Root; nothing is changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,9 +18,12 @@
 #include "subuidd/evidence.h"
 #include "subuidd/evidence_internal.h"
 #include "subuidd/log.h"
+#include "subuidd/op/frozen.h"
 #include "subuidd/trouble.h"
 
 #define STORE_PATH STATE_DIR "/state.db"
+#define PROOF_SECONDS                                                                                              \
+	3600u /* a million accounts take half a minute; a disk that hangs is not waited for: the log grows */
 
 /* ---- homes without rows ---- */
 
@@ -39,9 +42,10 @@ void strangers_say(const struct strangers *strangers, const char *homes, struct 
 	for (uint32_t i = 0; i < strangers->count && i < STRANGERS_NAMED; i++) {
 		const struct disk_entry *entry = &strangers->named[i];
 		bool removed = entry->kind == DISK_REMOVED;
-		int n = removed ? snprintf(names + length, sizeof(names) - length, "%s.removed/%u", i > 0 ? ", " : "", entry->uid) :
-				  snprintf(names + length, sizeof(names) - length, "%s%s/%s (uid %u)", i > 0 ? ", " : "",
-					   entry->owner, entry->label, entry->uid);
+		int n = removed ? snprintf(names + length, sizeof(names) - length, "%s.removed/%u",
+					   i > 0 ? ", " : "", entry->uid)
+				: snprintf(names + length, sizeof(names) - length, "%s%s/%s (uid %u)",
+					   i > 0 ? ", " : "", entry->owner, entry->label, entry->uid);
 
 		length += n > 0 && (size_t)n < sizeof(names) - length ? (size_t)n : 0;
 	}
@@ -115,9 +119,10 @@ static int store_whole(struct store *store, struct findings *findings, char *why
 	return r;
 }
 
-int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why, size_t size)
+int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why,
+		   size_t size)
 {
-	struct search search = { .store = store };
+	struct search search = {.store = store};
 	int r = store_whole(store, findings, why, size);
 
 	if (r < 0 && r != -EUCLEAN)
@@ -132,8 +137,8 @@ int evidence_prove(const struct homes *homes, struct store *store, struct findin
 /* What the child leaves: this, and then all strangers. */
 struct proof {
 	struct findings findings; /* of the store alone */
-	int walked;               /* what the walk said */
-	int read;                 /* what reading the store said; 0 or -EUCLEAN: it could be read */
+	int walked;		  /* what the walk said */
+	int read;		  /* what reading the store said; 0 or -EUCLEAN: it could be read */
 };
 
 struct beside {
@@ -143,7 +148,8 @@ struct beside {
 
 static int proof_leave(const struct beside *beside, const struct proof *proof, FILE *list)
 {
-	return fflush(list) == 0 && pwrite(beside->memory, proof, sizeof(*proof), 0) == (ssize_t)sizeof(*proof) ? 0 : 1;
+	return fflush(list) == 0 && pwrite(beside->memory, proof, sizeof(*proof), 0) == (ssize_t)sizeof(*proof) ? 0
+														: 1;
 }
 
 /* The child: everything as it was when the store was frozen. */
@@ -152,8 +158,8 @@ static int prove(const void *argument)
 	const struct beside *beside = argument;
 	cleanup_file FILE *list = fdopen(dup(beside->memory), "w");
 	__attribute__((cleanup(store_closep))) struct store *view = NULL;
-	struct proof proof = { .read = store_view(STORE_PATH, &view) };
-	struct search search = { .list = list };
+	struct proof proof = {.read = store_view(STORE_PATH, &view)};
+	struct search search = {.list = list};
 	char why[256];
 
 	if (list == NULL || fseek(list, sizeof(proof), SEEK_SET) != 0)
@@ -195,7 +201,7 @@ static void refuse(struct broker *broker, const struct findings *findings)
 static void proof_hear(struct broker *broker, int memory, const struct proof *proof)
 {
 	struct findings findings = proof->findings;
-	struct strangers strangers = { .count = 0 };
+	struct strangers strangers = {.count = 0};
 	int r = strangers_read(broker, memory, &strangers);
 
 	if (proof->read < 0 && proof->read != -EUCLEAN)
@@ -216,9 +222,10 @@ static void beside_done(void *data, int status)
 	cleanup_free struct proof *proof = calloc(1, sizeof(*proof));
 
 	free(beside);
-	store_thaw(broker->store);
+	frozen_end(broker);
 	if (proof == NULL || status != 0 || pread(memory, proof, sizeof(*proof), 0) != (ssize_t)sizeof(*proof))
-		log_error("the store could not be proved: the process that does it ended with %d; subuid check does it again",
+		log_error("the store could not be proved: the process that does it ended with %d; subuid check "
+			  "does it again",
 			  status);
 	else
 		proof_hear(broker, memory, proof);
@@ -227,16 +234,16 @@ static void beside_done(void *data, int status)
 static int beside_begin(struct broker *broker, struct beside *beside)
 {
 	const struct child_job child = { .run = prove, .argument = beside };
-	int pidfd = -1, r = store_freeze(broker->store);
+	int pidfd = -1, r = frozen_begin(broker, NULL);
 	pid_t pid;
 
 	if (r < 0)
 		return r;
 	r = child_start(&child, &pid, &pidfd);
 	if (r == 0)
-		r = child_watch(broker->event, pidfd, 0, beside_done, beside);
+		r = child_watch(broker->event, pidfd, PROOF_SECONDS, beside_done, beside);
 	if (r < 0)
-		store_thaw(broker->store);
+		frozen_end(broker);
 	return r;
 }
 
@@ -258,5 +265,9 @@ int evidence_beside(struct broker *broker)
 			close(beside->memory);
 		free(beside);
 	}
-	return r;
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	/* or nobody could lock anybody */
+	log_warn("the store is not proved, the disk is full; when there is room, subuid check proves it");
+	return 0;
 }

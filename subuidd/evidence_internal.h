@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Between evidence.c (what is compared, in which order) and evidence_disk.c (the proof that reads everything) only. */
+/* Between evidence.c (what is compared, in which order) and evidence_disk.c (the proof that reads everything) only.
+ */
 #ifndef SUBUIDD_EVIDENCE_INTERNAL_H
 #define SUBUIDD_EVIDENCE_INTERNAL_H
 
@@ -31,11 +32,13 @@ void strangers_add(struct strangers *strangers, const struct disk_entry *entry);
 /* Adds a finding when there are any. */
 void strangers_say(const struct strangers *strangers, const char *homes, struct findings *findings);
 
-/* 1: the entry's uid is of an account of this store, or of a tombstone; 0: it knows nothing of it; negative errno. */
+/* 1: the entry's uid is of an account of this store, or of a tombstone; 0: it knows nothing of it; negative errno.
+ */
 int entry_known(struct store *store, const struct disk_entry *entry);
 
-/* All of the disk and all of the store, here and now. 0; -EUCLEAN with findings; or another negative errno and a sentence in
- * why: it could not be read. */
-int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why, size_t size);
+/* All of the disk and all of the store, here and now. 0; -EUCLEAN with findings; or another negative errno and a
+ * sentence in why: it could not be read. */
+int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why,
+		   size_t size);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
+#include "subuidd/known_time.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -38,7 +39,7 @@ struct account lifecycle_active(const struct account *account)
 static int aside_again(struct call *call, int64_t now)
 {
 	const struct account *account = &call->account;
-	struct removed removed = { .uid = account->uid, .when = now };
+	struct removed removed = { .uid = account->uid, .when = now, .known = known_time_now(call->broker) };
 
 	removed.keep = (account->flags & ACCOUNT_KEEP_HOME) != 0;
 	if (!removed.keep && (account->flags & ACCOUNT_ASIDE_DUE) == 0)
@@ -156,10 +157,10 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure)
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	if (call->owner_doubt != 0) /* that child may have made the link */
-		return leave(call, call_fail_doubt(call, call->owner_doubt));
 	if (call->account.flags & ACCOUNT_LINK_THERE)
 		return lifecycle_undo(call, failure);
+	if (call->owner_doubt != 0) /* that child may have made the link */
+		return leave(call, call_fail_doubt(call, call->owner_doubt));
 	r = link_start(&call->broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);

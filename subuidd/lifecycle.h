@@ -43,8 +43,13 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure);
 /* removal.c: call->account is committed as REMOVING and out of the index. */
 enum failure removal_complete(struct call *call);
 
-/* Deletes removed data whose time has come, one after the other. */
+/* purge.c: deletes removed data whose time has come, one after the other. */
 void removal_purge(struct broker *broker);
+
+/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long, and says in
+ * call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE when that was said already. */
+enum failure purge_for_call(struct call *call, struct removed row);
+bool purge_under_way(const struct broker *broker, uint32_t uid);
 
 /* Ends the sessions of an account now; of a locked or removed one once more, when a login that was
  * under way has become one. 0 none is left; 1 `done` (may be NULL) will be told, in the event loop: 0, -EBUSY for

@@ -108,7 +108,8 @@ static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 	if (text[0] == DAEMON_READY)
 		_exit(EXIT_SUCCESS);
 	refuses = text[0] == DAEMON_REFUSES;
-	fprintf(stderr, "subuidd: error: %s\n", length > 0 ? text + refuses : "it ended while starting; see the system's log");
+	fprintf(stderr, "subuidd: error: %s\n",
+		length > 0 ? text + refuses : "it ended while starting; see the system's log");
 	_exit(refuses ? EVIDENCE_STATUS : EXIT_FAILURE);
 }
 

@@ -10,6 +10,7 @@
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
+#include "subuidd/room.h"
 #include "subuidd/subid/publish.h"
 #include "subuidd/workers.h"
 
@@ -40,6 +41,7 @@ static const struct operation operations[] = {
 	{ OP_LIMIT_LIST, WHO_ROOT, false, false, "limit.list", op_limit_list },
 	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, "tombstone.list", op_tombstone_list },
 	{ OP_RUN_LIST, WHO_OWNER, false, false, "run.list", op_run_list },
+	{ OP_STATE_SAVE, WHO_ROOT, false, false, "state.save", op_state_save },
 	{ OP_REPAIR, WHO_OWNER, false, false, "repair", op_repair }, /* of what is nobody's: root */
 	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
 };
@@ -220,6 +222,19 @@ static void target_name(struct call *call)
 			    sizeof(call->target));
 }
 
+/* Of what is left, nothing goes to changes that can wait. */
+static enum failure room_there(struct call *call)
+{
+	struct broker *broker = call->broker;
+
+	if (room_short(broker))
+		return call_fail(call, FAILURE_FAILED, NULL, "the disk of " STATE_DIR " is nearly full",
+				 "make room; lock, key remove and remove go on");
+	if (call->request.op != OP_IMPORT) /* of which there are many in a row */
+		room_keep(broker);
+	return FAILURE_NONE;
+}
+
 static enum failure call_run(struct call *call)
 {
 	struct broker *broker = call->broker;
@@ -235,6 +250,8 @@ static enum failure call_run(struct call *call)
 		failure = permit(call);
 	if (failure == FAILURE_NONE)
 		failure = owner_resolve(call);
+	if (failure == FAILURE_NONE && room_needed(call->request.op))
+		failure = room_there(call);
 	if (failure != FAILURE_NONE)
 		return failure;
 	if (call->operation->changes)

@@ -53,6 +53,7 @@ struct call {
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
+	bool link_again;         /* of a removal: the child that removes the link was killed once */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
 	struct child *linker;    /* that child, when it is waited for */
 	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
@@ -149,6 +150,7 @@ enum failure op_tombstone_release(struct call *call);
 enum failure op_import(struct call *call);
 enum failure op_limit_list(struct call *call);
 enum failure op_tombstone_list(struct call *call);
+enum failure op_state_save(struct call *call);
 
 /* repair.c: a repair of this account or its link is under way. */
 bool repair_touches(const struct broker *broker, const char *target);

@@ -9,6 +9,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/broker.h"
 #include "subuidd/caller.h"
+#include "subuidd/index/guard.h"
 #include "subuidd/log.h"
 #include "subuidd/publish_internal.h"
 
@@ -130,8 +131,24 @@ static int separator_same(struct publication *p, char *why, size_t size)
 	return -EINVAL;
 }
 
-int publication_open(struct store *store, const struct settings *settings, int state_fd, struct publication **ret,
-		     char *why, size_t size)
+/* A full disk must not keep the daemon from starting, which could not lock anybody then. */
+static int build_or_reuse(struct publication *p)
+{
+	int r = publication_build(p);
+
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	index_writer_free(p->public);
+	index_writer_free(p->keys);
+	p->public = p->keys = NULL;
+	if (publication_reuse(p) < 0)
+		return r;
+	log_warn("the index cannot be built anew, the disk is full: the one that is there goes on");
+	return 0;
+}
+
+int publication_open(struct store *store, const struct settings *settings, int state_fd, const struct withheld *withheld,
+		     struct publication **ret, char *why, size_t size)
 {
 	cleanup_free struct publication *p = calloc(1, sizeof(*p));
 	struct index_options options;
@@ -143,6 +160,7 @@ int publication_open(struct store *store, const struct settings *settings, int s
 		return -ENOMEM;
 	p->store = store;
 	p->state_fd = state_fd;
+	p->withheld = withheld;
 	r = host_of(p, settings, &p->host, &missing);
 	if (r < 0) {
 		snprintf(why, size, "the group %s is not there: run subuid setup", missing != NULL ? missing : "");
@@ -160,10 +178,11 @@ int publication_open(struct store *store, const struct settings *settings, int s
 	if (r < 0) {
 		if (r != -ESTALE)
 			log_warn("the index is built anew: %s", strerror(-r));
-		r = publication_build(p);
+		r = build_or_reuse(p);
 	}
 	if (r < 0) {
 		index_writer_free(p->public);
+		index_writer_free(p->keys);
 		snprintf(why, size, "the index in " STATE_DIR " cannot be written: %s", strerror(-r));
 		return r;
 	}
@@ -202,13 +221,50 @@ int publication_settings(struct publication *p, const struct settings *settings)
 	return publication_repair(p);
 }
 
+/* Somebody may have removed a file, or put another one in its place: those who open it now would see that. */
+static bool ready(struct publication *p)
+{
+	if (!p->broken && !(index_writer_present(p->public) && index_writer_present(p->keys))) {
+		log_warn("a file of the index is gone: both are built anew");
+		p->broken = true;
+	}
+	return !p->broken;
+}
+
+/* Where the disk fails under a map: negative errno, and not the end of the daemon. */
+struct change {
+	struct publication *p;
+	int (*act)(struct publication *p, const void *row);
+	const void *row;
+};
+
+static int change_run(void *data)
+{
+	const struct change *change = data;
+
+	return change->act(change->p, change->row);
+}
+
+static int guarded(struct publication *p, int (*act)(struct publication *p, const void *row), const void *row)
+{
+	struct change change = { p, act, row };
+
+	return index_guarded(change_run, &change);
+}
+
+static int build(struct publication *p, const void *row)
+{
+	(void)row;
+	return publication_build(p);
+}
+
 int publication_repair(struct publication *p)
 {
 	int r;
 
-	if (!p->broken)
+	if (ready(p))
 		return 0;
-	r = publication_build(p);
+	r = guarded(p, build, NULL);
 	if (r < 0)
 		log_error("the index cannot be written, changes are not published: %s", strerror(-r));
 	return r;
@@ -228,14 +284,20 @@ unsigned publication_changes(struct publication *p)
 	return changes;
 }
 
-void publication_commit(struct publication *p)
+static int commit(struct publication *p, const void *row)
 {
 	uint64_t generation = store_generation(p->store);
 
-	if (p->broken)
-		return;
+	(void)row;
 	index_writer_commit(p->keys, generation);
 	index_writer_commit(p->public, generation);
+	return 0;
+}
+
+void publication_commit(struct publication *p)
+{
+	if (!p->broken && guarded(p, commit, NULL) < 0)
+		p->broken = true;
 }
 
 /* One that could not be put: the whole is tried once, readers see all of it or what was. */
@@ -262,26 +324,43 @@ int publication_put_account(struct publication *p, struct index_writer *writer, 
 		return forwards;
 	published.flags &= ~(uint32_t)ACCOUNT_FORWARDS;
 	published.flags |= forwards ? ACCOUNT_FORWARDS : 0;
+	published.flags |= withheld_has(p->withheld, account->uid, 0) ? ACCOUNT_LOCKED : 0;
 	return index_put_account(writer, &published, p->host.separator);
 }
 
-int publish_account(struct publication *p, const struct account *account)
+/* A change of what readers see; where it fails, of the whole. */
+static int put(struct publication *p, int (*act)(struct publication *p, const void *row), const void *row)
 {
-	return put_result(p, p->broken ? -EAGAIN : publication_put_account(p, p->public, account));
+	return put_result(p, ready(p) ? guarded(p, act, row) : -EAGAIN);
 }
 
-int publish_key(struct publication *p, const struct ssh_key *key)
+/* The same for what has to be shut out: in the file as it is, if not otherwise, whatever else that lacks. It needs no room. */
+static int put_urgent(struct publication *p, int (*act)(struct publication *p, const void *row), const void *row)
 {
-	return put_result(p, p->broken ? -EAGAIN : index_put_key(p->keys, key));
+	int r = put(p, act, row);
+
+	return r < 0 ? guarded(p, act, row) : 0;
 }
 
-int publish_key_gone(struct publication *p, const struct ssh_key *key)
+static int put_account(struct publication *p, const void *row)
 {
-	return put_result(p, p->broken ? -EAGAIN : index_remove_key(p->keys, key));
+	return publication_put_account(p, p->public, row);
 }
 
-static int put_range(struct publication *p, const struct id_range *range)
+static int put_key(struct publication *p, const void *row)
 {
+	return index_put_key(p->keys, row);
+}
+
+static int remove_key(struct publication *p, const void *row)
+{
+	return index_remove_key(p->keys, row);
+}
+
+static int put_range(struct publication *p, const void *row)
+{
+	const struct id_range *range = row;
+
 	p->changes |= PUBLISHED_RANGES;
 	if (!range_outside(&p->host, range))
 		return index_put_range(p->public, range);
@@ -289,23 +368,38 @@ static int put_range(struct publication *p, const struct id_range *range)
 	return -ERANGE;
 }
 
-static int remove_range(struct publication *p, const struct id_range *range)
+static int remove_range(struct publication *p, const void *row)
 {
 	p->changes |= PUBLISHED_RANGES;
-	return index_remove_range(p->public, range);
+	return index_remove_range(p->public, row);
+}
+
+int publish_account(struct publication *p, const struct account *account)
+{
+	return put(p, put_account, account);
+}
+
+int publish_key(struct publication *p, const struct ssh_key *key)
+{
+	return put(p, put_key, key);
+}
+
+int publish_key_gone(struct publication *p, const struct ssh_key *key)
+{
+	return put_urgent(p, remove_key, key);
 }
 
 int publish_range(struct publication *p, const struct id_range *range)
 {
-	return put_result(p, p->broken ? -EAGAIN : put_range(p, range));
+	return put(p, put_range, range);
 }
 
 int publish_range_gone(struct publication *p, const struct id_range *range)
 {
-	return put_result(p, p->broken ? -EAGAIN : remove_range(p, range));
+	return put(p, remove_range, range);
 }
 
-static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index_writer *, const struct ssh_key *))
+static int each_key(struct publication *p, uint32_t uid, int (*act)(struct publication *, const void *))
 {
 	cleanup_free struct ssh_key *rows = calloc(KEY_BATCH, sizeof(*rows));
 	uint32_t after = 0;
@@ -315,7 +409,7 @@ static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index
 		return -ENOMEM;
 	while ((n = store_key_list(p->store, uid, after, rows, KEY_BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
-			int r = put(p->keys, &rows[i]);
+			int r = act(p, &rows[i]);
 
 			if (r < 0 && r != -ENOENT)
 				return r;
@@ -325,7 +419,7 @@ static int each_key(struct publication *p, uint32_t uid, int (*put)(struct index
 }
 
 static int each_range(struct publication *p, const struct account *account,
-		      int (*put)(struct publication *, const struct id_range *))
+		      int (*act)(struct publication *, const void *))
 {
 	cleanup_free struct id_range *rows = calloc(BATCH, sizeof(*rows));
 	uint32_t after = 0;
@@ -335,7 +429,7 @@ static int each_range(struct publication *p, const struct account *account,
 		return -ENOMEM;
 	while ((n = store_range_list_account(p->store, account->uid, after, rows, BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
-			int r = put(p, &rows[i]);
+			int r = act(p, &rows[i]);
 
 			if (r < 0 && r != -ENOENT)
 				return r;
@@ -345,27 +439,50 @@ static int each_range(struct publication *p, const struct account *account,
 }
 
 /* Keys before the account, so that who sees the account can log in to it. */
-int publish_account_whole(struct publication *p, const struct account *account)
+static int put_whole(struct publication *p, const void *row)
 {
-	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_put_key);
+	const struct account *account = row;
+	int r = each_key(p, account->uid, put_key);
 
-	p->changes |= PUBLISHED_ACCOUNTS;
 	if (r >= 0)
 		r = each_range(p, account, put_range);
-	if (r >= 0)
-		r = publication_put_account(p, p->public, account);
-	return put_result(p, r);
+	return r < 0 ? r : put_account(p, account);
 }
 
 /* Keys first: from here on no login begins. */
-int publish_account_gone(struct publication *p, const struct account *account)
+static int remove_whole(struct publication *p, const void *row)
 {
-	int r = p->broken ? -EAGAIN : each_key(p, account->uid, index_remove_key);
+	const struct account *account = row;
+	int r = each_key(p, account->uid, remove_key);
 
-	p->changes |= PUBLISHED_ACCOUNTS;
 	if (r >= 0)
 		r = index_remove_account(p->public, account);
-	if (r >= 0 || r == -ENOENT)
-		r = each_range(p, account, remove_range);
-	return put_result(p, r);
+	return r < 0 && r != -ENOENT ? r : each_range(p, account, remove_range);
+}
+
+/* Without a key there is no login either. */
+static int remove_keys(struct publication *p, const void *row)
+{
+	const struct account *account = row;
+
+	return each_key(p, account->uid, remove_key);
+}
+
+int publish_account_whole(struct publication *p, const struct account *account)
+{
+	p->changes |= PUBLISHED_ACCOUNTS;
+	return put(p, put_whole, account);
+}
+
+int publish_account_gone(struct publication *p, const struct account *account)
+{
+	p->changes |= PUBLISHED_ACCOUNTS;
+	return put_urgent(p, remove_whole, account);
+}
+
+int publish_account_locked(struct publication *p, const struct account *account)
+{
+	int r = put_urgent(p, put_account, account);
+
+	return r < 0 ? guarded(p, remove_keys, account) : 0;
 }

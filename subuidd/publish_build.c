@@ -2,6 +2,7 @@
 /* The index from the store, all of it: at the first start, after a boot, after a failure. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "confine/cleanup.h"
@@ -126,7 +127,9 @@ static int key_put(struct build *build, const void *row, uint32_t *after)
 	const struct ssh_key *key = row;
 
 	*after = key->id;
-	return unpublished_has(&build->unpublished, key->uid) ? 0 : index_put_key(build->keys, key);
+	if (unpublished_has(&build->unpublished, key->uid) || withheld_has(build->p->withheld, key->uid, key->id))
+		return 0;
+	return index_put_key(build->keys, key);
 }
 
 /* Accounts first: they say what of the others is not published. */
@@ -150,6 +153,31 @@ struct index_options publication_options(const struct publication *p, enum index
 	return options;
 }
 
+/* All rows into the two writers. */
+static int fill(struct build *build)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < sizeof(walks) / sizeof(walks[0]); i++)
+		r = walk(build, &walks[i]);
+	return r;
+}
+
+/* From then on it is the one that readers see, also when the last step failed. Whoever follows the old file, which somebody
+ * may have removed, is told. */
+static int take_place(struct index_writer **writer, struct index_writer **old, uint64_t generation)
+{
+	int r = index_writer_publish(*writer, generation);
+
+	if (r < 0 && !index_writer_published(*writer))
+		return r;
+	if (*old != NULL)
+		index_writer_supersede(*old);
+	index_writer_free(*old);
+	*old = steal_ptr(writer);
+	return r;
+}
+
 int publication_build(struct publication *p)
 {
 	__attribute__((cleanup(index_writer_freep))) struct index_writer *public = NULL, *keys = NULL;
@@ -168,22 +196,78 @@ int publication_build(struct publication *p)
 		r = index_writer_create(p->state_fd, &keys_options, &keys);
 	build.public = public;
 	build.keys = keys;
-	for (size_t i = 0; r >= 0 && i < sizeof(walks) / sizeof(walks[0]); i++)
-		r = walk(&build, &walks[i]);
+	if (r >= 0)
+		r = fill(&build);
 	free(build.unpublished.uids);
 	/* Keys first: an account that can be seen can be logged in to. */
 	if (r >= 0)
-		r = index_writer_publish(keys, generation);
+		r = take_place(&keys, &p->keys, generation);
 	if (r >= 0)
-		r = index_writer_publish(public, generation);
+		r = take_place(&public, &p->public, generation);
+	if (r >= 0)
+		p->broken = false;
+	return r < 0 ? r : 0;
+}
+
+/* ---- without room ---- */
+
+static int account_kept(void *data, uint32_t uid)
+{
+	const struct build *build = data;
+	struct account row;
+	int r = store_account_by_uid(build->p->store, uid, &row);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : row.state == ACCOUNT_ACTIVE;
+}
+
+static int range_kept(void *data, const struct id_range *range)
+{
+	const struct build *build = data;
+	struct id_range row;
+	int r = store_range_get(build->p->store, range->first, &row);
+
 	if (r < 0)
-		return r;
-	index_writer_supersede(p->public);
-	index_writer_supersede(p->keys);
-	index_writer_free(p->public);
-	index_writer_free(p->keys);
-	p->public = steal_ptr(&public);
-	p->keys = steal_ptr(&keys);
-	p->broken = false;
-	return 0;
+		return r == -ENOENT ? 0 : r;
+	return row.count == range->count && row.owner_uid == range->owner_uid && row.account_uid == range->account_uid &&
+	       (row.account_uid == 0 || !unpublished_has(&build->unpublished, row.account_uid));
+}
+
+static int key_kept(void *data, const struct ssh_key *key)
+{
+	const struct build *build = data;
+	struct ssh_key row;
+	int r = store_key_get(build->p->store, key->id, &row);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return row.uid == key->uid && strcmp(row.blob, key->blob) == 0 && !unpublished_has(&build->unpublished, key->uid) &&
+	       !withheld_has(build->p->withheld, key->uid, key->id);
+}
+
+/* What is taken away first: it needs no room. */
+static int reuse(struct build *build)
+{
+	const struct index_keep keep = { build, account_kept, range_kept, key_kept };
+	int r = index_prune(build->keys, &keep);
+
+	if (r >= 0)
+		r = index_prune(build->public, &keep);
+	return r < 0 ? r : fill(build);
+}
+
+int publication_reuse(struct publication *p)
+{
+	struct index_options public_options = publication_options(p, INDEX_FILE_PUBLIC);
+	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
+	struct build build = { .p = p };
+	int r = index_writer_open_stale(p->state_fd, &public_options, &p->public);
+
+	if (r >= 0)
+		r = index_writer_open_stale(p->state_fd, &keys_options, &p->keys);
+	build.public = p->public;
+	build.keys = p->keys;
+	if (r >= 0)
+		r = reuse(&build);
+	free(build.unpublished.uids);
+	return r < 0 ? r : 0;
 }

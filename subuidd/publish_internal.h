@@ -7,6 +7,7 @@
 
 #include "subuidd/index/writer.h"
 #include "subuidd/publish.h"
+#include "subuidd/withheld.h"
 
 struct publication {
 	struct store *store;
@@ -16,14 +17,19 @@ struct publication {
 	struct index_writer *public, *keys;
 	unsigned changes; /* publication_changes() */
 	bool broken; /* something committed is not in the files */
+	const struct withheld *withheld;
 };
 
 struct index_options publication_options(const struct publication *publication, enum index_file file);
 
-/* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
 /* One account's record into a writer of the public file. */
 int publication_put_account(struct publication *p, struct index_writer *writer, const struct account *account);
 
+/* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
 int publication_build(struct publication *publication);
+
+/* At a start, without room for new files: those that are there, of whichever boot, made to say what the store does. 0, or
+ * negative errno: they cannot serve. */
+int publication_reuse(struct publication *publication);
 
 #endif

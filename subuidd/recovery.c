@@ -15,6 +15,13 @@
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, "account.undo", NULL };
 const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, "account.remove", NULL };
 
+/* The child that makes a link is told to only when the home is made: where there is none, a link, and the directory that it
+ * is in, were there before. Not after a loss of power, which may take the home and not the link. */
+static uint32_t link_flags(const struct broker *broker, const struct account *account)
+{
+	return broker->same_boot && !home_begun(&broker->homes, account) ? ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE : 0;
+}
+
 static int recover(struct broker *broker, const struct account *account)
 {
 	bool intent = account->state < ACCOUNT_ACTIVE;
@@ -23,6 +30,8 @@ static int recover(struct broker *broker, const struct account *account)
 
 	if (call == NULL)
 		return -ENOMEM;
+	if (intent)
+		call->account.flags |= link_flags(broker, account);
 	if (intent)
 		failure = lifecycle_take_back(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The end of accounts: sessions, view, link, home; and of what was set aside, when its time has come. */
+/* The end of accounts: sessions, view, link, home. What is set aside is deleted by purge.c. Run by the broker. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "subuidd/child.h"
+#include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
@@ -14,12 +15,7 @@
 #define SESSIONS_AGAIN_SECONDS 2u
 #define ENDING_ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
 #define ENDING_WAIT_MAX_USEC 32000u
-#define PURGE_BATCH 64
-#define PURGE_PAUSE_USEC 10000u
-#define PURGE_SECONDS 3600u
-#define PURGE_AGAIN_SECONDS 3600u
 #define UNFINISHED_SECONDS 30u
-#define DAY 86400
 
 struct sessions_again {
 	struct broker *broker;
@@ -124,19 +120,24 @@ int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, v
 	return ending_begin(broker, uid, done, data);
 }
 
-static enum failure body_gone(struct call *call)
+static struct removed removed_row(const struct call *call)
 {
-	struct store *store = call->broker->store;
-	struct removed removed = { .uid = call->account.uid };
-	time_t now = time(NULL);
-	int r;
+	struct removed removed = { .uid = call->account.uid, .known = known_time_now(call->broker) };
 
 	removed.keep = (call->account.flags & ACCOUNT_KEEP_HOME) != 0;
 	/* What is to be purged is due at once. */
-	removed.when = (call->account.flags & ACCOUNT_PURGE) != 0 ? 0 : now;
+	removed.when = (call->account.flags & ACCOUNT_PURGE) != 0 ? 0 : (int64_t)time(NULL);
 	memcpy(removed.owner, call->account.owner, sizeof(removed.owner));
 	memcpy(removed.label, call->account.label, sizeof(removed.label));
-	r = store_account_delete(store, call->account.uid, now);
+	return removed;
+}
+
+static enum failure body_gone(struct call *call)
+{
+	struct store *store = call->broker->store;
+	const struct removed removed = removed_row(call);
+	int r = store_account_delete(store, call->account.uid, time(NULL));
+
 	if (r == 0)
 		r = store_removed_insert(store, &removed);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
@@ -163,16 +164,18 @@ static enum failure removal_set_aside(struct call *call, int ended)
 	failure = call_transaction(call, call->operation->action, body_gone);
 	if (failure != FAILURE_NONE)
 		return again_later(call, failure);
-	if ((call->account.flags & ACCOUNT_PURGE) != 0)
-		broker_maintain_in(call->broker, 0);
-	return FAILURE_NONE;
+	call->answer.removal.files = FILES_KEPT;
+	return (call->account.flags & ACCOUNT_PURGE) != 0 ? purge_for_call(call, removed_row(call)) : FAILURE_NONE;
 }
 
 static void finish_ended(void *data, int status)
 {
 	struct call *call = data;
 
-	call_finish(call, removal_set_aside(call, status));
+	enum failure failure = removal_set_aside(call, status);
+
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
 }
 
 static enum failure removal_finish(struct call *call)
@@ -182,6 +185,8 @@ static enum failure removal_finish(struct call *call)
 	return r == 1 ? CALL_PENDING : removal_set_aside(call, r);
 }
 
+static enum failure removal_unlink(struct call *call, int ended);
+
 /* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
 static void unlinked(void *data, int status)
 {
@@ -189,6 +194,13 @@ static void unlinked(void *data, int status)
 	enum link_result result = LINK_FAILED;
 	enum failure failure;
 
+	if (status == -EINTR && !call->link_again) { /* it was killed, and could not say how far it got */
+		call->link_again = true;
+		failure = removal_unlink(call, 0);
+		if (failure != CALL_PENDING)
+			call_finish(call, failure);
+		return;
+	}
 	if (status == -ETIMEDOUT)
 		result = LINK_TIMEOUT;
 	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
@@ -235,211 +247,4 @@ enum failure removal_complete(struct call *call)
 	int r = removal_sessions_end(call->broker, call->account.uid, complete_ended, call);
 
 	return r == 1 ? CALL_PENDING : removal_unlink(call, r);
-}
-
-struct purge {
-	struct broker *broker;
-	sd_event_source *timer; /* between batches others have their turn */
-	int64_t before;
-	int next, count; /* the row under way is next - 1 */
-	/* Of that row: what is left when the account's own files are gone is tried with its owner's ids as well,
-	 * and as many of its ranges at a time as can be mapped. */
-	bool with_owner;
-	uint32_t after_range;
-	struct removed rows[PURGE_BATCH];
-};
-
-static void purge_next(struct purge *purge);
-
-static void purge_forget(struct purge *purge)
-{
-	struct broker *broker = purge->broker;
-	const struct removed *row = &purge->rows[purge->next - 1];
-	struct call call = { .broker = broker, .account.uid = row->uid, .caller.name = "subuidd" };
-	int r = store_begin(broker->store);
-
-	if (name_join(row->owner, broker->settings.separator, row->label, call.target) < 0)
-		call.target[0] = '\0';
-	if (r == 0) {
-		r = store_removed_delete(broker->store, row->uid);
-		if (r == 0)
-			r = audit_write(&call, "account.purge", NULL);
-		if (r == 0)
-			r = store_commit(broker->store);
-		else
-			store_rollback(broker->store);
-	}
-	if (r == 0)
-		audit_log(&call, "account.purge", NULL);
-	else
-		log_error("%s: purged, which cannot be recorded: %s", call.target, store_error(broker->store));
-	publication_commit(broker->publication);
-}
-
-static int purge_pass(struct purge *purge, int *pidfd);
-
-/* Whether a pass that left something is followed by another one. */
-static bool purge_goes_on(struct purge *purge)
-{
-	if (purge->after_range == 0 && purge->with_owner)
-		return false;
-	purge->with_owner |= purge->after_range == 0;
-	return true;
-}
-
-static void purged(void *data, int status)
-{
-	struct purge *purge = data;
-	struct broker *broker = purge->broker;
-	uint32_t uid = purge->rows[purge->next - 1].uid;
-	int pidfd = -1, r = status;
-
-	if (status == 1 && !broker->stopping && purge_goes_on(purge)) {
-		r = purge_pass(purge, &pidfd);
-		if (r >= 0 && pidfd >= 0)
-			r = child_watch(broker->event, pidfd, PURGE_SECONDS, purged, purge);
-		if (r >= 0 && pidfd >= 0)
-			return;
-	}
-	if (r == 0)
-		r = home_purge_finish(&broker->homes, uid);
-	if (r == 0)
-		purge_forget(purge);
-	else
-		log_error("%s/.removed/%u: cannot be deleted yet%s", broker->settings.homes, uid,
-			  status == -ETIMEDOUT ? ": it takes too long" : "");
-	broker->purging_uid = 0;
-	purge_next(purge);
-}
-
-/* Who had the account; one who has left passwd(5) is a number. */
-static int former_owner(struct broker *broker, uint32_t uid, struct link_owner *owner)
-{
-	struct id_range holder;
-	enum id_kind kind;
-	int r = store_id_holder(broker->store, uid, uid, &holder, &kind);
-
-	if (r < 0)
-		return r;
-	r = passwd_by_uid(holder.owner_uid, owner);
-	if (r == -ENOENT || r == -ENAMETOOLONG)
-		*owner = (struct link_owner){ .uid = holder.owner_uid, .gid = holder.owner_uid };
-	return r == -ENAMETOOLONG || r == -ENOENT ? 0 : r;
-}
-
-/* The account's own files, and what containers left in its home under ids of the ranges that it had. */
-static int purge_pass(struct purge *purge, int *pidfd)
-{
-	struct broker *broker = purge->broker;
-	struct id_range ranges[PURGE_RANGES_MAX];
-	const struct removed *row = &purge->rows[purge->next - 1];
-	struct link_owner owner;
-	int count = store_tombstone_list_account(broker->store, row->uid, purge->after_range, ranges, PURGE_RANGES_MAX);
-	int r = count < 0 ? count : purge->with_owner ? former_owner(broker, row->uid, &owner) : 0;
-
-	if (r < 0)
-		return r;
-	purge->after_range = count == PURGE_RANGES_MAX ? ranges[count - 1].first : 0;
-	return home_purge_start_ranges(&broker->homes, row->uid, purge->with_owner ? &owner : NULL, ranges,
-				       (size_t)count, pidfd);
-}
-
-/* The account may have been brought back by an import since the rows were read. */
-static bool still_due(const struct purge *purge, const struct removed *row)
-{
-	struct removed now;
-
-	int r = store_removed_get(purge->broker->store, row->uid, &now);
-
-	return r == 0 && now.keep == row->keep && now.when == row->when;
-}
-
-/* -EALREADY: there is nothing to delete any more. */
-static int purge_start(struct purge *purge, int *pidfd)
-{
-	const struct removed *row = &purge->rows[purge->next++];
-
-	if (!still_due(purge, row))
-		return -EALREADY;
-	purge->broker->purging_uid = row->uid;
-	purge->with_owner = false;
-	purge->after_range = 0;
-	return purge_pass(purge, pidfd);
-}
-
-/* All that is due is tried, batch after batch: what cannot be deleted (its owner can see to that) must not stand in
- * the way of what is behind it. False at the end. */
-static bool purge_fetch(struct purge *purge)
-{
-	struct store *store = purge->broker->store;
-	struct removed last = { 0 };
-	int before = purge->count;
-
-	if (before > 0)
-		last = purge->rows[before - 1];
-	purge->next = 0;
-	purge->count = store_removed_due(store, purge->before, before > 0 ? &last : NULL, purge->rows, PURGE_BATCH);
-	if (purge->count < 0)
-		log_error("removed data: %s", store_error(store));
-	return purge->count > 0;
-}
-
-static void purge_end(struct purge *purge)
-{
-	purge->broker->purging = false;
-	purge->broker->purging_uid = 0;
-	broker_maintain_in(purge->broker, PURGE_AGAIN_SECONDS);
-	sd_event_source_disable_unref(purge->timer);
-	free(purge);
-}
-
-static int purge_continue(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct purge *purge = userdata;
-
-	(void)usec;
-	purge->timer = sd_event_source_disable_unref(source);
-	purge_next(purge);
-	return 0;
-}
-
-static void purge_next(struct purge *purge)
-{
-	struct broker *broker = purge->broker;
-
-	while (purge->next < purge->count && !broker->stopping) {
-		int pidfd = -1;
-		int r = purge_start(purge, &pidfd);
-
-		if (r >= 0 && pidfd >= 0) {
-			r = child_watch(broker->event, pidfd, PURGE_SECONDS, purged, purge);
-			if (r >= 0)
-				return;
-		} else if (r >= 0) {
-			purge_forget(purge);
-		}
-		broker->purging_uid = 0;
-		if (r < 0 && r != -EALREADY)
-			log_error("%s/.removed/%u: %s", broker->settings.homes, purge->rows[purge->next - 1].uid,
-				  strerror(-r));
-	}
-	if (broker->stopping || !purge_fetch(purge) ||
-	    sd_event_add_time_relative(broker->event, &purge->timer, CLOCK_MONOTONIC, PURGE_PAUSE_USEC, 1000,
-				       purge_continue, purge) < 0)
-		purge_end(purge);
-}
-
-void removal_purge(struct broker *broker)
-{
-	struct purge *purge;
-
-	if (broker->purging)
-		return;
-	purge = calloc(1, sizeof(*purge));
-	if (purge == NULL)
-		return;
-	purge->broker = broker;
-	purge->before = (int64_t)time(NULL) - (int64_t)broker->settings.grace_days * DAY;
-	broker->purging = true;
-	purge_next(purge);
 }

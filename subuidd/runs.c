@@ -20,6 +20,7 @@
 #include "confine/path.h"
 #include "subuidd/caller.h"
 #include "subuidd/log.h"
+#include "subuidd/room.h"
 #include "subuidd/runs.h"
 
 #define SPOOL_MODE 01730
@@ -143,8 +144,13 @@ static int batch_take(struct broker *broker, struct batch *batch, bool *more)
 static int batch_run(struct broker *broker, bool *more)
 {
 	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
-	int r = batch == NULL ? -ENOMEM : store_begin(broker->store);
+	int r = batch == NULL ? -ENOMEM : 0;
 
+	/* They are safe in the spool, and what room is left is not for them. */
+	if (r == 0 && room_short(broker))
+		r = -ENOSPC;
+	if (r == 0)
+		r = store_begin(broker->store);
 	if (r < 0)
 		return r;
 	r = batch_take(broker, batch, more);

@@ -26,6 +26,8 @@ enum key {
 	LIMITS_RANGES,
 	ACCESS_ADMIN_GROUP,
 	ALARM_HOOK,
+	STATE_BACKUPS,
+	STATE_KEPT,
 	SERVICE_PER_UID,
 	SERVICE_CONNECTIONS,
 	SERVICE_IDLE,
@@ -48,6 +50,8 @@ static const struct settings_key keys[KEYS] = {
 	[LIMITS_RANGES] = { "limits", "ranges" },
 	[ACCESS_ADMIN_GROUP] = { "access", "admin_group" },
 	[ALARM_HOOK] = { "alarm", "hook" },
+	[STATE_BACKUPS] = { "state", "backup_directory" },
+	[STATE_KEPT] = { "state", "backups_kept" },
 	[SERVICE_PER_UID] = { "service", "connections_per_uid" },
 	[SERVICE_CONNECTIONS] = { "service", "connections" },
 	[SERVICE_IDLE] = { "service", "idle_seconds" },
@@ -74,6 +78,8 @@ void settings_default(struct settings *settings)
 		.limit_accounts = 16,
 		.limit_keys = 16,
 		.limit_ranges = 16,
+		.backup_directory = "/var/backups/subuidd",
+		.backups_kept = 7,
 		.connections_per_uid = 32,
 		.connections = 256,
 		.idle_seconds = 30,
@@ -253,6 +259,10 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 			return 0;
 		}
 		return take_directory(value, s->hook, sizeof(s->hook), why, size);
+	case STATE_BACKUPS:
+		return take_directory(value, s->backup_directory, sizeof(s->backup_directory), why, size);
+	case STATE_KEPT:
+		return take_number(value, 0, 10000, &s->backups_kept, why, size);
 	case SERVICE_PER_UID:
 		return take_number(value, 1, 4096, &s->connections_per_uid, why, size);
 	case SERVICE_CONNECTIONS:

@@ -51,6 +51,9 @@ struct settings {
 	char admin_group[OWNER_MAX + 1]; /* admin_group = ; its members may act for every owner */
 	/* [alarm] */
 	char hook[128]; /* hook = ; program for accounts that are silent, and well again */
+	/* [state] */
+	char backup_directory[128]; /* backup_directory = /var/backups/subuidd: of `subuid state save --daily` */
+	unsigned backups_kept;      /* backups_kept = 7; 0: no daily copies */
 	/* [service] */
 	unsigned connections_per_uid; /* connections_per_uid = 32 */
 	unsigned connections;         /* connections = 256 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Sentences about files that the daemon does not accept. Run by the broker (root), on paths that are told, not opened. */
+/* Sentences about files that the daemon does not accept. Run by the broker (root), on paths that are told, not
+ * opened. */
 #include "subuidd/trouble.h"
 
 #include <errno.h>
@@ -28,9 +29,11 @@ bool trouble_owner(const char *path, mode_t type, mode_t without, mode_t right, 
 	if (lstat(path, &st) < 0)
 		return false;
 	if ((st.st_mode & S_IFMT) != type)
-		snprintf(why, size, "%s is %s and should be %s: move it away", path, type_name(st.st_mode), type_name(type));
+		snprintf(why, size, "%s is %s and should be %s: move it away", path, type_name(st.st_mode),
+			 type_name(type));
 	else if (st.st_uid != 0)
-		snprintf(why, size, "%s belongs to uid %u and not to root: chown root:root %s", path, (unsigned)st.st_uid, path);
+		snprintf(why, size, "%s belongs to uid %u and not to root: chown root:root %s", path,
+			 (unsigned)st.st_uid, path);
 	else if ((st.st_mode & without) != 0)
 		snprintf(why, size, "%s has the mode %04o, which lets others in: chmod %04o %s", path,
 			 (unsigned)(st.st_mode & 07777), (unsigned)right, path);
@@ -68,11 +71,11 @@ int trouble_state(char *why, size_t size, int error)
 		const char *path;
 		mode_t type, without, right;
 	} files[] = {
-		{ STATE_DIR, S_IFDIR, 022, 0755 },
-		{ STATE_DIR "/state.db", S_IFREG, 077, 0600 },
-		{ STATE_DIR "/state.db-wal", S_IFREG, 077, 0600 },
-		{ STATE_DIR "/state.db-journal", S_IFREG, 077, 0600 },
-		{ STATE_DIR "/state.db-shm", S_IFREG, 077, 0600 },
+		{STATE_DIR, S_IFDIR, 022, 0755},
+		{STATE_DIR "/state.db", S_IFREG, 077, 0600},
+		{STATE_DIR "/state.db-wal", S_IFREG, 077, 0600},
+		{STATE_DIR "/state.db-journal", S_IFREG, 077, 0600},
+		{STATE_DIR "/state.db-shm", S_IFREG, 077, 0600},
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

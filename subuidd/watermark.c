@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Between the store and the high-water mark. Ids of single accounts are taken some ahead, so that an account waits for
- * the disk once more only every so often; a crash costs those ids, a clean stop none. Near the end of a block less and less
- * is taken ahead, so that no number of crashes uses a small block up. Run by the broker (root).
+ * Between the store and the high-water mark. Ids of single accounts are taken some ahead, so that an account waits
+ * for the disk once more only every so often; a crash costs those ids, a clean stop none. Near the end of a block
+ * less and less is taken ahead, so that no number of crashes uses a small block up. Run by the broker (root).
  */
 #include "subuidd/watermark.h"
 
@@ -92,8 +92,8 @@ static void missing_say(const struct broker *broker, unsigned files)
 	if (store_first_open(broker->store) || (files & both) == both)
 		return;
 	if ((files & both) == 0)
-		log_warn("the high-water mark is gone: %s and %s/%s are made anew from the store", STATE_DIR "/" HIGH_WATER_STATE,
-			 broker->homes.path, HIGH_WATER_HOMES);
+		log_warn("the high-water mark is gone: %s and %s/%s are made anew from the store",
+			 STATE_DIR "/" HIGH_WATER_STATE, broker->homes.path, HIGH_WATER_HOMES);
 	else if ((files & HIGH_WATER_AT_STATE) == 0)
 		log_warn("%s is gone or damaged: it is made anew from %s/%s", STATE_DIR "/" HIGH_WATER_STATE,
 			 broker->homes.path, HIGH_WATER_HOMES);
@@ -105,7 +105,7 @@ static void missing_say(const struct broker *broker, unsigned files)
 int watermark_open(struct broker *broker, char *why, size_t size)
 {
 	struct watermark *watermark = calloc(1, sizeof(*watermark));
-	struct high_water mark = { 0 };
+	struct high_water mark = {0};
 	unsigned files = 0;
 	int r = watermark == NULL ? -ENOMEM : mark_collect(broker, &mark, &files);
 
@@ -115,10 +115,12 @@ int watermark_open(struct broker *broker, char *why, size_t size)
 	}
 	if (r < 0) {
 		free(watermark);
-		return trouble_say(why, size, "the high-water mark (" STATE_DIR "/" HIGH_WATER_STATE " and the one of the homes)", r);
+		return trouble_say(
+			why, size,
+			"the high-water mark (" STATE_DIR "/" HIGH_WATER_STATE " and the one of the homes)", r);
 	}
 	watermark->broker = broker;
-	watermark->witness = (struct store_witness){ on_give, on_commit, watermark };
+	watermark->witness = (struct store_witness){on_give, on_commit, watermark};
 	memcpy(watermark->marks, mark.marks, sizeof(watermark->marks));
 	memcpy(watermark->floor, mark.marks, sizeof(watermark->floor));
 	store_floor(broker->store, watermark->floor);
@@ -130,7 +132,7 @@ int watermark_open(struct broker *broker, char *why, size_t size)
 void watermark_close(struct broker *broker)
 {
 	struct watermark *watermark = broker->watermark;
-	struct high_water mark = { 0 };
+	struct high_water mark = {0};
 	int r;
 
 	if (watermark == NULL)

@@ -147,9 +147,13 @@ static const struct wire_field answer_audit[] = {
 };
 static const struct wire_field answer_status[] = {
 	ANSWER_HEAD, NUMBER(answer, status.accounts), NUMBER(answer, status.accounts_free_hint),
+	NUMBER(answer, status.purging), NUMBER(answer, status.reserved),
 	NUMBER(answer, status.views), NUMBER(answer, status.landlock_abi), NUMBER(answer, status.generation),
 	NUMBER(answer, status.caller_uid), NUMBER(answer, status.caller_is_admin), STRING(answer, status.caller),
 	STRING(answer, status.version), STRING(answer, status.homes), STRING(answer, status.separator), END,
+};
+static const struct wire_field answer_removal[] = {
+	ANSWER_HEAD, NUMBER(answer, removal.files), STRING(answer, removal.why), END,
 };
 static const struct wire_field answer_finding[] = {
 	ANSWER_HEAD, STRING(answer, finding.subject), STRING(answer, finding.fault),
@@ -197,6 +201,7 @@ static const struct wire_shape requests[OP_MAX_] = {
 	[OP_LIMIT_LIST] = REQUEST(list, request_list),
 	[OP_TOMBSTONE_LIST] = REQUEST(list, request_list),
 	[OP_RUN_LIST] = REQUEST(list, request_list),
+	[OP_STATE_SAVE] = REQUEST_EMPTY,
 	[OP_REPAIR] = REQUEST(repair, request_repair),
 };
 
@@ -208,7 +213,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_ACCOUNT_MODIFY] = ANSWER(account, answer_account),
 	[OP_ACCOUNT_LOCK] = ANSWER(account, answer_account),
 	[OP_ACCOUNT_UNLOCK] = ANSWER(account, answer_account),
-	[OP_ACCOUNT_REMOVE] = ANSWER_EMPTY,
+	[OP_ACCOUNT_REMOVE] = ANSWER(removal, answer_removal),
 	[OP_ACCOUNT_MOUNT] = ANSWER(account, answer_account),
 	[OP_KEY_ADD] = ANSWER_TO(key_used, answer_key),
 	[OP_KEY_LIST] = ANSWER_TO(key_used, answer_key),
@@ -225,6 +230,7 @@ static const struct wire_shape answers[OP_MAX_] = {
 	[OP_LIMIT_LIST] = ANSWER(limit, answer_limit),
 	[OP_TOMBSTONE_LIST] = ANSWER_TO(range_adopted, answer_range),
 	[OP_RUN_LIST] = ANSWER(run, answer_run),
+	[OP_STATE_SAVE] = ANSWER_EMPTY,
 	[OP_REPAIR] = ANSWER(repaired, answer_repaired),
 };
 

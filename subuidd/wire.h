@@ -62,6 +62,7 @@ enum op {
 	OP_LIMIT_LIST,
 	OP_TOMBSTONE_LIST,
 	OP_RUN_LIST,
+	OP_STATE_SAVE, /* into STATE_DIR, for the state program */
 	OP_REPAIR,
 	OP_MAX_,
 };
@@ -271,6 +272,8 @@ struct account_view {
 
 struct daemon_status {
 	uint32_t accounts, accounts_free_hint;
+	uint32_t purging;        /* removed accounts whose files are to be deleted, and are not yet */
+	uint32_t reserved;
 	uint32_t views;          /* 1: id-mapped views work here */
 	uint32_t landlock_abi;
 	uint64_t generation;
@@ -304,6 +307,13 @@ enum import_outcome {
 	IMPORT_PRESENT,       /* there already, and equal */
 	IMPORT_FAILED,        /* answer.failure says why */
 	IMPORT_OUTCOME_MAX_,
+};
+
+enum removal_files { FILES_KEPT = 1, FILES_DELETED, FILES_PENDING };
+
+struct removal_view { /* of OP_ACCOUNT_REMOVE: what has become of its files */
+	uint32_t files; /* enum removal_files */
+	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way */
 };
 
 enum import_disk { /* of an account that is made, or would be: its home, and the link to it */
@@ -345,6 +355,7 @@ struct answer {
 		struct limit limit;
 		struct audit_entry audit;
 		struct daemon_status status;
+		struct removal_view removal;
 		struct finding finding;
 		struct repaired repaired;
 		struct import_result import;

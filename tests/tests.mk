@@ -51,7 +51,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id
@@ -90,13 +90,23 @@ UNIT          += settings
 store_OBJS     = $(STORE) account/id account/name
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
+store_state_OBJS = $(store_OBJS)
+store_state_LIBS = -lsqlite3
 store_import_LIBS = -lsqlite3
 high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
 high_water_LIBS = $(home_LIBS)
 store_evidence_OBJS = $(store_OBJS)
 store_evidence_LIBS = -lsqlite3
-UNIT          += store store_import store_evidence
+UNIT          += store store_import store_state store_evidence
 UNIT_ROOT     += high_water
+
+# state: saved states
+state_format_OBJS = subuidd/state/format
+state_format_LIBS = -lmd
+UNIT          += state_format
+fuzz_state_OBJS = subuidd/state/format
+fuzz_state_LIBS = -lmd
+FUZZ          += state
 
 # import: the text, its rows; what the worker makes of rows
 IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)
@@ -138,7 +148,7 @@ UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
 pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one
 UNIT          += pam
 
 # the look-up of users: nsswitch.conf and sources of the test's own
@@ -314,6 +324,22 @@ fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_lin
 fuzz_tool_profile_OBJS = backup/tool_profile
 FUZZ               += sftp tool tool_profile
 
+# faults: kill -9, failing calls, loss of power, damage; FAULTS='--only kill --rows add' for a part of it
+FAULT_PROGRAMS = $(BUILD)/faults/tracer $(BUILD)/faults/recorder
+$(BUILD)/faults/tracer: $(call objs,tests/faults/tracer)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $< -lseccomp
+$(BUILD)/tests/faults/recorder.o: CPPFLAGS += $(shell pkg-config --cflags fuse3 2>/dev/null)
+$(BUILD)/faults/recorder: $(call objs,tests/faults/recorder)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $< -lfuse3
+OBJECTS += $(call objs,tests/faults/tracer tests/faults/recorder)
+.PHONY: check-faults check-faults-sample
+check-faults: all $(FAULT_PROGRAMS)
+	FAULTS_BUILD=$(abspath $(BUILD)) nice tests/faults/run $(FAULTS)
+check-faults-sample: all $(FAULT_PROGRAMS)
+	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
+
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
 run_watch_OBJS      = backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
 UNIT               += run_watch
@@ -428,7 +454,7 @@ BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
-  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd
+  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd libfuse3-dev
 LINT_PACKAGES = clang clang-tidy cppcheck
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap

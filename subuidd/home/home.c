@@ -183,7 +183,7 @@ static int views_probe(int making, bool *views)
 	if (source < 0 || target < 0)
 		return source < 0 ? source : target;
 	r = home_acl_probe(source);
-	if (r < 0)
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT) /* full is not "cannot" */
 		return r == -ENOTSUP ? -EOPNOTSUPP : r;
 	/* what a crash in here left would be seen through `target` otherwise */
 	r = view_unmount(making, "probe.view");
@@ -205,9 +205,7 @@ static int homes_probe(int homes_fd, bool *views)
 
 	if (removed < 0 || making < 0)
 		return removed < 0 ? removed : making;
-	r = views_probe(making, views);
-	unlinkat(making, "probe", AT_REMOVEDIR);
-	unlinkat(making, "probe.view", AT_REMOVEDIR);
+	r = views_probe(making, views); /* its two directories stay: on a full disk none could be made */
 	if (r == 0 && fsync(homes_fd) != 0)
 		r = -errno;
 	return r;

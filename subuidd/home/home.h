@@ -88,6 +88,9 @@ int home_make(const struct homes *homes, const struct account *account);
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
 
+/* True when anything of it is there that home_make() makes: in its place, or not yet. */
+bool home_begun(const struct homes *homes, const struct account *account);
+
 /* Writes out what the last two made. Waits for the disk: whatever else can be under way meanwhile is begun before. 0 or
  * negative errno: then nothing is known of any of them. */
 int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count);
@@ -107,20 +110,21 @@ int home_view_close(const struct homes *homes, const struct account *account);
  * -ENOENT: neither here nor there. */
 int home_set_aside(const struct homes *homes, const struct account *account);
 
-/* Deletes .removed/<uid>: the contents by a child that has become <uid>, which follows nothing and can do
- * only what <uid> could. May take long: starts the child and returns its pidfd in *pidfd, or -1 when all is gone
- * already (nothing was there, or it was a subvolume, which goes at once). The child may be killed at any time and
- * started again. When it has ended (waitid(P_PIDFD); exit status 0: emptied), home_purge_finish
- * removes the directories: 0, -ENOTEMPTY when something was left. */
+/* Deletes .removed/<uid>: mounts and btrfs subvolumes in it by a child as root, then the contents by the same child, which
+ * has become <uid>, follows nothing and can do only what <uid> could. May take long: starts the child and returns its pidfd
+ * in *pidfd, or -1 when all is gone already. The child may be killed at any time and started again. When it has ended
+ * (waitid(P_PIDFD); exit status 0: emptied; 1: something is left; 2: it could not begin), home_purge_finish removes the
+ * directories: 0, -ENOTEMPTY when something was left. */
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
 int home_purge_finish(const struct homes *homes, uint32_t uid);
 
 /* The same for what others left there: containers under ids of the account's ranges (at most
  * PURGE_RANGES_MAX of them), and with owner, who may be NULL, its owner as root of a namespace (subuid exec). The child
- * is confined to these ids by a user namespace. Exit status 1: something is left. */
+ * is confined to these ids by a user namespace. why: a file (borrowed) into which it writes a sentence when it did not
+ * succeed; -1: none. */
 #define PURGE_RANGES_MAX 64
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
-			    const struct id_range *ranges, size_t count, int *pidfd);
+			    const struct id_range *ranges, size_t count, int why, int *pidfd);
 
 /* Disk quota of the account's home: btrfs qgroup or user quota. -EOPNOTSUPP where the file system keeps none. */
 int home_quota_set(const struct homes *homes, const struct account *account);
@@ -248,5 +252,8 @@ const char *link_result_todo(enum link_result result);
  * are still ending, or were made anew: once more, but not at once; -EINVAL for a uid that cannot be a
  * sub-account's, or another negative errno. */
 int sessions_end_once(uint32_t uid);
+
+/* "PID (NAME)" of one process other than the caller that has the uid as real, effective or saved. 1, 0 or negative errno. */
+int sessions_name(uint32_t uid, char *text, size_t size);
 
 #endif

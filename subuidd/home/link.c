@@ -136,29 +136,50 @@ static enum link_result link_make(const struct link_job *job, int home)
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
-enum link_result link_remove(const struct link_job *job, int home)
+/* The link in its directory. On the disk with the next fsync(2) of that. */
+static enum link_result link_take(const struct link_job *job, int dir)
 {
-	cleanup_fd int dir = -1;
-	int says;
+	int says = link_says(dir, job->label, job->text);
 
-	if (job->flags & ACCOUNT_LINK_THERE)
-		return LINK_OK;
-	dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
-	if (dir < 0)
-		return dir == -ENOENT ? LINK_OK : LINK_DIRECTORY;
-	says = link_says(dir, job->label, job->text);
 	if (says == 0)
 		says = link_says(dir, job->label, job->other);
 	if (says == 0)
 		return LINK_OCCUPIED;
 	if (says < 0 && says != -ENOENT)
 		return LINK_FAILED;
-	if (says == 1 && unlinkat(dir, job->label, 0) != 0 && errno != ENOENT)
-		return LINK_FAILED;
-	/* the last one takes the directory along; it stays when there is anything in it */
-	if ((job->flags & ACCOUNT_LINKS_THERE) == 0)
-		unlinkat(home, job->directory, AT_REMOVEDIR);
-	return LINK_OK;
+	return says == -ENOENT || unlinkat(dir, job->label, 0) == 0 || errno == ENOENT ? LINK_OK : LINK_FAILED;
+}
+
+/* Before the answer says that they are gone. Also when there was nothing to remove: who removed it may have been killed
+ * before this. The last one takes the directory along; it stays when there is anything in it. */
+static enum link_result links_gone(const struct link_job *job, int home, int dir)
+{
+	int saved = fsync(dir);
+
+	if ((job->flags & ACCOUNT_LINKS_THERE) == 0 && unlinkat(home, job->directory, AT_REMOVEDIR) == 0)
+		saved |= fsync(home);
+	return saved == 0 ? LINK_OK : LINK_FAILED;
+}
+
+/* -1: there is none; *result says what that means. */
+static int link_directory(const struct link_job *job, int home, enum link_result *result)
+{
+	int dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
+
+	*result = dir >= 0 || (dir == -ENOENT && fsync(home) == 0) ? LINK_OK : LINK_DIRECTORY;
+	return dir < 0 ? -1 : dir;
+}
+
+enum link_result link_remove(const struct link_job *job, int home)
+{
+	enum link_result result = LINK_OK, gone;
+	cleanup_fd int dir = job->flags & ACCOUNT_LINK_THERE ? -1 : link_directory(job, home, &result);
+
+	if (dir < 0)
+		return result;
+	result = link_take(job, dir);
+	gone = links_gone(job, home, dir);
+	return result == LINK_OK ? gone : result;
 }
 
 /* ---- before it is made ---- */

@@ -227,6 +227,16 @@ int home_make(const struct homes *homes, const struct account *account)
 	return r < 0 ? r : result;
 }
 
+bool home_begun(const struct homes *homes, const struct account *account)
+{
+	struct uid_name name = home_uid_name(account->uid);
+	cleanup_fd int making = path_open_beneath(homes->fd, HOME_MAKING, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int dir = home_account_open(homes, account);
+
+	return (dir != -ENOENT && dir != -EEXIST) || making < 0 ||
+	       faccessat(making, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 static int account_written(const struct homes *homes, const struct account *account, const char *whose)
 {
 	cleanup_fd int owner = home_owner_open(homes, account);
@@ -336,8 +346,10 @@ int home_set_aside(const struct homes *homes, const struct account *account)
 	if (removed < 0)
 		return removed;
 	dir = home_account_open(homes, account);
-	if (dir == -ENOENT || dir == -EEXIST)
+	if (dir == -ENOENT || dir == -EEXIST) {
+		owner_remove(homes, account); /* whoever moved it may have been killed right after that */
 		return faccessat(removed, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -ENOENT;
+	}
 	if (dir < 0)
 		return dir;
 	owner = home_owner_open(homes, account);

@@ -2,15 +2,16 @@
 /*
  * Deleting the data of a removed account. The contents are the sub-account's, made
  * to any shape it liked, so a child that has become it deletes them: it follows no
- * link and crosses no mount, and whatever it could be tricked into, the sub-account could do itself. Only
- * directories of root's are removed by root.
+ * link and crosses no mount, and whatever it could be tricked into, the sub-account could do itself. What only
+ * root can take away, mounts and subvolumes, the child takes away before, on descriptors. The broker itself opens nothing
+ * below `home`, and waits for none of it.
  */
-#include <btrfsutil.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
-#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,13 +26,19 @@
 #include "confine/user_namespace.h"
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
+#include "subuidd/home/mounts.h"
+#include "subuidd/home/subvolumes.h"
 #include "subuidd/home/tree.h"
 
 #define MAPS_MAX (PURGE_RANGES_MAX + 3) /* the account, its owner, the common group; some 100 fit into a uid_map */
+#define WHY_MAX 200
+
+enum purge_status { PURGED = 0, PURGE_LEFT = 1, PURGE_FAILED = 2 }; /* of the child */
 
 struct purge_job {
 	uint32_t uid;
-	int home;
+	int dir;    /* of the account, below .removed */
+	int why;    /* where the child says what is in the way; -1: nobody asks */
 	int userns; /* -1: nobody else's files are meant */
 };
 
@@ -53,27 +60,94 @@ static int ranges_become(int userns, uint32_t uid)
 	return 0;
 }
 
+static __attribute__((format(printf, 2, 3))) void say(const struct purge_job *job, const char *format, ...)
+{
+	char text[WHY_MAX];
+	va_list arguments;
+
+	if (job->why < 0)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (ftruncate(job->why, 0) == 0)
+		(void)!pwrite(job->why, text, strlen(text), 0);
+}
+
+/* `home` itself, and nothing that is mounted there: -EXDEV. */
+static int own_home_open(int dir, uint32_t uid)
+{
+	cleanup_fd int fd = path_open_same_mount(dir, "home", O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	return st.st_uid == uid ? steal_fd(&fd) : -EPERM;
+}
+
+/* As root, before anything of the account's is touched: what only root can take away. A descriptor of `home`; -ENOENT: there
+ * is nothing left to empty. */
+static int root_part(const struct purge_job *job)
+{
+	cleanup_fd int home = -1;
+	char why[WHY_MAX] = "";
+	int r = mounts_detach(job->dir, why, sizeof(why));
+
+	if (r < 0) {
+		say(job, "%s", why[0] != '\0' ? why : "what is mounted there cannot be found out");
+		return r;
+	}
+	home = own_home_open(job->dir, job->uid);
+	if (home < 0)
+		return home;
+	r = subvolumes_delete(job->dir, home);
+	if (r < 0)
+		say(job, "a btrfs subvolume in it cannot be deleted: %s", strerror(-r));
+	return r == 1 ? -ENOENT : r < 0 ? r : steal_fd(&home);
+}
+
+static int account_become(const struct purge_job *job, int home)
+{
+	int fds[3] = { home, job->userns, job->why }, keep[4], count = 0;
+	int r;
+
+	for (int fd = 0; fd < 1024 && count < 3; fd++)
+		for (int i = 0; i < 3; i++)
+			if (fds[i] == fd)
+				keep[count++] = fd;
+	keep[count] = -1;
+	if (descriptors_keep(keep) < 0)
+		return -EBADF;
+	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0) : ranges_become(job->userns, job->uid);
+	return r < 0 ? r : child_bind();
+}
+
 static int purge_child(const void *argument)
 {
 	const struct purge_job *job = argument;
-	int low = job->home < job->userns ? job->home : job->userns;
-	int high = job->home < job->userns ? job->userns : job->home;
-	int keep[] = { low < 0 ? high : low, low < 0 ? -1 : high, -1 };
-	int r;
+	char process[64];
+	int home = root_part(job), r;
 
-	if (descriptors_keep(keep) < 0)
-		return 2;
-	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0)
-			       : ranges_become(job->userns, job->uid);
-	if (r < 0 || child_bind() < 0)
-		return 2;
-	return tree_empty(job->home) == 0 ? 0 : 1;
+	if (home < 0)
+		return home == -ENOENT ? PURGED : PURGE_FAILED;
+	if (account_become(job, home) < 0)
+		return PURGE_FAILED;
+	r = tree_empty(home);
+	if (r == 0)
+		return PURGED;
+	if (sessions_name(job->uid, process, sizeof(process)) == 1)
+		say(job, "process %s runs as its uid", process);
+	else
+		say(job, "something in it stays: %s", strerror(-r));
+	return PURGE_LEFT;
 }
 
 int home_aside_open(const struct homes *homes, uint32_t uid, int *parent)
 {
 	struct uid_name name = home_uid_name(uid);
-	cleanup_fd int removed = path_open_beneath(homes->fd, HOME_REMOVED, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int removed = path_open_same_mount(homes->fd, HOME_REMOVED, O_RDONLY | O_DIRECTORY);
 	cleanup_fd int dir = -1;
 	struct stat st;
 
@@ -83,7 +157,7 @@ int home_aside_open(const struct homes *homes, uint32_t uid, int *parent)
 		return -errno;
 	if (st.st_uid != 0 || (st.st_mode & 077) != 0)
 		return -EPERM;
-	dir = path_open_beneath(removed, name.text, O_RDONLY | O_DIRECTORY, 0);
+	dir = path_open_same_mount(removed, name.text, O_RDONLY | O_DIRECTORY);
 	if (dir < 0)
 		return dir;
 	if (fstat(dir, &st) != 0)
@@ -150,43 +224,43 @@ static int ranges_namespace(const struct homes *homes, uint32_t uid, const struc
 	return user_namespace_open(uids, uids_count, gids, gids_count);
 }
 
-/* A subvolume goes whole and at once, whoever's files are in it; not when it holds further ones. */
-static bool subvolume_delete(int dir, int home)
+/* Whether there is a `home` that is the account's, without asking what may be mounted there. */
+static int home_there(int dir, uint32_t uid)
 {
-	return home_is_subvolume(home) && btrfs_util_delete_subvolume_fd(dir, "home", 0) == BTRFS_UTIL_OK;
+	cleanup_fd int home = own_home_open(dir, uid);
+
+	return home >= 0 || home == -EXDEV ? 0 : home;
 }
 
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
-			    const struct id_range *ranges, size_t count, int *pidfd)
+			    const struct id_range *ranges, size_t count, int why, int *pidfd)
 {
-	struct purge_job job = { .uid = uid, .home = -1, .userns = -1 };
+	struct purge_job job = { .uid = uid, .why = why, .userns = -1 };
 	const struct child_job child = { .run = purge_child, .argument = &job };
-	cleanup_fd int parent = -1, home = -1, userns = -1;
+	cleanup_fd int parent = -1, userns = -1;
 	cleanup_fd int dir = home_aside_open(homes, uid, &parent);
+	int r = dir < 0 ? dir : home_there(dir, uid);
 	pid_t pid;
-	int r = 0;
 
-	if (dir >= 0)
-		home = home_directory_open(dir, uid);
-	if (dir == -ENOENT || home == -ENOENT || (home >= 0 && subvolume_delete(dir, home))) {
+	if (r == -ENOENT) {
 		r = home_purge_finish(homes, uid);
 		if (r == 0)
 			*pidfd = -1;
 		return r;
 	}
-	if (dir < 0 || home < 0)
-		return dir < 0 ? dir : home;
+	if (r < 0)
+		return r;
 	if (count > 0 || owner != NULL) {
 		userns = ranges_namespace(homes, uid, owner, ranges, count);
 		if (userns < 0)
 			return userns;
 	}
-	job.home = home;
+	job.dir = dir;
 	job.userns = userns;
 	return child_start(&child, &pid, pidfd);
 }
 
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd)
 {
-	return home_purge_start_ranges(homes, uid, NULL, NULL, 0, pidfd);
+	return home_purge_start_ranges(homes, uid, NULL, NULL, 0, -1, pidfd);
 }

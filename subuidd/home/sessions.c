@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "account/id.h"
+#include "account/name.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
@@ -84,50 +86,69 @@ static bool uid_listed(const char *line, uint32_t uid)
 	return listed;
 }
 
-/* Whether /proc/PID/status names the uid as real, effective or saved, of a process that still lives. */
-static bool process_has_uid(int proc, const char *pid, uint32_t uid)
+/* The kernel's own text of a process; false when it is gone. "Name:" is first and escapes newlines, so that other lines
+ * are not of its making. */
+static bool status_read(int proc, const char *pid, char *text, size_t size)
 {
-	char path[32], text[1024], state = 'R';
+	char path[32];
 	cleanup_fd int fd = -1;
-	const char *line;
 	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%.16s/status", pid) < 0)
 		return false;
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	n = fd < 0 ? -1 : read(fd, text, size - 1);
 	if (n <= 0)
-		return false; /* gone */
+		return false;
 	text[n] = '\0';
-	/* "Name:" is first and escapes newlines, so that these are the kernel's own lines */
-	line = strstr(text, "\nState:\t");
-	if (line != NULL)
-		state = line[8];
+	return true;
+}
+
+/* Whether it has the uid as real, effective or saved one, and still lives. */
+static bool status_has_uid(const char *text, uint32_t uid)
+{
+	const char *line = strstr(text, "\nState:\t");
+	char state = line != NULL ? line[8] : 'R';
+
 	return state != 'Z' && state != 'X' && uid_listed(strstr(text, "\nUid:\t"), uid);
 }
 
-/* 1, 0 or negative errno. */
-static int sessions_running(uint32_t uid)
+/* 1 and the status of the first one but `except`, 0 or negative errno. */
+static int sessions_find(uint32_t uid, pid_t except, char *text, size_t size)
 {
 	cleanup_dir DIR *dir = opendir("/proc");
 	const struct dirent *entry;
-	int self;
 
 	if (dir == NULL)
 		return -errno;
-	self = dirfd(dir);
 	while (errno = 0, (entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && process_has_uid(self, entry->d_name, uid))
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && strtol(entry->d_name, NULL, 10) != except &&
+		    status_read(dirfd(dir), entry->d_name, text, size) && status_has_uid(text, uid))
 			return 1;
 	return errno == 0 ? 0 : -errno;
 }
 
+int sessions_name(uint32_t uid, char *text, size_t size)
+{
+	char status[1024], escaped[64];
+	const char *pid;
+	int r = sessions_find(uid, getpid(), status, sizeof(status));
+
+	if (r != 1)
+		return r;
+	pid = strstr(status, "\nPid:\t");
+	snprintf(text, size, "%ld (%s)", pid == NULL ? 0 : strtol(pid + 6, NULL, 10),
+		 text_escape(strtok(status + strcspn(status, "\t") + 1, "\n"), escaped, sizeof(escaped)));
+	return 1;
+}
+
 int sessions_end_once(uint32_t uid)
 {
+	char text[1024];
 	int r;
 
 	if (id_special(uid) || uid <= SYSTEM_UID_MAX || uid == (uint32_t)-1)
 		return -EINVAL;
 	r = sessions_kill(uid);
-	return r == 1 ? sessions_running(uid) : r;
+	return r == 1 ? sessions_find(uid, 0, text, sizeof(text)) : r;
 }

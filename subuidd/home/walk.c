@@ -29,7 +29,7 @@ struct place {
 	int fd;
 	const char *name;
 	enum disk_kind kind; /* of a good entry in it */
-	bool accounts;       /* it had one */
+	bool accounts;	     /* it had one */
 };
 
 /* What this program or the file system keeps there, and what is nobody's data. */
@@ -38,8 +38,8 @@ static bool name_ours(const char *directory, const char *name)
 	static const struct {
 		const char *directory, *name;
 	} ours[] = {
-		{ "", ".high-water" }, { "", ".high-water.new" },   { "", "lost+found" },
-		{ HOME_MAKING, "probe" }, { HOME_MAKING, "probe.view" },
+		{"", ".high-water"},	{"", ".high-water.new"},     {"", "lost+found"},
+		{HOME_MAKING, "probe"}, {HOME_MAKING, "probe.view"},
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
@@ -58,7 +58,7 @@ static void text_cut(char *to, size_t size, const char *from)
 
 static int visit_other(const struct walk *walk, const char *directory, const char *name)
 {
-	struct disk_entry entry = { .kind = DISK_OTHER };
+	struct disk_entry entry = {.kind = DISK_OTHER};
 
 	text_cut(entry.owner, sizeof(entry.owner), directory[0] != '\0' ? directory : name);
 	if (directory[0] != '\0')
@@ -126,7 +126,7 @@ static bool entry_fill(const struct place *place, const char *name, const struct
 {
 	bool account = place->kind == DISK_ACCOUNT;
 
-	*entry = (struct disk_entry){ .kind = place->kind };
+	*entry = (struct disk_entry){.kind = place->kind};
 	if (!home_roots_directory(st))
 		return false;
 	if (!account)
@@ -175,7 +175,7 @@ static int place_walk(const struct walk *walk, struct place *place)
 
 static int owner_walk(const struct walk *walk, struct place *place)
 {
-	struct disk_entry entry = { .kind = DISK_OWNER_EMPTY };
+	struct disk_entry entry = {.kind = DISK_OWNER_EMPTY};
 	int r = place_walk(walk, place);
 
 	if (r != 0 || place->accounts)
@@ -190,7 +190,7 @@ static int top_visit(const struct walk *walk, int homes_fd, const char *name)
 	bool removed = strcmp(name, HOME_REMOVED) == 0, making = strcmp(name, HOME_MAKING) == 0;
 	bool owner = owner_name_valid(name, SEPARATOR_DEFAULT);
 	cleanup_fd int fd = path_open_same_mount(homes_fd, name, O_RDONLY | O_DIRECTORY);
-	struct place place = { .fd = fd, .name = name, .kind = removed ? DISK_REMOVED : DISK_MAKING };
+	struct place place = {.fd = fd, .name = name, .kind = removed ? DISK_REMOVED : DISK_MAKING};
 	struct stat st;
 
 	if (fd == -ENOENT || name_ours("", name))
@@ -220,10 +220,10 @@ static int homes_walk(const struct homes *homes, const struct walk *walk)
 
 int home_walk(const struct homes *homes, disk_visitor visit, void *data)
 {
-	return homes_walk(homes, &(struct walk){ visit, data, false });
+	return homes_walk(homes, &(struct walk){visit, data, false});
 }
 
 int home_walk_names(const struct homes *homes, disk_visitor visit, void *data)
 {
-	return homes_walk(homes, &(struct walk){ visit, data, true });
+	return homes_walk(homes, &(struct walk){visit, data, true});
 }

@@ -10,19 +10,20 @@
 #include "subuidd/home/home.h"
 
 enum disk_kind {
-	DISK_ACCOUNT,     /* <owner>/<label>, an account directory */
-	DISK_REMOVED,     /* .removed/<uid> */
-	DISK_MAKING,      /* .making/<uid> */
+	DISK_ACCOUNT,	  /* <owner>/<label>, an account directory */
+	DISK_REMOVED,	  /* .removed/<uid> */
+	DISK_MAKING,	  /* .making/<uid> */
 	DISK_OWNER_EMPTY, /* <owner> without an account directory in it */
-	DISK_OTHER,       /* anything else: name in `owner` (below an owner, .removed or .making: in `label`), cut to fit */
+	DISK_OTHER, /* anything else: name in `owner` (below an owner, .removed or .making: in `label`), cut to fit
+		     */
 };
 
 struct disk_entry {
 	enum disk_kind kind;
-	uint32_t uid;       /* the account's: of its directory's group, or by its name; 0: not to be said */
-	uint32_t owner_uid; /* of the ACL that lets the owner in; 0: not to be said */
-	bool home, view;    /* there is such a directory in it */
-	bool data;          /* home is not empty, cannot be read, or is no directory */
+	uint32_t uid;		   /* the account's: of its directory's group, or by its name; 0: not to be said */
+	uint32_t owner_uid;	   /* of the ACL that lets the owner in; 0: not to be said */
+	bool home, view;	   /* there is such a directory in it */
+	bool data;		   /* home is not empty, cannot be read, or is no directory */
 	char owner[OWNER_MAX + 1]; /* "" of REMOVED and MAKING */
 	char label[LABEL_MAX + 1];
 };
@@ -30,8 +31,9 @@ struct disk_entry {
 /* Non-zero ends the walk and is returned. */
 typedef int (*disk_visitor)(void *data, const struct disk_entry *entry);
 
-/* All of it, owners in the order of readdir(3). 0, what the visitor said, or negative errno (the disk cannot be read: then
- * nothing is known of what was not visited). What goes meanwhile is passed over. A dozen system calls for each account. */
+/* All of it, owners in the order of readdir(3). 0, what the visitor said, or negative errno (the disk cannot be
+ * read: then nothing is known of what was not visited). What goes meanwhile is passed over. A dozen system calls
+ * for each account. */
 int home_walk(const struct homes *homes, disk_visitor visit, void *data);
 
 /* The same of kind, uid and names alone: three system calls for each account. */

@@ -59,7 +59,12 @@ static int account_replace(struct index_writer *writer, struct index_found *foun
 	struct index_need need = { .urgent = true };
 	struct account_places places;
 	uint32_t line;
-	int rc = index_room_for(writer, &need, copy->head.b, copy->head.lines);
+	int rc;
+
+	copy->account.position = found->copy.account.position;
+	if (index_record_same(&copy->head, &found->copy.head))
+		return 0;
+	rc = index_room_for(writer, &need, copy->head.b, copy->head.lines);
 
 	if (rc == 0)
 		rc = account_find(writer, copy->head.a, found); /* again: the file may be another one now */

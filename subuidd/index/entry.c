@@ -20,6 +20,14 @@ static void record_end(struct index_record *head)
 	head->lines = (uint8_t)((head->length + INDEX_LINE - 1) / INDEX_LINE);
 }
 
+bool index_record_same(const struct index_record *a, const struct index_record *b)
+{
+	const size_t head = sizeof(a->check);
+
+	return a->lines == b->lines && memcmp((const uint8_t *)a + head, (const uint8_t *)b + head,
+					      (size_t)a->lines * INDEX_LINE - head) == 0;
+}
+
 int index_account_encode(const struct account *account, char separator, uint32_t position,
 			 union index_public_copy *copy)
 {

@@ -117,10 +117,17 @@ static int file_prepare(const struct index_writer *writer, int fd, uint64_t size
 static int file_map_writable(struct index_writer *writer, int fd, uint64_t size)
 {
 	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct stat st;
 
 	if (base == MAP_FAILED)
 		return -errno;
+	if (fstat(fd, &st) < 0) {
+		munmap(base, size);
+		return -errno;
+	}
 	writer->base = base;
+	writer->dev = st.st_dev;
+	writer->ino = st.st_ino;
 	return 0;
 }
 
@@ -163,6 +170,16 @@ int index_file_create(struct index_writer *writer, const struct index_size *size
 	return 0;
 }
 
+bool index_file_of_this_boot(int dirfd, const char *name)
+{
+	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct index_header header;
+	uint8_t boot_id[16];
+
+	return fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) && boot_id_read(boot_id) == 0 &&
+	       memcmp(boot_id, header.boot_id, sizeof(boot_id)) == 0;
+}
+
 /* ---- the present file ---- */
 
 static bool host_equal(const struct index_header *header, const struct index_host *host)
@@ -175,12 +192,12 @@ static bool host_equal(const struct index_header *header, const struct index_hos
 	       strcmp(header->shell, host->shell) == 0;
 }
 
-static bool header_ours(const struct index_writer *writer)
+static bool header_ours(const struct index_writer *writer, bool any_boot)
 {
 	const struct index_header *header = &writer->view.header;
 	uint8_t boot_id[16];
 
-	if (boot_id_read(boot_id) < 0 || memcmp(boot_id, header->boot_id, sizeof(boot_id)) != 0)
+	if (!any_boot && (boot_id_read(boot_id) < 0 || memcmp(boot_id, header->boot_id, sizeof(boot_id)) != 0))
 		return false;
 	for (unsigned i = 0; i < INDEX_TABLES; i++)
 		if ((header->table[i].slots != 0) != index_table_wanted(writer->options.file, i))
@@ -188,7 +205,16 @@ static bool header_ours(const struct index_writer *writer)
 	return index_view_current(&writer->view) && host_equal(header, &writer->options.host);
 }
 
-int index_file_map(struct index_writer *writer)
+/* A copy with holes would fault in the middle of a change on a full disk. On such a disk xfs refuses the call also where
+ * there is no hole. */
+static int holes_fill(int fd, const struct stat *st)
+{
+	int error = posix_fallocate(fd, 0, st->st_size);
+
+	return error == ENOSPC && st->st_blocks * 512 >= st->st_size ? 0 : -error;
+}
+
+int index_file_map(struct index_writer *writer, bool any_boot)
 {
 	cleanup_fd int fd = openat(writer->dirfd, writer->name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -201,8 +227,7 @@ int index_file_map(struct index_writer *writer)
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_gid != writer->options.group ||
 	    (st.st_mode & 07777) != writer->options.mode || st.st_size < (off_t)sizeof(struct index_header))
 		return -ESTALE;
-	/* a copy with holes would fault in the middle of a change on a full disk */
-	rc = -posix_fallocate(fd, 0, st.st_size);
+	rc = holes_fill(fd, &st);
 	if (rc == 0)
 		rc = file_map_writable(writer, fd, (uint64_t)st.st_size);
 	if (rc < 0)
@@ -212,7 +237,7 @@ int index_file_map(struct index_writer *writer)
 		writer->base = NULL;
 		return -ESTALE;
 	}
-	return header_ours(writer) ? 0 : -ESTALE;
+	return header_ours(writer, any_boot) ? 0 : -ESTALE;
 }
 
 void index_file_unmap(struct index_writer *writer)
@@ -220,6 +245,14 @@ void index_file_unmap(struct index_writer *writer)
 	if (writer->base != NULL)
 		munmap(writer->base, writer->view.header.file_size);
 	writer->base = NULL;
+}
+
+bool index_writer_present(const struct index_writer *writer)
+{
+	struct stat st;
+
+	return fstatat(writer->dirfd, writer->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == writer->dev &&
+	       st.st_ino == writer->ino;
 }
 
 /* ---- taking the place of the present file ---- */

@@ -24,6 +24,8 @@ struct index_writer {
 	struct index_options options;
 	char name[32];
 	bool published;
+	dev_t dev; /* of the file */
+	ino_t ino;
 	uint8_t *base;          /* writable map of the whole file */
 	struct index_view view; /* of the same memory, for the readers' own lookups */
 	struct index_count count[INDEX_TABLES];
@@ -41,7 +43,7 @@ struct index_size {
 /* A new empty file NAME.new, mapped into *writer (whose options and dirfd are set). */
 int index_file_create(struct index_writer *writer, const struct index_size *size);
 /* Maps NAME as it is: -ESTALE when it is not one of ours, whole and for these options. */
-int index_file_map(struct index_writer *writer);
+int index_file_map(struct index_writer *writer, bool any_boot);
 void index_file_unmap(struct index_writer *writer);
 /* Durable rename of NAME.new over NAME; the file that was there is marked superseded. */
 int index_file_publish(struct index_writer *writer);
@@ -76,6 +78,9 @@ int index_list_clear(struct index_writer *writer, const struct index_list *list,
 int index_list_need(const struct index_writer *writer, uint32_t owner_uid, uint64_t *lines);
 
 /* ---- entry.c ---- */
+
+/* Two records that say the same, wherever they stand. */
+bool index_record_same(const struct index_record *a, const struct index_record *b);
 
 union index_key_copy {
 	struct index_record head;

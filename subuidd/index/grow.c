@@ -13,6 +13,7 @@
 
 #define SLOTS_MIN 16u
 #define LINES_MIN 64u
+#define RESERVE_LINES 128u /* and a sixteenth */
 
 /* More than 9/16 of the slots in use, tombstones included, makes probes long. */
 static bool table_room(const struct index_writer *writer, enum index_table_id table, uint64_t need)
@@ -22,7 +23,14 @@ static bool table_room(const struct index_writer *writer, enum index_table_id ta
 	return need == 0 || used <= writer->view.header.table[table].slots / 16 * 9;
 }
 
-/* The last sixteenth of the lines is for urgent changes when no larger file can be made. */
+static uint64_t reserve_lines(uint64_t capacity)
+{
+	uint64_t lines = RESERVE_LINES + capacity / 16;
+
+	return lines < capacity ? lines : capacity;
+}
+
+/* The last lines are for urgent changes when no larger file can be made. */
 static bool fits(const struct index_writer *writer, const struct index_need *need, bool reserve)
 {
 	uint64_t capacity = writer->view.header.records_lines;
@@ -30,7 +38,7 @@ static bool fits(const struct index_writer *writer, const struct index_need *nee
 	for (unsigned t = 0; t < INDEX_TABLES; t++)
 		if (!table_room(writer, t, need->slots[t]))
 			return false;
-	return writer->lines + need->lines <= (reserve ? capacity : capacity - capacity / 16);
+	return writer->lines + need->lines <= (reserve ? capacity : capacity - reserve_lines(capacity));
 }
 
 static uint64_t power_of_two(uint64_t least)
@@ -64,7 +72,7 @@ struct index_size index_size_for(const struct index_writer *writer, const struct
 				larger(2 * first, 3 * (writer->count[t].live + need->slots[t])));
 	}
 	size.lines = larger(expected * (file == INDEX_FILE_KEYS ? 6 : 2), 2 * (writer->lines_live + need->lines)) +
-		     LINES_MIN;
+		     LINES_MIN + RESERVE_LINES;
 	return size;
 }
 
@@ -177,6 +185,8 @@ static int grow(struct index_writer *writer, const struct index_need *need)
 		return rc;
 	}
 	/* renamed, and only the last fsync failed: the new file is the one that readers see */
+	if (larger_one.published)
+		index_writer_supersede(writer); /* by now it was, unless somebody had removed it */
 	index_file_unmap(writer);
 	*writer = larger_one;
 	return rc;

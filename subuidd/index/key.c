@@ -6,9 +6,9 @@
 #include "account/index_check.h"
 #include "subuidd/index/file.h"
 
-/* The slot and the record of a key, by uid and blob. */
+/* The slot and the record of a key, by uid and blob. 1: it says what `wanted` (may be NULL) says; 0: something else. */
 static int key_find(const struct index_writer *writer, const struct ssh_key *key, struct index_record *head,
-		    uint64_t *position)
+		    uint64_t *position, const struct index_record *wanted)
 {
 	uint64_t hash = index_hash_key(writer->view.header.seed, key->uid, key->blob, strlen(key->blob));
 	union index_key_copy copy;
@@ -28,7 +28,7 @@ static int key_find(const struct index_writer *writer, const struct ssh_key *key
 		if (copy.head.a == key->uid && text < end && strncmp(text, key->blob, (size_t)(end - text)) == 0) {
 			*head = copy.head;
 			*position = probe.position;
-			return 0;
+			return wanted != NULL && index_record_same(wanted, &copy.head);
 		}
 	}
 	return more < 0 ? more : -ENOENT;
@@ -50,9 +50,9 @@ int index_put_key(struct index_writer *writer, const struct ssh_key *key)
 	rc = index_key_encode(key, &copy);
 	if (rc < 0)
 		return rc;
-	rc = key_find(writer, key, &head, &position);
-	if (rc < 0 && rc != -ENOENT)
-		return rc;
+	rc = key_find(writer, key, &head, &position, &copy.head);
+	if (rc == 1 || (rc < 0 && rc != -ENOENT))
+		return rc == 1 ? 0 : rc;
 	need.urgent = rc == 0;
 	need.slots[INDEX_BY_KEY] = rc == 0 ? 0 : 1;
 	need.lines = copy.head.lines;
@@ -60,7 +60,7 @@ int index_put_key(struct index_writer *writer, const struct ssh_key *key)
 	if (rc < 0)
 		return rc;
 	hash = index_hash_key(writer->view.header.seed, key->uid, key->blob, strlen(key->blob));
-	rc = key_find(writer, key, &head, &position);
+	rc = key_find(writer, key, &head, &position, NULL);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	line = index_record_write(writer, &copy.head);
@@ -79,7 +79,7 @@ int index_remove_key(struct index_writer *writer, const struct ssh_key *key)
 
 	if (writer->view.header.table[INDEX_BY_KEY].slots == 0)
 		return -EINVAL;
-	rc = key_find(writer, key, &head, &position);
+	rc = key_find(writer, key, &head, &position, NULL);
 	if (rc == -ENOENT)
 		return 0;
 	if (rc == 0)

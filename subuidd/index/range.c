@@ -99,8 +99,13 @@ static int range_replace(struct index_writer *writer, struct index_found *found,
 	struct index_need need = { .urgent = true };
 	struct range_lists lists;
 	uint32_t line;
-	int rc = index_room_for(writer, &need, copy->head.b, copy->head.lines);
+	int rc;
 
+	copy->range.position = found->copy.range.position;
+	copy->range.held_position = found->copy.range.held_position;
+	if (index_record_same(&copy->head, &found->copy.head))
+		return 0;
+	rc = index_room_for(writer, &need, copy->head.b, copy->head.lines);
 	if (rc == 0)
 		rc = range_find(writer, copy->head.a, found);
 	if (rc == 0)

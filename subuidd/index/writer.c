@@ -38,8 +38,8 @@ static int writer_new(int state_dirfd, const struct index_options *options, stru
 	return 0;
 }
 
-int index_writer_open(int state_dirfd, const struct index_options *options, uint64_t generation,
-		      struct index_writer **ret)
+static int writer_open(int state_dirfd, const struct index_options *options, const uint64_t *generation,
+		       struct index_writer **ret)
 {
 	__attribute__((cleanup(index_writer_freep))) struct index_writer *writer = NULL;
 	struct index_host host;
@@ -47,14 +47,31 @@ int index_writer_open(int state_dirfd, const struct index_options *options, uint
 
 	if (rc < 0 || writer == NULL)
 		return rc < 0 ? rc : -ENOMEM;
-	rc = index_file_map(writer);
+	rc = index_file_map(writer, generation == NULL);
 	if (rc < 0)
 		return rc;
-	if (index_view_host(&writer->view, &host) < 0 || host.generation != generation || index_verify(writer) < 0)
+	if (index_view_host(&writer->view, &host) < 0 || (generation != NULL && host.generation != *generation) ||
+	    index_verify(writer) < 0)
 		return -ESTALE;
 	writer->published = true;
 	*ret = steal_ptr(&writer);
 	return 0;
+}
+
+int index_writer_open(int state_dirfd, const struct index_options *options, uint64_t generation,
+		      struct index_writer **ret)
+{
+	return writer_open(state_dirfd, options, &generation, ret);
+}
+
+int index_writer_open_stale(int state_dirfd, const struct index_options *options, struct index_writer **ret)
+{
+	return writer_open(state_dirfd, options, NULL, ret);
+}
+
+bool index_writer_published(const struct index_writer *writer)
+{
+	return writer->published;
 }
 
 int index_writer_create(int state_dirfd, const struct index_options *options, struct index_writer **ret)

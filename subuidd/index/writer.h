@@ -9,6 +9,7 @@
 #ifndef SUBUIDD_INDEX_WRITER_H
 #define SUBUIDD_INDEX_WRITER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,16 +34,34 @@ struct index_options {
 int index_writer_open(int state_dirfd, const struct index_options *options, uint64_t generation,
 		      struct index_writer **ret);
 
+/* Opens one of another boot or generation, sound and of this `host`, for when there is no room for a new one: all rows are to
+ * be put into it again, and what is none is to be pruned. As above. */
+int index_writer_open_stale(int state_dirfd, const struct index_options *options, struct index_writer **ret);
+
+/* Takes out whatever is not to be kept: each says 1, 0, or negative errno, which ends it. */
+struct index_keep {
+	void *data;
+	int (*account)(void *data, uint32_t uid);
+	int (*range)(void *data, const struct id_range *range);
+	int (*key)(void *data, const struct ssh_key *key);
+};
+int index_prune(struct index_writer *writer, const struct index_keep *keep);
+
 /* Starts a new file beside the present one; fill it with the index_put_* calls,
  * then index_writer_publish(). */
 int index_writer_create(int state_dirfd, const struct index_options *options, struct index_writer **ret);
 int index_writer_publish(struct index_writer *writer, uint64_t generation);
+/* It stands in its place: true also when only the last step of publishing failed, so that a crash may take it back. */
+bool index_writer_published(const struct index_writer *writer);
+
+/* The path leads to this file, and not to another one or to nothing: somebody may have removed it. */
+bool index_writer_present(const struct index_writer *writer);
 
 /* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file of ours, goes: an empty directory by rmdir(2),
  * anything else is renamed to NAME.bad-N. 0 or negative errno. */
 int index_way_clear(int state_dirfd, const char *name);
 
-/* Each replaces what was there under the same uid, range or key id. They grow the
+/* Each replaces what was there under the same uid, range or key id, or writes nothing where that is equal. They grow the
  * file (twice the size, renamed over) when it is full. 0 or negative errno; on
  * failure readers still see the state before. */
 int index_put_account(struct index_writer *writer, const struct account *account, char separator);
@@ -59,5 +78,8 @@ void index_writer_commit(struct index_writer *writer, uint64_t generation);
 void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
+
+/* True when the file in the directory was made since this host was booted. */
+bool index_file_of_this_boot(int dirfd, const char *name);
 
 #endif

@@ -8,6 +8,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
+#include "subuidd/urgent.h"
 
 static enum failure answer_account(struct call *call)
 {
@@ -77,6 +78,7 @@ static enum failure account_change(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
+	urgent_done(call->broker, call->account.uid, 0); /* the store says it now, whatever was not recorded before */
 	r = publish_account(call->broker->publication, &call->account);
 	if (r < 0)
 		return call_fail_system(call, "it is saved, but the index cannot be written", r);
@@ -130,15 +132,39 @@ enum failure op_account_modify(struct call *call)
 	return failure;
 }
 
+/* The store does not take it: it counts all the same. call->account is locked. */
+static enum failure lock_unrecorded(struct call *call, const char *what)
+{
+	char reason[FAILURE_TEXT_MAX + 1], why[FAILURE_TEXT_MAX + 1];
+	int noted = urgent_add(call->broker, call->account.uid, 0);
+	int r = publish_account_locked(call->broker->publication, &call->account);
+
+	snprintf(reason, sizeof(reason), "%s", call->answer.failure.why);
+	snprintf(why, sizeof(why), "%s, but %s: %.100s", r < 0 ? "its sessions end, and it can log in again" : "locked now",
+		 what, reason);
+	return call_fail(call, FAILURE_FAILED, NULL, why,
+			 noted < 0 ? "it is tried again; a restart of subuidd would forget it" : "it is tried again");
+}
+
 static enum failure lock_first(struct call *call)
 {
+	enum failure failure;
+	int r;
+
 	call->account.flags |= ACCOUNT_LOCKED;
-	return account_change(call);
+	failure = call_transaction(call, call->operation->action, body_update);
+	if (failure != FAILURE_NONE)
+		return lock_unrecorded(call, "not recorded");
+	urgent_done(call->broker, call->account.uid, 0);
+	r = publish_account_locked(call->broker->publication, &call->account);
+	if (r < 0)
+		return call_fail_system(call, "it is saved, but the index cannot be written", r);
+	return answer_account(call);
 }
 
 static enum failure lock_again(struct call *call)
 {
-	int r = publish_account(call->broker->publication, &call->account);
+	int r = publish_account_locked(call->broker->publication, &call->account);
 
 	return r < 0 ? call_fail_system(call, "it is locked, but the index cannot be written", r) : answer_account(call);
 }
@@ -167,7 +193,9 @@ enum failure op_account_lock(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	/* once more is no change, and ends what runs */
-	failure = (call->account.flags & ACCOUNT_LOCKED) != 0 ? lock_again(call) : lock_first(call);
+	failure = (call->account.flags & ACCOUNT_LOCKED) != 0 && !withheld_has(&call->broker->withheld, call->account.uid, 0) ?
+			  lock_again(call) :
+			  lock_first(call);
 	call->answer.failure.failure = failure;
 	r = removal_sessions_end(call->broker, call->account.uid, lock_ended, call);
 	return r == 1 ? CALL_PENDING : locked(call, failure, r);
@@ -185,6 +213,21 @@ enum failure op_account_unlock(struct call *call)
 	return account_change(call);
 }
 
+/* At least nobody logs in to it any more. An account that is not complete, or is on its way out, is not in the index. */
+static enum failure remove_unrecorded(struct call *call)
+{
+	enum failure failure = call->answer.failure.failure;
+	struct account before;
+
+	if (store_account_by_uid(call->broker->store, call->account.uid, &before) < 0 || before.state != ACCOUNT_ACTIVE)
+		return failure;
+	call->account = before;
+	call->account.flags |= ACCOUNT_LOCKED;
+	failure = lock_unrecorded(call, "its removal is not recorded");
+	removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
+	return failure;
+}
+
 /* From here on nobody can log in, whatever happens next. */
 enum failure op_account_remove(struct call *call)
 {
@@ -200,7 +243,8 @@ enum failure op_account_remove(struct call *call)
 	call->account.flags |= request->purge ? ACCOUNT_PURGE : 0;
 	failure = call_transaction(call, "account.removing", body_update);
 	if (failure != FAILURE_NONE)
-		return failure;
+		return remove_unrecorded(call);
+	urgent_done(call->broker, call->account.uid, 0);
 	r = publish_account_gone(call->broker->publication, &call->account);
 	if (r < 0) {
 		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
@@ -209,7 +253,7 @@ enum failure op_account_remove(struct call *call)
 		return call_fail_system(call, "it is being removed, but the index cannot be written", r);
 	}
 	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again; data %s", call->account.uid,
-		 request->purge ? "deleted" : request->keep_home ? "kept" : "kept for the grace period");
+		 request->purge ? "to be deleted" : request->keep_home ? "kept" : "kept for the grace period");
 	return removal_complete(call);
 }
 

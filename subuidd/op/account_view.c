@@ -86,6 +86,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->told = watch.told;
 	view->silent = watch.due != 0 && watch.due <= time(NULL);
 	view->account = *account;
+	if (withheld_has(&broker->withheld, account->uid, 0))
+		view->account.flags |= ACCOUNT_LOCKED;
 	view->view = broker->homes.views;
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;

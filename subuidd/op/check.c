@@ -11,13 +11,14 @@
 
 #include "account/advice.h"
 #include "confine/cleanup.h"
+#include "subuidd/op/frozen.h"
 #include "subuidd/child.h"
 #include "subuidd/op/check_step.h"
 
 #define TOMBSTONES 256 /* looked at for their owners in one step */
 
 struct check {
-	struct check *next; /* waiting for its turn to prove the store */
+	struct frozen_turn turn; /* of a proof of the store */
 	struct call *call;
 	int memory;
 	struct check_job job;
@@ -111,8 +112,6 @@ static void results_send(struct check *check, struct check_result *found)
 	check_send(check->call, current);
 }
 
-static void proof_end(struct broker *broker);
-
 static void check_done(void *data, int status)
 {
 	struct check *check = data;
@@ -135,7 +134,7 @@ static void check_done(void *data, int status)
 	free(check);
 	call_finish(call, failure);
 	if (proof)
-		proof_end(broker);
+		frozen_end(broker);
 }
 
 static enum failure check_begin(struct call *call, struct check *check)
@@ -157,10 +156,6 @@ static enum failure check_begin(struct call *call, struct check *check)
 
 /* ---- the store ---- */
 
-/* The database as a whole, one proof at a time: as long as the file is frozen, the log grows. */
-static bool proving;
-static struct check *waiting; /* for the one that is under way */
-
 /* A disk that takes nothing leaves the store as it is: the rest is looked at all the same. */
 static enum failure unproven(struct call *call, int error)
 {
@@ -171,42 +166,42 @@ static enum failure unproven(struct call *call, int error)
 	return FAILURE_NONE;
 }
 
+/* The database as a whole; it is frozen. */
 static enum failure proof_begin(struct check *check)
 {
-	struct call *call = check->call;
-	enum failure failure;
-	int r = store_freeze(call->broker->store);
+	struct broker *broker = check->call->broker;
+	enum failure failure = check_begin(check->call, check);
 
-	if (r < 0) {
-		free(check);
-		return advice_disk(r) ? unproven(call, r) : call_fail_store(call, r);
-	}
-	failure = check_begin(call, check);
-	proving = failure == CALL_PENDING;
-	if (!proving)
-		store_thaw(call->broker->store);
+	if (failure != CALL_PENDING)
+		frozen_end(broker);
 	return failure;
 }
 
-static void proof_end(struct broker *broker)
+static enum failure unfrozen(struct call *call, int error)
 {
-	store_thaw(broker->store);
-	proving = false;
-	while (!proving && waiting != NULL) {
-		struct check *check = waiting;
-		struct call *call = check->call;
-		enum failure failure;
+	return advice_disk(error) ? unproven(call, error) : call_fail_store(call, error);
+}
 
-		waiting = check->next;
+static void proof_turn(struct frozen_turn *turn, int error)
+{
+	struct check *check = (struct check *)turn; /* its first member */
+	struct call *call = check->call;
+	enum failure failure;
+
+	if (error < 0) {
+		free(check);
+		failure = unfrozen(call, error);
+	} else {
 		failure = proof_begin(check);
-		if (failure != CALL_PENDING)
-			call_finish(call, failure);
 	}
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
 }
 
 static enum failure step_store(struct call *call, uint32_t at)
 {
-	struct check *check, **last = &waiting;
+	struct check *check;
+	int r;
 
 	(void)at;
 	check_step_after(call, STEP_STORE);
@@ -215,15 +210,17 @@ static enum failure step_store(struct call *call, uint32_t at)
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
+	check->turn.run = proof_turn;
 	check->call = call;
 	check->job.store = true;
 	call->answer.checked = 1;
-	if (!proving)
+	r = frozen_begin(call->broker, &check->turn);
+	if (r == 0)
 		return proof_begin(check);
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = check;
-	return CALL_PENDING;
+	if (r > 0)
+		return CALL_PENDING;
+	free(check);
+	return unfrozen(call, r);
 }
 
 /* ---- rows ---- */

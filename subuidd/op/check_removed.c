@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "subuidd/known_time.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op/check_step.h"
 
 #define DAY 86400
@@ -29,10 +31,12 @@ static void tell_overdue(struct call *call, const struct removed *row, int64_t s
 		snprintf(name, sizeof(name), "uid %u", row->uid);
 	if (gmtime_r(&since, &tm) != NULL)
 		strftime(date, sizeof(date), "%Y-%m-%d", &tm);
-	snprintf(fault, sizeof(fault), "its data should be deleted since %s, and is still there: %.128s/.removed/%u", date,
-		 broker->settings.homes, row->uid);
-	check_add(result, name, fault, "see the log of subuidd for what is in the way; subuidd tries again every hour")->uid =
-		row->uid;
+	snprintf(fault, sizeof(fault), "its data should be deleted since %s, and is still there (pending): %.60s/.removed/%u%s%.100s",
+		 date, broker->settings.homes, row->uid, row->why[0] != '\0' ? ": " : "", row->why);
+	check_add(result, name, fault,
+		  row->why[0] != '\0' ? "take away what is in the way; subuidd tries again every hour" :
+					"see the log of subuidd for what is in the way; subuidd tries again every hour")
+		->uid = row->uid;
 }
 
 enum failure check_step_removed(struct call *call, uint32_t at)
@@ -41,7 +45,8 @@ enum failure check_step_removed(struct call *call, uint32_t at)
 	struct removed rows[CHECK_BATCH];
 	struct check_result result = { 0 };
 	int64_t now = time(NULL), before = now - DAY - (int64_t)broker->settings.grace_days * DAY;
-	int n = store_removed_due(broker->store, before, NULL, rows, CHECK_BATCH);
+	int n = store_removed_due(broker->store, before, known_time_now(broker) - DAY - (int64_t)broker->settings.grace_days * DAY,
+				  NULL, rows, CHECK_BATCH);
 
 	(void)at;
 	if (n < 0)
@@ -50,7 +55,9 @@ enum failure check_step_removed(struct call *call, uint32_t at)
 		int64_t since = due_since(broker, &rows[i]);
 
 		call->answer.checked++;
-		if (now - since > DAY)
+		/* what somebody was told of is named at once, unless it goes at this moment */
+		if (now - since > DAY ||
+		    (rows[i].when == 0 && (rows[i].why[0] != '\0' || !purge_under_way(broker, rows[i].uid))))
 			tell_overdue(call, &rows[i], since, &result);
 	}
 	check_send(call, &result);

@@ -9,6 +9,7 @@
 
 #include "account/id.h"
 #include "subuidd/caller.h"
+#include "subuidd/lifecycle.h"
 #include "subuidd/op/disk.h"
 #include "subuidd/probe.h"
 #include "subuidd/subid/line.h"
@@ -61,17 +62,25 @@ static enum failure held_by_store(struct call *call, const char *what, const str
 	return call_fail(call, FAILURE_CONFLICT, what, why, "remove that first, or leave this one out");
 }
 
+/* Made of set-aside data that nobody had a row of: then it has the label that its number is, or none. */
+static bool nameless(const struct id_range *holder)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", holder->first);
+	return holder->owner_uid != 0 && (holder->label[0] == '\0' ? holder->owner[0] == '\0' : strcmp(holder->label, number) == 0);
+}
+
 /* A tombstone of just these ids, and of call->account (label "": of the owner himself) as it would be once more. One that
- * was made of what lay on the disk may not know the names of what was set aside, or for whom a home was made. */
+ * was made of what lay on the disk may not know for whom (owner_uid 0), or by which name. */
 static bool had_before(const struct call *call, const struct id_range *holder, uint32_t first, uint32_t last)
 {
-	bool nameless = holder->owner[0] == '\0' && holder->label[0] == '\0' && holder->owner_uid != 0;
-
 	if (holder->first != first || holder->first + holder->count - 1 != last)
 		return false;
 	if (holder->owner_uid != call->owner.uid && holder->owner_uid != 0)
 		return false;
-	return nameless || (strcmp(holder->owner, call->owner.name) == 0 && strcmp(holder->label, call->account.label) == 0);
+	return nameless(holder) ||
+	       (strcmp(holder->owner, call->owner.name) == 0 && strcmp(holder->label, call->account.label) == 0);
 }
 
 /* That its data is set aside is forgotten, but for what an undo needs to set it aside again. */
@@ -83,7 +92,7 @@ static enum failure aside_forget(struct call *call, const char *what, struct acc
 
 	if (r == -ENOENT)
 		return FAILURE_NONE;
-	if (r == 0 && call->broker->purging_uid == account->uid)
+	if (r == 0 && purge_under_way(call->broker, account->uid))
 		return call_fail(call, FAILURE_BUSY, what, "its data is being deleted at this moment", "try again");
 	if (r == 0)
 		r = store_removed_delete(store, account->uid);

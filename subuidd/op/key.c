@@ -13,6 +13,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/key.h"
 #include "subuidd/publish.h"
+#include "subuidd/urgent.h"
 
 int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 {
@@ -214,6 +215,18 @@ static void key_ended(void *data, int status)
 	call_finish(call, key_sessions(call, call->answer.failure.failure, status));
 }
 
+/* The store does not take it: it counts all the same. published, noted: what came of that. */
+static enum failure key_unrecorded(struct call *call, int published, int noted)
+{
+	char reason[FAILURE_TEXT_MAX + 1], why[FAILURE_TEXT_MAX + 1];
+
+	snprintf(reason, sizeof(reason), "%s", call->answer.failure.why);
+	snprintf(why, sizeof(why), "%s, but its removal is not recorded: %.100s",
+		 published < 0 ? "the sessions end, and the key can log in again" : "the key is refused from now on", reason);
+	return call_fail(call, FAILURE_FAILED, NULL, why,
+			 noted < 0 ? "it is tried again; a restart of subuidd would forget it" : "it is tried again");
+}
+
 /* A key of another account is not found, as one that does not exist. The account's sessions end: sshd asks for
  * a key when a connection begins, and who has one open could go on with a key that is gone, for ever. */
 enum failure op_key_remove(struct call *call)
@@ -222,7 +235,7 @@ enum failure op_key_remove(struct call *call)
 	struct store *store = call->broker->store;
 	enum failure failure = call_account(call, TO_CHANGE);
 	uint32_t count = 0;
-	int r;
+	int r, noted = 0;
 
 	if (failure != FAILURE_NONE)
 		return failure;
@@ -235,12 +248,16 @@ enum failure op_key_remove(struct call *call)
 	if (r < 0 || call->key.uid != call->account.uid)
 		return call_fail(call, FAILURE_NOT_FOUND, NULL, "it has no such key", "see subuid key list");
 	failure = call_transaction(call, call->operation->action, body_key_remove);
-	if (failure != FAILURE_NONE)
-		return failure;
+	if (failure == FAILURE_NONE)
+		urgent_done(call->broker, call->account.uid, call->key.id);
+	else /* before the index may be made anew from a store that still has it */
+		noted = urgent_add(call->broker, call->account.uid, call->key.id);
 	r = publish_key_gone(call->broker->publication, &call->key);
 	if (r >= 0 && call->key.forward[0] != '\0')
-		r = publish_account(call->broker->publication, &call->account);
-	if (r < 0)
+		r = publish_account_locked(call->broker->publication, &call->account); /* as it is: without that key */
+	if (failure != FAILURE_NONE)
+		failure = key_unrecorded(call, r, noted);
+	else if (r < 0)
 		failure = call_fail_system(call, "the key is removed, but the index cannot be written", r);
 	call->answer.failure.failure = failure;
 	r = removal_sessions_end(call->broker, call->account.uid, key_ended, call);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "subuidd/child.h"
+#include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
@@ -226,7 +227,8 @@ static enum failure body_aside(struct call *call)
 {
 	struct store *store = call->broker->store;
 	struct account *account = &call->account;
-	struct removed removed = { .uid = account->uid, .keep = 1, .when = time(NULL) };
+	struct removed removed = { .uid = account->uid, .keep = 1, .when = time(NULL),
+				   .known = known_time_now(call->broker) };
 	struct id_range id = { .first = account->uid, .count = 1, .owner_uid = account->owner_uid, .created = time(NULL) };
 	struct id_range holder;
 	enum id_kind kind;

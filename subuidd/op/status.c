@@ -17,6 +17,9 @@ enum failure op_status(struct call *call)
 	r = store_account_count(broker->store, call->caller.admin ? NULL : call->caller.name, &accounts);
 	if (r < 0)
 		return call_fail_store(call, r);
+	r = store_removed_purging(broker->store, call->caller.admin ? NULL : call->caller.name, &status->purging);
+	if (r < 0)
+		return call_fail_store(call, r);
 	status->accounts = accounts;
 	status->views = broker->homes.views;
 	status->landlock_abi = abi > 0 ? (uint32_t)abi : 0;

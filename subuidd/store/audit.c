@@ -127,18 +127,19 @@ int store_removed_insert(struct store *store, const struct removed *removed)
 {
 	return store_change(store, SQL_REMOVED_INSERT,
 			    VALUES(NUMBER(removed->uid), NUMBER(removed->keep), NUMBER(removed->when),
-				   TEXT(removed->owner), TEXT(removed->label)));
+				   TEXT(removed->owner), TEXT(removed->label), NUMBER(removed->known)));
 }
 
 static int removed_read(sqlite3_stmt *row, void *out)
 {
-	struct removed removed = {.when = sqlite3_column_int64(row, 2)};
+	struct removed removed = {.when = sqlite3_column_int64(row, 2), .known = sqlite3_column_int64(row, 5)};
 	int r = 0;
 
 	r = r ?: column_u32(row, 0, &removed.uid);
 	r = r ?: column_u32(row, 1, &removed.keep);
 	r = r ?: column_owner(row, 3, removed.owner);
 	r = r ?: column_label(row, 4, removed.label);
+	r = r ?: column_text(row, 6, removed.why, sizeof(removed.why));
 	if (r == 0)
 		*(struct removed *)out = removed;
 	return r;
@@ -149,15 +150,16 @@ int store_removed_get(struct store *store, uint32_t uid, struct removed *removed
 	return store_one(store, SQL_REMOVED_GET, VALUES(NUMBER(uid)), removed_read, removed);
 }
 
-int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max)
+int store_removed_due(struct store *store, int64_t before, int64_t known_before, const struct removed *after,
+		      struct removed *rows, int max)
 {
 	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
-	int n = store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid)),
+	int n = store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid), NUMBER(known_before)),
 			   removed_read, rows, sizeof(*rows));
 
 	/* The index said so. What it leads to is deleted: the row has to say the same. */
 	for (int i = 0; i < n; i++)
-		if (rows[i].keep != 0 || rows[i].when >= before)
+		if (rows[i].keep != 0 || rows[i].when >= before || (rows[i].when != 0 && rows[i].known >= known_before))
 			return -EUCLEAN;
 	return n;
 }
@@ -165,6 +167,42 @@ int store_removed_due(struct store *store, int64_t before, const struct removed 
 int store_removed_delete(struct store *store, uint32_t uid)
 {
 	return store_change_one(store, SQL_REMOVED_DELETE, VALUES(NUMBER(uid)));
+}
+
+int store_removed_why(struct store *store, uint32_t uid, const char *why)
+{
+	char cut[REMOVED_WHY_MAX + 1] = "";
+
+	memcpy(cut, why, strnlen(why, REMOVED_WHY_MAX));
+	return store_change(store, SQL_REMOVED_WHY, VALUES(NUMBER(uid), TEXT(cut)));
+}
+
+int store_removed_purging(struct store *store, const char *owner, uint32_t *count)
+{
+	int64_t number = 0;
+	int r = store_one(store, SQL_REMOVED_PURGING, VALUES(TEXT(owner == NULL ? "" : owner)), number_read, &number);
+
+	if (r == 0)
+		*count = (uint32_t)number;
+	return r;
+}
+
+/* ---- known time ---- */
+
+static int known_time_read(sqlite3_stmt *row, void *out)
+{
+	*(struct known_time *)out = (struct known_time){ sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1) };
+	return 0;
+}
+
+int store_known_time(struct store *store, struct known_time *time)
+{
+	return store_one(store, SQL_KNOWN_TIME, NULL, 0, known_time_read, time);
+}
+
+int store_known_time_set(struct store *store, const struct known_time *time)
+{
+	return store_change(store, SQL_KNOWN_TIME_SET, VALUES(NUMBER(time->known), NUMBER(time->at)));
 }
 
 /* ---- the proof ---- */

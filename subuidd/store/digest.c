@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The digest: the hashes of all rows that decide, XORed into one number of the table `meta` by triggers, so that a row
- * which was changed by anything but a statement is found when they are added up anew. Run by the broker and the state
- * program (root).
+ * The digest: the hashes of all rows that decide, XORed into one number of the table `meta` by triggers, so that a
+ * row which was changed by anything but a statement is found when they are added up anew. Run by the broker and the
+ * state program (root).
  *
  * row_digest(before, table, column...) is `before` XOR the hash of the row. It is a function of every connection of
  * ours; another program (sqlite3(1)) lacks it, so that its changes are refused.
@@ -26,7 +26,7 @@ const struct store_digest store_digests[] = {
 	  { "id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
 	    "tools", "storage_quota", "forward" } },
 	{ "ranges", { "first", "owner", "owner_uid", "account_uid", "created" } },
-	{ "removed", { "uid", "keep", "since", "owner", "label" } },
+	{ "removed", { "uid", "keep", "since", "owner", "label", "known", "why" } },
 	{ "limits", { "owner", "accounts", "keys", "ranges" } },
 };
 const size_t store_digests_count = sizeof(store_digests) / sizeof(store_digests[0]);
@@ -52,7 +52,8 @@ static uint64_t value_hash(uint64_t before, sqlite3_value *value)
 		return h;
 	default:
 		data = type == SQLITE_TEXT ? (const void *)sqlite3_value_text(value) : sqlite3_value_blob(value);
-		return store_hash(h, data != NULL ? data : "", data != NULL ? (size_t)sqlite3_value_bytes(value) : 0);
+		return store_hash(h, data != NULL ? data : "",
+				  data != NULL ? (size_t)sqlite3_value_bytes(value) : 0);
 	}
 }
 
@@ -72,8 +73,9 @@ static void row_digest(sqlite3_context *context, int count, sqlite3_value **valu
 /* Innocuous: a trigger may call it although the schema is not trusted. */
 int store_digest_function(sqlite3 *db)
 {
-	return sqlite3_create_function_v2(db, "row_digest", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
-					  row_digest, NULL, NULL, NULL);
+	return sqlite3_create_function_v2(db, "row_digest", -1,
+					  SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL, row_digest,
+					  NULL, NULL, NULL);
 }
 
 /* ---- the triggers ---- */

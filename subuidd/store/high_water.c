@@ -24,7 +24,7 @@
 #define RECORD_AT ((off_t)(2 * PAGE))
 
 static const char magic[8] = "subuidhw";
-static const char *const names[FILES] = { HIGH_WATER_STATE, HIGH_WATER_HOMES };
+static const char *const names[FILES] = {HIGH_WATER_STATE, HIGH_WATER_HOMES};
 
 /* As they lie in the file: little-endian, `check` over all before it. */
 struct slot {
@@ -131,7 +131,7 @@ void high_water_merge(struct high_water *to, uint64_t generation, const uint32_t
 static int read_one(int dirfd, unsigned file, struct high_water *known, unsigned *files, bool *damaged)
 {
 	cleanup_fd int fd = file_open(dirfd, names[file], O_RDONLY);
-	struct high_water mark = { 0 };
+	struct high_water mark = {0};
 	uint64_t sequence = 0;
 	int r = fd < 0 ? fd : file_read(fd, &mark, &sequence);
 
@@ -152,8 +152,8 @@ static int read_one(int dirfd, unsigned file, struct high_water *known, unsigned
 
 int high_water_read(int state_fd, int homes_fd, struct high_water *mark, unsigned *files)
 {
-	const int dirs[FILES] = { state_fd, homes_fd };
-	struct high_water known = { 0 };
+	const int dirs[FILES] = {state_fd, homes_fd};
+	struct high_water known = {0};
 	unsigned found = 0;
 	bool damaged = false;
 
@@ -174,9 +174,9 @@ int high_water_read(int state_fd, int homes_fd, struct high_water *mark, unsigne
 
 static void slot_encode(const struct high_water *mark, uint64_t sequence, struct slot *slot)
 {
-	*slot = (struct slot){ .sequence = htole64(sequence),
-			       .store = htole64(mark->store),
-			       .generation = htole64(mark->generation) };
+	*slot = (struct slot){.sequence = htole64(sequence),
+			      .store = htole64(mark->store),
+			      .generation = htole64(mark->generation)};
 	memcpy(slot->magic, magic, sizeof(magic));
 	for (unsigned i = 0; i < HIGH_WATER_REGIONS; i++)
 		slot->marks[i] = htole32(mark->marks[i]);
@@ -192,7 +192,7 @@ static int part_write(int fd, const void *part, size_t size, off_t at)
 
 static int record_write(int fd, const struct high_water *mark)
 {
-	struct record record = { .store = htole64(mark->store), .generation = htole64(mark->generation) };
+	struct record record = {.store = htole64(mark->store), .generation = htole64(mark->generation)};
 
 	record.check = check_of(&record, offsetof(struct record, check));
 	return part_write(fd, &record, sizeof(record), RECORD_AT);
@@ -206,13 +206,32 @@ static int slot_write(int fd, const struct high_water *mark, uint64_t sequence)
 	return part_write(fd, &slot, sizeof(slot), (off_t)(sequence % 2) * PAGE);
 }
 
+/* The same open file once more, to read or to write: the files are not held open for writing, or nobody could make the
+ * file system of the homes read-only while the daemon runs. */
+static int file_again(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC | O_NOCTTY);
+	return again < 0 ? -errno : again;
+}
+
+static int slot_put(const struct high_water_files *files, unsigned file, const struct high_water *mark)
+{
+	cleanup_fd int fd = file_again(files->fd[file], O_RDWR);
+
+	return fd < 0 ? fd : slot_write(fd, mark, files->sequence + 1);
+}
+
 /* Into both, and onto the disk before anybody acts on it. */
 static int mark_write(struct high_water_files *files, const struct high_water *mark)
 {
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < FILES; i++)
-		r = slot_write(files->fd[i], mark, files->sequence + 1);
+		r = slot_put(files, i, mark);
 	for (unsigned i = 0; r == 0 && i < FILES; i++)
 		r = fdatasync(files->fd[i]) == 0 ? 0 : -errno;
 	if (r < 0)
@@ -271,14 +290,15 @@ static int file_make(int dirfd, const char *name, const struct high_water *mark)
 
 static bool mark_same(const struct high_water *a, const struct high_water *b)
 {
-	return a->store == b->store && a->generation == b->generation && memcmp(a->marks, b->marks, sizeof(a->marks)) == 0;
+	return a->store == b->store && a->generation == b->generation &&
+	       memcmp(a->marks, b->marks, sizeof(a->marks)) == 0;
 }
 
 /* One file, as it should be or not (*write). A descriptor or negative errno. */
 static int file_take(struct high_water_files *files, int dirfd, unsigned file, bool *write)
 {
 	cleanup_fd int fd = file_open(dirfd, names[file], O_RDWR);
-	struct high_water there = { 0 };
+	struct high_water there = {0};
 	uint64_t sequence = 0;
 	struct stat st;
 	int r = fd < 0 ? fd : file_read(fd, &there, &sequence);
@@ -298,12 +318,12 @@ static int file_take(struct high_water_files *files, int dirfd, unsigned file, b
 	}
 	if (sequence > files->sequence)
 		files->sequence = sequence;
-	return r < 0 ? r : steal_fd(&fd);
+	return r < 0 ? r : file_again(fd, O_RDONLY);
 }
 
 int high_water_open(int state_fd, int homes_fd, const struct high_water *mark, struct high_water_files **ret)
 {
-	const int dirs[FILES] = { state_fd, homes_fd };
+	const int dirs[FILES] = {state_fd, homes_fd};
 	struct high_water_files *files = calloc(1, sizeof(*files));
 	bool write = false;
 	int r = 0;
@@ -344,7 +364,8 @@ int high_water_raise(struct high_water_files *files, uint32_t first, uint32_t la
 
 	if (first > last)
 		return -EINVAL;
-	for (uint32_t region = first >> HIGH_WATER_REGION_BITS; region <= last >> HIGH_WATER_REGION_BITS; region++) {
+	for (uint32_t region = first >> HIGH_WATER_REGION_BITS; region <= last >> HIGH_WATER_REGION_BITS;
+	     region++) {
 		uint32_t end = region << HIGH_WATER_REGION_BITS | ((1u << HIGH_WATER_REGION_BITS) - 1);
 		uint32_t wanted = last < end ? last : end;
 
@@ -359,8 +380,12 @@ int high_water_raise(struct high_water_files *files, uint32_t first, uint32_t la
 void high_water_generation(struct high_water_files *files, uint64_t generation)
 {
 	files->mark.generation = generation;
-	for (unsigned i = 0; i < FILES; i++)
-		(void)record_write(files->fd[i], &files->mark);
+	for (unsigned i = 0; i < FILES; i++) {
+		cleanup_fd int fd = file_again(files->fd[i], O_RDWR);
+
+		if (fd >= 0)
+			(void)record_write(fd, &files->mark);
+	}
 }
 
 int high_water_settle(struct high_water_files *files, const uint32_t marks[HIGH_WATER_REGIONS])

@@ -38,14 +38,15 @@ void store_ids_given(struct store *store, uint32_t first, uint32_t last)
 
 int store_marks(struct store *store, uint32_t marks[HIGH_WATER_REGIONS])
 {
-	uint32_t found[HIGH_WATER_REGIONS] = { 0 }, region, last;
+	uint32_t found[HIGH_WATER_REGIONS] = {0}, region, last;
 	int r = 0;
 	sqlite3_stmt *row = store_query(store, SQL_MARKS, NULL, 0, &r);
 
 	if (row == NULL)
 		return r;
 	while ((r = store_next(store, row)) == 1) {
-		if (column_u32(row, 0, &region) < 0 || column_u32(row, 1, &last) < 0 || region >= HIGH_WATER_REGIONS) {
+		if (column_u32(row, 0, &region) < 0 || column_u32(row, 1, &last) < 0 ||
+		    region >= HIGH_WATER_REGIONS) {
 			r = -EUCLEAN;
 			break;
 		}
@@ -99,10 +100,11 @@ static int block_read(sqlite3_stmt *row, void *out)
 	return column_u32(row, 0, &block->first) ?: column_u32(row, 1, &block->last);
 }
 
-/* Blocks that were released one by one count as one where they follow one another. 1 all of it, 0 not, negative errno. */
+/* Blocks that were released one by one count as one where they follow one another. 1 all of it, 0 not, negative
+ * errno. */
 static int all_released(struct store *store, uint32_t first, uint32_t last)
 {
-	struct id_block block = { 0 };
+	struct id_block block = {0};
 
 	for (uint64_t at = first; at <= last; at = (uint64_t)block.last + 1) {
 		int r = store_one(store, SQL_RELEASED_AT, VALUES(NUMBER(at)), block_read, &block);
@@ -118,7 +120,7 @@ static int all_released(struct store *store, uint32_t first, uint32_t last)
 int store_floor_allows(struct store *store, uint32_t first, uint64_t size, uint64_t *next)
 {
 	uint32_t last = first + (uint32_t)(size - 1), highest = 0;
-	struct id_block block = { 0 };
+	struct id_block block = {0};
 	int r;
 
 	if (!below_floor(store, first, last, &highest))
@@ -127,7 +129,8 @@ int store_floor_allows(struct store *store, uint32_t first, uint64_t size, uint6
 	if (r != 0)
 		return r;
 	/* on: behind the floor, or where something lower was released */
-	*next = (uint64_t)store->floor[REGION(first)] >= first ? (uint64_t)store->floor[REGION(first)] + 1 : (uint64_t)highest + 1;
+	*next = (uint64_t)store->floor[REGION(first)] >= first ? (uint64_t)store->floor[REGION(first)] + 1
+							       : (uint64_t)highest + 1;
 	r = store_one(store, SQL_RELEASED_AFTER, VALUES(NUMBER(first)), block_read, &block);
 	if (r == 0 && block.first < *next)
 		*next = block.first;

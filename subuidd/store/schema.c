@@ -327,7 +327,20 @@ static const char step_evidence[] =
 	"END;\n";
 
 static const char *const step_6[] = { step_evidence, NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6 };
+
+/*
+ * Time that is known to have passed (subuidd/known_time.h), so that a wrong clock deletes nothing: in seconds, and when
+ * that was written. A removal says what it was then. since = 0: to be deleted at once; why: what is in the way.
+ * reserve   always empty: filled and emptied it leaves pages that are free (reserve.c).
+ */
+static const char step_known_time[] =
+	"INSERT INTO meta VALUES ('known_time', 0), ('known_time_at', 0);\n"
+	"ALTER TABLE removed ADD COLUMN known INTEGER NOT NULL DEFAULT 0 CHECK (known >= 0);\n"
+	"ALTER TABLE removed ADD COLUMN why TEXT NOT NULL DEFAULT '' CHECK (length(CAST(why AS BLOB)) <= 255);\n"
+	"CREATE TABLE reserve (room BLOB NOT NULL) STRICT;\n";
+
+static const char *const step_7[] = { step_known_time, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

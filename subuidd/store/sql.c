@@ -95,11 +95,12 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_RANGE_LIST_ACCOUNT] = RANGE_SELECT "WHERE r.account_uid = ?3 AND r.first > ?1 ORDER BY r.first LIMIT ?2",
 	[SQL_RANGE_OF_ACCOUNT] = "SELECT first FROM ranges WHERE account_uid = ?1 LIMIT 1",
 
-	[SQL_REMOVED_INSERT] = "INSERT INTO removed (uid, keep, since, owner, label) VALUES (?1, ?2, ?3, ?4, ?5)",
-	[SQL_REMOVED_DUE] = "SELECT uid, keep, since, owner, label FROM removed INDEXED BY removed_since"
-			    " WHERE keep = 0 AND since < ?1 AND (since, uid) > (?3, ?4)"
+	[SQL_REMOVED_INSERT] = "INSERT INTO removed (uid, keep, since, owner, label, known)"
+			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SQL_REMOVED_DUE] = "SELECT uid, keep, since, owner, label, known, why FROM removed INDEXED BY removed_since"
+			    " WHERE keep = 0 AND since < ?1 AND (since = 0 OR known < ?5) AND (since, uid) > (?3, ?4)"
 			    " ORDER BY since, uid LIMIT ?2",
-	[SQL_REMOVED_GET] = "SELECT uid, keep, since, owner, label FROM removed WHERE uid = ?1",
+	[SQL_REMOVED_GET] = "SELECT uid, keep, since, owner, label, known, why FROM removed WHERE uid = ?1",
 	[SQL_REMOVED_DELETE] = "DELETE FROM removed WHERE uid = ?1",
 
 	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges, owner FROM limits WHERE owner = ?1",
@@ -159,4 +160,18 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_KEY_USE] = "INSERT INTO key_uses (key_id, used) SELECT id, ?3 FROM keys WHERE id = ?1 AND uid = ?2"
 			" ON CONFLICT (key_id) DO UPDATE SET used = max(used, excluded.used)",
 	[SQL_KEY_USED] = "SELECT used FROM key_uses WHERE key_id = ?1",
+
+	[SQL_KNOWN_TIME] = "SELECT (SELECT value FROM meta WHERE name = 'known_time'),"
+			   " (SELECT value FROM meta WHERE name = 'known_time_at')",
+	[SQL_KNOWN_TIME_SET] = "UPDATE meta SET value = iif(name = 'known_time', ?1, ?2)"
+			       " WHERE name IN ('known_time', 'known_time_at')",
+	[SQL_REMOVED_WHY] = "UPDATE removed SET why = ?2 WHERE uid = ?1 AND why <> ?2",
+	[SQL_REMOVED_PURGING] = "SELECT count(*) FROM removed INDEXED BY removed_since WHERE keep = 0 AND since = 0"
+				" AND (?1 = '' OR owner = ?1)",
+
+	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
+	[SQL_BYTES] = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count,"
+		      " pragma_page_size",
+	[SQL_RESERVE_FILL] = "INSERT INTO reserve (room) VALUES (zeroblob(?1))",
+	[SQL_RESERVE_EMPTY] = "DELETE FROM reserve",
 };

@@ -17,6 +17,8 @@
 #include "confine/cleanup.h"
 #include "subuidd/store/sqlite.h"
 
+#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF_(x) #x
 #define CHECKPOINT_PAGES 1000 /* of the log, then they are brought into the file: SQLite's own default */
 
 /* ---- the file ---- */
@@ -85,7 +87,7 @@ static const char rules[] =
 static const char pragmas[] =
 	"PRAGMA locking_mode = EXCLUSIVE;"
 	"PRAGMA synchronous = FULL;"
-	"PRAGMA journal_size_limit = 16777216;";
+	"PRAGMA journal_size_limit = " TEXT_OF(STORE_LOG_SIZE) ";";
 
 static int wal_switch_on(sqlite3 *db)
 {
@@ -125,6 +127,8 @@ static int connection_set_up(sqlite3 *db, int *from)
 		code = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = wal_switch_on(db);
+	if (code == SQLITE_OK)
+		code = store_log_keep(db);
 	return code != SQLITE_OK ? code : store_schema_migrate(db, from);
 }
 
@@ -163,6 +167,7 @@ int store_open(const char *path, struct store **ret)
 	if (code < 0)
 		return code;
 	r = store_errno(store, code);
+	store->log_kept = r == 0;
 	if (r == 0)
 		r = meta_load(store);
 	if (r < 0)
@@ -178,6 +183,8 @@ void store_close(struct store *store)
 		return;
 	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
 		sqlite3_finalize(store->statement[i]);
+	if (store->log_kept)
+		store_log_close(store->db);
 	sqlite3_close(store->db);
 	free(store);
 }

@@ -94,6 +94,14 @@ enum store_statement {
 	SQL_WATCH_TOLD,
 	SQL_KEY_USE,
 	SQL_KEY_USED,
+	SQL_KNOWN_TIME,
+	SQL_KNOWN_TIME_SET,
+	SQL_REMOVED_WHY,
+	SQL_REMOVED_PURGING,
+	SQL_FREE_PAGES,
+	SQL_BYTES,
+	SQL_RESERVE_FILL,
+	SQL_RESERVE_EMPTY,
 	SQL_STATEMENTS
 };
 
@@ -108,6 +116,12 @@ int store_schema_version(void); /* of this program */
 /* What a connection must hold to, whichever file it has: the constraints are enforced, the schema is only data. An
  * SQLite result code. */
 int store_connection_prepare(sqlite3 *db);
+
+/* reserve.c: the log is taken in full, kept by that connection, and cleared when it is closed, which is right after.
+ * 0 (also when there is no room for it) or negative errno. */
+#define STORE_LOG_SIZE 16777216
+int store_log_keep(sqlite3 *db);
+void store_log_close(sqlite3 *db);
 
 /* digest.c: what is added up of each table, the function that the triggers call, and the triggers and the sum anew (in
  * the transaction of the newest step of the schema). SQLite result codes. */
@@ -126,6 +140,7 @@ struct store {
 	sqlite3_stmt *statement[SQL_STATEMENTS];
 	bool open;    /* between begin and commit or rollback */
 	bool changed; /* something that is published, in this transaction */
+	bool log_kept;   /* store_log_keep() */
 	bool first_open; /* store_first_open() */
 	bool raised;     /* the generation by more than one, in this transaction */
 	bool given;      /* ids, in this transaction: given_marks says up to where */

@@ -142,18 +142,41 @@ int store_tombstone_release(struct store *store, uint32_t first);
 int store_id_foreign(struct store *store, uint32_t first, uint32_t count, int64_t when);
 
 /* removed accounts whose data is set aside */
+#define REMOVED_WHY_MAX 255
 struct removed {
 	uint32_t uid;
 	uint32_t keep; /* 1: no end */
-	int64_t when;
+	int64_t when;  /* 0: to be deleted at once */
+	int64_t known; /* the known time then */
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
+	char why[REMOVED_WHY_MAX + 1]; /* it could not be deleted when that was tried last; "" it was not */
 };
-int store_removed_insert(struct store *store, const struct removed *removed);
-/* keep = 0 only, the longest due first; those behind `after`, NULL: from the first. */
-int store_removed_due(struct store *store, int64_t before, const struct removed *after, struct removed *rows, int max);
+int store_removed_insert(struct store *store, const struct removed *removed); /* all but why */
+/* keep = 0 only: those to be deleted at once, and those removed before both times, by the clock and by the known time;
+ * the longest due first; those behind `after`, NULL: from the first. */
+int store_removed_due(struct store *store, int64_t before, int64_t known_before, const struct removed *after,
+		      struct removed *rows, int max);
 int store_removed_get(struct store *store, uint32_t uid, struct removed *removed); /* -ENOENT */
 int store_removed_delete(struct store *store, uint32_t uid);
+int store_removed_why(struct store *store, uint32_t uid, const char *why); /* cut to fit */
+/* How many there are that were to be deleted at once, and are not yet; owner NULL: all. */
+int store_removed_purging(struct store *store, const char *owner, uint32_t *count);
+
+/* Time that is known to have passed, and what the clock said when that was written (0: never). In seconds. */
+struct known_time {
+	int64_t known;
+	int64_t at;
+};
+int store_known_time(struct store *store, struct known_time *time);
+int store_known_time_set(struct store *store, const struct known_time *time); /* in a transaction */
+
+/* Bytes of the file that hold something: neither its log nor what is kept free. 0 or negative errno. */
+int store_bytes(struct store *store, int64_t *bytes);
+
+/* Sees to it that there is room for changes when the disk is full (reserve.c). Outside of a transaction. 0 or negative errno:
+ * there may be none. */
+int store_reserve(struct store *store);
 
 /* runs: the newest RUNS_KEPT of each account */
 #define RUNS_KEPT 500

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: ISC */
+/* Puts together what index, user database, files and our own records say. Run by children of the broker (root). */
 #include "subuidd/subid/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/index_map.h"
 #include "account/index_view.h"
 #include "confine/cleanup.h"
+#include "subuidd/subid/files.h"
 #include "subuidd/subid/found.h"
 #include "subuidd/subid/text.h"
 
-static const char *const file_names[] = { "subuid", "subgid" };
+#define FILES 2
+
+static const char *const file_names[FILES] = { "subuid", "subgid" };
 
 /* ---- of the index */
 
@@ -108,21 +113,37 @@ static int scan(const struct index_view *view, const struct subid_lines *present
 	return 0;
 }
 
-static int files_read(int etc_fd, struct subid_lines *present)
+static bool file_changed(int etc_fd, size_t i, struct stat *seen)
 {
+	struct stat before = *seen;
+
+	if (fstatat(etc_fd, file_names[i], seen, AT_SYMLINK_NOFOLLOW) < 0)
+		*seen = (struct stat){ 0 };
+	return !subid_file_same(&before, seen);
+}
+
+/* Large files take long to sort: once, while they are the same. */
+static int files_read(struct subid_plan *plan, int etc_fd)
+{
+	bool changed = false;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(file_names) / sizeof(*file_names); i++) {
+	for (size_t i = 0; i < FILES; i++)
+		changed |= file_changed(etc_fd, i, &plan->seen[i]); /* before it is read */
+	if (!changed)
+		return 0;
+	subid_lines_free(&plan->present);
+	for (size_t i = 0; r == 0 && i < FILES; i++) {
 		cleanup_free char *text = NULL;
 		size_t length = 0;
 
 		r = subid_text_read(etc_fd, file_names[i], &text, &length);
 		if (r == 0)
-			r = subid_lines_add_text(present, text, length);
+			r = subid_lines_add_text(&plan->present, text, length);
 		if (r == 0 && length > 0 && text[length - 1] != '\n')
-			r = subid_lines_add_text(present, "\n", 1);
+			r = subid_lines_add_text(&plan->present, "\n", 1);
 	}
-	return r == 0 ? subid_lines_sort(present) : r;
+	return r == 0 ? subid_lines_sort(&plan->present) : r;
 }
 
 /* Lines that give somebody what the index says is another's: wherever they come from, newuidmap goes by them when it cannot
@@ -147,7 +168,7 @@ static int stale_find(const struct index_view *view, const struct subid_lines *p
 
 /* ---- both */
 
-static int ask_view(struct subid_plan *plan, const struct index_view *view, const struct subid_lines *present)
+static int ask_view(struct subid_plan *plan, const struct index_view *view)
 {
 	int r = 0;
 
@@ -158,10 +179,10 @@ static int ask_view(struct subid_plan *plan, const struct index_view *view, cons
 		r = gather_accounts(view, &plan->claims);
 	if (r == 0)
 		r = subid_claims_ask(&plan->claims);
-	return r == 0 ? stale_find(view, present, &plan->stale) : r;
+	return r == 0 ? stale_find(view, &plan->present, &plan->stale) : r;
 }
 
-static int ask_index(struct subid_plan *plan, const struct subid_lines *present)
+static int ask_index(struct subid_plan *plan)
 {
 	struct index_reader reader = INDEX_READER(INDEX_PATH);
 	struct index_hold hold;
@@ -169,20 +190,19 @@ static int ask_index(struct subid_plan *plan, const struct subid_lines *present)
 
 	if (r < 0)
 		return r;
-	r = ask_view(plan, hold.view, present);
+	r = ask_view(plan, hold.view);
 	index_leave(&hold);
 	return r;
 }
 
 int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
 {
-	struct subid_lines present = { 0 };
-	int r = files_read(etc_fd, &present);
+	int r;
 
 	*plan = (struct subid_plan){ .publish = publish };
-	if (r == 0 && (publish != PUBLISH_PLUGIN || present.count > 0))
-		r = ask_index(plan, &present);
-	subid_lines_free(&present);
+	r = files_read(plan, etc_fd);
+	if (r == 0 && (publish != PUBLISH_PLUGIN || plan->present.count > 0))
+		r = ask_index(plan);
 	if (r < 0 && publish == PUBLISH_PLUGIN) { /* without an index nothing is stale, and ours can still be taken out */
 		subid_lines_free(&plan->stale);
 		r = 0;
@@ -191,16 +211,12 @@ int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
 }
 
 /* Lines that others wrote, now or before us: they keep their shape. */
-static int fixed_find(int state_fd, int etc_fd, const struct subid_lines *before, struct subid_lines *fixed)
+static int fixed_find(const struct subid_plan *plan, int state_fd, struct subid_lines *fixed)
 {
-	struct subid_lines present = { 0 };
 	int r = subid_found_read(state_fd, fixed);
 
 	if (r == 0)
-		r = files_read(etc_fd, &present);
-	if (r == 0)
-		r = subid_lines_pick(&present, before, false, fixed);
-	subid_lines_free(&present);
+		r = subid_lines_pick(&plan->present, &plan->before, false, fixed);
 	return r == 0 ? subid_lines_sort(fixed) : r;
 }
 
@@ -221,7 +237,9 @@ int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd)
 	subid_lines_free(&plan->wanted);
 	r = subid_lines_recorded(state_fd, &plan->before);
 	if (r == 0)
-		r = fixed_find(state_fd, etc_fd, &plan->before, &fixed);
+		r = files_read(plan, etc_fd);
+	if (r == 0)
+		r = fixed_find(plan, state_fd, &fixed);
 	if (r == 0)
 		r = subid_lines_of(&plan->claims, plan->separator, &fixed, &plan->before, &plan->wanted, &plan->waiting);
 	doubts_note(plan);
@@ -244,6 +262,7 @@ int subid_lines_recorded(int state_fd, struct subid_lines *lines)
 void subid_plan_free(struct subid_plan *plan)
 {
 	subid_claims_free(&plan->claims);
+	subid_lines_free(&plan->present);
 	subid_lines_free(&plan->stale);
 	subid_lines_free(&plan->before);
 	subid_lines_free(&plan->wanted);

@@ -6,6 +6,8 @@
 #ifndef SUBUIDD_SUBID_PLAN_H
 #define SUBUIDD_SUBID_PLAN_H
 
+#include <sys/stat.h>
+
 #include "subuidd/settings.h"
 #include "subuidd/subid/lines.h"
 #include "subuidd/subid/owners.h"
@@ -16,6 +18,8 @@ struct subid_plan {
 	enum publish_to publish;
 	char separator;
 	struct subid_claims claims; /* of the index, with their owners' answers */
+	struct subid_lines present; /* of both files, as they were when they looked like seen */
+	struct stat seen[2];
 	struct subid_lines stale;   /* of the files, whoever wrote them: ids of the index under a name that is not the owner's any more */
 	struct subid_lines before;  /* what the files may have from us */
 	struct subid_lines wanted;  /* what they should have */

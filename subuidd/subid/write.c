@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The order of what is written, and under which locks. Run by a child of the broker (root). */
 #include "subuidd/subid/write.h"
 
 #include <errno.h>

@@ -233,6 +233,7 @@ static json_t *status_json(const struct daemon_status *status)
 
 	failed |= put_text(o, "version", status->version);
 	failed |= put_number(o, "accounts", status->accounts);
+	failed |= put_number(o, "purging", status->purging);
 	failed |= put_number(o, "generation", status->generation);
 	failed |= put_flag(o, "views", status->views != 0);
 	failed |= put_number(o, "landlock", status->landlock_abi);
@@ -241,6 +242,27 @@ static json_t *status_json(const struct daemon_status *status)
 	failed |= put_text(o, "caller", status->caller);
 	failed |= put_number(o, "callerUid", status->caller_uid);
 	failed |= put_flag(o, "callerIsAdmin", status->caller_is_admin != 0);
+	return whole(o, failed);
+}
+
+static const char *files_name(uint32_t files)
+{
+	switch (files) {
+	case FILES_KEPT:
+		return "kept";
+	case FILES_DELETED:
+		return "deleted";
+	}
+	return "pending";
+}
+
+static json_t *removal_json(const struct removal_view *removal)
+{
+	json_t *o = json_object();
+	bool failed = false;
+
+	failed |= put_text(o, "files", files_name(removal->files));
+	failed |= put_filled(o, "why", removal->why);
 	return whole(o, failed);
 }
 
@@ -288,9 +310,11 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 	case OP_CHECK:
 		return wrap("finding", worker_finding(&answer->finding));
 	case OP_ACCOUNT_REMOVE:
+		return removal_json(&answer->removal);
 	case OP_KEY_REMOVE:
 	case OP_RANGE_REMOVE:
 	case OP_TOMBSTONE_RELEASE:
+	case OP_STATE_SAVE:
 	case OP_IMPORT: /* import.c */
 	case OP_MAX_:
 		break;

@@ -274,6 +274,7 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 	request->size = (uint32_t)wire_request_size(op);
 	switch ((enum op)op) {
 	case OP_STATUS:
+	case OP_STATE_SAVE:
 		return 0;
 	case OP_ACCOUNT_ADD:
 		return parse_add(parameters, &request->add, failure);

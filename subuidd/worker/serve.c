@@ -38,6 +38,7 @@ static const struct operation operations[] = {
 	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
 	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
 	{"RunList", OP_RUN_LIST},      {"Repair", OP_REPAIR},
+	{"StateSave", OP_STATE_SAVE},
 };
 
 static uint32_t operation_of(const struct varlink_call *call)
@@ -358,6 +359,7 @@ static const struct varlink_method methods[] = {
 	{"Import", import, handle_import},
 	{"LimitList", none, handle_list},
 	{"TombstoneList", none, handle_list},
+	{"StateSave", none, handle_one},
 	{NULL, NULL, NULL},
 };
 

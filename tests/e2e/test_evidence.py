@@ -331,7 +331,7 @@ def place_of(text):
 
 def test_a_byte_in_a_row(host, saved, tmp_path, account):
     """A letter of a name is a name, too: SQLite itself finds nothing."""
-    spoil(STORE, place_of(b"SHA256:") + 8)
+    spoil(STORE, place_of(b"ssh-ed25519") + 4)
     with contextlib.closing(sqlite3.connect(f"file:{STORE}?immutable=1", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     refused("it is damaged", "the rows are not those that were written")
@@ -427,8 +427,8 @@ def test_an_index_without_anything_else(host, saved, tmp_path, account):
     try:
         HOMES.chmod(0o711)
         refused("the published index shows accounts")
-    finally:
-        run("umount", HOMES)
+    finally:  # the process that was refused tells first, and then ends
+        wait_until(lambda: run("umount", HOMES, check=False).returncode == 0, "nobody holds it")
 
 
 @pytest.mark.parametrize("path, damage, mend", [
@@ -469,6 +469,55 @@ def test_a_disk_that_fails_is_not_called_a_damaged_store(host, saved, tmp_path):
     assert "damaged" not in result.stderr and "accepted" not in result.stderr
 
 
+@pytest.fixture
+def large(host, saved, tmp_path):
+    """More accounts than are proved within the start."""
+    run("make", "-C", ROOT, "build/bench/fill", env={"MAKEFLAGS": ""})
+    run(ROOT / "build/bench/fill", STATE, "6000", "10")
+    for path in STATE.glob("state.db-*"):
+        path.unlink()
+    return saved
+
+
+def ends_by_itself(host, *words):
+    """It serves, until the proof beside it has found what is wrong."""
+    start = LOG.stat().st_size
+    host.start_daemon()
+    assert host.daemon.wait(120) == REFUSED
+    host.daemon = None
+    said = LOG.read_bytes()[start:].decode()
+    for word in (*words, "is not accepted", "subuid state load"):
+        assert word in said, said
+
+
+def test_a_large_store_is_proved_beside_the_service(host, large, account):
+    """What is made meanwhile is no stranger."""
+    start = LOG.stat().st_size
+    host.start_daemon()
+    made = 0
+    while b"the store is proved" not in LOG.read_bytes()[start:]:
+        host.subuid("add", f"meanwhile{made}", user=account[0])
+        made += 1
+        if made > 15:
+            wait_until(lambda: b"the store is proved" in LOG.read_bytes()[start:], "it is proved", 120)
+    assert host.daemon.poll() is None and made > 0
+    host.stop_daemon()
+    assert "not accepted" not in LOG.read_bytes()[start:].decode()
+
+
+def test_a_home_without_a_row_beside_a_large_store(host, large, tmp_path, account):
+    home = HOMES / account[0] / "stranger"
+    home.mkdir(0o710)
+    os.chown(home, 0, 2100999999)
+    ends_by_itself(host, f"{account[0]}/stranger (uid 2100999999)")
+    goes_on(host, account, tmp_path)
+
+
+def test_a_row_of_a_large_store(host, large, account):
+    spoil(STORE, place_of(b"ssh-ed25519") + 4)
+    ends_by_itself(host, "the rows are not those that were written")
+
+
 def test_the_unit_does_not_start_it_again_and_again():
     unit = (ROOT / "subuidd/subuidd.service").read_text()
     assert re.search(r"^RestartPreventExitStatus=65$", unit, re.M)
@@ -487,6 +536,38 @@ def test_ids_rise_over_a_crash_and_a_clean_stop(host, account):
     assert one + 2 <= uid_of(host, owner, "three") <= one + 2 + 256
     for label in ("one", "two", "three"):
         host.subuid("remove", label, "--yes", user=owner)
+
+
+def test_crashes_do_not_use_up_a_small_block(host, account):
+    """What is taken ahead is lost with a crash: near the end of a block that is little."""
+    owner = account[0]
+    conf = Path("/etc/subuidd.conf.d/evidence.conf")
+    conf.parent.mkdir(mode=0o755, exist_ok=True)
+    conf.write_text("[ids]\naccounts = 2141000000-2141000039\n")
+    host.subuid("limit", owner, "--accounts", "100")
+    host.restart_daemon()
+    try:
+        given = []
+        for i in range(8):
+            host.subuid("add", f"crash{i}", user=owner)
+            given.append(uid_of(host, owner, f"crash{i}"))
+            host.restart_daemon(signal.SIGKILL)
+        assert given == sorted(set(given)) and all(2141000000 <= uid <= 2141000039 for uid in given), given
+        # of what root released, ids below the mark are chosen again when nothing else is left
+        host.subuid("remove", "crash0", "--purge", "--yes", user=owner)
+        wait_until(lambda: host.subuid("release", str(given[0]), check=False).returncode == 0, "it is released")
+        host.restart_daemon()
+        made = 0
+        while host.subuid("add", f"rest{made}", user=owner, check=False).returncode == 0:
+            made += 1
+        rest = [uid_of(host, owner, f"rest{i}") for i in range(made)]
+        assert rest.count(given[0]) == 1 and not set(rest) & set(given[1:]), (given, rest)
+        assert all(uid > given[-1] for uid in rest if uid != given[0]), (given, rest)
+        for label in [f"crash{i}" for i in range(1, 8)] + [f"rest{i}" for i in range(made)]:
+            host.subuid("remove", label, "--yes", user=owner)
+    finally:
+        conf.unlink()
+        host.restart_daemon()
 
 
 def test_an_id_is_below_the_mark_before_it_is_durable(host, account):

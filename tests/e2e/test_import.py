@@ -384,7 +384,7 @@ def test_a_dry_run_stops_where_the_import_would(host, tmp_path):
     real = host.subuid("import", file, check=False)
     assert dry.returncode == real.returncode == 6
     assert dry.stderr == real.stderr and f"{file}:152: " in dry.stderr and "150 of 150" in dry.stderr
-    assert dry.stdout == f"would be {real.stdout}"
+    assert dry.stdout.splitlines()[-1] == f"would be {real.stdout.strip()}"
 
 
 def rehearse(peer, owner, label):
@@ -439,7 +439,7 @@ def test_killed_in_the_middle_it_is_finished_or_undone_and_resumed(host, tmp_pat
         present = labels(host, owner)
         assert all(row["state"] == "active" and row["keys"] == 1 for row in present.values())
         assert set(os.listdir(f"/srv/subuid/{owner}")) == set(present) == set(os.listdir(f"/home/{owner}/subuid"))
-        assert os.listdir("/srv/subuid/.making") == []
+        assert sorted(os.listdir("/srv/subuid/.making")) == ["probe", "probe.view"]
     result = host.subuid_json("import", file)
     assert result["failed"] == 0 and result["made"] + result["present"] == count and result["present"] > 0
     uids = [row["uid"] for row in labels(host, owner).values()]
@@ -813,7 +813,8 @@ int main(void) { struct index_reader r = INDEX_READER("/var/lib/subuidd/index");
 if (index_host(&r, &h) != 0) return 1; printf("%u %u\\n", h.range_first, h.range_last); return 0; }""")
     root = Path(__file__).resolve().parents[2]
     run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-w", "-I", root, "-o", "/srv/bounds", source,
-        *(path for path in (root / "account").glob("*.c") if path.name != "fingerprint.c"), "-DSTATE_DIR=\"/var/lib/subuidd\"", "-DRUN_DIR=\"/run/subuidd\"")
+        *(root / "account").glob("index*.c"), *(root / f"account/{name}.c" for name in ("name", "id", "range_name")),
+        "-DSTATE_DIR=\"/var/lib/subuidd\"", "-DRUN_DIR=\"/run/subuidd\"")
     return tuple(map(int, run("/srv/bounds").stdout.split()))
 
 

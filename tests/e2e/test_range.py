@@ -6,13 +6,14 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+import store_digest
 
 from conftest import call, run, wait_until
 
@@ -263,7 +264,7 @@ def test_check_finds_a_range_that_only_the_index_gives(host):
     store = Path("/var/lib/subuidd/state.db")
     host.stop_daemon()
     before = store.read_bytes()
-    with contextlib.closing(sqlite3.connect(store)) as db, db:
+    with store_digest.store(store) as db:
         db.execute("DELETE FROM ranges WHERE first = :first", given)
         db.execute("UPDATE ids SET kind = 'tombstone' WHERE first = :first", given)
     host.start_daemon()

@@ -13,6 +13,7 @@
 #include "account/id.h"
 #include "subuidd/log.h"
 #include "subuidd/op/churn.h"
+#include "subuidd/room.h"
 #include "subuidd/tally.h"
 
 #define VICTIM 1000u
@@ -45,6 +46,12 @@ enum failure call_fail_system(struct call *call, const char *doing, int error)
 enum failure call_fail_store(struct call *call, int error)
 {
 	return call_fail_system(call, "store", error);
+}
+
+bool room_short(const struct broker *broker)
+{
+	(void)broker;
+	return false;
 }
 
 int store_tombstone_list(struct store *store, uint32_t after, struct id_range *rows, int max)

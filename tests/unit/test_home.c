@@ -31,7 +31,7 @@ static int teardown_made(void **state)
 
 	(void)state;
 	assert_int_equal(home_view_close(&homes, &web1), 0);
-	snprintf(text, sizeof(text), "rm -rf %s/homes/alice %s/homes/.removed/* %s/homes/.making/*", fixture_top,
+	snprintf(text, sizeof(text), "rm -rf %s/homes/alice %s/homes/.removed/* %s/homes/.making/[0-9]*", fixture_top,
 		 fixture_top, fixture_top);
 	assert_int_equal(system(text), 0);
 	return 0;
@@ -73,7 +73,7 @@ static void the_layout_is_as_designed(void **state)
 	assert_node(at("homes/alice/web1"), 0, WEB1_UID, S_IFDIR | 0710);
 	assert_node(at("homes/alice/web1/home"), WEB1_UID, WEB1_UID, S_IFDIR | 0700);
 	assert_node(at("homes/alice/web1/view"), 0, 0, S_IFDIR);
-	assert_int_equal(count_entries(at("homes/.making")), 0);
+	assert_int_equal(count_entries(at("homes/.making")), 2); /* what views were tried with */
 	assert_sound();
 	if (strcmp(fixture_type, "btrfs") == 0) {
 		struct stat st;
@@ -217,7 +217,7 @@ static void killed_at_every_system_call_it_can_be_finished_and_undone(void **sta
 			assert_sound();
 		}
 		assert_int_equal(home_unmake(&homes, &web1), 0);
-		assert_int_equal(count_entries(at("homes/.making")), 0);
+		assert_int_equal(count_entries(at("homes/.making")), 2); /* what views were tried with */
 		assert_int_equal(count_entries(at("homes")), 2);
 	}
 	print_message("%s: %d points\n", fixture_type, n);
@@ -562,7 +562,7 @@ static void homes_that_are_not_roots_alone_are_refused(void **state)
 	assert_int_equal(homes_open("relative", "subuid", &other), -EINVAL);
 	assert_int_equal(other.fd, -1);
 	assert_int_equal(homes_open(at("bad"), "subuid", &other), 0);
-	assert_int_equal(count_entries(at("bad/.making")), 0);
+	assert_int_equal(count_entries(at("bad/.making")), 2);
 	homes_close(&other);
 	/* no ACLs: nothing would close the account directories */
 	assert_int_equal(mkdir(at("ram"), 0711), 0);

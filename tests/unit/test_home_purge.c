@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,16 +31,35 @@ static int setup(void **state)
 	assert_int_equal(chown(at("canary"), WEB1_UID, WEB1_UID), 0);
 	for (int i = 0; i < CANARIES; i++)
 		write_file(at("canary/%d", i), "alive", 0644, WEB1_UID);
-	/* a subvolume in it makes the home go the long way on btrfs too */
+	/* a home that is a directory goes the long way on btrfs too */
 	if (strcmp(fixture_type, "btrfs") == 0) {
 		char text[256];
 
-		snprintf(text, sizeof(text), "btrfs -q subvolume create %s", at("homes/alice/web1/home/nested"));
+		snprintf(text, sizeof(text), "cd %s && rmdir home && mkdir -m 700 home && chown %u:%u home && "
+			 "btrfs -q subvolume create home/nested", at("homes/alice/web1"), WEB1_UID, WEB1_UID);
 		assert_int_equal(system(text), 0);
 		assert_int_equal(chown(at("homes/alice/web1/home/nested"), WEB1_UID, WEB1_UID), 0);
 		write_file(at("homes/alice/web1/home/nested/file"), "x", 0600, WEB1_UID);
 	}
 	return 0;
+}
+
+static int home_is_subvolume_at(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_ino == 256;
+}
+
+static void subvolume_instead(void)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "rmdir %s/nested && rm -rf %s", at("homes/alice/web1/home"), at("homes/alice/web1"));
+	unlink(at("homes/alice/web1/home/nested/file"));
+	assert_int_equal(system(text), 0);
+	assert_int_equal(home_make(&homes, &web1), 0);
+	assert_int_equal(home_is_subvolume_at(at("homes/alice/web1/home")), 1);
 }
 
 static int teardown(void **state)
@@ -69,19 +89,50 @@ static int purge_once(const struct id_range *ranges, size_t count)
 {
 	int pidfd = -2;
 
-	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, ranges, count, &pidfd), 0);
+	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, ranges, count, -1, &pidfd), 0);
 	return pidfd == -1 ? 0 : wait_pidfd(pidfd);
 }
 
-static void purge_all(void)
+static void purge_all_but(int others)
 {
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
 	assert_int_equal(purge_once(NULL, 0), 0);
 	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
-	assert_int_equal(count_entries(at("homes/.removed")), 0);
+	assert_int_equal(count_entries(at("homes/.removed")), others);
 	/* again: nothing there is done */
 	assert_int_equal(purge_once(NULL, 0), 0);
 	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+}
+
+static void purge_all(void)
+{
+	purge_all_but(0);
+}
+
+/* With those above it, all the account's. */
+static void make_directory(const char *path)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "mkdir -p '%s' && chown -R %u:%u %s/homes/alice/web1/home", path, WEB1_UID, WEB1_UID,
+		 fixture_top);
+	assert_int_equal(system(text), 0);
+}
+
+static int as_account_wait(void *data)
+{
+	if (write(*(int *)data, "", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+static int immutable(const char *path, bool on)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "chattr %ci '%s'", on ? '+' : '-', path);
+	return system(text);
 }
 
 static int as_account_dig(void *data)
@@ -174,20 +225,117 @@ static void links_out_are_deleted_and_not_what_they_lead_to(void **state)
 	assert_canaries();
 }
 
-static void it_stays_on_its_side_of_a_mount(void **state)
+/* Bound to the canaries, in all the places where one can be: deleted is what lies below, and none of the canaries. */
+static void what_is_mounted_in_it_is_taken_away_and_stays_whole(void **state)
 {
+	static const char *const directories[] = { "home/mnt", "home/a/b c\\d/mnt", "home", "view" };
+
 	(void)state;
-	assert_int_equal(mkdir(at("homes/alice/web1/home/mnt"), 0700), 0);
-	assert_int_equal(chown(at("homes/alice/web1/home/mnt"), WEB1_UID, WEB1_UID), 0);
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		make_directory(at("homes/alice/web1/%s", directories[i]));
+	write_file(at("homes/alice/web1/home/file"), "x", 0600, WEB1_UID);
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
-	assert_int_equal(mount(at("canary"), at("homes/.removed/%u/home/mnt", WEB1_UID), NULL, MS_BIND, NULL), 0);
-	assert_int_equal(purge_once(NULL, 0), 1);
-	assert_int_equal(home_purge_finish(&homes, WEB1_UID), -ENOTEMPTY);
-	assert_canaries();
-	assert_int_equal(umount2(at("homes/.removed/%u/home/mnt", WEB1_UID), MNT_DETACH), 0);
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		for (int twice = 0; twice < 2; twice++)
+			assert_int_equal(mount(at("canary"), at("homes/.removed/%u/%s", WEB1_UID, directories[i]), NULL,
+					       MS_BIND, NULL), 0);
 	assert_int_equal(purge_once(NULL, 0), 0);
 	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
 	assert_canaries();
+}
+
+static void a_file_that_is_a_mount_goes_too(void **state)
+{
+	(void)state;
+	write_file(at("homes/alice/web1/home/file"), "x", 0600, WEB1_UID);
+	assert_int_equal(home_set_aside(&homes, &web1), 0);
+	assert_int_equal(mount(at("canary/0"), at("homes/.removed/%u/home/file", WEB1_UID), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+	assert_canaries();
+}
+
+/* A mount beside it, whose path begins with the same letters, is another's. */
+static void mounts_of_others_stay(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(at("homes/.removed/%u0", WEB1_UID), 0700), 0);
+	assert_int_equal(mount(at("canary"), at("homes/.removed/%u0", WEB1_UID), NULL, MS_BIND, NULL), 0);
+	purge_all_but(1);
+	assert_int_equal(umount2(at("homes/.removed/%u0", WEB1_UID), MNT_DETACH), 0);
+	assert_int_equal(rmdir(at("homes/.removed/%u0", WEB1_UID)), 0);
+}
+
+/* What containers make, and what somebody made to be in the way: below one another, read-only, in closed directories, of
+ * other ids; in a home that is a subvolume, and in one that is a directory. */
+static void subvolumes_in_it_go(void **state)
+{
+	static const char script[] =
+		"cd %s/homes/alice/web1 && { %s; } && cd home && mkdir -p a/closed && "
+		"for s in a/closed/one a/closed/one/two a/closed/one/two/three 'b c'; do "
+		"btrfs -q subvolume create \"$s\" && touch \"$s/file\" || exit; done && "
+		"mkdir a/closed/one/two/dir && chown -R %u:%u . && chown 1078000000 a/closed/one/two/dir && "
+		"btrfs -q subvolume create a/closed/one/two/dir/four && "
+		"btrfs -q subvolume snapshot -r a/closed/one/two a/closed/one/kept && "
+		"btrfs property set a/closed/one/two ro true && btrfs property set a/closed/one ro true && "
+		"btrfs property set a/closed/one/two/three ro true && chmod 0 a/closed a && %s";
+	static const char *const first[] = { ":", "rmdir home && mkdir home" };
+	static const char *const last[] = { "btrfs property set . ro true", ":" };
+	char text[2048];
+
+	(void)state;
+	if (strcmp(fixture_type, "btrfs") != 0)
+		return; /* no other has any */
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			subvolume_instead();
+		else
+			assert_int_equal(home_make(&homes, &web1), 0);
+		snprintf(text, sizeof(text), script, fixture_top, first[i], WEB1_UID, WEB1_UID, last[i]);
+		assert_int_equal(system(text), 0);
+		assert_int_equal(home_set_aside(&homes, &web1), 0);
+		assert_int_equal(purge_once(NULL, 0), 0);
+		assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+		assert_int_equal(count_entries(at("homes/.removed")), 0);
+	}
+}
+
+/* What is in the way is said, and by whom. */
+static void a_process_that_goes_on_writing_is_named(void **state)
+{
+	char why[256] = "", expected[64];
+	int fd = memfd_create("why", MFD_CLOEXEC), pidfd = -1, there[2];
+	pid_t writer;
+
+	(void)state;
+	assert_int_equal(pipe(there), 0);
+	assert_int_equal(home_set_aside(&homes, &web1), 0);
+	write_file(at("homes/.removed/%u/home/busy", WEB1_UID), "x", 0600, 0);
+	assert_int_equal(chmod(at("homes/.removed/%u/home", WEB1_UID), 01777), 0);
+	assert_int_equal(chown(at("homes/.removed/%u/home", WEB1_UID), WEB1_UID, WEB1_UID), 0);
+	writer = start_as(WEB1_UID, as_account_wait, &there[1]);
+	/* a file that is immutable stands for one that is made again and again */
+	assert_int_equal(immutable(at("homes/.removed/%u/home/busy", WEB1_UID), true), 0);
+	assert_int_equal(read(there[0], expected, 1), 1);
+	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
+	assert_int_equal(wait_pidfd(pidfd), 1);
+	assert_true(pread(fd, why, sizeof(why) - 1, 0) > 0);
+	snprintf(expected, sizeof(expected), "process %d (test_home_purge) runs as its uid", (int)writer);
+	assert_string_equal(why, expected);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+	/* without one: what it was */
+	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
+	assert_int_equal(wait_pidfd(pidfd), 1);
+	memset(why, 0, sizeof(why));
+	assert_true(pread(fd, why, sizeof(why) - 1, 0) > 0);
+	assert_non_null(strstr(why, "Operation not permitted"));
+	assert_int_equal(immutable(at("homes/.removed/%u/home/busy", WEB1_UID), false), 0);
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+	close(fd);
+	close(there[0]);
+	close(there[1]);
 }
 
 static void what_a_container_left_goes_with_its_ranges_alone(void **state)
@@ -210,12 +358,6 @@ static void what_a_container_left_goes_with_its_ranges_alone(void **state)
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
 	assert_int_equal(purge_once(NULL, 0), 1);
 	assert_int_equal(count_entries(at("homes/.removed/%u/home", WEB1_UID)), 4);
-	if (strcmp(fixture_type, "btrfs") == 0) {
-		/* a subvolume goes whole, whoever's files are in it */
-		assert_int_equal(purge_once(ranges, 1), 0);
-		assert_int_equal(count_entries(at("homes/.removed")), 0);
-		return;
-	}
 	assert_int_equal(purge_once(ranges, 1), 1);
 	assert_int_equal(count_entries(at("homes/.removed/%u/home", WEB1_UID)), 1);
 	assert_int_equal(access(at("homes/.removed/%u/home/other/file", WEB1_UID), F_OK), 0);
@@ -443,18 +585,16 @@ static void a_tree_that_is_filled_again_leads_nowhere(void **state)
 
 static void a_subvolume_goes_at_once(void **state)
 {
-	char text[256];
-	int pidfd = -2;
-
 	(void)state;
 	if (strcmp(fixture_type, "btrfs") != 0)
 		return;
-	snprintf(text, sizeof(text), "btrfs -q subvolume delete %s >/dev/null", at("homes/alice/web1/home/nested"));
-	assert_int_equal(system(text), 0);
+	subvolume_instead();
 	assert_int_equal(run_as(WEB1_UID, false, as_account_spread, NULL), 0);
+	/* whoever's files are in it */
+	write_file(at("homes/alice/web1/home/other"), "x", 0600, RANGE_FIRST);
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
-	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
-	assert_int_equal(pidfd, -1);
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
 	assert_int_equal(count_entries(at("homes/.removed")), 0);
 }
 
@@ -481,7 +621,11 @@ int main(void)
 		PURGE(a_tree_of_any_depth_goes_with_few_descriptors),
 		PURGE(a_wide_tree_goes_whatever_its_modes),
 		PURGE(links_out_are_deleted_and_not_what_they_lead_to),
-		PURGE(it_stays_on_its_side_of_a_mount),
+		PURGE(what_is_mounted_in_it_is_taken_away_and_stays_whole),
+		PURGE(a_file_that_is_a_mount_goes_too),
+		PURGE(mounts_of_others_stay),
+		PURGE(subvolumes_in_it_go),
+		PURGE(a_process_that_goes_on_writing_is_named),
 		PURGE(what_a_container_left_goes_with_its_ranges_alone),
 		PURGE(killed_and_started_again_it_ends),
 		PURGE(a_race_of_directories_and_links_reaches_nothing_outside),

@@ -3,11 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "account/index_check.h"
 #include "account/index_view.h"
+#include "account/id.h"
 #include "subuidd/index/file.h"
+#include "subuidd/index/guard.h"
 #include "tests/unit/index_fixture.h"
 
 static struct index_reader reader_of(const char *path)
@@ -516,19 +519,25 @@ static void open_takes_only_what_is_current(void **state)
 	index_writer_free(writer);
 }
 
-static void another_boot_is_built_anew(void **state)
+static void other_boot(const char *path)
 {
-	struct fixture *f = *state;
-	struct index_writer *writer = fixture_publish(f, 5, 0, 5);
 	struct index_header header;
-	int fd = open(f->path, O_RDWR | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
 
-	index_writer_free(writer);
 	assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
 	header.boot_id[3] ^= 1;
 	header.check = index_header_checksum(&header);
 	assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
 	close(fd);
+}
+
+static void another_boot_is_built_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 5, 0, 5);
+
+	index_writer_free(writer);
+	other_boot(f->path);
 	assert_int_equal(index_writer_open(f->dirfd, &f->options, 5, &writer), -ESTALE);
 }
 
@@ -541,7 +550,7 @@ static void a_lock_gets_through_on_a_full_disk(void **state)
 	struct index_reader reader = reader_of(f->path);
 	struct rlimit limit, small;
 	struct account account;
-	uint32_t i = 100;
+	uint32_t i = 100, locks = 0;
 	int rc;
 
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -555,22 +564,169 @@ static void a_lock_gets_through_on_a_full_disk(void **state)
 	} while (rc == 0 && i++ < 10000);
 	assert_true(rc < 0);
 	/* down to the last line of the reserve */
-	for (uint32_t locks = 0; writer->lines < writer->view.header.records_lines; locks++) {
+	for (; writer->lines < writer->view.header.records_lines; locks++) {
 		account = fixture_account(5);
 		account.comment[0] = '\0';
 		account.flags = locks % 2 ? 0 : ACCOUNT_LOCKED;
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
 		check_account(&reader, &account);
 	}
+	assert_true(locks > 100);
+	/* what is there already needs no line, something else has none */
+	assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	account.flags ^= ACCOUNT_LOCKED;
 	assert_true(index_put_account(writer, &account, '+') < 0);
+	account.flags ^= ACCOUNT_LOCKED;
 	check_account(&reader, &account);
+	/* and it can go altogether */
+	assert_int_equal(index_remove_account(writer, &account), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(index_put_account(writer, &account, '+'), 0);
 	account = fixture_account(i);
 	assert_int_equal(index_put_account(writer, &account, '+'), 0);
 	check_walks(&reader, i + 1, 0);
 	assert_int_equal(index_verify(writer), 0);
 	index_writer_free(writer);
+}
+
+static void what_is_equal_is_not_written(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 20, 5, 1);
+	struct ssh_key key = fixture_key(3);
+	uint64_t lines = writer->lines;
+
+	for (uint32_t i = 0; i < 20; i++) {
+		struct account account = fixture_account(i);
+
+		assert_int_equal(index_put_account(writer, &account, '+'), 0);
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		struct id_range range = fixture_range(i);
+
+		assert_int_equal(index_put_range(writer, &range), 0);
+	}
+	assert_int_equal(writer->lines, lines);
+	index_writer_free(writer);
+	assert_int_equal(index_writer_create(f->dirfd, &f->key_options, &writer), 0);
+	assert_int_equal(index_put_key(writer, &key), 0);
+	lines = writer->lines;
+	assert_int_equal(index_put_key(writer, &key), 0);
+	assert_int_equal(writer->lines, lines);
+	key.options ^= 1;
+	assert_int_equal(index_put_key(writer, &key), 0);
+	assert_true(writer->lines > lines);
+	index_writer_free(writer);
+}
+
+/* Removed, or another in its place: the writer sees it, and a reader that has the old one mapped is told by the new. */
+static void a_removed_file_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 3, 0, 1), *anew;
+	struct index_reader reader = reader_of(f->path);
+	struct account account = fixture_account(2), more = fixture_account(77);
+
+	assert_true(index_writer_present(writer));
+	check_account(&reader, &account);
+	assert_int_equal(unlink(f->path), 0);
+	assert_false(index_writer_present(writer));
+	assert_int_equal(close(open(f->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)), 0);
+	assert_false(index_writer_present(writer));
+	assert_int_equal(unlink(f->path), 0);
+	check_account(&reader, &account); /* the control: nobody has told it */
+	assert_int_equal(index_writer_create(f->dirfd, &f->options, &anew), 0);
+	assert_false(index_writer_published(anew));
+	assert_int_equal(index_put_account(anew, &more, '+'), 0);
+	assert_int_equal(index_writer_publish(anew, 2), 0);
+	assert_true(index_writer_published(anew) && index_writer_present(anew));
+	index_writer_supersede(writer);
+	check_account(&reader, &more);
+	index_writer_free(writer);
+	index_writer_free(anew);
+}
+
+static int even_uid(void *data, uint32_t uid)
+{
+	(void)data;
+	return uid % 2 == 0;
+}
+
+static int even_range(void *data, const struct id_range *range)
+{
+	(void)data;
+	return range->first / RANGE_UNIT % 2 == 0;
+}
+
+static int even_key(void *data, const struct ssh_key *key)
+{
+	(void)data;
+	return key->id % 2 == 0;
+}
+
+/* A file of another boot and generation, without room for a new one. */
+static void a_stale_file_serves_on_once_it_is_pruned(void **state)
+{
+	const struct index_keep keep = { NULL, even_uid, even_range, even_key };
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 100, 10, 5);
+	struct index_reader reader = reader_of(f->path), keys = reader_of(f->keys);
+	struct index_account found;
+	struct id_range range;
+	struct ssh_key key, found_key;
+
+	index_writer_free(writer);
+	other_boot(f->path);
+	assert_int_equal(index_writer_open(f->dirfd, &f->options, 5, &writer), -ESTALE);
+	assert_int_equal(index_writer_open_stale(f->dirfd, &f->options, &writer), 0);
+	assert_int_equal(index_prune(writer, &keep), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		assert_int_equal(index_account_by_uid(&reader, UID_FIRST + i, &found), i % 2 == 0 ? 0 : -ENOENT);
+	}
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(index_range_by_id(&reader, fixture_range(i).first, &range),
+				 fixture_range(i).first / RANGE_UNIT % 2 == 0 ? 0 : -ENOENT);
+	assert_int_equal(index_verify(writer), 0);
+	index_writer_free(writer);
+	assert_int_equal(index_writer_create(f->dirfd, &f->key_options, &writer), 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		key = fixture_key(i);
+		assert_int_equal(index_put_key(writer, &key), 0);
+	}
+	assert_int_equal(index_prune(writer, &keep), 0);
+	assert_int_equal(index_writer_publish(writer, 1), 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		key = fixture_key(i);
+		assert_int_equal(index_key(&keys, key.uid, key.blob, &found_key), key.id % 2 == 0 ? 0 : -ENOENT);
+	}
+	index_writer_free(writer);
+	/* of another host it does not serve */
+	f->options.host.subuids_gid++;
+	assert_int_equal(index_writer_open_stale(f->dirfd, &f->options, &writer), -ESTALE);
+}
+
+static int touch(void *data)
+{
+	*(volatile char *)data = 1;
+	return 7;
+}
+
+/* A page without a disk below it, as a file that was cut short has them. */
+static void a_page_that_fails_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	char *page;
+
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(index_guarded(touch, page), 7);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(index_guarded(touch, page), -EIO);
+	munmap(page, 4096);
+	close(fd);
 }
 
 static unsigned open_descriptors(void)
@@ -657,6 +813,10 @@ int main(void)
 		TEST(open_takes_only_what_is_current),
 		TEST(another_boot_is_built_anew),
 		TEST(a_lock_gets_through_on_a_full_disk),
+		TEST(what_is_equal_is_not_written),
+		TEST(a_removed_file_is_noticed),
+		TEST(a_stale_file_serves_on_once_it_is_pruned),
+		TEST(a_page_that_fails_is_an_error),
 		TEST(no_descriptor_is_kept),
 		TEST(errno_is_kept),
 		cmocka_unit_test(the_home_is_below_the_owner),

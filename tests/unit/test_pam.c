@@ -66,6 +66,15 @@ int __wrap_source_each(const char *database, const char *function, int (*ask)(vo
 	return world.sources;
 }
 
+int __wrap_source_one(const char *database, const char *source, const char *function, int (*ask)(void *, void *),
+		      void *data);
+
+int __wrap_source_one(const char *database, const char *source, const char *function, int (*ask)(void *, void *), void *data)
+{
+	(void)source;
+	return __wrap_source_each(database, function, ask, data) == -ENOENT ? 0 : world.sources;
+}
+
 static int answer(int error, size_t size)
 {
 	world.lookups++;
@@ -76,7 +85,7 @@ static int answer(int error, size_t size)
 
 int __wrap_getpwnam_r(const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
 {
-	int r = answer(strcmp(name, "root") == 0 ? 0 : world.passwd_error, size);
+	int r = answer(world.passwd_error, size);
 
 	*ret = NULL;
 	if (r == ENOENT)

@@ -33,8 +33,7 @@ struct reply {
 	size_t need;
 };
 
-static struct reply libc_says, says[3];
-static bool rootless;
+static struct reply libc_says, says[3], files_say;
 static unsigned asked[3];
 static char order[16];
 
@@ -51,7 +50,7 @@ static int libc_answer(const char *name, uid_t uid, struct passwd *user, char *b
 	*ret = NULL;
 	if (size < libc_says.need)
 		return ERANGE;
-	if (libc_says.status != NSS_STATUS_SUCCESS && (rootless || strcmp(name, "root") != 0))
+	if (libc_says.status != NSS_STATUS_SUCCESS)
 		return libc_says.error;
 	entry_fill(user, buffer, name, uid);
 	*ret = user;
@@ -100,6 +99,20 @@ NAMED(one, 0)
 NAMED(two, 1)
 NAMED(three, 2)
 
+/* In the place of libc's own: knows root, where there is a file that knows anybody. */
+PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size, int *errnop);
+
+PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size, int *errnop)
+{
+	*errnop = files_say.error;
+	if (files_say.status != NSS_STATUS_SUCCESS)
+		return files_say.status;
+	if (strcmp(name, "root") != 0)
+		return NSS_STATUS_NOTFOUND;
+	entry_fill(user, buffer, name, 0);
+	return size == 0 ? NSS_STATUS_TRYAGAIN : NSS_STATUS_SUCCESS;
+}
+
 PUBLIC enum nss_status _nss_one_getpwuid_r(uid_t uid, struct passwd *user, char *buffer, size_t size, int *errnop);
 
 PUBLIC enum nss_status _nss_one_getpwuid_r(uid_t uid, struct passwd *user, char *buffer, size_t size, int *errnop)
@@ -133,7 +146,7 @@ static int begin(void **state)
 	libc_says = (struct reply){ .status = NSS_STATUS_NOTFOUND };
 	memset(asked, 0, sizeof(asked));
 	memset(order, 0, sizeof(order));
-	rootless = false;
+	files_say = (struct reply){ .status = NSS_STATUS_SUCCESS };
 	nsswitch("passwd: one two three\n");
 	return 0;
 }
@@ -209,13 +222,21 @@ static void a_source_that_is_down_is_doubt_wherever_it_stands(void **state)
 	assert_int_equal(look("alice"), -EMFILE); /* those that help a person are kept */
 }
 
-static void a_database_without_root_knows_nothing(void **state)
+static void a_file_without_root_is_one_that_was_cut_off(void **state)
 {
 	(void)state;
-	rootless = true;
+	nsswitch("passwd: files two\n");
+	files_say.status = NSS_STATUS_NOTFOUND; /* of anybody */
 	assert_int_equal(look("alice"), -EUCLEAN);
-	says[2].status = NSS_STATUS_SUCCESS;
+	files_say = (struct reply){ .status = NSS_STATUS_UNAVAIL, .error = EMFILE };
+	assert_int_equal(look("alice"), -EMFILE);
+	files_say.status = NSS_STATUS_SUCCESS; /* of root */
+	assert_int_equal(look("alice"), -ENOENT);
+	says[1].status = NSS_STATUS_SUCCESS;
 	assert_int_equal(look("alice"), 0);
+	nsswitch("passwd: one\n"); /* no file, no root in it */
+	files_say.status = NSS_STATUS_NOTFOUND;
+	assert_int_equal(look("alice"), -ENOENT);
 }
 
 static void what_a_source_finds_after_all_is_found(void **state)
@@ -369,7 +390,7 @@ int main(void)
 		cmocka_unit_test_setup(whoever_libc_finds_is_found, begin),
 		cmocka_unit_test_setup(nobody_is_nobody_when_every_source_says_so, begin),
 		cmocka_unit_test_setup(a_source_that_is_down_is_doubt_wherever_it_stands, begin),
-		cmocka_unit_test_setup(a_database_without_root_knows_nothing, begin),
+		cmocka_unit_test_setup(a_file_without_root_is_one_that_was_cut_off, begin),
 		cmocka_unit_test_setup(what_a_source_finds_after_all_is_found, begin),
 		cmocka_unit_test_setup(actions_are_kept, begin),
 		cmocka_unit_test_setup(a_file_that_says_nothing_sound_is_doubt, begin),

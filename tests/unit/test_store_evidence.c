@@ -51,19 +51,19 @@ static int tear_down(void **state)
 }
 
 /* Each in a transaction of its own. */
-#define CHANGE(call)                                                  \
-	(__extension__({                                              \
-		assert_int_equal(store_begin(store), 0);              \
-		int changed_ = (call);                                \
-		changed_ = changed_ < 0 ? changed_ : store_commit(store); \
-		if (store->open)                                      \
-			store_rollback(store);                        \
-		changed_;                                             \
+#define CHANGE(call)                                                                                               \
+	(__extension__({                                                                                           \
+		assert_int_equal(store_begin(store), 0);                                                           \
+		int changed_ = (call);                                                                             \
+		changed_ = changed_ < 0 ? changed_ : store_commit(store);                                          \
+		if (store->open)                                                                                   \
+			store_rollback(store);                                                                     \
+		changed_;                                                                                          \
 	}))
 
 static int add(uint32_t uid)
 {
-	struct account account = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1 };
+	struct account account = {.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1};
 
 	strcpy(account.owner, "alice");
 	snprintf(account.label, sizeof(account.label), "w%u", uid);
@@ -73,7 +73,7 @@ static int add(uint32_t uid)
 
 static int add_range(uint32_t first, uint32_t count)
 {
-	struct id_range range = { .first = first, .count = count, .owner_uid = 1000, .created = 5 };
+	struct id_range range = {.first = first, .count = count, .owner_uid = 1000, .created = 5};
 
 	strcpy(range.owner, "alice");
 	return CHANGE(store_range_insert(store, &range));
@@ -153,7 +153,7 @@ static void marks_rise_and_never_fall(void **state)
 
 /* ---- the floor ---- */
 
-static const struct id_block accounts = { UID, UID + 99 };
+static const struct id_block accounts = {UID, UID + 99};
 
 static int next_uid(uint32_t *uid)
 {
@@ -167,7 +167,7 @@ static int free_uid(uint32_t from, uint32_t *uid)
 
 static void below_the_floor_nothing_is_chosen(void **state)
 {
-	uint32_t floor[HIGH_WATER_REGIONS] = { [REGION(UID)] = UID + 40 }, uid = 0;
+	uint32_t floor[HIGH_WATER_REGIONS] = {[REGION(UID)] = UID + 40}, uid = 0;
 
 	(void)state;
 	assert_int_equal(add(UID), 0);
@@ -191,8 +191,8 @@ static void below_the_floor_nothing_is_chosen(void **state)
 
 static void a_floor_in_one_region_leaves_the_others(void **state)
 {
-	const struct id_block block = { RANGE - RANGE_UNIT * 4, RANGE + RANGE_UNIT * 4 - 1 };
-	uint32_t floor[HIGH_WATER_REGIONS] = { 0 }, first = 0;
+	const struct id_block block = {RANGE - RANGE_UNIT * 4, RANGE + RANGE_UNIT * 4 - 1};
+	uint32_t floor[HIGH_WATER_REGIONS] = {0}, first = 0;
 
 	(void)state;
 	floor[REGION(RANGE - 1)] = block.first + RANGE_UNIT - 1;
@@ -213,8 +213,9 @@ static void a_floor_in_one_region_leaves_the_others(void **state)
 /* Root's act holds after a start, which sets the floor; not once the store took the place of a newer one. */
 static void what_root_released_is_free_below_the_floor(void **state)
 {
-	uint32_t floor[HIGH_WATER_REGIONS] = { [REGION(UID)] = UID + 99, [REGION(RANGE)] = RANGE + 8 * RANGE_UNIT - 1 };
-	const struct id_block ranges = { RANGE, RANGE + 8 * RANGE_UNIT - 1 };
+	uint32_t floor[HIGH_WATER_REGIONS] = {[REGION(UID)] = UID + 99,
+					      [REGION(RANGE)] = RANGE + 8 * RANGE_UNIT - 1};
+	const struct id_block ranges = {RANGE, RANGE + 8 * RANGE_UNIT - 1};
 	uint32_t uid = 0, first = 0;
 
 	(void)state;
@@ -267,7 +268,7 @@ static void a_generation_is_raised_and_stays(void **state)
 /* A limit that is lost with the end of the log is missed, too. */
 static void every_change_that_decides_raises_the_generation(void **state)
 {
-	struct limit limit = { .accounts = 1, .keys = 1, .ranges = 1, .owner = "alice" };
+	struct limit limit = {.accounts = 1, .keys = 1, .ranges = 1, .owner = "alice"};
 	uint64_t before = store_generation(store);
 
 	(void)state;
@@ -302,7 +303,7 @@ static void on_commit(void *data, uint64_t generation)
 	seen.committed = seen.given;
 }
 
-static const struct store_witness witness = { on_give, on_commit, &seen };
+static const struct store_witness witness = {on_give, on_commit, &seen};
 
 static void ids_are_told_before_they_are_durable(void **state)
 {
@@ -335,7 +336,7 @@ static void ids_are_told_before_they_are_durable(void **state)
 
 static void tombstones_from_elsewhere_are_told_too(void **state)
 {
-	const struct id_range range = { .first = RANGE, .count = RANGE_UNIT, .owner_uid = 1000, .owner = "alice" };
+	const struct id_range range = {.first = RANGE, .count = RANGE_UNIT, .owner_uid = 1000, .owner = "alice"};
 
 	(void)state;
 	memset(&seen, 0, sizeof(seen));
@@ -366,16 +367,18 @@ static void every_stored_column_is_in_the_digest(void **state)
 	for (size_t i = 0; i < store_digests_count; i++) {
 		struct store_digest digest = store_digests[i];
 
-		snprintf(sql, sizeof(sql), "SELECT name FROM pragma_table_xinfo('%s') WHERE hidden = 0", digest.table);
+		snprintf(sql, sizeof(sql), "SELECT name FROM pragma_table_xinfo('%s') WHERE hidden = 0",
+			 digest.table);
 		assert_int_equal(sqlite3_exec(store->db, sql, column_known, &digest, NULL), SQLITE_OK);
 	}
 }
 
 static void fill(void)
 {
-	struct limit limit = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" };
-	struct removed removed = { .uid = UID + 1, .when = 5, .owner = "alice", .label = "w" };
-	struct ssh_key key = { .uid = UID, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x", .blob = "AA" };
+	struct limit limit = {.accounts = 1, .keys = 2, .ranges = 3, .owner = "alice"};
+	struct removed removed = {.uid = UID + 1, .when = 5, .owner = "alice", .label = "w"};
+	struct ssh_key key = {
+		.uid = UID, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x", .blob = "AA"};
 
 	assert_int_equal(add(UID), 0);
 	assert_int_equal(add(UID + 1), 0);
@@ -393,13 +396,13 @@ static void fill(void)
 static void a_row_that_was_changed_behind_it_is_found(void **state)
 {
 	static const char *const changes[][2] = {
-		{ "ids", "UPDATE ids SET since = since + 1 WHERE first = 2100000001" },
-		{ "accounts", "UPDATE accounts SET flags = flags + 1" },
-		{ "keys", "UPDATE keys SET role = role + 1" },
-		{ "ranges", "DELETE FROM ranges" },
-		{ "removed", "DELETE FROM removed" },
-		{ "limits", "UPDATE limits SET accounts = accounts + 1000" },
-		{ "accounts", "UPDATE accounts SET comment = comment || 'x'" },
+		{"ids", "UPDATE ids SET since = since + 1 WHERE first = 2100000001"},
+		{"accounts", "UPDATE accounts SET flags = flags + 1"},
+		{"keys", "UPDATE keys SET role = role + 1"},
+		{"ranges", "DELETE FROM ranges"},
+		{"removed", "DELETE FROM removed"},
+		{"limits", "UPDATE limits SET accounts = accounts + 1000"},
+		{"accounts", "UPDATE accounts SET comment = comment || 'x'"},
 	};
 	char sql[512];
 
@@ -412,9 +415,11 @@ static void a_row_that_was_changed_behind_it_is_found(void **state)
 			assert_int_equal(raw(changes[i][1]), SQLITE_OK);
 			assert_int_equal(proved(), 0); /* the control */
 		}
-		snprintf(sql, sizeof(sql), "DROP TRIGGER digest_%s_update; DROP TRIGGER digest_%s_delete; %s;", table, table,
-			 strcmp(table, "ranges") == 0 ? "DELETE FROM ranges; UPDATE ids SET kind = 'tombstone' WHERE kind = 'range'" :
-							changes[i][1]);
+		snprintf(sql, sizeof(sql), "DROP TRIGGER digest_%s_update; DROP TRIGGER digest_%s_delete; %s;",
+			 table, table,
+			 strcmp(table, "ranges") == 0
+				 ? "DELETE FROM ranges; UPDATE ids SET kind = 'tombstone' WHERE kind = 'range'"
+				 : changes[i][1]);
 		assert_int_equal(raw(sql), SQLITE_OK);
 		if (proved() != -EUCLEAN)
 			fail_msg("not found: %s", sql);

@@ -94,7 +94,8 @@ static void files_make(void)
 					random_below(60);
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s:%u:%u\n", user->name, first,
 						 count);
-			if (!in_index(first)) /* such a line says what the index says better */
+			/* such a line, of one id of ours or of neighbours, says what the index says better */
+			if (!in_index(first) && !in_index((uint64_t)first + count - 1))
 				model_add(gid, user->uid, first, count);
 		}
 		write_file(gid ? "etc/subgid" : "etc/subuid", text);

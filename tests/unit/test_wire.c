@@ -129,7 +129,7 @@ static void fill_import(struct request_import *row)
 
 static void fill_request(struct request *request)
 {
-	if (request->op == OP_STATUS)
+	if (request->op == OP_STATUS || request->op == OP_STATE_SAVE)
 		return;
 	if (request->op == OP_TOMBSTONE_RELEASE) {
 		request->release.first = UINT32_MAX;
@@ -255,6 +255,10 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->audit.action);
 		FILL(answer->audit.target);
 		FILL(answer->audit.detail);
+		break;
+	case OP_ACCOUNT_REMOVE:
+		answer->removal.files = UINT32_MAX;
+		FILL(answer->removal.why);
 		break;
 	case OP_CHECK:
 		FILL(answer->finding.subject);

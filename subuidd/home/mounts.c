@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Mounts below a directory, whoever made them: the owner's FUSE, a bind mount of root's. Run by a child of the broker, as
+ * root, before the data of a removed account is deleted.
+ *
+ * What is mounted is read in /proc and never asked: a file server that is dead or hangs would hold up whoever did. The
+ * mount point is reached by descriptor, from the directory, through no link and no other mount, so that what the account
+ * changes meanwhile leads nowhere else; a mount below another one goes with that one.
+ */
+#include "subuidd/home/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "account/name.h"
+#include "confine/cleanup.h"
+#include "confine/path.h"
+
+#define ROUNDS 16 /* each takes one off of those that are stacked */
+
+struct below {
+	int dir;
+	char path[PATH_MAX]; /* of dir, with a slash at its end */
+	size_t length;
+	unsigned detached, left;
+	char *why; /* the first one that is left */
+	size_t size;
+};
+
+static void file_close(FILE **file)
+{
+	if (*file != NULL)
+		fclose(*file);
+}
+
+/* Blanks and the like are written as \040. In place. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; to++) {
+		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
+		    from[3] >= '0' && from[3] <= '7') {
+			*to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The mount point and the type in a line of mountinfo, which is cut up. */
+static bool line_parse(char *line, char **point, char **type)
+{
+	char *rest = NULL, *word = strtok_r(line, " ", &rest);
+
+	*point = NULL;
+	for (int i = 0; word != NULL && strcmp(word, "-") != 0; i++, word = strtok_r(NULL, " ", &rest))
+		if (i == 4)
+			*point = word;
+	*type = word == NULL ? NULL : strtok_r(NULL, " ", &rest);
+	if (*point == NULL || *type == NULL)
+		return false;
+	unescape(*point);
+	return true;
+}
+
+/* The directory that the mount point is in. -EXDEV: it is below another mount. */
+static int parent_open(int dir, const char *path, const char **name)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	*name = slash == NULL ? path : slash + 1;
+	if (slash == NULL)
+		return path_open_same_mount(dir, ".", O_PATH | O_DIRECTORY);
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	return path_open_same_mount(dir, parent, O_PATH | O_DIRECTORY);
+}
+
+static int detach(int dir, const char *path)
+{
+	char place[64 + NAME_MAX];
+	const char *name;
+	cleanup_fd int parent = parent_open(dir, path, &name);
+
+	if (parent < 0)
+		return parent;
+	if (snprintf(place, sizeof(place), "/proc/self/fd/%d/%s", parent, name) >= (int)sizeof(place))
+		return -ENAMETOOLONG;
+	/* no descriptor can be said; /proc/self/fd leads to the very directory, and the last name is not followed */
+	return umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : -errno;
+}
+
+static void line_serve(struct below *below, char *line)
+{
+	char escaped[128], *point, *type;
+	int r;
+
+	if (!line_parse(line, &point, &type) || strncmp(point, below->path, below->length) != 0)
+		return;
+	r = detach(below->dir, point + below->length);
+	if (r == 0) {
+		below->detached++;
+		return;
+	}
+	if (below->left++ == 0)
+		snprintf(below->why, below->size, "%.32s is mounted on its %s", type,
+			 text_escape(point + below->length, escaped, sizeof(escaped)));
+}
+
+static int round_run(struct below *below)
+{
+	__attribute__((cleanup(file_close))) FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	below->detached = below->left = 0;
+	if (mounts == NULL)
+		return -errno;
+	while ((n = getline(&line, &size, mounts)) > 0) {
+		line[n - 1] = '\0';
+		line_serve(below, line);
+	}
+	return ferror(mounts) ? -EIO : 0;
+}
+
+static int below_open(struct below *below)
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", below->dir);
+	n = readlink(link, below->path, sizeof(below->path) - 2);
+	if (n <= 0)
+		return -errno;
+	below->path[n] = '/';
+	below->path[n + 1] = '\0';
+	below->length = (size_t)n + 1;
+	return 0;
+}
+
+int mounts_detach(int dir, char *why, size_t size)
+{
+	struct below below = { .dir = dir, .why = why, .size = size };
+	int r = below_open(&below);
+
+	for (int i = 0; r == 0 && i < ROUNDS; i++) {
+		r = round_run(&below);
+		if (r == 0 && below.detached == 0)
+			return below.left == 0 ? 0 : -EBUSY;
+	}
+	return r < 0 ? r : -EBUSY;
+}

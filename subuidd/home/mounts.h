@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: ISC */
+/* Taking away what is mounted below a directory of the homes. */
+#ifndef SUBUIDD_HOME_MOUNTS_H
+#define SUBUIDD_HOME_MOUNTS_H
+
+#include <stddef.h>
+
+/* Detaches every mount below the directory (MNT_DETACH), and asks none of them anything. Needs CAP_SYS_ADMIN. 0; -EBUSY:
+ * one is left, which `why` names; or another negative errno. */
+int mounts_detach(int dir, char *why, size_t size);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/* What a load would change: the present store, the index and the homes against the database of a saved state, row
+ * by row. Run by the state program (root); changes nothing. */
+#ifndef SUBUIDD_STATE_COMPARE_H
+#define SUBUIDD_STATE_COMPARE_H
+
+#include "subuidd/state/host.h"
+
+struct comparison {
+	const struct place *place;
+	const struct host *host;
+	struct store *present; /* NULL: there is none, or it cannot be read */
+	struct store *file;
+	bool kin;   /* both are of one identity */
+	bool newer; /* the present one has changed since, or is another one: what differs is its own */
+	struct report *report;
+};
+
+/* What the present store has and the file has not, or otherwise. 0, or negative errno (of either store). */
+int compare_stores(const struct comparison *comparison);
+
+/* What index and homes show and the file does not know, and accounts of the file without a home. The same returns.
+ */
+int compare_host(const struct comparison *comparison);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+/* Which daily copies there are, and which may go. Run by the state program (root): see daily.h. */
+#include "subuidd/state/daily.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/date.h"
+#include "confine/cleanup.h"
+#include "confine/path.h"
+
+#define PREFIX "state-"
+
+int daily_name(int64_t saved, char *out)
+{
+	char day[DATE_TEXT_MAX + 1];
+	int r = date_format(saved / SECONDS_PER_DAY, day);
+
+	if (r == 0)
+		snprintf(out, DAILY_NAME_MAX + 1, PREFIX "%s", day);
+	return r;
+}
+
+static int directory_make(const char *path, char *why, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_fd int above = -1, fd = -1;
+	char parent[256];
+
+	snprintf(parent, sizeof(parent), "%.*s/", (int)(slash - path), path);
+	above = path_open_trusted(parent, O_RDONLY | O_DIRECTORY);
+	fd = above < 0 ? above : path_make_directory(above, slash + 1, 0700, 0);
+	if (fd < 0)
+		snprintf(why, size, "%s: %s", above < 0 ? parent : path, strerror(-fd));
+	return fd < 0 ? fd : steal_fd(&fd);
+}
+
+int daily_open(const struct settings *settings, bool make, char *why, size_t size)
+{
+	cleanup_fd int fd = path_open_trusted(settings->backup_directory, O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	if (fd == -ENOENT && make)
+		fd = directory_make(settings->backup_directory, why, size);
+	else if (fd < 0)
+		snprintf(why, size, "%s: %s", settings->backup_directory, strerror(-fd));
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
+		snprintf(why, size, "%s must be root's, and nobody else's to write", settings->backup_directory);
+		return -EPERM;
+	}
+	return steal_fd(&fd);
+}
+
+/* The name of one, whatever is in it. */
+static bool named(const char *name)
+{
+	int32_t day;
+
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && date_parse(name + strlen(PREFIX), &day) == 0;
+}
+
+static bool header_read(int fd, struct state_header *header)
+{
+	char text[STATE_HEADER_MAX];
+	ssize_t got = pread(fd, text, sizeof(text), 0);
+	const char *end = got > 0 ? memmem(text, (size_t)got, "\n\n", 2) : NULL;
+
+	return end != NULL && state_header_parse(text, (size_t)(end + 2 - text), header) == STATE_SOUND;
+}
+
+bool daily_made(int dirfd, const char *name, struct state_header *header)
+{
+	cleanup_fd int fd = -1;
+	char expected[DAILY_NAME_MAX + 1];
+	struct stat st;
+
+	if (!named(name))
+		return false;
+	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || !header_read(fd, header))
+		return false;
+	return daily_name(header->saved, expected) == 0 && strcmp(expected, name) == 0;
+}
+
+/* ---- all of them, newest first */
+
+struct copies {
+	char (*names)[DAILY_NAME_MAX + 1];
+	size_t count, room;
+};
+
+static int newer_first(const void *a, const void *b)
+{
+	return strcmp(b, a);
+}
+
+static int copies_add(struct copies *copies, const char *name)
+{
+	if (copies->count == copies->room) {
+		size_t room = copies->room == 0 ? 16 : 2 * copies->room;
+		void *more = reallocarray(copies->names, room, sizeof(*copies->names));
+
+		if (more == NULL)
+			return -ENOMEM;
+		copies->names = more;
+		copies->room = room;
+	}
+	memcpy(copies->names[copies->count++], name, sizeof(*copies->names)); /* daily_made(): just so long */
+	return 0;
+}
+
+static int copies_list(int dirfd, struct copies *copies)
+{
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *entry;
+	struct state_header header;
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		r = -errno;
+		cleanup_fd_p(&fd);
+		return r;
+	}
+	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (daily_made(dirfd, entry->d_name, &header))
+			r = copies_add(copies, entry->d_name);
+	if (r == 0 && errno != 0)
+		r = -errno;
+	if (r == 0 && copies->count > 0)
+		qsort(copies->names, copies->count, sizeof(*copies->names), newer_first);
+	return r;
+}
+
+int daily_prune(int dirfd, unsigned keep)
+{
+	struct copies copies = {.count = 0};
+	int r = copies_list(dirfd, &copies), left = (int)copies.count;
+
+	for (size_t i = keep; r == 0 && i < copies.count; i++) {
+		if (unlinkat(dirfd, copies.names[i], 0) < 0)
+			r = -errno;
+		else
+			left--;
+	}
+	free(copies.names);
+	return r < 0 ? r : left;
+}
+
+int daily_newest(int dirfd, char *name, struct state_header *header)
+{
+	struct copies copies = {.count = 0};
+	int r = copies_list(dirfd, &copies);
+
+	if (r == 0 && (copies.count == 0 || !daily_made(dirfd, copies.names[0], header)))
+		r = -ENOENT;
+	if (r == 0)
+		memcpy(name, copies.names[0], sizeof(*copies.names));
+	free(copies.names);
+	return r;
+}

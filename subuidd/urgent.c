@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: ISC */
+/* Locks and removed keys that the store does not have yet. Run by the broker. */
+#include "subuidd/urgent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "confine/path.h"
+#include "subuidd/lifecycle.h"
+#include "subuidd/log.h"
+#include "subuidd/publish.h"
+#include "subuidd/store/hash.h"
+
+#define MAGIC UINT64_C(0x746e656772753031) /* "10urgent" */
+#define AGAIN_SECONDS 30u
+
+struct note {
+	uint64_t magic;
+	uint32_t uid, key;
+	uint64_t check; /* of what is before it */
+};
+
+static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, "account.lock", NULL };
+static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, "key.remove", NULL };
+
+/* ---- the notes ---- */
+
+static uint64_t note_check(const struct note *note)
+{
+	return store_hash(0, note, offsetof(struct note, check));
+}
+
+static int notes_open(struct broker *broker)
+{
+	cleanup_fd int fd = path_open_beneath(broker->state_fd, URGENT_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	struct note notes[URGENT_MAX] = { 0 };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 077) != 0)
+		return -EPERM;
+	/* written and not only allocated: a note takes no block */
+	if (st.st_size < (off_t)sizeof(notes) &&
+	    (pwrite(fd, notes, sizeof(notes), 0) != (ssize_t)sizeof(notes) || fdatasync(fd) < 0))
+		return -EIO;
+	return steal_fd(&fd);
+}
+
+static int notes_write(struct broker *broker)
+{
+	struct note notes[URGENT_MAX] = { 0 };
+	const struct withheld *withheld = &broker->withheld;
+	cleanup_fd int fd = notes_open(broker);
+
+	if (fd < 0)
+		return fd;
+	if (withheld->count > URGENT_MAX)
+		return -ENOSPC;
+	for (size_t i = 0; i < withheld->count; i++) {
+		notes[i] = (struct note){ MAGIC, withheld->entries[i].uid, withheld->entries[i].key, 0 };
+		notes[i].check = note_check(&notes[i]);
+	}
+	errno = EIO;
+	return pwrite(fd, notes, sizeof(notes), 0) == (ssize_t)sizeof(notes) && fdatasync(fd) == 0 ? 0 : -errno;
+}
+
+static int notes_read(struct broker *broker)
+{
+	struct note notes[URGENT_MAX] = { 0 };
+	cleanup_fd int fd = notes_open(broker);
+	int r = 0;
+
+	if (fd < 0 || pread(fd, notes, sizeof(notes), 0) < 0) {
+		log_warn(STATE_DIR "/" URGENT_NAME ": a lock that cannot be recorded is forgotten by a restart: %s",
+			 strerror(fd < 0 ? -fd : errno));
+		return 0;
+	}
+	for (size_t i = 0; i < URGENT_MAX && r == 0; i++)
+		if (notes[i].magic == MAGIC && notes[i].check == note_check(&notes[i]))
+			r = withheld_add(&broker->withheld, notes[i].uid, notes[i].key);
+	return r;
+}
+
+int urgent_add(struct broker *broker, uint32_t uid, uint32_t key)
+{
+	int r = withheld_add(&broker->withheld, uid, key);
+
+	broker_maintain_in(broker, AGAIN_SECONDS);
+	return r < 0 ? r : notes_write(broker);
+}
+
+void urgent_done(struct broker *broker, uint32_t uid, uint32_t key)
+{
+	int r;
+
+	if (!withheld_has(&broker->withheld, uid, key))
+		return;
+	withheld_remove(&broker->withheld, uid, key);
+	r = notes_write(broker);
+	if (r < 0)
+		log_error(STATE_DIR "/" URGENT_NAME ": %s", strerror(-r));
+}
+
+/* ---- recording ---- */
+
+static enum failure body_lock(struct call *call)
+{
+	int r = store_account_update(call->broker->store, &call->account);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+static enum failure body_key(struct call *call)
+{
+	int r = store_key_delete(call->broker->store, call->key.id);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
+/* What is not there any more needs no lock. 1: nothing to do; 0: the rows; or negative errno. */
+static int look(struct call *call, const struct withheld_entry *entry)
+{
+	struct store *store = call->broker->store;
+	int r = store_account_by_uid(store, entry->uid, &call->account);
+
+	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
+		return 1;
+	if (r < 0 || entry->key == 0)
+		return r < 0 ? r : (call->account.flags & ACCOUNT_LOCKED) != 0;
+	r = store_key_get(store, entry->key, &call->key);
+	return r == -ENOENT ? 1 : r < 0 ? r : call->key.uid != entry->uid;
+}
+
+/* True when the store has it now. */
+static bool record(struct broker *broker, const struct withheld_entry *entry)
+{
+	struct call call = { .broker = broker, .operation = entry->key == 0 ? &lock_late : &key_remove_late,
+			     .caller = { .root = true, .admin = true, .named = true, .name = "subuidd" } };
+	int r = look(&call, entry);
+
+	if (r != 0)
+		return r > 0;
+	if (name_join(call.account.owner, broker->settings.separator, call.account.label, call.target) < 0)
+		call.target[0] = '\0';
+	snprintf(call.detail, sizeof(call.detail), "recorded late: it has counted since it was asked for");
+	call.account.flags |= ACCOUNT_LOCKED;
+	return call_transaction(&call, call.operation->action, entry->key == 0 ? body_lock : body_key) == FAILURE_NONE;
+}
+
+/* In the index it is as it was: withheld until now, and by the store's own word from now on. */
+static void publish(struct broker *broker, const struct withheld_entry *entry)
+{
+	struct account account;
+
+	if (broker->publication == NULL || store_account_by_uid(broker->store, entry->uid, &account) < 0 ||
+	    account.state != ACCOUNT_ACTIVE)
+		return;
+	publish_account_locked(broker->publication, &account); /* shown as it is, locked or not */
+	if (entry->key == 0 && removal_sessions_end(broker, entry->uid, NULL, NULL) < 0)
+		log_error("uid %u: its processes cannot be ended", entry->uid);
+}
+
+void urgent_again(struct broker *broker)
+{
+	for (size_t i = broker->withheld.count; i-- > 0;) {
+		const struct withheld_entry entry = broker->withheld.entries[i];
+
+		if (record(broker, &entry))
+			urgent_done(broker, entry.uid, entry.key);
+		publish(broker, &entry);
+	}
+	if (broker->withheld.count > 0)
+		broker_maintain_in(broker, AGAIN_SECONDS);
+}
+
+int urgent_open(struct broker *broker)
+{
+	int r = notes_read(broker);
+
+	if (r == 0)
+		urgent_again(broker);
+	return r;
+}
+
+void urgent_close(struct broker *broker)
+{
+	withheld_free(&broker->withheld);
+}

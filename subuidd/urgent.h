@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A lock or the removal of a key that cannot be written into the store (the disk is full beyond the reserve, fails, or has
+ * become read-only) counts all the same: it is withheld from the index (withheld.h), and noted in STATE_DIR/urgent, whose
+ * blocks are written when it is made, so that a note needs no room. It is tried again at each maintenance and at a start,
+ * before anything is published. Where not even the note can be written, a restart forgets it, and the caller is told so.
+ */
+#ifndef SUBUIDD_URGENT_H
+#define SUBUIDD_URGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker;
+
+#define URGENT_NAME "urgent" /* in the state's directory, root 0600 */
+#define URGENT_MAX 256       /* notes that it holds */
+
+/* At a start: what was noted is withheld, and recorded where that can be done now. 0 or negative errno (no memory). */
+int urgent_open(struct broker *broker);
+void urgent_close(struct broker *broker);
+
+/* key 0: the account is locked. 0: noted, a restart knows it; or negative errno: this process alone does. */
+int urgent_add(struct broker *broker, uint32_t uid, uint32_t key);
+/* It has been recorded, or is not meant any more. */
+void urgent_done(struct broker *broker, uint32_t uid, uint32_t key);
+
+/* Tries to record what is not; ends the sessions of those accounts once more. */
+void urgent_again(struct broker *broker);
+
+#endif

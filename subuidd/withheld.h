@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Locks and removed keys that could not be written into the store: whatever it says, the index shows the account as locked
+ * (key 0), or without the key. A short list; usually there is none.
+ */
+#ifndef SUBUIDD_WITHHELD_H
+#define SUBUIDD_WITHHELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct withheld {
+	struct withheld_entry {
+		uint32_t uid, key;
+	} *entries;
+	size_t count;
+};
+
+bool withheld_has(const struct withheld *withheld, uint32_t uid, uint32_t key);
+int withheld_add(struct withheld *withheld, uint32_t uid, uint32_t key); /* 0 or -ENOMEM */
+void withheld_remove(struct withheld *withheld, uint32_t uid, uint32_t key);
+void withheld_free(struct withheld *withheld);
+
+#endif

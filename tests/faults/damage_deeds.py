@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: ISC
+"""What there is to damage, and how it is done."""
+
+import os
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+from changes import UNIT, Case, purged
+from world import HOMES, STATE, call, demand, run, wait_until
+
+DATABASE = STATE / "state.db"
+
+
+class Site:
+    """What there is to damage."""
+
+    def __init__(self, world):
+        self.world = world
+        self.alice, self.bob = world.owner("dam"), world.owner("dam")
+        self.web1 = world.add(self.alice, "web1", key={"key": world.keys[0]}, range=UNIT)
+        world.write(self.web1, "alice's")
+        self.web2 = world.add(self.alice, "web2")
+        call("Lock", {"owner": self.alice, "label": "web2"})
+        self.aside = world.add(self.bob, "aside")
+        world.write(self.aside, "bob's")
+        world.remove(self.bob, "aside")
+        self.gone = world.add(self.bob, "gone")
+        world.remove(self.bob, "gone", purge=True)
+        wait_until(lambda: purged(world, Case("", "", [], self.gone)), "the purge")
+        world.restart_daemon()  # all of it is in the file
+        self.older = "/run/older.db"
+        shutil.copyfile(DATABASE, self.older)
+        self.late = world.add(self.bob, "late", key={"key": world.keys[1]}, range=UNIT)
+        world.write(self.late, "bob's, later")
+        world.note_ids(world.facts())
+        self.saved = "/run/saved-state"
+        run("/usr/bin/subuid", "state", "save", "--force", self.saved)
+
+    def home(self, account):
+        return HOMES / account["owner"] / account["label"]
+
+    def link(self, account):
+        return Path(f"/home/{account['owner']}/subuid/{account['label']}")
+
+
+# -- deeds
+
+def without_store(site, keep=()):
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        if name not in keep:
+            (STATE / name).unlink(missing_ok=True)
+
+
+def emptied(site):
+    without_store(site)
+    DATABASE.touch(0o600)
+
+
+def older(site):
+    without_store(site)
+    shutil.copyfile(site.older, DATABASE)
+    os.chmod(DATABASE, 0o600)
+
+
+def of_another_host(site):
+    """A sound store that never heard of what lies here."""
+    shutil.move(STATE, "/var/lib/subuidd.away")
+    shutil.move(HOMES, "/srv/subuid.away")
+    site.world.ensure_daemon()
+    site.world.add(site.alice, "elsewhere")
+    run("subuid", "remove", f"{site.alice}+elsewhere", "--purge", "--yes")
+    site.world.stop_daemon()
+    other = Path("/run/other.db")
+    shutil.copyfile(DATABASE, other)
+    run("rm", "-rf", STATE, HOMES)
+    shutil.move("/var/lib/subuidd.away", STATE)
+    shutil.move("/srv/subuid.away", HOMES)
+    without_store(site)
+    shutil.copyfile(other, DATABASE)
+    os.chmod(DATABASE, 0o600)
+
+
+def state_gone(site):
+    for path in STATE.iterdir():
+        run("rm", "-rf", path)
+
+
+def flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
+def wal_byte(part):
+    """In the log that a killed daemon left; part: where, of its frames."""
+    def deed(site):
+        wal = STATE / "state.db-wal"
+        size = wal.stat().st_size
+        demand(size > 32, "the killed daemon left no log")
+        frames = (size - 32) // (24 + 4096)
+        flip(wal, 32 + int((frames - 1) * part) * (24 + 4096) + 24 + 2000)
+    return deed
+
+
+def checkpointed(site):
+    """Everything is in the file."""
+    with sqlite3.connect(DATABASE) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
+def page_byte(text):
+    """One bit of a row, where its label stands."""
+    def deed(site):
+        checkpointed(site)
+        data = DATABASE.read_bytes()
+        at = data.find(getattr(site, "alice").encode() + text.encode())
+        demand(at > 0, f"{text} is not found in the file")
+        flip(DATABASE, at + 1)
+    return deed
+
+
+def page_header(site):
+    checkpointed(site)
+    with sqlite3.connect(DATABASE) as database:
+        page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'accounts'").fetchone()[0]
+    database.close()
+    flip(DATABASE, (page - 1) * 4096)
+
+
+def rows_deleted(*statements):
+    def deed(site):
+        checkpointed(site)
+        database = sqlite3.connect(DATABASE)
+        for (trigger,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            database.execute(statement, (site.web2["uid"],))
+        database.commit()
+        database.close()
+    return deed
+
+
+def file_gone(*paths):
+    return lambda site: [path.unlink(missing_ok=True) for path in paths]
+
+
+def noise(path, offset):
+    def deed(site):
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            file.write(random.Random(1).randbytes(4096))
+    return deed
+
+
+def directory_in_place(path):
+    def deed(site):
+        path.unlink()
+        path.mkdir(mode=0o755)
+    return deed
+
+
+def made(path, uid=None, data=False):
+    """A directory that nobody's row speaks of; path(site)."""
+    def deed(site):
+        where = path(site)
+        os.makedirs(where / "home", mode=0o700)
+        if data:
+            (where / "home/file").write_text("whose?")
+        if uid is not None:
+            os.chown(where, 0, uid(site))
+            os.chown(where / "home", uid(site), uid(site))
+    return deed
+
+
+def removed_home(part=""):
+    return lambda site: (run("umount", site.home(site.web2) / "view", check=False),
+                         run("rm", "-rf", site.home(site.web2) / part))
+
+
+def link_becomes(target):
+    def deed(site):
+        link = site.link(site.web2)
+        link.unlink()
+        if target == "directory":
+            link.mkdir()
+        elif target:
+            link.symlink_to(target)
+    return deed
+
+
+def mode_of(path, mode):
+    return lambda site: os.chmod(path, mode)
