@@ -225,6 +225,8 @@ static int line_add(char **line, struct nss_line *parsed)
 		if (r < 0)
 			return r;
 	}
+	if (parsed->count == ITEMS_MAX) /* with ours it could not be read, nor be taken back */
+		return -E2BIG;
 	if (parsed->count == 0) /* an empty line means glibc's own default, which is files */
 		return insert(line, parsed->value_end, " files " NSS_SOURCE);
 	before = place(*line, parsed);

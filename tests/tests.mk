@@ -354,8 +354,8 @@ fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account
 fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
 fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
 fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
-                           subuidd/subid/found subuidd/subid/lines account/name account/id $(PASSWD)
-fuzz_subid_write_LIBS    = $(foreach f,getpwnam_r openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
+                           subuidd/subid/found subuidd/subid/lines subuidd/subid/files account/name account/id
+fuzz_subid_write_LIBS    = $(foreach f,openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)
 setup_record_OBJS        = confine/path
 setup_record_LIBS        = -ljansson
