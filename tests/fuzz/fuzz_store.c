@@ -147,7 +147,7 @@ static int tombstones_dump(struct store *store, FILE *out)
 static int removed_dump(struct store *store, FILE *out)
 {
 	struct removed rows[4];
-	int n = store_removed_due(store, INT64_MAX, NULL, rows, 4);
+	int n = store_removed_due(store, INT64_MAX, INT64_MAX, NULL, rows, 4);
 
 	for (int i = 0; i < n; i++) {
 		must(rows[i].keep == 0 && owner_name_valid(rows[i].owner, '\0') && label_valid(rows[i].label));
