@@ -380,7 +380,7 @@ def test_no_line_outlives_the_name_it_was_written_for(host, publish):
         wait_until(lambda: True not in granted(owner, first, descriptors=6), "the files follow", 5)
         assert not grants(owner, first) and owner not in names_of() and owner not in names_of(SUBGID)
         Path("/etc/passwd").write_text(text)  # in place
-        wait_until(lambda: False not in granted(owner, first, descriptors=6) == (publish != "plugin"), "and come back", 5)
+        wait_until(lambda: (False not in granted(owner, first, descriptors=6)) == (publish != "plugin"), "and come back", 5)
         # renamed, and the old name given to somebody else
         run("usermod", "-l", f"{owner}n", owner)
         wait_until(lambda: owner not in names_of(), "the old name has nothing", 5)
