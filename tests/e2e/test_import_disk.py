@@ -495,7 +495,7 @@ def test_data_that_was_set_aside_goes_back_there_when_the_import_does_not_end(ho
     for syscall, when in [("fdatasync", 1), ("fdatasync", 2), ("renameat2", 1), ("fchown", 1), ("symlinkat", 1), ("fsync", 1),
                           ("sendto", 3)]:
         deaths += killed_at(host, syscall, when, "import", file)
-        wait_until(lambda: labels(host, owner) == {} or labels(host, owner)["web1"]["state"] == "active", "settled")
+        wait_until(lambda: all(account["state"] == "active" for account in labels(host, owner).values()), "settled")
         if labels(host, owner):
             host.subuid("remove", "web1", *(["--keep-home"] if keep else []), user=owner)
         assert facts(aside) == before, (syscall, when)
@@ -555,7 +555,7 @@ def test_a_crash_leaves_what_it_did_not_make(host, linked):
     deaths = 0
     for syscall, when in ADD_POINTS:
         deaths += killed_at(host, syscall, when, "add", "web1", "--owner", owner)
-        wait_until(lambda: labels(host, owner) == {} or labels(host, owner)["web1"]["state"] == "active", "settled")
+        wait_until(lambda: all(account["state"] == "active" for account in labels(host, owner).values()), "settled")
         if labels(host, owner):
             host.subuid("remove", "web1", "--purge", "--owner", owner, "--yes", check=False)
             host.subuid("remove", f"{owner}+web1", "--purge", check=False)
