@@ -310,6 +310,10 @@ churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failu
 churn_LIBS          = -Wl,--wrap=clock_gettime
 UNIT               += churn
 
+# connections by whose they are
+shares_OBJS         = subuidd/shares
+UNIT               += shares
+
 # the broker's decoder
 fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)
 FUZZ               += wire
