@@ -268,7 +268,7 @@ int store_check(struct store *store, char *why, size_t size)
 			code = sqlite3_step(statement);
 		if (code == SQLITE_ROW) {
 			snprintf(why, size, "%s", (const char *)sqlite3_column_text(statement, 0));
-			r = -EUCLEAN;
+			r = store_disk_failed(store) ? -EIO : -EUCLEAN;
 		} else if (code != SQLITE_DONE) {
 			r = store_errno(store, code);
 			snprintf(why, size, "%s", store->error);

@@ -166,6 +166,8 @@ struct store_value {
 
 /* Negative errno of an SQLite (extended) result code; keeps its text for store_error(). */
 int store_errno(struct store *store, int code);
+/* Whether SQLite has met a disk that does not answer (EIO and the like): what looks damaged then is doubt. */
+bool store_disk_failed(const struct store *store);
 
 /* Runs a statement that gives no rows. 0 or negative errno. */
 int store_run(struct store *store, enum store_statement id, const struct store_value *values, size_t count);
