@@ -241,6 +241,9 @@ OBJECTS        += $(call objs,tests/bench/fill)
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+.PHONY: bench-socket
+bench-socket: all
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
 
 # Against named peers, in a throwaway root: `make bench` writes docs/performance.{json,md,svg};
 # BENCH='--quick' is a short one.
