@@ -55,6 +55,11 @@ def without_store(site, keep=()):
             (STATE / name).unlink(missing_ok=True)
 
 
+def without_log(site):
+    changed(site)
+    without_store(site, keep=("state.db",))
+
+
 def emptied(site):
     without_store(site)
     DATABASE.touch(0o600)
@@ -97,6 +102,14 @@ def flip(path, offset):
         file.write(bytes([byte[0] ^ 0x10]))
 
 
+def changed(site):
+    """Saving the state has brought all before it into the file: what is only in the log are the changes made here."""
+    site.world.start_daemon()
+    for method in ("Lock", "Unlock", "Lock", "Unlock"):
+        demand(done(call(method, {"owner": site.alice, "label": "web1"})), method, "of web1 is refused")
+    site.world.kill_daemon()
+
+
 def wal_sum(data, big, sums):
     """https://sqlite.org/fileformat2.html#checksum_algorithm"""
     first, second = sums
@@ -124,14 +137,10 @@ def wal_frames(log):
 
 
 def wal_byte(part):
-    """In the log that a killed daemon left; part: where, of the frames that are read, to the end of the last transaction.
-    Saving the state has brought all before it into the file: what is only in the log are the changes made here."""
+    """In the log that a killed daemon left; part: where, of the frames that are read, to the end of the last transaction."""
     def deed(site):
         wal = STATE / "state.db-wal"
-        site.world.start_daemon()
-        for method in ("Lock", "Unlock", "Lock", "Unlock"):
-            demand(done(call(method, {"owner": site.alice, "label": "web1"})), method, "of web1 is refused")
-        site.world.kill_daemon()
+        changed(site)
         size, ends = wal_frames(wal.read_bytes())
         demand(any(ends), "there is no transaction in the log")
         last = len(ends) - 1 - ends[::-1].index(True)
@@ -182,11 +191,16 @@ def file_gone(*paths):
     return lambda site: [path.unlink(missing_ok=True) for path in paths]
 
 
-def noise(path, offset):
+def noise(path, table=None):
+    """In the header, or where a table of the index (account/index_format.h) begins; what is behind it are records."""
     def deed(site):
         with open(path, "r+b") as file:
+            header = file.read(512)
+            offset, slots = (0, 1) if table is None else struct.unpack_from("=2Q", header, 48 + 16 * table)
+            size = struct.unpack_from("=Q", header, 16)[0]
+            demand(size == os.fstat(file.fileno()).st_size and slots > 0 and offset < size, "the header is not as expected")
             file.seek(offset)
-            file.write(random.Random(1).randbytes(4096))
+            file.write(random.Random(1).randbytes(min(4096, size - offset)))
     return deed
 
 
