@@ -13,10 +13,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from world import BUILD, demand, run, wait_until
+from world import BUILD, demand, run, wait_until, within
 
 PLACE = Path("/run/disks")
 SECTOR = 512
+RELEASE_SECONDS = 15
 WRITE, FLUSH, ZERO = 1, 2, 3
 MAKE = {
     "ext4": (128 << 20, ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard"], "loop"),
@@ -28,6 +29,19 @@ LAYOUTS = {
     "one": [[("state", "/var/lib/subuidd"), ("etc", "/etc"), ("homes", "/srv/subuid"), ("people", "/home")]],
     "three": [[("state", "/var/lib/subuidd"), ("etc", "/etc")], [("homes", "/srv/subuid")], [("people", "/home")]],
 }
+
+
+def unmounted(place):
+    return not os.path.ismount(place) or run("umount", "--recursive", place, check=False).returncode == 0
+
+
+def release(place):
+    """What a killed daemon had started dies with it, a moment later. Raises when somebody lives on, and has it all the same."""
+    if within(RELEASE_SECONDS, lambda: unmounted(place)):
+        return
+    holders = run("fuser", "--mount", "--verbose", place, check=False).stderr.split("\n")[1:9]
+    run("umount", "--recursive", "--lazy", place, check=False)
+    raise AssertionError(f"{place} is still in use: {holders}")
 
 
 @dataclass
@@ -57,7 +71,10 @@ class Disks:
     def mount(self, files, fill=False):
         for number, file in enumerate(files):
             disk = PLACE / f"disk{number}"
-            run("mount", "-t", self.fs, "-o", self.options(), file, disk)
+            mount = ("mount", "-t", self.fs, "-o", self.options(), file, disk)
+            if run(*mount, check=self.fs != "ext4").returncode != 0:
+                run("e2fsck", "-fy", file, check=False)  # as at boot: a superblock that was torn is taken from its copy
+                run(*mount)
             for name, seen in self.layout[number]:
                 if fill:
                     self.fill(disk / name, seen)
@@ -74,8 +91,8 @@ class Disks:
     def unmount(self):
         for number in reversed(range(self.count)):
             for _, seen in reversed(self.layout[number]):
-                run("umount", "--recursive", seen)
-            run("umount", "--recursive", PLACE / f"disk{number}")
+                release(seen)
+            release(PLACE / f"disk{number}")
 
     # -- recording
 
