@@ -24,6 +24,8 @@ MAKE = {
     "xfs": (300 << 20, ["mkfs.xfs", "-q", "-K"], "loop"),
     "btrfs": (128 << 20, ["mkfs.btrfs", "-q", "-K"], "loop,nodiscard"),
 }
+# A superblock that was torn (a sector is smaller) is no matter of ours: it is taken from its copy, as root would.
+REPAIR = {"ext4": ["e2fsck", "-fy"], "btrfs": ["btrfs", "rescue", "super-recover", "-y"]}
 # What lies on which disk: (directory on it, where it is seen)
 LAYOUTS = {
     "one": [[("state", "/var/lib/subuidd"), ("etc", "/etc"), ("homes", "/srv/subuid"), ("people", "/home")]],
@@ -72,8 +74,8 @@ class Disks:
         for number, file in enumerate(files):
             disk = PLACE / f"disk{number}"
             mount = ("mount", "-t", self.fs, "-o", self.options(), file, disk)
-            if run(*mount, check=self.fs != "ext4").returncode != 0:
-                run("e2fsck", "-fy", file, check=False)  # as at boot: a superblock that was torn is taken from its copy
+            if run(*mount, check=self.fs not in REPAIR).returncode != 0:
+                run(*REPAIR[self.fs], file, check=False)
                 run(*mount)
             for name, seen in self.layout[number]:
                 if fill:
