@@ -2,7 +2,7 @@
 """Disks that remember what was written to them (recorder.c), and images of what they may hold after a loss of power.
 
 A disk keeps everything that it was given before the last flush that it answered; of what came after, any part may be there, in
-any order, and sectors of 512 bytes are what a write is torn into.
+any order, and sectors are what a write is torn into.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from pathlib import Path
 from world import BUILD, demand, run, wait_until, within
 
 PLACE = Path("/run/disks")
-SECTOR = 512
+SECTOR = {"ext4": 512, "xfs": 512, "btrfs": 4096}  # btrfs has its superblock, of 4096 bytes, written whole or not at all
 RELEASE_SECONDS = 15
 WRITE, FLUSH, ZERO = 1, 2, 3
 MAKE = {
@@ -24,8 +24,8 @@ MAKE = {
     "xfs": (300 << 20, ["mkfs.xfs", "-q", "-K"], "loop"),
     "btrfs": (128 << 20, ["mkfs.btrfs", "-q", "-K"], "loop,nodiscard"),
 }
-# A superblock that was torn (a sector is smaller) is no matter of ours: it is taken from its copy, as root would.
-REPAIR = {"ext4": ["e2fsck", "-fy"], "btrfs": ["btrfs", "rescue", "super-recover", "-y"]}
+# An ext4 superblock that was torn (a sector is smaller) is no matter of ours: it is taken from its copy, as at a boot.
+REPAIR = {"ext4": ["e2fsck", "-fy"]}
 # What lies on which disk: (directory on it, where it is seen)
 LAYOUTS = {
     "one": [[("state", "/var/lib/subuidd"), ("etc", "/etc"), ("homes", "/srv/subuid"), ("people", "/home")]],
@@ -186,13 +186,13 @@ class Recording:
             path = PLACE / f"images/crash{disk}"
             run("cp", "--sparse=always", PLACE / f"base/{disk}", path)
             with open(path, "r+b") as file:
-                for record, take in arrived(pending, how, choose):
+                for record, take in arrived(pending, how, choose, SECTOR[self.disks.fs]):
                     self.apply(file.fileno(), record, take)
             files.append(path)
         return files
 
 
-def arrived(pending, how, choose):
+def arrived(pending, how, choose, sector):
     """[(record, bytes of it or None: all)] in the order in which they came."""
     if how == "none" or not pending:
         return []
@@ -203,7 +203,7 @@ def arrived(pending, how, choose):
     cut = choose.randrange(len(pending))
     kept = [(record, None) for record in pending[:cut]]
     if how == "torn":
-        kept.append((pending[cut], SECTOR * choose.randrange(max(1, pending[cut].length // SECTOR))))
+        kept.append((pending[cut], sector * choose.randrange(max(1, pending[cut].length // sector))))
     return kept
 
 
