@@ -46,14 +46,14 @@ static bool seen_before(const json_t *seen, const json_t *parameters)
 }
 
 /* A person at a terminal is asked. Nothing that was not said is taken for a yes. */
-static bool agreed(const json_t *finding)
+static bool agreed(const json_t *finding, const char *question)
 {
 	int first, c;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return false;
-	fprintf(stderr, "%s: %s. Set it aside (nothing is deleted)? [y/N] ", shown(json_text(finding, "subject")),
-		shown(json_text(finding, "fault")));
+	fprintf(stderr, "%s: %s. %s? [y/N] ", shown(json_text(finding, "subject")),
+		shown(json_text(finding, "fault")), question);
 	first = c = getchar();
 	while (c != '\n' && c != EOF)
 		c = getchar();
@@ -69,10 +69,14 @@ static void say(const json_t *finding, const char *what, const char *done)
 /* What came of it: a word for `result`; *done what was done (caller decrefs the reply). */
 static const char *repair_one(const json_t *finding, json_t *parameters, const struct check_repair *how, json_t **reply)
 {
-	bool ask = strcmp(json_text(finding, "repair"), "ask") == 0;
+	bool forget = strcmp(json_text(finding, "repair"), "forget") == 0;
+	bool ask = forget || strcmp(json_text(finding, "repair"), "ask") == 0;
 
-	if (ask && !how->yes && !how->dry_run && !agreed(finding)) {
-		say(finding, "left as it is: ", "there is data in it, and nobody has said yes (--yes does)");
+	if (ask && !how->yes && !how->dry_run &&
+	    !agreed(finding, forget ? "Forget it" : "Set it aside (nothing is deleted)")) {
+		say(finding, "left as it is: ",
+		    forget ? "nobody has said that it is to be forgotten (--yes does)" :
+			     "there is data in it, and nobody has said yes (--yes does)");
 		json_decref(parameters);
 		return "left";
 	}

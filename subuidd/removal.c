@@ -132,6 +132,14 @@ static struct removed removed_row(const struct call *call)
 	return removed;
 }
 
+/* Its home was lost before: there is nothing that anybody could miss later. */
+static enum failure body_gone_without_data(struct call *call)
+{
+	int r = store_account_delete(call->broker->store, call->account.uid, time(NULL));
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 static enum failure body_gone(struct call *call)
 {
 	struct store *store = call->broker->store;
@@ -154,6 +162,7 @@ static enum failure again_later(struct call *call, enum failure failure)
 static enum failure removal_set_aside(struct call *call, int ended)
 {
 	enum failure failure;
+	bool nothing;
 	int r;
 
 	if (ended < 0)
@@ -161,7 +170,8 @@ static enum failure removal_set_aside(struct call *call, int ended)
 	r = home_set_aside(&call->broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return again_later(call, call_fail_system(call, "its home cannot be set aside", r));
-	failure = call_transaction(call, call->operation->action, body_gone);
+	nothing = r == -ENOENT && (call->account.flags & ACCOUNT_PURGE) == 0;
+	failure = call_transaction(call, call->operation->action, nothing ? body_gone_without_data : body_gone);
 	if (failure != FAILURE_NONE)
 		return again_later(call, failure);
 	call->answer.removal.files = FILES_KEPT;

@@ -279,9 +279,11 @@ static enum failure repair_shape(const struct request_repair *repair, struct fai
 	bool uid = repair->place == PLACE_ACCOUNT || repair->place == PLACE_MAKING || repair->place == PLACE_REMOVED;
 	bool named = repair->place == PLACE_ACCOUNT || repair->place == PLACE_OWNER;
 
-	if (repair->repair == REPAIR_INDEX || repair->repair == REPAIR_ACCOUNT || repair->place == PLACE_LINK)
+	if (repair->repair == REPAIR_INDEX || repair->repair == REPAIR_ACCOUNT ||
+	    (repair->place == PLACE_LINK && repair->repair != REPAIR_FORGET))
 		return FAILURE_NONE;
-	if (repair->place == PLACE_NONE || (repair->repair == REPAIR_ASK && repair->place == PLACE_OWNER))
+	if (repair->place == PLACE_NONE || (repair->repair == REPAIR_ASK && repair->place == PLACE_OWNER) ||
+	    (repair->repair == REPAIR_FORGET && repair->place != PLACE_REMOVED))
 		return failure_set(text, FAILURE_INVALID, "place", "not one of this repair", "name what a check has found");
 	if (uid && id_special(repair->uid))
 		return failure_set(text, FAILURE_INVALID, "uid", "not that of an account", "");

@@ -159,6 +159,7 @@ enum finding_repair {
 	REPAIR_ACCOUNT,  /* what is missing of the account is made again: home, view, link */
 	REPAIR_LEFTOVER, /* removed: there is no data in it */
 	REPAIR_ASK,      /* there is data in it: set aside, never deleted; somebody has to say so */
+	REPAIR_FORGET,   /* the record of set-aside data that is gone; somebody has to say so */
 	REPAIR_MAX_,
 };
 
@@ -173,7 +174,8 @@ enum finding_place {
 	PLACE_MAX_,
 };
 
-/* As a finding says it. ACCOUNT and places LINK and ACCOUNT: name; LEFTOVER and ASK: place, and uid where it has one. */
+/* As a finding says it. ACCOUNT and places LINK and ACCOUNT: name; LEFTOVER, ASK and FORGET: place, and uid where
+ * it has one. */
 struct request_repair {
 	struct request_name name;
 	uint32_t repair; /* enum finding_repair, not NONE */

@@ -448,7 +448,7 @@ check-layers:
 check-prerequisites:
 	tests/prerequisites
 
-check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz
+check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz check-faults-sample
 
 lint:
 	tests/lint

@@ -176,19 +176,17 @@ static int private_directory(int homes_fd, const char *name)
  */
 static int views_probe(int making, bool *views)
 {
-	cleanup_fd int source = path_make_directory(making, "probe", 0700, 0);
-	cleanup_fd int target = path_make_directory(making, "probe.view", 0, 0);
-	int r;
+	/* what a crash in here left: root may not even open a directory whose owner is mapped to nobody */
+	int r = view_unmount(making, "probe.view");
+	cleanup_fd int source = r < 0 ? r : path_make_directory(making, "probe", 0700, 0);
+	cleanup_fd int target = r < 0 ? r : path_make_directory(making, "probe.view", 0, 0);
 
 	if (source < 0 || target < 0)
 		return source < 0 ? source : target;
 	r = home_acl_probe(source);
 	if (r < 0 && r != -ENOSPC && r != -EDQUOT) /* full is not "cannot" */
 		return r == -ENOTSUP ? -EOPNOTSUPP : r;
-	/* what a crash in here left would be seen through `target` otherwise */
-	r = view_unmount(making, "probe.view");
-	if (r == 0)
-		r = view_mount(source, target, 1, 1, 2, 2);
+	r = view_mount(source, target, 1, 1, 2, 2);
 	*views = r == 0;
 	if (r == 0)
 		r = view_unmount(making, "probe.view");

@@ -117,6 +117,8 @@ int home_set_aside(const struct homes *homes, const struct account *account);
  * directories: 0, -ENOTEMPTY when something was left. */
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
 int home_purge_finish(const struct homes *homes, uint32_t uid);
+/* 0: data of this uid is set aside; -ENOENT: it is not there, or there is no home in it; or negative errno. */
+int home_aside_look(const struct homes *homes, uint32_t uid);
 
 /* The same for what others left there: containers under ids of the account's ranges (at most
  * PURGE_RANGES_MAX of them), and with owner, who may be NULL, its owner as root of a namespace (subuid exec). The child

@@ -232,6 +232,13 @@ static int home_there(int dir, uint32_t uid)
 	return home >= 0 || home == -EXDEV ? 0 : home;
 }
 
+int home_aside_look(const struct homes *homes, uint32_t uid)
+{
+	cleanup_fd int parent = -1, dir = home_aside_open(homes, uid, &parent);
+
+	return dir < 0 ? dir : home_there(dir, uid);
+}
+
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
 			    const struct id_range *ranges, size_t count, int why, int *pidfd)
 {

@@ -35,6 +35,18 @@ static void unexpected(const struct account *account, struct home_look *look)
 	snprintf(look->why, sizeof(look->why), "data of uid %u, which was to be given out, is there already", account->uid);
 }
 
+/* The owner's directory was there before us only if it was there before all of their accounts: one that another add has
+ * made goes with whichever of them is undone or removed last. Their first row tells, as each has asked the one before. */
+static int owner_there(struct store *store, const char *owner, uint32_t *flags)
+{
+	struct account first;
+	int n = (*flags & ACCOUNT_OWNER_THERE) != 0 ? store_account_list(store, owner, 0, &first, 1) : 0;
+
+	if (n > 0 && (first.state != ACCOUNT_INTENT || (first.flags & ACCOUNT_OWNER_THERE) == 0))
+		*flags &= ~(uint32_t)ACCOUNT_OWNER_THERE;
+	return n < 0 ? n : 0;
+}
+
 enum failure disk_look(struct call *call, struct account *account, bool wanted)
 {
 	struct home_look look;
@@ -43,6 +55,9 @@ enum failure disk_look(struct call *call, struct account *account, bool wanted)
 
 	if (r < 0)
 		return call_fail_system(call, "what is there of it cannot be looked at", r);
+	r = owner_there(call->broker->store, account->owner, &look.flags);
+	if (r < 0)
+		return call_fail_store(call, r);
 	if (!wanted)
 		unexpected(account, &look);
 	if (!home_look_conflict(look.there)) {

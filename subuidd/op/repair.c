@@ -248,7 +248,7 @@ static enum failure body_aside(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-static enum failure body_aside_undo(struct call *call)
+static enum failure body_forget(struct call *call)
 {
 	int r = store_removed_delete(call->broker->store, call->account.uid);
 
@@ -306,10 +306,43 @@ static enum failure leftover_set_aside(struct call *call, const struct account *
 		return failure;
 	r = home_leftover_set_aside(homes, named, place);
 	if (r < 0) {
-		call_transaction(call, "repair.undo", body_aside_undo);
+		call_transaction(call, "repair.undo", body_forget);
 		return leftover_failed(call, path, r);
 	}
 	return FAILURE_NONE;
+}
+
+/* Data that was set aside, and is gone. Its id stays a tombstone. */
+static enum failure forget(struct call *call, const char *path)
+{
+	const struct request_repair *repair = &call->request.repair;
+	const struct homes *homes = &call->broker->homes;
+	struct removed removed;
+	int r = store_removed_get(call->broker->store, repair->uid, &removed);
+
+	if (r < 0)
+		return r == -ENOENT ? leftover_failed(call, path, r) : call_fail_store(call, r);
+	if (purge_under_way(call->broker, repair->uid) || call_busy(call->broker, repair->uid, call))
+		return call_fail(call, FAILURE_BUSY, path, "a change of it is under way", "try again");
+	r = home_aside_look(homes, repair->uid);
+	if (r == 0)
+		return call_fail(call, FAILURE_CONFLICT, path, "it is there", "check again");
+	if (r == -ENOENT) /* but for what was around the home */
+		r = repair->dry_run ? 0 : home_purge_finish(homes, repair->uid);
+	if (r < 0)
+		return leftover_failed(call, path, r);
+	done(call, "forgotten: %s, which is gone", path);
+	call->account.uid = repair->uid;
+	return repair->dry_run ? FAILURE_NONE : call_transaction(call, call->operation->action, body_forget);
+}
+
+static enum failure repair_forget(struct call *call)
+{
+	char path[FAILURE_TEXT_MAX + 1];
+	enum failure failure = root_only(call);
+
+	place_text(call, path);
+	return failure != FAILURE_NONE ? failure : forget(call, path);
 }
 
 static enum failure repair_leftover(struct call *call)
@@ -349,6 +382,8 @@ enum failure op_repair(struct call *call)
 		return repair->place == PLACE_LINK ? repair_link(call) : repair_leftover(call);
 	case REPAIR_ASK:
 		return repair->place == PLACE_LINK ? repair_account(call, LINK_MEND_ASIDE) : repair_leftover(call);
+	case REPAIR_FORGET:
+		return repair_forget(call);
 	case REPAIR_NONE:
 	case REPAIR_MAX_:
 		break;

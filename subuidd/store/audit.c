@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "subuidd/store/sqlite.h"
@@ -207,7 +208,8 @@ int store_known_time_set(struct store *store, const struct known_time *time)
 
 /* ---- the proof ---- */
 
-/* Each is empty, or its first row says what is wrong. They do not lean on the triggers that they prove. */
+/* Each is empty, or its first row says what is wrong. They do not lean on the triggers that they prove. The first one is
+ * of the file. */
 static const char *const proofs[] = {
 	"SELECT 'file: ' || integrity_check FROM pragma_integrity_check(1) WHERE integrity_check <> 'ok'",
 	"SELECT 'table ' || \"table\" || ': row ' || rowid || ' points to nothing' FROM pragma_foreign_key_check",
@@ -269,24 +271,54 @@ static int schema_check(struct store *store, char *why, size_t size)
 	return r;
 }
 
+static int proof_run(struct store *store, const char *proof, char *why, size_t size)
+{
+	sqlite3_stmt *statement;
+	int r = 0, code = sqlite3_prepare_v2(store->db, proof, -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		snprintf(why, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+		r = store_disk_failed(store) ? -EIO : -EUCLEAN;
+	} else if (code != SQLITE_DONE) {
+		r = store_errno(store, code);
+		snprintf(why, size, "%s", store->error);
+	}
+	sqlite3_finalize(statement);
+	return r;
+}
+
+/* integrity_check takes a page that the disk does not give for a damaged one: its number is all that it says of the error. */
+static bool page_unread(const char *why)
+{
+	static const char words[] = "error code=";
+	const char *at = strstr(why, words);
+
+	return at != NULL && (strtol(at + sizeof(words) - 1, NULL, 10) & 0xff) == SQLITE_IOERR;
+}
+
+/* Where it says no number either, all is read, and it is asked once more: what is damaged is so twice. */
+static int file_check(struct store *store, char *why, size_t size)
+{
+	char again[256] = "";
+	int r = proof_run(store, proofs[0], why, size);
+
+	if (r != -EUCLEAN)
+		return r;
+	if (page_unread(why) || store_file_read(store->db) < 0)
+		return -EIO;
+	r = proof_run(store, proofs[0], again, sizeof(again));
+	return r == 0 || (r == -EUCLEAN && page_unread(again)) ? -EIO : r;
+}
+
 int store_check(struct store *store, char *why, size_t size)
 {
-	int r = schema_check(store, why, size);
+	int r = file_check(store, why, size);
 
-	for (size_t i = 0; r == 0 && i < sizeof(proofs) / sizeof(proofs[0]); i++) {
-		sqlite3_stmt *statement;
-		int code = sqlite3_prepare_v2(store->db, proofs[i], -1, &statement, NULL);
-
-		if (code == SQLITE_OK)
-			code = sqlite3_step(statement);
-		if (code == SQLITE_ROW) {
-			snprintf(why, size, "%s", (const char *)sqlite3_column_text(statement, 0));
-			r = store_disk_failed(store) ? -EIO : -EUCLEAN;
-		} else if (code != SQLITE_DONE) {
-			r = store_errno(store, code);
-			snprintf(why, size, "%s", store->error);
-		}
-		sqlite3_finalize(statement);
-	}
+	if (r == 0)
+		r = schema_check(store, why, size);
+	for (size_t i = 1; r == 0 && i < sizeof(proofs) / sizeof(proofs[0]); i++)
+		r = proof_run(store, proofs[i], why, size);
 	return r < 0 ? r : digest_check(store, why, size);
 }

@@ -147,7 +147,7 @@ static int meta_load(struct store *store)
 	return meta_read(store, SQL_GENERATION, &store->generation) ?: meta_read(store, SQL_IDENTITY, &store->identity);
 }
 
-int store_open(const char *path, struct store **ret)
+static int open_once(const char *path, struct store **ret)
 {
 	__attribute__((cleanup(store_closep))) struct store *store = NULL;
 	int r = file_prepare(path);
@@ -175,6 +175,17 @@ int store_open(const char *path, struct store **ret)
 	store->first_open = from < STORE_VERSION_MARKED;
 	*ret = steal_ptr(&store);
 	return 0;
+}
+
+/* Nothing is taken for damaged that only could not be read. What is damaged is so twice. */
+int store_open(const char *path, struct store **ret)
+{
+	int r = open_once(path, ret), read;
+
+	if (r != -EUCLEAN && r != -ENOTRECOVERABLE)
+		return r;
+	read = store_files_read(path); /* the file is closed: no lock goes with this descriptor */
+	return read < 0 ? read : open_once(path, ret);
 }
 
 void store_close(struct store *store)

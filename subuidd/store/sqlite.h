@@ -231,4 +231,9 @@ int store_id_insert(struct store *store, uint32_t first, uint32_t last, const ch
  * (first, owner, label, owner_uid; of a range account_uid). */
 int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when);
 
+/* readable.c: 0, or negative errno of the disk. By path, file and log, of which this process has none open; or the file that
+ * is open. */
+int store_files_read(const char *path);
+int store_file_read(sqlite3 *db);
+
 #endif

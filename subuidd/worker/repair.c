@@ -11,7 +11,7 @@
 
 static const char *const repairs[REPAIR_MAX_] = {
 	[REPAIR_NONE] = "none",		[REPAIR_INDEX] = "index", [REPAIR_ACCOUNT] = "account",
-	[REPAIR_LEFTOVER] = "leftover", [REPAIR_ASK] = "ask",
+	[REPAIR_LEFTOVER] = "leftover", [REPAIR_ASK] = "ask",	  [REPAIR_FORGET] = "forget",
 };
 static const char *const places[PLACE_MAX_] = {
 	[PLACE_NONE] = "",	     [PLACE_ACCOUNT] = "account", [PLACE_MAKING] = "making",
@@ -37,7 +37,7 @@ int worker_parse_repair(json_t *parameters, struct request_repair *repair, struc
 		return r;
 	found = r == 0 ? -EINVAL : word_find(repairs, REPAIR_MAX_, word);
 	if (found <= REPAIR_NONE)
-		return field_invalid(failure, "repair", "not one that there is", "index, account, leftover or ask");
+		return field_invalid(failure, "repair", "not one that there is", "index, account, leftover, ask or forget");
 	repair->repair = (uint32_t)found;
 	r = field_text(parameters, "place", &word, failure);
 	if (r < 0)

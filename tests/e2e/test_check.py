@@ -18,7 +18,7 @@ from conftest import call, call_as, run, wait_until
 
 HOMES = Path("/srv/subuid")
 STATE = Path("/var/lib/subuidd")
-REPAIRS = {"none", "index", "account", "leftover", "ask"}
+REPAIRS = {"none", "index", "account", "leftover", "ask", "forget"}
 
 
 def findings(host, *words, user=None):
@@ -155,6 +155,7 @@ def test_only_root_mends_what_is_of_nobody_in_particular(host, tmp_path):
     owner, _, _ = add(host, tmp_path)
     for what in ({"repair": "index"}, {"repair": "leftover", "place": "owner", "owner": owner},
                  {"repair": "ask", "place": "removed", "uid": 2100000001},
+                 {"repair": "forget", "place": "removed", "uid": 2100000001},
                  {"repair": "leftover", "place": "account", "owner": owner, "label": "web1", "uid": 2100000001}):
         assert call_as(owner, "io.subuidd.Accounts.Repair", what)["error"] == "io.subuidd.Accounts.NotPermitted"
 
@@ -386,6 +387,45 @@ def test_set_aside_data_without_a_row(host, tmp_path, data):
         assert "left as it is" in repaired(host, status=1)
     repaired(host, "--yes")
     assert (HOMES / ".removed" / str(uid)).exists() == data
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("part", ["", "home"])
+def test_set_aside_data_that_is_gone(host, tmp_path, keep, part):
+    owner, name, key = add(host, tmp_path)
+    host.rsync(key, "/etc/hostname", f"{name}@127.0.0.1:")
+    uid = uid_of(host, owner, "web1")
+    aside = HOMES / ".removed" / str(uid)
+    host.subuid("remove", name, *(["--keep-home"] if keep else []))
+    assert host.subuid("check", "--all").returncode == 0
+    shutil.rmtree(aside / part)
+    finding = one(host, "and is gone", name, "forget")
+    assert str(aside) in finding["fault"] and "backup" in finding["todo"] and finding["uid"] == uid
+    assert "left as it is" in repaired(host, status=1)
+    assert "would be forgotten" in repaired(host, "--dry-run", status=1)
+    one(host, "and is gone", name, "forget")
+    assert "forgotten" in repaired(host, "--yes")
+    assert not aside.exists() and host.subuid("check", "--all").returncode == 0
+    assert any("forgotten" in entry["detail"] for entry in audited(host, "repair"))
+    host.subuid("release", str(uid))  # nothing of it is there any more
+
+
+def test_an_account_that_was_removed_without_a_home_has_nothing_set_aside(host, tmp_path):
+    owner, name, _ = add(host, tmp_path)
+    unmount_view(owner, "web1")
+    shutil.rmtree(HOMES / owner / "web1")
+    host.subuid("remove", name)
+    assert host.subuid("check", "--all").returncode == 0
+
+
+def test_set_aside_data_that_is_there_is_not_forgotten(host, tmp_path):
+    owner, name, _ = add(host, tmp_path)
+    uid = uid_of(host, owner, "web1")
+    host.subuid("remove", name)
+    for place, error in (("removed", "Conflict"), ("making", "Invalid"), ("link", "Invalid")):
+        reply = call("io.subuidd.Accounts.Repair", {"repair": "forget", "place": place, "owner": owner, "label": "web1", "uid": uid})
+        assert reply["error"].endswith(error), (place, reply)
+    assert (HOMES / ".removed" / str(uid)).exists()
 
 
 @pytest.mark.parametrize("data", [False, True])

@@ -574,6 +574,32 @@ def test_a_crash_leaves_what_it_did_not_make(host, linked):
     check_is_sound(host)
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["made", "there"])
+def test_adds_at_once_that_are_undone_leave_the_owners_directory_as_it_was(host, there):
+    """Each of them but the first sees the directory that the first one made."""
+    owner = host.new_user()
+    if there:
+        leftovers(owner)
+    tracer = strace_daemon(host, "symlinkat", "delay_enter=60000000")
+    adders = []
+    for number in range(2, 5):
+        adders.append(subprocess.Popen(["/usr/bin/subuid", "add", f"web{number}", "--owner", owner],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        wait_until(lambda: (HOMES / owner / f"web{number}/home").is_dir(), f"the home of web{number}")
+    host.daemon.kill()
+    host.daemon.wait(20)
+    host.daemon = None
+    tracer.kill()
+    tracer.wait(10)
+    for adder in adders:
+        assert adder.wait(30) != 0
+    host.start_daemon()
+    wait_until(lambda: not labels(host, owner), "all are undone", 60)
+    assert (HOMES / owner).exists() == there
+    if not there:
+        check_is_sound(host)
+
+
 def test_an_owner_who_wrote_into_the_view_of_a_home_that_failed_loses_nothing(host):
     """What was written into a home that is undone is set aside, and never in the queue of what is deleted."""
     owner = host.new_user()

@@ -11,7 +11,7 @@ from pathlib import Path
 from changes import UNIT
 from damage_deeds import (DATABASE, Site, directory_in_place, emptied, file_gone, link_becomes, made, mode_of, noise,
                           of_another_host, older, page_byte, page_header, removed_home, rows_deleted, state_gone,
-                          without_store, wal_byte)
+                          without_log, without_store, wal_byte)
 from power import in_child
 from world import HOMES, STATE, Violation, call, demand, done, report, run, within
 
@@ -33,6 +33,7 @@ class Damage:
 
 
 UNKNOWN = 2123456789
+BY_NAME, BY_KEY = 0, 4  # enum index_table_id
 MARKS = (STATE / "high-water", HOMES / ".high-water")
 DAMAGES = [
     # section 1: a store that knows less than the host
@@ -40,7 +41,7 @@ DAMAGES = [
     Damage("store-emptied", emptied, REFUSED, "state"),
     Damage("store-older", older, REFUSED, "state"),
     Damage("store-of-another-host", of_another_host, REFUSED, "state"),
-    Damage("store-log-deleted", lambda site: without_store(site, keep=("state.db",)), REFUSED, "state"),
+    Damage("store-log-deleted", without_log, REFUSED, "state"),
     Damage("store-log-byte-first", wal_byte(0), REFUSED, "state"),
     Damage("store-log-byte-middle", wal_byte(0.5), REFUSED, "state"),
     Damage("store-log-byte-last", wal_byte(1), REFUSED, "state"),
@@ -63,15 +64,15 @@ DAMAGES = [
     Damage("index-deleted", file_gone(STATE / "index"), REPAIRED),
     Damage("keys-deleted", file_gone(STATE / "keys"), REPAIRED),
     Damage("index-and-keys-deleted", file_gone(STATE / "index", STATE / "keys"), REPAIRED),
-    Damage("index-noise-header", noise(STATE / "index", 0), REPAIRED),
-    Damage("index-noise-tables", noise(STATE / "index", 4096), REPAIRED),
-    Damage("keys-noise-header", noise(STATE / "keys", 0), REPAIRED),
-    Damage("keys-noise-tables", noise(STATE / "keys", 4096), REPAIRED),
+    Damage("index-noise-header", noise(STATE / "index"), REPAIRED),
+    Damage("index-noise-tables", noise(STATE / "index", BY_NAME), REPAIRED),
+    Damage("keys-noise-header", noise(STATE / "keys"), REPAIRED),
+    Damage("keys-noise-tables", noise(STATE / "keys", BY_KEY), REPAIRED),
     Damage("index-directory", directory_in_place(STATE / "index"), SAID, "index"),
     Damage("keys-directory", directory_in_place(STATE / "keys"), SAID, "keys"),
     Damage("index-deleted-running", file_gone(STATE / "index"), NAMED, "index", mends=True, running=True),
     Damage("keys-deleted-running", file_gone(STATE / "keys"), NAMED, "keys", mends=True, running=True),
-    Damage("keys-noise-running", noise(STATE / "keys", 4096), NAMED, "keys", mends=True, running=True),
+    Damage("keys-noise-running", noise(STATE / "keys", BY_KEY), NAMED, "keys", mends=True, running=True),
     # section 3: homes, views, links, set-aside data, without rows and the other way round
     Damage("home-of-tombstone", made(lambda site: HOMES / site.bob / "gone", lambda site: site.gone["uid"], data=True), NAMED, "gone"),
     Damage("aside-of-tombstone", made(lambda site: HOMES / f".removed/{site.gone['uid']}", lambda site: site.gone["uid"], data=True),

@@ -5,12 +5,14 @@ import os
 import random
 import shutil
 import sqlite3
+import struct
 from pathlib import Path
 
 from changes import UNIT, Case, purged
-from world import HOMES, STATE, call, demand, run, wait_until
+from world import HOMES, STATE, call, demand, done, run, wait_until
 
 DATABASE = STATE / "state.db"
+WAL_HEADER, WAL_FRAME_HEADER = 32, 24
 
 
 class Site:
@@ -51,6 +53,11 @@ def without_store(site, keep=()):
     for name in ("state.db", "state.db-wal", "state.db-shm"):
         if name not in keep:
             (STATE / name).unlink(missing_ok=True)
+
+
+def without_log(site):
+    changed(site)
+    without_store(site, keep=("state.db",))
 
 
 def emptied(site):
@@ -95,14 +102,49 @@ def flip(path, offset):
         file.write(bytes([byte[0] ^ 0x10]))
 
 
+def changed(site):
+    """Saving the state has brought all before it into the file: what is only in the log are the changes made here."""
+    site.world.start_daemon()
+    for method in ("Lock", "Unlock", "Lock", "Unlock"):
+        demand(done(call(method, {"owner": site.alice, "label": "web1"})), method, "of web1 is refused")
+    site.world.kill_daemon()
+
+
+def wal_sum(data, big, sums):
+    """https://sqlite.org/fileformat2.html#checksum_algorithm"""
+    first, second = sums
+    words = struct.unpack(f"{'>' if big else '<'}{len(data) // 4}I", data)
+    for even, odd in zip(words[::2], words[1::2]):
+        first = (first + even + second) & 0xffffffff
+        second = (second + odd + first) & 0xffffffff
+    return first, second
+
+
+def wal_frames(log):
+    """(size of a frame, [whether a transaction ends with it, for each frame that SQLite reads]). The file is kept, and longer."""
+    magic, _, page, _, salt1, salt2, *sums = struct.unpack(">8I", log[:WAL_HEADER])
+    demand(magic | 1 == 0x377f0683, f"the log begins with {magic:#x}")
+    big = bool(magic & 1)
+    demand(wal_sum(log[:24], big, (0, 0)) == tuple(sums), "the log's header has another checksum")
+    size, ends, sums = WAL_FRAME_HEADER + page, [], tuple(sums)
+    for at in range(WAL_HEADER, len(log) - size + 1, size):
+        number, pages, *salts, first, second = struct.unpack(">6I", log[at:at + WAL_FRAME_HEADER])
+        sums = wal_sum(log[at + WAL_FRAME_HEADER:at + size], big, wal_sum(log[at:at + 8], big, sums))
+        if number == 0 or salts != [salt1, salt2] or sums != (first, second):
+            break
+        ends.append(pages > 0)
+    return size, ends
+
+
 def wal_byte(part):
-    """In the log that a killed daemon left; part: where, of its frames."""
+    """In the log that a killed daemon left; part: where, of the frames that are read, to the end of the last transaction."""
     def deed(site):
         wal = STATE / "state.db-wal"
-        size = wal.stat().st_size
-        demand(size > 32, "the killed daemon left no log")
-        frames = (size - 32) // (24 + 4096)
-        flip(wal, 32 + int((frames - 1) * part) * (24 + 4096) + 24 + 2000)
+        changed(site)
+        size, ends = wal_frames(wal.read_bytes())
+        demand(any(ends), "there is no transaction in the log")
+        last = len(ends) - 1 - ends[::-1].index(True)
+        flip(wal, WAL_HEADER + int(last * part) * size + WAL_FRAME_HEADER + 2000)
     return deed
 
 
@@ -149,11 +191,16 @@ def file_gone(*paths):
     return lambda site: [path.unlink(missing_ok=True) for path in paths]
 
 
-def noise(path, offset):
+def noise(path, table=None):
+    """In the header, or where a table of the index (account/index_format.h) begins; what is behind it are records."""
     def deed(site):
         with open(path, "r+b") as file:
+            header = file.read(512)
+            offset, slots = (0, 1) if table is None else struct.unpack_from("=2Q", header, 48 + 16 * table)
+            size = struct.unpack_from("=Q", header, 16)[0]
+            demand(size == os.fstat(file.fileno()).st_size and slots > 0 and offset < size, "the header is not as expected")
             file.seek(offset)
-            file.write(random.Random(1).randbytes(4096))
+            file.write(random.Random(1).randbytes(min(4096, size - offset)))
     return deed
 
 

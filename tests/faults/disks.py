@@ -2,7 +2,7 @@
 """Disks that remember what was written to them (recorder.c), and images of what they may hold after a loss of power.
 
 A disk keeps everything that it was given before the last flush that it answered; of what came after, any part may be there, in
-any order, and sectors of 512 bytes are what a write is torn into.
+any order, and sectors are what a write is torn into.
 """
 
 import mmap
@@ -13,21 +13,37 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from world import BUILD, demand, run, wait_until
+from world import BUILD, demand, run, wait_until, within
 
 PLACE = Path("/run/disks")
-SECTOR = 512
+SECTOR = {"ext4": 512, "xfs": 512, "btrfs": 4096}  # btrfs has its superblock, of 4096 bytes, written whole or not at all
+RELEASE_SECONDS = 15
 WRITE, FLUSH, ZERO = 1, 2, 3
 MAKE = {
     "ext4": (128 << 20, ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard"], "loop"),
     "xfs": (300 << 20, ["mkfs.xfs", "-q", "-K"], "loop"),
     "btrfs": (128 << 20, ["mkfs.btrfs", "-q", "-K"], "loop,nodiscard"),
 }
+# An ext4 superblock that was torn (a sector is smaller) is no matter of ours: it is taken from its copy, as at a boot.
+REPAIR = {"ext4": ["e2fsck", "-fy"]}
 # What lies on which disk: (directory on it, where it is seen)
 LAYOUTS = {
     "one": [[("state", "/var/lib/subuidd"), ("etc", "/etc"), ("homes", "/srv/subuid"), ("people", "/home")]],
     "three": [[("state", "/var/lib/subuidd"), ("etc", "/etc")], [("homes", "/srv/subuid")], [("people", "/home")]],
 }
+
+
+def unmounted(place):
+    return not os.path.ismount(place) or run("umount", "--recursive", place, check=False).returncode == 0
+
+
+def release(place):
+    """What a killed daemon had started dies with it, a moment later. Raises when somebody lives on, and has it all the same."""
+    if within(RELEASE_SECONDS, lambda: unmounted(place)):
+        return
+    holders = run("fuser", "--mount", "--verbose", place, check=False).stderr.split("\n")[1:9]
+    run("umount", "--recursive", "--lazy", place, check=False)
+    raise AssertionError(f"{place} is still in use: {holders}")
 
 
 @dataclass
@@ -57,7 +73,10 @@ class Disks:
     def mount(self, files, fill=False):
         for number, file in enumerate(files):
             disk = PLACE / f"disk{number}"
-            run("mount", "-t", self.fs, "-o", self.options(), file, disk)
+            mount = ("mount", "-t", self.fs, "-o", self.options(), file, disk)
+            if run(*mount, check=self.fs not in REPAIR).returncode != 0:
+                run(*REPAIR[self.fs], file, check=False)
+                run(*mount)
             for name, seen in self.layout[number]:
                 if fill:
                     self.fill(disk / name, seen)
@@ -74,8 +93,8 @@ class Disks:
     def unmount(self):
         for number in reversed(range(self.count)):
             for _, seen in reversed(self.layout[number]):
-                run("umount", "--recursive", seen)
-            run("umount", "--recursive", PLACE / f"disk{number}")
+                release(seen)
+            release(PLACE / f"disk{number}")
 
     # -- recording
 
@@ -167,13 +186,13 @@ class Recording:
             path = PLACE / f"images/crash{disk}"
             run("cp", "--sparse=always", PLACE / f"base/{disk}", path)
             with open(path, "r+b") as file:
-                for record, take in arrived(pending, how, choose):
+                for record, take in arrived(pending, how, choose, SECTOR[self.disks.fs]):
                     self.apply(file.fileno(), record, take)
             files.append(path)
         return files
 
 
-def arrived(pending, how, choose):
+def arrived(pending, how, choose, sector):
     """[(record, bytes of it or None: all)] in the order in which they came."""
     if how == "none" or not pending:
         return []
@@ -184,7 +203,7 @@ def arrived(pending, how, choose):
     cut = choose.randrange(len(pending))
     kept = [(record, None) for record in pending[:cut]]
     if how == "torn":
-        kept.append((pending[cut], SECTOR * choose.randrange(max(1, pending[cut].length // SECTOR))))
+        kept.append((pending[cut], sector * choose.randrange(max(1, pending[cut].length // sector))))
     return kept
 
 

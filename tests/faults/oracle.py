@@ -54,6 +54,12 @@ def leftovers_away(facts):
         if ("account", owner, path.name) not in facts:
             run("umount", "--recursive", path / "view", check=False)
             run("rm", "-rf", path)
+    for path in HOMES.glob(".removed/*"):
+        if not path.name.isdigit() or ("ended", int(path.name)) not in facts:
+            run("rm", "-rf", path)
+    for path in HOMES.glob("[!.]*"):
+        if not any(key[:2] == ("account", path.name) for key in facts):
+            run("rm", "-rf", path)
 
 
 def set_aside(facts):
@@ -108,7 +114,7 @@ def files_agree(world, facts):
         else:
             demand(alone <= uids, f"uids in /etc/{name}, and nobody's:", sorted(alone - uids))
     left = [name for name in names_in("/etc") if re.match(r"sub[ug]id\.(lock|subuidd)", name) and not stale_lock(f"/etc/{name}")]
-    demand(not left, "left in /etc:", left)
+    demand(not left, "left in /etc:", [(name, Path(f"/etc/{name}").read_bytes()[:80]) for name in left])
 
 
 def keys_agree(world, facts):

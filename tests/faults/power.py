@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Loss of power. A daemon works on disks that remember; then it is started on what they may hold at each moment, and judged."""
 
-import contextlib
 import json
 import os
 import random
@@ -165,12 +164,14 @@ def try_image(world, disks, files, events, place):
 
     try:
         boot(world, disks, files)
-        return in_child(deed)
+        why = in_child(deed)
     except AssertionError as error:
-        return f"the image cannot be mounted: {error}"
-    finally:
-        with contextlib.suppress(AssertionError):
-            disks.unmount()
+        why = f"the image cannot be mounted: {error}"
+    try:
+        disks.unmount()
+    except AssertionError as error:
+        why = why or f"after the daemon was killed: {error}"
+    return why
 
 
 def chosen(recording, options, seed):

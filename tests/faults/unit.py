@@ -106,6 +106,7 @@ def mend(world, each):
         each.clean(each.case())
     with contextlib.suppress(Exception):
         oracle.leftovers_away(world.facts())
+        world.held.clear()  # an id that was lost is said once
     world.ensure_daemon()
     each.owner = world.owner()
 

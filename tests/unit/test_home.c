@@ -572,6 +572,28 @@ static void homes_that_are_not_roots_alone_are_refused(void **state)
 	umount2(at("ram"), MNT_DETACH);
 }
 
+/* Nobody's directory lies there then, which not even root may open: no start would ever succeed again. */
+static void a_start_that_was_killed_while_it_tried_a_view_is_no_obstacle(void **state)
+{
+	struct homes other = { .fd = -1 };
+	int source, target;
+
+	(void)state;
+	assert_int_equal(mkdir(at("tried"), 0711), 0);
+	assert_int_equal(homes_open(at("tried"), "subuid", &other), 0);
+	homes_close(&other);
+	source = open(at("tried/.making/probe"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	target = open(at("tried/.making/probe.view"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(source >= 0 && target >= 0);
+	if (view_mount(source, target, 1, 1, 2, 2) == 0) {
+		assert_int_equal(homes_open(at("tried"), "subuid", &other), 0);
+		assert_true(other.views);
+		homes_close(&other);
+	}
+	close(source);
+	close(target);
+}
+
 #define MADE(test) cmocka_unit_test_setup_teardown(test, setup_made, teardown_made)
 #define VIEW(test) cmocka_unit_test_setup_teardown(test, setup_view, teardown_made)
 
@@ -597,6 +619,7 @@ int main(void)
 		VIEW(aside_it_goes_whole_and_once),
 		MADE(quota_says_what_it_cannot),
 		cmocka_unit_test(homes_that_are_not_roots_alone_are_refused),
+		cmocka_unit_test(a_start_that_was_killed_while_it_tried_a_view_is_no_obstacle),
 	};
 	int failed = 0;
 

@@ -938,6 +938,57 @@ static void a_damaged_file_is_said_to_be_one(void **state)
 	assert_int_equal(r, -EUCLEAN);
 }
 
+static int reads_until_fault; /* the one that fails; 0: none */
+
+static ssize_t failing_pread(int fd, void *bytes, size_t length, off_t offset)
+{
+	if (reads_until_fault != 0 && --reads_until_fault == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return pread(fd, bytes, length, offset);
+}
+
+/* Whatever is read then: a repair would make a new store in the place of this one. */
+static void a_disk_that_does_not_answer_is_not_a_damaged_file(void **state)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	int failed = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		char label[16];
+
+		snprintf(label, sizeof(label), "w%u", i);
+		assert_int_equal(add("alice", label, 2100000000u + i), 0);
+	}
+	store_close(store); /* checkpoints */
+	store = NULL;
+	assert_int_equal(vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)failing_pread), SQLITE_OK);
+	assert_int_equal(vfs->xSetSystemCall(vfs, "pread", (sqlite3_syscall_ptr)failing_pread), SQLITE_OK);
+	for (int read = 1;; read++) {
+		struct store *other = NULL;
+		char why[256] = "";
+		int r, left;
+
+		reads_until_fault = read;
+		r = store_open(path, &other);
+		if (r == 0)
+			r = store_check(other, why, sizeof(why));
+		left = reads_until_fault;
+		reads_until_fault = 0;
+		store_close(other);
+		if (left > 0) /* there are no more */
+			break;
+		failed++;
+		if (r != 0 && r != -EIO)
+			fail_msg("read %d: %d %s", read, r, why);
+	}
+	vfs->xSetSystemCall(vfs, NULL, NULL);
+	assert_true(failed > 20);
+	open_store();
+}
+
 /* Adds accounts for ever and says each one after its commit. */
 static void add_until_killed(int acknowledged, uint32_t uid)
 {
@@ -1523,6 +1574,7 @@ int main(void)
 		T(a_read_only_disk_is_survived),
 		T(a_database_at_its_size_limit_is_full),
 		T(a_damaged_file_is_said_to_be_one),
+		T(a_disk_that_does_not_answer_is_not_a_damaged_file),
 		T(unsound_rows_are_refused),
 		T(what_was_acknowledged_survives_kill_9),
 		T(free_ids_are_found),
