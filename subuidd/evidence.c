@@ -177,12 +177,42 @@ static int mark_trouble(const struct broker *broker, int error, char *why, size_
 	return trouble_say(why, size, "the high-water mark", error);
 }
 
-static int mark_hear(const struct broker *broker, struct findings *findings, char *why, size_t size)
+static int first_account(void *data, const struct disk_entry *entry)
+{
+	(void)data;
+	return entry->kind == DISK_ACCOUNT;
+}
+
+/* Neither the homes nor the mark beside them: a disk that is not mounted. Homes would be made, and pushes taken, in the
+ * directory that it is mounted on, and what it tells of ids is not heard. */
+static int homes_there(const struct broker *broker, char *why, size_t size)
+{
+	uint32_t accounts = 0;
+	int r = store_account_count(broker->store, NULL, &accounts);
+
+	if (r < 0)
+		return trouble_say(why, size, STORE_PATH, r);
+	if (accounts == 0 || home_walk_names(&broker->homes, first_account, NULL) != 0)
+		return 0; /* one that cannot be read is said by the proof */
+	snprintf(why, size,
+		 "%s: none of the homes is there, and not the high-water mark beside them: mount the disk that they are "
+		 "on, and start subuidd again; when they are really lost: subuid check --repair",
+		 broker->homes.path);
+	return -ENXIO;
+}
+
+static int mark_hear(const struct broker *broker, struct findings *findings, unsigned *found, char *why, size_t size)
 {
 	struct high_water mark = {0};
 	unsigned files = 0;
 	int r = high_water_read(broker->state_fd, broker->homes.fd, &mark, &files);
 
+	*found = files & (HIGH_WATER_AT_STATE | HIGH_WATER_AT_HOMES);
+	if (r == 0 && *found == HIGH_WATER_AT_STATE) {
+		r = homes_there(broker, why, size);
+		if (r < 0)
+			return r;
+	}
 	switch (r) {
 	case 0:
 		mark_compare(broker, &mark, files, findings);
@@ -246,30 +276,33 @@ static int store_small(const struct broker *broker, bool *small)
 	return r;
 }
 
-static int store_prove(struct broker *broker, struct findings *findings, char *why, size_t size)
+/* Ids are not given out beside a proof that may find them in use: where no mark tells, nobody is served before it. */
+static int store_prove(struct broker *broker, bool marked, struct findings *findings, char *why, size_t size)
 {
 	bool small = false;
 	int r = store_small(broker, &small);
 
 	if (r < 0)
 		return trouble_say(why, size, STORE_PATH, r);
-	broker->unproved = !small;
-	return small ? evidence_prove(&broker->homes, broker->store, findings, why, size) : 0;
+	broker->unproved = !small && marked;
+	return broker->unproved ? 0 : evidence_prove(&broker->homes, broker->store, findings, why, size);
 }
 
 int evidence_start(struct broker *broker, char *why, size_t size)
 {
 	struct findings findings = {.length = 0};
 	bool never_gave = false;
+	unsigned marks = 0;
 	int r = store_never_gave(broker->store, &never_gave);
 
 	if (r < 0)
 		return evidence_unopened(r, why, size);
-	r = mark_hear(broker, &findings, why, size);
+	r = mark_hear(broker, &findings, &marks, why, size);
 	if (r < 0)
 		return r;
 	index_hear(broker, never_gave, &findings);
-	r = store_prove(broker, &findings, why, size);
+	/* an earlier version's store has no mark, and nothing is missing */
+	r = store_prove(broker, marks != 0 || store_first_open(broker->store), &findings, why, size);
 	if (r < 0 && r != -EUCLEAN && findings.length == 0)
 		return r;
 	return findings.length == 0 ? 0 : findings_say(&findings, why, size);

@@ -174,6 +174,25 @@ static int prove(const void *argument)
 	return proof_leave(beside, &proof, list);
 }
 
+/* 1: the uid, which had no row when the store was frozen, has one now, and that is this very account's. One that was given
+ * meanwhile to another account is what should never have happened; it is no row of this home. */
+static int entry_made(struct store *store, const struct disk_entry *entry)
+{
+	struct account account;
+	struct id_range holder;
+	enum id_kind kind;
+	int r = entry_known(store, entry);
+
+	if (r <= 0 || entry->kind != DISK_ACCOUNT)
+		return r; /* what is set aside keeps its uid from being chosen (op/disk.c) */
+	r = store_account_by_uid(store, entry->uid, &account);
+	if (r == 0)
+		return strcmp(account.owner, entry->owner) == 0 && strcmp(account.label, entry->label) == 0;
+	if (r == -ENOENT)
+		r = store_id_holder(store, entry->uid, entry->uid, &holder, &kind);
+	return r < 0 ? r : strcmp(holder.owner, entry->owner) == 0 && strcmp(holder.label, entry->label) == 0;
+}
+
 /* Those that the store still knows nothing of: what was made meanwhile has its row by now. */
 static int strangers_read(struct broker *broker, int memory, struct strangers *strangers)
 {
@@ -181,7 +200,7 @@ static int strangers_read(struct broker *broker, int memory, struct strangers *s
 	off_t at = sizeof(struct proof);
 
 	for (; pread(memory, &entry, sizeof(entry), at) == (ssize_t)sizeof(entry); at += (off_t)sizeof(entry)) {
-		int r = entry_known(broker->store, &entry);
+		int r = entry_made(broker->store, &entry);
 
 		if (r < 0)
 			return r;

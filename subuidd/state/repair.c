@@ -94,6 +94,26 @@ static void one_seen(struct repair *repair, const struct seen *seen)
 	}
 }
 
+/* As the daemon finds it at its start (evidence.c). */
+static int homes_look(struct repair *repair)
+{
+	const struct host *host = &repair->host;
+	uint32_t accounts = 0;
+	int r = store_account_count(repair->store, NULL, &accounts);
+
+	if (r < 0 || accounts == 0 || host->mark_error < 0 ||
+	    (host->mark_files & (HIGH_WATER_AT_STATE | HIGH_WATER_AT_HOMES)) != HIGH_WATER_AT_STATE)
+		return r;
+	for (size_t i = 0; i < host->count; i++)
+		if (host->rows[i].where == SEEN_HOME)
+			return 0;
+	report_add(&repair->report, REPORT_DATA,
+		   "none of the homes of %u accounts is in %s: if they are on a disk that is not mounted, mount it, and "
+		   "nothing is to be repaired; else empty ones can be made then (subuid check --repair)",
+		   accounts, repair->place.settings.homes);
+	return 0;
+}
+
 /* The store as a whole, and the mark beside it. */
 static void whole_look(struct repair *repair)
 {
@@ -142,6 +162,8 @@ static int look(struct repair *repair)
 			one_seen(repair, seen);
 		r = r == -ENOENT ? 0 : r;
 	}
+	if (r == 0)
+		r = homes_look(repair);
 	if (r < 0)
 		return repair_fail(repair, "the store", r);
 	whole_look(repair);

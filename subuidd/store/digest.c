@@ -28,6 +28,9 @@ const struct store_digest store_digests[] = {
 	{ "ranges", { "first", "owner", "owner_uid", "account_uid", "created" } },
 	{ "removed", { "uid", "keep", "since", "owner", "label", "known", "why" } },
 	{ "limits", { "owner", "accounts", "keys", "ranges" } },
+	{ "released", { "first", "last" } },
+	{ "watches", { "uid", "last_run", "last_status", "last_good", "alarm", "since", "told" } },
+	{ "key_uses", { "key_id", "used" } },
 };
 const size_t store_digests_count = sizeof(store_digests) / sizeof(store_digests[0]);
 

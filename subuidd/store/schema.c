@@ -340,7 +340,10 @@ static const char step_known_time[] =
 	"CREATE TABLE reserve (room BLOB NOT NULL) STRICT;\n";
 
 static const char *const step_7[] = { step_known_time, NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7 };
+
+/* The digest is of three tables more (digest.c): it is made anew with the last step, whatever that does. */
+static const char *const step_8[] = { NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

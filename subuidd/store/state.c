@@ -164,8 +164,10 @@ static const char *const take_same[] = {
 static const char take_other[] =
 	"INSERT INTO main.audit (" AUDIT ") SELECT " AUDIT " FROM other.audit ORDER BY seq";
 
-static const char take_removed[] = "INSERT INTO main.removed (uid, keep, since, owner, label)"
-				   " SELECT r.uid, r.keep, r.since, r.owner, r.label FROM other.removed AS r"
+/* How much time is known to have passed is counted by each store for itself: by this one's, the grace period begins now. */
+static const char take_removed[] = "INSERT INTO main.removed (uid, keep, since, owner, label, known)"
+				   " SELECT r.uid, r.keep, r.since, r.owner, r.label,"
+				   " (SELECT value FROM main.meta WHERE name = 'known_time') FROM other.removed AS r"
 				   " JOIN main.ids AS i ON i.first = r.uid AND i.kind = 'tombstone'"
 				   " WHERE r.uid NOT IN (SELECT uid FROM main.removed)";
 

@@ -435,6 +435,24 @@ def test_loading_the_newest_save_loses_nothing_and_needs_no_word(host, tmp_path)
     assert generation > json.loads(host.subuid("state", "verify", "--json", file).stdout)["generation"]
 
 
+def test_what_is_set_aside_here_keeps_its_grace_period(host, tmp_path):
+    """It is counted in time that is known to have passed: of a row without any, the wall clock alone would decide."""
+    past = 40 * 86400
+    owner = host.new_user()
+    with stopped(host), contextlib.closing(sqlite3.connect(STATE / "state.db")) as db, db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'known_time'", [past])
+    saved = save(host, tmp_path / "s.state")
+    add(owner, "gone")
+    uid = next(row["uid"] for row in host.subuid_json("list", user=owner))
+    host.subuid("remove", "gone", "--yes", user=owner)
+    wait_until((HOMES / ".removed" / str(uid)).exists, "its data is set aside")
+    with stopped(host):
+        load(host, saved, "--yes")
+        with contextlib.closing(sqlite3.connect(STATE / "state.db")) as db:
+            known, = db.execute("SELECT known FROM removed WHERE uid = ?", [uid]).fetchone()
+    assert known >= past
+
+
 def test_ids_that_would_change_hands_are_refused(host, tmp_path):
     """The file of another host, on which the ids are somebody else's."""
     owner, other = host.new_user(), host.new_user()

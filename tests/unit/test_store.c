@@ -1366,6 +1366,9 @@ static int plan_line(void *data, int columns, char **values, char **names)
 	const char *sql = data, *plan = values[3];
 
 	(void)columns, (void)names;
+	/* of a load and a repair, which forget all that was released; its triggers make SQLite go through the rows */
+	if (strcmp(plan, "SCAN released") == 0 && strcmp(sql, "DELETE FROM released") == 0)
+		return 0;
 	/* a subquery and the union of two of them hold one batch at the most; SQLite's own table has a row for each of ours */
 	if ((strstr(plan, "SCAN") != NULL && strstr(plan, "SCAN (subquery") == NULL &&
 	     strstr(plan, "CONSTANT ROW") == NULL && strstr(plan, "SCAN sqlite_sequence") == NULL &&
