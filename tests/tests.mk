@@ -353,7 +353,7 @@ FUZZ               += file_count run_connection run_watch login_command
 fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
 fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
 fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
-fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
+fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
                            subuidd/subid/found subuidd/subid/lines subuidd/subid/files account/name account/id
 fuzz_subid_write_LIBS    = $(foreach f,openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)

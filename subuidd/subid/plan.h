@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "account/index_view.h"
 #include "subuidd/settings.h"
 #include "subuidd/subid/lines.h"
 #include "subuidd/subid/owners.h"
@@ -37,6 +38,12 @@ int subid_lines_recorded(int state_fd, struct subid_lines *lines);
 int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd);
 
 void subid_plan_free(struct subid_plan *plan);
+
+struct subid_claim subid_claim_of_account(const struct index_account *account);
+
+/* Those lines of `present`, whole, that name somebody to whom ids of the index were given that touch them, and whom the name does
+ * not mean any more. 0 or negative errno. */
+int subid_stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale);
 
 /* Pure: lines of `claims`, neighbours of one holder as one line, in the order of the ids. fixed: lines that stay as they are,
  * since somebody else wrote them. before: for owners in doubt; counts those left out in *waiting. 0 or -ENOMEM. */

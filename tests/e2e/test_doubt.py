@@ -447,6 +447,37 @@ def test_a_stale_line_that_somebody_puts_back_is_taken_out(host):
         run("userdel", owner)
 
 
+@pytest.mark.parametrize("shape", ["two ranges", "a part gone", "within", "accounts"])
+def test_a_stale_line_that_is_of_another_shape_is_taken_out(host, shape):
+    """Neighbours are one line: put back, it is one for several entries of the index, or for some that are gone since. The
+    control: while the name is its owner's it stays."""
+    owner = host.new_user("w")
+    publish = "files" if shape == "accounts" else "both"
+    with settings(host, f"[subid]\npublish = {publish}\n"):
+        if shape == "accounts":
+            for label in "abc":
+                host.subuid("add", label, "--owner", owner)
+            first, count = pwd.getpwnam(f"{owner}+a").pw_uid, 3
+            host.subuid("remove", f"{owner}+a", "--purge")
+        else:
+            first, second = add(host, "--owner", owner, "1"), add(host, "--owner", owner, "1")
+            assert second == first + UNIT and f"{owner}:{first}:{2 * UNIT}" in lines()
+            count = 2 * UNIT
+            if shape == "a part gone":
+                host.subuid("range", "remove", str(first), "--owner", owner)
+            if shape == "within":
+                first, count = first + 10, UNIT
+        line = f"{owner}:{first}:{count}"
+        SUBUID.write_text(SUBUID.read_text() + line + "\n")
+        host.restart_daemon()
+        assert line in lines()
+        give_uid(owner, 392003)
+        wait_until(lambda: owner not in names_of(), "withdrawn", 5)
+        SUBUID.write_text(SUBUID.read_text() + line + "\n")
+        wait_until(lambda: line not in lines(), "and once more", 5)
+        run("userdel", owner)
+
+
 def test_a_switch_to_another_source_is_seen(host, module):
     """nsswitch.conf is watched as well: the directory's owner is nobody once the directory is not asked."""
     owner = People.new()
