@@ -62,13 +62,24 @@ static int gather_accounts(const struct index_view *view, struct subid_claims *c
 
 /* ---- of the files */
 
+static void file_look(int etc_fd, size_t i, struct stat *seen)
+{
+	if (fstatat(etc_fd, file_names[i], seen, AT_SYMLINK_NOFOLLOW) < 0)
+		*seen = (struct stat){ 0 };
+}
+
 static bool file_changed(int etc_fd, size_t i, struct stat *seen)
 {
 	struct stat before = *seen;
 
-	if (fstatat(etc_fd, file_names[i], seen, AT_SYMLINK_NOFOLLOW) < 0)
-		*seen = (struct stat){ 0 };
-	return !subid_file_same(&before, seen);
+	file_look(etc_fd, i, seen);
+	return !subid_file_same(&before, seen) && (before.st_ino != 0 || seen->st_ino != 0);
+}
+
+void subid_plan_look(struct subid_plan *plan, int etc_fd)
+{
+	for (size_t i = 0; i < FILES; i++)
+		file_look(etc_fd, i, &plan->seen[i]);
 }
 
 /* Large files take long to sort: once, while they are the same. */
@@ -81,6 +92,7 @@ static int files_read(struct subid_plan *plan, int etc_fd)
 		changed |= file_changed(etc_fd, i, &plan->seen[i]); /* before it is read */
 	if (!changed)
 		return 0;
+	plan->moved = true;
 	subid_lines_free(&plan->present);
 	for (size_t i = 0; r == 0 && i < FILES; i++) {
 		cleanup_free char *text = NULL;
@@ -130,6 +142,7 @@ int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
 
 	*plan = (struct subid_plan){ .publish = publish };
 	r = files_read(plan, etc_fd);
+	plan->moved = false;
 	if (r == 0 && (publish != PUBLISH_PLUGIN || plan->present.count > 0))
 		r = ask_index(plan);
 	if (r < 0 && publish == PUBLISH_PLUGIN) { /* without an index nothing is stale, and ours can still be taken out */

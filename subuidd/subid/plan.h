@@ -21,6 +21,7 @@ struct subid_plan {
 	struct subid_claims claims; /* of the index, with their owners' answers */
 	struct subid_lines present; /* of both files, as they were when they looked like seen */
 	struct stat seen[2];
+	bool moved;                 /* they were written by others since stale was made */
 	struct subid_lines stale;   /* of the files, whoever wrote them: ids of the index under a name that is not the owner's any more */
 	struct subid_lines before;  /* what the files may have from us */
 	struct subid_lines wanted;  /* what they should have */
@@ -30,6 +31,9 @@ struct subid_plan {
 
 /* Reads index and files, and asks the user database: not while others wait for the files' locks. 0 or negative errno. */
 int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd);
+
+/* Both files are now as we left them: sets seen. While their locks are ours. */
+void subid_plan_look(struct subid_plan *plan, int etc_fd);
 
 /* What the files may have from us. No such record: none. */
 int subid_lines_recorded(int state_fd, struct subid_lines *lines);

@@ -392,7 +392,7 @@ static int run(const struct host *host)
 
 	faults.on = true;
 	faults.steps = faults.changed = 0;
-	r = subid_write(host->state, host->etc, round_now.publish, why, sizeof(why));
+	r = subid_write(host->state, host->etc, round_now.publish, NULL, why, sizeof(why));
 	faults.on = false;
 	must(r <= 0 && (r == 0 || why[0] != '\0'));
 	return r;
