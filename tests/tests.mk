@@ -60,7 +60,7 @@ home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
 home_link_LIBS = $(home_LIBS)
 home_purge_OBJS = $(HOME_OBJS)
-home_purge_LIBS = $(home_LIBS)
+home_purge_LIBS = $(home_LIBS) -Wl,--wrap=btrfs_util_delete_subvolume_fd
 home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
