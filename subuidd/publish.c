@@ -163,7 +163,12 @@ int publication_open(struct store *store, const struct settings *settings, int s
 	p->withheld = withheld;
 	r = host_of(p, settings, &p->host, &missing);
 	if (r < 0) {
-		snprintf(why, size, "the group %s is not there: run subuid setup", missing != NULL ? missing : "");
+		if (missing != NULL && r == -ENOENT)
+			snprintf(why, size, "the group %s is not there: run subuid setup", missing);
+		else if (missing != NULL)
+			snprintf(why, size, "the group %s cannot be looked up: %s", missing, strerror(-r));
+		else
+			snprintf(why, size, "the store or the table of users cannot be read: %s", strerror(-r));
 		return r;
 	}
 	r = separator_same(p, why, size);

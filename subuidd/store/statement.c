@@ -20,6 +20,26 @@ static int last_errno(sqlite3 *db)
 	return last;
 }
 
+/* A disk that does not answer is no damage: SQLite calls both a malformed database when it meets them in the schema. */
+static bool disk_failed(sqlite3 *db)
+{
+	switch (last_errno(db)) {
+	case EIO:
+	case ENXIO:
+	case ENODATA: /* of a medium */
+	case ETIMEDOUT:
+	case EREMOTEIO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool store_disk_failed(const struct store *store)
+{
+	return disk_failed(store->db);
+}
+
 /* Faults of the disk that SQLite sums up as "I/O error". */
 static int errno_of_io(sqlite3 *db, int code)
 {
@@ -68,7 +88,7 @@ static int errno_of(sqlite3 *db, int code)
 		return sqlite3_system_errno(db) > 0 ? -sqlite3_system_errno(db) : -EIO;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return -EUCLEAN;
+		return disk_failed(db) ? -EIO : -EUCLEAN;
 	case SQLITE_CONSTRAINT:
 		return errno_of_constraint(code);
 	case SQLITE_NOMEM:
@@ -84,8 +104,8 @@ static int errno_of(sqlite3 *db, int code)
 	case SQLITE_TOOBIG:
 		return -E2BIG;
 	default:
-		return -ENOTRECOVERABLE; /* SQLITE_ERROR, SQLITE_MISUSE: schema or program are not what they should
-					    be */
+		/* SQLITE_ERROR, SQLITE_MISUSE: schema or program are not what they should be */
+		return disk_failed(db) ? -EIO : -ENOTRECOVERABLE;
 	}
 }
 

@@ -112,6 +112,7 @@ def account_with_data(host, tmp_path, label="web1", text="what was pushed"):
     data.mkdir()
     (data / "file").write_text(text)
     host.rsync(key, "-a", f"{data}/", f"{name}@127.0.0.1:")
+    wait_until(lambda: '"run"' in export_of(host, tmp_path, owner).read_text(), "the run is recorded")
     return owner, name, key
 
 
