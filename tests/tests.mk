@@ -308,6 +308,10 @@ check-rrsync:
 	$(MAKE) BUILD=$(BUILD)/gate-test CPPFLAGS=-DGATE_TEST $(BUILD)/gate-test/bin/subuid-rrsync
 	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
 
+# which removed data is due: the pure part
+known_time_OBJS     = subuidd/known_time
+UNIT               += known_time
+
 # bounds per uid: clock and store are the test's
 churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
