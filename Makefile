@@ -49,7 +49,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
-              subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners \
+              subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \

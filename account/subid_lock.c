@@ -9,7 +9,7 @@
  * lckpwdf(3) is ours, a lock is taken away
  *
  *   - whose process is gone, or was started after the lock was made (the pid was given out again);
- *   - that was made before this boot;
+ *   - that was made before this boot, or at a time that has not come yet (the clock ran ahead, and was set right since);
  *   - that has no pid in it and has not changed for ODD_SECONDS.
  *
  * That this takes no lock from anybody who lives: all of shadow's tools, and we, take lckpwdf before FILE.lock and let go of it
@@ -120,7 +120,7 @@ static enum subid_lock_state look(int dirfd, const char *name, pid_t *pid, struc
 		return errno == ENOENT ? LOCK_NONE : LOCK_ODD;
 	if (!S_ISREG(st->st_mode) || pid_read(fd, pid) < 0)
 		return LOCK_ODD;
-	if (st->st_ctim.tv_sec + START_SLACK_SECONDS < boot_time())
+	if (st->st_ctim.tv_sec + START_SLACK_SECONDS < boot_time() || st->st_ctim.tv_sec >= time(NULL) + ODD_SECONDS)
 		return LOCK_DEAD;
 	return maker_gone(*pid, st) ? LOCK_DEAD : LOCK_HELD;
 }

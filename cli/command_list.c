@@ -63,6 +63,20 @@ static int print_accounts(const json_t *rows)
 	return table_print(&table);
 }
 
+/* Of the caller's, or of all that an administrator may see. They are no accounts any more, and so in no row. */
+static int print_pending(void)
+{
+	json_t *reply = NULL;
+	int status = call("Status", NULL, &reply);
+	uint64_t count = status == STATUS_DONE ? json_number(reply, "purging") : 0;
+
+	if (count > 0)
+		printf("\nRemoved with --purge, but not deleted yet (pending): %llu. `sudo subuid check` says why.\n",
+		       (unsigned long long)count);
+	json_decref(reply);
+	return status;
+}
+
 int command_list(int argc, char **argv)
 {
 	json_t *parameters, *rows = NULL;
@@ -74,6 +88,8 @@ int command_list(int argc, char **argv)
 	if (status != STATUS_DONE)
 		return status;
 	status = common.json ? print_json(rows) : print_accounts(rows);
+	if (status == STATUS_DONE && !common.json)
+		status = print_pending();
 	json_decref(rows);
 	return status;
 }

@@ -345,7 +345,7 @@ int broker_withdraw(char *why)
 	etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (etc_fd < 0)
 		return reason(why, SYSCONFDIR, -errno);
-	r = subid_write(state_fd, etc_fd, PUBLISH_PLUGIN, why, REASON_MAX);
+	r = subid_write(state_fd, etc_fd, PUBLISH_PLUGIN, NULL, why, REASON_MAX);
 	if (r == 0 && unlinkat(state_fd, SUBID_LINES_NAME, 0) < 0)
 		return reason(why, STATE_DIR "/" SUBID_LINES_NAME, -errno);
 	return r;

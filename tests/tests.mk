@@ -60,7 +60,7 @@ home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
 home_link_LIBS = $(home_LIBS)
 home_purge_OBJS = $(HOME_OBJS)
-home_purge_LIBS = $(home_LIBS)
+home_purge_LIBS = $(home_LIBS) -Wl,--wrap=btrfs_util_delete_subvolume_fd
 home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
@@ -308,6 +308,10 @@ check-rrsync:
 	$(MAKE) BUILD=$(BUILD)/gate-test CPPFLAGS=-DGATE_TEST $(BUILD)/gate-test/bin/subuid-rrsync
 	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
 
+# which removed data is due: the pure part
+known_time_OBJS     = subuidd/known_time
+UNIT               += known_time
+
 # bounds per uid: clock and store are the test's
 churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
@@ -360,7 +364,7 @@ FUZZ               += file_count run_connection run_watch login_command
 fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
 fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
 fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
-fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
+fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
                            subuidd/subid/found subuidd/subid/lines subuidd/subid/files account/name account/id
 fuzz_subid_write_LIBS    = $(foreach f,openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)

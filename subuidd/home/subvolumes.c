@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -102,18 +103,22 @@ static int make_writable(const struct top *top, const char *path)
 	return 0;
 }
 
-/* The directory is the account's, and CAP_DAC_OVERRIDE is nothing that the broker has: it is root's meanwhile. */
+/* CAP_DAC_OVERRIDE is nothing that the broker has, and CAP_SYS_ADMIN is what deleting takes: so the directory's owner looks
+ * for its entry, with root's word. The directory stays whose it is; its mode is put back, and who is killed before has not made it
+ * worse for the next one. */
 static int delete_in(int parent, const char *name)
 {
 	struct stat st;
 	int r = 0;
 
-	if (fstat(parent, &st) != 0 || fchown(parent, 0, (gid_t)-1) != 0)
+	if (fstat(parent, &st) != 0 || fchmod(parent, 0700) != 0)
 		return -errno;
+	setfsuid(st.st_uid);
 	errno = 0;
-	if (fchmod(parent, 0700) != 0 || btrfs_util_delete_subvolume_fd(parent, name, 0) != BTRFS_UTIL_OK)
+	if (btrfs_util_delete_subvolume_fd(parent, name, 0) != BTRFS_UTIL_OK)
 		r = errno != 0 ? -errno : -EIO;
-	if (fchown(parent, st.st_uid, (gid_t)-1) != 0 || fchmod(parent, st.st_mode & 0777) != 0)
+	setfsuid(0);
+	if (fchmod(parent, st.st_mode & 0777) != 0)
 		r = r < 0 ? r : -errno;
 	return r;
 }

@@ -34,7 +34,7 @@ static int gather_ranges(const struct index_view *view, struct subid_claims *cla
 	return r == -ENOENT ? 0 : r;
 }
 
-static struct subid_claim claim_of_account(const struct index_account *account)
+struct subid_claim subid_claim_of_account(const struct index_account *account)
 {
 	struct subid_claim claim = { .account = true };
 
@@ -51,7 +51,7 @@ static int gather_accounts(const struct index_view *view, struct subid_claims *c
 	int r;
 
 	while ((r = index_view_next(view, &cursor, &account)) == 0) {
-		struct subid_claim claim = claim_of_account(&account);
+		struct subid_claim claim = subid_claim_of_account(&account);
 
 		r = subid_claims_add(claims, &claim);
 		if (r < 0)
@@ -62,64 +62,24 @@ static int gather_accounts(const struct index_view *view, struct subid_claims *c
 
 /* ---- of the files */
 
-/* By name, by number, or under the name of the account that has it. */
-static bool names(const struct subid_parts *line, const struct id_range *range, char separator)
+static void file_look(int etc_fd, size_t i, struct stat *seen)
 {
-	char name[ACCOUNT_NAME_MAX + 1];
-	uint32_t uid;
-
-	if (strcmp(line->name, range->owner) == 0 || (id_parse(line->name, &uid) == 0 && uid == range->owner_uid))
-		return true;
-	return range->label[0] != '\0' && name_join(range->owner, separator, range->label, name) == 0 &&
-	       strcmp(line->name, name) == 0;
-}
-
-/* 1: the line says of ids of the index what the index says of them. */
-static int line_known(const struct index_view *view, const struct subid_parts *line, struct subid_claim *claim)
-{
-	struct index_account account;
-	int r = index_view_range_by_id(view, line->first, &claim->range);
-
-	if (r == 0)
-		return claim->range.first == line->first && claim->range.count == line->count &&
-		       names(line, &claim->range, view->header.separator);
-	if (r == -ENOENT && line->count == 1) {
-		r = index_view_by_uid(view, line->first, &account, NULL);
-		if (r == 0)
-			*claim = claim_of_account(&account);
-	}
-	return r == 0 ? names(line, &claim->range, view->header.separator) : r == -ENOENT ? 0 : r;
-}
-
-static int scan(const struct index_view *view, const struct subid_lines *present, struct subid_claims *claims)
-{
-	for (size_t i = 0; i < present->count; i++) {
-		struct subid_claim claim = { 0 };
-		struct subid_parts line;
-		int r;
-
-		if (!subid_line_parse(present->sorted[i].at, present->sorted[i].length, &line))
-			continue;
-		r = line_known(view, &line, &claim);
-		if (r < 0)
-			return r;
-		claim.line = present->sorted[i].at;
-		claim.length = present->sorted[i].length;
-		if (r == 1)
-			r = subid_claims_add(claims, &claim);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (fstatat(etc_fd, file_names[i], seen, AT_SYMLINK_NOFOLLOW) < 0)
+		*seen = (struct stat){ 0 };
 }
 
 static bool file_changed(int etc_fd, size_t i, struct stat *seen)
 {
 	struct stat before = *seen;
 
-	if (fstatat(etc_fd, file_names[i], seen, AT_SYMLINK_NOFOLLOW) < 0)
-		*seen = (struct stat){ 0 };
-	return !subid_file_same(&before, seen);
+	file_look(etc_fd, i, seen);
+	return !subid_file_same(&before, seen) && (before.st_ino != 0 || seen->st_ino != 0);
+}
+
+void subid_plan_look(struct subid_plan *plan, int etc_fd)
+{
+	for (size_t i = 0; i < FILES; i++)
+		file_look(etc_fd, i, &plan->seen[i]);
 }
 
 /* Large files take long to sort: once, while they are the same. */
@@ -132,6 +92,7 @@ static int files_read(struct subid_plan *plan, int etc_fd)
 		changed |= file_changed(etc_fd, i, &plan->seen[i]); /* before it is read */
 	if (!changed)
 		return 0;
+	plan->moved = true;
 	subid_lines_free(&plan->present);
 	for (size_t i = 0; r == 0 && i < FILES; i++) {
 		cleanup_free char *text = NULL;
@@ -144,26 +105,6 @@ static int files_read(struct subid_plan *plan, int etc_fd)
 			r = subid_lines_add_text(&plan->present, "\n", 1);
 	}
 	return r == 0 ? subid_lines_sort(&plan->present) : r;
-}
-
-/* Lines that give somebody what the index says is another's: wherever they come from, newuidmap goes by them when it cannot
- * load the plug-in, and whoever calls it can see to that (ulimit -n 6). */
-static int stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale)
-{
-	struct subid_claims claims = { 0 };
-	int r = scan(view, present, &claims);
-
-	if (r == 0)
-		r = subid_claims_ask(&claims);
-	for (size_t i = 0; r == 0 && i < claims.count; i++) {
-		if (claims.list[i].stand != STAND_NO)
-			continue;
-		r = subid_lines_add_text(stale, claims.list[i].line, claims.list[i].length);
-		if (r == 0)
-			r = subid_lines_add_text(stale, "\n", 1);
-	}
-	subid_claims_free(&claims);
-	return r == 0 ? subid_lines_sort(stale) : r;
 }
 
 /* ---- both */
@@ -179,7 +120,7 @@ static int ask_view(struct subid_plan *plan, const struct index_view *view)
 		r = gather_accounts(view, &plan->claims);
 	if (r == 0)
 		r = subid_claims_ask(&plan->claims);
-	return r == 0 ? stale_find(view, &plan->present, &plan->stale) : r;
+	return r == 0 ? subid_stale_find(view, &plan->present, &plan->stale) : r;
 }
 
 static int ask_index(struct subid_plan *plan)
@@ -201,6 +142,7 @@ int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
 
 	*plan = (struct subid_plan){ .publish = publish };
 	r = files_read(plan, etc_fd);
+	plan->moved = false;
 	if (r == 0 && (publish != PUBLISH_PLUGIN || plan->present.count > 0))
 		r = ask_index(plan);
 	if (r < 0 && publish == PUBLISH_PLUGIN) { /* without an index nothing is stale, and ours can still be taken out */

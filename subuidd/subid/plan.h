@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 
+#include "account/index_view.h"
 #include "subuidd/settings.h"
 #include "subuidd/subid/lines.h"
 #include "subuidd/subid/owners.h"
@@ -20,6 +21,7 @@ struct subid_plan {
 	struct subid_claims claims; /* of the index, with their owners' answers */
 	struct subid_lines present; /* of both files, as they were when they looked like seen */
 	struct stat seen[2];
+	bool moved;                 /* they were written by others since stale was made */
 	struct subid_lines stale;   /* of the files, whoever wrote them: ids of the index under a name that is not the owner's any more */
 	struct subid_lines before;  /* what the files may have from us */
 	struct subid_lines wanted;  /* what they should have */
@@ -30,6 +32,9 @@ struct subid_plan {
 /* Reads index and files, and asks the user database: not while others wait for the files' locks. 0 or negative errno. */
 int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd);
 
+/* Both files are now as we left them: sets seen. While their locks are ours. */
+void subid_plan_look(struct subid_plan *plan, int etc_fd);
+
 /* What the files may have from us. No such record: none. */
 int subid_lines_recorded(int state_fd, struct subid_lines *lines);
 
@@ -37,6 +42,12 @@ int subid_lines_recorded(int state_fd, struct subid_lines *lines);
 int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd);
 
 void subid_plan_free(struct subid_plan *plan);
+
+struct subid_claim subid_claim_of_account(const struct index_account *account);
+
+/* Those lines of `present`, whole, that name somebody to whom ids of the index were given that touch them, and whom the name does
+ * not mean any more. 0 or negative errno. */
+int subid_stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale);
 
 /* Pure: lines of `claims`, neighbours of one holder as one line, in the order of the ids. fixed: lines that stay as they are,
  * since somebody else wrote them. before: for owners in doubt; counts those left out in *waiting. 0 or -ENOMEM. */

@@ -32,10 +32,16 @@ struct waiting {
 struct subid_publisher {
 	struct waiting *served; /* by the child that runs */
 	struct waiting *next;   /* by the one after it */
-	int why_fd;             /* of the child: a sentence */
+	int why_fd;             /* of the child: struct outcome */
 	bool running, again, failed;
 	char said[WHY_MAX]; /* to the log, so that it is not said each minute */
 	struct subid_watch watch;
+};
+
+/* What the child says. */
+struct outcome {
+	char why[WHY_MAX];
+	struct stat seen[WATCH_FILES];
 };
 
 struct writer_job {
@@ -48,15 +54,16 @@ static int write_files(const void *argument)
 	const struct writer_job *job = argument;
 	struct broker *broker = job->broker;
 	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char why[WHY_MAX] = "";
+	struct outcome outcome = { .why = "" };
 	int r;
 
 	umask(022);
 	r = etc_fd < 0 ? -errno :
-			 subid_write(broker->state_fd, etc_fd, broker->settings.publish, why, sizeof(why));
-	if (r < 0 && why[0] == '\0')
-		snprintf(why, sizeof(why), SYSCONFDIR ": %s", strerror(-r));
-	if (pwrite(job->why_fd, why, strlen(why), 0) < 0)
+			 subid_write(broker->state_fd, etc_fd, broker->settings.publish, outcome.seen, outcome.why,
+				     sizeof(outcome.why));
+	if (r < 0 && outcome.why[0] == '\0')
+		snprintf(outcome.why, sizeof(outcome.why), SYSCONFDIR ": %s", strerror(-r));
+	if (pwrite(job->why_fd, &outcome, sizeof(outcome), 0) != (ssize_t)sizeof(outcome))
 		return 2;
 	return r < 0 ? 1 : 0;
 }
@@ -117,21 +124,23 @@ static void written(void *data, int status)
 	struct subid_publisher *publisher = broker->subids;
 	struct waiting *served = publisher->served;
 	cleanup_fd int why_fd = publisher->why_fd;
-	char why[WHY_MAX] = "";
+	struct outcome outcome = { .why = "" };
+	bool told = pread(why_fd, &outcome, sizeof(outcome), 0) == (ssize_t)sizeof(outcome);
 
 	publisher->served = NULL;
 	publisher->why_fd = -1;
 	publisher->running = false;
 	publisher->failed = status != 0;
-	subid_watch_seen(&publisher->watch);
-	if (pread(why_fd, why, sizeof(why) - 1, 0) <= 0 && status != 0)
-		snprintf(why, sizeof(why), "%s",
+	outcome.why[WHY_MAX - 1] = '\0';
+	subid_watch_seen(&publisher->watch, told && status == 0 ? outcome.seen : NULL); /* else it is tried again anyway */
+	if (outcome.why[0] == '\0' && status != 0)
+		snprintf(outcome.why, sizeof(outcome.why), "%s",
 			 status == -ETIMEDOUT ? SYSCONFDIR "/subuid: it takes too long" :
 						"the process that writes " SYSCONFDIR "/subuid failed");
-	tell(publisher, why, status);
+	tell(publisher, outcome.why, status);
 	if (status != 0)
 		broker_maintain_in(broker, AGAIN_SECONDS);
-	finish_all(served, status != 0 ? why : NULL);
+	finish_all(served, status != 0 ? outcome.why : NULL);
 	if (publisher->again && !broker->stopping)
 		run(broker);
 }

@@ -42,7 +42,7 @@ static void plan(sd_event_source *timer, uint64_t usec)
 static void stat_files(struct stat now[WATCH_FILES])
 {
 	for (size_t i = 0; i < WATCH_FILES; i++)
-		if (stat(ours[i], &now[i]) < 0)
+		if (lstat(ours[i], &now[i]) < 0) /* as the writer looks at them, who follows no link */
 			memset(&now[i], 0, sizeof(now[i]));
 }
 
@@ -75,10 +75,17 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 	return on_soon(source, usec, userdata);
 }
 
-static bool concerns(const struct subid_watch *watch, const struct inotify_event *event)
+/* Somebody else has written them. */
+static bool changed(const struct subid_watch *watch)
 {
 	struct stat now[WATCH_FILES];
 
+	stat_files(now);
+	return !(same(&watch->seen[0], &now[0]) && same(&watch->seen[1], &now[1]));
+}
+
+static bool concerns(const struct subid_watch *watch, const struct inotify_event *event)
+{
 	if ((event->mask & IN_Q_OVERFLOW) != 0)
 		return true;
 	for (size_t i = 0; event->len > 0 && i < sizeof(watched) / sizeof(*watched); i++) {
@@ -86,23 +93,28 @@ static bool concerns(const struct subid_watch *watch, const struct inotify_event
 			continue;
 		if (i < 2)
 			return true;
-		stat_files(now); /* what we wrote ourselves, or are about to */
-		return watch->begun == 0 && !(same(&watch->seen[0], &now[0]) && same(&watch->seen[1], &now[1]));
+		/* while a look is under way they may be its own: it says at its end how it left them */
+		return watch->begun == 0 && changed(watch);
 	}
 	return false;
+}
+
+static void plan_soon(struct subid_watch *watch)
+{
+	int enabled = SD_EVENT_OFF;
+
+	sd_event_source_get_enabled(watch->soon, &enabled);
+	if (enabled == SD_EVENT_OFF)
+		plan(watch->soon, SOON_USEC);
 }
 
 static int on_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct subid_watch *watch = userdata;
-	int enabled = SD_EVENT_OFF;
 
 	(void)source;
-	if (!concerns(watch, event))
-		return 0;
-	sd_event_source_get_enabled(watch->soon, &enabled);
-	if (enabled == SD_EVENT_OFF)
-		plan(watch->soon, SOON_USEC);
+	if (concerns(watch, event))
+		plan_soon(watch);
 	return 0;
 }
 
@@ -149,12 +161,18 @@ void subid_watch_begun(struct subid_watch *watch)
 	watch->begun = now_usec();
 }
 
-void subid_watch_seen(struct subid_watch *watch)
+void subid_watch_seen(struct subid_watch *watch, const struct stat seen[WATCH_FILES])
 {
 	uint64_t took = now_usec() - watch->begun, wait = LOOK_SECONDS * USEC;
 
 	watch->begun = 0;
-	stat_files(watch->seen);
-	if (watch->event != NULL)
-		plan(watch->minute, took * LOOK_SHARE > wait ? took * LOOK_SHARE : wait);
+	if (seen != NULL)
+		memcpy(watch->seen, seen, sizeof(watch->seen));
+	else
+		stat_files(watch->seen);
+	if (watch->event == NULL)
+		return;
+	if (changed(watch))
+		plan_soon(watch);
+	plan(watch->minute, took * LOOK_SHARE > wait ? took * LOOK_SHARE : wait);
 }

@@ -26,9 +26,10 @@ struct subid_watch {
 int subid_watch_open(struct subid_watch *watch, sd_event *event, void (*look)(void *data), void *data);
 void subid_watch_close(struct subid_watch *watch);
 
-/* A look begins, by the watch or by others; and has ended: what it wrote itself is not told of. */
+/* A look begins, by the watch or by others; and has ended, with the files as it left them: what it wrote itself is not told of,
+ * and what others wrote since is looked at next. NULL: nobody can say how they were. */
 void subid_watch_begun(struct subid_watch *watch);
-void subid_watch_seen(struct subid_watch *watch);
+void subid_watch_seen(struct subid_watch *watch, const struct stat seen[WATCH_FILES]);
 
 /* True: neither file has a line, nor may be read. */
 bool subid_watch_files_empty(void);

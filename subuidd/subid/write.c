@@ -176,6 +176,7 @@ static int write_locked(struct job *job)
 		failed(job, STATE_DIR "/" SUBID_LINES_NAME ", or a file of " SYSCONFDIR, r);
 	else
 		r = job->plan.publish == PUBLISH_PLUGIN ? cease(job) : publish_lines(job);
+	subid_plan_look(&job->plan, job->etc_fd);
 	subid_unlock(job->etc_fd);
 	return r;
 }
@@ -190,7 +191,7 @@ static void doubts_tell(const struct job *job)
 			 plan->doubtful, plan->waiting > 0 ? ", others are written when it does" : "");
 }
 
-int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, size_t size)
+int subid_write(int state_fd, int etc_fd, enum publish_to publish, struct stat seen[2], char *why, size_t size)
 {
 	struct job job = { .state_fd = state_fd, .etc_fd = etc_fd, .why = why, .size = size };
 	int r = subid_plan_ask(&job.plan, publish, etc_fd); /* not while others wait for the lock */
@@ -203,6 +204,8 @@ int subid_write(int state_fd, int etc_fd, enum publish_to publish, char *why, si
 		r = all_is_well(&job) ? 0 : write_locked(&job);
 	if (r == 0)
 		doubts_tell(&job);
+	for (size_t i = 0; seen != NULL && i < FILES; i++)
+		seen[i] = job.plan.moved ? (struct stat){ 0 } : job.plan.seen[i];
 	subid_plan_free(&job.plan);
 	return r;
 }

@@ -3,12 +3,14 @@
 cut between two system calls. The directory is a real NSS module (nss_doubt.c) that answers as it is told."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pwd
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -445,6 +447,98 @@ def test_a_stale_line_that_somebody_puts_back_is_taken_out(host):
         SUBUID.write_text(SUBUID.read_text() + line + "\n")
         wait_until(lambda: line not in lines(), "and once more", 5)
         run("userdel", owner)
+
+
+@pytest.mark.parametrize("shape", ["two ranges", "a part gone", "within", "accounts"])
+def test_a_stale_line_that_is_of_another_shape_is_taken_out(host, shape):
+    """Neighbours are one line: put back, it is one for several entries of the index, or for some that are gone since. The
+    control: while the name is its owner's it stays."""
+    owner = host.new_user("w")
+    publish = "files" if shape == "accounts" else "both"
+    with settings(host, f"[subid]\npublish = {publish}\n"):
+        if shape == "accounts":
+            for label in "abc":
+                host.subuid("add", label, "--owner", owner)
+            first, count = pwd.getpwnam(f"{owner}+a").pw_uid, 3
+            host.subuid("remove", f"{owner}+a", "--purge")
+        else:
+            first, second = add(host, "--owner", owner, "1"), add(host, "--owner", owner, "1")
+            assert second == first + UNIT and f"{owner}:{first}:{2 * UNIT}" in lines()
+            count = 2 * UNIT
+            if shape == "a part gone":
+                host.subuid("range", "remove", str(first), "--owner", owner)
+            if shape == "within":
+                first, count = first + 10, UNIT
+        line = f"{owner}:{first}:{count}"
+        SUBUID.write_text(SUBUID.read_text() + line + "\n")
+        host.restart_daemon()
+        assert line in lines()
+        give_uid(owner, 392003)
+        wait_until(lambda: owner not in names_of(), "withdrawn", 5)
+        SUBUID.write_text(SUBUID.read_text() + line + "\n")
+        wait_until(lambda: line not in lines(), "and once more", 5)
+        run("userdel", owner)
+
+
+@contextlib.contextmanager
+def password_lock_held():
+    """lckpwdf(3), as by a useradd. Yields a function: whether somebody waits for it."""
+    with open("/etc/.pwd.lock", "w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        inode = f":{os.fstat(file.fileno()).st_ino} "
+        yield lambda: any("->" in l and inode in l for l in Path("/proc/locks").read_text().splitlines())
+
+
+def test_a_line_that_is_put_back_while_the_daemon_writes_is_taken_out(host):
+    """It has read the files, and waits for their lock: what comes in between is seen at once, and not within the minute. With
+    adopted ranges, whose lines nothing but the watch looks after."""
+    gone, owner = host.new_user("w"), host.new_user("w")
+    line, other = f"{gone}:770000000:{UNIT}", f"{owner}:770065536:{UNIT}"
+    for file in (SUBUID, SUBGID):
+        file.write_text("".join(l + "\n" for l in lines(file) if l.split(":")[0] not in (gone, owner)) + f"{line}\n{other}\n")
+    for name in (gone, owner):
+        host.subuid("adopt", "--owner", name)
+    give_uid(gone, 392004)
+    wait_until(lambda: line not in lines() + lines(SUBGID), "withdrawn", 5)
+    with password_lock_held() as waited_for:
+        give_uid(owner, 392005)
+        wait_until(waited_for, "the daemon wants to write")
+        SUBUID.write_text(SUBUID.read_text() + line + "\n")
+    wait_until(lambda: owner not in names_of(SUBGID), "the other owner's is withdrawn", 5)
+    wait_until(lambda: line not in lines(), "and this one once more", 10)
+    run("userdel", gone)
+    run("userdel", owner)
+
+
+def children_within(seconds):
+    """How many processes were made on this host meanwhile."""
+    def last():
+        with subprocess.Popen(["true"]) as process:
+            return process.pid
+
+    first = last()
+    time.sleep(seconds)
+    return last() - first - 1
+
+
+@pytest.mark.parametrize("publish", ["plugin", "both"])
+@pytest.mark.parametrize("shape", ["changed", "missing", "link"])
+def test_files_that_stand_still_are_left_alone(host, publish, shape, tmp_path):
+    """Whatever they are: a look is not a reason for the next one."""
+    texts = {file: file.read_bytes() for file in (SUBUID, SUBGID)}
+    try:
+        with settings(host, f"[subid]\npublish = {publish}\n"):
+            SUBGID.write_text("somebody:780000000:10\n")
+            if shape != "changed":
+                SUBUID.unlink()
+            if shape == "link":
+                (tmp_path / "subuid").write_text("somebody:780000000:10\n")
+                SUBUID.symlink_to(tmp_path / "subuid")
+            wait_until(lambda: children_within(2) < 5, "no look follows another")
+    finally:
+        for file, text in texts.items():
+            file.unlink(missing_ok=True)
+            file.write_bytes(text)
 
 
 def test_a_switch_to_another_source_is_seen(host, module):

@@ -304,8 +304,8 @@ static enum standing standing_of(const struct id_range *range)
 
 static bool gives(const struct subid_parts *line, const struct id_range *range)
 {
-	return line->first == range->first && line->count == range->count && names(line->name, range) &&
-	       (standing_of(range) == GONE || standing_of(range) == OTHER_UID);
+	return line->first < (uint64_t)range->first + range->count && range->first < (uint64_t)line->first + line->count &&
+	       names(line->name, range) && (standing_of(range) == GONE || standing_of(range) == OTHER_UID);
 }
 
 /* The line gives ids of the index to a name that is somebody else's, or nobody's, by now. */
@@ -336,6 +336,12 @@ static void all_stay(const char *text, const char *ours, const char *now)
 		if (!has_line(ours, at, length) && !stale(at, length))
 			must(has_line(now, at, length));
 	}
+}
+
+static void none_stale(const char *now)
+{
+	for (const char *at = now; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
+		must(!stale(at, strcspn(at, "\n")));
 }
 
 /* A line of the text gives all of these ids to the name. */
@@ -386,7 +392,7 @@ static int run(const struct host *host)
 
 	faults.on = true;
 	faults.steps = faults.changed = 0;
-	r = subid_write(host->state, host->etc, round_now.publish, why, sizeof(why));
+	r = subid_write(host->state, host->etc, round_now.publish, NULL, why, sizeof(why));
 	faults.on = false;
 	must(r <= 0 && (r == 0 || why[0] != '\0'));
 	return r;
@@ -396,6 +402,8 @@ static void check_after(char *before[FILES], char *now[FILES], int r)
 {
 	for (int i = SUBUID; i <= SUBGID; i++) {
 		all_stay(before[i], before[LINES], now[i]);
+		if (r == 0)
+			none_stale(now[i]);
 		if (round_now.publish != PUBLISH_PLUGIN)
 			check_claims(before[i], now[i], r == 0);
 		must(r == 0 || strcmp(before[i], now[i]) == 0); /* no fault, and refused: nothing has changed */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Deleting what a removed account left, whatever it left and whoever is at it meanwhile. */
+#include <btrfsutil.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -298,6 +299,37 @@ static void subvolumes_in_it_go(void **state)
 		assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
 		assert_int_equal(count_entries(at("homes/.removed")), 0);
 	}
+}
+
+static bool cut; /* the child is killed at the deletion of a subvolume */
+
+enum btrfs_util_error __wrap_btrfs_util_delete_subvolume_fd(int parent, const char *name, int flags);
+enum btrfs_util_error __real_btrfs_util_delete_subvolume_fd(int parent, const char *name, int flags);
+
+enum btrfs_util_error __wrap_btrfs_util_delete_subvolume_fd(int parent, const char *name, int flags)
+{
+	if (cut)
+		raise(SIGKILL);
+	return __real_btrfs_util_delete_subvolume_fd(parent, name, flags);
+}
+
+/* A power cut there: whatever was done so that root may delete it must not keep the rest from being deleted. */
+static void cut_at_a_subvolume_it_ends_the_next_time(void **state)
+{
+	int pidfd = -1;
+
+	(void)state;
+	if (strcmp(fixture_type, "btrfs") != 0)
+		return;
+	assert_int_equal(chmod(at("homes/alice/web1/home"), 0), 0); /* where `nested` is */
+	assert_int_equal(home_set_aside(&homes, &web1), 0);
+	cut = true;
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+	assert_true(wait_pidfd(pidfd) != 0);
+	cut = false;
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+	assert_int_equal(count_entries(at("homes/.removed")), 0);
 }
 
 /* What is in the way is said, and by whom. */
@@ -625,6 +657,7 @@ int main(void)
 		PURGE(a_file_that_is_a_mount_goes_too),
 		PURGE(mounts_of_others_stay),
 		PURGE(subvolumes_in_it_go),
+		PURGE(cut_at_a_subvolume_it_ends_the_next_time),
 		PURGE(a_process_that_goes_on_writing_is_named),
 		PURGE(what_a_container_left_goes_with_its_ranges_alone),
 		PURGE(killed_and_started_again_it_ends),

@@ -308,6 +308,22 @@ static void a_lock_of_the_boot_before_holds_nothing(void **state)
 	assert_int_equal(lock(), 0);
 }
 
+/* The clock was a month ahead, and then the power was cut: the boot after it is older than the lock, by the clock. */
+static void a_lock_of_a_clock_that_ran_ahead_holds_nothing(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	put_pid("subuid.lock", getppid());
+	put_pid("subgid.lock", 1);
+	made_shift = 59;
+	assert_int_equal(subid_lock_look(directory, "subuid.lock", &pid), LOCK_HELD); /* set back just now, perhaps */
+	made_shift = 30 * 86400;
+	assert_int_equal(subid_lock_look(directory, "subuid.lock", &pid), LOCK_DEAD);
+	assert_int_equal(lock(), 0);
+	assert_int_equal(waits, 0);
+}
+
 static void a_lock_without_a_pid_is_cleared_when_nobody_can_be_making_it(void **state)
 {
 	static const char *const texts[] = { "", "rubbish", "12x", "-3", "99999999999999999999" };
@@ -504,6 +520,7 @@ int main(void)
 		cmocka_unit_test_setup(a_lock_of_a_process_that_is_gone_is_cleared, begin),
 		cmocka_unit_test_setup(a_pid_that_was_given_out_again_holds_nothing, begin),
 		cmocka_unit_test_setup(a_lock_of_the_boot_before_holds_nothing, begin),
+		cmocka_unit_test_setup(a_lock_of_a_clock_that_ran_ahead_holds_nothing, begin),
 		cmocka_unit_test_setup(a_lock_without_a_pid_is_cleared_when_nobody_can_be_making_it, begin),
 		cmocka_unit_test_setup(what_is_no_file_is_nobodys_to_clear, begin),
 		cmocka_unit_test_setup(leftovers_of_taking_it_are_cleared, begin),
