@@ -21,8 +21,9 @@ static const char set_help[] = "usage: subuid set NAME [OPTION]... [--json]\n"
 static const char release_help[] =
 	"usage: subuid release ID [--json]\n"
 	"Root: ids of a removed account or range, which are never given out again, may be from now\n"
-	"on. ID is the uid of the account or the first id of the range. Files that the one before\n"
-	"left anywhere would belong to the next: look for them first (find / -uid ID).\n";
+	"on. ID is the uid of the account or the first id of the range. Refused while a directory of\n"
+	"that account lies below the homes. Files that it left elsewhere would belong to the next:\n"
+	"look for them first (find / -uid ID).\n";
 
 static int put_expires(json_t *parameters, const char *text)
 {

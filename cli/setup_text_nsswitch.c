@@ -175,16 +175,19 @@ static size_t place(const char *line, const struct nss_line *parsed)
 	return before;
 }
 
-/* Cuts our source and its actions out of the line, with the space that went with it. */
+/* Cuts our source and its actions out of the line, with the space that went with it: the blank that was put before it
+ * behind another source, the one behind it at the front, all before it at the end. */
 static void line_cut(char *line, const struct nss_line *parsed, const struct source *ours)
 {
 	size_t start = ours->start, end = ours->end;
 
-	if (ours != &parsed->source[parsed->count - 1])
-		end += strspn(line + end, " \t");
-	else
+	if (ours == &parsed->source[parsed->count - 1])
 		while (start > parsed->value_start + 1 && isblank((unsigned char)line[start - 1]))
 			start--;
+	else if (ours != &parsed->source[0] && isblank((unsigned char)line[start - 1]) && isblank((unsigned char)line[end]))
+		start--;
+	else if (isblank((unsigned char)line[end]))
+		end++;
 	memmove(line + start, line + end, strlen(line + end) + 1);
 }
 

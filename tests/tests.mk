@@ -379,7 +379,7 @@ fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER
 fuzz_worker_answer_LIBS  = -ljansson
 fuzz_varlink_client_OBJS = varlink/client varlink/stream
 fuzz_varlink_client_LIBS = -ljansson
-FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record worker_answer varlink_client
+FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
 
 # ---- rules: new blocks go above this line -------------------------------------------
 define unit

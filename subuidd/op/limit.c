@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What owners may have, and root's release of ids. */
+/* What owners may have, and the list of removed ids. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,27 +59,6 @@ enum failure op_limit_set(struct call *call)
 	enum failure failure = call_transaction(call, call->operation->action, body_limit);
 
 	return failure == FAILURE_NONE ? op_limit_get(call) : failure;
-}
-
-static enum failure body_release(struct call *call)
-{
-	uint32_t first = call->request.release.first;
-	char what[16];
-	int r = store_tombstone_release(call->broker->store, first);
-
-	snprintf(what, sizeof(what), "%u", first);
-	snprintf(call->detail, sizeof(call->detail), "ids from %u may be given out again", first);
-	if (r == -ENOENT)
-		return call_fail(call, FAILURE_NOT_FOUND, what, "no removed ids begin there", "see subuid check");
-	if (r == -EBUSY)
-		return call_fail(call, FAILURE_BUSY, what, "the data of its account is still set aside",
-				 "wait until it is deleted");
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-enum failure op_tombstone_release(struct call *call)
-{
-	return call_transaction(call, call->operation->action, body_release);
 }
 
 /* Root's, for an export: every limit that is not the default. */

@@ -103,14 +103,17 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 {
 	enum store_statement id = owner == NULL ? SQL_ACCOUNT_LIST : SQL_ACCOUNT_LIST_OWNER;
 	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
+	int n = store_list(store, id, values, owner == NULL ? 2 : 3, account_read, rows, sizeof(*rows));
 
-	return store_list(store, id, values, owner == NULL ? 2 : 3, account_read, rows, sizeof(*rows));
+	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
 }
 
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max)
 {
-	return store_list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), account_read,
-			  rows, sizeof(*rows));
+	int n = store_list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), account_read,
+			   rows, sizeof(*rows));
+
+	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
 }
 
 struct usage {

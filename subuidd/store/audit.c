@@ -155,13 +155,19 @@ int store_removed_due(struct store *store, int64_t before, int64_t known_before,
 		      struct removed *rows, int max)
 {
 	int64_t since = after == NULL ? INT64_MIN : after->when, uid = after == NULL ? 0 : after->uid;
-	int n = store_list(store, SQL_REMOVED_DUE, VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid), NUMBER(known_before)),
+	int n = store_list(store, SQL_REMOVED_DUE,
+			   VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid), NUMBER(known_before)),
 			   removed_read, rows, sizeof(*rows));
 
-	/* The index said so. What it leads to is deleted: the row has to say the same. */
-	for (int i = 0; i < n; i++)
+	/* The index said so. What it leads to is deleted: the row has to say the same, and the rows have to go on. */
+	for (int i = 0; i < n; i++) {
 		if (rows[i].keep != 0 || rows[i].when >= before || (rows[i].when != 0 && rows[i].known >= known_before))
 			return -EUCLEAN;
+		if (rows[i].when < since || (rows[i].when == since && rows[i].uid <= uid))
+			return -EUCLEAN;
+		since = rows[i].when;
+		uid = rows[i].uid;
+	}
 	return n;
 }
 

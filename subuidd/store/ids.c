@@ -75,16 +75,20 @@ static int tombstone_read(sqlite3_stmt *row, void *out)
 
 int store_tombstone_list(struct store *store, uint32_t after_first, struct id_range *rows, int max)
 {
-	return store_list(store, SQL_TOMBSTONE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
-			  sizeof(*rows));
+	int n = store_list(store, SQL_TOMBSTONE_LIST, VALUES(NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
+			   sizeof(*rows));
+
+	return store_ascending(n, &rows->first, sizeof(*rows), after_first);
 }
 
 int store_tombstone_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
 				 int max)
 {
-	return store_list(store, SQL_TOMBSTONE_LIST_ACCOUNT,
-			  VALUES(NUMBER(account_uid), NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
-			  sizeof(*rows));
+	int n = store_list(store, SQL_TOMBSTONE_LIST_ACCOUNT,
+			   VALUES(NUMBER(account_uid), NUMBER(after_first), NUMBER(max)), tombstone_read, rows,
+			   sizeof(*rows));
+
+	return store_ascending(n, &rows->first, sizeof(*rows), after_first);
 }
 
 int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind)

@@ -84,8 +84,9 @@ int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct 
 {
 	enum store_statement id = uid == 0 ? SQL_KEY_LIST : SQL_KEY_LIST_UID;
 	const struct store_value values[] = {NUMBER(after_id), NUMBER(max), NUMBER(uid)};
+	int n = store_list(store, id, values, uid == 0 ? 2 : 3, key_read, rows, sizeof(*rows));
 
-	return store_list(store, id, values, uid == 0 ? 2 : 3, key_read, rows, sizeof(*rows));
+	return store_ascending(n, &rows->id, sizeof(*rows), after_id);
 }
 
 int store_key_forwards(struct store *store, uint32_t uid)

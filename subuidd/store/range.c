@@ -66,13 +66,16 @@ int store_range_list(struct store *store, const char *owner, uint32_t after_firs
 {
 	enum store_statement id = owner == NULL ? SQL_RANGE_LIST : SQL_RANGE_LIST_OWNER;
 	const struct store_value values[] = {NUMBER(after_first), NUMBER(max), TEXT(owner)};
+	int n = store_list(store, id, values, owner == NULL ? 2 : 3, range_read, rows, sizeof(*rows));
 
-	return store_list(store, id, values, owner == NULL ? 2 : 3, range_read, rows, sizeof(*rows));
+	return store_ascending(n, &rows->first, sizeof(*rows), after_first);
 }
 
 int store_range_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
 			     int max)
 {
-	return store_list(store, SQL_RANGE_LIST_ACCOUNT, VALUES(NUMBER(after_first), NUMBER(max), NUMBER(account_uid)),
-			  range_read, rows, sizeof(*rows));
+	int n = store_list(store, SQL_RANGE_LIST_ACCOUNT, VALUES(NUMBER(after_first), NUMBER(max), NUMBER(account_uid)),
+			   range_read, rows, sizeof(*rows));
+
+	return store_ascending(n, &rows->first, sizeof(*rows), after_first);
 }

@@ -21,7 +21,6 @@
 #include "subuidd/store/sqlite.h"
 
 #define PIECE (1 << 20)		 /* bytes written at a time */
-#define FILE_CHUNK (1 << 20)	 /* bytes by which the file grows */
 #define LOG_HEADER 32		 /* bytes; without it there is no frame in the log */
 #define FREE_PAGES_MIN 64	 /* of 4096 bytes: the audit trail of some thousand changes */
 #define FREE_BYTES 1048576	 /* made at a time: 256 of them */
@@ -81,7 +80,7 @@ static int log_extend(sqlite3 *db)
 
 int store_log_keep(sqlite3 *db)
 {
-	int on = 1, chunk = FILE_CHUNK;
+	int on = 1, chunk = STORE_FILE_CHUNK;
 	int r;
 
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &on);

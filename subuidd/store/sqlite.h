@@ -123,7 +123,13 @@ int store_connection_prepare(sqlite3 *db);
 
 /* reserve.c: the log is taken in full, kept by that connection, and cleared when it is closed, which is right after.
  * 0 (also when there is no room for it) or negative errno. */
+#ifdef FUZZING /* thousands of stores are written and read in a second there */
+#define STORE_LOG_SIZE 262144
+#define STORE_FILE_CHUNK 65536
+#else
 #define STORE_LOG_SIZE 16777216
+#define STORE_FILE_CHUNK 1048576 /* bytes by which the file grows */
+#endif
 int store_log_keep(sqlite3 *db);
 void store_log_close(sqlite3 *db);
 
@@ -192,6 +198,10 @@ typedef int (*store_reader)(sqlite3_stmt *row, void *out);
  * the most. */
 int store_list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	       store_reader read, void *rows, size_t size);
+/* What store_list() returned, or -EUCLEAN: the numbers of its n rows (in the first at `number`) do not ascend from
+ * `after`. The query asks for that, but in a damaged index it may not hold, and a caller that goes on after the last
+ * row would never come to an end. */
+int store_ascending(int n, const uint32_t *number, size_t size, uint32_t after);
 /* The first row: 0, -ENOENT, or another negative errno. */
 int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	      store_reader read, void *out);

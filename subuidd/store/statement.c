@@ -204,6 +204,19 @@ int store_list(struct store *store, enum store_statement id, const struct store_
 	return r < 0 ? r : n;
 }
 
+int store_ascending(int n, const uint32_t *number, size_t size, uint32_t after)
+{
+	for (int i = 0; i < n; i++) {
+		uint32_t next;
+
+		memcpy(&next, (const char *)number + (size_t)i * size, sizeof(next));
+		if (next <= after)
+			return -EUCLEAN;
+		after = next;
+	}
+	return n;
+}
+
 int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	      store_reader read, void *out)
 {

@@ -365,6 +365,52 @@ def test_a_home_without_a_row(host, tmp_path, data, others):
     assert (HOMES / ".removed" / str(uid) / "home/precious").exists()
 
 
+def released(host, first):
+    """What release says of what is in its way; None: it is done."""
+    result = host.subuid("release", str(first), check=False)
+    return None if result.returncode == 0 else result.stderr
+
+
+@pytest.mark.parametrize("where", ["its own place", "another's place", "set aside", "half made"])
+def test_ids_are_not_released_while_a_home_of_theirs_lies_on_the_disk(host, tmp_path, where):
+    """Somebody has brought it back from a backup: the store knows nothing of it."""
+    owner, other = host.new_user(), host.new_user()
+    uid = removed_uid(host, owner)
+    of = other if where == "another's place" else owner
+    place = leftover_home(host, of, "found" if of == other else "old", uid, True)
+    if where in ("set aside", "half made"):
+        moved = HOMES / (".removed" if where == "set aside" else ".making") / str(uid)
+        os.rename(place, moved)
+        place = moved
+    said = released(host, uid)
+    assert said is not None and str(place) in said and "move it away" in said
+    assert (place / "home/precious").read_text() == "data"
+    host.restart_daemon()  # which a home of an unknown id would not let it
+    run("rm", "-r", place)
+    (HOMES / of).rmdir()
+    assert released(host, uid) is None
+    host.restart_daemon()
+    assert "no removed ids" in released(host, uid)
+
+
+def test_ranges_are_not_released_while_the_home_of_their_account_lies_on_the_disk(host, tmp_path):
+    owner = host.new_user()
+    host.subuid("add", "old", "--owner", owner, "--range", "1")
+    uid = uid_of(host, owner, "old")
+    first = host.subuid_json("range", "list", user=owner)[0]["first"]
+    given_back = host.subuid_json("range", "add", "1", "old", user=owner)["first"]
+    host.subuid("range", "remove", str(given_back), user=owner)
+    assert released(host, given_back) is None  # the account is there, and so is its home
+    host.subuid("remove", f"{owner}+old", "--purge")
+    wait_until(lambda: not (HOMES / ".removed" / str(uid)).exists(), "purged")
+    place = leftover_home(host, owner, "old", uid, True)
+    wait_until(lambda: "set aside" not in (released(host, first) or ""), "the row has gone, too")
+    assert str(place) in (released(host, first) or "")
+    run("rm", "-r", place)
+    (HOMES / owner).rmdir()
+    assert released(host, first) is None
+
+
 def test_a_home_whose_id_nobody_was_ever_given(host, tmp_path):
     owner = host.new_user()
     uid = 2100077777
