@@ -142,3 +142,32 @@ def test_a_server_of_the_hosts_that_acts_for_the_account_does_not_end(host, tmp_
         assert server.poll() is None
     finally:
         undo(host, name, server)
+
+
+def test_on_homes_that_are_nosuid_no_set_uid_file_counts(host, tmp_path, keeper):
+    """What closes it for good, and the line of doctor that says so."""
+    owner, name, uid, file = planted(host, tmp_path, keeper)
+
+    def said():
+        return {entry["check"]: entry for entry in host.subuid_json("doctor")["checks"]}["set-uid files"]
+
+    assert said()["result"] == "note" and "bind,nosuid" in host.subuid("doctor").stdout
+    control = start_as(owner, file)
+    wait_until(lambda: processes(uid), "the control has its uid")
+    control.kill()
+    host.stop_daemon()
+    run("mount", "--bind", "/srv/subuid", "/srv/subuid")
+    try:
+        run("mount", "-o", "remount,bind,nosuid,nodev", "/srv/subuid")
+        host.start_daemon()
+        assert said()["result"] == "good"
+        assert start_as(owner, file).wait(5) == 1, "it did not become anybody"
+        assert host.subuid("add", "web2", "--owner", owner).returncode == 0
+        assert os.path.isdir(f"/home/{owner}/subuid/web2/")
+        host.subuid("remove", f"{owner}+web2", "--purge")
+    finally:
+        undo(host, name, control)
+        if host.daemon is not None:
+            host.stop_daemon()
+        run("umount", "-l", "/srv/subuid")
+        host.start_daemon()
