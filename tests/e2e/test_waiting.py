@@ -176,6 +176,25 @@ def test_a_purge_waits_for_no_file_server(host, pair, place, how):
         wait_until(lambda: not Path(f"/srv/subuid/.removed/{uid}").exists(), "purged")
 
 
+def test_what_cannot_be_killed_holds_up_nobody(host, pair):
+    """A process of the account whose question a server has taken: the lock counts, says so, and is not waited for."""
+    owner, name, other, home = pair
+    uid = pwd.getpwnam(name).pw_uid
+    (home / "inside").chmod(0o777)
+    with server("greedy", home / "inside", owner):
+        stuck = subprocess.Popen(["stat", str(home / "inside")], user=uid, group=uid, extra_groups=[],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: Path(f"/proc/{stuck.pid}/syscall").read_text() != "running\n" and hangs(home / "inside"), "it waits")
+        begun = time.monotonic()
+        status, said = deed("lock", name)
+        assert time.monotonic() - begun < 5
+        assert "locked" in host.subuid("show", name).stdout
+        assert status == 1 and "cannot be ended" in said
+        lock_is_quick(host, other)
+    stuck.wait(5)
+    assert deed("lock", name)[0] == 0
+
+
 def test_servers_on_one_another_are_taken_off(host, pair):
     owner, name, other, _ = pair
     view = f"/srv/subuid/{owner}/web1/view"
