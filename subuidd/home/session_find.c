@@ -16,6 +16,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/home/sessions.h"
 
+#define CHASE_LOOKS 64
 #define TASK_LINKS_OF_ONE 3 /* of /proc/PID/task: "." and "..", and one for each thread */
 
 enum { REAL, EFFECTIVE, SAVED, FILES, UIDS };
@@ -141,4 +142,41 @@ int sessions_find(const struct session_ids *ids, pid_t except, session_visitor v
 		sum += r;
 	}
 	return errno == 0 ? sum : -errno;
+}
+
+/* The number that was given out last. */
+static int newest(int loadavg)
+{
+	char text[128];
+	ssize_t n = pread(loadavg, text, sizeof(text) - 1, 0);
+	const char *last;
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	last = strrchr(text, ' ');
+	return last != NULL ? (int)strtol(last, NULL, 10) : -1;
+}
+
+int sessions_chase(const struct session_ids *ids, session_visitor visit, void *data)
+{
+	cleanup_fd int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int loadavg = proc < 0 ? -1 : openat(proc, "loadavg", O_RDONLY | O_CLOEXEC);
+	int sum = 0;
+
+	for (int i = 0; i < CHASE_LOOKS && loadavg >= 0; i++) {
+		int last = newest(loadavg);
+
+		for (int pid = last + 1; pid >= last - 1 && pid > 1; pid--) {
+			struct session session = { .real = 0 };
+			int r;
+
+			snprintf(session.pid, sizeof(session.pid), "%d", pid);
+			r = session_still(ids, proc, &session) ? visit(data, proc, &session) : 0;
+			if (r < 0)
+				return r;
+			sum += r;
+		}
+	}
+	return sum;
 }

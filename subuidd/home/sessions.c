@@ -129,11 +129,11 @@ static int session_kill(void *data, int proc, const struct session *seen)
 	return 1;
 }
 
-/* How many live, or negative errno. */
+/* How many live, or negative errno. Where there are so many that no process can be made, the last part makes room. */
 static int round_run(struct round *round)
 {
 	size_t count = round->count;
-	int r;
+	int r, found, chased;
 
 	round->count = 0;
 	cgroups_kill(round->ids);
@@ -141,7 +141,11 @@ static int round_run(struct round *round)
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (i == 0 || round->others[i] != round->others[i - 1])
 			r = uid_kill(round->others[i]);
-	return r < 0 ? r : sessions_find(round->ids, getpid(), session_kill, round);
+	found = sessions_find(round->ids, getpid(), session_kill, round);
+	chased = found < 0 ? 0 : sessions_chase(round->ids, session_kill, round);
+	if (found == 0 && r < 0)
+		return r;
+	return found < 0 || chased < 0 ? (found < 0 ? found : chased) : found + chased;
 }
 
 static long milliseconds(void)

@@ -42,6 +42,9 @@ struct session {
 };
 typedef int (*session_visitor)(void *data, int proc, const struct session *session);
 int sessions_find(const struct session_ids *ids, pid_t except, session_visitor visit, void *data);
+/* The same of the newest ones, a few times over: a process that forks and ends is another one before a walk through /proc has
+ * come to it. */
+int sessions_chase(const struct session_ids *ids, session_visitor visit, void *data);
 /* The same of one number: false when it is not one of them, or no more. */
 bool session_still(const struct session_ids *ids, int proc, struct session *session);
 /* Never an id of the host's own. */

@@ -32,11 +32,14 @@ int main(int argc, char **argv)
 			pause();
 	setrlimit(RLIMIT_NPROC, &limit);
 	alarm(60);
-	for (;;)
-		if (fork() == 0)
+	for (;;) {
+		pid_t next = fork();
+
+		if (next == 0)
 			alarm(60);
-		else if (argv[1][0] == 'h')
+		else if (next > 0 && argv[1][0] == 'h')
 			_exit(0);
+	}
 }
 """
 
