@@ -55,7 +55,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/walk confine/child \
+              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice account/state_look account/part account/index_walk \
@@ -63,7 +63,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
               subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view $(STORE) \
+              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \

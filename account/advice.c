@@ -20,6 +20,7 @@ static const struct {
 	{ EDQUOT, "make room on the disk, or raise its quota" },
 	{ ESTALE, "mount the file system again" },
 	{ ENOTCONN, "mount the file system again" },
+	{ EXDEV, "somebody's file server is mounted on a directory of the account: see findmnt, and unmount it" },
 	{ EMFILE, "raise the limit of open files (LimitNOFILE= of subuidd.service)" },
 	{ ENFILE, "raise fs.file-max" },
 	{ ENOMEM, "free memory" },

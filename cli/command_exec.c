@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "account/failure.h"
@@ -144,6 +145,9 @@ static int run(const char *name, struct exec *exec, char **command)
 		return failed("subuid", ENOMEM, "");
 	fflush(stdout);
 	signal(SIGPIPE, SIG_DFL); /* ours alone was ignored */
+	/* no set-uid file that the account made counts in here, also where the home is not covered (--follow-links) */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return failed("no_new_privs", errno, "");
 	execvp(command[0], command);
 	status = errno == ENOENT ? STATUS_NO_COMMAND : STATUS_NOT_EXECUTABLE;
 	failed(command[0], errno, "");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -155,6 +156,23 @@ static void check_views(struct doctor *doctor)
 			strerrordesc_np(abs(error)));
 }
 
+/* A file with mode 6755 that an account made would make a process with its uid of whoever runs it. */
+static void check_setuid(struct doctor *doctor)
+{
+	const char *path = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
+	cleanup_fd int homes = path_open_trusted(path, O_RDONLY);
+	struct statvfs fs;
+
+	if (homes < 0 || fstatvfs(homes, &fs) != 0)
+		return; /* the owner's view is said to be wrong for the same reason */
+	if ((fs.f_flag & ST_NOSUID) != 0)
+		found_f(doctor, FINDING_GOOD, "set-uid files", "", "%s is mounted nosuid: those of accounts count nowhere", path);
+	else
+		found_f(doctor, FINDING_NOTE, "set-uid files",
+			"mount it so: nosuid,nodev in the line of /etc/fstab, or a line of its own: DIR DIR none bind,nosuid,nodev 0 0",
+			"%s is not mounted nosuid: a file of an account's can give its uid to whoever runs it", path);
+}
+
 void doctor_kernel(struct doctor *doctor)
 {
 	fflush(NULL);
@@ -163,4 +181,5 @@ void doctor_kernel(struct doctor *doctor)
 	check_openat2(doctor);
 	check_user_namespaces(doctor);
 	check_views(doctor);
+	check_setuid(doctor);
 }

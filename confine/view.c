@@ -11,7 +11,7 @@
 #include "confine/path.h"
 #include "confine/user_namespace.h"
 
-#define STACKED_MAX 16 /* mounts on one another that are taken off */
+#define STACKED_MAX 4096 /* mounts on one another that are taken off: an owner may mount as many as fuse.conf(5) says */
 
 /*
  * The gid map has a second line for a group that the account may give its files

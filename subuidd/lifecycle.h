@@ -52,9 +52,11 @@ enum failure purge_for_call(struct call *call, struct removed row);
 bool purge_under_way(const struct broker *broker, uint32_t uid);
 
 /* Ends the sessions of an account now; of a locked or removed one once more, when a login that was
- * under way has become one. 0 none is left; 1 `done` (may be NULL) will be told, in the event loop: 0, -EBUSY for
- * what cannot be ended within about a second, or another negative errno; or negative errno at once. */
+ * under way has become one. 1: `done` (may be NULL) will be told, in the event loop: 0 none is left, -EBUSY for
+ * what cannot be ended within two seconds, or another negative errno; or negative errno at once. */
 int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data);
+/* The same, once. */
+int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data);
 
 /* recovery.c: finishes or undoes what a crash or a failure left, in the event loop. 0 or negative errno. */
 int recovery_start(struct broker *broker);

@@ -224,6 +224,17 @@ static int purge_pass(struct purge *purge)
 	return r < 0 ? r : 1;
 }
 
+/* Nothing runs any more that could fill what is emptied; or something does, which the pass then says. */
+static void purge_ended(void *data, int status)
+{
+	struct purge *purge = data;
+	int r = purge_pass(purge);
+
+	(void)status;
+	if (r <= 0)
+		purge_end(purge, r);
+}
+
 /* done() is called, perhaps before this returns, and *started (may be NULL) is set where it was not. False: no memory, it is not called. */
 static bool purge_begin(struct broker *broker, const struct removed *row, purge_done done, void *data,
 			struct purge **started)
@@ -236,8 +247,9 @@ static bool purge_begin(struct broker *broker, const struct removed *row, purge_
 	*purge = (struct purge){ .next = broker->purges, .broker = broker, .row = *row, .done = done, .data = data };
 	broker->purges = purge;
 	purge->why_fd = memfd_create("purge", MFD_CLOEXEC); /* without it the reason is not said, no more */
-	sessions_end_once(row->uid);			    /* who runs as it fills what is being emptied */
-	r = purge_pass(purge);
+	r = removal_ending_begin(broker, row->uid, purge_ended, purge); /* who runs as it fills what is being emptied */
+	if (r < 0)
+		r = purge_pass(purge);
 	if (r <= 0)
 		purge_end(purge, r);
 	else if (started != NULL)

@@ -6,15 +6,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "confine/cleanup.h"
 #include "subuidd/child.h"
+#include "subuidd/home/sessions.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
 #define SESSIONS_AGAIN_SECONDS 2u
-#define ENDING_ROUNDS 40 /* with waits of 1, 2, 4 … 32 ms between them: about a second */
-#define ENDING_WAIT_MAX_USEC 32000u
+#define ENDING_SECONDS 15u /* the child ends by itself before */
+#define RANGES_AT_ONCE 64
 #define UNFINISHED_SECONDS 30u
 
 struct sessions_again {
@@ -23,56 +25,67 @@ struct sessions_again {
 	uint32_t uid;
 };
 
-/* Sessions that did not end at once. Waited for in the event loop: their number, and how fast new ones are made, is
- * the account's or its owner's to choose, and must not hold up others. */
+/* A child that ends sessions. How many there are, and how fast new ones are made, is the account's or its owner's to choose:
+ * it is waited for in the event loop. */
 struct ending {
-	struct broker *broker;
-	sd_event_source *timer;
 	uint32_t uid;
-	unsigned round;
-	uint64_t wait;
 	child_done done;
 	void *data;
 };
 
-static int ending_round(sd_event_source *source, uint64_t usec, void *userdata)
+static void ended(void *userdata, int status)
 {
 	struct ending *ending = userdata;
-	int r = sessions_end_once(ending->uid);
+	int r = status == SESSIONS_NONE ? 0 : status == SESSIONS_LEFT ? -EBUSY : status < 0 ? status : -EPERM;
 
-	(void)usec;
-	if (r == 1 && ++ending->round == ENDING_ROUNDS)
-		r = -EBUSY;
-	if (r == 1) {
-		ending->wait = ending->wait < ENDING_WAIT_MAX_USEC ? ending->wait * 2 : ending->wait;
-		r = sd_event_source_set_time_relative(source, ending->wait);
-		if (r >= 0)
-			r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-		if (r >= 0)
-			return 0;
-	}
 	if (r < 0)
 		log_error("uid %u: its processes cannot be ended: %s", ending->uid, strerror(-r));
 	if (ending->done != NULL)
 		ending->done(ending->data, r);
-	sd_event_source_disable_unref(ending->timer);
 	free(ending);
-	return 0;
 }
 
-static int ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
+/* Ranges that it has, and that it had: containers of those may run on. */
+static int ranges_of(struct store *store, uint32_t uid, struct id_range **ranges, size_t *count)
 {
-	struct ending *ending;
-	int r = sessions_end_once(uid);
+	int (*const lists[])(struct store *, uint32_t, uint32_t, struct id_range *, int) = { store_range_list_account,
+											     store_tombstone_list_account };
+	int n = 0;
 
-	if (r <= 0)
-		return r;
-	ending = calloc(1, sizeof(*ending));
-	if (ending == NULL)
-		return -ENOMEM;
-	*ending = (struct ending){ .broker = broker, .uid = uid, .wait = 1000, .done = done, .data = data };
-	r = sd_event_add_time_relative(broker->event, &ending->timer, CLOCK_MONOTONIC, ending->wait, 1000, ending_round,
-				       ending);
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t after = 0;
+
+		do {
+			struct id_range *more = reallocarray(*ranges, *count + RANGES_AT_ONCE, sizeof(*more));
+
+			if (more == NULL)
+				return -ENOMEM;
+			*ranges = more;
+			n = lists[i](store, uid, after, more + *count, RANGES_AT_ONCE);
+			*count += n > 0 ? (size_t)n : 0;
+			after = n > 0 ? more[*count - 1].first : 0;
+		} while (n == RANGES_AT_ONCE);
+	}
+	return n < 0 ? n : 0;
+}
+
+int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	struct session_ids ids = { .uid = uid };
+	struct ending *ending = calloc(1, sizeof(*ending));
+	int pidfd = -1, r = ending == NULL ? -ENOMEM : 0;
+	pid_t pid;
+
+	if (r == 0 && ranges_of(broker->store, uid, &ranges, &ids.count) < 0)
+		log_error("uid %u: its ranges cannot be read: what runs in its containers is not ended", uid);
+	ids.ranges = ranges;
+	if (r == 0)
+		r = sessions_end_start(&ids, &pid, &pidfd);
+	if (r == 0) {
+		*ending = (struct ending){ .uid = uid, .done = done, .data = data };
+		r = child_watch(broker->event, pidfd, ENDING_SECONDS, ended, ending);
+	}
 	if (r < 0)
 		free(ending);
 	return r < 0 ? r : 1;
@@ -94,8 +107,9 @@ static int sessions_end_again(sd_event_source *source, uint64_t usec, void *user
 
 	(void)source;
 	(void)usec;
-	if (sessions_unwanted(again->broker, again->uid))
-		r = ending_begin(again->broker, again->uid, NULL, NULL);
+	/* while it is purged what has its uid is the child that deletes; nothing of it was left when that began */
+	if (sessions_unwanted(again->broker, again->uid) && !purge_under_way(again->broker, again->uid))
+		r = removal_ending_begin(again->broker, again->uid, NULL, NULL);
 	if (r < 0)
 		log_error("uid %u: its processes cannot be ended: %s", again->uid, strerror(-r));
 	sd_event_source_disable_unref(again->timer);
@@ -117,7 +131,7 @@ int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, v
 	}
 	if (r < 0)
 		log_error("uid %u: its processes are ended only once: %s", uid, strerror(-r));
-	return ending_begin(broker, uid, done, data);
+	return removal_ending_begin(broker, uid, done, data);
 }
 
 static struct removed removed_row(const struct call *call)
@@ -190,7 +204,7 @@ static void finish_ended(void *data, int status)
 
 static enum failure removal_finish(struct call *call)
 {
-	int r = ending_begin(call->broker, call->account.uid, finish_ended, call);
+	int r = removal_ending_begin(call->broker, call->account.uid, finish_ended, call);
 
 	return r == 1 ? CALL_PENDING : removal_set_aside(call, r);
 }

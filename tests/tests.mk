@@ -51,7 +51,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/walk \
+                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id
@@ -68,7 +68,9 @@ home_mend_LIBS = $(home_LIBS)
 UNIT_ROOT     += home_mend
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
-UNIT_ROOT     += home home_link home_purge home_walk identity
+sessions_OBJS  = $(HOME_OBJS)
+sessions_LIBS  = $(home_LIBS)
+UNIT_ROOT     += home home_link home_purge home_walk identity sessions
 
 # runs: the record, spans of time
 run_OBJS       = account/run

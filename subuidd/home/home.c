@@ -20,6 +20,7 @@
 #include "confine/path.h"
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
+#include "subuidd/home/mounts.h"
 
 #define SUBUIDS_GROUP "subuids"
 #define BTRFS_TOP_INODE 256
@@ -84,9 +85,25 @@ int home_account_open(const struct homes *homes, const struct account *account)
 	return st.st_gid == account->uid ? steal_fd(&fd) : -EEXIST;
 }
 
+int home_inside_open(int account_dir)
+{
+	cleanup_fd int fd = path_open_same_mount(account_dir, "home", O_RDONLY | O_DIRECTORY), place = -1;
+
+	if (fd != -EXDEV)
+		return fd < 0 ? fd : steal_fd(&fd);
+	/* an administrator gave it a disk of its own; or somebody mounted there what need not answer */
+	place = path_open_beneath(account_dir, "home", O_PATH | O_DIRECTORY, 0);
+	if (place < 0)
+		return place;
+	if (!mount_answers(place, account_dir))
+		return -EXDEV;
+	fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : steal_fd(&fd);
+}
+
 int home_directory_open(int account_dir, uint32_t uid)
 {
-	cleanup_fd int fd = path_open_beneath(account_dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int fd = home_inside_open(account_dir);
 	struct stat st;
 
 	if (fd < 0)
@@ -94,6 +111,15 @@ int home_directory_open(int account_dir, uint32_t uid)
 	if (fstat(fd, &st) != 0)
 		return -errno;
 	return st.st_uid == uid ? steal_fd(&fd) : -EPERM;
+}
+
+int home_view_look(int account_dir, struct stat *st)
+{
+	cleanup_fd int fd = path_open_same_mount(account_dir, "view", O_PATH | O_NOFOLLOW);
+
+	if (fd < 0)
+		return fd == -EXDEV ? 1 : fd;
+	return fstat(fd, st) == 0 ? 0 : -errno;
 }
 
 int home_directory_empty(int dirfd)

@@ -250,12 +250,4 @@ enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);
 const char *link_result_todo(enum link_result result);
 
-/* Kills every process of the uid (a child that has it for kill(2) calls kill(-1, SIGKILL)). 0 none is left; 1 some
- * are still ending, or were made anew: once more, but not at once; -EINVAL for a uid that cannot be a
- * sub-account's, or another negative errno. */
-int sessions_end_once(uint32_t uid);
-
-/* "PID (NAME)" of one process other than the caller that has the uid as real, effective or saved. 1, 0 or negative errno. */
-int sessions_name(uint32_t uid, char *text, size_t size);
-
 #endif

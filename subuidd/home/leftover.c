@@ -71,13 +71,13 @@ static int place_open(const struct homes *homes, const struct account *account, 
 /* 1: there is data in an account directory; `home` of it is whose it may. */
 static int holds_data(int dir)
 {
-	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int home = home_inside_open(dir);
 	int r;
 
 	if (home == -ENOENT)
 		return 0;
 	if (home < 0)
-		return home == -ENOTDIR || home == -ELOOP ? 1 : home;
+		return home == -ENOTDIR || home == -ELOOP || home == -EXDEV ? 1 : home;
 	r = home_directory_empty(home);
 	return r < 0 ? r : !r;
 }

@@ -48,11 +48,13 @@ static bool strange(int error)
 /* A `home` of root's is one that a crash left before it was given away, if it is empty. */
 static int home_in_it(const struct place *place, int dir)
 {
-	cleanup_fd int fd = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int fd = home_inside_open(dir);
 	struct stat st;
 
 	if (fd == -ENOENT)
 		return 0;
+	if (fd == -EXDEV)
+		return found(place, HOME_STRANGE, "is there, and something is mounted over its home");
 	if (strange(fd))
 		return found(place, HOME_STRANGE, "is there, and its home is not a directory");
 	if (fd < 0 || fstat(fd, &st) != 0)
@@ -65,13 +67,12 @@ static int home_in_it(const struct place *place, int dir)
 static int view_in_it(const struct place *place, int dir)
 {
 	struct stat st;
+	int r = home_view_look(dir, &st);
 
-	if (view_mounted(dir, "view")) {
+	if (r == 1)
 		place->look->flags |= ACCOUNT_VIEW_THERE;
-		return 0;
-	}
-	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (r != 0)
+		return r == 1 || r == -ENOENT ? 0 : r;
 	if (S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 07777) == 0)
 		return 0;
 	return found(place, HOME_STRANGE, "is there, and the view in it is not a directory of root's with mode 0000");
@@ -144,12 +145,12 @@ static int half_made(const struct homes *homes, struct place *place)
 	struct uid_name name = home_uid_name(place->account->uid);
 	cleanup_fd int making = path_open_beneath(homes->fd, HOME_MAKING, O_RDONLY | O_DIRECTORY, 0);
 	cleanup_fd int dir = making < 0 ? making : path_open_beneath(making, name.text, O_RDONLY | O_DIRECTORY, 0);
-	cleanup_fd int home = dir < 0 ? dir : path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int home = dir < 0 ? dir : home_inside_open(dir);
 
 	if (home == -ENOENT || home_look_conflict(place->look->there))
 		return 0;
 	snprintf(place->path, sizeof(place->path), "%s/%s/%s", homes->path, HOME_MAKING, name.text);
-	if (strange(dir) || strange(home))
+	if (strange(dir) || strange(home) || home == -EXDEV)
 		return not_ours(place);
 	if (home < 0)
 		return home;

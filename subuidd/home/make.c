@@ -31,8 +31,10 @@ static int home_create(int dir)
 	if (fstatfs(dir, &fs) != 0)
 		return -errno;
 	if (fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC) {
-		if (faccessat(dir, "home", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			return 0;
+		cleanup_fd int there = path_open_same_mount(dir, "home", O_PATH | O_NOFOLLOW);
+
+		if (there != -ENOENT)
+			return there < 0 && there != -EXDEV ? there : 0;
 		errno = 0;
 		if (btrfs_util_create_subvolume_fd(dir, "home", 0, NULL, NULL) == BTRFS_UTIL_OK || errno == EEXIST)
 			return 0;
@@ -50,7 +52,7 @@ static int home_complete(int dir, uint32_t uid)
 
 	if (r < 0)
 		return r;
-	fd = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	fd = home_inside_open(dir);
 	if (fd == -ENOTDIR || fd == -ELOOP)
 		return -EEXIST;
 	if (fd < 0)
@@ -71,7 +73,7 @@ static int home_complete(int dir, uint32_t uid)
 /* All of the account directory, before it is moved to where it is seen. */
 static int account_sync(int dir)
 {
-	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int home = home_inside_open(dir);
 	int r = home < 0 ? home : sync_directory(home);
 
 	return r < 0 ? r : sync_directory(dir);
@@ -80,13 +82,13 @@ static int account_sync(int dir)
 static int view_complete(int dir)
 {
 	struct stat st;
+	int r;
 
 	if (mkdirat(dir, "view", 0) != 0 && errno != EEXIST)
 		return -errno;
-	if (view_mounted(dir, "view"))
-		return 0;
-	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return -errno;
+	r = home_view_look(dir, &st);
+	if (r != 0)
+		return r == 1 ? 0 : r;
 	return S_ISDIR(st.st_mode) && st.st_uid == 0 && (st.st_mode & 07777) == 0 ? 0 : -EEXIST;
 }
 
@@ -118,7 +120,7 @@ static int account_new(int dir, const struct account *account)
 /* Nothing of ours has data in it before it is in its place. */
 static bool has_data(int dir)
 {
-	cleanup_fd int home = path_open_beneath(dir, "home", O_RDONLY | O_DIRECTORY, 0);
+	cleanup_fd int home = home_inside_open(dir);
 
 	return home != -ENOENT && (home < 0 || home_directory_empty(home) != 1);
 }

@@ -36,13 +36,15 @@ static int view_missing(const struct homes *homes, const struct account *account
 {
 	struct stat st, home_st = { .st_ino = 0 };
 
-	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		*parts |= errno == ENOENT ? PART_VIEW : 0;
-		return errno == ENOENT ? 0 : -errno;
+	int r = home_view_look(dir, &st);
+
+	if (r < 0) {
+		*parts |= r == -ENOENT ? PART_VIEW : 0;
+		return r == -ENOENT ? 0 : r;
 	}
 	if (home >= 0 && fstat(home, &home_st) != 0)
 		return -errno;
-	if (view_mounted(dir, "view")) {
+	if (r == 1) {
 		if (home < 0 || !home_view_right(dir, &home_st, account->owner_uid, owner_gid))
 			*parts |= PART_VIEW;
 		return 0;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-/* Taking away what is mounted below a directory of the homes. */
+/* What is mounted below the homes: taking it away, and not asking it. */
 #ifndef SUBUIDD_HOME_MOUNTS_H
 #define SUBUIDD_HOME_MOUNTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Detaches every mount below the directory (MNT_DETACH), and asks none of them anything. Needs CAP_SYS_ADMIN. 0; -EBUSY:
  * one is left, which `why` names; or another negative errno. */
 int mounts_detach(int dir, char *why, size_t size);
+
+/* True when what fd (O_PATH will do) is in is answered for by the kernel itself: a file system of a disk or of memory, or the
+ * one that `known` is in. False for anybody's file server (FUSE, network), dead or alive, and in doubt. Asks neither. */
+bool mount_answers(int fd, int known);
 
 #endif

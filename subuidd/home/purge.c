@@ -27,6 +27,7 @@
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
 #include "subuidd/home/mounts.h"
+#include "subuidd/home/sessions.h"
 #include "subuidd/home/subvolumes.h"
 #include "subuidd/home/tree.h"
 

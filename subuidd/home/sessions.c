@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* Ending what runs as an account. */
+/*
+ * Ending what runs as an account. All of it is done by a child of the broker: how many processes there are, and how fast new
+ * ones are made, is the account's or its owner's to choose.
+ */
+#include "subuidd/home/sessions.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "account/id.h"
 #include "account/name.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
@@ -19,16 +25,25 @@
 #include "confine/identity.h"
 #include "subuidd/home/internal.h"
 
-#define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 #define KILL_SECONDS 5
+#define WAIT_MAX_MSEC 32
+#define CLEAN_ROUNDS 2
+#define OTHERS_MAX 16
 
-enum sent { SENT = 10, NOBODY = 11 };
+/* Of one round: those seen, and the ids of ranges among them, which the next round ends at once, too. */
+struct round {
+	const struct session_ids *ids;
+	uint32_t others[OTHERS_MAX];
+	size_t count;
+};
+
+/* ---- by uid */
 
 /*
  * kill(-1) by root would end the host: the last thing before it is to see that this is not root. Nor does it
  * wholly become the account, whose processes could stop it, or kill it first, for ever.
  */
-static int sessions_child(const void *argument)
+static int signal_child(const void *argument)
 {
 	uid_t uid = *(const uint32_t *)argument, r, e, s;
 
@@ -37,15 +52,14 @@ static int sessions_child(const void *argument)
 	if (getresuid(&r, &e, &s) != 0 || r != IDENTITY_NOBODYS || e != uid || s != r || uid <= SYSTEM_UID_MAX)
 		return 1;
 	/* one call reaches all of them, also those that are being forked meanwhile */
-	if (kill(-1, SIGKILL) == 0)
-		return SENT;
-	return errno == ESRCH || errno == EPERM ? NOBODY : 1;
+	return kill(-1, SIGKILL) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
 }
 
-/* 1 there were some, 0 none, or negative errno. */
-static int sessions_kill(uint32_t uid)
+/* Those that have it as real or saved uid. Whether there were any is not said: one that has ended and is not waited for
+ * counts there. 0 or negative errno. */
+static int uid_kill(uint32_t uid)
 {
-	const struct child_job child = { .run = sessions_child, .argument = &uid, .seconds = KILL_SECONDS };
+	const struct child_job child = { .run = signal_child, .argument = &uid, .seconds = KILL_SECONDS };
 	struct pollfd ended = { .events = POLLIN };
 	int r, status = 0, pidfd;
 	pid_t pid;
@@ -62,93 +76,130 @@ static int sessions_kill(uint32_t uid)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	if (!WIFEXITED(status))
-		return -EPERM;
-	return WEXITSTATUS(status) == SENT ? 1 : WEXITSTATUS(status) == NOBODY ? 0 : -EPERM;
+	if (!WIFEXITED(status)) /* another one that ends the same account took it for one of its */
+		return 0;
+	return WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-/* "\nUid:\t", real, effective, saved. */
-static bool uid_listed(const char *line, uint32_t uid)
+/* ---- by cgroup */
+
+/* user.slice/user-UID.slice, which systemd makes for each that logs in through pam_systemd or lingers. */
+static void cgroups_kill(const struct session_ids *ids)
 {
-	bool listed = false;
-	char *end;
+	static const char *const places[] = { "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup/unified/user.slice" };
 
-	if (line == NULL)
-		return false;
-	line += strlen("\nUid:");
-	for (int i = 0; i < 3; i++, line = end) {
-		unsigned long id = strtoul(line, &end, 10);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		cleanup_dir DIR *dir = opendir(places[i]);
+		const struct dirent *entry;
 
-		if (end == line)
-			return false;
-		listed = listed || id == uid;
+		while (dir != NULL && (entry = readdir(dir)) != NULL) {
+			char path[NAME_MAX + sizeof("/cgroup.kill")];
+			cleanup_fd int fd = -1;
+			unsigned uid;
+			int end = 0;
+
+			if (sscanf(entry->d_name, "user-%u.slice%n", &uid, &end) != 1 || entry->d_name[end] != '\0' || end == 0 ||
+			    !session_id(ids, uid))
+				continue;
+			snprintf(path, sizeof(path), "%.*s/cgroup.kill", NAME_MAX, entry->d_name);
+			fd = openat(dirfd(dir), path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+			if (fd >= 0) /* Linux 5.14; without it the others do it */
+				(void)!write(fd, "1", 1);
+		}
 	}
-	return listed;
 }
 
-/* The kernel's own text of a process; false when it is gone. "Name:" is first and escapes newlines, so that other lines
- * are not of its making. */
-static bool status_read(int proc, const char *pid, char *text, size_t size)
+/* ---- one by one */
+
+/* By a descriptor of the very process: its number may be another's by the time of the signal. */
+static int session_kill(void *data, int proc, const struct session *seen)
 {
-	char path[32];
-	cleanup_fd int fd = -1;
-	ssize_t n;
+	struct round *round = data;
+	struct session again = *seen;
+	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(seen->pid, NULL, 10), 0);
 
-	if (snprintf(path, sizeof(path), "%.16s/status", pid) < 0)
-		return false;
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, size - 1);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	return true;
-}
-
-/* Whether it has the uid as real, effective or saved one, and still lives. */
-static bool status_has_uid(const char *text, uint32_t uid)
-{
-	const char *line = strstr(text, "\nState:\t");
-	char state = line != NULL ? line[8] : 'R';
-
-	return state != 'Z' && state != 'X' && uid_listed(strstr(text, "\nUid:\t"), uid);
-}
-
-/* 1 and the status of the first one but `except`, 0 or negative errno. */
-static int sessions_find(uint32_t uid, pid_t except, char *text, size_t size)
-{
-	cleanup_dir DIR *dir = opendir("/proc");
-	const struct dirent *entry;
-
-	if (dir == NULL)
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : -errno;
+	if (!session_still(round->ids, proc, &again))
+		return 0;
+	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
 		return -errno;
-	while (errno = 0, (entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && strtol(entry->d_name, NULL, 10) != except &&
-		    status_read(dirfd(dir), entry->d_name, text, size) && status_has_uid(text, uid))
-			return 1;
-	return errno == 0 ? 0 : -errno;
+	if (again.real != round->ids->uid && session_id(round->ids, again.real) && round->count < OTHERS_MAX)
+		round->others[round->count++] = again.real;
+	return 1;
+}
+
+/* How many live, or negative errno. Where there are so many that no process can be made, the last part makes room. */
+static int round_run(struct round *round)
+{
+	size_t count = round->count;
+	int r, found, chased;
+
+	round->count = 0;
+	cgroups_kill(round->ids);
+	r = uid_kill(round->ids->uid);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (i == 0 || round->others[i] != round->others[i - 1])
+			r = uid_kill(round->others[i]);
+	found = sessions_find(round->ids, getpid(), session_kill, round);
+	chased = found < 0 ? 0 : sessions_chase(round->ids, session_kill, round);
+	if (found == 0 && r < 0)
+		return r;
+	return found < 0 || chased < 0 ? (found < 0 ? found : chased) : found + chased;
+}
+
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int end_child(const void *argument)
+{
+	struct round round = { .ids = argument };
+	long end = milliseconds() + SESSIONS_SECONDS * 1000;
+	int clean = 0, wait = 1, r = 0;
+
+	if (descriptors_close_from(0) < 0)
+		return SESSIONS_FAILED;
+	while (r >= 0 && clean < CLEAN_ROUNDS && milliseconds() < end) {
+		r = round_run(&round);
+		clean = r == 0 ? clean + 1 : 0;
+		if (r <= 0)
+			continue;
+		nanosleep(&(struct timespec){ .tv_nsec = wait * 1000000L }, NULL);
+		wait = wait < WAIT_MAX_MSEC ? wait * 2 : wait;
+	}
+	return r < 0 ? SESSIONS_FAILED : clean == CLEAN_ROUNDS ? SESSIONS_NONE : SESSIONS_LEFT;
+}
+
+int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd)
+{
+	const struct child_job child = { .run = end_child, .argument = ids, .seconds = SESSIONS_SECONDS + 2 * KILL_SECONDS };
+
+	if (!session_id(ids, ids->uid))
+		return -EINVAL;
+	return child_start(&child, pid, pidfd);
+}
+
+static int session_first(void *data, int proc, const struct session *session)
+{
+	(void)proc;
+	*(struct session *)data = *session;
+	return 1;
 }
 
 int sessions_name(uint32_t uid, char *text, size_t size)
 {
-	char status[1024], escaped[64];
-	const char *pid;
-	int r = sessions_find(uid, getpid(), status, sizeof(status));
+	const struct session_ids ids = { .uid = uid };
+	struct session found = { .real = 0 };
+	char escaped[64];
+	int r = sessions_find(&ids, getpid(), session_first, &found);
 
-	if (r != 1)
+	if (r <= 0)
 		return r;
-	pid = strstr(status, "\nPid:\t");
-	snprintf(text, size, "%ld (%s)", pid == NULL ? 0 : strtol(pid + 6, NULL, 10),
-		 text_escape(strtok(status + strcspn(status, "\t") + 1, "\n"), escaped, sizeof(escaped)));
+	snprintf(text, size, "%s (%s)", found.pid, text_escape(found.name, escaped, sizeof(escaped)));
 	return 1;
-}
-
-int sessions_end_once(uint32_t uid)
-{
-	char text[1024];
-	int r;
-
-	if (id_special(uid) || uid <= SYSTEM_UID_MAX || uid == (uint32_t)-1)
-		return -EINVAL;
-	r = sessions_kill(uid);
-	return r == 1 ? sessions_find(uid, 0, text, sizeof(text)) : r;
 }

@@ -11,6 +11,7 @@
 #include "confine/path.h"
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
+#include "subuidd/home/mounts.h"
 
 #ifndef ST_NOSYMFOLLOW
 #define ST_NOSYMFOLLOW 0x2000 /* linux/statfs.h is the kernel's own */
@@ -23,7 +24,8 @@ bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_
 	struct statvfs fs;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || fstatvfs(fd, &fs) != 0)
+	/* looked up before it is asked: it may be a file server that the owner has put there */
+	if (fd < 0 || !mount_answers(fd, account_dir) || fstat(fd, &st) != 0 || fstatvfs(fd, &fs) != 0)
 		return false;
 	/* the group of `home` may have been changed by its account: then it says nothing */
 	return st.st_ino == home->st_ino && st.st_dev == home->st_dev && st.st_uid == owner &&
@@ -135,6 +137,8 @@ static int home_directory_check(const struct account *account, int home, struct 
 		return fault(why, size, home, "the home is not there");
 	if (home == -EPERM)
 		return fault(why, size, home, "the home does not belong to uid %u", account->uid);
+	if (home == -EXDEV)
+		return fault(why, size, home, "something that need not answer is mounted over the home: unmount it");
 	if (home == -ENOTDIR || home == -ELOOP)
 		return fault(why, size, -ENOTDIR, "the home is not a directory");
 	if (home < 0 || fstat(home, st) != 0)
@@ -146,10 +150,11 @@ static int view_check(const struct homes *homes, const struct account *account, 
 		      const struct stat *home_st, char *why, size_t size)
 {
 	struct stat st;
+	int r = home_view_look(dir, &st);
 
-	if (fstatat(dir, "view", &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
+	if (r < 0 || (r == 0 && !S_ISDIR(st.st_mode)))
 		return fault(why, size, -ENOTDIR, "the directory for the owner's view is not there");
-	if (view_mounted(dir, "view")) {
+	if (r == 1) {
 		if (home_view_right(dir, home_st, account->owner_uid, (gid_t)-1))
 			return 0;
 		return fault(why, size, -ESTALE,

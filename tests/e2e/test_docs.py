@@ -93,3 +93,21 @@ def test_the_table_of_old_kernels_says_what_the_code_lacks(tmp_path):
         assert all(lacks[abi] == lacks[row[0]] for abi in row), row
         assert set(named.split(", ")) == lacks[row[-1]] - lacks[row[-1] + 1], row
     assert f"from ABI {len(lacks)} " in section
+
+
+def test_every_test_that_the_invariants_name_is_there():
+    text = (ROOT / "docs/invariants.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| .* \| (.*) \|$", text, re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 19))
+    assert all("::" in tests or tests == "not built" for _, tests in rows)
+    named = re.findall(r"`(test_\w+\.(?:c|py))::(\w+)`", text)
+    assert len(named) > 40 and len(re.findall(r"::", text)) == len(named)
+    for file, name in named:
+        place, function = ("unit", f"static void {name}(") if file.endswith(".c") else ("e2e", f"def {name}(")
+        assert function in (ROOT / "tests" / place / file).read_text(), f"{file}::{name}"
+
+
+def test_the_invariants_name_every_test_that_is_named_after_one():
+    text = (ROOT / "docs/invariants.md").read_text()
+    named = re.findall(r"def (test_invariant_\w+)", (ROOT / "tests/e2e/test_invariants.py").read_text())
+    assert len(named) > 15 and [name for name in named if name not in text] == []

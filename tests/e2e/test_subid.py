@@ -467,6 +467,21 @@ def test_exec_as_the_account_for_what_it_gave_to_its_other_group(host, alice):
     assert not (alice.home / "odd").exists()
 
 
+@pytest.mark.parametrize("words", [[], ["--follow-links"], ["--as-account"]], ids=lambda words: " ".join(words) or "plain")
+def test_in_exec_no_set_uid_file_counts(host, alice, words):
+    """The account's own, run by root of the namespace, would give it the account's uid."""
+    alice.as_account("cp /usr/bin/id planted; chmod 6755 planted")
+    execute(host, alice, "web1", "--", "cp", "/usr/bin/id", "own")
+    execute(host, alice, "web1", "--", "chmod", "6755", "own")
+    try:
+        uid = execute(host, alice, *words, "web1", "--", "id", "-u").stdout
+        for name in "planted", "own":
+            assert execute(host, alice, *words, "web1", "--", f"./{name}", "-u").stdout == uid, name
+        assert "NoNewPrivs:\t1" in execute(host, alice, *words, "web1", "--", "cat", "/proc/self/status").stdout
+    finally:
+        execute(host, alice, "web1", "--", "rm", "-f", "planted", "own")
+
+
 def test_exec_passes_exit_status_signals_and_streams(host, alice):
     for status in [0, 1, 42, 255]:
         assert execute(host, alice, "web1", "--", "sh", "-c", f"exit {status}", check=False).returncode == status

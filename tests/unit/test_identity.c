@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Becoming somebody else, for good; ending what runs as somebody. Every case in a child of its own. */
+/* Becoming somebody else, for good. Every case in a child of its own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -177,122 +177,12 @@ static void descriptors_are_closed_but_for_the_list(void **state)
 	assert_int_equal(in_child(child_hardens), 0);
 }
 
-static int sleep_for_good(void *data)
-{
-	int ready = *(int *)data;
-
-	/* not for good when the test is broken, and not in the way of who reads its output */
-	alarm(20);
-	close(1);
-	close(2);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	if (write(ready, "x", 1) != 1)
-		return 1;
-	for (;;)
-		pause();
-}
-
-/* A family that detaches itself, and goes on doing so: each child has a child and ends. */
-static int fork_for_good(void *data)
-{
-	int ready = *(int *)data;
-
-	for (int i = 0; i < 4; i++)
-		if (fork() == 0) {
-			setsid();
-			if (fork() == 0)
-				return sleep_for_good(&ready);
-			_exit(0);
-		}
-	if (write(ready, "x", 1) != 1)
-		return 1;
-	close(1);
-	close(2);
-	for (int i = 0; i < 5000; i++) {
-		pid_t pid = fork();
-
-		if (pid != 0)
-			_exit(0);
-		setsid();
-	}
-	return 0;
-}
-
-static int count_processes(uid_t uid)
-{
-	char text[160];
-	FILE *file;
-	int count = -1;
-
-	snprintf(text, sizeof(text), "cat /proc/[0-9]*/status 2>/dev/null | "
-				     "awk '/^State:/{s=$2} /^Uid:/{if (s!=\"Z\" && $2==%u) n++} END{print n+0}'", uid);
-	file = popen(text, "re");
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%d", &count), 1);
-	pclose(file);
-	return count;
-}
-
-static int sessions_end(uint32_t uid)
-{
-	int r = 1;
-
-	for (int i = 0; i < 200 && r == 1; i++) {
-		r = sessions_end_once(uid);
-		usleep(r == 1 ? 5000 : 0);
-	}
-	return r;
-}
-
-static void sessions_end_to_the_last_one(void **state)
-{
-	int ready[2];
-	char byte;
-	pid_t family, single, other;
-
-	(void)state;
-	/* what a run that failed may have left */
-	assert_int_equal(sessions_end(UID), 0);
-	assert_int_equal(sessions_end(OTHER_UID), 0);
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	family = start_as(UID, fork_for_good, &ready[1]);
-	single = start_as(UID, sleep_for_good, &ready[1]);
-	other = start_as(OTHER_UID, sleep_for_good, &ready[1]);
-	for (int i = 0; i < 7; i++)
-		assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_true(count_processes(UID) >= 5);
-	assert_int_equal(sessions_end(UID), 0);
-	assert_int_equal(count_processes(UID), 0);
-	assert_int_equal(sessions_end(UID), 0);
-	/* nobody else's */
-	assert_int_equal(kill(other, 0), 0);
-	assert_int_equal(count_processes(OTHER_UID), 1);
-	assert_int_equal(sessions_end(OTHER_UID), 0);
-	waitpid(family, NULL, 0);
-	waitpid(single, NULL, 0);
-	waitpid(other, NULL, 0);
-	close(ready[0]);
-	close(ready[1]);
-}
-
-static void sessions_of_special_uids_are_refused(void **state)
-{
-	static const uint32_t refused[] = { 0, 1, 33, 999, 65534, 65535, 4294967295u };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		assert_int_equal(sessions_end(refused[i]), -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_became_somebody_cannot_come_back),
 		cmocka_unit_test(capabilities_are_kept_by_the_list_alone),
 		cmocka_unit_test(descriptors_are_closed_but_for_the_list),
-		cmocka_unit_test(sessions_end_to_the_last_one),
-		cmocka_unit_test(sessions_of_special_uids_are_refused),
 	};
 
 	/* a child that did not come up would be waited for */

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Whether what is mounted somewhere answers by itself. An owner may mount a file server of theirs, by fusermount3 with
+ * allow_other, where they can write, and every stat(2) of it is a question to that server. So nothing is asked that has not
+ * been looked up before: the kernel says, of the descriptor alone, which mount it is in (/proc/self/fdinfo), and of that
+ * mount what is mounted there (/proc/self/mountinfo). Run by the broker and its children (root).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/home/mounts.h"
+
+struct mount {
+	int id;
+	unsigned major, minor;
+	bool local;
+};
+
+/*
+ * All mounts, as long as none has changed: poll(2) says whether one has. A look at each of a thousand views would else read
+ * a thousand lines. `file` is of the process that opened it: a child that shared it would take the broker's news.
+ */
+static struct {
+	pid_t pid;
+	int file;
+	struct mount *mounts;
+	size_t count;
+} table = { .file = -1 };
+
+/* The kernel alone answers for these. What is not named here is taken for one that may not answer. */
+static bool type_local(const char *type)
+{
+	static const char *const local[] = { "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "ramfs" };
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if (strcmp(type, local[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool line_read(const char *line, struct mount *mount)
+{
+	const char *separator = strstr(line, " - ");
+	char type[32] = "";
+
+	if (separator == NULL || sscanf(line, "%d %*d %u:%u", &mount->id, &mount->major, &mount->minor) != 3 ||
+	    sscanf(separator + 3, "%31s", type) != 1)
+		return false;
+	mount->local = type_local(type);
+	return true;
+}
+
+static int mount_add(const struct mount *mount)
+{
+	if (table.count % 256 == 0) {
+		struct mount *mounts = reallocarray(table.mounts, table.count + 256, sizeof(*mounts));
+
+		if (mounts == NULL)
+			return -ENOMEM;
+		table.mounts = mounts;
+	}
+	table.mounts[table.count++] = *mount;
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct mount *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* From the beginning, by a stream of its own: the descriptor stays for poll(2). */
+static int table_fill(void)
+{
+	cleanup_fd int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+	int r = file == NULL ? -errno : 0;
+
+	if (r < 0)
+		return r;
+	steal_fd(&fd);
+	table.count = 0;
+	while (r == 0 && getline(&line, &size, file) > 0) {
+		struct mount mount;
+
+		if (line_read(line, &mount))
+			r = mount_add(&mount);
+	}
+	if (r == 0 && ferror(file))
+		r = -EIO;
+	fclose(file);
+	if (r == 0)
+		qsort(table.mounts, table.count, sizeof(*table.mounts), compare);
+	return r;
+}
+
+static void table_forget(void)
+{
+	if (table.file >= 0 && table.pid == getpid())
+		close(table.file);
+	table.file = -1;
+}
+
+static int table_ready(void)
+{
+	struct pollfd changed = { .events = POLLPRI };
+	int r;
+
+	changed.fd = table.file;
+	if (table.file >= 0 && table.pid == getpid() && poll(&changed, 1, 0) == 0)
+		return 0;
+	table_forget();
+	/* opened before it is read: what changes meanwhile is told by the next poll(2) */
+	table.file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (table.file < 0)
+		return -errno;
+	table.pid = getpid();
+	r = table_fill();
+	if (r < 0)
+		table_forget();
+	return r;
+}
+
+/* "mnt_id:\t29" of what the kernel says of a descriptor, without a question to any file system. */
+static int descriptor_mount(int fd)
+{
+	char path[40], text[256];
+	const char *found;
+	cleanup_fd int info = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	found = strstr(text, "mnt_id:");
+	return found == NULL ? -ENODATA : (int)strtol(found + strlen("mnt_id:"), NULL, 10);
+}
+
+static bool mount_of(int fd, struct mount *ret)
+{
+	struct mount wanted = { .id = descriptor_mount(fd) };
+	const struct mount *found;
+
+	if (wanted.id < 0 || table_ready() < 0)
+		return false;
+	found = bsearch(&wanted, table.mounts, table.count, sizeof(*table.mounts), compare);
+	if (found != NULL)
+		*ret = *found;
+	return found != NULL;
+}
+
+bool mount_answers(int fd, int known)
+{
+	struct mount mount, same;
+
+	if (!mount_of(fd, &mount))
+		return false;
+	return mount.local || (mount_of(known, &same) && mount.major == same.major && mount.minor == same.minor);
+}

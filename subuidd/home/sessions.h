@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What runs as an account: every process that has its uid, or an id of its ranges, as real, effective, saved or file system
+ * uid, in whichever of its threads. A file of the account's with mode 6755, run by its owner, makes one that has the
+ * effective uid alone. Not one whose real and saved uid are root's: that is a server of the host's (sshd, NFS), which acts
+ * for the account for a moment and is nothing of its.
+ */
+#ifndef SUBUIDD_HOME_SESSIONS_H
+#define SUBUIDD_HOME_SESSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "account/account.h"
+
+struct session_ids {
+	uint32_t uid;
+	const struct id_range *ranges;
+	size_t count;
+};
+
+/* Exit status of the child. */
+enum sessions_ended { SESSIONS_NONE = 0, SESSIONS_LEFT = 1, SESSIONS_FAILED = 2 };
+
+/* Starts the child that ends them; it looks twice, and goes on for SESSIONS_SECONDS at most while there are some. What is
+ * killed by cgroup (user-UID.slice) and by kill(-1) goes at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
+ * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. */
+#define SESSIONS_SECONDS 2
+int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd);
+
+/* "PID (NAME)" of one process other than the caller. 1, 0 or negative errno. */
+int sessions_name(uint32_t uid, char *text, size_t size);
+
+/* session_find.c: calls for each that lives, with its directory in `proc`; the sum of what the calls say, or the first
+ * negative errno. */
+struct session {
+	char pid[16];
+	uint32_t real; /* uid */
+	char name[17];
+};
+typedef int (*session_visitor)(void *data, int proc, const struct session *session);
+int sessions_find(const struct session_ids *ids, pid_t except, session_visitor visit, void *data);
+/* The same of the newest ones, a few times over: a process that forks and ends is another one before a walk through /proc has
+ * come to it. */
+int sessions_chase(const struct session_ids *ids, session_visitor visit, void *data);
+/* The same of one number: false when it is not one of them, or no more. */
+bool session_still(const struct session_ids *ids, int proc, struct session *session);
+/* Never an id of the host's own. */
+#define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
+bool session_id(const struct session_ids *ids, uint32_t id);
+
+#endif

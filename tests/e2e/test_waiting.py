@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: ISC
+"""The broker waits for nobody (docs/invariants.md, 16): file servers that do not answer, over whatever an owner or an
+account can mount on, leases and FIFOs; at every deed, at a start and in maintenance. tests/e2e/silent_fuse.py is the server."""
+
+import contextlib
+import fcntl
+import grp
+import os
+import pwd
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, call, run, wait_until
+
+PATIENCE = 2.0  # of whoever asks the broker meanwhile; it answers in milliseconds
+HOWS = ["silent", "greedy", "stopped", "dead"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fuse():
+    """For everybody, as Debian's udev makes it: a node of our own, the host's is shared with other tests."""
+    node = Path("/srv/.fuse")
+    os.mknod(node, 0o666 | 0o020000, os.makedev(10, 229))
+    node.chmod(0o666)
+    run("mount", "--bind", node, "/dev/fuse")
+    Path("/etc/fuse.conf").write_text("user_allow_other\n")
+    yield
+    run("umount", "/dev/fuse")
+    node.unlink()
+
+
+@contextlib.contextmanager
+def server(how, directory, user):
+    """A file server of the user's on a directory; looks like what was there before, and does not answer."""
+    inode = os.stat(directory).st_ino
+    words = ["/usr/bin/python3", ROOT / "tests/e2e/silent_fuse.py", "polite" if how == "stopped" else how, directory, inode]
+    entry = pwd.getpwnam(user)
+    peer = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                            user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], cwd="/")
+    try:
+        assert peer.stdout.readline() == "mounted\n"
+        if how == "stopped":
+            assert os.stat(directory).st_ino == inode
+            peer.send_signal(signal.SIGSTOP)
+        if how == "dead":
+            peer.wait(5)
+        yield peer
+    finally:
+        peer.kill()
+        peer.wait(5)
+        while run("umount", "-l", directory, check=False).returncode == 0 and "fuse.silent" in mounts_of(directory):
+            pass
+
+
+def mounts_of(directory):
+    return [line.split(" - ")[1].split()[0] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if line.split()[4] == str(directory)]
+
+
+def hangs(path):
+    """The control: somebody who asks waits (killed, they may wait on: that is not waited for), or is told that nobody is there."""
+    asked = subprocess.Popen(["stat", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        return b"not connected" in asked.communicate(timeout=0.5)[1]
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        return True
+
+
+def deed(*argv, seconds=25, user=None):
+    """A command; meanwhile others are answered at once. What it says."""
+    options = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    command = subprocess.Popen(["/usr/bin/subuid", *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               cwd="/", **options)
+    begun = time.monotonic()
+    while True:
+        assert "error" not in call("io.subuidd.Accounts.Status", timeout=PATIENCE), "the broker waits"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(0.02)
+            break
+        assert time.monotonic() - begun < seconds, f"{argv} waits"
+    return command.returncode, command.stdout.read()
+
+
+@pytest.fixture
+def pair(host, tmp_path):
+    """An account that is attacked, with a file in its home, and somebody else's, which is only to be locked."""
+    owner, name, _ = host.account(tmp_path)
+    victim, other, _ = host.account(tmp_path)
+    home = Path(f"/srv/subuid/{owner}/web1/home")
+    home.chmod(0o777)  # a server can push this mode: the owner may then mount over a view that shows it as another's
+    inside = home / "inside"
+    inside.mkdir()
+    os.chown(inside, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
+    yield owner, name, other, home
+    if host.daemon is None:
+        host.start_daemon()
+    run("umount", "-lq", home, check=False)
+    host.subuid("remove", name, "--purge", check=False)
+    host.subuid("remove", other, "--purge", check=False)
+
+
+def lock_is_quick(host, other):
+    begun = time.monotonic()
+    assert deed("lock", other)[0] == 0
+    assert time.monotonic() - begun < PATIENCE
+    assert "locked" in host.subuid("show", other).stdout
+    assert deed("unlock", other)[0] == 0
+
+
+# The link in an owner's home is waited for, by those who asked for it alone, for 15 seconds at most.
+DEEDS = [["show", "{name}"], ["list", "--all"], ["mount", "{name}"], ["set", "{name}", "--quota", "1G"], ["check", "--repair"],
+         ["add", "web1", "--owner", "{owner}"], ["lock", "{name}"], ["unlock", "{name}"]]
+
+
+def place_of(place, owner, name):
+    """Where, and who can mount there."""
+    return {
+        "view": (f"/srv/subuid/{owner}/web1/view", owner),
+        "home": (f"/srv/subuid/{owner}/web1/home", name),
+        "inside": (f"/srv/subuid/{owner}/web1/home/inside", name),
+        "owner's home": (f"/home/{owner}", owner),
+    }[place]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("place", ["view", "home", "inside", "owner's home"])
+def test_no_deed_waits_for_a_file_server(host, pair, place, how):
+    owner, name, other, _ = pair
+    directory, who = place_of(place, owner, name)
+    with server(how, directory, who):
+        assert hangs(directory)
+        lock_is_quick(host, other)
+        for words in DEEDS:
+            deed(*(word.format(name=name, owner=owner) for word in words))
+        lock_is_quick(host, other)
+        status, said = deed("remove", name)
+        assert status == 0, said
+        lock_is_quick(host, other)
+    assert name not in host.subuid("list", "--all").stdout
+    assert Path("/run/subuidd.log").read_text().count("watchdog") == 0
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("place", ["view", "home", "inside", "owner's home"])
+def test_a_start_waits_for_no_file_server(host, pair, place, how):
+    owner, name, other, _ = pair
+    directory, who = place_of(place, owner, name)
+    with server(how, directory, who):
+        assert hangs(directory)
+        begun = time.monotonic()
+        host.restart_daemon(signal.SIGKILL)
+        assert time.monotonic() - begun < 5
+        lock_is_quick(host, other)
+        wait_until(lambda: place != "view" or "fuse" not in mounts_of(directory), "the view is the account's own again")
+        assert deed("show", name)[0] == 0
+    assert deed("check")[1].count("owner's view shows") == 0
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("place", ["home", "inside"])
+def test_a_purge_waits_for_no_file_server(host, pair, place, how):
+    """What was mounted there is taken away, the data goes, and nobody waits."""
+    owner, name, other, _ = pair
+    uid = pwd.getpwnam(name).pw_uid
+    directory, who = place_of(place, owner, name)
+    with server(how, directory, who):
+        status, said = deed("remove", name, "--purge")
+        assert status == 0, said
+        lock_is_quick(host, other)
+        wait_until(lambda: not Path(f"/srv/subuid/.removed/{uid}").exists(), "purged")
+
+
+def test_what_cannot_be_killed_holds_up_nobody(host, pair):
+    """A process of the account whose question a server has taken: the lock counts, says so, and is not waited for."""
+    owner, name, other, home = pair
+    uid = pwd.getpwnam(name).pw_uid
+    (home / "inside").chmod(0o777)
+    with server("greedy", home / "inside", owner):
+        stuck = subprocess.Popen(["stat", str(home / "inside")], user=uid, group=uid, extra_groups=[],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: Path(f"/proc/{stuck.pid}/syscall").read_text() != "running\n" and hangs(home / "inside"), "it waits")
+        begun = time.monotonic()
+        status, said = deed("lock", name)
+        assert time.monotonic() - begun < 5
+        assert "locked" in host.subuid("show", name).stdout
+        assert status == 1 and "cannot be ended" in said
+        lock_is_quick(host, other)
+    stuck.wait(5)
+    assert deed("lock", name)[0] == 0
+
+
+def test_servers_on_one_another_are_taken_off(host, pair):
+    owner, name, other, _ = pair
+    view = f"/srv/subuid/{owner}/web1/view"
+    with contextlib.ExitStack() as stack:
+        # each is polite until the next one has been mounted on it, or nobody could
+        peers = [stack.enter_context(server("stopped", view, owner))]
+        for _ in range(19):
+            peers[-1].send_signal(signal.SIGCONT)
+            peers.append(stack.enter_context(server("stopped", view, owner)))
+            peers[-2].send_signal(signal.SIGSTOP)
+        assert len(mounts_of(view)) >= 20
+        status, said = deed("remove", name)
+        assert status == 0, said
+        lock_is_quick(host, other)
+
+
+def test_the_server_of_these_tests_is_one_that_is_asked_by_a_look(host, pair):
+    """The control: a server that answers shows what it says of itself, so that the tests before this one ask the right one."""
+    owner, name, _, home = pair
+    inode = os.stat(home).st_ino
+    with server("stopped", home, name) as peer:
+        assert hangs(home)
+        peer.send_signal(signal.SIGCONT)
+        wait_until(lambda: not hangs(home), "it answers")
+        assert os.stat(home).st_ino == inode
+    del owner
+
+
+# ---- the spool of runs: what an account can put there
+
+
+LEASE = """
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def record_size():
+    """Of a record, as account/run.h says; a file of another size is not opened."""
+    found = re.search(r"FINGERPRINT_MAX (\d+)", (ROOT / "account/account.h").read_text())
+    return 6 * 8 + 4 * 4 + 32 + 64 + int(found[1]) + 1 + 256
+
+
+@pytest.mark.parametrize("what", ["lease", "fifo", "lock"])
+def test_the_spool_waits_for_nobody(host, pair, what):
+    _, name, other, _ = pair
+    uid = pwd.getpwnam(name).pw_uid
+    file = Path(f"/var/lib/subuidd/spool/{what}-{uid}")
+    holder = locked = None
+    if what == "fifo":
+        os.mkfifo(file)
+    else:
+        file.write_bytes(bytes(record_size()))
+    os.chown(file, uid, grp.getgrnam("subuids").gr_gid)
+    if what == "lease":
+        holder = subprocess.Popen(["/usr/bin/python3", "-c", LEASE, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True, user=uid, group=grp.getgrnam("subuids").gr_gid, extra_groups=[])
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(subprocess.TimeoutExpired):  # the control: who opens it waits
+            subprocess.run(["cat", file], timeout=0.5, stdout=subprocess.DEVNULL, check=False)
+    if what == "lock":
+        locked = open(file, "rb")  # pylint: disable=consider-using-with
+        fcntl.flock(locked, fcntl.LOCK_EX)
+    try:
+        host.restart_daemon(signal.SIGKILL)  # it looks at all that lies there
+        lock_is_quick(host, other)
+        if what == "fifo":
+            wait_until(lambda: not file.exists(), "it is taken away")
+    finally:
+        if holder is not None:
+            holder.kill()
+            holder.wait(5)
+        if locked is not None:
+            locked.close()
+        file.unlink(missing_ok=True)

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: ISC */
+/* Ending what runs as an account: with whichever of the four uids, in whichever thread, and forking. */
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "subuidd/home/sessions.h"
+#include "tests/unit/home_fixture.h"
+
+#define UID 2100777011u
+#define OTHER_UID 2100777012u
+#define RANGE 1879000000u
+
+static const struct id_range ranges[] = { { .first = RANGE, .count = 65536 } };
+static const struct session_ids whole = { .uid = UID, .ranges = ranges, .count = 1 };
+
+static int sleep_for_good(void *data)
+{
+	int ready = *(int *)data;
+
+	/* not for good when the test is broken, and not in the way of who reads its output */
+	alarm(20);
+	close(1);
+	close(2);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (write(ready, "x", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* A family that detaches itself, and goes on doing so: each child has a child and ends. */
+static int fork_for_good(void *data)
+{
+	int ready = *(int *)data;
+
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0) {
+			setsid();
+			if (fork() == 0)
+				return sleep_for_good(&ready);
+			_exit(0);
+		}
+	if (write(ready, "x", 1) != 1)
+		return 1;
+	close(1);
+	close(2);
+	for (int i = 0; i < 5000; i++) {
+		pid_t pid = fork();
+
+		if (pid != 0)
+			_exit(0);
+		setsid();
+	}
+	return 0;
+}
+
+static int count_processes(uid_t uid)
+{
+	char text[160];
+	FILE *file;
+	int count = -1;
+
+	snprintf(text, sizeof(text), "cat /proc/[0-9]*/status 2>/dev/null | "
+				     "awk '/^State:/{s=$2} /^Uid:/{if (s!=\"Z\" && $2==%u) n++} END{print n+0}'", uid);
+	file = popen(text, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &count), 1);
+	pclose(file);
+	return count;
+}
+
+static int count_one(void *data, int proc, const struct session *session)
+{
+	(void)data;
+	(void)proc;
+	(void)session;
+	return 1;
+}
+
+static int ids_end(const struct session_ids *ids)
+{
+	struct pollfd ended = { .events = POLLIN };
+	int pidfd = -1, status = 0, r;
+	pid_t pid;
+
+	r = sessions_end_start(ids, &pid, &pidfd);
+	if (r < 0)
+		return r;
+	ended.fd = pidfd;
+	assert_int_equal(poll(&ended, 1, 10000), 1);
+	close(pidfd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int sessions_end(uint32_t uid)
+{
+	const struct session_ids ids = { .uid = uid };
+
+	return ids_end(&ids);
+}
+
+static void sessions_end_to_the_last_one(void **state)
+{
+	int ready[2];
+	char byte;
+	pid_t family, single, other;
+
+	(void)state;
+	/* what a run that failed may have left */
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	assert_int_equal(sessions_end(OTHER_UID), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	family = start_as(UID, fork_for_good, &ready[1]);
+	single = start_as(UID, sleep_for_good, &ready[1]);
+	other = start_as(OTHER_UID, sleep_for_good, &ready[1]);
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_true(count_processes(UID) >= 5);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	assert_int_equal(count_processes(UID), 0);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	/* nobody else's */
+	assert_int_equal(kill(other, 0), 0);
+	assert_int_equal(count_processes(OTHER_UID), 1);
+	assert_int_equal(sessions_end(OTHER_UID), 0);
+	waitpid(family, NULL, 0);
+	waitpid(single, NULL, 0);
+	waitpid(other, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void sessions_of_special_uids_are_refused(void **state)
+{
+	static const uint32_t refused[] = { 0, 1, 33, 999, 65534, 65535, 4294967295u };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(sessions_end(refused[i]), -EINVAL);
+}
+
+
+/* ---- with whichever uid */
+
+static const struct uids {
+	uid_t real, effective, saved, files;
+	bool ended;
+} kinds[] = {
+	{ UID, OTHER_UID, OTHER_UID, OTHER_UID, true },
+	/* what a file with mode 6755 makes, in the order that hides most */
+	{ OTHER_UID, UID, OTHER_UID, UID, true },
+	{ OTHER_UID, OTHER_UID, UID, OTHER_UID, true },
+	{ OTHER_UID, OTHER_UID, OTHER_UID, UID, true },
+	{ RANGE, RANGE, RANGE, RANGE, true },
+	{ OTHER_UID, RANGE + 65535, OTHER_UID, OTHER_UID, true },
+	{ 0, UID, UID, UID, true },
+	/* controls: a neighbour's, and servers of root's that act for the account for a moment */
+	{ OTHER_UID, RANGE - 1, RANGE + 65536, OTHER_UID, false },
+	{ 0, UID, 0, UID, false },
+	{ 0, 0, 0, UID, false },
+};
+
+/* Of the thread that calls it alone: not by libc, which tells the others. */
+static void become_kind(const struct uids *kind)
+{
+	if (kind->files == kind->effective) {
+		if (syscall(SYS_setresuid, kind->real, kind->effective, kind->saved) != 0)
+			_exit(1);
+		return;
+	}
+	/* any of those sets it to the effective one: said afterwards, with the capability that is kept */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 ||
+	    syscall(SYS_setresuid, kind->real, kind->effective, kind->saved) != 0 || capng_get_caps_process() != 0 ||
+	    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_SETUID) != 0 || capng_apply(CAPNG_SELECT_CAPS) != 0)
+		_exit(1);
+	setfsuid(kind->files);
+}
+
+enum where { ITSELF, THREAD, LAST_THREAD };
+
+static struct start {
+	const struct uids *kind;
+	int ready;
+} start;
+
+static void *thread(void *argument)
+{
+	(void)argument;
+	become_kind(start.kind);
+	sleep_for_good(&start.ready);
+	return NULL;
+}
+
+static pid_t start_kind(const struct uids *kind, enum where where, int ready)
+{
+	static const struct uids neutral = { OTHER_UID, OTHER_UID, OTHER_UID, OTHER_UID, false };
+	pid_t pid = fork();
+	pthread_t id;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	start = (struct start){ kind, ready };
+	if (where == ITSELF)
+		thread(NULL);
+	if (pthread_create(&id, NULL, thread, NULL) != 0)
+		_exit(1);
+	become_kind(&neutral);
+	if (where == LAST_THREAD)
+		syscall(SYS_exit, 0);
+	for (;;)
+		pause();
+}
+
+static void it_is_known_by_each_of_its_uids(void **state)
+{
+	int ready[2], status;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		for (enum where where = ITSELF; where <= LAST_THREAD; where++) {
+			pid_t pid = start_kind(&kinds[i], where, ready[1]);
+
+			assert_int_equal(read(ready[0], &byte, 1), 1);
+			if (where == LAST_THREAD)
+				usleep(2000);
+			assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+			if (!kinds[i].ended) {
+				usleep(2000);
+				assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+				kill(pid, SIGKILL);
+			}
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		}
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* ---- forking */
+
+/* At most so many processes of the uid that counts for it: the real one. */
+static int bomb(const struct uids *kind, int ready)
+{
+	const struct rlimit limit = { 100, 100 };
+
+	alarm(20);
+	if (setrlimit(RLIMIT_NPROC, &limit) != 0)
+		return 1;
+	setsid();
+	become_kind(kind);
+	if (write(ready, "x", 1) != 1)
+		return 1;
+	for (;;)
+		if (fork() == 0)
+			alarm(20);
+}
+
+static void bombs_end(const struct uids *kind)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(bomb(kind, ready[1]));
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	usleep(50000);
+	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+	assert_int_equal(sessions_find(&whole, 0, count_one, NULL), 0);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void a_fork_bomb_ends(void **state)
+{
+	static const struct uids bombs[] = {
+		{ UID, UID, UID, UID, true },
+		{ OTHER_UID, UID, OTHER_UID, UID, true },
+		{ RANGE + 7, RANGE + 7, RANGE + 7, RANGE + 7, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
+		bombs_end(&bombs[i]);
+}
+
+/* One process that is another one all the time. */
+static int hop(void *data)
+{
+	alarm(20);
+	for (int i = 0;; i++) {
+		pid_t next;
+
+		/* those that have ended count until they are waited for: the host's numbers are not used up */
+		while ((next = fork()) < 0)
+			sched_yield();
+		if (next != 0)
+			_exit(0);
+		if (i == 50 && write(*(int *)data, "x", 1) != 1)
+			return 1;
+	}
+}
+
+static void one_that_forks_and_ends_is_caught(void **state)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_NPROC, &(const struct rlimit){ 100, 100 }) != 0)
+			_exit(1);
+		become_kind(&kinds[1]);
+		_exit(hop(&ready[1]));
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+	/* none has the other end any more: a look would pass over it as well */
+	assert_int_equal(poll(&(struct pollfd){ .fd = ready[0], .events = POLLIN }, 1, 1000), 1);
+	assert_int_equal(read(ready[0], &byte, 1), 0);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+}
+
+/* ---- by cgroup */
+
+static void what_is_in_its_cgroup_goes_whatever_it_is(void **state)
+{
+	char group[128], path[160], text[16];
+	int ready[2], status, fd;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL), 0);
+	bool made = mkdir("/sys/fs/cgroup/user.slice", 0755) == 0;
+
+	snprintf(group, sizeof(group), "/sys/fs/cgroup/user.slice/user-%u.slice", UID);
+	assert_int_equal(mkdir(group, 0755), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = start_as(OTHER_UID, sleep_for_good, &ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	rmdir(group);
+	if (made)
+		rmdir("/sys/fs/cgroup/user.slice");
+	umount2("/sys/fs/cgroup", MNT_DETACH);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sessions_end_to_the_last_one),
+		cmocka_unit_test(sessions_of_special_uids_are_refused),
+		cmocka_unit_test(it_is_known_by_each_of_its_uids),
+		cmocka_unit_test(a_fork_bomb_ends),
+		cmocka_unit_test(one_that_forks_and_ends_is_caught),
+		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
+	};
+
+	/* a child that did not come up would be waited for */
+	alarm(60);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
