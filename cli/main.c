@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	{"add", command_add, "make a sub-account; prints the command for its server"},
 	{"list", command_list, "your sub-accounts"},
 	{"show", command_show, "one account with its keys and ranges"},
-	{"set", command_set, "change its expiry, quota, comment or alarm"},
+	{"set", command_set, "change its expiry, quota, view, comment or alarm"},
 	{"lock", command_lock, "refuse its logins from now on and end those that run"},
 	{"unlock", command_unlock, "admit them again"},
 	{"remove", command_remove, "remove an account; its data is kept aside for a time"},

@@ -12,8 +12,8 @@ _subuid_options()
 	local common='--json --help' key='--role --from --forward --no-delete --no-overwrite --no-fake-super --append-only --read-only --storage-quota'
 
 	case $1 in
-	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
-	set) echo "--expires --quota --comment --alarm $common" ;;
+	add) echo "--owner --key $key --range --quota --files --view --expires --comment $common" ;;
+	set) echo "--expires --quota --files --view --comment --alarm $common" ;;
 	log) echo "--number $common" ;;
 	status) echo "--check --max-age --warn-age --owner --all $common" ;;
 	import) echo "--dry-run --keep-going --report $common" ;;
@@ -47,13 +47,14 @@ _subuid_value()
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$2") $(compgen -d -- "$2"))
 		;;
 	--format) COMPREPLY=($(compgen -W $'newuidmap\nlxc\npodman' -- "$2")) ;;
+	--view) COMPREPLY=($(compgen -W $'theirs\nowner\ndefault' -- "$2")) ;;
 	--role) COMPREPLY=($(compgen -W $'push\nblind\npull\nsync\nsftp\nborg\nrestic\nforward' -- "$2")) ;;
 	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
 	--socket | --report)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
-	--from | --forward | --storage-quota | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
+	--from | --forward | --storage-quota | --range | --grow | --quota | --files | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }

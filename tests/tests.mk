@@ -34,11 +34,12 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
+fields_OBJS    = account/fields
 worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
 worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
-UNIT          += wire options worker_parse worker
+UNIT          += fields wire options worker_parse worker
 worker_sealed_OBJS = varlink/stream varlink/client
 worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
@@ -82,7 +83,7 @@ state_look_OBJS = account/state_look account/advice account/part
 UNIT          += state_look
 
 # settings
-settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
 settings_LIBS  = -leconf
 UNIT          += settings
 
@@ -138,7 +139,7 @@ comma = ,
 subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
 UNIT            += subid_lines subid_lock
 fuzz_subid_OBJS     = subuidd/subid/files account/id
-fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
 fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
