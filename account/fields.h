@@ -15,8 +15,8 @@ const char *account_view_name(uint32_t view);
 uint32_t account_view_kind(const struct account *account, uint32_t host);
 
 /*
- * How many names (inodes) the account may have; 0: no limit. size_per_file: bytes of the quota for each of them, where
- * the account does not say how many; 0: no limit comes from the size.
+ * How many names (inodes) the account may have; 0: no limit. size_per_file: bytes of the quota for each of them,
+ * where the account does not say how many; 0: no limit comes from the size.
  */
 uint64_t account_files_limit(const struct account *account, uint64_t size_per_file);
 

@@ -50,7 +50,7 @@ static const struct option options[] = {
 	NEW_KEY_OPTIONS,
 	{"range", required_argument, NULL, 'R'},
 	{"quota", required_argument, NULL, 'q'},
-	{"files", required_argument, NULL, 'n'},
+	{"files", required_argument, NULL, 'N'},
 	{"view", required_argument, NULL, 'v'},
 	{"expires", required_argument, NULL, 'e'},
 	{"comment", required_argument, NULL, 'c'},
@@ -77,7 +77,7 @@ static int parse_options(int argc, char **argv, struct arguments *arguments)
 		case 'q':
 			arguments->quota = optarg;
 			break;
-		case 'n':
+		case 'N':
 			arguments->files = optarg;
 			break;
 		case 'v':
@@ -193,6 +193,7 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 
 	if (common.json)
 		return print_added_json(reply, name, label, key);
+	facts_warn_view(account);
 	mended = json_object_get(reply, "mended");
 	printf("%s, uid %llu, %s.\n", shown(name), (unsigned long long)json_number(account, "uid"),
 	       json_is_true(json_object_get(reply, "created")) ? "is ready" : "already exists, unchanged");

@@ -75,7 +75,7 @@ static int set_options(int argc, char **argv, json_t *parameters)
 	static const struct option options[] = {
 		{"expires", required_argument, NULL, 'e'},
 		{"quota", required_argument, NULL, 'q'},
-		{"files", required_argument, NULL, 'n'},
+		{"files", required_argument, NULL, 'N'},
 		{"view", required_argument, NULL, 'v'},
 		{"comment", required_argument, NULL, 'c'},
 		{"alarm", required_argument, NULL, 'a'},
@@ -89,20 +89,22 @@ static int set_options(int argc, char **argv, json_t *parameters)
 		status = c == 'e'   ? put_expires(parameters, optarg)
 			 : c == 'q' ? put_quota(parameters, optarg)
 			 : c == 'a' ? put_alarm(parameters, optarg)
-			 : c == 'n' ? facts_put_files(parameters, optarg)
+			 : c == 'N' ? facts_put_files(parameters, optarg)
 			 : c == 'v' ? facts_put_view(parameters, optarg)
 				    : put_comment(parameters, optarg);
 	}
 	if (status == STATUS_DONE)
 		status = operands_check("set", argc, 1, 1);
 	if (status == STATUS_DONE && json_object_size(parameters) == 0)
-		status = usage_error("set", "nothing to change", "give --expires, --quota, --files, --view, --comment or --alarm");
+		status = usage_error("set", "nothing to change",
+				     "give --expires, --quota, --files, --view, --comment or --alarm");
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
 int command_set(int argc, char **argv)
 {
 	json_t *values = json_object(), *parameters = NULL, *reply;
+	bool view = false;
 	int status = set_options(argc, argv, values);
 
 	if (status < 0) {
@@ -111,6 +113,7 @@ int command_set(int argc, char **argv)
 	}
 	status = name_parameters(argv[optind], &parameters);
 	if (status == STATUS_DONE) {
+		view = json_object_get(values, "view") != NULL;
 		json_object_update(parameters, values);
 		status = call("Modify", parameters, &reply);
 	}
@@ -124,6 +127,8 @@ int command_set(int argc, char **argv)
 	uint64_t alarm = json_number(account, "alarm");
 	char size[24], files[FILES_TEXT_SIZE], after[16];
 
+	if (view)
+		facts_warn_view(account);
 	if (common.json)
 		status = print_json(account);
 	else

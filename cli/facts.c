@@ -3,6 +3,7 @@
 #include "cli/facts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "account/fields.h"
 #include "cli/options.h"
@@ -27,6 +28,16 @@ int facts_put_view(json_t *parameters, const char *text)
 		return usage_error(text, "not a view", "theirs, owner or default");
 	json_object_set_new(parameters, "view", json_string(text));
 	return STATUS_DONE;
+}
+
+void facts_warn_view(const json_t *account)
+{
+	if (strcmp(json_text(account, "effectiveView"), "owner") == 0)
+		complain(json_text(account, "name"),
+			 "its files look like their owner's own now, so that what was pushed can act as the owner: "
+			 "git runs "
+			 "what .git/config says, vim what .exrc says",
+			 "use --view theirs, and subuid exec for what the modes close");
 }
 
 const char *files_text(const json_t *account, char out[FILES_TEXT_SIZE])

@@ -11,6 +11,9 @@
 int facts_put_files(json_t *parameters, const char *text);
 int facts_put_view(json_t *parameters, const char *text);
 
+/* Where the reply says that the owner's view is of kind owner: what that means, on standard error. */
+void facts_warn_view(const json_t *account);
+
 /* How many files an account (a reply) may have: "none", "200000", "655360 (from the quota)". Returns out. */
 const char *files_text(const json_t *account, char out[FILES_TEXT_SIZE]);
 

@@ -9,4 +9,8 @@
  * one is left, which `why` names; or another negative errno. */
 int mounts_detach(int dir, char *why, size_t size);
 
+/* Calls each with every mount point below the path (no slash at its end), as it is named below it. 0 or negative errno. */
+typedef void (*mounts_each_fn)(void *data, const char *name);
+int mounts_each(const char *path, mounts_each_fn each, void *data);
+
 #endif

@@ -103,6 +103,33 @@ static enum failure modify_quota(struct call *call, const struct account *before
 	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
 }
 
+/* The view is the new one before the row says so: a crash in between leaves it to the next start. */
+static enum failure modify_view(struct call *call, const struct account *before)
+{
+	const struct homes *homes = &call->broker->homes;
+	bool owner = call->owner_exists && call->owner.uid == call->account.owner_uid;
+	int r;
+
+	if (account_view_kind(&call->account, homes->view) == account_view_kind(before, homes->view))
+		return FAILURE_NONE;
+	r = owner ? home_view_open(homes, &call->account, call->owner.gid) : home_view_close(homes, &call->account);
+	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
+}
+
+/* The disk goes back to what the row says. */
+static void modify_undo(struct call *call)
+{
+	struct account changed = call->account, row;
+
+	if (store_account_by_uid(call->broker->store, changed.uid, &row) < 0)
+		return;
+	if (row.quota != changed.quota)
+		home_quota_set(&call->broker->homes, &row);
+	call->account = row;
+	modify_view(call, &changed);
+	call->account = changed;
+}
+
 enum failure op_account_modify(struct call *call)
 {
 	const struct request_modify *modify = &call->request.modify;
@@ -114,6 +141,8 @@ enum failure op_account_modify(struct call *call)
 		return failure;
 	account_facts_take(&call->account, &modify->facts);
 	failure = modify_quota(call, &before);
+	if (failure == FAILURE_NONE)
+		failure = modify_view(call, &before);
 	if (failure != FAILURE_NONE)
 		return failure;
 	snprintf(alarm, sizeof(alarm), ", alarm %llu", (unsigned long long)modify->alarm);
@@ -124,9 +153,8 @@ enum failure op_account_modify(struct call *call)
 	failure = account_change(call);
 	if ((modify->facts.set & SET_ALARM) != 0)
 		alarm_look(call->broker);
-	if (failure != FAILURE_NONE && call->account.quota != before.quota &&
-	    store_account_by_uid(call->broker->store, before.uid, &before) == 0)
-		home_quota_set(&call->broker->homes, &before);
+	if (failure != FAILURE_NONE)
+		modify_undo(call);
 	return failure;
 }
 
