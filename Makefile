@@ -72,7 +72,7 @@ WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/w
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
 SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \

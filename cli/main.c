@@ -29,6 +29,8 @@ static const struct command commands[] = {
 	{"mount", command_mount, "make your view of an account's files now"},
 	{"exec", command_exec, "run a command as root over an account's files, without privilege"},
 	{"shell", command_shell, "the same with your shell"},
+	{"ls", command_ls, "what was pushed, as the server had it"},
+	{"copy", command_copy, "out of an account, whatever the modes, harmless"},
 	{"idmap", command_idmap, "ranges as newuidmap, LXC and podman take them"},
 	{"release", command_release, "ids of what was removed may be given out again (root)"},
 	{"limit", command_limit, "what an owner may have"},
