@@ -31,7 +31,7 @@ LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
 
 # ---- what an account is: libc only ------------------------------------------------
-ACCOUNT     = account/name account/id account/run account/failure account/role account/key account/key_blob account/key_from
+ACCOUNT     = account/name account/id account/fields account/run account/failure account/role account/key account/key_blob account/key_from
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
@@ -64,15 +64,15 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
               subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
               subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
-              confine/path confine/view confine/user_namespace account/date account/name account/id \
+              confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
-SUBUID      = cli/main cli/arguments cli/options cli/call cli/print cli/rows cli/new_key cli/client \
+SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
               account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \

@@ -58,6 +58,18 @@ enum account_part {
 	PART_END = 1u << 5,
 };
 
+/* How the owner sees the files of an account: account.view, and the setting of the host. */
+enum account_view_kind {
+	VIEW_DEFAULT = 0, /* as the setting of the host says */
+	VIEW_THEIRS = 1,  /* as the account's, as another user's */
+	VIEW_OWNER = 2,   /* as the owner's own: programs of theirs trust what was pushed */
+};
+
+#define FILES_FROM_SIZE 0 /* account.files: account_files_limit() */
+#define FILES_NONE (-1)
+#define FILES_MAX (INT64_C(1) << 40)
+#define FILES_LEAST 10000 /* of a limit that comes from the size */
+
 struct account {
 	uint32_t uid; /* gid is the same number */
 	uint32_t owner_uid;
@@ -65,8 +77,9 @@ struct account {
 	uint32_t flags;
 	int64_t created;     /* seconds since the epoch */
 	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
-	uint32_t reserved;   /* 0 */
+	uint32_t view;       /* enum account_view_kind */
 	uint64_t quota;      /* bytes; 0 none */
+	int64_t files;       /* names (inodes) at the most; FILES_FROM_SIZE, FILES_NONE */
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
 	char comment[COMMENT_MAX + 1];

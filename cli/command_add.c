@@ -9,6 +9,7 @@
 #include "account/date.h"
 #include "account/name.h"
 #include "cli/new_key.h"
+#include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -30,6 +31,8 @@ static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "  --no-fake-super   owners and modes as plain rsync sets them\n"
 			   "  --range N         N subordinate ids for containers, rounded up to 65536\n"
 			   "  --quota SIZE      of its files: 500M, 10G, 1T\n"
+			   "  --files N|none    names in it at the most (inodes); without: from the quota\n"
+			   "  --view theirs|owner  how you see its files: as another user's, or as your own\n"
 			   "  --expires DATE    unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
 			   "  --comment TEXT\n"
 			   "  --owner NAME      of this owner (root and administrators)\n"
@@ -37,7 +40,7 @@ static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 
 struct arguments {
 	const char *owner, *comment;
-	const char *range, *quota, *expires;
+	const char *range, *quota, *expires, *files, *view;
 	struct new_key key;
 };
 
@@ -47,6 +50,8 @@ static const struct option options[] = {
 	NEW_KEY_OPTIONS,
 	{"range", required_argument, NULL, 'R'},
 	{"quota", required_argument, NULL, 'q'},
+	{"files", required_argument, NULL, 'N'},
+	{"view", required_argument, NULL, 'v'},
 	{"expires", required_argument, NULL, 'e'},
 	{"comment", required_argument, NULL, 'c'},
 	COMMON_OPTIONS,
@@ -71,6 +76,12 @@ static int parse_options(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'q':
 			arguments->quota = optarg;
+			break;
+		case 'N':
+			arguments->files = optarg;
+			break;
+		case 'v':
+			arguments->view = optarg;
 			break;
 		case 'e':
 			arguments->expires = optarg;
@@ -101,6 +112,10 @@ static int put_values(const struct arguments *arguments, json_t *parameters)
 		if (number != 0)
 			json_object_set_new(parameters, "quota", json_integer((json_int_t)number));
 	}
+	if (arguments->files != NULL && facts_put_files(parameters, arguments->files) != STATUS_DONE)
+		return STATUS_USAGE;
+	if (arguments->view != NULL && facts_put_view(parameters, arguments->view) != STATUS_DONE)
+		return STATUS_USAGE;
 	if (arguments->expires != NULL) {
 		if (option_date(arguments->expires, time(NULL) / SECONDS_PER_DAY, &day) < 0)
 			return usage_error(arguments->expires, "not a day to come",
@@ -178,6 +193,7 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 
 	if (common.json)
 		return print_added_json(reply, name, label, key);
+	facts_warn_view(account);
 	mended = json_object_get(reply, "mended");
 	printf("%s, uid %llu, %s.\n", shown(name), (unsigned long long)json_number(account, "uid"),
 	       json_is_true(json_object_get(reply, "created")) ? "is ready" : "already exists, unchanged");

@@ -10,9 +10,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "account/failure.h"
 #include "cli/exec.h"
-#include "cli/lookup.h"
+#include "cli/exec_account.h"
 #include "confine/cleanup.h"
 
 #define STATUS_NOT_EXECUTABLE 126 /* as env(1) and the shells */
@@ -37,8 +36,7 @@ static const char shell_help[] = "usage: subuid shell [--as-account] [--follow-l
 
 struct exec {
 	bool as_account, follow_links;
-	struct index_account account;
-	struct index_host host;
+	struct exec_account of;
 };
 
 /* What is behind LABEL is the command's, options too: getopt sees only what is before. */
@@ -61,32 +59,6 @@ static int options_parse(const char *name, const char *help, int argc, char **ar
 	return STATUS_DONE;
 }
 
-/* The account's uid and ranges under their own numbers: what is seen inside is what is on disk. */
-static int maps_make(const struct exec *exec, struct id_map maps[EXEC_MAPS_MAX], size_t *count)
-{
-	cleanup_free struct id_range *ranges = NULL;
-	size_t ranges_count = 0, n = 0;
-	int status = lookup_ranges(exec->account.owner_uid, exec->account.uid, &ranges, &ranges_count);
-
-	if (status != STATUS_DONE)
-		return status;
-	maps[n++] = (struct id_map){exec->account.uid, exec->account.uid, 1};
-	for (size_t i = 0; i < ranges_count; i++) {
-		struct id_map *last = &maps[n - 1];
-
-		if (last->outside + last->count == ranges[i].first) {
-			last->count += ranges[i].count;
-		} else if (n == EXEC_MAPS_MAX - 1) {
-			complain(exec->account.name, "has more ranges than the kernel maps at once", "");
-			return STATUS_FAILED;
-		} else {
-			maps[n++] = (struct id_map){ranges[i].first, ranges[i].first, ranges[i].count};
-		}
-	}
-	*count = n;
-	return STATUS_DONE;
-}
-
 static int failed(const char *what, int error, const char *todo)
 {
 	const char *why = strerrordesc_np(error);
@@ -98,19 +70,19 @@ static int failed(const char *what, int error, const char *todo)
 /* Inside the namespace: into the home, as whom it is to be. */
 static int settle(const struct exec *exec)
 {
-	char home[sizeof(exec->host.homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
-	uint32_t uid = exec->account.uid;
-	int rc = index_home(&exec->host, &exec->account, home, sizeof(home));
+	char home[sizeof(exec->of.host.homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
+	uint32_t uid = exec->of.account.uid;
+	int rc = exec_account_home(&exec->of, home, sizeof(home));
 
 	if (rc < 0)
-		return failed(exec->account.name, -rc, "");
+		return failed(exec->of.account.name, -rc, "");
 	rc = exec->follow_links ? 0 : exec_cover(home);
 	if (rc < 0)
 		return failed(home, -rc, "cannot be mounted without following links; --follow-links does not try");
 	if (chdir(home) != 0)
 		return failed(home, errno, "`subuid check` says whether it is as it should be");
 	if (exec->as_account && (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0))
-		return failed(exec->account.name, errno, "");
+		return failed(exec->of.account.name, errno, "");
 	return STATUS_DONE;
 }
 
@@ -125,23 +97,13 @@ static int name_tell(const struct index_account *account)
 
 static int run(const char *name, struct exec *exec, char **command)
 {
-	struct id_map maps[EXEC_MAPS_MAX];
-	size_t count = 0;
-	int status = lookup_account(name, &exec->account, &exec->host);
+	int status = exec_account_enter(name, false, &exec->of);
 
-	if (status == STATUS_DONE && exec->account.owner_uid != getuid()) {
-		complain(exec->account.name, "not yours", "only its owner can do this");
-		status = failure_exit_status(FAILURE_NOT_PERMITTED);
-	}
-	if (status == STATUS_DONE)
-		status = maps_make(exec, maps, &count);
-	if (status == STATUS_DONE)
-		status = exec_namespace(maps, count);
 	if (status == STATUS_DONE)
 		status = settle(exec);
 	if (status != STATUS_DONE)
 		return status;
-	if (name_tell(&exec->account) < 0)
+	if (name_tell(&exec->of.account) < 0)
 		return failed("subuid", ENOMEM, "");
 	fflush(stdout);
 	signal(SIGPIPE, SIG_DFL); /* ours alone was ignored */

@@ -87,7 +87,8 @@ static int each_limit(json_t *reply, void *data)
 /* One that is not active is either not there yet or already gone: then its id is what is left of it. */
 static int each_account(json_t *reply, void *data)
 {
-	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "comment", "alarm",
+	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "files", "view", "comment",
+					  "alarm",
 					  "alarmSince", "told", "lastRun", "lastStatus", "lastGood", NULL};
 	static const char *const gone[] = {"owner", "label", "ownerUid", "created", NULL};
 	const json_t *account = json_object_get(reply, "account");

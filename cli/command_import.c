@@ -20,7 +20,7 @@ static const char help[] =
 	"wrote. Columns (members), all but owner may be left out:\n"
 	"  owner, label            whose account; without label: limits and ranges of the owner\n"
 	"  key, role, options, from  a public key and what it may do, as in `subuid add`\n"
-	"  comment, expires, quota, locked, alarm  of the account\n"
+	"  comment, expires, quota, files, view, locked, alarm  of the account\n"
 	"  limits                  accounts=50 keys=4 ranges=2\n"
 	"  ranges                  65536, several with spaces between; FIRST:COUNT (root)\n"
 	"  uid                     exactly this one (root)\n\n"

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "account/date.h"
+#include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
 #include "cli/rows.h"
@@ -100,6 +101,17 @@ static void print_field(const char *name, const char *text)
 		printf("%-9s %s\n", name, shown(text));
 }
 
+static const char *view_text(const json_t *account)
+{
+	const char *view = json_text(account, "effectiveView");
+
+	if (strcmp(view, "owner") == 0)
+		return "owner: the files are as your own; what was pushed can act as you (git, vim, ...)";
+	if (strcmp(view, "theirs") == 0)
+		return "theirs: the files are another user's; subuid exec, copy and ls read all of them";
+	return "ACLs: files that were pushed with mode 0600 may be closed to you";
+}
+
 static void print_account(const json_t *account)
 {
 	char text[512];
@@ -112,12 +124,11 @@ static void print_account(const json_t *account)
 	print_field("created", time_text((int64_t)json_number(account, "created")));
 	print_field("expires", json_text(account, "expires"));
 	print_field("quota", json_number(account, "quota") ? size_text(json_number(account, "quota"), text) : "");
+	print_field("files", json_number(account, "filesLimit") ? files_text(account, text) : "");
 	print_field("comment", json_text(account, "comment"));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));
-	print_field("seen by", strcmp(json_text(account, "view"), "mount") == 0
-				       ? "id-mapped mount: every file, whatever its mode"
-				       : "ACLs: files that were pushed with mode 0600 may be closed to you");
+	print_field("view", view_text(account));
 }
 
 /* The ranges that were given to this account, of all that its owner has. */

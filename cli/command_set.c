@@ -8,6 +8,7 @@
 
 #include "account/date.h"
 #include "cli/duration.h"
+#include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -15,6 +16,10 @@ static const char set_help[] = "usage: subuid set NAME [OPTION]... [--json]\n"
 			       "Changes what was given to `subuid add`; what is not named stays.\n\n"
 			       "  --expires DATE|never  unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
 			       "  --quota SIZE|none     of its files: 500M, 10G, 1T\n"
+			       "  --files N|none|default  names in it at the most (inodes); default: from the quota\n"
+			       "  --view theirs|owner|default  how its owner sees its files: as another user's, or as\n"
+			       "                        their own. With owner what was pushed can act as the owner\n"
+			       "                        (git, vim, anything that trusts who a file belongs to)\n"
 			       "  --comment TEXT        an empty one takes it away\n"
 			       "  --alarm TIME|never    tell when no backup went well for so long: 26h, 3d\n";
 
@@ -71,6 +76,8 @@ static int set_options(int argc, char **argv, json_t *parameters)
 	static const struct option options[] = {
 		{"expires", required_argument, NULL, 'e'},
 		{"quota", required_argument, NULL, 'q'},
+		{"files", required_argument, NULL, 'N'},
+		{"view", required_argument, NULL, 'v'},
 		{"comment", required_argument, NULL, 'c'},
 		{"alarm", required_argument, NULL, 'a'},
 		COMMON_OPTIONS,
@@ -83,18 +90,22 @@ static int set_options(int argc, char **argv, json_t *parameters)
 		status = c == 'e'   ? put_expires(parameters, optarg)
 			 : c == 'q' ? put_quota(parameters, optarg)
 			 : c == 'a' ? put_alarm(parameters, optarg)
+			 : c == 'N' ? facts_put_files(parameters, optarg)
+			 : c == 'v' ? facts_put_view(parameters, optarg)
 				    : put_comment(parameters, optarg);
 	}
 	if (status == STATUS_DONE)
 		status = operands_check("set", argc, 1, 1);
 	if (status == STATUS_DONE && json_object_size(parameters) == 0)
-		status = usage_error("set", "nothing to change", "give --expires, --quota, --comment or --alarm");
+		status = usage_error("set", "nothing to change",
+				     "give --expires, --quota, --files, --view, --comment or --alarm");
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
 int command_set(int argc, char **argv)
 {
 	json_t *values = json_object(), *parameters = NULL, *reply;
+	bool view = false;
 	int status = set_options(argc, argv, values);
 
 	if (status < 0) {
@@ -103,6 +114,7 @@ int command_set(int argc, char **argv)
 	}
 	status = name_parameters(argv[optind], &parameters);
 	if (status == STATUS_DONE) {
+		view = json_object_get(values, "view") != NULL;
 		json_object_update(parameters, values);
 		status = call("Modify", parameters, &reply);
 	}
@@ -114,13 +126,16 @@ int command_set(int argc, char **argv)
 	uint64_t quota = json_number(account, "quota");
 	const char *expires = json_text(account, "expires");
 	uint64_t alarm = json_number(account, "alarm");
-	char size[24], after[16];
+	char size[24], files[FILES_TEXT_SIZE], after[16];
 
+	if (view)
+		facts_warn_view(account);
 	if (common.json)
 		status = print_json(account);
 	else
-		printf("%s: expires %s, quota %s, alarm %s%s%s\n", shown(json_text(account, "name")),
+		printf("%s: expires %s, quota %s, files %s, view %s, alarm %s%s%s\n", shown(json_text(account, "name")),
 		       expires[0] ? expires : "never", quota != 0 ? size_text(quota, size) : "none",
+		       files_text(account, files), json_text(account, "view"),
 		       alarm != 0 ? duration_text(alarm, after) : "never",
 		       json_text(account, "comment")[0] ? ", " : "", shown(json_text(account, "comment")));
 	json_decref(reply);

@@ -215,6 +215,49 @@ static void check_copies(struct doctor *doctor)
 	}
 }
 
+/* ---- views */
+
+#define VIEW_TODO "subuid set NAME --view theirs"
+
+struct views {
+	size_t count, named;
+	char names[600]; /* of the first ones */
+};
+
+static int each_view(json_t *reply, void *data)
+{
+	const json_t *account = json_object_get(reply, "account");
+	struct views *views = data;
+	size_t used = strlen(views->names);
+
+	if (account == NULL || strcmp(json_text(account, "effectiveView"), "owner") != 0)
+		return 0;
+	if (used + ACCOUNT_NAME_MAX + 3 < sizeof(views->names)) {
+		snprintf(views->names + used, sizeof(views->names) - used, "%s%s", used > 0 ? ", " : "",
+			 shown(json_text(account, "name")));
+		views->named++;
+	}
+	views->count++;
+	return 0;
+}
+
+/* Accounts whose files look like their owner's. */
+static void check_views(struct doctor *doctor)
+{
+	struct views views = { .count = 0 };
+
+	if (doctor->status == NULL ||
+	    call_each_reply("List", json_pack("{s:b}", "all", 1), each_view, &views) != STATUS_DONE)
+		return;
+	if (views.count == 0)
+		found(doctor, FINDING_GOOD, "views", "owners see what was pushed as another user's", "");
+	else if (views.count == views.named)
+		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO, "what was pushed can act as the owner of %s", views.names);
+	else
+		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO, "what was pushed can act as the owner of %s and %zu more",
+			views.names, views.count - views.named);
+}
+
 void doctor_state(struct doctor *doctor)
 {
 	check_daemon(doctor);
@@ -223,4 +266,5 @@ void doctor_state(struct doctor *doctor)
 	check_copies(doctor);
 	check_clock(doctor);
 	check_lastlog(doctor);
+	check_views(doctor);
 }

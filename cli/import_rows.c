@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "account/date.h"
+#include "account/fields.h"
 #include "account/key.h"
 #include "cli/duration.h"
 #include "cli/options.h"
@@ -108,6 +109,30 @@ static int put_alarm(json_t *row, const json_t *value, struct failure_text *fail
 	return 0;
 }
 
+/* A number, or as `subuid set --files` takes it. */
+static int put_files(json_t *row, const json_t *value, struct failure_text *failure)
+{
+	const char *text = json_string_value(value);
+	int64_t files = text == NULL ? json_integer_value(value) : 0;
+
+	if ((text == NULL && !json_is_integer(value)) || (text != NULL && option_files(text, &files) < 0) ||
+	    files < FILES_NONE || files > FILES_MAX)
+		return refuse(failure, "files", "not a number of files", "for example 200000, none or default");
+	json_object_set_new(row, "files", json_integer(files));
+	return 0;
+}
+
+static int put_view(json_t *row, const json_t *value, struct failure_text *failure)
+{
+	const char *text = json_string_value(value);
+	uint32_t view;
+
+	if (text == NULL || account_view_parse(text, &view) < 0)
+		return refuse(failure, "view", "not a view", "theirs, owner or default");
+	json_object_set_new(row, "view", json_string(text));
+	return 0;
+}
+
 static int account_row(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
 	json_t *row = row_new(rows, line, "account", object, true), *value;
@@ -124,6 +149,10 @@ static int account_row(const json_t *object, unsigned long line, json_t *rows, s
 		r = put_expires(row, value, failure);
 	if (r == 0 && (value = json_object_get(object, "locked")) != NULL)
 		r = put_flag(row, "locked", value, failure);
+	if (r == 0 && (value = json_object_get(object, "files")) != NULL)
+		r = put_files(row, value, failure);
+	if (r == 0 && (value = json_object_get(object, "view")) != NULL)
+		r = put_view(row, value, failure);
 	if (r == 0 && (value = json_object_get(object, "alarm")) != NULL)
 		r = put_alarm(row, value, failure);
 	if ((value = json_object_get(object, "comment")) != NULL)
@@ -323,7 +352,7 @@ bool import_column(const char *name)
 {
 	static const char *const known[] = {"owner", "label",	"uid",	   "key",     "keys",	 "role",   "options",
 					    "from",  "forward", "comment", "expires", "quota",	 "limits", "ranges",
-					    "locked", "storageQuota", "alarm"};
+					    "locked", "storageQuota", "alarm", "files", "view"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
@@ -356,7 +385,7 @@ static int members_known(json_t *object, struct failure_text *failure)
 static int label_check(const json_t *object, struct failure_text *failure)
 {
 	static const char *const of_account[] = {"uid", "key", "keys", "comment", "expires", "quota", "locked",
-						  "alarm"};
+						  "alarm", "files", "view"};
 
 	for (size_t i = 0; i < sizeof(of_account) / sizeof(of_account[0]); i++)
 		if (json_object_get(object, of_account[i]) != NULL)

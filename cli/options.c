@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/account.h"
 #include "account/date.h"
 
 int option_name(const char *text, char separator, char owner[OWNER_MAX + 1], char label[LABEL_MAX + 1])
@@ -78,6 +79,33 @@ int option_size(const char *text, uint64_t *bytes)
 		return -ERANGE;
 	*bytes = value;
 	return 0;
+}
+
+int option_files(const char *text, int64_t *files)
+{
+	static const struct {
+		char unit;
+		uint64_t factor;
+	} thousands[] = {{'\0', 1}, {'K', 1000}, {'M', 1000000}, {'G', 1000000000}};
+	const char *end;
+	uint64_t value;
+
+	if (strcmp(text, "none") == 0 || strcmp(text, "default") == 0) {
+		*files = text[0] == 'n' ? FILES_NONE : FILES_FROM_SIZE;
+		return 0;
+	}
+
+	int r = digits(text, &end, &value);
+
+	for (size_t i = 0; r == 0 && i < sizeof(thousands) / sizeof(thousands[0]); i++) {
+		if (*end != thousands[i].unit || (*end != '\0' && end[1] != '\0'))
+			continue;
+		if (__builtin_mul_overflow(value, thousands[i].factor, &value) || value == 0 || value > FILES_MAX)
+			return -ERANGE;
+		*files = (int64_t)value;
+		return 0;
+	}
+	return r < 0 ? r : -EINVAL;
 }
 
 static int days_from_now(const char *text, int64_t today, int64_t *day)

@@ -16,6 +16,9 @@ int option_number(const char *text, uint64_t first, uint64_t last, uint64_t *num
 /* "10G", "512MiB", "1048576"; K M G T P are powers of 1024; at most 2^63-1. "none" is 0. */
 int option_size(const char *text, uint64_t *bytes);
 
+/* "50000", with K, M, G for powers of 1000; "none" is -1, "default" 0. */
+int option_files(const char *text, int64_t *files);
+
 /* "2031-12-31", "+30d", "+4w" from today; "never" is -1. -ERANGE: today or before, or too far. */
 int option_date(const char *text, int64_t today, int32_t *day);
 

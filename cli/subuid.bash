@@ -12,8 +12,8 @@ _subuid_options()
 	local common='--json --help' key='--role --from --forward --no-delete --no-overwrite --no-fake-super --append-only --read-only --storage-quota'
 
 	case $1 in
-	add) echo "--owner --key $key --range --quota --expires --comment $common" ;;
-	set) echo "--expires --quota --comment --alarm $common" ;;
+	add) echo "--owner --key $key --range --quota --files --view --expires --comment $common" ;;
+	set) echo "--expires --quota --files --view --comment --alarm $common" ;;
 	log) echo "--number $common" ;;
 	status) echo "--check --max-age --warn-age --owner --all $common" ;;
 	import) echo "--dry-run --keep-going --report $common" ;;
@@ -25,6 +25,8 @@ _subuid_options()
 	'range add') echo "--owner --grow $common" ;;
 	'range remove') echo "--owner $common" ;;
 	idmap) echo "--format --owner $common" ;;
+	ls) echo "--recursive $common" ;;
+	copy) echo "--untrusted $common" ;;
 	exec | shell) echo '--as-account --follow-links --help' ;;
 	'range list') echo "--all --owner $common" ;;
 	limit) echo "--accounts --keys --ranges --reset $common" ;;
@@ -47,20 +49,21 @@ _subuid_value()
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$2") $(compgen -d -- "$2"))
 		;;
 	--format) COMPREPLY=($(compgen -W $'newuidmap\nlxc\npodman' -- "$2")) ;;
+	--view) COMPREPLY=($(compgen -W $'theirs\nowner\ndefault' -- "$2")) ;;
 	--role) COMPREPLY=($(compgen -W $'push\nblind\npull\nsync\nsftp\nborg\nrestic\nforward' -- "$2")) ;;
 	--owner) COMPREPLY=($(compgen -u -- "$2")) ;;
 	--socket | --report)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "$2"))
 		;;
-	--from | --forward | --storage-quota | --range | --grow | --quota | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
+	--from | --forward | --storage-quota | --range | --grow | --quota | --files | --expires | --comment | --accounts | --keys | --ranges | --number | -n | --alarm | --max-age | --warn-age) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }
 
 _subuid()
 {
-	local commands='add list show set lock unlock remove key range mount exec shell idmap release limit status log audit check'
+	local commands='add list show set lock unlock remove key range mount exec shell ls copy idmap release limit status log audit check'
 	commands+=' import export adopt state setup doctor help'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' operands=0 i
 
@@ -69,7 +72,7 @@ _subuid()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--as-account | --follow-links | --) ;;
-		-*) [[ ${COMP_WORDS[i]} == --@(force|daily|restart|json|help|all|check|reset|dry-run|keep-going|remove|repair|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
+		-*) [[ ${COMP_WORDS[i]} == --@(force|daily|restart|json|help|all|check|recursive|untrusted|reset|dry-run|keep-going|remove|repair|purge|yes|keep-home|append-only|read-only|no-*) ]] || ((i++)) ;;
 		*)
 			if [[ -z $command || $command == @(key|range|state|help) ]]; then
 				command+=${command:+ }${COMP_WORDS[i]}
@@ -94,7 +97,7 @@ _subuid()
 	help:*) COMPREPLY=($(compgen -W "$commands" -- "$current")) ;;
 	key:* | range:* | 'help key':* | 'help range':*) COMPREPLY=($(compgen -W 'add list remove' -- "$current")) ;;
 	state:* | 'help state':*) COMPREPLY=($(compgen -W 'save verify load' -- "$current")) ;;
-	status:* | log:0 | show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | idmap:0 | \
+	status:* | log:0 | show:0 | set:0 | lock:0 | unlock:0 | remove:0 | mount:0 | exec:0 | shell:0 | ls:0 | copy:0 | idmap:0 | \
 		'key add:0' | 'key list:0' | 'key remove:0' | 'range add:1')
 		COMPREPLY=($(compgen -W "$(_subuid_labels)" -- "$current"))
 		;;
@@ -102,6 +105,11 @@ _subuid()
 		compopt -o filenames
 		local IFS=$'\n'
 		COMPREPLY=($(compgen -f -X '!*.pub' -- "$current") $(compgen -d -- "$current"))
+		;;
+	copy:1)
+		compopt -o filenames
+		local IFS=$'\n'
+		COMPREPLY=($(compgen -f -- "$current"))
 		;;
 	exec:1) COMPREPLY=($(compgen -c -- "$current")) ;;
 	exec:*) compopt -o default ;;

@@ -27,6 +27,20 @@ static int view_namespace(uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t
 	return user_namespace_open(&uid, 1, gids, count);
 }
 
+static int mount_with(int source_fd, int target_fd, struct mount_attr *attr)
+{
+	cleanup_fd int tree = open_tree(source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0)
+		return -errno;
+	/* all attributes are on before the tree can be seen by anybody */
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, attr, sizeof(*attr)) != 0)
+		return -errno;
+	if (move_mount(tree, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+		return -errno;
+	return 0;
+}
+
 int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid,
 		     gid_t common_gid)
 {
@@ -36,21 +50,22 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 		 * appear below the other. move_mount makes it shared again where the target's mount is. */
 		.propagation = MS_PRIVATE,
 	};
-	cleanup_fd int tree = -1, userns = -1;
+	cleanup_fd int userns = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
 
-	userns = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
 	if (userns < 0)
 		return userns;
 	attr.userns_fd = (uint64_t)userns;
-	tree = open_tree(source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0)
-		return -errno;
-	/* all attributes are on before the tree can be seen by anybody */
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0)
-		return -errno;
-	if (move_mount(tree, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
-		return -errno;
-	return 0;
+	return mount_with(source_fd, target_fd, &attr);
+}
+
+int view_mount_plain(int source_fd, int target_fd)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW,
+		.propagation = MS_PRIVATE,
+	};
+
+	return mount_with(source_fd, target_fd, &attr);
 }
 
 int view_source(int dirfd)

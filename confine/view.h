@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Id-mapped bind mounts: mount_setattr(2), MOUNT_ATTR_IDMAP. Needs CAP_SYS_ADMIN. */
+/* Bind mounts of homes, id-mapped (mount_setattr(2), MOUNT_ATTR_IDMAP) or as they are. Needs CAP_SYS_ADMIN. */
 #ifndef CONFINE_VIEW_H
 #define CONFINE_VIEW_H
 
@@ -16,6 +16,9 @@ int view_mount(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid
 #define VIEW_NO_GROUP ((gid_t)-1)
 int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid,
 		     gid_t common_gid);
+
+/* Mounts the directory source_fd on target_fd as it is, with nosuid,nodev,noexec,nosymfollow. 0 or negative errno. */
+int view_mount_plain(int source_fd, int target_fd);
 
 /* Unmounts what is mounted on name below dirfd (lazily); 0 also when nothing is. */
 int view_unmount(int dirfd, const char *name);

@@ -107,6 +107,7 @@ static void settings_apply(struct broker *broker, struct settings *fresh)
 {
 	const struct settings *now = &broker->settings;
 	uint32_t accounts = 1;
+	bool kind;
 
 	if (strcmp(fresh->homes, now->homes) != 0 || strcmp(fresh->link_directory, now->link_directory) != 0) {
 		log_warn("settings: directory and link_directory change with a restart only");
@@ -118,7 +119,11 @@ static void settings_apply(struct broker *broker, struct settings *fresh)
 		log_warn("settings: there are accounts, the separator stays %c", now->separator);
 		fresh->separator = now->separator;
 	}
+	kind = fresh->view != now->view;
 	broker->settings = *fresh;
+	broker->homes.view = fresh->view;
+	if (kind && recovery_views(broker) < 0)
+		log_error("the owners' views are of the former kind until the next start");
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -223,6 +228,7 @@ static int homes_ready(struct broker *broker, char *why)
 		return r;
 	if (r < 0)
 		return reason(why, path, r);
+	broker->homes.view = broker->settings.view;
 	if (!broker->homes.views)
 		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", path);
 	return 0;

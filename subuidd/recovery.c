@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* At the start, and after a failure: finishes or undoes what is in between, mounts the views. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "confine/cleanup.h"
+#include "subuidd/home/mounts.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 
@@ -121,6 +123,35 @@ static int views_some(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+/* A view that is mounted, of an account that is there: it may be of the other kind (an older version, another setting). */
+static void mounted_one(void *data, const char *name)
+{
+	struct broker *broker = data;
+	char owner[OWNER_MAX + 1], label[LABEL_MAX + 1], rest[sizeof("view")];
+	struct account account;
+	int end = 0;
+
+	/* the widths are those of the arrays: OWNER_MAX, LABEL_MAX */
+	if (sscanf(name, "%32[^/]/%31[^/]/%4[^/]%n", owner, label, rest, &end) == 3 && name[end] == '\0' &&
+	    strcmp(rest, "view") == 0 && store_account_get(broker->store, owner, label, &account) == 0 &&
+	    account.state == ACCOUNT_ACTIVE)
+		broker->views_doubt |= !view_open(broker, &account);
+}
+
+/* Where views are made on demand, those that are there are kept of the kind that they are to be. */
+static int views_mounted(sd_event_source *source, void *userdata)
+{
+	struct broker *broker = userdata;
+	int r = mounts_each(broker->homes.path, mounted_one, broker);
+
+	sd_event_source_disable_unref(source);
+	if (r < 0)
+		log_error("views that are mounted: %s", strerror(-r));
+	if (broker->views_doubt)
+		views_later(broker);
+	return 0;
+}
+
 int recovery_views(struct broker *broker)
 {
 	sd_event_source *source = NULL;
@@ -132,10 +163,9 @@ int recovery_views(struct broker *broker)
 	broker->views_on_demand = accounts > broker->settings.views_at_start;
 	if (broker->views_on_demand) {
 		log_info("%u accounts: the owners' views are made on demand (views_at_start)", accounts);
-		return 0;
 	}
 	broker->views_after = 0;
-	r = sd_event_add_defer(broker->event, &source, views_some, broker);
+	r = sd_event_add_defer(broker->event, &source, broker->views_on_demand ? views_mounted : views_some, broker);
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(source, SD_EVENT_ON);

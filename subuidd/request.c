@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "account/fields.h"
 #include "account/id.h"
 #include "account/key.h"
 #include "account/name.h"
@@ -20,7 +21,7 @@
 #define RANGE_COUNT_MAX (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
 
 #define SET_LIMIT_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES)
-#define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT)
+#define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT | SET_VIEW | SET_FILES)
 #define KEY_OPTIONS_ALL (KEY_OPTIONS_END - 1u)
 
 static const char label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
@@ -87,7 +88,7 @@ static bool import_sound(const struct request_import *row)
 
 	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
 	       ((row->flags & IMPORT_DRY_RUN) || !(row->flags & IMPORT_GOES_ON)) &&
-	       (row->set & ~(SET_ALL | SET_LOCKED | SET_ALARM)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
+	       (row->facts.set & ~(SET_ALL | SET_LOCKED | SET_ALARM)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
 	       row->told <= 1 && key_sound(&row->key) && import_run_sound(row);
 }
 
@@ -97,10 +98,10 @@ int request_sound(const struct request *request)
 
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
-		sound = (request->add.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
+		sound = (request->add.facts.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
-		sound = (request->modify.set & ~(SET_ALL | SET_ALARM)) == 0;
+		sound = (request->modify.facts.set & ~(SET_ALL | SET_ALARM)) == 0;
 		break;
 	case OP_ACCOUNT_REMOVE:
 		sound = request->remove.keep_home <= 1 && request->remove.purge <= 1;
@@ -213,15 +214,18 @@ static enum failure key_shape(const struct ssh_key *key, struct failure_text *te
 	return FAILURE_NONE;
 }
 
-static enum failure facts_shape(uint32_t set, uint64_t quota, int32_t expires_day, const char *comment,
-				struct failure_text *text)
+static enum failure facts_shape(const struct facts *facts, struct failure_text *text)
 {
-	if ((set & SET_QUOTA) && quota > QUOTA_MAX)
+	if ((facts->set & SET_QUOTA) && facts->quota > QUOTA_MAX)
 		return failure_set(text, FAILURE_INVALID, "quota", "more than 1 EiB", "");
-	if ((set & SET_EXPIRES) && (expires_day < -1 || expires_day > EXPIRES_DAY_MAX))
+	if ((facts->set & SET_EXPIRES) && (facts->expires_day < -1 || facts->expires_day > EXPIRES_DAY_MAX))
 		return failure_set(text, FAILURE_INVALID, "expires", "not a day before the year 10000", "");
-	if ((set & SET_COMMENT) && !comment_valid(comment, COMMENT_MAX))
+	if ((facts->set & SET_COMMENT) && !comment_valid(facts->comment, COMMENT_MAX))
 		return failure_set(text, FAILURE_INVALID, "comment", "not one printable line without ':'", "");
+	if ((facts->set & SET_VIEW) && account_view_name(facts->view) == NULL)
+		return failure_set(text, FAILURE_INVALID, "view", "not a view", "theirs, owner or default");
+	if ((facts->set & SET_FILES) && (facts->files < FILES_NONE || facts->files > FILES_MAX))
+		return failure_set(text, FAILURE_INVALID, "files", "not a number of files", "up to 1099511627776");
 	return FAILURE_NONE;
 }
 
@@ -238,7 +242,7 @@ static enum failure alarm_shape(uint64_t seconds, struct failure_text *text)
 
 static enum failure add_shape(const struct request_add *add, struct failure_text *text)
 {
-	enum failure failure = facts_shape(add->set, add->quota, add->expires_day, add->comment, text);
+	enum failure failure = facts_shape(&add->facts, text);
 
 	if (failure == FAILURE_NONE && add->range_count > RANGE_COUNT_MAX)
 		failure = failure_set(text, FAILURE_INVALID, "range", "more ids than there are", "");
@@ -314,7 +318,7 @@ static enum failure import_shape(const struct request_import *row, char separato
 	case IMPORT_ACCOUNT:
 		failure = watch_shape(row, text);
 		return failure != FAILURE_NONE ? failure :
-						 facts_shape(row->set, row->quota, row->expires_day, row->comment, text);
+						 facts_shape(&row->facts, text);
 	case IMPORT_KEY:
 		if (row->used < 0 || row->used > TIME_LAST)
 			return failure_set(text, FAILURE_INVALID, "lastUsed", "not a time before the year 10000", "");
@@ -352,8 +356,7 @@ enum failure request_shape(const struct request *request, char separator, struct
 	case OP_ACCOUNT_MODIFY:
 		failure = alarm_shape(request->modify.alarm, text);
 		return failure != FAILURE_NONE ? failure :
-						 facts_shape(request->modify.set, request->modify.quota,
-							     request->modify.expires_day, request->modify.comment, text);
+						 facts_shape(&request->modify.facts, text);
 	case OP_ACCOUNT_REMOVE:
 		return remove_shape(&request->remove, text);
 	case OP_KEY_ADD:

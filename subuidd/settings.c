@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/fields.h"
 #include "account/name.h"
 #include "subuidd/settings.h"
 #include "subuidd/settings_file.h"
@@ -20,6 +21,8 @@ enum key {
 	HOMES_DIRECTORY,
 	HOMES_LINK,
 	HOMES_VIEWS,
+	HOMES_VIEW,
+	HOMES_FILES,
 	HOMES_GRACE,
 	LIMITS_ACCOUNTS,
 	LIMITS_KEYS,
@@ -44,6 +47,8 @@ static const struct settings_key keys[KEYS] = {
 	[HOMES_DIRECTORY] = { "homes", "directory" },
 	[HOMES_LINK] = { "homes", "link_directory" },
 	[HOMES_VIEWS] = { "homes", "views_at_start" },
+	[HOMES_VIEW] = { "homes", "view" },
+	[HOMES_FILES] = { "homes", "files_per_size" },
 	[HOMES_GRACE] = { "homes", "grace_days" },
 	[LIMITS_ACCOUNTS] = { "limits", "accounts" },
 	[LIMITS_KEYS] = { "limits", "keys" },
@@ -74,6 +79,8 @@ void settings_default(struct settings *settings)
 		.homes = "/srv/subuid",
 		.link_directory = "subuid",
 		.views_at_start = 1000,
+		.view = VIEW_THEIRS,
+		.files_per_size = 16384,
 		.grace_days = 30,
 		.limit_accounts = 16,
 		.limit_keys = 16,
@@ -126,6 +133,35 @@ static int take_publish(const char *value, enum publish_to *publish, char *why, 
 		return 0;
 	}
 	return refuse(why, size, "neither plugin, files nor both");
+}
+
+static int take_view(const char *value, uint32_t *view, char *why, size_t size)
+{
+	uint32_t parsed;
+
+	if (account_view_parse(value, &parsed) < 0 || parsed == VIEW_DEFAULT)
+		return refuse(why, size, "neither theirs nor owner");
+	*view = parsed;
+	return 0;
+}
+
+/* "16K", "1M", "4096"; "none". */
+static int take_file_size(const char *value, uint64_t *bytes, char *why, size_t size)
+{
+	size_t length = strlen(value);
+	unsigned shift = length == 0 ? 0 : value[length - 1] == 'K' ? 10 : value[length - 1] == 'M' ? 20 : 0;
+	char digits[16];
+	uint32_t number;
+
+	if (strcmp(value, "none") == 0) {
+		*bytes = 0;
+		return 0;
+	}
+	if (snprintf(digits, sizeof(digits), "%.*s", (int)(length - (shift != 0)), value) >= (int)sizeof(digits) ||
+	    id_parse(digits, &number) < 0 || (uint64_t)number << shift < 256 || (uint64_t)number << shift > 1u << 30)
+		return refuse(why, size, "not a size from 256 to 1024M, such as 16K, nor none");
+	*bytes = (uint64_t)number << shift;
+	return 0;
 }
 
 static int block_check(struct id_block block, bool units, char *why, size_t size)
@@ -243,6 +279,10 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 		return take_link(value, s->link_directory, sizeof(s->link_directory), why, size);
 	case HOMES_VIEWS:
 		return take_number(value, 0, 1000000, &s->views_at_start, why, size);
+	case HOMES_VIEW:
+		return take_view(value, &s->view, why, size);
+	case HOMES_FILES:
+		return take_file_size(value, &s->files_per_size, why, size);
 	case HOMES_GRACE:
 		return take_number(value, 0, 36500, &s->grace_days, why, size);
 	case LIMITS_ACCOUNTS:

@@ -42,6 +42,8 @@ struct settings {
 	char homes[128];          /* directory = /srv/subuid */
 	char link_directory[64];  /* link_directory = subuid */
 	unsigned views_at_start;  /* views_at_start = 1000: above so many accounts, on demand */
+	uint32_t view;            /* view = theirs: enum account_view_kind, of accounts that do not say */
+	uint64_t files_per_size;  /* files_per_size = 16K: bytes of the quota for each file; 0: no limit from the size */
 	unsigned grace_days;      /* grace_days = 30: removed data is kept so long */
 	/* [limits], per owner unless `subuid limit` says otherwise */
 	uint32_t limit_accounts; /* accounts = 16 */

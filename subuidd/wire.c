@@ -36,6 +36,9 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 #define STRING_IN(type, outer, member) \
 	{ OFFSET(type, outer, member), sizeof(((struct type *)0)->outer.member), true }
 
+#define FACTS(msg, at)                                                                                     \
+	NUMBER_IN(msg, at, set), NUMBER_IN(msg, at, expires_day), NUMBER_IN(msg, at, quota),               \
+		NUMBER_IN(msg, at, files), NUMBER_IN(msg, at, view), STRING_IN(msg, at, comment)
 #define REQUEST_HEAD NUMBER(request, op), NUMBER(request, size)
 #define NAME(at) STRING_IN(request, at, owner), STRING_IN(request, at, label)
 #define SSH_KEY(msg, at)                                                                                   \
@@ -58,13 +61,11 @@ static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UIN
 static const struct wire_field request_none[] = { REQUEST_HEAD, END };
 static const struct wire_field request_name[] = { REQUEST_HEAD, NAME(name), END };
 static const struct wire_field request_add[] = {
-	REQUEST_HEAD, NAME(add.name), NUMBER(request, add.set), NUMBER(request, add.expires_day),
-	NUMBER(request, add.quota), NUMBER(request, add.range_count), NUMBER(request, add.has_key),
-	STRING(request, add.comment), SSH_KEY(request, add.key), END,
+	REQUEST_HEAD, NAME(add.name), FACTS(request, add.facts), NUMBER(request, add.range_count),
+	NUMBER(request, add.has_key), SSH_KEY(request, add.key), END,
 };
 static const struct wire_field request_modify[] = {
-	REQUEST_HEAD, NAME(modify.name), NUMBER(request, modify.set), NUMBER(request, modify.expires_day),
-	NUMBER(request, modify.quota), NUMBER(request, modify.alarm), STRING(request, modify.comment), END,
+	REQUEST_HEAD, NAME(modify.name), FACTS(request, modify.facts), NUMBER(request, modify.alarm), END,
 };
 static const struct wire_field request_remove[] = {
 	REQUEST_HEAD, NAME(remove.name), NUMBER(request, remove.keep_home), NUMBER(request, remove.purge), END,
@@ -98,14 +99,14 @@ static const struct wire_field request_release[] = { REQUEST_HEAD, NUMBER(reques
 
 static const struct wire_field request_import[] = {
 	REQUEST_HEAD, NAME(import.name), NUMBER(request, import.kind), NUMBER(request, import.flags),
-	NUMBER(request, import.line), NUMBER(request, import.set), NUMBER(request, import.uid),
-	NUMBER(request, import.first), NUMBER(request, import.count), NUMBER(request, import.expires_day),
+	NUMBER(request, import.line), NUMBER(request, import.uid),
+	NUMBER(request, import.first), NUMBER(request, import.count),
 	NUMBER(request, import.account_flags), NUMBER(request, import.owner_uid),
 	NUMBER(request, import.account_uid), NUMBER(request, import.accounts), NUMBER(request, import.keys),
 	NUMBER(request, import.ranges), NUMBER(request, import.key_id), NUMBER(request, import.last_status),
-	NUMBER(request, import.told), NUMBER(request, import.quota), NUMBER(request, import.alarm),
+	NUMBER(request, import.told), FACTS(request, import.facts), NUMBER(request, import.alarm),
 	NUMBER(request, import.alarm_since), NUMBER(request, import.last_run), NUMBER(request, import.last_good),
-	NUMBER(request, import.created), NUMBER(request, import.used), STRING(request, import.comment),
+	NUMBER(request, import.created), NUMBER(request, import.used),
 	SSH_KEY(request, import.key), RUN(request, import.run), END,
 };
 
@@ -119,12 +120,14 @@ static const struct wire_field answer_account[] = {
 	ANSWER_HEAD, NUMBER(answer, account.account.uid), NUMBER(answer, account.account.owner_uid),
 	NUMBER(answer, account.account.state), NUMBER(answer, account.account.flags),
 	NUMBER(answer, account.account.created), NUMBER(answer, account.account.expires_day),
-	NUMBER(answer, account.account.reserved), NUMBER(answer, account.account.quota),
+	NUMBER(answer, account.account.view), NUMBER(answer, account.account.quota),
+	NUMBER(answer, account.account.files),
 	STRING(answer, account.account.owner), STRING(answer, account.account.label),
 	STRING(answer, account.account.comment), NUMBER(answer, account.keys), NUMBER(answer, account.ranges),
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
 	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
 	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.alarm_since),
+	NUMBER(answer, account.files_limit),
 	NUMBER(answer, account.last_status), NUMBER(answer, account.silent), NUMBER(answer, account.told),
 	NUMBER(answer, account.mended), END,
 };

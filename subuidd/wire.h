@@ -73,32 +73,38 @@ struct request_name {
 	char label[LABEL_MAX + 1];
 };
 
-enum { /* request_add.set, request_modify.set */
+enum { /* facts.set */
 	SET_QUOTA = 1u << 0,
 	SET_EXPIRES = 1u << 1,
 	SET_COMMENT = 1u << 2,
 	SET_ALARM = 1u << 16, /* request_modify and request_import */
 	SET_LOCKED = 1u << 3, /* request_import alone */
+	SET_VIEW = 1u << 4,
+	SET_FILES = 1u << 5,
+};
+
+/* What can be said of an account, in the order of the wire. */
+struct facts {
+	uint32_t set;
+	int32_t expires_day;
+	uint64_t quota;
+	int64_t files; /* FILES_FROM_SIZE, FILES_NONE, or so many */
+	uint32_t view; /* enum account_view_kind */
+	char comment[COMMENT_MAX + 1];
 };
 
 struct request_add {
 	struct request_name name;
-	uint32_t set;
-	int32_t expires_day;
-	uint64_t quota;
+	struct facts facts;
 	uint32_t range_count; /* ids for containers, rounded up to RANGE_UNIT; 0 none */
 	uint32_t has_key;
-	char comment[COMMENT_MAX + 1];
 	struct ssh_key key; /* all but id, uid, created and fingerprint; the broker validates all again */
 };
 
 struct request_modify {
 	struct request_name name;
-	uint32_t set;
-	int32_t expires_day;
-	uint64_t quota;
+	struct facts facts;
 	uint64_t alarm; /* seconds of silence; 0 never */
-	char comment[COMMENT_MAX + 1];
 };
 
 struct request_remove {
@@ -210,11 +216,9 @@ struct request_import {
 	uint32_t kind;
 	uint32_t flags;
 	uint32_t line;
-	uint32_t set;
 	uint32_t uid;   /* of an account: this one; 0 any */
 	uint32_t first; /* of a range: there; 0 anywhere. Of a tombstone. */
 	uint32_t count;
-	int32_t expires_day;
 	uint32_t account_flags; /* ACCOUNT_LOCKED or 0 */
 	uint32_t owner_uid;     /* of a tombstone: who had it */
 	uint32_t account_uid;   /* of a tombstone: the account that had the range; 0 none */
@@ -222,12 +226,11 @@ struct request_import {
 	uint32_t key_id;        /* of a key: what it had elsewhere; it is given that where it never was another's. 0 any */
 	uint32_t last_status;   /* of an account, as the next four: struct watch */
 	uint32_t told;
-	uint64_t quota;
+	struct facts facts;
 	uint64_t alarm; /* seconds of silence; 0 never */
 	int64_t alarm_since, last_run, last_good;
 	int64_t created; /* seconds since the epoch; 0 now */
 	int64_t used;    /* of a key: last; 0 never */
-	char comment[COMMENT_MAX + 1];
 	struct ssh_key key;
 	struct run run; /* of a run; else all 0 */
 };
@@ -258,7 +261,7 @@ struct account_view {
 	uint32_t keys;
 	uint32_t ranges;
 	uint32_t created; /* by this call: 1; there already and equal: 0 */
-	uint32_t view;    /* 1 id-mapped, 0 ACLs */
+	uint32_t view;    /* what is mounted: enum account_view_kind; VIEW_DEFAULT: nothing, ACLs */
 	char name[ACCOUNT_NAME_MAX + 1];
 	char home[PATH_TEXT_MAX + 1];
 	char link[PATH_TEXT_MAX + 1];
@@ -266,6 +269,7 @@ struct account_view {
 	int64_t last_good;
 	int64_t alarm;     /* seconds, 0 never */
 	int64_t alarm_since; /* when that was set */
+	uint64_t files_limit; /* what follows from files and quota; 0 none */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
 	uint32_t told;     /* 1: and that has been said */

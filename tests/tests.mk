@@ -34,11 +34,13 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = subuidd/wire
 options_OBJS   = cli/options account/date account/name
+fields_OBJS    = account/fields
+copy_OBJS      = cli/copy cli/stored confine/path
 worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
 worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
-UNIT          += wire options worker_parse worker
+UNIT          += fields copy wire options worker_parse worker
 worker_sealed_OBJS = varlink/stream varlink/client
 worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
@@ -54,7 +56,7 @@ HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make sub
                  subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
-                 $(PASSWD) account/name account/id
+                 $(PASSWD) account/name account/id account/fields
 home_OBJS      = $(HOME_OBJS)
 home_LIBS      = -lcap-ng -lbtrfsutil -lacl
 home_link_OBJS = $(HOME_OBJS)
@@ -84,7 +86,7 @@ state_look_OBJS = account/state_look account/advice account/part
 UNIT          += state_look
 
 # settings
-settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
 settings_LIBS  = -leconf
 UNIT          += settings
 
@@ -127,7 +129,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
@@ -140,7 +142,7 @@ comma = ,
 subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
 UNIT            += subid_lines subid_lock
 fuzz_subid_OBJS     = subuidd/subid/files account/id
-fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/name account/id
+fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
 fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
@@ -467,7 +469,7 @@ BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-
   libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
-  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd libfuse3-dev
+  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd libfuse3-dev git mercurial vim
 LINT_PACKAGES = clang clang-tidy cppcheck
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap

@@ -36,6 +36,7 @@ struct homes {
 	bool views;          /* kernel and file system can id-map `home` */
 	bool subvolumes;     /* each home is one of btrfs */
 	bool ordered;        /* metadata reaches the disk in the order of its changes */
+	uint32_t view;       /* setting of the host: enum account_view_kind, for accounts that do not say */
 	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
 
@@ -99,10 +100,10 @@ int home_sync(const struct homes *homes, const struct account *const *accounts, 
  * account->flags say was there before stays, or goes back to where it was set aside. */
 int home_unmake(const struct homes *homes, const struct account *account);
 
-/* Mounts the owner's view: the home id-mapped so that the account's uid and gid
- * appear as owner_uid and owner_gid, nosuid,nodev,nosymfollow. 0 also when it is
- * mounted already. Without views: access and default ACLs on the home for the
- * owner, by descriptor. */
+/* Mounts the owner's view, nosuid,nodev,nosymfollow: as it is (VIEW_THEIRS; noexec too, and the home itself is opened to
+ * whom the account directory lets in, its owner), or id-mapped so that the account's uid and gid appear as owner_uid and
+ * owner_gid (VIEW_OWNER). 0 also when it is mounted already; one of the other kind is replaced. Without views: access and
+ * default ACLs on the home for the owner, by descriptor. */
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid);
 int home_view_close(const struct homes *homes, const struct account *account);
 

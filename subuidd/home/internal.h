@@ -67,8 +67,9 @@ bool home_acl_granted(int home_dir, uid_t owner);
 /* Whether the file system keeps ACLs: tried on a directory of root's. 0, -EOPNOTSUPP, … */
 int home_acl_probe(int dirfd);
 
-/* True when what is mounted on `view` is this account's home, shown as the owner's, with all its restrictions. */
-bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid);
+/* True when what is mounted on `view` is this account's home, of the kind that it is to be, with all its restrictions. */
+bool home_view_right(const struct homes *homes, const struct account *account, int account_dir, const struct stat *home,
+		     gid_t owner_gid);
 
 /* A link that is to be made or removed, and an order for it: one process sends it to another. */
 #define LINK_SECONDS 15

@@ -45,7 +45,7 @@ static int view_missing(const struct homes *homes, const struct account *account
 	if (home >= 0 && fstat(home, &home_st) != 0)
 		return -errno;
 	if (r == 1) {
-		if (home < 0 || !home_view_right(dir, &home_st, account->owner_uid, owner_gid))
+		if (home < 0 || !home_view_right(homes, account, dir, &home_st, owner_gid))
 			*parts |= PART_VIEW;
 		return 0;
 	}

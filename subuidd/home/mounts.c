@@ -100,8 +100,9 @@ static int detach(int dir, const char *path)
 	return umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : -errno;
 }
 
-static void line_serve(struct below *below, char *line)
+static void line_serve(void *data, char *line)
 {
+	struct below *below = data;
 	char escaped[128], *point, *type;
 	int r;
 
@@ -117,21 +118,49 @@ static void line_serve(struct below *below, char *line)
 			 text_escape(point + below->length, escaped, sizeof(escaped)));
 }
 
-static int round_run(struct below *below)
+static int lines_each(void (*each)(void *data, char *line), void *data)
 {
 	__attribute__((cleanup(file_close))) FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	cleanup_free char *line = NULL;
 	size_t size = 0;
 	ssize_t n;
 
-	below->detached = below->left = 0;
 	if (mounts == NULL)
 		return -errno;
 	while ((n = getline(&line, &size, mounts)) > 0) {
 		line[n - 1] = '\0';
-		line_serve(below, line);
+		each(data, line);
 	}
 	return ferror(mounts) ? -EIO : 0;
+}
+
+static int round_run(struct below *below)
+{
+	below->detached = below->left = 0;
+	return lines_each(line_serve, below);
+}
+
+struct asked {
+	const char *path;
+	mounts_each_fn each;
+	void *data;
+};
+
+static void line_tell(void *data, char *line)
+{
+	const struct asked *asked = data;
+	size_t length = strlen(asked->path);
+	char *point, *type;
+
+	if (line_parse(line, &point, &type) && strncmp(point, asked->path, length) == 0 && point[length] == '/')
+		asked->each(asked->data, point + length + 1);
+}
+
+int mounts_each(const char *path, mounts_each_fn each, void *data)
+{
+	struct asked asked = { path, each, data };
+
+	return lines_each(line_tell, &asked);
 }
 
 static int below_open(struct below *below)

@@ -14,4 +14,8 @@ int mounts_detach(int dir, char *why, size_t size);
  * one that `known` is in. False for anybody's file server (FUSE, network), dead or alive, and in doubt. Asks neither. */
 bool mount_answers(int fd, int known);
 
+/* Calls each with every mount point below the path (no slash at its end), as it is named below it. 0 or negative errno. */
+typedef void (*mounts_each_fn)(void *data, const char *name);
+int mounts_each(const char *path, mounts_each_fn each, void *data);
+
 #endif

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "account/fields.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"
 #include "confine/view.h"
@@ -17,9 +18,18 @@
 #define ST_NOSYMFOLLOW 0x2000 /* linux/statfs.h is the kernel's own */
 #endif
 
-bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_t owner_gid)
+static bool shown_as_owners(const struct account *account, const struct stat *home, const struct stat *st, gid_t owner_gid)
 {
-	const unsigned long flags = ST_NOSUID | ST_NODEV | ST_NOSYMFOLLOW;
+	/* the group of `home` may have been changed by its account: then it says nothing */
+	return st->st_uid == account->owner_uid &&
+	       (home->st_gid != home->st_uid || owner_gid == (gid_t)-1 || st->st_gid == owner_gid);
+}
+
+bool home_view_right(const struct homes *homes, const struct account *account, int account_dir, const struct stat *home,
+		     gid_t owner_gid)
+{
+	bool theirs = account_view_kind(account, homes->view) == VIEW_THEIRS;
+	const unsigned long flags = ST_NOSUID | ST_NODEV | ST_NOSYMFOLLOW | (theirs ? ST_NOEXEC : 0u);
 	cleanup_fd int fd = openat(account_dir, "view", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct statvfs fs;
 	struct stat st;
@@ -27,10 +37,8 @@ bool home_view_right(int account_dir, const struct stat *home, uid_t owner, gid_
 	/* looked up before it is asked: it may be a file server that the owner has put there */
 	if (fd < 0 || !mount_answers(fd, account_dir) || fstat(fd, &st) != 0 || fstatvfs(fd, &fs) != 0)
 		return false;
-	/* the group of `home` may have been changed by its account: then it says nothing */
-	return st.st_ino == home->st_ino && st.st_dev == home->st_dev && st.st_uid == owner &&
-	       (home->st_gid != home->st_uid || owner_gid == (gid_t)-1 || st.st_gid == owner_gid) &&
-	       (fs.f_flag & flags) == flags;
+	return st.st_ino == home->st_ino && st.st_dev == home->st_dev && (fs.f_flag & flags) == flags &&
+	       (theirs ? st.st_uid == home->st_uid : shown_as_owners(account, home, &st, owner_gid));
 }
 
 /* `home` in the mount that has none below it, where that has this very directory, and not one that
@@ -53,6 +61,25 @@ static int home_alone_open(const struct homes *homes, const struct account *acco
 	return st.st_dev == home->st_dev && st.st_ino == home->st_ino ? steal_fd(&fd) : -EXDEV;
 }
 
+/* `home` itself lets in whom the account directory does: whatever is below has the modes that it was given. */
+static int home_open_up(int home, const struct stat *st)
+{
+	const mode_t others = S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;
+
+	if ((st->st_mode & others) == others || fchmod(home, (st->st_mode & 07777) | others) == 0 || errno == EROFS)
+		return 0;
+	return -errno;
+}
+
+static int view_mount_kind(const struct homes *homes, const struct account *account, int source, int target,
+			   gid_t owner_gid)
+{
+	if (account_view_kind(account, homes->view) == VIEW_THEIRS)
+		return view_mount_plain(source, target);
+	return view_mount_group(source, target, account->uid, account->uid, account->owner_uid, owner_gid,
+				homes->common_gid);
+}
+
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid)
 {
 	cleanup_fd int dir = home_account_open(homes, account);
@@ -70,20 +97,22 @@ int home_view_open(const struct homes *homes, const struct account *account, gid
 	if (fstat(home, &st) != 0)
 		return -errno;
 	if (view_mounted(dir, "view")) {
-		if (home_view_right(dir, &st, account->owner_uid, owner_gid))
+		if (home_view_right(homes, account, dir, &st, owner_gid))
 			return 0;
 		r = view_unmount(dir, "view");
 		if (r < 0)
 			return r;
 	}
+	r = account_view_kind(account, homes->view) == VIEW_THEIRS ? home_open_up(home, &st) : 0;
+	if (r < 0)
+		return r;
 	target = path_open_beneath(dir, "view", O_PATH | O_DIRECTORY, 0);
 	if (target < 0)
 		return target;
 	source = home_alone_open(homes, account, &st);
 	if (source < 0)
 		source = steal_fd(&home);
-	return view_mount_group(source, target, account->uid, account->uid, account->owner_uid, owner_gid,
-				homes->common_gid);
+	return view_mount_kind(homes, account, source, target, owner_gid);
 }
 
 int home_view_close(const struct homes *homes, const struct account *account)
@@ -155,7 +184,7 @@ static int view_check(const struct homes *homes, const struct account *account, 
 	if (r < 0 || (r == 0 && !S_ISDIR(st.st_mode)))
 		return fault(why, size, -ENOTDIR, "the directory for the owner's view is not there");
 	if (r == 1) {
-		if (home_view_right(dir, home_st, account->owner_uid, (gid_t)-1))
+		if (home_view_right(homes, account, dir, home_st, (gid_t)-1))
 			return 0;
 		return fault(why, size, -ESTALE,
 			     "the owner's view shows something else, or without its restrictions");

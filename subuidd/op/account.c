@@ -5,7 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "account/fields.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/op/add.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/urgent.h"
@@ -64,7 +66,7 @@ static enum failure body_update(struct call *call)
 	const struct request_modify *modify = &call->request.modify;
 	int r = store_account_update(call->broker->store, &call->account);
 
-	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->set & SET_ALARM) != 0)
+	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->facts.set & SET_ALARM) != 0)
 		r = store_watch_alarm(call->broker->store, call->account.uid, (int64_t)modify->alarm, time(NULL));
 
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
@@ -101,6 +103,33 @@ static enum failure modify_quota(struct call *call, const struct account *before
 	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
 }
 
+/* The view is the new one before the row says so: a crash in between leaves it to the next start. */
+static enum failure modify_view(struct call *call, const struct account *before)
+{
+	const struct homes *homes = &call->broker->homes;
+	bool owner = call->owner_exists && call->owner.uid == call->account.owner_uid;
+	int r;
+
+	if (account_view_kind(&call->account, homes->view) == account_view_kind(before, homes->view))
+		return FAILURE_NONE;
+	r = owner ? home_view_open(homes, &call->account, call->owner.gid) : home_view_close(homes, &call->account);
+	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
+}
+
+/* The disk goes back to what the row says. */
+static void modify_undo(struct call *call)
+{
+	struct account changed = call->account, row;
+
+	if (store_account_by_uid(call->broker->store, changed.uid, &row) < 0)
+		return;
+	if (row.quota != changed.quota)
+		home_quota_set(&call->broker->homes, &row);
+	call->account = row;
+	modify_view(call, &changed);
+	call->account = changed;
+}
+
 enum failure op_account_modify(struct call *call)
 {
 	const struct request_modify *modify = &call->request.modify;
@@ -110,25 +139,22 @@ enum failure op_account_modify(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	if (modify->set & SET_QUOTA)
-		call->account.quota = modify->quota;
-	if (modify->set & SET_EXPIRES)
-		call->account.expires_day = modify->expires_day;
-	if (modify->set & SET_COMMENT)
-		memcpy(call->account.comment, modify->comment, sizeof(call->account.comment));
+	account_facts_take(&call->account, &modify->facts);
 	failure = modify_quota(call, &before);
+	if (failure == FAILURE_NONE)
+		failure = modify_view(call, &before);
 	if (failure != FAILURE_NONE)
 		return failure;
 	snprintf(alarm, sizeof(alarm), ", alarm %llu", (unsigned long long)modify->alarm);
-	snprintf(call->detail, sizeof(call->detail), "quota %llu, expires day %d%s, comment %.100s",
-		 (unsigned long long)call->account.quota, call->account.expires_day,
-		 (modify->set & SET_ALARM) != 0 ? alarm : "", call->account.comment);
+	snprintf(call->detail, sizeof(call->detail), "quota %llu, files %lld, view %s, expires day %d%s, comment %.100s",
+		 (unsigned long long)call->account.quota, (long long)call->account.files,
+		 account_view_name(call->account.view), call->account.expires_day,
+		 (modify->facts.set & SET_ALARM) != 0 ? alarm : "", call->account.comment);
 	failure = account_change(call);
-	if ((modify->set & SET_ALARM) != 0)
+	if ((modify->facts.set & SET_ALARM) != 0)
 		alarm_look(call->broker);
-	if (failure != FAILURE_NONE && call->account.quota != before.quota &&
-	    store_account_by_uid(call->broker->store, before.uid, &before) == 0)
-		home_quota_set(&call->broker->homes, &before);
+	if (failure != FAILURE_NONE)
+		modify_undo(call);
 	return failure;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "account/fields.h"
 #include "confine/cleanup.h"
 #include "subuidd/operation.h"
 
@@ -88,7 +89,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->account = *account;
 	if (withheld_has(&broker->withheld, account->uid, 0))
 		view->account.flags |= ACCOUNT_LOCKED;
-	view->view = broker->homes.views;
+	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
+	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;
 	if (path_text(view->home, sizeof(view->home), broker->settings.homes, account->owner, account->label, "home") < 0)

@@ -52,14 +52,19 @@ static enum failure same_range(struct call *call, uint32_t units)
 
 enum failure add_account_same(struct call *call)
 {
-	const struct request_add *add = &call->request.add;
+	const struct facts *facts = &call->request.add.facts;
 
-	if ((add->set & SET_QUOTA) && add->quota != call->account.quota)
+	if ((facts->set & SET_QUOTA) && facts->quota != call->account.quota)
 		return differs(call, "there already, with another quota", "use subuid set, or choose another label");
-	if ((add->set & SET_EXPIRES) && add->expires_day != call->account.expires_day)
+	if ((facts->set & SET_FILES) && facts->files != call->account.files)
+		return differs(call, "there already, with another limit of files",
+			       "use subuid set, or choose another label");
+	if ((facts->set & SET_VIEW) && facts->view != call->account.view)
+		return differs(call, "there already, with another view", "use subuid set, or choose another label");
+	if ((facts->set & SET_EXPIRES) && facts->expires_day != call->account.expires_day)
 		return differs(call, "there already, with another expiry day",
 			       "use subuid set, or choose another label");
-	if ((add->set & SET_COMMENT) && strcmp(add->comment, call->account.comment) != 0)
+	if ((facts->set & SET_COMMENT) && strcmp(facts->comment, call->account.comment) != 0)
 		return differs(call, "there already, with another comment",
 			       "use subuid set, or choose another label");
 	return FAILURE_NONE;
@@ -156,18 +161,30 @@ static enum failure choose_uid(struct call *call, uint32_t *uid)
 	return r < 0 ? call_fail_system(call, "no uid can be found", r) : FAILURE_NONE;
 }
 
+void account_facts_take(struct account *account, const struct facts *facts)
+{
+	if (facts->set & SET_QUOTA)
+		account->quota = facts->quota;
+	if (facts->set & SET_FILES)
+		account->files = facts->files;
+	if (facts->set & SET_VIEW)
+		account->view = facts->view;
+	if (facts->set & SET_EXPIRES)
+		account->expires_day = facts->expires_day;
+	if (facts->set & SET_COMMENT)
+		memcpy(account->comment, facts->comment, sizeof(account->comment));
+}
+
 void add_account_fill(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
 	struct account *account = &call->account;
 
 	*account = (struct account){ .owner_uid = call->owner.uid, .state = ACCOUNT_INTENT, .created = time(NULL) };
-	account->expires_day = (add->set & SET_EXPIRES) ? add->expires_day : -1;
-	account->quota = (add->set & SET_QUOTA) ? add->quota : 0;
+	account->expires_day = -1;
+	account_facts_take(account, &add->facts);
 	memcpy(account->owner, call->owner.name, sizeof(account->owner));
 	memcpy(account->label, add->name.label, sizeof(account->label));
-	if (add->set & SET_COMMENT)
-		memcpy(account->comment, add->comment, sizeof(account->comment));
 }
 
 /* By number: what is there of it on the disk is taken up, and with it what the store knows of that. */

@@ -95,11 +95,11 @@ static enum failure account_same(struct call *call, struct import_row *row)
 		snprintf(why, sizeof(why), "there already, with uid %u and not %u", call->account.uid, asked->uid);
 		return call_fail(call, FAILURE_EXISTS, NULL, why, "remove it, or choose another label");
 	}
-	if ((asked->set & SET_LOCKED) && asked->account_flags != (call->account.flags & ACCOUNT_LOCKED))
+	if ((asked->facts.set & SET_LOCKED) && asked->account_flags != (call->account.flags & ACCOUNT_LOCKED))
 		return call_fail(call, FAILURE_EXISTS, NULL,
 				 asked->account_flags ? "there already, and not locked" : "there already, and locked",
 				 "use subuid lock or unlock");
-	if (asked->set & SET_ALARM) {
+	if (asked->facts.set & SET_ALARM) {
 		r = store_watch_get(call->broker->store, call->account.uid, &watch);
 		if (r < 0)
 			return call_fail_store(call, r);
@@ -161,10 +161,8 @@ static enum failure account_run(struct call *call, struct import_row *row)
 
 	memset(add, 0, sizeof(*add));
 	add->name = asked->name;
-	add->set = asked->set & ~(uint32_t)(SET_LOCKED | SET_ALARM);
-	add->quota = asked->quota;
-	add->expires_day = asked->expires_day;
-	memcpy(add->comment, asked->comment, sizeof(add->comment));
+	add->facts = asked->facts;
+	add->facts.set &= ~(uint32_t)(SET_LOCKED | SET_ALARM);
 	failure = account_find(call, row, &found);
 	if (failure == FAILURE_NONE && found) {
 		failure = account_same(call, row);

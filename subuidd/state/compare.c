@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "account/date.h"
+#include "account/fields.h"
 #include "account/role.h"
 #include "subuidd/store/state.h"
 
@@ -65,6 +66,13 @@ static void account_settings(const struct comparison *c, const struct account *h
 		report_add(c->report, since(c),
 			   "%s has a quota of %llu bytes here and of %llu in the file (0: none)", name,
 			   (unsigned long long)here->quota, (unsigned long long)there->quota);
+	if (here->files != there->files)
+		report_add(c->report, since(c),
+			   "%s may have %lld files here and %lld in the file (0: from the quota; -1: any number)", name,
+			   (long long)here->files, (long long)there->files);
+	if (here->view != there->view)
+		report_add(c->report, since(c), "the view of %s is %s here and %s in the file", name,
+			   account_view_name(here->view), account_view_name(there->view));
 	if (strcmp(here->comment, there->comment) != 0)
 		report_add(c->report, since(c), "%s has the comment \"%s\" here and \"%s\" in the file", name,
 			   here->comment, there->comment);

@@ -7,9 +7,10 @@
 static int account_read(sqlite3_stmt *row, void *out)
 {
 	int64_t expires = sqlite3_column_int64(row, 5), quota = sqlite3_column_int64(row, 6);
+	int64_t files = sqlite3_column_int64(row, 11);
 	struct account account = {
-		.created = sqlite3_column_int64(row, 4), .expires_day = (int32_t)expires, .quota = (uint64_t)quota};
-	int r = expires < -1 || expires > INT32_MAX || quota < 0 ? -EUCLEAN : 0;
+		.created = sqlite3_column_int64(row, 4), .expires_day = (int32_t)expires, .quota = (uint64_t)quota, .files = files};
+	int r = expires < -1 || expires > INT32_MAX || quota < 0 || files < FILES_NONE ? -EUCLEAN : 0;
 
 	r = r ?: column_u32(row, 0, &account.uid);
 	r = r ?: column_u32(row, 1, &account.owner_uid);
@@ -18,8 +19,9 @@ static int account_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_owner(row, 7, account.owner);
 	r = r ?: column_label(row, 8, account.label);
 	r = r ?: column_text(row, 9, account.comment, sizeof(account.comment));
+	r = r ?: column_u32(row, 10, &account.view);
 	if (r == 0 && (id_special(account.uid) || account.uid == account.owner_uid || account.state < ACCOUNT_INTENT ||
-		       account.state > ACCOUNT_REMOVING))
+		       account.state > ACCOUNT_REMOVING || account.view > VIEW_OWNER))
 		r = -EUCLEAN;
 	if (r == 0)
 		*(struct account *)out = account;
@@ -45,7 +47,7 @@ static int insert(struct store *store, const struct account *a)
 	return store_run(store, SQL_ACCOUNT_INSERT,
 			 VALUES(NUMBER(a->uid), NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags),
 				NUMBER(a->created), NUMBER(a->expires_day), NUMBER(a->quota), TEXT(a->owner),
-				TEXT(a->label), TEXT(a->comment)));
+				TEXT(a->label), TEXT(a->comment), NUMBER(a->view), NUMBER(a->files)));
 }
 
 int store_account_insert(struct store *store, const struct account *account)
@@ -63,7 +65,8 @@ int store_account_update(struct store *store, const struct account *a)
 		return r;
 	r = store_run(store, SQL_ACCOUNT_UPDATE,
 		      VALUES(NUMBER(a->uid), NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags),
-			     NUMBER(a->expires_day), NUMBER(a->quota), TEXT(a->comment)));
+			     NUMBER(a->expires_day), NUMBER(a->quota), TEXT(a->comment), NUMBER(a->view),
+			     NUMBER(a->files)));
 	if (r == 0 && store_changes(store) == 0)
 		r = -ENOENT;
 	return store_save_publish(store, r);

@@ -343,7 +343,15 @@ static const char *const step_7[] = { step_known_time, NULL };
 
 /* The digest is of three tables more (digest.c): it is made anew with the last step, whatever that does. */
 static const char *const step_8[] = { NULL };
-static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8 };
+
+/* How the owner sees the files (0: as the host's setting says), and how many there may be (0: from the size, -1: any
+ * number). */
+static const char step_view[] =
+	"ALTER TABLE accounts ADD COLUMN view INTEGER NOT NULL DEFAULT 0 CHECK (view BETWEEN 0 AND 2);\n"
+	"ALTER TABLE accounts ADD COLUMN files INTEGER NOT NULL DEFAULT 0 CHECK (files >= -1);\n";
+
+static const char *const step_9[] = { step_view, NULL };
+static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

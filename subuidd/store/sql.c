@@ -3,7 +3,7 @@
  * the last batch ended: tests/unit/test_store.c asks the query planner. */
 #include "subuidd/store/sqlite.h"
 
-#define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment"
+#define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment, view, files"
 #define KEY_COLUMNS \
 	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
 	" tools, forward, storage_quota"
@@ -55,11 +55,11 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				       " ORDER BY first LIMIT ?3",
 
 	[SQL_ACCOUNT_INSERT] = "INSERT INTO accounts (" ACCOUNT_COLUMNS ")"
-			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[SQL_ACCOUNT_GET] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE owner = ?1 AND label = ?2",
 	[SQL_ACCOUNT_BY_UID] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid = ?1",
 	[SQL_ACCOUNT_UPDATE] = "UPDATE accounts SET owner_uid = ?2, state = ?3, flags = ?4, expires_day = ?5,"
-			       " quota = ?6, comment = ?7 WHERE uid = ?1",
+			       " quota = ?6, comment = ?7, view = ?8, files = ?9 WHERE uid = ?1",
 	[SQL_ACCOUNT_DELETE] = "DELETE FROM accounts WHERE uid = ?1",
 	[SQL_ACCOUNT_LIST] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_ACCOUNT_LIST_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "account/date.h"
+#include "account/fields.h"
 #include "account/role.h"
 #include "subuidd/worker/repair.h"
 
@@ -86,10 +87,13 @@ static json_t *account_json(const struct account_view *view)
 	failed |= put_number(o, "created", (uint64_t)account->created);
 	failed |= put_filled(o, "expires", expires);
 	failed |= account->quota != 0 && put_number(o, "quota", account->quota);
+	failed |= account->files != FILES_FROM_SIZE && put_number(o, "files", (uint64_t)account->files);
+	failed |= view->files_limit != 0 && put_number(o, "filesLimit", view->files_limit);
 	failed |= put_filled(o, "comment", account->comment);
 	failed |= put_text(o, "home", view->home);
 	failed |= put_text(o, "link", view->link);
-	failed |= put_text(o, "view", view->view ? "mount" : "acl");
+	failed |= put_text(o, "view", account_view_name(account->view) ?: "unknown");
+	failed |= put_text(o, "effectiveView", view->view != VIEW_DEFAULT ? account_view_name(view->view) ?: "unknown" : "acl");
 	failed |= put_number(o, "keys", view->keys);
 	failed |= put_number(o, "ranges", view->ranges);
 	failed |= view->last_run > 0 && put_number(o, "lastRun", (uint64_t)view->last_run);

@@ -49,7 +49,7 @@ static int row_members_known(json_t *row, struct failure_text *failure)
 					    "count", "quota", "expires",  "comment", "locked", "created",
 					    "key",   "keys",  "accounts", "ranges",  "adopt", "ownerUid", "alarm",
 					    "alarmSince", "told", "lastRun", "lastStatus", "lastGood", "id", "lastUsed",
-					    "accountUid", "run"};
+					    "accountUid", "run", "view", "files"};
 
 	return members_known(row, known, sizeof(known) / sizeof(known[0]), failure);
 }
@@ -124,22 +124,21 @@ static int facts_of(json_t *row, struct request_import *import, struct failure_t
 {
 	uint32_t locked = 0, adopt = 0;
 	json_int_t alarm = 0;
-	int r = worker_parse_settings(row, &import->set, &import->expires_day, &import->quota, import->comment,
-				      failure);
+	int r = worker_parse_facts(row, &import->facts, failure);
 
 	if (r == 0)
 		r = field_flag(row, "locked", &locked, failure);
 	if (r == 0)
 		r = field_flag(row, "adopt", &adopt, failure);
 	if (field_member(row, "locked") != NULL)
-		import->set |= SET_LOCKED;
+		import->facts.set |= SET_LOCKED;
 	import->account_flags = locked ? ACCOUNT_LOCKED : 0;
 	import->flags |= adopt ? IMPORT_ADOPT : 0;
 	if (r == 0)
 		r = field_flag(row, "told", &import->told, failure);
 	if (r == 0)
 		r = field_integer(row, "alarm", 0, INT32_MAX, &alarm, failure);
-	import->set |= r > 0 ? SET_ALARM : 0;
+	import->facts.set |= r > 0 ? SET_ALARM : 0;
 	import->alarm = (uint64_t)alarm;
 	return r < 0 ? r : 0;
 }

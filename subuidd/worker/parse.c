@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "account/date.h"
+#include "account/fields.h"
 #include "subuidd/worker/field.h"
 #include "subuidd/worker/repair.h"
 
@@ -52,9 +53,26 @@ static int name_of(json_t *parameters, struct request_name *name, struct failure
 	return r < 0 ? r : label_of(parameters, name->label, failure);
 }
 
-/* What add and modify have in common. "" and 0 take a value away. */
-int worker_parse_settings(json_t *parameters, uint32_t *set, int32_t *expires_day, uint64_t *quota, char *comment,
-			  struct failure_text *failure)
+/* How the owner sees the files, and how many there may be. */
+static int space_of(json_t *parameters, struct facts *facts, struct failure_text *failure)
+{
+	const char *text = NULL;
+	json_int_t number = 0;
+	int r = field_text(parameters, "view", &text, failure);
+
+	if (r > 0 && account_view_parse(text, &facts->view) < 0)
+		return field_invalid(failure, "view", "not a view", "theirs, owner or default");
+	if (r < 0)
+		return r;
+	facts->set |= r > 0 ? SET_VIEW : 0;
+	r = field_integer(parameters, "files", FILES_NONE, FILES_MAX, &number, failure);
+	facts->set |= r > 0 ? SET_FILES : 0;
+	facts->files = number;
+	return r < 0 ? r : 0;
+}
+
+/* "" and 0 take a value away. */
+int worker_parse_facts(json_t *parameters, struct facts *facts, struct failure_text *failure)
 {
 	const char *text = NULL;
 	json_int_t number = 0;
@@ -62,26 +80,29 @@ int worker_parse_settings(json_t *parameters, uint32_t *set, int32_t *expires_da
 
 	if (r < 0)
 		return r;
-	*set |= r > 0 ? SET_QUOTA : 0;
-	*quota = (uint64_t)number;
+	facts->set |= r > 0 ? SET_QUOTA : 0;
+	facts->quota = (uint64_t)number;
+	r = space_of(parameters, facts, failure);
+	if (r < 0)
+		return r;
 
-	*expires_day = -1;
+	facts->expires_day = -1;
 	r = field_text(parameters, "expires", &text, failure);
 	if (r < 0)
 		return r;
-	*set |= r > 0 ? SET_EXPIRES : 0;
-	if (r > 0 && text[0] != '\0' && date_parse(text, expires_day) < 0)
+	facts->set |= r > 0 ? SET_EXPIRES : 0;
+	if (r > 0 && text[0] != '\0' && date_parse(text, &facts->expires_day) < 0)
 		return field_invalid(failure, "expires", "not a day",
 				     "write it as YYYY-MM-DD, for example 2031-12-31");
 
 	r = field_text(parameters, "comment", &text, failure);
 	if (r <= 0)
 		return r;
-	*set |= SET_COMMENT;
+	facts->set |= SET_COMMENT;
 	if (!comment_valid(text, COMMENT_MAX))
 		return field_invalid(failure, "comment", "too long, or with a colon or a control character in it",
 				     "at most 127 bytes of printable UTF-8 without ':'");
-	field_put(comment, text);
+	field_put(facts->comment, text);
 	return 0;
 }
 
@@ -91,7 +112,7 @@ static int parse_add(json_t *parameters, struct request_add *add, struct failure
 	int r = name_of(parameters, &add->name, failure);
 
 	if (r == 0)
-		r = worker_parse_settings(parameters, &add->set, &add->expires_day, &add->quota, add->comment, failure);
+		r = worker_parse_facts(parameters, &add->facts, failure);
 	if (r < 0)
 		return r;
 	r = field_integer(parameters, "range", 0, UINT32_MAX - 1, &count, failure);
@@ -109,17 +130,16 @@ static int parse_modify(json_t *parameters, struct request_modify *modify, struc
 	int r = name_of(parameters, &modify->name, failure);
 
 	if (r == 0)
-		r = worker_parse_settings(parameters, &modify->set, &modify->expires_day, &modify->quota, modify->comment,
-				failure);
+		r = worker_parse_facts(parameters, &modify->facts, failure);
 	if (r == 0)
 		r = field_integer(parameters, "alarm", 0, INT32_MAX, &alarm, failure);
 	if (r < 0)
 		return r;
-	modify->set |= r > 0 ? SET_ALARM : 0;
+	modify->facts.set |= r > 0 ? SET_ALARM : 0;
 	modify->alarm = (uint64_t)alarm;
-	if (modify->set == 0)
+	if (modify->facts.set == 0)
 		return field_invalid(failure, "parameters", "nothing to change",
-				     "give quota, expires, comment or alarm");
+				     "give quota, files, view, expires, comment or alarm");
 	return 0;
 }
 

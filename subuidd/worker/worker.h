@@ -17,9 +17,8 @@
  * the first case, undefined in the second. */
 int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure);
 
-/* Quota, expiry and comment, as Add, Modify and Import have them; *set says which are given. Pure. Same returns. */
-int worker_parse_settings(json_t *parameters, uint32_t *set, int32_t *expires_day, uint64_t *quota, char *comment,
-			  struct failure_text *failure);
+/* What Add, Modify and Import have in common. Pure. Same returns. */
+int worker_parse_facts(json_t *parameters, struct facts *facts, struct failure_text *failure);
 
 /* What the broker answered (a result or one row of a list), as the parameters of a
  * reply. account: full name of the account that a key or range is of, "" none. Pure.

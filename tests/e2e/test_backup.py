@@ -100,7 +100,9 @@ def test_on_disk_nothing_is_setuid_or_a_device_or_foreign(host, tmp_path):
 
 
 def test_the_owner_reads_all_of_it_and_may_clean_up(host, tmp_path):
+    """With the view `owner`; test_view.py is about the other one."""
     owner, name, push = host.account(tmp_path)
+    host.subuid("set", "web1", "--view", "owner", user=owner)
     source = odd_tree(tmp_path / "source")
     host.rsync(push, *FULL, f"{source}/", f"{name}@127.0.0.1:tree/")
     view = f"/home/{owner}/subuid/web1"

@@ -135,7 +135,7 @@ def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
         ["strace", "-f", "-qq", "-o", "/dev/null", *host.attached(), "-e", "trace=move_mount", "-e",
          "inject=move_mount:signal=STOP:when=1"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
-    adding = subprocess.Popen(["/usr/bin/subuid", "add", "early"], user=owner, cwd="/", stderr=subprocess.DEVNULL)
+    adding = subprocess.Popen(["/usr/bin/subuid", "add", "early", "--view", "owner"], user=owner, cwd="/", stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: run("touch", view / "mine", user=owner, check=False).returncode == 0, "the view")
     finally:

@@ -130,7 +130,7 @@ def test_what_is_gone_of_an_account_is_named_and_made_again(host, tmp_path, what
     one(host, "", name, "account")  # a dry run changes nothing
     told_of = repaired(host)
     assert "made again" in told_of and "sound" in told_of
-    assert (place / "home").stat().st_uid == uid and stat.S_IMODE((place / "home").stat().st_mode) == 0o700
+    assert (place / "home").stat().st_uid == uid and stat.S_IMODE((place / "home").stat().st_mode) == 0o755
     assert os.readlink(link).startswith(str(place))
     host.rsync(key, "/etc/hostname", f"{name}@127.0.0.1:")
     assert "hostname" in os.listdir(link)

@@ -604,8 +604,8 @@ def test_an_owner_who_wrote_into_the_view_of_a_home_that_failed_loses_nothing(ho
     """What was written into a home that is undone is set aside, and never in the queue of what is deleted."""
     owner = host.new_user()
     tracer = strace_daemon(host, "symlinkat", "delay_enter=3000000:error=EIO:when=1")
-    adder = subprocess.Popen(["/usr/bin/subuid", "add", "web1", "--owner", owner], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+    adder = subprocess.Popen(["/usr/bin/subuid", "add", "web1", "--owner", owner, "--view", "owner"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: mounted(owner), "the view is there")
         run("sh", "-c", f"echo precious > {HOMES}/{owner}/web1/view/file", user=owner)

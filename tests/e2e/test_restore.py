@@ -65,18 +65,22 @@ def test_a_forged_tree_harms_neither_an_owner_nor_root_who_looks_at_it(host, tmp
     assert special(tmp_path / "root-cp") == [] and special(tmp_path / "root-rsync") == []
     assert not os.path.exists(f"{tmp_path}/root-rsync/link") or os.path.isfile(f"{tmp_path}/root-rsync/link")
     # Root elsewhere, who wants the files of a server that was broken into: the README's command.
-    options = documented(r"newhost# rsync (-rltH[^\n]*?) -e 'ssh -i ~/.ssh/restore'")
+    options = documented(r"newhost# rsync (-rtH[^\n]*?) -e 'ssh -i ~/.ssh/restore'")
     host.rsync(pull, *options, f"{name}@127.0.0.1:tree/", f"{tmp_path}/looked/")
     assert special(tmp_path / "looked") == []
     assert Path(f"{tmp_path}/looked/plain").read_text() == "plain\n"
+    everything = [path.lstat() for path in Path(tmp_path / "looked").rglob("*")]
+    assert {st.st_uid for st in everything} == {65534} and not [st for st in everything if stat.S_ISLNK(st.st_mode)]
     # The control: a full restore honours what is said, as it must for the server's own root.
     host.rsync(pull, "-aHAX", "--numeric-ids", f"{name}@127.0.0.1:tree/", f"{tmp_path}/full/")
     assert special(tmp_path / "full") == ["disk", "fifo", "memory", "suid"]
 
 
-def test_the_owner_s_view_of_what_could_hurt_him(host, tmp_path):
+@pytest.mark.parametrize("seen_as", ["theirs", "owner"])
+def test_the_owner_s_view_of_what_could_hurt_him(host, tmp_path, seen_as):
     """The account's own uid (and, worse than it can, root) puts real ones there: past rsync, the gate and --fake-super."""
     owner, name, _ = host.account(tmp_path)
+    host.subuid("set", "web1", "--view", seen_as, user=owner)
     uid = pwd.getpwnam(name).pw_uid
     mine = Path(f"/home/{owner}/mine")
     mine.write_text("mine\n")
@@ -93,8 +97,11 @@ def test_the_owner_s_view_of_what_could_hurt_him(host, tmp_path):
         os.chmod(home / device, 0o666)
     # setuid: whoever runs it stays who he is. The control: the same file through another mount.
     own = pwd.getpwnam(owner)
-    assert run(view / "suid", "-u", user=owner).stdout == f"{own.pw_uid}\n"
-    assert run(view / "suid", "-g", user=owner).stdout == f"{own.pw_gid}\n"
+    if seen_as == "owner":
+        assert run(view / "suid", "-u", user=owner).stdout == f"{own.pw_uid}\n"
+        assert run(view / "suid", "-g", user=owner).stdout == f"{own.pw_gid}\n"
+    else:
+        assert "Permission denied" in run("sh", "-c", f"{view}/suid -u", user=owner, check=False).stderr
     bind = tmp_path / "bind"
     control = f"mkdir {bind} && mount --bind {home} {bind} && chmod 755 {bind} && exec setpriv --reuid {own.pw_uid} --clear-groups {bind}/suid -u"
     assert run("unshare", "--mount", "--propagation", "private", "sh", "-c", control).stdout == f"{uid}\n"

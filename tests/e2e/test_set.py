@@ -17,7 +17,25 @@ def test_set_changes_what_is_named_and_nothing_else(host):
     assert "expires never, quota none" in host.subuid("set", "web1", "--expires", "never", user=owner).stdout
 
 
+def test_view_and_files(host):
+    owner = host.new_user()
+    host.subuid("add", "web1", "--view", "owner", "--files", "20K", user=owner)
+    account = host.subuid_json("show", "web1", user=owner)["account"]
+    assert (account["view"], account["files"], account["filesLimit"]) == ("owner", 20000, 20000)
+    assert host.subuid("add", "web1", "--view", "owner", "--files", "20000", user=owner).returncode == 0
+    for words in (["--view", "theirs"], ["--files", "none"]):
+        assert host.subuid("add", "web1", *words, user=owner, check=False).returncode == 4
+    account = host.subuid_json("set", "web1", "--view", "default", "--files", "none", user=owner)
+    assert (account["view"], account["files"]) == ("default", -1) and "filesLimit" not in account
+    assert "files none, view default" in host.subuid("set", "web1", "--files", "none", user=owner).stdout
+    account = host.subuid_json("set", "web1", "--files", "default", user=owner)
+    assert "files" not in account and "filesLimit" not in account  # there is no quota that it could come from
+    details = [row["detail"] for row in host.subuid_json("audit", user=owner) if row["action"] == "account.modify"]
+    assert any("files -1, view default" in detail for detail in details)
+
+
 @pytest.mark.parametrize("words,status", [
+    (["web1", "--view", "mine"], 2), (["web1", "--files", "0"], 2), (["web1", "--files", "many"], 2),
     (["web1"], 2), (["web1", "--expires", "yesterday"], 2), (["web1", "--quota", "much"], 2), (["--quota", "1G"], 2),
     (["nobody-there", "--comment", "x"], 3), (["web1", "--comment", "a:b"], 2),
 ])

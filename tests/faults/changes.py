@@ -153,7 +153,7 @@ def whole_account(ranges=0, keys=0):
 
 
 def account_is(member, value):
-    index = ("uid", "locked", "comment", "quota", "expires", "alarm", "state").index(member)
+    index = ("uid", "locked", "comment", "quota", "expires", "alarm", "view", "state").index(member)
     return lambda case: [(case.this, lambda facts: case.row(facts) is not None and case.row(facts)[index] == value)]
 
 
@@ -324,6 +324,7 @@ CHANGES = [
            owner_ranges(0), publish="files"),
     Change("set", account, of("Modify", comment="other", expires="2999-01-01", alarm=86400),
            account_is("comment", "other")),
+    Change("set-view", account, of("Modify", view="owner"), account_is("view", "owner")),
     Change("lock", account_in_use, of("Lock"), account_is("locked", True), after=session_over),
     Change("unlock", account_locked, of("Unlock"), account_is("locked", False)),
     Change("remove", account_in_use, of("Remove"), account_gone, after=data_kept),

@@ -2,7 +2,7 @@
 """A live host on which faults happen: the daemon, what it says of itself (facts), and what it must never say again.
 
 Facts are one flat dictionary, so that two of them can be compared key by key:
-    ("account", owner, label): uid, locked, comment, quota, expires, alarm, state
+    ("account", owner, label): uid, locked, comment, quota, expires, alarm, view, state
     ("key", uid, fingerprint): roles          ("range", first): owner, label, count
     ("limit", owner): numbers                 ("ended", first): a tombstone, (count, owner, label)
 """
@@ -176,7 +176,7 @@ class World(conftest.Host):
         found = {}
         for row in rows("List", "account", all=True):
             found["account", row["owner"], row["label"]] = (row["uid"], row["locked"], row.get("comment"), row.get("quota"),
-                                                           row.get("expires"), row.get("alarm"), row["state"])
+                                                           row.get("expires"), row.get("alarm"), row["view"], row["state"])
         for row in rows("KeyList", "key", all=True):
             found["key", row["uid"], row["fingerprint"]] = row["role"]
         for row in rows("RangeList", "range", all=True):

@@ -76,6 +76,7 @@ void fixture_mount(const char *type)
 	assert_int_equal(chmod(fixture_top, 0711), 0);
 	assert_int_equal(homes_open(at("homes"), "subuid", &homes), 0);
 	homes.common_gid = COMMON_GID;
+	homes.view = VIEW_OWNER;
 }
 
 void fixture_unmount(void)

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +117,56 @@ static void the_view_is_of_what_is_mounted_there(void **state)
 		snprintf(text, sizeof(text), "rm -rf %s/own", fixture_top);
 		assert_int_equal(system(text), 0);
 	}
+}
+
+/* The files are the account's there, and nothing of them acts. */
+static void their_view_shows_whose_it_is(void **state)
+{
+	struct account theirs = web1;
+	struct statvfs fs;
+	char why[256];
+
+	(void)state;
+	theirs.view = VIEW_THEIRS;
+	write_file(at("homes/alice/web1/home/open"), "x", 0644, WEB1_UID);
+	assert_int_equal(home_view_open(&homes, &theirs, OWNER_GID), 0);
+	assert_node(at("homes/alice/web1/view/open"), WEB1_UID, WEB1_UID, S_IFREG | 0644);
+	assert_node(at("homes/alice/web1/home"), WEB1_UID, WEB1_UID, S_IFDIR | 0755);
+	assert_int_equal(statvfs(at("homes/alice/web1/view"), &fs), 0);
+	assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000), ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000);
+	assert_int_equal(symlink("open", at("homes/alice/web1/home/link")), 0);
+	assert_int_equal(open(at("homes/alice/web1/view/link"), O_RDONLY | O_CLOEXEC), -1);
+	assert_int_equal(errno, ELOOP);
+	assert_int_equal(unlink(at("homes/alice/web1/home/link")), 0);
+	assert_int_equal(home_check(&homes, &theirs, why, sizeof(why)), 0);
+	/* what was pushed is not opened, and neither is the home while its view is right */
+	assert_node(at("homes/alice/web1/home/open"), WEB1_UID, WEB1_UID, S_IFREG | 0644);
+	assert_int_equal(chmod(at("homes/alice/web1/home"), 0700), 0);
+	assert_int_equal(home_view_open(&homes, &theirs, OWNER_GID), 0);
+	assert_node(at("homes/alice/web1/home"), WEB1_UID, WEB1_UID, S_IFDIR | 0700);
+}
+
+/* Of the account or, where that says nothing, of the host: each is a fault where the other is to be, and is replaced. */
+static void a_view_of_the_other_kind_is_replaced(void **state)
+{
+	char why[256];
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t before = i % 2 ? VIEW_THEIRS : VIEW_OWNER, after = i % 2 ? VIEW_OWNER : VIEW_THEIRS;
+		uint32_t *setting = i < 2 ? &web1.view : &homes.view;
+
+		*setting = before;
+		assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);
+		assert_int_equal(home_check(&homes, &web1, why, sizeof(why)), 0);
+		*setting = after;
+		assert_int_equal(home_check(&homes, &web1, why, sizeof(why)), -ESTALE);
+		assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);
+		assert_int_equal(home_check(&homes, &web1, why, sizeof(why)), 0);
+		assert_int_equal(home_view_close(&homes, &web1), 0);
+		web1.view = VIEW_DEFAULT;
+	}
+	homes.view = VIEW_OWNER;
 }
 
 static void what_is_anothers_is_refused(void **state)
@@ -605,6 +656,8 @@ int main(void)
 		MADE(the_layout_is_as_designed),
 		MADE(making_it_again_changes_nothing),
 		MADE(the_view_is_of_what_is_mounted_there),
+		MADE(their_view_shows_whose_it_is),
+		MADE(a_view_of_the_other_kind_is_replaced),
 		MADE(what_is_anothers_is_refused),
 		MADE(check_finds_what_is_wrong),
 		VIEW(the_owner_reads_and_restores_whatever_the_modes_are),

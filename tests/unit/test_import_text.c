@@ -311,6 +311,7 @@ static void what_would_be_passed_over_in_silence_is_refused(void **state)
 	static const char *const members[] = {
 		"\"colour\":1", "\"uid\":0", "\"uid\":-1", "\"uid\":4294967295", "\"uid\":\"4294967295\"",
 		"\"uid\":1.5", "\"uid\":\" 7\"", "\"uid\":\"0x10\"", "\"uid\":true", "\"uid\":\"99999999999999999999\"",
+		"\"files\":-2", "\"files\":\"lots\"", "\"files\":true", "\"view\":\"mine\"", "\"view\":1",
 		"\"quota\":-1", "\"quota\":\"10X\"", "\"quota\":\"99999999P\"", "\"quota\":[]", "\"locked\":\"maybe\"",
 		"\"locked\":1", "\"expires\":\"2031-02-30\"", "\"expires\":5", "\"key\":5", "\"key\":\"ssh-ed25519\"",
 		"\"key\":\"-----BEGIN OPENSSH PRIVATE KEY-----\"", "\"keys\":{}", "\"keys\":[5]", "\"keys\":[{}]",

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "account/date.h"
+#include "account/account.h"
 #include "cli/options.h"
 
 static void dates_are_days_that_exist(void **state)
@@ -132,6 +133,25 @@ static void sizes_have_units_of_1024(void **state)
 	}
 }
 
+static void numbers_of_files(void **state)
+{
+	static const char *const wrong[] = {"", "0", "-1", "1Ki", "1KB", "K", "1T", "much", "1.5M", "1099511627777", "2000G"};
+	int64_t files = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_true(option_files(wrong[i], &files) < 0);
+	assert_int_equal(files, 77);
+	assert_int_equal(option_files("200K", &files), 0);
+	assert_int_equal(files, 200000);
+	assert_int_equal(option_files("1099511627776", &files), 0);
+	assert_int_equal(files, FILES_MAX);
+	assert_int_equal(option_files("none", &files), 0);
+	assert_int_equal(files, FILES_NONE);
+	assert_int_equal(option_files("default", &files), 0);
+	assert_int_equal(files, FILES_FROM_SIZE);
+}
+
 static void sizes_are_shown_short(void **state)
 {
 	char text[24];
@@ -195,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dates_are_days_that_exist),	   cmocka_unit_test(dates_agree_with_the_c_library),
 		cmocka_unit_test(names_are_labels_or_whole_names), cmocka_unit_test(sizes_have_units_of_1024),
+		cmocka_unit_test(numbers_of_files),
 		cmocka_unit_test(sizes_are_shown_short),	   cmocka_unit_test(expiry_lies_in_the_future),
 		cmocka_unit_test(numbers_are_digits_in_bounds),
 	};

@@ -139,6 +139,8 @@ static void the_shipped_file_is_the_defaults(void **state)
 	assert_string_equal(settings.homes, expected.homes);
 	assert_string_equal(settings.link_directory, expected.link_directory);
 	assert_int_equal(settings.views_at_start, expected.views_at_start);
+	assert_int_equal(settings.view, VIEW_THEIRS);
+	assert_int_equal(settings.files_per_size, 16384);
 	assert_int_equal(settings.grace_days, expected.grace_days);
 	assert_int_equal(settings.limit_accounts, expected.limit_accounts);
 	assert_int_equal(settings.limit_keys, expected.limit_keys);
@@ -280,6 +282,25 @@ static void paths_are_plain(void **state)
 	accepted("[homes]\nlink_directory = .subuid\n");
 }
 
+static void views_and_files(void **state)
+{
+	(void)state;
+	refused("[homes]\nview = default\n", "conf:2: [homes] view", "neither");
+	refused("[homes]\nview =\n", "[homes] view", "neither");
+	accepted("[homes]\nview = owner\n");
+	assert_int_equal(settings.view, VIEW_OWNER);
+	refused("[homes]\nfiles_per_size = 0\n", "[homes] files_per_size", "not a size");
+	refused("[homes]\nfiles_per_size =\n", "[homes] files_per_size", "not a size");
+	refused("[homes]\nfiles_per_size = K\n", "[homes] files_per_size", "not a size");
+	refused("[homes]\nfiles_per_size = 2G\n", "[homes] files_per_size", "not a size");
+	refused("[homes]\nfiles_per_size = 4294967295M\n", "[homes] files_per_size", "not a size");
+	refused("[homes]\nfiles_per_size = 99999999999999999999\n", "[homes] files_per_size", "not a size");
+	accepted("[homes]\nfiles_per_size = 1M\n");
+	assert_int_equal(settings.files_per_size, 1 << 20);
+	accepted("[homes]\nfiles_per_size = none\n");
+	assert_int_equal(settings.files_per_size, 0);
+}
+
 static void files_are_layered(void **state)
 {
 	(void)state;
@@ -361,6 +382,7 @@ int main(void)
 		T(bounds_are_kept),
 		T(id_blocks_are_sound),
 		T(paths_are_plain),
+		T(views_and_files),
 		T(files_are_layered),
 		T(files_that_others_can_write_are_refused),
 		T(a_directory_or_fifo_is_not_a_file),

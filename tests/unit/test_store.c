@@ -263,6 +263,7 @@ static void version_1_is_brought_to_the_newest(void **state)
 	static char sql[32768];
 	uint32_t marks[HIGH_WATER_REGIONS];
 	struct id_range ranges[4];
+	struct account account;
 	struct ssh_key key;
 	char why[256] = "";
 	FILE *file = fopen("tests/unit/store_v1.sql", "re");
@@ -287,6 +288,9 @@ static void version_1_is_brought_to_the_newest(void **state)
 	assert_int_equal(marks[2100000000u >> 24], 2100000011u);
 	assert_int_equal(marks[1140850688u >> 24], 1141112831u);
 	assert_int_equal(marks[0x50], 0);
+	assert_int_equal(store_account_by_uid(store, 2100000000u, &account), 0);
+	assert_int_equal(account.view, VIEW_DEFAULT);
+	assert_int_equal(account.files, FILES_FROM_SIZE);
 	assert_int_equal(store_key_get(store, 2, &key), 0);
 	assert_int_equal(key.role, ROLE_SYNC);
 	assert_string_equal(key.from, "10.0.0.1");
@@ -352,6 +356,8 @@ static void what_was_committed_is_there_after_opening_again(void **state)
 
 	(void)state;
 	a.quota = 123;
+	a.files = FILES_NONE;
+	a.view = VIEW_OWNER;
 	a.flags = ACCOUNT_LOCKED;
 	a.expires_day = 20000;
 	snprintf(a.comment, sizeof(a.comment), "G\xc3\xa4ste");
@@ -384,6 +390,8 @@ static void an_account_lives_and_leaves_a_tombstone(void **state)
 	a.state = ACCOUNT_ACTIVE;
 	a.flags = ACCOUNT_LOCKED;
 	a.quota = 1u << 30;
+	a.files = 77;
+	a.view = VIEW_THEIRS;
 	assert_int_equal(CHANGE(store_account_update(store, &a)), 0);
 	assert_int_equal(store_account_get(store, "alice", "web1", &got), 0);
 	assert_memory_equal(&got, &a, sizeof(a));
@@ -464,6 +472,12 @@ static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 	a.quota = UINT64_MAX;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
 	a.quota = 0;
+	a.files = -2;
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	a.files = 0;
+	a.view = 3;
+	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
+	a.view = 0;
 	a.expires_day = -2;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
 	assert_int_equal(add_range("alice", 1073741824u, 0, 0), -EINVAL);

@@ -113,16 +113,23 @@ static void fill_run(struct run *run)
 	FILL(run->error);
 }
 
+static void fill_facts(struct facts *facts)
+{
+	facts->set = facts->view = UINT32_MAX;
+	facts->expires_day = -1;
+	facts->quota = UINT64_MAX;
+	facts->files = -1;
+	FILL(facts->comment);
+}
+
 static void fill_import(struct request_import *row)
 {
-	row->kind = row->flags = row->line = row->set = row->uid = row->first = row->count = UINT32_MAX;
+	row->kind = row->flags = row->line = row->uid = row->first = row->count = UINT32_MAX;
 	row->alarm = UINT64_MAX;
 	row->account_flags = row->owner_uid = row->accounts = row->keys = row->ranges = UINT32_MAX;
 	row->account_uid = row->key_id = row->last_status = row->told = UINT32_MAX;
-	row->expires_day = -1;
-	row->quota = UINT64_MAX;
+	fill_facts(&row->facts);
 	row->created = row->used = row->alarm_since = row->last_run = row->last_good = -1;
-	FILL(row->comment);
 	fill_key(&row->key);
 	fill_run(&row->run);
 }
@@ -144,18 +151,13 @@ static void fill_request(struct request *request)
 	FILL(request->name.label);
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
-		request->add.set = request->add.range_count = request->add.has_key = UINT32_MAX;
-		request->add.expires_day = -1;
-		request->add.quota = UINT64_MAX;
-		FILL(request->add.comment);
+		fill_facts(&request->add.facts);
+		request->add.range_count = request->add.has_key = UINT32_MAX;
 		fill_key(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
-		request->modify.set = UINT32_MAX;
-		request->modify.expires_day = -1;
-		request->modify.quota = UINT64_MAX;
+		fill_facts(&request->modify.facts);
 		request->modify.alarm = UINT64_MAX;
-		FILL(request->modify.comment);
 		break;
 	case OP_ACCOUNT_REMOVE:
 		request->remove.keep_home = request->remove.purge = UINT32_MAX;
@@ -201,8 +203,9 @@ static void fill_account(struct account_view *view)
 	view->account.uid = view->account.owner_uid = view->account.state = view->account.flags = UINT32_MAX;
 	view->account.created = -1;
 	view->account.expires_day = -1;
-	view->account.reserved = UINT32_MAX;
-	view->account.quota = UINT64_MAX;
+	view->account.view = UINT32_MAX;
+	view->account.quota = view->files_limit = UINT64_MAX;
+	view->account.files = -1;
 	FILL(view->account.owner);
 	FILL(view->account.label);
 	FILL(view->account.comment);

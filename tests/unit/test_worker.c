@@ -137,13 +137,16 @@ static void account_fill(struct account_view *view)
 			    .created = 1790000000,
 			    .expires_day = 22644,
 			    .quota = UINT64_C(10) << 30,
+			    .files = 200000,
+			    .view = VIEW_OWNER,
 			    .owner = "alice",
 			    .label = "web1",
 			    .comment = "the shop"},
 		.keys = 2,
 		.ranges = 1,
 		.created = 1,
-		.view = 1,
+		.view = VIEW_THEIRS,
+		.files_limit = 7,
 		.name = "alice+web1",
 		.home = "/srv/subuid/alice/web1/home",
 		.link = "/home/\xffil/subuid/web1",
@@ -175,8 +178,8 @@ static void add_goes_through_and_back(void **state)
 	assert_null(error);
 	assert_int_equal(t.last.op, OP_ACCOUNT_ADD);
 	assert_string_equal(t.last.add.name.label, "web1");
-	assert_string_equal(t.last.add.comment, "the shop");
-	assert_int_equal(t.last.add.set, SET_COMMENT);
+	assert_string_equal(t.last.add.facts.comment, "the shop");
+	assert_int_equal(t.last.add.facts.set, SET_COMMENT);
 	assert_string_equal(t.last.add.key.blob, KEY_BLOB);
 	assert_int_equal(t.last.add.key.role, ROLE_SYNC);
 	assert_int_equal(t.last.add.key.options, KEY_NO_FAKE_SUPER);
@@ -197,10 +200,13 @@ static void add_goes_through_and_back(void **state)
 	is_text(account, "comment", "the shop");
 	is_text(account, "home", "/srv/subuid/alice/web1/home");
 	is_text(account, "link", "/home/\\xffil/subuid/web1");
-	is_text(account, "view", "mount");
+	is_text(account, "view", "owner");
+	is_text(account, "effectiveView", "theirs");
+	is_number(account, "files", 200000);
+	is_number(account, "filesLimit", 7);
 	is_number(account, "keys", 2);
 	is_number(account, "ranges", 1);
-	assert_int_equal(json_object_size(account), 17);
+	assert_int_equal(json_object_size(account), 20);
 	json_decref(reply);
 	assert_int_equal(stop(), 0);
 }

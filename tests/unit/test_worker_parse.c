@@ -56,7 +56,8 @@ static void add_takes_all_of_it(void **state)
 	(void)state;
 	struct request request =
 		parsed(OP_ACCOUNT_ADD,
-		       "{\"label\":\"web1\",\"owner\":\"alice\",\"range\":70000,\"quota\":10737418240,\"expires\":"
+		       "{\"label\":\"web1\",\"owner\":\"alice\",\"range\":70000,\"quota\":10737418240,\"files\":-1,"
+		       "\"view\":\"owner\",\"expires\":"
 		       "\"2031-12-31\","
 		       "\"comment\":\"the shop\",\"key\":{\"key\":\"" KEY
 		       " root@server\\n\",\"role\":\"pull\",\"options\":"
@@ -65,11 +66,13 @@ static void add_takes_all_of_it(void **state)
 
 	assert_string_equal(add->name.owner, "alice");
 	assert_string_equal(add->name.label, "web1");
-	assert_int_equal(add->set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(add->facts.set, SET_QUOTA | SET_FILES | SET_VIEW | SET_EXPIRES | SET_COMMENT);
 	assert_int_equal(add->range_count, 70000);
-	assert_int_equal(add->quota, UINT64_C(10) << 30);
-	assert_int_equal(add->expires_day, 22644);
-	assert_string_equal(add->comment, "the shop");
+	assert_int_equal(add->facts.quota, UINT64_C(10) << 30);
+	assert_int_equal(add->facts.files, FILES_NONE);
+	assert_int_equal(add->facts.view, VIEW_OWNER);
+	assert_int_equal(add->facts.expires_day, 22644);
+	assert_string_equal(add->facts.comment, "the shop");
 	assert_int_equal(add->has_key, 1);
 	assert_string_equal(add->key.type, "ssh-ed25519");
 	assert_string_equal(add->key.blob, strchr(KEY, ' ') + 1);
@@ -88,8 +91,8 @@ static void add_needs_only_a_label(void **state)
 	struct request request = parsed(OP_ACCOUNT_ADD, "{\"label\":\"w\",\"key\":null,\"quota\":null}");
 
 	assert_string_equal(request.add.name.owner, "");
-	assert_int_equal(request.add.set, 0);
-	assert_int_equal(request.add.expires_day, -1);
+	assert_int_equal(request.add.facts.set, 0);
+	assert_int_equal(request.add.facts.expires_day, -1);
 	assert_int_equal(request.add.has_key, 0);
 	request = parsed(OP_KEY_ADD, "{\"label\":\"w\",\"key\":{\"key\":\"" KEY "\"}}");
 	assert_int_equal(request.key_add.key.role, ROLE_PUSH);
@@ -118,6 +121,10 @@ static void add_refuses_what_is_not_right(void **state)
 		{"{\"label\":\"a\",\"range\":\"1\"}", "range"},
 		{"{\"label\":\"a\",\"quota\":-1}", "quota"},
 		{"{\"label\":\"a\",\"quota\":true}", "quota"},
+		{"{\"label\":\"a\",\"files\":-2}", "files"},
+		{"{\"label\":\"a\",\"files\":\"1\"}", "files"},
+		{"{\"label\":\"a\",\"view\":\"mine\"}", "view"},
+		{"{\"label\":\"a\",\"view\":1}", "view"},
 		{"{\"label\":\"a\",\"expires\":\"tomorrow\"}", "expires"},
 		{"{\"label\":\"a\",\"expires\":\"2031-02-30\"}", "expires"},
 		{"{\"label\":\"a\",\"comment\":\"a:b\"}", "comment"},
@@ -157,11 +164,14 @@ static void modify_takes_values_away(void **state)
 	struct request request =
 		parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":0,\"expires\":\"\",\"comment\":\"\"}");
 
-	assert_int_equal(request.modify.set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
-	assert_int_equal(request.modify.expires_day, -1);
-	assert_int_equal(request.modify.quota, 0);
+	assert_int_equal(request.modify.facts.set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(request.modify.facts.expires_day, -1);
+	assert_int_equal(request.modify.facts.quota, 0);
 	request = parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":5}");
-	assert_int_equal(request.modify.set, SET_QUOTA);
+	assert_int_equal(request.modify.facts.set, SET_QUOTA);
+	request = parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"files\":0,\"view\":\"default\"}");
+	assert_int_equal(request.modify.facts.set, SET_FILES | SET_VIEW);
+	assert_int_equal(request.modify.facts.view, VIEW_DEFAULT);
 	refused(OP_ACCOUNT_MODIFY, "{\"label\":\"a\"}", "parameters");
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/* Whose account it is, which ids it has, and into a namespace with these. Runs with the caller's own rights. */
+#include "cli/exec_account.h"
+
+#include <unistd.h>
+
+#include "account/failure.h"
+#include "cli/exec.h"
+#include "cli/lookup.h"
+#include "cli/subuid.h"
+#include "confine/cleanup.h"
+
+/* The account's uid and ranges under their own numbers: what is seen inside is what is on disk. */
+static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MAPS_MAX], size_t *count)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	size_t ranges_count = 0, n = 0;
+	int status = lookup_ranges(exec->account.owner_uid, exec->account.uid, &ranges, &ranges_count);
+
+	if (status != STATUS_DONE)
+		return status;
+	maps[n++] = (struct id_map){exec->account.uid, exec->account.uid, 1};
+	for (size_t i = 0; i < ranges_count; i++) {
+		struct id_map *last = &maps[n - 1];
+
+		if (last->outside + last->count == ranges[i].first) {
+			last->count += ranges[i].count;
+		} else if (n == EXEC_MAPS_MAX - 1) {
+			complain(exec->account.name, "has more ranges than the kernel maps at once", "");
+			return STATUS_FAILED;
+		} else {
+			maps[n++] = (struct id_map){ranges[i].first, ranges[i].first, ranges[i].count};
+		}
+	}
+	*count = n;
+	return STATUS_DONE;
+}
+
+int exec_account_enter(const char *name, bool root, struct exec_account *entered)
+{
+	struct id_map maps[EXEC_MAPS_MAX];
+	size_t count = 0;
+	int status = lookup_account(name, &entered->account, &entered->host);
+
+	if (status == STATUS_DONE && entered->account.owner_uid != getuid() && !(root && getuid() == 0)) {
+		complain(entered->account.name, "not yours",
+			 root ? "only its owner and root can do this" : "only its owner can do this");
+		status = failure_exit_status(FAILURE_NOT_PERMITTED);
+	}
+	if (status == STATUS_DONE)
+		status = maps_make(entered, maps, &count);
+	return status == STATUS_DONE ? exec_namespace(maps, count) : status;
+}
+
+int exec_account_home(const struct exec_account *entered, char *home, size_t size)
+{
+	return index_home(&entered->host, &entered->account, home, size);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/* Into the namespace in which the caller is root over the files of an account of theirs: exec, shell, ls, copy. */
+#ifndef CLI_EXEC_ACCOUNT_H
+#define CLI_EXEC_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "account/index.h"
+
+struct exec_account {
+	struct index_account account;
+	struct index_host host;
+};
+
+/* NAME of a command line: looked up, and the calling process is in its namespace. root: real root may, too, for any
+ * account. An exit status; it was said why. */
+int exec_account_enter(const char *name, bool root, struct exec_account *entered);
+
+/* The path of its home: its length, or negative errno. */
+int exec_account_home(const struct exec_account *entered, char *home, size_t size);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "account/fields.h"
+
+static void words_of_a_view(void **state)
+{
+	static const char *const wrong[] = {"", "mine", "Theirs", "owner ", "0"};
+	uint32_t view = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(account_view_parse(wrong[i], &view), -EINVAL);
+	assert_int_equal(view, 77);
+	for (uint32_t i = VIEW_DEFAULT; i <= VIEW_OWNER; i++) {
+		assert_int_equal(account_view_parse(account_view_name(i), &view), 0);
+		assert_int_equal(view, i);
+	}
+	assert_null(account_view_name(VIEW_OWNER + 1));
+	assert_null(account_view_name(UINT32_MAX));
+}
+
+static void the_host_decides_where_the_account_does_not(void **state)
+{
+	struct account account = {.view = VIEW_DEFAULT};
+
+	(void)state;
+	assert_int_equal(account_view_kind(&account, VIEW_THEIRS), VIEW_THEIRS);
+	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_OWNER);
+	account.view = VIEW_THEIRS;
+	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_THEIRS);
+	account.view = VIEW_OWNER;
+	assert_int_equal(account_view_kind(&account, VIEW_THEIRS), VIEW_OWNER);
+	/* what nobody knows is the careful one */
+	account.view = 9;
+	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_THEIRS);
+}
+
+static void a_quota_brings_a_limit_of_files(void **state)
+{
+	struct account account = {.quota = UINT64_C(10) << 30};
+
+	(void)state;
+	assert_int_equal(account_files_limit(&account, 16384), 655360);
+	assert_int_equal(account_files_limit(&account, 0), 0);
+	account.quota = 1 << 20;
+	assert_int_equal(account_files_limit(&account, 16384), FILES_LEAST);
+	account.quota = 0;
+	assert_int_equal(account_files_limit(&account, 16384), 0);
+	account.files = 5;
+	assert_int_equal(account_files_limit(&account, 16384), 5);
+	account.quota = UINT64_C(1) << 60;
+	assert_int_equal(account_files_limit(&account, 0), 5);
+	account.files = FILES_NONE;
+	assert_int_equal(account_files_limit(&account, 16384), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_of_a_view),
+		cmocka_unit_test(the_host_decides_where_the_account_does_not),
+		cmocka_unit_test(a_quota_brings_a_limit_of_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
