@@ -251,6 +251,7 @@ def test_a_damaged_index_grants_nothing(alice, client, host, files):
     files[0].write_text(f"{user}:100000:{UNIT}\n")
     aside = INDEX.with_name("index.aside")
     good = INDEX.read_bytes()
+    host.stop_daemon()  # or it makes the index anew
     os.rename(INDEX, aside)
     try:
         for at in [3, 20, 100, 356]:
@@ -272,16 +273,18 @@ def test_a_damaged_index_grants_nothing(alice, client, host, files):
     finally:
         INDEX.unlink(missing_ok=True)
         os.rename(aside, INDEX)
+        host.start_daemon()
     assert maps(alice.name, "uid", 0, alice.first, 1)
 
 
-def test_the_files_do_not_speak_for_a_damaged_index(alice, files):
+def test_the_files_do_not_speak_for_a_damaged_index(host, alice, files):
     """publish = both has such lines there: as long as the plug-in answers, what it cannot be sure of is refused."""
     for path in files:
         path.write_text(f"{alice.name}:{alice.first}:{UNIT}\n")
     assert maps(alice.name, "uid", 0, alice.first, UNIT) and maps(alice.name, "gid", 0, alice.first, UNIT)
     aside = INDEX.with_name("index.aside")
     good = INDEX.read_bytes()
+    host.stop_daemon()  # or it makes the index anew
     os.rename(INDEX, aside)
     try:
         INDEX.write_bytes(good[:20] + bytes([good[20] ^ 0x10]) + good[21:])
@@ -291,6 +294,7 @@ def test_the_files_do_not_speak_for_a_damaged_index(alice, files):
     finally:
         INDEX.unlink(missing_ok=True)
         os.rename(aside, INDEX)
+        host.start_daemon()
     assert maps(alice.name, "uid", 0, alice.first, UNIT)
 
 
