@@ -7,21 +7,13 @@
 #include "account/date.h"
 #include "account/fields.h"
 #include "account/role.h"
+#include "subuidd/worker/field.h"
 #include "subuidd/worker/repair.h"
-
-/* Paths come from the host and need not be UTF-8: escaped rather than lost. */
-static json_t *text_json(const char *text)
-{
-	char escaped[4 * 256 + 1];
-	json_t *value = json_string(text);
-
-	return value != NULL ? value : json_string(text_escape(text, escaped, sizeof(escaped)));
-}
 
 /* Each adds one member; true when that failed. */
 static bool put_text(json_t *object, const char *name, const char *text)
 {
-	return json_object_set_new(object, name, text_json(text)) < 0;
+	return json_object_set_new(object, name, field_json(text)) < 0;
 }
 
 static bool put_filled(json_t *object, const char *name, const char *text)

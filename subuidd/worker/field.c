@@ -74,3 +74,11 @@ int field_number(json_t *parameters, const char *name, json_int_t first, uint32_
 	*number = (uint32_t)value;
 	return r < 0 ? r : 0;
 }
+
+json_t *field_json(const char *text)
+{
+	char escaped[4 * 256 + 1];
+	json_t *value = json_string(text);
+
+	return value != NULL ? value : json_string(text_escape(text, escaped, sizeof(escaped)));
+}

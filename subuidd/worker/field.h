@@ -30,4 +30,8 @@ int field_number(json_t *object, const char *name, json_int_t first, uint32_t *n
 /* Copies without the NUL: out is 0 all over and keeps its padding. The caller has checked the length. */
 void field_put(char *out, const char *text);
 
+/* The other way: a text of the host's (a path, a name that lies on the disk) need not be UTF-8, and is escaped rather than
+ * lost. NULL: no memory. */
+json_t *field_json(const char *text);
+
 #endif

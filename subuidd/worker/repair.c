@@ -53,7 +53,7 @@ int worker_parse_repair(json_t *parameters, struct request_repair *repair, struc
 
 static bool put(json_t *object, const char *name, const char *text)
 {
-	return json_object_set_new(object, name, json_string(text)) < 0;
+	return json_object_set_new(object, name, field_json(text)) < 0;
 }
 
 static json_t *whole(json_t *object, bool failed)

@@ -119,7 +119,8 @@ static const char *const methods[OP_MAX_] = {
 	[OP_KEY_REMOVE] = "KeyRemove", [OP_RANGE_ADD] = "RangeAdd", [OP_RANGE_LIST] = "RangeList",
 	[OP_RANGE_REMOVE] = "RangeRemove", [OP_LIMIT_GET] = "LimitGet", [OP_LIMIT_SET] = "LimitSet",
 	[OP_AUDIT_LIST] = "Audit", [OP_CHECK] = "Check", [OP_TOMBSTONE_RELEASE] = "Release",
-	[OP_LIMIT_LIST] = "LimitList", [OP_TOMBSTONE_LIST] = "TombstoneList", [OP_RUN_LIST] = "RunList",
+	[OP_LIMIT_LIST] = "LimitList", [OP_TOMBSTONE_LIST] = "TombstoneList", [OP_RUN_LIST] = "RunList", [OP_STATE_SAVE] = "StateSave",
+	[OP_REPAIR] = "Repair",
 };
 
 static bool utf8(const char *text)
