@@ -15,7 +15,7 @@
 #include "subuidd/publish.h"
 
 #define SESSIONS_AGAIN_SECONDS 2u
-#define ENDING_SECONDS 15u /* the child ends by itself before */
+#define ENDING_SECONDS 20u /* the child ends by itself before */
 #define RANGES_AT_ONCE 64
 #define UNFINISHED_SECONDS 30u
 
