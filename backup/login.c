@@ -47,7 +47,7 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 	return EXIT_FAILURE;
 }
 
-static int find_home(struct index_account *account, char *home, size_t size)
+static int find_home(struct index_account *account, struct index_sessions *sessions, char *home, size_t size)
 {
 	struct index_host host;
 	int r = index_host(&accounts, &host);
@@ -57,6 +57,7 @@ static int find_home(struct index_account *account, char *home, size_t size)
 	r = index_account_by_uid(&accounts, getuid(), account);
 	if (r < 0)
 		return r;
+	*sessions = host.sessions;
 	r = index_home(&host, account, home, size);
 	return r < 0 ? r : 0;
 }
@@ -86,22 +87,23 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-static int run_gate(const struct login_command *command, const struct index_account *account, const char *home,
-		    const char *original)
+static int run_gate(const struct login_command *command, const struct index_account *account,
+		    const struct index_sessions *sessions, const char *home, const char *original)
 {
 	bool rsync = login_command_is_rsync(command, original);
 	const char *gate = rsync ? RSYNC_GATE : TOOL_GATE;
 	const char *arguments[LOGIN_GATE_ARGUMENTS];
 	char *environment[4] = { NULL, NULL, NULL, NULL };
-	char quota[LOGIN_QUOTA_TEXT], user[sizeof("USER=") + ACCOUNT_NAME_MAX];
+	struct login_numbers numbers;
+	char user[sizeof("USER=") + ACCOUNT_NAME_MAX];
 	struct run run;
 	size_t n = 0;
 	int r, status = 0;
 
 	if (rsync)
-		login_gate_arguments(command, home, arguments);
+		login_gate_arguments(command, sessions, home, arguments, &numbers);
 	else
-		login_tool_arguments(command, home, arguments, quota);
+		login_tool_arguments(command, sessions, home, arguments, &numbers);
 	snprintf(user, sizeof(user), "USER=%s", account->name);
 	environment[n++] = user;
 	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
@@ -133,6 +135,7 @@ int main(int argc, char **argv)
 {
 	struct index_account account;
 	struct login_command command;
+	struct index_sessions sessions;
 	char home[512];
 	const char *barred, *original = getenv("SSH_ORIGINAL_COMMAND");
 	int r;
@@ -144,7 +147,7 @@ int main(int argc, char **argv)
 		r = descriptors_close_from(3);
 	if (r < 0)
 		return refuse("login: cannot lower itself: %s", strerror(-r));
-	r = find_home(&account, home, sizeof(home));
+	r = find_home(&account, &sessions, home, sizeof(home));
 	if (r == -ENOENT)
 		return refuse("uid %u: not a sub-account of this host", (unsigned)getuid());
 	if (r < 0)
@@ -161,5 +164,5 @@ int main(int argc, char **argv)
 		return refuse_command(&account, &command, "no shell here");
 	if (command.role == ROLE_NONE && command.tools[0] == '\0')
 		return refuse_command(&account, &command, "no command");
-	return run_gate(&command, &account, home, original);
+	return run_gate(&command, &account, &sessions, home, original);
 }

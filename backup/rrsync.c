@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse(PROGRAM, rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
-	r = limits_confine();
+	r = limits_confine(policy.memory);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	pull = is_pull(command);
