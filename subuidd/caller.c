@@ -30,30 +30,36 @@ static bool peer_in_group(int fd, gid_t primary, gid_t gid)
 	return false;
 }
 
-int caller_from_socket(int fd, const char *admin_group, struct caller *caller)
+int caller_from_socket(int fd, struct caller *caller)
 {
 	struct caller found = { 0 };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	gid_t gid = (gid_t)-1;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	if (size != sizeof(peer) || (peer.uid != 0 && id_special(peer.uid)))
 		return -EACCES;
 	found.uid = peer.uid;
+	found.gid = peer.gid;
 	found.pid = peer.pid;
 	found.root = peer.uid == 0;
 	found.admin = found.root;
-	if (!found.admin && admin_group[0] != '\0') {
-		int r = group_by_name(admin_group, &gid);
-
-		found.admin = r == 0 && peer_in_group(fd, peer.gid, gid);
-		found.admin_doubt = r < 0 && r != -ENOENT;
-	}
 	snprintf(found.name, sizeof(found.name), "%u", (unsigned)peer.uid);
 	*caller = found;
 	return 0;
+}
+
+void caller_admin(int fd, const char *admin_group, struct caller *caller)
+{
+	gid_t gid = (gid_t)-1;
+	int r;
+
+	if (caller->admin || admin_group[0] == '\0')
+		return;
+	r = group_by_name(admin_group, &gid);
+	caller->admin = r == 0 && peer_in_group(fd, caller->gid, gid);
+	caller->admin_doubt = r < 0 && r != -ENOENT;
 }
 
 int caller_name(struct caller *caller, struct store *store, char separator)

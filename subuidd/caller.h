@@ -17,6 +17,7 @@
 
 struct caller {
 	uid_t uid;
+	gid_t gid;
 	pid_t pid;  /* for the log only: it may be another process by now */
 	bool root;
 	bool admin; /* root, or in the admin group */
@@ -26,9 +27,12 @@ struct caller {
 	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */
 };
 
-/* The peer of a connected socket. -EACCES: an id that names nobody (the overflow id of
- * a user namespace, -1). admin_group "" : none. */
-int caller_from_socket(int fd, const char *admin_group, struct caller *caller);
+/* The peer of a connected socket, as the kernel says it: one system call. -EACCES: an id that names nobody (the
+ * overflow id of a user namespace, -1). */
+int caller_from_socket(int fd, struct caller *caller);
+/* Whether that peer is in the admin group ("": there is none): a look-up in the group database. Before caller_name(),
+ * which takes it from a sub-account. */
+void caller_admin(int fd, const char *admin_group, struct caller *caller);
 
 /* Finds the name. -ENOENT is no failure (a number is a caller too): 0, or negative errno when
  * the user database or the store does not answer. */

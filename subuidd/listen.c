@@ -143,21 +143,37 @@ void listen_refuse_broken(struct broker *broker, int fd)
 	refuse(broker, fd, refusal_broken, sizeof(refusal_broken));
 }
 
+/* A place for the caller: a free one, or that of somebody who has more and asks nothing. */
+static bool place_found(struct broker *broker, const struct caller *caller)
+{
+	const struct shares *shares = workers_shares(broker);
+	unsigned most = broker->settings.connections + (caller->root ? ROOT_RESERVE : 0);
+
+	if (!caller->root && share_held(shares, caller) >= broker->settings.connections_per_uid)
+		return false;
+	return shares->held < most || workers_make_room(broker, caller);
+}
+
 static void admit(struct broker *broker, int accepted)
 {
 	cleanup_fd int fd = accepted;
 	struct caller caller;
-	unsigned total = workers_connections_all(broker);
-	int r = caller_from_socket(fd, broker->settings.admin_group, &caller);
+	int r = caller_from_socket(fd, &caller);
 
 	if (r == -EACCES)
 		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
+	/* before any look-up: whoever knocks without end costs little */
+	if (!caller.root &&
+	    share_held_uid(workers_shares(broker), caller.uid) >= broker->settings.connections_per_uid) {
+		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
+		return;
+	}
 	/* who it is decides with whom it is counted; when that cannot be found out now, it is asked again with the call */
-	caller_name(&caller, broker->store, broker->settings.separator);
-	if (total >= broker->settings.connections + (caller.root ? ROOT_RESERVE : 0) ||
-	    (!caller.root && workers_connections(broker, &caller) >= broker->settings.connections_per_uid)) {
+	caller_admin(fd, broker->settings.admin_group, &caller);
+	caller_name(&caller, broker->store, broker->settings.separator); /* a sub-account is no admin */
+	if (!place_found(broker, &caller)) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}

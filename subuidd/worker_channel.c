@@ -28,6 +28,11 @@ void worker_end(struct worker *worker)
 
 	if (worker->state == WORKER_GONE)
 		return;
+	if (worker->share != NULL) {
+		worker->share->served--;
+		share_drop(&workers->shares, worker->share);
+		worker->share = NULL;
+	}
 	worker->state = WORKER_GONE;
 	for (struct worker **at = &workers->list; *at != NULL; at = &(*at)->next)
 		if (*at == worker) {
@@ -122,7 +127,15 @@ static int worker_deadline(struct worker *worker, unsigned seconds)
 	return sd_event_source_set_enabled(worker->timer, SD_EVENT_ONESHOT);
 }
 
-int worker_give(struct worker *worker, int connection, const struct caller *caller)
+uint64_t worker_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int worker_give(struct worker *worker, int connection, const struct caller *caller, struct share *share)
 {
 	struct wire_connection first = { .tag = WIRE_CONNECTION, .idle_seconds = worker->broker->settings.idle_seconds };
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -140,6 +153,9 @@ int worker_give(struct worker *worker, int connection, const struct caller *call
 	if (sendmsg(worker->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)sizeof(first))
 		return -errno;
 	worker->caller = *caller;
+	worker->share = share;
+	share->served++;
+	worker->heard = worker_clock();
 	worker->state = WORKER_SERVING;
 	return worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);
 }
@@ -170,6 +186,7 @@ static void worker_receive(struct worker *worker)
 	} else if (busy || (size_t)got > sizeof(message)) {
 		worker_violated(worker, "it spoke out of turn");
 	} else {
+		worker->heard = worker_clock();
 		worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);
 		r = operation_receive(worker->broker, worker, &worker->caller, &message, (size_t)got, &worker->call);
 		if (r < 0)

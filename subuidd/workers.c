@@ -13,9 +13,11 @@
 #include "subuidd/workers_internal.h"
 
 #define READY_WANTED 4u    /* workers that wait for a connection */
+#define READY_KEPT 2u      /* of these, for who has no connection yet */
 #define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
+#define QUIET_USEC 1000000u /* a peer that has asked nothing for so long makes way for one who has no connection */
 #define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: who waits is told that there is no worker. More than
 					    are ready, so that it is not said when all of those are killed at once. */
 
@@ -31,31 +33,9 @@ static unsigned workers_count(const struct workers *workers, enum worker_state s
 	return count;
 }
 
-/* One user has 65536 uids and more (subordinate ids, sub-accounts), none of which can have accounts: all that have
- * none are counted as one, or he would take every connection there is. */
-static bool counted_together(const struct caller *a, const struct caller *b)
+const struct shares *workers_shares(const struct broker *broker)
 {
-	return a->uid == b->uid || (!a->root && !a->ordinary && !b->root && !b->ordinary);
-}
-
-unsigned workers_connections(const struct broker *broker, const struct caller *caller)
-{
-	unsigned count = 0;
-
-	for (const struct worker *worker = broker->workers->list; worker != NULL; worker = worker->next)
-		count += worker->state == WORKER_SERVING && counted_together(&worker->caller, caller);
-	for (const struct connection *waiting = broker->workers->waiting; waiting != NULL; waiting = waiting->next)
-		count += counted_together(&waiting->caller, caller);
-	return count;
-}
-
-unsigned workers_connections_all(const struct broker *broker)
-{
-	unsigned count = workers_count(broker->workers, WORKER_SERVING);
-
-	for (const struct connection *waiting = broker->workers->waiting; waiting != NULL; waiting = waiting->next)
-		count++;
-	return count;
+	return &broker->workers->shares;
 }
 
 static struct worker *worker_ready(struct workers *workers)
@@ -66,59 +46,150 @@ static struct worker *worker_ready(struct workers *workers)
 	return NULL;
 }
 
-/* A worker that cannot take it is ended and the next one tried. */
-static bool connection_give(struct broker *broker, int fd, const struct caller *caller)
+/* A worker that cannot take it is ended and the next one tried. The worker has the share from then on. */
+static bool connection_give(struct broker *broker, const struct connection *connection)
 {
 	struct worker *worker;
 
 	while ((worker = worker_ready(broker->workers)) != NULL) {
-		int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		int copy = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
 
-		if (copy >= 0 && worker_give(worker, copy, caller) >= 0)
+		if (copy >= 0 && worker_give(worker, copy, &connection->caller, connection->share) >= 0)
 			return true;
 		worker_failed(worker, "it does not take a connection");
 	}
 	return false;
 }
 
-int workers_serve(struct broker *broker, int fd, const struct caller *caller)
+/* Takes it out of the line; its share stays taken. */
+static struct connection *waiting_leave(struct workers *workers, struct connection **at)
 {
-	struct workers *workers = broker->workers;
-	cleanup_fd int connection = fd;
-	struct connection *waiting;
+	struct connection *connection = *at;
 
-	if (workers->waiting == NULL && connection_give(broker, connection, caller)) {
-		workers_fill(broker);
-		return 0;
-	}
-	waiting = calloc(1, sizeof(*waiting));
-	if (waiting == NULL)
-		return -ENOMEM;
-	waiting->fd = steal_fd(&connection);
-	waiting->caller = *caller;
-	*workers->waiting_end = waiting;
-	workers->waiting_end = &waiting->next;
-	workers_fill(broker);
-	return 0;
+	*at = connection->next;
+	if (*at == NULL)
+		workers->waiting_end = at;
+	return connection;
 }
 
-static void waiting_drop(struct workers *workers)
+static void connection_free(struct connection *connection)
 {
-	struct connection *first = workers->waiting;
+	close(connection->fd);
+	free(connection);
+}
 
-	workers->waiting = first->next;
-	if (workers->waiting == NULL)
-		workers->waiting_end = &workers->waiting;
-	close(first->fd);
-	free(first);
+static void waiting_drop(struct workers *workers, struct connection **at)
+{
+	struct connection *connection = waiting_leave(workers, at);
+
+	share_drop(&workers->shares, connection->share);
+	connection_free(connection);
+}
+
+/* Who is next: of those of whom the fewest are served, the one who has waited longest. A burst of one user's is
+ * a line of its own. */
+static struct connection **waiting_next(struct workers *workers)
+{
+	struct connection **next = &workers->waiting;
+
+	for (struct connection **at = &workers->waiting; *at != NULL; at = &(*at)->next)
+		if ((*at)->share->served < (*next)->share->served)
+			next = at;
+	return next;
+}
+
+/* The last ready workers are kept for who is not served at all: they do not wait for one to start. */
+static bool waiting_may_go(const struct workers *workers, const struct connection *connection)
+{
+	return connection->share->served == 0 || connection->caller.root ||
+	       workers_count(workers, WORKER_READY) > READY_KEPT;
 }
 
 static void waiting_serve(struct broker *broker)
 {
 	struct workers *workers = broker->workers;
 
-	while (workers->waiting != NULL && connection_give(broker, workers->waiting->fd, &workers->waiting->caller))
-		waiting_drop(workers);
+	while (workers->waiting != NULL) {
+		struct connection **next = waiting_next(workers);
+
+		if (!waiting_may_go(workers, *next) || !connection_give(broker, *next))
+			return;
+		connection_free(waiting_leave(workers, next));
+	}
+}
+
+int workers_serve(struct broker *broker, int fd, const struct caller *caller)
+{
+	struct workers *workers = broker->workers;
+	cleanup_fd int owned = fd;
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL)
+		return -ENOMEM;
+	connection->share = share_take(&workers->shares, caller);
+	if (connection->share == NULL) {
+		free(connection);
+		return -ENOMEM;
+	}
+	connection->fd = steal_fd(&owned);
+	connection->caller = *caller;
+	*workers->waiting_end = connection;
+	workers->waiting_end = &connection->next;
+	workers_turn(broker);
+	return 0;
+}
+
+/* ---- somebody makes room ---- */
+
+/* Its peer has nothing under way that would be lost but time. */
+static bool worker_idle_now(const struct worker *worker, bool quiet)
+{
+	return worker->state == WORKER_SERVING &&
+	       (worker->call == NULL || (quiet && operation_collects(worker->call)));
+}
+
+/* Of the largest share, the one that has said nothing for the longest time. */
+static struct worker *worker_to_yield(const struct workers *workers, unsigned mine)
+{
+	uint64_t now = worker_clock();
+	struct worker *chosen = NULL;
+
+	for (struct worker *worker = workers->list; worker != NULL; worker = worker->next) {
+		bool quiet = worker->state == WORKER_SERVING && now - worker->heard >= QUIET_USEC;
+
+		if (!worker_idle_now(worker, quiet) || !share_yields(worker->share, mine, quiet))
+			continue;
+		if (chosen == NULL || worker->share->held > chosen->share->held ||
+		    (worker->share == chosen->share && worker->heard < chosen->heard))
+			chosen = worker;
+	}
+	return chosen;
+}
+
+/* Of the largest share, the one that came last: it has lost the least. */
+static struct connection **waiting_to_yield(struct workers *workers, unsigned mine)
+{
+	struct connection **chosen = NULL;
+
+	for (struct connection **at = &workers->waiting; *at != NULL; at = &(*at)->next)
+		if (share_yields((*at)->share, mine, false) &&
+		    (chosen == NULL || (*at)->share->held >= (*chosen)->share->held))
+			chosen = at;
+	return chosen;
+}
+
+bool workers_make_room(struct broker *broker, const struct caller *caller)
+{
+	struct workers *workers = broker->workers;
+	unsigned mine = share_held(&workers->shares, caller);
+	struct worker *worker = worker_to_yield(workers, mine);
+	struct connection **waiting = worker == NULL ? waiting_to_yield(workers, mine) : NULL;
+
+	if (worker != NULL)
+		worker_end(worker);
+	else if (waiting != NULL)
+		waiting_drop(workers, waiting);
+	return worker != NULL || waiting != NULL;
 }
 
 /* Nobody waits without end for what does not come (a kernel without Landlock, say). */
@@ -126,7 +197,7 @@ static void waiting_refuse(struct broker *broker)
 {
 	while (broker->workers->waiting != NULL) {
 		listen_refuse_broken(broker, broker->workers->waiting->fd);
-		waiting_drop(broker->workers);
+		waiting_drop(broker->workers, &broker->workers->waiting);
 	}
 }
 
@@ -230,7 +301,7 @@ void workers_close(struct broker *broker)
 		free(worker);
 	}
 	while (workers->waiting != NULL)
-		waiting_drop(workers);
+		waiting_drop(workers, &workers->waiting);
 	sd_event_source_disable_unref(workers->respawn);
 	worker_image_close(&workers->image);
 	free(workers);

@@ -13,6 +13,7 @@
 
 #include "subuidd/broker.h"
 #include "subuidd/caller.h"
+#include "subuidd/shares.h"
 #include "subuidd/wire.h"
 
 struct worker;
@@ -22,9 +23,12 @@ struct workers;
 int workers_open(struct broker *broker, char *why, size_t size);
 void workers_close(struct broker *broker);
 
-/* How many connections are being served or wait for a worker: of whom this caller is counted with, or all. */
-unsigned workers_connections(const struct broker *broker, const struct caller *caller);
-unsigned workers_connections_all(const struct broker *broker);
+/* Whose the connections are that are being served or wait for a worker. */
+const struct shares *workers_shares(const struct broker *broker);
+
+/* All places are taken: ends a connection for this caller's, one of the largest share that has no call under way. False:
+ * there is none, since the caller has as many as anybody, or everybody is being served. */
+bool workers_make_room(struct broker *broker, const struct caller *caller);
 
 /* Takes fd: gives it to a ready worker, or keeps it until one is. 0, or negative errno (fd is closed). */
 int workers_serve(struct broker *broker, int fd, const struct caller *caller);

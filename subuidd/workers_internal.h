@@ -18,6 +18,8 @@ struct worker {
 	int fd, pidfd;
 	sd_event_source *io, *timer;
 	struct caller caller; /* while serving */
+	struct share *share;  /* the same */
+	uint64_t heard;       /* when its peer asked last, or came: CLOCK_MONOTONIC, microseconds */
 	struct call *call;    /* the one request that is under way */
 };
 
@@ -25,12 +27,14 @@ struct connection { /* that waits for a worker */
 	struct connection *next;
 	int fd;
 	struct caller caller;
+	struct share *share;
 };
 
 struct workers {
 	struct worker_image image;
 	struct worker *list;
 	struct connection *waiting, **waiting_end;
+	struct shares shares;
 	sd_event_source *respawn;
 	unsigned failures; /* in a row */
 };
@@ -38,8 +42,9 @@ struct workers {
 /* Forks one; it will say when it is ready. 0 or negative errno. */
 int worker_start(struct broker *broker);
 
-/* Hands the connection over; closes our copy in every case. 0 or negative errno. */
-int worker_give(struct worker *worker, int connection, const struct caller *caller);
+/* Hands the connection over; closes our copy in every case. 0: the worker holds the share. Or negative errno. */
+int worker_give(struct worker *worker, int connection, const struct caller *caller, struct share *share);
+uint64_t worker_clock(void);
 
 /* It ended before it was of use: the next attempts come slower. */
 void worker_failed(struct worker *worker, const char *what);

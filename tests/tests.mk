@@ -241,6 +241,9 @@ OBJECTS        += $(call objs,tests/bench/fill)
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+.PHONY: bench-socket
+bench-socket: all
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
 
 # Against named peers, in a throwaway root: `make bench` writes docs/performance.{json,md,svg};
 # BENCH='--quick' is a short one.
@@ -309,6 +312,10 @@ check-rrsync:
 churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
 UNIT               += churn
+
+# connections by whose they are
+shares_OBJS         = subuidd/shares
+UNIT               += shares
 
 # the broker's decoder
 fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)

@@ -256,9 +256,22 @@ static int digest_check(struct store *store, char *why, size_t size)
 	return -EUCLEAN;
 }
 
+/* The texts of the schema: what damaged them is in no row that the digest has. */
+static int schema_check(struct store *store, char *why, size_t size)
+{
+	int code = store_schema_check(store->db);
+	int r = store_errno(store, code);
+
+	if (code == SQLITE_CORRUPT)
+		snprintf(why, size, "its tables or triggers are not those that were made");
+	else if (r < 0)
+		snprintf(why, size, "%s", store->error);
+	return r;
+}
+
 int store_check(struct store *store, char *why, size_t size)
 {
-	int r = 0;
+	int r = schema_check(store, why, size);
 
 	for (size_t i = 0; r == 0 && i < sizeof(proofs) / sizeof(proofs[0]); i++) {
 		sqlite3_stmt *statement;

@@ -390,6 +390,8 @@ static int step_run(sqlite3 *db, int from)
 		code = sqlite3_exec(db, *part, NULL, NULL, NULL);
 	if (code == SQLITE_OK && from + 1 == VERSION_NOW)
 		code = store_digest_install(db);
+	if (code == SQLITE_OK && from + 1 == VERSION_NOW)
+		code = store_schema_seal(db);
 	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", from + 1);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db, set_version, NULL, NULL, NULL);

@@ -112,6 +112,10 @@ extern const char *const store_sql[SQL_STATEMENTS];
 int store_schema_migrate(sqlite3 *db, int *from);
 #define STORE_VERSION_MARKED 6 /* from here on there is a high-water mark beside it */
 int store_schema_version(void); /* of this program */
+/* Puts down the hash of the schema's texts, in the transaction that made them. An SQLite result code. */
+int store_schema_seal(sqlite3 *db);
+/* Whether they are those still: SQLITE_OK (also when none was put down), SQLITE_CORRUPT, or another result code. */
+int store_schema_check(sqlite3 *db);
 
 /* What a connection must hold to, whichever file it has: the constraints are enforced, the schema is only data. An
  * SQLite result code. */

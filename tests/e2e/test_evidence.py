@@ -345,6 +345,19 @@ def test_a_byte_in_a_page(host, saved, tmp_path, account):
     goes_on(host, account, tmp_path)
 
 
+def test_a_byte_in_a_trigger(host, saved, tmp_path, account):
+    """SQLite reads it all the same: the invariant that the trigger keeps is another one then."""
+    data = STORE.read_bytes()
+    at = data.index(b"'account', 'range')\nBEGIN SELECT RAISE(ABORT, 'ids only become tombstones')")
+    spoil(STORE, at + 1)
+    with contextlib.closing(sqlite3.connect(STORE)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    for path in STATE.glob("state.db-*"):
+        path.unlink()
+    refused("it is damaged", "triggers")
+    goes_on(host, account, tmp_path)
+
+
 def test_a_page_that_is_gone(host, saved, tmp_path, account):
     with open(STORE, "r+b") as file:
         file.write(os.urandom(4096))

@@ -1454,6 +1454,7 @@ static void unsound_rows_are_refused(void **state)
 		{ "UPDATE removed SET label = '..'", "UPDATE removed SET label = 'web2'" },
 		{ "UPDATE limits SET owner = ''", "UPDATE limits SET owner = 'alice'" },
 	};
+	char why[256] = "";
 	struct removed aside = { .uid = 2100000001u, .when = 5, .owner = "alice", .label = "web2" };
 	struct limit limit = { .owner = "alice" };
 	uint32_t id;
@@ -1478,6 +1479,10 @@ static void unsound_rows_are_refused(void **state)
 		assert_int_equal(raw(cases[i].undo), SQLITE_OK);
 		assert_int_equal(every_row_read(), 0);
 	}
+	/* and triggers that are not there are missed */
+	assert_int_equal(store_check(store, why, sizeof(why)), -EUCLEAN);
+	assert_non_null(strstr(why, "triggers"));
+	assert_int_equal(store_schema_seal(store->db), SQLITE_OK);
 }
 
 int main(void)
