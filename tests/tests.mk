@@ -348,7 +348,7 @@ check-faults-sample: all $(FAULT_PROGRAMS)
 	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
 
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
-run_watch_OBJS      = backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
+run_watch_OBJS      = backup/run_end backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
 UNIT               += run_watch
 fuzz_file_count_OBJS     = backup/file_count
 fuzz_run_connection_OBJS = account/id
