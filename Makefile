@@ -98,7 +98,7 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 SUBID       = nss/subid nss/subid_pieces nss/subid_user nss/subid_index nss/subid_files nss/subid_chain $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name
-PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
+PAM         = pam/pam_subuid pam/verdict pam/owner pam/session pam/refuse pam/slots $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

@@ -62,6 +62,7 @@ struct index_table {
 	uint64_t slots;  /* power of two, or 0: not in this file */
 };
 
+#define REFUSED_VARIABLE "SUBUID_REFUSED" /* from pam_subuid to the login shell: why this session is one too many */
 #define SESSION_MEMORY_MIB 16u
 #define SESSIONS_MAX 1024u /* connections of one account at once */
 

@@ -31,17 +31,38 @@
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 
-/* To the person at the other end and, escaped, to the log. */
-__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+#define ESCAPED_MAX 2048
+
+/* To the person at the other end; and what it was, escaped. */
+__attribute__((format(printf, 2, 0))) static void tell(char escaped[ESCAPED_MAX], const char *format, va_list list)
 {
-	char text[1024], escaped[2048];
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, list);
+	text_escape(text, escaped, ESCAPED_MAX);
+	fprintf(stderr, "subuid: %s\n", escaped);
+}
+
+__attribute__((format(printf, 1, 2))) static int refuse_quietly(const char *format, ...)
+{
+	char escaped[ESCAPED_MAX];
 	va_list list;
 
 	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
+	tell(escaped, format, list);
 	va_end(list);
-	text_escape(text, escaped, sizeof(escaped));
-	fprintf(stderr, "subuid: %s\n", escaped);
+	return EXIT_FAILURE;
+}
+
+/* To the log as well. */
+__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+{
+	char escaped[ESCAPED_MAX];
+	va_list list;
+
+	va_start(list, format);
+	tell(escaped, format, list);
+	va_end(list);
 	openlog("subuid-login", LOG_PID, LOG_AUTH);
 	syslog(LOG_NOTICE, "uid %u: %s", (unsigned)getuid(), escaped);
 	return EXIT_FAILURE;
@@ -137,7 +158,7 @@ int main(int argc, char **argv)
 	struct login_command command;
 	struct index_sessions sessions;
 	char home[512];
-	const char *barred, *original = getenv("SSH_ORIGINAL_COMMAND");
+	const char *barred, *refused, *original = getenv("SSH_ORIGINAL_COMMAND");
 	int r;
 
 	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
@@ -160,6 +181,9 @@ int main(int argc, char **argv)
 	if (login_command_parse(argv[2], &command) < 0)
 		return refuse("%s: command not allowed; this account takes rsync only: rsync -a DIR HOST:",
 			      account.name);
+	refused = getenv(REFUSED_VARIABLE);
+	if (refused != NULL) /* pam_subuid has logged it */
+		return refuse_quietly("%s: %s", account.name, refused);
 	if (original == NULL)
 		return refuse_command(&account, &command, "no shell here");
 	if (command.role == ROLE_NONE && command.tools[0] == '\0')

@@ -108,3 +108,171 @@ def test_a_pull_taken_over_holds_up_no_push(gate, locker, gated):
     assert (pushed.returncode == 0) == gated, pushed.text
     assert gated or "busy" in pushed.text
     holds.communicate(timeout=10)
+
+
+# ---- sessions
+
+def settings(host, text):
+    Path("/etc/subuidd.conf.d").mkdir(exist_ok=True)
+    Path("/etc/subuidd.conf.d/60-sessions.conf").write_text(f"[sessions]\n{text}")
+    host.daemon.send_signal(signal.SIGHUP)
+    host.restart_daemon()
+
+
+@pytest.fixture
+def few(host):
+    """Two connections for each key and five for an account."""
+    settings(host, "per_key = 2\nper_account = 5\n")
+    yield
+    settings(host, "")
+
+
+def second_key(host, tmp_path, owner, role="push", name="other", *options):
+    key = host.new_key(tmp_path, name)
+    host.subuid("key", "add", "web1", "-", "--role", role, *options, user=owner, input=Path(f"{key}.pub").read_text())
+    return key
+
+
+class Idle:
+    """Connections without a command: ssh -N."""
+
+    def __init__(self, host, key, name):
+        self.host, self.key, self.name, self.all = host, key, name, []
+
+    def open(self, count):
+        for _ in range(count):
+            before = self.host.sshd_log().count("User child is on pid")
+            process = subprocess.Popen(["ssh", *self.host.ssh_options(self.key), "-N", f"{self.name}@127.0.0.1"],
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.all.append(process)
+            wait_until(lambda: process.poll() is not None or self.host.sshd_log().count("User child is on pid") > before, "in or out")
+
+    def alive(self):
+        return sum(process.poll() is None for process in self.all)
+
+    def end(self):
+        for process in self.all:
+            process.kill()
+            process.communicate()
+        self.all.clear()
+
+
+@pytest.fixture
+def idle(host):
+    made = []
+
+    def of(key, name):
+        made.append(Idle(host, key, name))
+        return made[-1]
+
+    yield of
+    for one in made:
+        one.end()
+
+
+def test_a_key_has_its_places_and_no_more(host, tmp_path, few, idle):
+    owner, name, key = host.account(tmp_path)
+    other = second_key(host, tmp_path, owner)
+    thief = idle(key, name)
+    thief.open(2)
+    told = host.ssh(key, name, "true")
+    assert told.returncode != 0 and "this key has 2 sessions already" in told.stderr, told
+    thief.open(12)
+    # those too many are ended, whatever they wait for, and take no place of the account's
+    assert host.ssh(other, name, "true").returncode == 0
+    wait_until(lambda: thief.alive() == 2, "two are left")
+    assert host.ssh(other, name, "true").returncode == 0
+    pushed = host.rsync(other, "-a", "/etc/hostname", f"{name}@127.0.0.1:", check=False)
+    assert pushed.returncode == 0, pushed
+    thief.end()
+    wait_until(lambda: host.ssh(key, name, "true").returncode == 0, "a place is given back with its connection")
+
+
+def test_an_account_has_its_places_and_no_more(host, tmp_path, few, idle):
+    owner, name, key = host.account(tmp_path)
+    holders = [idle(key, name)] + [idle(second_key(host, tmp_path, owner, name=f"k{i}"), name) for i in range(2)]
+    for holder in holders:
+        holder.open(2 if holder is not holders[-1] else 1)
+    late = second_key(host, tmp_path, owner, name="late")
+    told = run("ssh", "-o", "LogLevel=INFO", *host.ssh_options(late), f"{name}@127.0.0.1", "true", check=False)
+    assert told.returncode != 0 and "it has 5 sessions already" in told.stderr, told
+    # control, and somebody else: an ordinary login, and another account of the same owner
+    _, another, its = host.account(tmp_path, "push", "web2", owner)
+    assert host.ssh(its, another, "true").returncode == 0
+    holders[0].end()
+    wait_until(lambda: host.ssh(late, name, "true").returncode == 0, "a place is free again")
+
+
+def test_an_ordinary_login_is_not_counted(host, tmp_path, few, idle):
+    """The control: without the module connections have no number."""
+    user, key = host.ordinary_login(tmp_path)
+    many = idle(key, user)
+    many.open(8)
+    time.sleep(6)
+    assert many.alive() == 8
+
+
+def test_places_cannot_be_had_without_a_session(host, tmp_path, few, idle):
+    """The account's uid cannot open the file, and what sshd became for it holds no lock that it could take away."""
+    owner, name, key = host.account(tmp_path)
+    uid = pwd.getpwnam(name).pw_uid
+    holder = idle(key, name)
+    holder.open(2)
+    path = f"/run/subuidd/sessions/{uid}"
+    assert os.stat("/run/subuidd/sessions").st_mode & 0o777 == 0o700
+    refused = run("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "cat", path, check=False)
+    assert refused.returncode != 0
+    inode = f":{os.stat(path).st_ino} "
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines() if inode in line]
+    assert len(held) == 4 and all(line[1] == "POSIX" for line in held), held
+    for line in held:
+        assert f"Uid:\t0\t0\t0\t0" in Path(f"/proc/{line[4]}/status").read_text()
+
+
+# ---- connections without a command
+
+@pytest.fixture
+def impatient(host):
+    """Two seconds, told to sshd as an administrator tells it."""
+    def tell(seconds):
+        settings(host, f"unused_seconds = {seconds}\n")
+        host.subuid("setup")
+        host.sshd.send_signal(signal.SIGHUP)
+        wait_until(lambda: not host.sshd.poll() and socket.socket().connect_ex(("127.0.0.1", 22)) == 0, "sshd listens")
+
+    tell(2)
+    yield tell
+    tell(60)
+
+
+def test_a_connection_without_a_command_ends(host, tmp_path, impatient, idle, locker):
+    said = run("sshd", "-T", "-C", "user=root,host=h,addr=127.0.0.1").stdout.lower()
+    if "unusedconnectiontimeout" not in said:
+        pytest.skip("this sshd is older than 9.2: doctor and the drop-in say so")
+    owner, name, key = host.account(tmp_path, "locker")
+    silent = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", "locker"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    locks_held(silent)
+    unused = idle(key, name)
+    unused.open(2)
+    _, forwarder, its = host.account(tmp_path, "forward", "fwd", owner, "--forward", "127.0.0.1:9")
+    forwards = idle(its, forwarder)
+    forwards.open(1)
+    user, own = host.ordinary_login(tmp_path)
+    control = idle(own, user)
+    control.open(1)
+    wait_until(lambda: unused.alive() == 0, "they are ended", 10)
+    time.sleep(3)
+    assert silent.poll() is None, "a command may be silent for as long as it likes"
+    assert forwards.alive() == 1, "a key that forwards waits for what is forwarded"
+    assert control.alive() == 1
+    silent.communicate(timeout=10)
+    impatient(0)
+    assert "unusedconnectiontimeout none" in run("sshd", "-T", "-C", f"user={name},host=h,addr=127.0.0.1").stdout.lower()
+
+
+def test_the_time_is_told_to_sshd_by_setup(host, tmp_path):
+    _, name, _ = host.account(tmp_path)
+    said = run("sshd", "-T", "-C", f"user={name},host=h,addr=127.0.0.1").stdout.lower()
+    if "unusedconnectiontimeout" in said:
+        assert "unusedconnectiontimeout 60\n" in said and "channeltimeout session=60\n" in said
