@@ -22,7 +22,9 @@
 #include "account/index.h"
 #include "account/name.h"
 #include "account/role.h"
+#include "backup/exit_status.h"
 #include "backup/login_command.h"
+#include "backup/pace.h"
 #include "backup/run_watch.h"
 #include "confine/harden.h"
 
@@ -54,6 +56,34 @@ __attribute__((format(printf, 1, 2))) static int refuse_quietly(const char *form
 	return EXIT_FAILURE;
 }
 
+/* One line for all of a minute. */
+static void log_refused(const char *escaped)
+{
+	char others[64] = "";
+	unsigned more;
+
+	if (!pace(true, &more))
+		return;
+	if (more > 0)
+		snprintf(others, sizeof(others), " (and %u more since the last such line)", more);
+	openlog("subuid-login", LOG_PID, LOG_AUTH);
+	syslog(LOG_NOTICE, "uid %u: refused: %s%s", (unsigned)getuid(), escaped, others);
+}
+
+/* A gate says by its status that it refused, and by its last line why. */
+static void pace_run(const struct run *run, int status)
+{
+	char error[RUN_ERROR_MAX + 1];
+	unsigned more;
+
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_REFUSED || WEXITSTATUS(status) == EXIT_UNCONFINED)) {
+		snprintf(error, sizeof(error), "%.*s", RUN_ERROR_MAX, run->error);
+		log_refused(error);
+	} else if (status != 0 || run->kind == RUN_PROBE) {
+		pace(false, &more);
+	}
+}
+
 /* To the log as well. */
 __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 {
@@ -63,8 +93,7 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 	va_start(list, format);
 	tell(escaped, format, list);
 	va_end(list);
-	openlog("subuid-login", LOG_PID, LOG_AUTH);
-	syslog(LOG_NOTICE, "uid %u: %s", (unsigned)getuid(), escaped);
+	log_refused(escaped);
 	return EXIT_FAILURE;
 }
 
@@ -135,6 +164,7 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, &run, &status);
 	if (r < 0)
 		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
+	pace_run(&run, status);
 	return end_like(status);
 }
 

@@ -228,6 +228,8 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
+	if (policy.report)
+		refuse_without_log();
 	r = descriptors_first_only(policy.report ? FILE_COUNT_SOCKET + 1 : FILE_COUNT_SOCKET);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);

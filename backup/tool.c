@@ -174,6 +174,7 @@ int main(int argc, char **argv)
 	struct order order = { .form = TOOL_READ_WRITE, .memory = MEMORY_LEAST };
 	int r;
 
+	refuse_without_log();
 	if (argc < 4 || order_parse(argv, &order) < 0 || getuid() == 0)
 		return refuse(PROGRAM, "tool", "the login shell of sub-accounts runs it", 2);
 	if (command == NULL)

@@ -167,6 +167,7 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 	char why[WHY_MAX];
 
 	free(key);
+	slots_pace(RUN_DIR, account->uid);
 	session_scope(pamh, &allowed);
 	if (fd < 0)
 		return uncounted(pamh, account->name, fd);

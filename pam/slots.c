@@ -46,6 +46,21 @@ int slots_open(const char *run, uint32_t uid)
 	return fd < 0 ? -errno : fd;
 }
 
+void slots_pace(const char *run, uint32_t uid)
+{
+	cleanup_fd int fd = -1;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/pace", run);
+	if (directory_make(path, 0711) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/pace/%u", run, (unsigned)uid);
+	/* 0400 until it is the group's: nobody else holds up the turns of this account */
+	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+	if (fd >= 0 && (fchown(fd, (uid_t)-1, uid) != 0 || fchmod(fd, 0440) != 0))
+		unlink(path); /* allowed-path: /run is root's alone */
+}
+
 static int slot_set(int fd, short type, int64_t start, int64_t length)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };

@@ -17,6 +17,9 @@
 /* The file RUN/sessions/UID of this account; all of it is made where it is not there. Descriptor or negative errno. */
 int slots_open(const char *run, uint32_t uid);
 
+/* RUN/pace/UID: whose turn it is among commands that come to nothing (backup/pace.c). The account may open and lock it. */
+void slots_pace(const char *run, uint32_t uid);
+
 /* One of `most` places is taken, or this process has one: 0; -EBUSY; negative errno. */
 int slots_take_account(int fd, unsigned most);
 int slots_take_key(int fd, uint32_t key_id, unsigned most);

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -276,3 +277,94 @@ def test_the_time_is_told_to_sshd_by_setup(host, tmp_path):
     said = run("sshd", "-T", "-C", f"user={name},host=h,addr=127.0.0.1").stdout.lower()
     if "unusedconnectiontimeout" in said:
         assert "unusedconnectiontimeout 60\n" in said and "channeltimeout session=60\n" in said
+
+
+# ---- commands and logins that come to nothing
+
+@pytest.fixture
+def syslog(tmp_path):
+    """What is written to /dev/log: a list that grows. /dev is the host's, so another one is laid over it."""
+    stage = tmp_path / "dev"
+    stage.mkdir()
+    run("mount", "-t", "tmpfs", "dev", stage)
+    for name in ("up", "work", "all"):
+        (stage / name).mkdir(mode=0o755)
+    run("mount", "-t", "overlay", "-o", f"lowerdir=/dev,upperdir={stage}/up,workdir={stage}/work", "overlay", stage / "all")
+    for name in ("pts", "shm"):
+        run("mount", "--bind", f"/dev/{name}", stage / "all" / name)
+    run("mount", "--rbind", stage / "all", "/dev")
+    lines, log = [], socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind("/dev/log")
+    os.chmod("/dev/log", 0o666)
+    log.settimeout(0.2)
+    ended = threading.Event()
+
+    def listen():
+        while not ended.is_set():
+            try:
+                lines.append(log.recv(65536).decode(errors="replace"))
+            except TimeoutError:
+                pass
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    yield lines
+    ended.set()
+    listener.join()
+    log.close()
+    run("umount", "-R", "-l", "/dev")
+    run("umount", "-R", "-l", stage)
+
+
+def flood(host, key, name, command, seconds, tmp_path):
+    """How many commands one connection, two at a time, got an answer to."""
+    control = tmp_path / f"control-{name}"
+    master = subprocess.Popen(["ssh", *host.ssh_options(key), "-M", "-S", str(control), "-N", f"{name}@127.0.0.1"])
+    wait_until(control.exists, "the connection is there")
+    loop = f'end=$(($(date +%s%N) + {seconds}000000000)); n=0; while [ $(date +%s%N) -lt $end ]; do ' \
+           f'ssh -F none -S {control} {name}@127.0.0.1 "{command}" >/dev/null 2>&1; n=$((n+1)); done; echo $n'
+    both = [subprocess.Popen(["bash", "-c", loop], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    count = sum(int(process.communicate(timeout=60)[0]) for process in both)
+    master.terminate()
+    master.wait(10)
+    return count
+
+
+@pytest.mark.parametrize("role, command", [("push", "id"), ("sftp", "id"), ("push", "true"), ("push", "rsync --server --sender . x")],
+                         ids=["rsync", "tools", "probe", "direction"])
+def test_commands_that_come_to_nothing_are_slow_and_one_line(host, tmp_path, syslog, role, command):
+    owner, name, key = host.account(tmp_path, role)
+    push = second_key(host, tmp_path, owner)
+    seconds = 6
+    counted = []
+    thief = threading.Thread(target=lambda: counted.append(flood(host, key, name, command, seconds, tmp_path)))
+    thief.start()
+    time.sleep(3)
+    began = time.monotonic()
+    assert host.rsync(push, "-a", "/etc/hostname", f"{name}@127.0.0.1:", check=False).returncode == 0
+    assert time.monotonic() - began < 2, "who does something is not held up"
+    thief.join()
+    assert counted[0] <= 10 + seconds + 3, counted
+    ours = [line for line in syslog if "subuid-login" in line or "subuid-rrsync" in line or "subuid-tool" in line]
+    assert len(ours) == (0 if command == "true" else 1), ours
+
+
+def test_an_ordinary_login_is_not_slow(host, tmp_path):
+    """The control."""
+    user, key = host.ordinary_login(tmp_path)
+    assert flood(host, key, user, "false", 4, tmp_path) > 60
+
+
+def test_refused_logins_are_one_line(host, tmp_path, syslog, few, idle):
+    owner, name, key = host.account(tmp_path)
+    holder = idle(key, name)
+    holder.open(2)
+    for _ in range(8):
+        assert host.ssh(key, name, "true").returncode != 0
+    assert len([line for line in syslog if "this key has 2 sessions already" in line]) == 1, syslog
+    # an account whose owner is locked is refused before the session
+    holder.end()
+    run("usermod", "--expiredate", "1", owner)
+    for _ in range(8):
+        assert host.ssh(key, name, "true").returncode != 0
+    assert len([line for line in syslog if "refused for service sshd" in line]) <= 2, syslog
