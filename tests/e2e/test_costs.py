@@ -368,3 +368,89 @@ def test_refused_logins_are_one_line(host, tmp_path, syslog, few, idle):
     for _ in range(8):
         assert host.ssh(key, name, "true").returncode != 0
     assert len([line for line in syslog if "refused for service sshd" in line]) <= 2, syslog
+
+
+# ---- memory, silence
+
+def peak(pid):
+    """MiB of memory of its own that a process has asked for."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"VmData:\s+(\d+) kB", text)
+    return int(found.group(1)) // 1024 if found else 0
+
+
+@pytest.mark.parametrize("gated", [True, False], ids=["gate", "control"])
+@pytest.mark.parametrize("level", ["22", "19"])
+def test_a_client_does_not_say_how_much_memory_a_sender_takes(gate, gated, level):
+    data = gate.own(gate.home / "data")
+    data.write_bytes(os.urandom(1 << 20) * 40)
+    os.truncate(data, 4 << 30)
+    client = subprocess.Popen(["rsync", "-W", "--zc=zstd", f"--zl={level}", "--max-alloc=0", "--compress-threads=256", "-e",
+                               gate.server(gated), "host:data", gate.base / "got"], stderr=subprocess.DEVNULL)
+    most, end = 0, time.monotonic() + 4
+    while time.monotonic() < end and client.poll() is None:
+        most = max([most, *map(peak, running(UID))])
+        time.sleep(0.05)
+    client.kill()
+    client.wait()
+    for pid in running(UID):
+        os.kill(int(pid), signal.SIGKILL)
+    assert (most < 80) == gated, most
+    assert most > 20
+
+
+def limit_of(pid):
+    return int(re.search(r"Max data size\s+(\d+)", Path(f"/proc/{pid}/limits").read_text()).group(1))
+
+
+def test_a_process_of_a_run_has_its_memory(host, tmp_path, locker):
+    owner, name, key = host.account(tmp_path, "push,locker")
+    uid = pwd.getpwnam(name).pw_uid
+    settings(host, "memory_mib = 128\n")
+    try:
+        for command, program, least in (("rsync --server -r . x", "rsync", 128), ("locker", "subuid-locker", 1024)):
+            silent = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", command], stdin=subprocess.PIPE,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            pid = wait_until(lambda: running(uid, program), f"{program} runs")[0]
+            assert limit_of(pid) == least << 20
+            silent.kill()
+            silent.communicate()
+    finally:
+        settings(host, "")
+
+
+def test_a_client_that_stops_keeps_nothing_for_ever(host, tmp_path):
+    owner, name, key = host.account(tmp_path)
+    uid = pwd.getpwnam(name).pw_uid
+    other = second_key(host, tmp_path, owner)
+
+    def silent():
+        held = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", "rsync --server -r . x"],
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        held.stdin.write(b"\x1f\0\0\0")  # hello, protocol 31
+        held.stdin.flush()
+        wait_until(lambda: running(uid), "rsync runs")
+        return held
+
+    def push():
+        return host.rsync(other, "-a", "/etc/hostname", f"{name}@127.0.0.1:x/", check=False)
+
+    control = silent()
+    time.sleep(5)
+    busy = push()
+    assert busy.returncode != 0 and "busy" in busy.stderr  # the time is an hour
+    control.kill()
+    control.communicate()
+    wait_until(lambda: not running(uid), "it is over")
+    settings(host, "silence_seconds = 2\n")
+    held = silent()
+    try:
+        wait_until(lambda: push().returncode == 0, "its place is free", 10)
+        assert held.poll() is not None or not running(uid)
+    finally:
+        held.kill()
+        held.communicate()
+        settings(host, "")
