@@ -454,3 +454,43 @@ def test_a_client_that_stops_keeps_nothing_for_ever(host, tmp_path):
         held.kill()
         held.communicate()
         settings(host, "")
+
+
+SHOW = r'''
+#include <stdio.h>
+#include <security/pam_modules.h>
+static int show(pam_handle_t *pamh, const char *name, FILE *out)
+{
+	const void *value = NULL;
+	return fprintf(out, "%s=%s\n", name, pam_get_data(pamh, name, &value) == PAM_SUCCESS ? (const char *)value : "");
+}
+int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	FILE *out = fopen("/run/shown", "w");
+	show(pamh, "systemd.memory_max", out);
+	show(pamh, "systemd.cpu_weight", out);
+	return fclose(out) == 0 ? PAM_SUCCESS : PAM_SESSION_ERR;
+}
+int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	return PAM_SUCCESS;
+}
+'''
+
+
+def test_pam_systemd_is_told_what_a_session_may_have(host, tmp_path):
+    """What comes of it is systemd's: here stands a module that reads the same fields as pam_systemd(8)."""
+    _, name, key = host.account(tmp_path)
+    user, own = host.ordinary_login(tmp_path)
+    (tmp_path / "show.c").write_text(SHOW)
+    run("cc", "-shared", "-fPIC", "-o", tmp_path / "pam_show.so", tmp_path / "show.c", "-lpam")
+    stack = Path("/etc/pam.d/common-session")
+    before = stack.read_text()
+    stack.write_text(before + f"session required {tmp_path}/pam_show.so\n")
+    try:
+        assert host.ssh(key, name, "true").returncode == 0
+        assert Path("/run/shown").read_text() == "systemd.memory_max=4160M\nsystemd.cpu_weight=50\n"
+        assert host.ssh(own, user, "true").returncode == 0
+        assert Path("/run/shown").read_text() == "systemd.memory_max=\nsystemd.cpu_weight=\n"
+    finally:
+        stack.write_text(before)
