@@ -14,7 +14,7 @@
 #include "confine/cleanup.h"
 
 #define WINDOW 60     /* seconds */
-#define FREE_IN_WINDOW 10
+#define FREE_IN_WINDOW 40
 #define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits without end for one who sleeps */
 #define TURN_PAUSE 50000000
 

@@ -32,7 +32,7 @@
 
 static const char usage[] =
 	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
-	"                     [-fake-super] [-private|-no-private] DIR\n"
+	"                     [-fake-super] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
 static int refuse_error(int r, const struct gate_refusal *refusal)

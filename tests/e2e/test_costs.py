@@ -344,7 +344,7 @@ def test_commands_that_come_to_nothing_are_slow_and_one_line(host, tmp_path, sys
     assert host.rsync(push, "-a", "/etc/hostname", f"{name}@127.0.0.1:", check=False).returncode == 0
     assert time.monotonic() - began < 2, "who does something is not held up"
     thief.join()
-    assert counted[0] <= 10 + seconds + 3, counted
+    assert counted[0] <= 40 + seconds + 3, counted
     ours = [line for line in syslog if "subuid-login" in line or "subuid-rrsync" in line or "subuid-tool" in line]
     assert len(ours) == (0 if command == "true" else 1), ours
 
@@ -352,7 +352,7 @@ def test_commands_that_come_to_nothing_are_slow_and_one_line(host, tmp_path, sys
 def test_an_ordinary_login_is_not_slow(host, tmp_path):
     """The control."""
     user, key = host.ordinary_login(tmp_path)
-    assert flood(host, key, user, "false", 4, tmp_path) > 60
+    assert flood(host, key, user, "false", 6, tmp_path) > 120
 
 
 def test_refused_logins_are_one_line(host, tmp_path, syslog, few, idle):
