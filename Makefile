@@ -91,14 +91,14 @@ TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_comma
               backup/gate_policy backup/command_line backup/text_list backup/refuse account/role account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
-LOGIN       = backup/login backup/login_command backup/run_watch backup/run_files backup/run_spool backup/run_connection backup/file_count confine/harden $(ACCOUNT) $(INDEX)
+LOGIN       = backup/login backup/login_command backup/run_watch backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 SUBID       = nss/subid nss/subid_pieces nss/subid_user nss/subid_index nss/subid_files nss/subid_chain $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name
-PAM         = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
+PAM         = pam/pam_subuid pam/verdict pam/owner pam/session pam/refuse pam/slots $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

@@ -62,6 +62,7 @@ struct index_host {
 	char separator;
 	char homes[128];
 	char shell[64];
+	struct index_sessions sessions;
 	uint32_t range_first, range_last; /* ids in ranges that lie outside have no name; last 0: none has one */
 	uint64_t generation;
 };

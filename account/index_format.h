@@ -37,7 +37,7 @@
 #include "account/account.h"
 
 #define INDEX_MAGIC "subuidx\n" /* 8 bytes, no NUL */
-#define INDEX_VERSION 3u
+#define INDEX_VERSION 4u
 #define INDEX_LINE 64u
 #define INDEX_RECORD_LINES_MAX 128u /* 8 KiB: a key record with the largest blob */
 
@@ -62,6 +62,18 @@ struct index_table {
 	uint64_t slots;  /* power of two, or 0: not in this file */
 };
 
+#define REFUSED_VARIABLE "SUBUID_REFUSED" /* from pam_subuid to the login shell: why this session is one too many */
+#define SESSION_MEMORY_MIB 16u
+#define SESSIONS_MAX 1024u /* connections of one account at once */
+
+/* What a session of any account may cost: [sessions] of subuidd.conf(5). All 0: an index of a program that knows none. */
+struct index_sessions {
+	uint16_t per_key, per_account;
+	uint16_t memory; /* of each process of a run, in units of 16 MiB */
+	uint16_t cpu_weight;
+	uint32_t silence; /* seconds, 0 none */
+};
+
 /* 512 bytes. Everything up to `check` is constant for the file's life. */
 struct index_header {
 	char magic[8];
@@ -82,8 +94,8 @@ struct index_header {
 	char homes[128];         /* "/srv/subuid" */
 	char shell[64];          /* login shell of every sub-account */
 	uint32_t range_first, range_last; /* ids of ranges have names from..to; last 0: none has */
+	struct index_sessions sessions;
 	uint32_t check;          /* index_header_checksum() of all above */
-	uint32_t pad2;
 	/* changing part: sealed words, atomic 8-byte stores only */
 	_Alignas(64) uint64_t superseded; /* sealed 0; anything else: open the path again */
 	uint64_t generation;  /* sealed; the store's change counter that this file shows */
@@ -92,7 +104,7 @@ struct index_header {
 };
 
 _Static_assert(sizeof(struct index_header) == 512, "the same in 32 and 64 bits");
-_Static_assert(__builtin_offsetof(struct index_header, check) == 368, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct index_header, check) == 380, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct index_header, superseded) == 384, "a line of its own");
 
 /* A sealed word: 48 bits of value and, on top, 16 check bits over value, table and

@@ -54,6 +54,7 @@ static void host_fill(const struct index_view *view, uint64_t generation, struct
 	memcpy(host->shell, header->shell, sizeof(host->shell));
 	host->range_first = header->range_first;
 	host->range_last = header->range_last;
+	host->sessions = header->sessions;
 	host->generation = generation;
 }
 

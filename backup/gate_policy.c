@@ -2,10 +2,13 @@
 #include "backup/gate_policy.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backup/file_count.h"
+
+#define MEMORY_MIB_MAX (1u << 24)
 
 int gate_refuse(struct gate_refusal *refusal, const char *what, const char *why)
 {
@@ -40,10 +43,40 @@ static bool *option_of(struct gate_policy *policy, const char *name)
 	return NULL;
 }
 
+/* "-timeout=3600": digits, no sign, at most max. */
+static bool number_parse(const char *argument, const char *name, uint64_t max, uint64_t *number)
+{
+	size_t length = strlen(name);
+	uint64_t value = 0;
+
+	if (strncmp(argument, name, length) != 0 || argument[length] == '\0' || strlen(argument + length) > 9)
+		return false;
+	for (const char *digit = argument + length; *digit != '\0'; digit++) {
+		if (*digit < '0' || *digit > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*digit - '0');
+	}
+	*number = value;
+	return value <= max;
+}
+
+static bool number_option(struct gate_policy *policy, const char *argument)
+{
+	uint64_t number;
+
+	if (number_parse(argument, "-timeout=", INT_MAX, &number))
+		policy->timeout = (unsigned)number;
+	else if (number_parse(argument, "-memory=", MEMORY_MIB_MAX, &number) && number > 0)
+		policy->memory = number << 20;
+	else
+		return false;
+	return true;
+}
+
 int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const char **directory,
 		       struct gate_refusal *refusal)
 {
-	struct gate_policy parsed = { 0 };
+	struct gate_policy parsed = { .timeout = GATE_TIMEOUT, .memory = GATE_MEMORY };
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
@@ -55,9 +88,10 @@ int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const 
 		}
 		if (strcmp(argv[i], "-help") == 0 || strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
 			return 1;
-		if (value == NULL)
+		if (value != NULL)
+			*value = true;
+		else if (!number_option(&parsed, argv[i]))
 			return gate_refuse(refusal, argv[i], "unknown option; see subuid-rrsync(1)");
-		*value = true;
 	}
 	if (i + 1 != argc || argv[i][0] == '\0')
 		return gate_refuse(refusal, "usage", "exactly one DIR is needed; see subuid-rrsync(1)");

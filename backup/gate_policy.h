@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct gate_policy {
 	bool read_only;    /* -ro */
@@ -19,12 +20,17 @@ struct gate_policy {
 	bool private_root; /* -private: refuse where no private root can be had */
 	bool shared_root;  /* -no-private: the host's own mounts */
 	bool report;       /* -report: how many files, to the login shell */
+	unsigned timeout;  /* -timeout=SECONDS: of a client that says nothing; 0 none */
+	uint64_t memory;   /* -memory=MIB, in bytes: of each process of the run */
 	bool everything;   /* DIR is "/" */
 	bool drop_devices; /* this rsync knows --drop-D (3.5) */
 	bool confine_root; /* this rsync knows --confine-root (3.5) */
 	const char *files_log; /* rsync's log, for the count of files; NULL: none */
 	const char *directory; /* DIR, absolute and canonical */
 };
+
+#define GATE_TIMEOUT 3600 /* unless the command line says otherwise */
+#define GATE_MEMORY (UINT64_C(1) << 30)
 
 /* Why a command was refused: "what: why". Bytes of the client's may be in it: escape before printing. */
 #define REFUSAL_TEXT_MAX 255

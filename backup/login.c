@@ -22,7 +22,9 @@
 #include "account/index.h"
 #include "account/name.h"
 #include "account/role.h"
+#include "backup/exit_status.h"
 #include "backup/login_command.h"
+#include "backup/pace.h"
 #include "backup/run_watch.h"
 #include "confine/harden.h"
 
@@ -31,23 +33,71 @@
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 
-/* To the person at the other end and, escaped, to the log. */
-__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+#define ESCAPED_MAX 2048
+
+/* To the person at the other end; and what it was, escaped. */
+__attribute__((format(printf, 2, 0))) static void tell(char escaped[ESCAPED_MAX], const char *format, va_list list)
 {
-	char text[1024], escaped[2048];
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), format, list);
+	text_escape(text, escaped, ESCAPED_MAX);
+	fprintf(stderr, "subuid: %s\n", escaped);
+}
+
+__attribute__((format(printf, 1, 2))) static int refuse_quietly(const char *format, ...)
+{
+	char escaped[ESCAPED_MAX];
 	va_list list;
 
 	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
+	tell(escaped, format, list);
 	va_end(list);
-	text_escape(text, escaped, sizeof(escaped));
-	fprintf(stderr, "subuid: %s\n", escaped);
-	openlog("subuid-login", LOG_PID, LOG_AUTH);
-	syslog(LOG_NOTICE, "uid %u: %s", (unsigned)getuid(), escaped);
 	return EXIT_FAILURE;
 }
 
-static int find_home(struct index_account *account, char *home, size_t size)
+/* One line for all of a minute. */
+static void log_refused(const char *escaped)
+{
+	char others[64] = "";
+	unsigned more;
+
+	if (!pace(true, &more))
+		return;
+	if (more > 0)
+		snprintf(others, sizeof(others), " (and %u more since the last such line)", more);
+	openlog("subuid-login", LOG_PID, LOG_AUTH);
+	syslog(LOG_NOTICE, "uid %u: refused: %s%s", (unsigned)getuid(), escaped, others);
+}
+
+/* A gate says by its status that it refused, and by its last line why. */
+static void pace_run(const struct run *run, int status)
+{
+	char error[RUN_ERROR_MAX + 1];
+	unsigned more;
+
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_REFUSED || WEXITSTATUS(status) == EXIT_UNCONFINED)) {
+		snprintf(error, sizeof(error), "%.*s", RUN_ERROR_MAX, run->error);
+		log_refused(error);
+	} else if (status != 0 || run->kind == RUN_PROBE) {
+		pace(false, &more);
+	}
+}
+
+/* To the log as well. */
+__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
+{
+	char escaped[ESCAPED_MAX];
+	va_list list;
+
+	va_start(list, format);
+	tell(escaped, format, list);
+	va_end(list);
+	log_refused(escaped);
+	return EXIT_FAILURE;
+}
+
+static int find_home(struct index_account *account, struct index_sessions *sessions, char *home, size_t size)
 {
 	struct index_host host;
 	int r = index_host(&accounts, &host);
@@ -57,6 +107,7 @@ static int find_home(struct index_account *account, char *home, size_t size)
 	r = index_account_by_uid(&accounts, getuid(), account);
 	if (r < 0)
 		return r;
+	*sessions = host.sessions;
 	r = index_home(&host, account, home, size);
 	return r < 0 ? r : 0;
 }
@@ -86,22 +137,23 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-static int run_gate(const struct login_command *command, const struct index_account *account, const char *home,
-		    const char *original)
+static int run_gate(const struct login_command *command, const struct index_account *account,
+		    const struct index_sessions *sessions, const char *home, const char *original)
 {
 	bool rsync = login_command_is_rsync(command, original);
 	const char *gate = rsync ? RSYNC_GATE : TOOL_GATE;
 	const char *arguments[LOGIN_GATE_ARGUMENTS];
 	char *environment[4] = { NULL, NULL, NULL, NULL };
-	char quota[LOGIN_QUOTA_TEXT], user[sizeof("USER=") + ACCOUNT_NAME_MAX];
+	struct login_numbers numbers;
+	char user[sizeof("USER=") + ACCOUNT_NAME_MAX];
 	struct run run;
 	size_t n = 0;
 	int r, status = 0;
 
 	if (rsync)
-		login_gate_arguments(command, home, arguments);
+		login_gate_arguments(command, sessions, home, arguments, &numbers);
 	else
-		login_tool_arguments(command, home, arguments, quota);
+		login_tool_arguments(command, sessions, home, arguments, &numbers);
 	snprintf(user, sizeof(user), "USER=%s", account->name);
 	environment[n++] = user;
 	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
@@ -112,6 +164,7 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, &run, &status);
 	if (r < 0)
 		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
+	pace_run(&run, status);
 	return end_like(status);
 }
 
@@ -133,8 +186,9 @@ int main(int argc, char **argv)
 {
 	struct index_account account;
 	struct login_command command;
+	struct index_sessions sessions;
 	char home[512];
-	const char *barred, *original = getenv("SSH_ORIGINAL_COMMAND");
+	const char *barred, *refused, *original = getenv("SSH_ORIGINAL_COMMAND");
 	int r;
 
 	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
@@ -144,7 +198,7 @@ int main(int argc, char **argv)
 		r = descriptors_close_from(3);
 	if (r < 0)
 		return refuse("login: cannot lower itself: %s", strerror(-r));
-	r = find_home(&account, home, sizeof(home));
+	r = find_home(&account, &sessions, home, sizeof(home));
 	if (r == -ENOENT)
 		return refuse("uid %u: not a sub-account of this host", (unsigned)getuid());
 	if (r < 0)
@@ -157,9 +211,12 @@ int main(int argc, char **argv)
 	if (login_command_parse(argv[2], &command) < 0)
 		return refuse("%s: command not allowed; this account takes rsync only: rsync -a DIR HOST:",
 			      account.name);
+	refused = getenv(REFUSED_VARIABLE);
+	if (refused != NULL) /* pam_subuid has logged it */
+		return refuse_quietly("%s: %s", account.name, refused);
 	if (original == NULL)
 		return refuse_command(&account, &command, "no shell here");
 	if (command.role == ROLE_NONE && command.tools[0] == '\0')
 		return refuse_command(&account, &command, "no command");
-	return run_gate(&command, &account, home, original);
+	return run_gate(&command, &account, &sessions, home, original);
 }

@@ -176,7 +176,17 @@ const char *account_barred(const struct index_account *account, int64_t now)
 	return NULL;
 }
 
-void login_gate_arguments(const struct login_command *command, const char *home, const char **argv)
+/* The gates have values of their own where the index says nothing. */
+static const char *memory_argument(const struct index_sessions *sessions, struct login_numbers *numbers)
+{
+	if (sessions->memory == 0)
+		return NULL;
+	snprintf(numbers->memory, sizeof(numbers->memory), "-memory=%u", sessions->memory * SESSION_MEMORY_MIB);
+	return numbers->memory;
+}
+
+void login_gate_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
+			  const char **argv, struct login_numbers *numbers)
 {
 	size_t n = 0;
 
@@ -194,13 +204,19 @@ void login_gate_arguments(const struct login_command *command, const char *home,
 		argv[n++] = "-no-overwrite";
 	if ((command->options & KEY_NO_FAKE_SUPER) == 0)
 		argv[n++] = "-fake-super";
+	argv[n] = memory_argument(sessions, numbers);
+	if (argv[n] != NULL) {
+		snprintf(numbers->timeout, sizeof(numbers->timeout), "-timeout=%" PRIu32, sessions->silence);
+		argv[++n] = numbers->timeout;
+		n++;
+	}
 	argv[n++] = "--";
 	argv[n++] = home;
 	argv[n] = NULL;
 }
 
-void login_tool_arguments(const struct login_command *command, const char *home, const char **argv,
-			  char quota[LOGIN_QUOTA_TEXT])
+void login_tool_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
+			  const char **argv, struct login_numbers *numbers)
 {
 	size_t n = 0;
 
@@ -210,9 +226,11 @@ void login_tool_arguments(const struct login_command *command, const char *home,
 	if ((command->options & KEY_READ_ONLY) != 0)
 		argv[n++] = "-read-only";
 	if (command->storage_quota != 0) {
-		snprintf(quota, LOGIN_QUOTA_TEXT, "-quota=%" PRIu64, command->storage_quota);
-		argv[n++] = quota;
+		snprintf(numbers->quota, sizeof(numbers->quota), "-quota=%" PRIu64, command->storage_quota);
+		argv[n++] = numbers->quota;
 	}
+	argv[n] = memory_argument(sessions, numbers);
+	n += argv[n] != NULL;
 	argv[n++] = "--";
 	argv[n++] = command->tools;
 	argv[n++] = home;

@@ -43,14 +43,18 @@ int authorized_keys_line(const struct ssh_key *key, char *out, size_t size);
 const char *account_barred(const struct index_account *account, int64_t now);
 
 /* The gate's arguments for a command: options, then home; ended by NULL.
- * argv holds LOGIN_GATE_ARGUMENTS. Points into constants and home. */
-#define LOGIN_GATE_ARGUMENTS 10
-void login_gate_arguments(const struct login_command *command, const char *home, const char **argv);
+ * argv holds LOGIN_GATE_ARGUMENTS. Points into constants, numbers and home. */
+#define LOGIN_GATE_ARGUMENTS 12
+#define LOGIN_NUMBER_TEXT 32
+struct login_numbers {
+	char quota[LOGIN_NUMBER_TEXT], memory[LOGIN_NUMBER_TEXT], timeout[LOGIN_NUMBER_TEXT];
+};
+void login_gate_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
+			  const char **argv, struct login_numbers *numbers);
 
-/* The same of the gate for tools: form, quota, tools, home. The text is for the quota. */
-#define LOGIN_QUOTA_TEXT 32
-void login_tool_arguments(const struct login_command *command, const char *home, const char **argv,
-			  char quota[LOGIN_QUOTA_TEXT]);
+/* The same of the gate for tools: form, quota, memory, tools, home. */
+void login_tool_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
+			  const char **argv, struct login_numbers *numbers);
 
 /* Which of the two gates a client's command is for. A key without rsync or without tools leaves no choice. */
 bool login_command_is_rsync(const struct login_command *command, const char *original);

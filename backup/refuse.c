@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "backup/refuse.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -11,6 +12,13 @@
 
 #define TEXT_MAX (2 * REFUSAL_TEXT_MAX + 3)
 #define ESCAPED_MAX (4 * TEXT_MAX)
+
+static bool without_log;
+
+void refuse_without_log(void)
+{
+	without_log = true;
+}
 
 static void tell(const char *program, const char *what, const char *why, char *escaped)
 {
@@ -33,7 +41,8 @@ int refuse(const char *program, const char *what, const char *why, int status)
 	char escaped[ESCAPED_MAX];
 
 	tell(program, what, why, escaped);
-	syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
+	if (!without_log)
+		syslog(LOG_NOTICE, "uid %u: refused: %s", (unsigned)getuid(), escaped);
 	return status;
 }
 

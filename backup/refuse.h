@@ -3,14 +3,16 @@
 #ifndef BACKUP_REFUSE_H
 #define BACKUP_REFUSE_H
 
-#define EXIT_REFUSED 1
-#define EXIT_UNCONFINED 78 /* EX_CONFIG: this host cannot enforce what was promised */
+#include "backup/exit_status.h"
 
 /* "program: what: why". Returns status, so that a check can `return refuse(…)`. */
 int refuse(const char *program, const char *what, const char *why, int status);
 
 /* To the person alone, of something that is passed over. */
 void refuse_part(const char *program, const char *what, const char *why);
+
+/* Under the login shell, which says in the log what was refused. */
+void refuse_without_log(void);
 
 /* A step of the confinement that this host has not got: nothing was run. Returns EXIT_UNCONFINED. */
 int refuse_unconfined(const char *program, const char *step, int error);

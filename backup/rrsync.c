@@ -32,7 +32,7 @@
 
 static const char usage[] =
 	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
-	"                     [-fake-super] [-private|-no-private] DIR\n"
+	"                     [-fake-super] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
 static int refuse_error(int r, const struct gate_refusal *refusal)
@@ -228,6 +228,8 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
+	if (policy.report)
+		refuse_without_log();
 	r = descriptors_first_only(policy.report ? FILE_COUNT_SOCKET + 1 : FILE_COUNT_SOCKET);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
@@ -240,7 +242,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse(PROGRAM, rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
-	r = limits_confine();
+	r = limits_confine(policy.memory);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	pull = is_pull(command);

@@ -3,10 +3,12 @@
 #include "backup/rsync_arguments.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backup/file_count.h"
 
@@ -114,6 +116,99 @@ static int add_file(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=./%s", chosen->option->name, path);
 }
 
+/* The value of the last option of this kind, which is the one that counts; NULL: there is none. */
+static const char *last_value(const struct rsync_request *request, enum option_argument kind)
+{
+	for (size_t i = request->options_count; i-- > 0;)
+		if (request->options[i].option != NULL && request->options[i].option->argument == kind)
+			return request->options[i].value;
+	return NULL;
+}
+
+/* A decimal number as rsync's clients send it, a sign at the most in front. */
+static bool number_valid(const char *text, long *number)
+{
+	size_t digits = strspn(text + (text[0] == '-'), "0123456789");
+
+	if (digits == 0 || digits > 9 || text[(text[0] == '-') + digits] != '\0')
+		return false;
+	*number = strtol(text, NULL, 10);
+	return true;
+}
+
+static int refuse_number(const struct build *b, const struct rsync_chosen *chosen)
+{
+	char what[REFUSAL_TEXT_MAX + 1];
+
+	snprintf(what, sizeof(what), "--%s=%s", chosen->option->name, chosen->value);
+	return gate_refuse(b->refusal, what, "not a number");
+}
+
+/* Lowered and not refused: how a client compresses is no reason to have no backup. */
+static int add_number(const struct build *b, const struct rsync_chosen *chosen, long most)
+{
+	long number;
+
+	if (!number_valid(chosen->value, &number))
+		return refuse_number(b, chosen);
+	return text_list_format(b->argv, "--%s=%ld", chosen->option->name, number > most ? most : number);
+}
+
+static int add_nothing_but_a_number(const struct build *b, const struct rsync_chosen *chosen)
+{
+	long number;
+
+	return number_valid(chosen->value, &number) && number >= 0 ? 0 : refuse_number(b, chosen);
+}
+
+/* "1.5G" as rsync reads it: K is 1024, KB 1000. True only of what rsync would take, too. */
+static bool size_valid(const char *text, double *bytes)
+{
+	static const char units[] = "BKMGTP";
+	size_t digits = strspn(text, "0123456789."), left;
+	const char *unit;
+	char *end;
+
+	if (digits == 0 || digits > 18)
+		return false;
+	*bytes = strtod(text, &end);
+	if (end != text + digits)
+		return false;
+	if (*end == '\0')
+		return true;
+	unit = strchr(units, *end & ~0x20);
+	left = strlen(end + 1);
+	if (unit == NULL || left > 2 || (left > 0 && strcasecmp(end + 1, "B") != 0 && strcasecmp(end + 1, "iB") != 0))
+		return false;
+	for (long power = unit - units; power > 0; power--)
+		*bytes *= left == 1 ? 1000 : 1024;
+	return true;
+}
+
+/* 0 is "without limit" to rsync. */
+static int add_bytes(const struct build *b, const struct rsync_chosen *chosen)
+{
+	const uint64_t most = b->policy->memory != 0 ? b->policy->memory : GATE_MEMORY;
+	double bytes;
+
+	if (!size_valid(chosen->value, &bytes))
+		return refuse_number(b, chosen);
+	if (bytes < 1 || bytes > (double)most)
+		return text_list_format(b->argv, "--%s=%" PRIu64, chosen->option->name, most);
+	return text_list_format(b->argv, "--%s=%s", chosen->option->name, chosen->value);
+}
+
+/* The client's where it is shorter: one who says nothing holds locks, memory and a place. */
+static int add_timeout(const struct build *b)
+{
+	const char *value = last_value(b->request, ARGUMENT_SECONDS);
+	long client = value == NULL ? 0 : strtol(value, NULL, 10), ours = b->policy->timeout;
+
+	if (client == 0 || (ours != 0 && client > ours))
+		client = ours;
+	return client == 0 ? 0 : text_list_format(b->argv, "--timeout=%ld", client);
+}
+
 static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 {
 	const struct rsync_option *option = chosen->option;
@@ -126,7 +221,16 @@ static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 	case ARGUMENT_NONE:
 		return text_list_format(b->argv, "--%s", option->name);
 	case ARGUMENT_TEXT:
+	case ARGUMENT_ALGORITHM:
 		break;
+	case ARGUMENT_SECONDS: /* by add_timeout() */
+		return add_nothing_but_a_number(b, chosen);
+	case ARGUMENT_BYTES:
+		return add_bytes(b, chosen);
+	case ARGUMENT_LEVEL:
+		return add_number(b, chosen, rsync_compress_level_max(last_value(b->request, ARGUMENT_ALGORITHM)));
+	case ARGUMENT_THREADS:
+		return add_number(b, chosen, COMPRESS_THREADS_MAX);
 	case ARGUMENT_DIRECTORY:
 	case ARGUMENT_BASIS:
 		/* A sender has no use for the receiver's directories, which on a pull are the client's own. */
@@ -168,9 +272,9 @@ static int add_policy(const struct build *b)
 {
 	const struct gate_policy *policy = b->policy;
 	const bool receiver = !b->request->sender;
-	int r = 0;
+	int r = add_timeout(b);
 
-	if (receiver && !policy->fake_super)
+	if (r == 0 && receiver && !policy->fake_super)
 		r = text_list_add(b->argv, "--chmod=ug-s");
 	if (r == 0 && receiver && !policy->fake_super && policy->drop_devices)
 		r = text_list_add(b->argv, "--drop-D");

@@ -43,9 +43,9 @@ static const struct rsync_option table[] = {
 	TEXT("checksum-choice"),
 	TEXT("checksum-seed"),
 	BASIS("compare-dest"),
-	TEXT("compress-choice"),
-	TEXT("compress-level"),
-	TEXT("compress-threads"),
+	{ "compress-choice", ARGUMENT_ALGORITHM, 0, NULL },
+	{ "compress-level", ARGUMENT_LEVEL, 0, NULL },
+	{ "compress-threads", ARGUMENT_THREADS, 0, NULL },
 	BASIS("copy-dest"),
 	REFUSED("copy-devices", DEVICES),
 	FOLLOWS("copy-unsafe-links"),
@@ -87,7 +87,7 @@ static const struct rsync_option table[] = {
 	{ "log-file", ARGUMENT_LOG, OPTION_OVERWRITES | OPTION_WRITES | OPTION_LOOKS, NULL },
 	TEXT("log-format"),
 	LOOKS("m"), /* --prune-empty-dirs */
-	TEXT("max-alloc"),
+	{ "max-alloc", ARGUMENT_BYTES, 0, NULL },
 	TEXT("max-delete"),
 	TEXT("max-size"),
 	TEXT("min-size"),
@@ -133,7 +133,7 @@ static const struct rsync_option table[] = {
 	{ "super", ARGUMENT_NONE, OPTION_IDENTITY, NULL },
 	FLAG("t"), /* --times */
 	{ "temp-dir", ARGUMENT_DIRECTORY, 0, NULL },
-	TEXT("timeout"),
+	{ "timeout", ARGUMENT_SECONDS, 0, NULL },
 	FLAG("times"),
 	LOOKS("u"), /* --update */
 	FLAG("use-qsort"),
@@ -144,6 +144,27 @@ static const struct rsync_option table[] = {
 	LOOKS("y"), /* --fuzzy */
 	FLAG("z"), /* --compress */
 };
+
+/*
+ * What a sender of 300 MB of programs grew to, with zstd: 10 MiB at level 3, 23 at 9, 59 at 12 (2 % smaller than at 9,
+ * in twice the time), 96 at 19 and 784 at 22. zlib takes 10 MiB at its highest level, and lz4 has none.
+ */
+static const struct {
+	const char *name;
+	int level_max;
+} compressors[] = {
+	{ "zstd", 12 }, { "zlib", 9 }, { "zlibx", 9 }, { "lz4", 1 }, { "none", 1 },
+};
+
+#define LEVEL_MAX_UNKNOWN 9 /* of whatever both sides agree on */
+
+int rsync_compress_level_max(const char *algorithm)
+{
+	for (size_t i = 0; algorithm != NULL && i < sizeof(compressors) / sizeof(compressors[0]); i++)
+		if (strcmp(algorithm, compressors[i].name) == 0)
+			return compressors[i].level_max;
+	return LEVEL_MAX_UNKNOWN;
+}
 
 const char *rsync_option_why(const struct rsync_option *option, unsigned forbidden)
 {

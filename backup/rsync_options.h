@@ -12,6 +12,11 @@
 enum option_argument {
 	ARGUMENT_NONE,
 	ARGUMENT_TEXT,      /* passed on as it is */
+	ARGUMENT_SECONDS,   /* --timeout: no longer than the gate's own */
+	ARGUMENT_BYTES,     /* --max-alloc: no more than a process may have */
+	ARGUMENT_LEVEL,     /* --compress-level: no higher than the table says for the algorithm */
+	ARGUMENT_THREADS,   /* --compress-threads: no more than COMPRESS_THREADS_MAX */
+	ARGUMENT_ALGORITHM, /* --compress-choice */
 	ARGUMENT_DIRECTORY, /* a directory of the receiver, relative to the destination */
 	ARGUMENT_BASIS,     /* the same, only read: may go up by "..", as long as it stays below DIR */
 	ARGUMENT_LIST,      /* --files-from: a file, relative to DIR, or "-" */
@@ -37,6 +42,12 @@ struct rsync_option {
 
 /* The option of this long name (length bytes), or of this letter; NULL: unknown. */
 const struct rsync_option *rsync_option_find(const char *name, size_t length);
+
+#define COMPRESS_THREADS_MAX 4
+
+/* The highest level of this algorithm that is worth its memory and time here; NULL: it is not known yet which
+ * it will be. */
+int rsync_compress_level_max(const char *algorithm);
 
 /* Why an option with one of the forbidden flags is refused, for the client's user; NULL: it is not. */
 const char *rsync_option_why(const struct rsync_option *option, unsigned forbidden);

@@ -27,6 +27,7 @@ struct watch {
 	pid_t pid;
 	int errors, pidfd, signals, spool;
 	struct run_files files;
+	struct run_end end;
 	const char *connection;
 	bool counted; /* `begin` is known */
 	struct run_bytes begin;
@@ -189,7 +190,7 @@ static int child_spawn(const char *program, char *const *argv, char *const *envi
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attributes, mask);
 	if (r == 0)
-		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	if (r == 0)
 		r = posix_spawn(pid, program, &files, &attributes, argv, environment);
 	posix_spawn_file_actions_destroy(&files);
@@ -208,16 +209,29 @@ static void data_leave(void)
 	}
 }
 
+/* When there is something to do, whatever happens until then. */
+static uint64_t due(const struct watch *watch, uint64_t now, uint64_t next)
+{
+	const uint64_t rest = watch->files.rest_until, end = run_end_due(&watch->end);
+
+	if (now < rest && rest < next)
+		next = rest;
+	if (end < next)
+		next = end < now ? now : end;
+	return next;
+}
+
 static void watch_until_end(struct watch *watch)
 {
 	struct pollfd polled[] = { { .fd = watch->pidfd, .events = POLLIN },
 				   { .fd = watch->signals, .events = POLLIN },
 				   { .fd = watch->errors, .events = POLLIN },
-				   { .events = POLLIN } };
+				   { .events = POLLIN },
+				   { .fd = STDERR_FILENO } }; /* its end, which comes without being asked for */
 	uint64_t next = HEARTBEAT_MS;
 
 	for (;;) {
-		const uint64_t now = elapsed(watch), rest = watch->files.rest_until;
+		const uint64_t now = elapsed(watch);
 		int n;
 
 		if (now >= next) {
@@ -226,12 +240,17 @@ static void watch_until_end(struct watch *watch)
 			next = now + HEARTBEAT_MS;
 			continue;
 		}
+		run_end_step(&watch->end, now);
 		polled[3].fd = run_files_wait(&watch->files, now);
-		n = poll(polled, 4, (int)((now < rest ? rest : next) - now));
+		n = poll(polled, 5, (int)(due(watch, now, next) - now));
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n <= 0)
 			continue;
+		if (polled[4].revents != 0) {
+			run_end_gone(&watch->end, now);
+			polled[4].fd = -1;
+		}
 		if (polled[3].revents != 0)
 			run_files_take(&watch->files, now);
 		if (polled[2].revents != 0 && !errors_take(watch))
@@ -243,7 +262,7 @@ static void watch_until_end(struct watch *watch)
 	}
 }
 
-static void run_end(struct watch *watch, int status)
+static void record_end(struct watch *watch, int status)
 {
 	struct run *run = watch->run;
 
@@ -275,6 +294,7 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
 	r = child_spawn(program, argv, environment, errors[1], report[1], &before, &watch.pid);
 	close(errors[1]);
 	close(report[1]);
+	watch.end.group = watch.pid;
 	watch.errors = errors[0];
 	watch.files.socket = report[0];
 	if (r < 0)
@@ -292,6 +312,7 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
 	while (waitpid(watch.pid, status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	run_end(&watch, *status);
+	run_end_leftover(&watch.end);
+	record_end(&watch, *status);
 	return 0;
 }

@@ -38,6 +38,18 @@ int run_files_wait(const struct run_files *files, uint64_t now);
 void run_files_take(struct run_files *files, uint64_t now);
 void run_files_end(struct run_files *files, struct run *run);
 
+/* run_end.c: a run ends when its client is gone, by itself, by SIGTERM or by SIGKILL. Times in milliseconds. */
+struct run_end {
+	enum { RUN_END_NONE, RUN_END_GONE, RUN_END_ASKED, RUN_END_KILLED } stage;
+	uint64_t gone;
+	int group; /* process group of the run */
+};
+void run_end_gone(struct run_end *end, uint64_t now);
+uint64_t run_end_due(const struct run_end *end); /* UINT64_MAX: nothing is to be done */
+void run_end_step(struct run_end *end, uint64_t now);
+/* What the first process of a run has left behind when it ended: a second, then nothing of it is left. */
+void run_end_leftover(const struct run_end *end);
+
 /* run_connection.c: payload bytes of the ssh connection so far, by inet_diag(7). False: nobody can say. */
 struct run_bytes {
 	uint64_t in, out;

@@ -24,11 +24,13 @@
 #include "confine/limits.h"
 
 #define PROGRAM "subuid" /* as the client sees it */
+#define MEMORY_LEAST (UINT64_C(1) << 30) /* the run time of Go sets aside that much and uses little */
 
 struct order {
 	enum tool_form form;
 	struct tool_values values;
 	const char *tools;
+	uint64_t memory; /* bytes, of each process */
 };
 
 /* What the administrator has to mend goes to the log; the client's user learns which file it is. */
@@ -45,20 +47,29 @@ static int refuse_profile(const struct tool *tool, int error)
 	return refuse(PROGRAM, tool->path, why, EXIT_UNCONFINED);
 }
 
-static bool quota_parse(const char *argument, uint64_t *quota)
+static bool number_parse(const char *argument, const char *name, uint64_t *number)
 {
-	static const char name[] = "-quota=";
-	const char *digits = argument + sizeof(name) - 1;
+	const char *digits = argument + strlen(name);
 	char *end;
 
-	if (strncmp(argument, name, sizeof(name) - 1) != 0 || *digits < '0' || *digits > '9')
+	if (strncmp(argument, name, strlen(name)) != 0 || *digits < '0' || *digits > '9')
 		return false;
 	errno = 0;
-	*quota = strtoull(digits, &end, 10);
+	*number = strtoull(digits, &end, 10);
 	return errno == 0 && *end == '\0';
 }
 
-/* [-append-only|-read-only] [-quota=BYTES] -- TOOLS HOME, from the login shell. */
+static bool memory_parse(const char *argument, uint64_t *memory)
+{
+	uint64_t mib;
+
+	if (!number_parse(argument, "-memory=", &mib) || mib > UINT32_MAX)
+		return false;
+	*memory = mib << 20 < MEMORY_LEAST ? MEMORY_LEAST : mib << 20;
+	return true;
+}
+
+/* [-append-only|-read-only] [-quota=BYTES] [-memory=MIB] -- TOOLS HOME, from the login shell. */
 static int order_parse(char **argv, struct order *order)
 {
 	for (argv++; *argv != NULL && strcmp(*argv, "--") != 0; argv++) {
@@ -66,7 +77,7 @@ static int order_parse(char **argv, struct order *order)
 			order->form = TOOL_APPEND_ONLY;
 		else if (strcmp(*argv, "-read-only") == 0 && order->form == TOOL_READ_WRITE)
 			order->form = TOOL_READ_ONLY;
-		else if (!quota_parse(*argv, &order->values.quota))
+		else if (!number_parse(*argv, "-quota=", &order->values.quota) && !memory_parse(*argv, &order->memory))
 			return -EINVAL;
 	}
 	if (*argv == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)
@@ -160,9 +171,10 @@ int main(int argc, char **argv)
 {
 	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	struct command_line line = { 0 };
-	struct order order = { .form = TOOL_READ_WRITE };
+	struct order order = { .form = TOOL_READ_WRITE, .memory = MEMORY_LEAST };
 	int r;
 
+	refuse_without_log();
 	if (argc < 4 || order_parse(argv, &order) < 0 || getuid() == 0)
 		return refuse(PROGRAM, "tool", "the login shell of sub-accounts runs it", 2);
 	if (command == NULL)
@@ -173,7 +185,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
 	openlog("subuid-tool", LOG_PID | LOG_NDELAY, LOG_AUTH); /* now: its socket is nowhere later */
-	r = limits_confine();
+	r = limits_confine(order.memory);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	r = command_line_split(command, &line);

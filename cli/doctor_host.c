@@ -166,7 +166,8 @@ static void check_pam_sshd(struct doctor *doctor)
 
 	if (text == NULL)
 		text = load_service(NULL, "other");
-	switch (text == NULL ? PAM_PLACE_ABSENT : pam_place(text, load_service, NULL, options, sizeof(options))) {
+	switch (text == NULL ? PAM_PLACE_ABSENT : pam_place(text, "account", load_service, NULL, options,
+								sizeof(options))) {
 	case PAM_PLACE_FIRST:
 		if (options[0] != '\0' && strncmp(options, "services=", 9) != 0)
 			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s",
@@ -186,6 +187,18 @@ static void check_pam_sshd(struct doctor *doctor)
 	      SETUP_TODO);
 }
 
+static void check_pam_sessions(struct doctor *doctor)
+{
+	cleanup_free char *text = load_service(NULL, "sshd");
+
+	if (text != NULL && pam_place(text, "session", load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
+		found(doctor, FINDING_GOOD, "PAM: sshd sessions", "each key has a limit of connections at once", "");
+	else
+		found(doctor, FINDING_BAD, "PAM: sshd sessions",
+		      PAM_MODULE " is not in the session stack, so that one key can take all places of its account",
+		      SETUP_TODO);
+}
+
 /* A service that does not ask us admits sub-accounts that it should not: su, cron … */
 static void check_pam_others(struct doctor *doctor)
 {
@@ -202,7 +215,7 @@ static void check_pam_others(struct doctor *doctor)
 			continue;
 		text = load_service(NULL, entry->d_name);
 		if (text == NULL || !pam_has_account(text, load_service, NULL) ||
-		    pam_place(text, load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
+		    pam_place(text, "account", load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
 			continue;
 		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", entry->d_name);
 	}
@@ -260,6 +273,7 @@ void doctor_host(struct doctor *doctor)
 	check_pam_module(doctor);
 	check_nsswitch(doctor);
 	check_pam_sshd(doctor);
+	check_pam_sessions(doctor);
 	check_pam_others(doctor);
 	check_users(doctor);
 	if (doctor->index_error == 0)

@@ -237,6 +237,36 @@ static int after_check(const char *before)
 	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
 }
 
+/* Whether this sshd knows the times after which a connection without a command ends. */
+static bool knows_timeouts(void)
+{
+	static const char *const argv[] = { "sshd", "-T", "-f", "/dev/null", "-o", "UnusedConnectionTimeout=60",
+					    "-o", "ChannelTimeout=session=60", NULL };
+	cleanup_free char *output = NULL;
+	int status = command_run(argv, &output);
+
+	/* it may fail for other reasons than that it does not know them: no host keys yet */
+	return status == 0 || (status > 0 && strstr(output, "onfiguration option") == NULL);
+}
+
+/* The file of the package with this host's time in it, or without the lines that need one. */
+static int dropin_make(const char *source, char **wanted)
+{
+	static const char *const argv[] = { SBINDIR "/subuidd", "--setting", "unused_seconds", NULL };
+	cleanup_free char *seconds = NULL;
+	bool known = knows_timeouts();
+
+	if (command_run(argv, &seconds) != 0)
+		return setup_fail("settings", seconds != NULL ? seconds : "cannot be read", "see `subuidd --check-config`");
+	seconds[strcspn(seconds, "\n")] = '\0';
+	if (sshd_dropin(source, known && strcmp(seconds, "0") != 0 ? seconds : NULL, wanted) < 0)
+		return setup_fail_errno(SSHD_DROPIN, -ENOMEM, "");
+	if (!known)
+		say("sshd", "older than 9.2: a connection without a command stays until its client goes; only their "
+			    "number has a limit");
+	return 0;
+}
+
 /* True when the drop-in is there and is neither what we would write nor what we last wrote. */
 static bool edited(const struct setup *setup, const struct setup_file *now, const char *wanted)
 {
@@ -246,7 +276,7 @@ static bool edited(const struct setup *setup, const struct setup_file *now, cons
 int step_sshd(struct setup *setup)
 {
 	file_cleanup struct setup_file source = { 0 }, now = { 0 };
-	cleanup_free char *before = NULL;
+	cleanup_free char *before = NULL, *wanted = NULL;
 	unsigned changes = setup->changes;
 	int r;
 
@@ -264,9 +294,11 @@ int step_sshd(struct setup *setup)
 	r = file_load(SSHD_DROPIN, &now);
 	if (r < 0)
 		return setup_fail(SSHD_DROPIN, file_why(r), "move it away");
-	if (edited(setup, &now, source.text))
+	if (dropin_make(source.text, &wanted) < 0)
+		return -1;
+	if (edited(setup, &now, wanted))
 		return setup_fail(SSHD_DROPIN, "there already, and it is not ours", "move it away");
-	if (file_change(setup, SSHD_DROPIN, source.text, "whole") < 0)
+	if (file_change(setup, SSHD_DROPIN, wanted, "whole") < 0)
 		return -1;
 	setup->sshd_changed = setup->changes != changes;
 	return setup->dry_run ? 0 : after_check(before);

@@ -140,8 +140,8 @@ int step_nsswitch(struct setup *setup)
 
 /* ---- PAM */
 
-/* Debian's common file; else those that services include; else the services themselves. */
-static const char *const pam_common[] = { "common-account", NULL };
+/* Debian's common files, one for each stack; else those that services include; else the services themselves. */
+static const char *const pam_common[] = { "common-account", "common-session", NULL };
 static const char *const pam_included[] = { "system-auth", "password-auth", "base-account", NULL };
 static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "sudo",	 "sudo-i",
 					    "cron", "crond", "atd", "other", "polkit-1", NULL };
@@ -164,8 +164,23 @@ static const char *pam_module(void)
 	return access(LIBDIR "/security/pam_unix.so", F_OK) == 0 ? PAM_MODULE : PAM_MODULE_PATH;
 }
 
+static unsigned pam_stacks(const char *name)
+{
+	if (strcmp(name, "common-account") == 0)
+		return PAM_ACCOUNT;
+	return strcmp(name, "common-session") == 0 ? PAM_SESSION : PAM_ACCOUNT | PAM_SESSION;
+}
+
+static bool pam_there(const char *text, unsigned stacks)
+{
+	return ((stacks & PAM_ACCOUNT) == 0 || pam_place(text, "account", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) &&
+	       ((stacks & PAM_SESSION) == 0 || pam_place(text, "session", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST);
+}
+
 static int pam_file(struct setup *setup, const char *path)
 {
+	const unsigned stacks = pam_stacks(path + sizeof(PAM_DIR));
+
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_free char *text = NULL;
 	int r = file_load(path, &file);
@@ -173,11 +188,11 @@ static int pam_file(struct setup *setup, const char *path)
 	if (r < 0)
 		return setup_fail(path, file_why(r),
 				  "put `account required " PAM_MODULE "` first in the account stack by hand");
-	if (pam_place(file.text, NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) {
+	if (pam_there(file.text, stacks)) {
 		say(path, "as it should be");
 		return 0;
 	}
-	r = pam_add(file.text, pam_module(), &text);
+	r = pam_add(file.text, stacks, pam_module(), &text);
 	if (r < 0)
 		return setup_fail_errno(path, r, "");
 	return file_change(setup, path, text, "pam");

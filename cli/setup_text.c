@@ -164,3 +164,29 @@ void text_diff(FILE *out, const char *prefix, const char *before, const char *af
 			fprintf(out, "%s+%s\n", prefix, b.line[from_j]);
 	}
 }
+
+int sshd_dropin(const char *source, const char *unused, char **out)
+{
+	static const char mark[] = "@UNUSED@", keyword[] = "UnusedConnectionTimeout";
+	cleanup_free char *made = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&made, &size);
+	cleanup_free char *line = NULL;
+
+	if (stream == NULL)
+		return -ENOMEM;
+	for (const char *at = source; *at != '\0' && text_next_line(&at, &line); free(steal_ptr(&line))) {
+		const char *marked = strstr(line, mark);
+
+		if (unused == NULL && (marked != NULL || strstr(line, keyword) != NULL))
+			continue;
+		if (marked != NULL)
+			fprintf(stream, "%.*s%s%s\n", (int)(marked - line), line, unused, marked + sizeof(mark) - 1);
+		else
+			fprintf(stream, "%s\n", line);
+	}
+	if (fclose(stream) != 0)
+		return -ENOMEM;
+	*out = steal_ptr(&made);
+	return 0;
+}

@@ -43,9 +43,10 @@ void nsswitch_first_source(const char *text, const char *database, char *source,
 #define PAM_END "# subuidd: end"
 #define PAM_MODULE "pam_subuid.so"
 
-/* Puts `account required MODULE` between our two comments, before the first account line (and
- * before the block of pam-auth-update, which keeps what stands outside it). */
-int pam_add(const char *text, const char *module, char **out);
+/* Puts `account required MODULE`, `session required MODULE` or both between our two comments, before the first account
+ * line (and before the block of pam-auth-update, which keeps what stands outside it). */
+enum { PAM_ACCOUNT = 1u << 0, PAM_SESSION = 1u << 1 };
+int pam_add(const char *text, unsigned stacks, const char *module, char **out);
 
 /* Takes our comments and what stands between them out. */
 int pam_remove(const char *text, char **out);
@@ -59,9 +60,10 @@ enum pam_place {
 /* Yields the text of another file of /etc/pam.d, NULL if there is none; freed by the callee. */
 typedef char *(*pam_load)(void *data, const char *name);
 
-/* Where our module stands in the account stack of a service, included files too.
+/* Where our module stands in this stack ("account", "session") of a service, included files too.
  * options: what is written behind the module, may be NULL. */
-enum pam_place pam_place(const char *text, pam_load load, void *data, char *options, size_t options_size);
+enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options,
+			 size_t options_size);
 
 /* True when the service has an account stack at all. */
 bool pam_has_account(const char *text, pam_load load, void *data);
@@ -70,6 +72,9 @@ bool pam_has_account(const char *text, pam_load load, void *data);
 
 /* True when the global part of the file has an Include that reads path. */
 bool sshd_config_includes(const char *text, const char *directory, const char *path);
+
+/* The drop-in with this time (seconds) in the place of @UNUSED@; NULL: without the lines that have one. */
+int sshd_dropin(const char *source, const char *unused, char **out);
 
 /* The value of a keyword in the output of `sshd -T`; "" when it is not there. */
 void sshd_value(const char *output, const char *keyword, char *value, size_t size);

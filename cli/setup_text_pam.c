@@ -102,17 +102,17 @@ static bool next_active(const char **at, char **ret)
 	return false;
 }
 
-static bool is_account(const struct pam_line *line)
+static bool is_of(const struct pam_line *line, const char *stack)
 {
-	return strcasecmp(line->type, "account") == 0;
+	return strcasecmp(line->type, stack) == 0;
 }
 
-/* The file that the line pulls into the account stack, or NULL. */
-static const char *included(const struct pam_line *line)
+/* The file that the line pulls into the stack, or NULL. */
+static const char *included(const struct pam_line *line, const char *stack)
 {
 	if (strcasecmp(line->type, "@include") == 0)
 		return line->module;
-	if (is_account(line) && (strcmp(line->control, "include") == 0 || strcmp(line->control, "substack") == 0))
+	if (is_of(line, stack) && (strcmp(line->control, "include") == 0 || strcmp(line->control, "substack") == 0))
 		return line->module;
 	return NULL;
 }
@@ -133,21 +133,22 @@ static bool may_skip(const char *control)
 	return false;
 }
 
-static bool is_ours(const struct pam_line *line)
+static bool is_ours(const struct pam_line *line, const char *stack)
 {
 	const char *slash = strrchr(line->module, '/');
 
-	return is_account(line) && strcmp(slash != NULL ? slash + 1 : line->module, PAM_MODULE) == 0 &&
+	return is_of(line, stack) && strcmp(slash != NULL ? slash + 1 : line->module, PAM_MODULE) == 0 &&
 	       (strcmp(line->control, "required") == 0 || strcmp(line->control, "requisite") == 0);
 }
 
 struct scan {
+	const char *stack; /* "account", "session" */
 	pam_load load;
 	void *data;
 	char *options;
 	size_t options_size;
 	bool skipped; /* something so far may skip what follows */
-	bool account; /* there was a line of the account stack */
+	bool any; /* there was a line of the stack */
 	unsigned includes;
 };
 
@@ -180,34 +181,35 @@ static enum pam_place scan_text(const char *text, struct scan *scan, int depth)
 		enum pam_place place;
 
 		line_split(line, &parsed);
-		scan->account |= is_account(&parsed);
-		if (included(&parsed) != NULL) {
+		scan->any |= is_of(&parsed, scan->stack);
+		if (included(&parsed, scan->stack) != NULL) {
 			place = scan_included(&parsed, scan, depth);
 			if (place != PAM_PLACE_ABSENT)
 				return place;
-		} else if (is_ours(&parsed)) {
+		} else if (is_ours(&parsed, scan->stack)) {
 			if (scan->options != NULL)
 				snprintf(scan->options, scan->options_size, "%s", parsed.options);
 			return scan->skipped ? PAM_PLACE_LATE : PAM_PLACE_FIRST;
-		} else if (is_account(&parsed) && may_skip(parsed.control)) {
+		} else if (is_of(&parsed, scan->stack) && may_skip(parsed.control)) {
 			scan->skipped = true;
 		}
 	}
 	return PAM_PLACE_ABSENT;
 }
 
-enum pam_place pam_place(const char *text, pam_load load, void *data, char *options, size_t options_size)
+enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options, size_t options_size)
 {
-	struct scan scan = { .load = load, .data = data, .options = options, .options_size = options_size };
+	struct scan scan = { .stack = stack, .load = load, .data = data, .options = options,
+			     .options_size = options_size };
 
 	return scan_text(text, &scan, 0);
 }
 
 bool pam_has_account(const char *text, pam_load load, void *data)
 {
-	struct scan scan = { .load = load, .data = data };
+	struct scan scan = { .stack = "account", .load = load, .data = data };
 
-	return scan_text(text, &scan, 0) != PAM_PLACE_ABSENT || scan.account;
+	return scan_text(text, &scan, 0) != PAM_PLACE_ABSENT || scan.any;
 }
 
 int pam_remove(const char *text, char **out)
@@ -251,7 +253,7 @@ static bool goes_before(const char *at)
 	if (!next_active(&at, &line))
 		return true;
 	line_split(line, &parsed);
-	return is_account(&parsed) || parsed.type[0] == '@';
+	return is_of(&parsed, "account") || parsed.type[0] == '@';
 }
 
 /* Offset of the line before which ours goes: the block of pam-auth-update, or the first line that
@@ -287,8 +289,10 @@ static size_t place_for(const char *text)
 	return continued ? whole : strlen(text);
 }
 
-int pam_add(const char *text, const char *module, char **out)
+int pam_add(const char *text, unsigned stacks, const char *module, char **out)
 {
+	const char *const lines[] = { (stacks & PAM_ACCOUNT) != 0 ? "account\trequired\t\t\t" : "",
+				      (stacks & PAM_SESSION) != 0 ? "session\trequired\t\t\t" : "" };
 	cleanup_free char *rest = NULL;
 	size_t at;
 	int r = pam_remove(text, &rest);
@@ -296,8 +300,9 @@ int pam_add(const char *text, const char *module, char **out)
 	if (r < 0)
 		return r;
 	at = place_for(rest);
-	if (asprintf(out, "%.*s%s%s\naccount\trequired\t\t\t%s\n%s\n%s", (int)at, rest,
-		     at > 0 && rest[at - 1] != '\n' ? "\n" : "", PAM_BEGIN, module, PAM_END, rest + at) < 0)
+	if (asprintf(out, "%.*s%s%s\n%s%s%s%s%s%s%s\n%s", (int)at, rest, at > 0 && rest[at - 1] != '\n' ? "\n" : "", PAM_BEGIN,
+		     lines[0], lines[0][0] != '\0' ? module : "", lines[0][0] != '\0' ? "\n" : "", lines[1],
+		     lines[1][0] != '\0' ? module : "", lines[1][0] != '\0' ? "\n" : "", PAM_END, rest + at) < 0)
 		return -ENOMEM;
 	return 0;
 }

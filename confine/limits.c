@@ -6,10 +6,10 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
-#define MEMORY_LEAST (1u << 30) /* whatever the host has: the run time of Go sets aside that much and uses little */
+#define MEMORY_LEAST (1u << 30) /* where the host does not say, or has less: no program starts with nothing */
 
-/* Of the table: what the host has of memory. */
-#define ALL_MEMORY RLIM_INFINITY
+/* Of the table: what the caller says, and no more than the host has. */
+#define OF_CALLER RLIM_INFINITY
 
 /*
  * The same for rsync, in all its roles, and for the tools: what tells them apart is in the system call filters.
@@ -27,7 +27,7 @@ static const struct {
 } limits[] = {
 	{ RLIMIT_NOFILE, 1024 },
 	{ RLIMIT_NPROC, 512 },
-	{ RLIMIT_DATA, ALL_MEMORY },
+	{ RLIMIT_DATA, OF_CALLER },
 };
 
 static rlim_t host_memory(void)
@@ -54,11 +54,12 @@ static int lower(__rlimit_resource_t resource, rlim_t most)
 	return setrlimit(resource, &limit) != 0 ? -errno : 0;
 }
 
-int limits_confine(void)
+int limits_confine(uint64_t memory)
 {
+	const rlim_t host = host_memory();
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(limits[0]); i++)
-		r = lower(limits[i].resource, limits[i].most == ALL_MEMORY ? host_memory() : limits[i].most);
+		r = lower(limits[i].resource, limits[i].most != OF_CALLER ? limits[i].most : memory < host ? memory : host);
 	return r;
 }

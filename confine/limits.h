@@ -3,11 +3,13 @@
 #ifndef CONFINE_LIMITS_H
 #define CONFINE_LIMITS_H
 
+#include <stdint.h>
+
 /*
  * Lowers (never raises) the limits of this process and of all that come from it: descriptors, processes of the
- * uid, memory of each process. Before a user namespace of its own is entered: the kernel then holds the uid to
+ * uid, memory (bytes) of each process. Before a user namespace of its own is entered: the kernel then holds the uid to
  * it outside as well as inside. 0 or negative errno (the caller must refuse to go on).
  */
-int limits_confine(void);
+int limits_confine(uint64_t memory);
 
 #endif

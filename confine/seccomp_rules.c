@@ -143,10 +143,15 @@ static const struct {
 
 static const int rsync_mknod[] = { SCMP_SYS(mknod), SCMP_SYS(mknodat) };
 
-/* fcntl(2) without the commands that make it send signals or watch directories. */
-static const int rsync_fcntl[] = {
-	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,
-};
+/*
+ * fcntl(2) without the commands that make it send signals, watch directories, or lock: whoever reads would hold
+ * up those who write, who ask for locks in the same places (backup/gate_lock.c).
+ */
+static const int rsync_fcntl[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
+
+/* Of a tool that may change what is there. */
+static const int tool_fcntl[] = { F_GETLK, F_SETLK, F_SETLKW };
+static const int tool_locking[] = { SCMP_SYS(flock) };
 
 /* ioctl(2): is it a terminal, how much is there to read, close on exec. No TIOCSTI, no file system flags. */
 static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX };
@@ -158,7 +163,7 @@ static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX 
 static const int tool_allowed[] = {
 	SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(mincore), SCMP_SYS(msync),
-	SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2), SCMP_SYS(flock), SCMP_SYS(readahead),
+	SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2), SCMP_SYS(readahead),
 	SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(syncfs), SCMP_SYS(getpriority), SCMP_SYS(getsid),
 };
 
@@ -409,10 +414,15 @@ static int tool_prctl(scmp_filter_ctx filter)
 					    SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE, 0), SCMP_A1(SCMP_CMP_EQ, 0, 0));
 }
 
-static int tool_conditions(scmp_filter_ctx filter)
+static int tool_conditions(scmp_filter_ctx filter, bool changes)
 {
 	int r = tool_prctl(filter);
 
+	for (size_t i = 0; r == 0 && changes && i < COUNT(tool_fcntl); i++)
+		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)tool_fcntl[i]);
+	if (r == 0)
+		r = allow_all(filter, changes ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), tool_locking,
+			      COUNT(tool_locking));
 	for (size_t i = 0; r == 0 && i < COUNT(rsync_fcntl); i++)
 		r = rule_equal(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, (uint64_t)rsync_fcntl[i]);
 	for (size_t i = 0; r == 0 && i < COUNT(tool_ioctl); i++)
@@ -453,7 +463,7 @@ static int fill_tool(scmp_filter_ctx filter, enum program program)
 	if (r == 0)
 		r = program == TOOL_NEW_FILES ? tool_new_files_conditions(filter)
 					      : rsync_mode_conditions(filter, program == TOOL, false);
-	return r < 0 ? r : tool_conditions(filter);
+	return r < 0 ? r : tool_conditions(filter, program == TOOL);
 }
 
 static int fill_worker(scmp_filter_ctx filter)

@@ -16,18 +16,14 @@
 #include "account/index.h"
 #include "account/name.h"
 #include "pam/owner.h"
+#include "pam/session.h"
 #include "pam/verdict.h"
 
 #define SECONDS_PER_DAY 86400
-#define NAME_LOGGED_MAX 256
-
-#ifndef INDEX_TRUSTED_UID
-#define INDEX_TRUSTED_UID 0
-#endif
 
 /* The map is kept for the life of the process (the library is linked nodelete): one more
  * login in the same process costs no system call. */
-static struct index_reader reader = { .path = INDEX_PATH, .trusted = INDEX_TRUSTED_UID };
+struct index_reader pam_index = { .path = INDEX_PATH, .trusted = INDEX_TRUSTED_UID };
 
 enum whose {
 	NOT_OURS,
@@ -45,11 +41,11 @@ static enum whose whose_is(const char *user, struct index_account *account, int 
 	*error = 0;
 	if (user == NULL || !name_has_separator(user))
 		return NOT_OURS;
-	*error = index_account_by_name(&reader, user, account);
+	*error = index_account_by_name(&pam_index, user, account);
 	if (*error == 0)
 		return OURS;
 	if (*error == -ENOENT)
-		*error = index_range_by_name(&reader, user, &id, &range, &host);
+		*error = index_range_by_name(&pam_index, user, &id, &range, &host);
 	if (*error == 0)
 		return OURS_NOBODY;
 	if (*error == -ENOENT)
@@ -57,29 +53,6 @@ static enum whose whose_is(const char *user, struct index_account *account, int 
 	if (strchr(user, SEPARATOR_DEFAULT) == NULL && known_elsewhere(user))
 		return NOT_OURS;
 	return UNDECIDED;
-}
-
-static const char *item(const pam_handle_t *pamh, int type)
-{
-	const void *value = NULL;
-
-	if (pam_get_item(pamh, type, &value) != PAM_SUCCESS)
-		return NULL;
-	return value;
-}
-
-/* One line in the log and, unless the application wants silence, one for the person. */
-static int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status)
-{
-	char name[NAME_LOGGED_MAX], service[NAME_LOGGED_MAX];
-	const char *given = item(pamh, PAM_SERVICE);
-
-	text_escape(user, name, sizeof(name));
-	text_escape(given != NULL ? given : "", service, sizeof(service));
-	pam_syslog(pamh, LOG_NOTICE, "%s: refused for service %s: %s", name, service, why);
-	if (!(flags & PAM_SILENT))
-		pam_error(pamh, "%s: refused: %s", name, why);
-	return status;
 }
 
 static void admitted_in_doubt(const pam_handle_t *pamh, const char *user, const struct owner_facts *owner)
@@ -114,7 +87,7 @@ static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, 
 
 static int account_management(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	const char *user = item(pamh, PAM_USER), *service = item(pamh, PAM_SERVICE), *services;
+	const char *user = pam_item(pamh, PAM_USER), *service = pam_item(pamh, PAM_SERVICE), *services;
 	struct index_account account;
 	struct owner_facts owner;
 	enum verdict verdict;
@@ -142,8 +115,8 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 	if (verdict == VERDICT_OWNER_DOUBT)
 		admitted_in_doubt(pamh, user, &owner);
 	if (verdict_admits(verdict))
-		return PAM_SUCCESS;
-	return refuse(pamh, flags, user, verdict_text(verdict), verdict_pam(verdict));
+		return session_admit(pamh, flags, &account);
+	return refuse_account(pamh, flags, &account, verdict_text(verdict), verdict_pam(verdict));
 }
 
 /* What the other functions answer: nothing to do for ours, no opinion about anybody else. */
@@ -152,7 +125,7 @@ static int answer(const pam_handle_t *pamh, int ours, int undecided)
 	struct index_account account;
 	int error;
 
-	switch (whose_is(item(pamh, PAM_USER), &account, &error)) {
+	switch (whose_is(pam_item(pamh, PAM_USER), &account, &error)) {
 	case NOT_OURS:
 		return PAM_IGNORE;
 	case UNDECIDED:
@@ -162,6 +135,23 @@ static int answer(const pam_handle_t *pamh, int ours, int undecided)
 		break;
 	}
 	return ours;
+}
+
+static int session_open(pam_handle_t *pamh, int flags)
+{
+	struct index_account account;
+	int error;
+
+	switch (whose_is(pam_item(pamh, PAM_USER), &account, &error)) {
+	case NOT_OURS:
+		return PAM_IGNORE;
+	case UNDECIDED:
+	case OURS_NOBODY:
+		return PAM_SESSION_ERR;
+	case OURS:
+		break;
+	}
+	return session_count(pamh, flags, &account);
 }
 
 /* Every entry point leaves errno as it was. */
@@ -202,8 +192,8 @@ EXPORT int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char 
 
 EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	(void)flags, (void)argc, (void)argv;
-	KEEPING_ERRNO(answer(pamh, PAM_SUCCESS, PAM_SESSION_ERR));
+	(void)argc, (void)argv;
+	KEEPING_ERRNO(session_open(pamh, flags));
 }
 
 /* Nothing was opened, so that there is always success in closing it. */

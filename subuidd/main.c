@@ -25,13 +25,13 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
-	"       subuidd --check-config | --setting publish | --withdraw | --help | --version\n"
+	"       subuidd --check-config | --setting NAME | --withdraw | --help | --version\n"
 	"\n"
 	"Gives out sub-accounts: uids, keys and ranges that belong to an owner. See subuidd(8).\n"
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
-	"  -s, --setting publish  print what it is, after the same reading\n"
+	"  -s, --setting NAME  print publish or unused_seconds, after the same reading\n"
 	"  -w, --withdraw      take the daemon's lines out of /etc/subuid and /etc/subgid, and end\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
@@ -40,7 +40,7 @@ static const char usage[] =
 
 struct options {
 	bool foreground, check_config;
-	bool publish; /* asked for by `subuid setup` and `subuid doctor` */
+	const char *setting; /* asked for by `subuid setup` and `subuid doctor`; NULL none */
 	bool withdraw; /* by `subuid setup --undo` */
 };
 
@@ -65,11 +65,11 @@ static struct options options_parse(int argc, char **argv)
 			options.check_config = true;
 			break;
 		case 's':
-			if (strcmp(optarg, "publish") != 0) {
+			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0) {
 				fputs(usage, stderr);
 				exit(EXIT_USAGE);
 			}
-			options.publish = true;
+			options.setting = optarg;
 			break;
 		case 'w':
 			options.withdraw = true;
@@ -242,9 +242,17 @@ static __attribute__((noreturn)) void settings_wrong(const struct options *optio
 	char text[REASON_MAX + 16];
 
 	snprintf(text, sizeof(text), "settings: %s", why);
-	if (!options->check_config && !options->publish && geteuid() == 0)
+	if (!options->check_config && options->setting == NULL && geteuid() == 0)
 		refusal_record(text);
 	fatal("%s", text);
+}
+
+static void setting_print(const struct settings *settings, const char *name)
+{
+	if (strcmp(name, "publish") == 0)
+		puts(publish_names[settings->publish]);
+	else
+		printf("%u\n", (unsigned)settings->unused_seconds);
 }
 
 int main(int argc, char **argv)
@@ -260,9 +268,9 @@ int main(int argc, char **argv)
 	r = settings_load("", &broker.settings, why, sizeof(why));
 	if (r < 0)
 		settings_wrong(&options, why[0] != '\0' ? why : strerror(-r));
-	if (options.publish)
-		puts(publish_names[broker.settings.publish]);
-	if (options.check_config || options.publish)
+	if (options.setting != NULL)
+		setting_print(&broker.settings, options.setting);
+	if (options.check_config || options.setting != NULL)
 		return EXIT_SUCCESS;
 	if (geteuid() != 0)
 		fatal("must be started by root");

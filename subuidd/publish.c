@@ -109,6 +109,13 @@ static int host_of(struct publication *p, const struct settings *settings, struc
 		return r;
 	*missing = NULL;
 	host->enumerate = settings->enumerate;
+	host->sessions = (struct index_sessions){
+		.per_key = (uint16_t)settings->sessions_key,
+		.per_account = (uint16_t)settings->sessions_account,
+		.memory = (uint16_t)((settings->memory_mib + SESSION_MEMORY_MIB - 1) / SESSION_MEMORY_MIB),
+		.cpu_weight = (uint16_t)settings->cpu_weight,
+		.silence = settings->silence_seconds,
+	};
 	host->separator = settings->separator;
 	snprintf(host->homes, sizeof(host->homes), "%s", settings->homes);
 	snprintf(host->shell, sizeof(host->shell), "%s", LOGIN_SHELL);
@@ -210,6 +217,7 @@ static bool host_same(const struct index_host *a, const struct index_host *b)
 	return a->subuids_gid == b->subuids_gid && a->forward_gid == b->forward_gid &&
 	       a->uid_first == b->uid_first && a->uid_last == b->uid_last && a->enumerate == b->enumerate &&
 	       a->range_first == b->range_first && a->range_last == b->range_last &&
+	       memcmp(&a->sessions, &b->sessions, sizeof(a->sessions)) == 0 &&
 	       a->separator == b->separator && strcmp(a->homes, b->homes) == 0 && strcmp(a->shell, b->shell) == 0;
 }
 

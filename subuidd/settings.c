@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "account/fields.h"
+#include "account/index_format.h"
 #include "account/name.h"
 #include "subuidd/settings.h"
 #include "subuidd/settings_file.h"
@@ -27,6 +28,12 @@ enum key {
 	LIMITS_ACCOUNTS,
 	LIMITS_KEYS,
 	LIMITS_RANGES,
+	SESSIONS_KEY,
+	SESSIONS_ACCOUNT,
+	SESSIONS_UNUSED,
+	SESSIONS_SILENCE,
+	SESSIONS_MEMORY,
+	SESSIONS_CPU,
 	ACCESS_ADMIN_GROUP,
 	ALARM_HOOK,
 	STATE_BACKUPS,
@@ -53,6 +60,12 @@ static const struct settings_key keys[KEYS] = {
 	[LIMITS_ACCOUNTS] = { "limits", "accounts" },
 	[LIMITS_KEYS] = { "limits", "keys" },
 	[LIMITS_RANGES] = { "limits", "ranges" },
+	[SESSIONS_KEY] = { "sessions", "per_key" },
+	[SESSIONS_ACCOUNT] = { "sessions", "per_account" },
+	[SESSIONS_UNUSED] = { "sessions", "unused_seconds" },
+	[SESSIONS_SILENCE] = { "sessions", "silence_seconds" },
+	[SESSIONS_MEMORY] = { "sessions", "memory_mib" },
+	[SESSIONS_CPU] = { "sessions", "cpu_weight" },
 	[ACCESS_ADMIN_GROUP] = { "access", "admin_group" },
 	[ALARM_HOOK] = { "alarm", "hook" },
 	[STATE_BACKUPS] = { "state", "backup_directory" },
@@ -85,6 +98,12 @@ void settings_default(struct settings *settings)
 		.limit_accounts = 16,
 		.limit_keys = 16,
 		.limit_ranges = 16,
+		.sessions_key = 16,
+		.sessions_account = 32,
+		.unused_seconds = 60,
+		.silence_seconds = 3600,
+		.memory_mib = 1024,
+		.cpu_weight = 50,
 		.backup_directory = "/var/backups/subuidd",
 		.backups_kept = 7,
 		.connections_per_uid = 32,
@@ -291,6 +310,18 @@ static int take_value(struct settings *s, enum key key, const char *value, char 
 		return take_number(value, 0, 100000, &s->limit_keys, why, size);
 	case LIMITS_RANGES:
 		return take_number(value, 0, 32768, &s->limit_ranges, why, size);
+	case SESSIONS_KEY:
+		return take_number(value, 1, SESSIONS_MAX, &s->sessions_key, why, size);
+	case SESSIONS_ACCOUNT:
+		return take_number(value, 1, SESSIONS_MAX, &s->sessions_account, why, size);
+	case SESSIONS_UNUSED:
+		return take_number(value, 0, 86400, &s->unused_seconds, why, size);
+	case SESSIONS_SILENCE:
+		return take_number(value, 0, 604800, &s->silence_seconds, why, size);
+	case SESSIONS_MEMORY:
+		return take_number(value, 64, 524288, &s->memory_mib, why, size);
+	case SESSIONS_CPU:
+		return take_number(value, 1, 10000, &s->cpu_weight, why, size);
 	case ACCESS_ADMIN_GROUP:
 		return take_group(value, s->admin_group, sizeof(s->admin_group), why, size);
 	case ALARM_HOOK:
@@ -345,6 +376,9 @@ static int settings_check(const struct loading *loading, char *why, size_t size)
 	if (s->connections_per_uid > s->connections)
 		return refuse_pair(loading, SERVICE_PER_UID, SERVICE_CONNECTIONS, why, size,
 				   "connections_per_uid is more than connections");
+	if (s->sessions_key > s->sessions_account)
+		return refuse_pair(loading, SESSIONS_KEY, SESSIONS_ACCOUNT, why, size,
+				   "per_key is more than per_account");
 	return 0;
 }
 

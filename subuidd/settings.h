@@ -49,6 +49,13 @@ struct settings {
 	uint32_t limit_accounts; /* accounts = 16 */
 	uint32_t limit_keys;     /* keys = 16, per account */
 	uint32_t limit_ranges;   /* ranges = 16, blocks of 65536 */
+	/* [sessions] of sub-accounts: told to logins and gates by the index */
+	uint32_t sessions_key;     /* per_key = 16: connections at once */
+	uint32_t sessions_account; /* per_account = 32 */
+	uint32_t unused_seconds;   /* unused_seconds = 60: a connection without a command; 0 never ends. `subuid setup` tells sshd */
+	uint32_t silence_seconds;  /* silence_seconds = 3600: rsync of a client that says nothing; 0 waits for ever */
+	uint32_t memory_mib;       /* memory_mib = 1024: each process of a run */
+	uint32_t cpu_weight;       /* cpu_weight = 50: of a session, where systemd has control groups */
 	/* [access] */
 	char admin_group[OWNER_MAX + 1]; /* admin_group = ; its members may act for every owner */
 	/* [alarm] */

@@ -151,9 +151,11 @@ setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid pam/verdict pam/owner $(INDEX) $(PASSWD) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one
+pam_OBJS       = pam/pam_subuid pam/verdict pam/owner pam/session pam/refuse pam/slots $(INDEX) $(PASSWD) account/name account/id
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open
 UNIT          += pam
+slots_OBJS     = pam/slots
+UNIT          += slots
 
 # the look-up of users: nsswitch.conf and sources of the test's own
 PASSWD_TEST_DIRS = -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/passwd/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/passwd/lib"'
@@ -356,7 +358,7 @@ check-faults-sample: all $(FAULT_PROGRAMS)
 	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
 
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
-run_watch_OBJS      = backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
+run_watch_OBJS      = backup/run_end backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
 UNIT               += run_watch
 fuzz_file_count_OBJS     = backup/file_count
 fuzz_run_connection_OBJS = account/id

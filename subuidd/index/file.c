@@ -90,6 +90,7 @@ static int header_make(const struct index_writer *writer, const struct index_siz
 	memcpy(header->shell, host->shell, sizeof(header->shell));
 	header->range_first = host->range_first;
 	header->range_last = host->range_last;
+	header->sessions = host->sessions;
 	rc = boot_id_read(header->boot_id);
 	if (rc < 0)
 		return rc;
@@ -188,6 +189,7 @@ static bool host_equal(const struct index_header *header, const struct index_hos
 	       header->uid_first == host->uid_first &&
 	       header->uid_last == host->uid_last && header->enumerate == host->enumerate &&
 	       header->range_first == host->range_first && header->range_last == host->range_last &&
+	       memcmp(&header->sessions, &host->sessions, sizeof(host->sessions)) == 0 &&
 	       header->separator == host->separator && strcmp(header->homes, host->homes) == 0 &&
 	       strcmp(header->shell, host->shell) == 0;
 }

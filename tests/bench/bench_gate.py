@@ -51,6 +51,8 @@ class Account:
 def prepare():
     sh("make", "-s", "-C", ROOT, "install")
     sh("subuid", "setup")
+    os.makedirs("/etc/subuidd.conf.d", exist_ok=True)
+    Path("/etc/subuidd.conf.d/bench.conf").write_text("[sessions]\nper_key = 64\nper_account = 64\n")
     sh("subuidd")
     sh("ssh-keygen", "-A")
     os.makedirs("/run/sshd", exist_ok=True)

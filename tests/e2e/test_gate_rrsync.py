@@ -82,7 +82,7 @@ def table():
 
 def option_commands():
     for name, kind in [*table().items(), *((name, 0) for name in UNKNOWN)]:
-        value = PATH_VALUES.get(name, "sub" if kind in (2, 3) else "9")
+        value = PATH_VALUES.get(name, "sub" if kind in (2, 3) else "3")
         forms = [f"--{name}={value}", *([f"--{name} {value}"] if kind > 0 else []), f"--{name}"]
         usual = forms[0] if kind > 0 else forms[-1]
         for side, words in (("", "x"), (" --sender", "sub")):
@@ -171,7 +171,7 @@ def answers(gate, commands):
 
 
 PATH_OPTIONS = r"--(backup|partial|temp)-dir|-dest|--log-file|--files-from"
-FORCED = ("--drop-D", "--confine-root=", "--chmod=ug-s", "--ignore-existing", "--fake-super")
+FORCED = ("--drop-D", "--confine-root=", "--chmod=ug-s", "--ignore-existing", "--fake-super", "--timeout=")  # the gate has a time of its own
 
 
 def handed_on(output):

@@ -32,11 +32,12 @@ static void check_arguments(const struct login_command *command)
 	static const char *const known[] = { "subuid-rrsync", "-report", "-wo", "-ro", "-blind", "-no-del", "-no-overwrite",
 					     "-fake-super", "--", "/home", "subuid-tool", "-append-only", "-read-only" };
 	const char *gate[LOGIN_GATE_ARGUMENTS + 1], *tool[LOGIN_GATE_ARGUMENTS + 1];
-	char quota[LOGIN_QUOTA_TEXT];
+	static const struct index_sessions none;
+	struct login_numbers numbers;
 	size_t n = 0;
 
-	login_gate_arguments(command, "/home", gate);
-	login_tool_arguments(command, "/home", tool, quota);
+	login_gate_arguments(command, &none, "/home", gate, &numbers);
+	login_tool_arguments(command, &none, "/home", tool, &numbers);
 	for (; gate[n] != NULL; n++) {
 		size_t i = 0;
 
@@ -54,9 +55,11 @@ static void check_arguments(const struct login_command *command)
 static void check_strict(const struct login_command *command)
 {
 	const char *gate[LOGIN_GATE_ARGUMENTS];
+	static const struct index_sessions none;
+	struct login_numbers numbers;
 	char all[256] = " ";
 
-	login_gate_arguments(command, "/home", gate);
+	login_gate_arguments(command, &none, "/home", gate, &numbers);
 	for (size_t n = 0; gate[n] != NULL; n++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s ", gate[n]);
 	must(command->role != ROLE_PUSH || strstr(all, " -wo ") != NULL);

@@ -225,12 +225,12 @@ static void check_pam(char *text)
 	bool ours = strstr(text, PAM_BEGIN) != NULL || strstr(text, PAM_END) != NULL;
 	size_t length = strlen(text);
 
-	must(pam_add(text, PAM_MODULE, &added) == 0);
-	if (pam_place(added, NULL, NULL, options, sizeof(options)) != PAM_PLACE_FIRST)
+	must(pam_add(text, PAM_ACCOUNT, PAM_MODULE, &added) == 0);
+	if (pam_place(added, "account", NULL, NULL, options, sizeof(options)) != PAM_PLACE_FIRST)
 		fprintf(stderr, "not first: <<<%s>>>\n", added);
-	must(pam_place(added, NULL, NULL, options, sizeof(options)) == PAM_PLACE_FIRST);
+	must(pam_place(added, "account", NULL, NULL, options, sizeof(options)) == PAM_PLACE_FIRST);
 	must(pam_has_account(added, NULL, NULL));
-	must(pam_add(added, PAM_MODULE, &again) == 0);
+	must(pam_add(added, PAM_ACCOUNT, PAM_MODULE, &again) == 0);
 	SAME(added, again);
 	must(pam_remove(added, &back) == 0);
 	if (!ours) {
@@ -239,7 +239,7 @@ static void check_pam(char *text)
 	}
 	must(strstr(back, PAM_BEGIN) == NULL || ours);
 	included = 0;
-	pam_place(text, pam_text, text, options, sizeof(options));
+	pam_place(text, "account", pam_text, text, options, sizeof(options));
 	pam_has_account(text, pam_text, text);
 	free(added);
 	free(again);

@@ -141,7 +141,7 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	struct login_command command = { .role = ROLE_PUSH, .tools = "sftp,borg", .options = KEY_APPEND_ONLY,
 					 .storage_quota = 10 };
 	const char *argv[LOGIN_GATE_ARGUMENTS];
-	char quota[LOGIN_QUOTA_TEXT];
+	struct login_numbers numbers;
 
 	(void)state;
 	assert_true(login_command_is_rsync(&command, "rsync --server . x"));
@@ -164,13 +164,14 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	command.role = ROLE_NONE;
 	strcpy(command.tools, "borg");
 	assert_false(login_command_is_rsync(&command, "rsync --server . x"));
-	login_tool_arguments(&command, "/h", argv, quota);
+	login_tool_arguments(&command, &(struct index_sessions){ .memory = 4 }, "/h", argv, &numbers);
 	assert_string_equal(argv[1], "-append-only");
 	assert_string_equal(argv[2], "-quota=10");
-	assert_string_equal(argv[3], "--");
-	assert_string_equal(argv[4], "borg");
-	assert_string_equal(argv[5], "/h");
-	assert_null(argv[6]);
+	assert_string_equal(argv[3], "-memory=64");
+	assert_string_equal(argv[4], "--");
+	assert_string_equal(argv[5], "borg");
+	assert_string_equal(argv[6], "/h");
+	assert_null(argv[7]);
 }
 
 static void anything_else_is_refused(void **state)
@@ -202,23 +203,28 @@ static void roles_map_to_options_of_the_gate(void **state)
 	static const struct {
 		struct login_command command;
 		const char *expected;
+		struct index_sessions sessions;
 	} cases[] = {
-		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -- /h" },
-		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -- /h" },
+		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -- /h", { 0 } },
 		{ { .role = ROLE_PUSH, .options = KEY_APPEND_ONLY },
-		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h" },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -- /h" },
-		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -- /h" },
-		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -report -wo -no-del -no-overwrite -- /h" },
-		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h" },
+		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -report -wo -no-del -no-overwrite -- /h", { 0 } },
+		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -memory=1024 -timeout=3600 -- /h",
+		  { .memory = 64, .silence = 3600 } },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -memory=16 -timeout=0 -- /h", { .memory = 1 } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *argv[LOGIN_GATE_ARGUMENTS];
+		struct login_numbers numbers;
 		char joined[256] = "";
 
-		login_gate_arguments(&cases[i].command, "/h", argv);
+		login_gate_arguments(&cases[i].command, &cases[i].sessions, "/h", argv, &numbers);
 		for (size_t k = 0; argv[k] != NULL; k++) {
 			if (k > 0)
 				strcat(joined, " ");

@@ -283,6 +283,56 @@ static void refused_commands_stay_refused(void **state)
 	}
 }
 
+static void what_a_run_costs_is_bounded(void **state)
+{
+	static const struct gate_policy patient = { .directory = "/d", .timeout = 100, .memory = UINT64_C(256) << 20 };
+	static const struct {
+		const char *client, *expected;
+	} cases[] = {
+		{ "", "--timeout=100" },
+		{ "--timeout=20", "--timeout=20" },
+		{ "--timeout=100", "--timeout=100" },
+		{ "--timeout=101", "--timeout=100" },
+		{ "--timeout=0", "--timeout=100" },
+		{ "--timeout=5 --timeout=0", "--timeout=100" },
+		{ "--timeout=x", NULL }, { "--timeout=-1", NULL }, { "--timeout=0x10", NULL }, { "--timeout=", NULL },
+		{ "--compress-level=22", "--compress-level=9 --timeout=100" },
+		{ "--compress-level=-5", "--compress-level=-5 --timeout=100" },
+		{ "--compress-choice=zstd --compress-level=22", "--compress-choice=zstd --compress-level=12 --timeout=100" },
+		{ "--compress-level=22 --compress-choice=zstd", "--compress-level=12 --compress-choice=zstd --timeout=100" },
+		{ "--compress-choice=zlib --compress-level=22", "--compress-choice=zlib --compress-level=9 --timeout=100" },
+		{ "--compress-choice=newer --compress-level=22", "--compress-choice=newer --compress-level=9 --timeout=100" },
+		{ "--compress-level=9x", NULL }, { "--compress-level=", NULL }, { "--compress-level=1234567890", NULL },
+		{ "--compress-threads=256", "--compress-threads=4 --timeout=100" },
+		{ "--compress-threads=2", "--compress-threads=2 --timeout=100" },
+		{ "--max-alloc=0", "--max-alloc=268435456 --timeout=100" },
+		{ "--max-alloc=0.0", "--max-alloc=268435456 --timeout=100" },
+		{ "--max-alloc=4g", "--max-alloc=268435456 --timeout=100" },
+		{ "--max-alloc=256M", "--max-alloc=256M --timeout=100" },
+		{ "--max-alloc=257M", "--max-alloc=268435456 --timeout=100" },
+		{ "--max-alloc=200MB", "--max-alloc=200MB --timeout=100" },
+		{ "--max-alloc=1e9", NULL }, { "--max-alloc=inf", NULL }, { "--max-alloc=-1", NULL }, { "--max-alloc=1M1", NULL },
+	};
+	char command[256], expected[256], out[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(command, sizeof(command), "rsync --server %s . x", cases[i].client);
+		if (cases[i].expected == NULL) {
+			assert_int_equal(arguments(&patient, command, "x", out, sizeof(out)), -EPERM);
+			continue;
+		}
+		snprintf(expected, sizeof(expected), "--server %s --chmod=ug-s -- x", cases[i].expected);
+		assert_int_equal(arguments(&patient, command, "x", out, sizeof(out)), 0);
+		assert_string_equal(out, expected);
+	}
+	/* no time of its own: the client's, or none */
+	assert_int_equal(arguments(&plain, "rsync --server --timeout=9999 . x", "x", out, sizeof(out)), 0);
+	assert_string_equal(out, "--server --timeout=9999 --chmod=ug-s -- x");
+	assert_int_equal(arguments(&plain, "rsync --server --timeout=0 --max-alloc=0 . x", "x", out, sizeof(out)), 0);
+	assert_string_equal(out, "--server --max-alloc=1073741824 --chmod=ug-s -- x");
+}
+
 static void the_policy_has_the_last_word(void **state)
 {
 	static const struct gate_policy all = { .directory = "/d", .munge = true, .no_overwrite = true,
@@ -424,6 +474,7 @@ int main(void)
 		cmocka_unit_test(accepted_commands_are_made_anew),
 		cmocka_unit_test(refused_commands_stay_refused),
 		cmocka_unit_test(the_policy_has_the_last_word),
+		cmocka_unit_test(what_a_run_costs_is_bounded),
 		cmocka_unit_test(each_restriction_refuses_its_options),
 		cmocka_unit_test(paths_are_resolved_by_text),
 		cmocka_unit_test(own_options),

@@ -145,6 +145,12 @@ static void the_shipped_file_is_the_defaults(void **state)
 	assert_int_equal(settings.limit_accounts, expected.limit_accounts);
 	assert_int_equal(settings.limit_keys, expected.limit_keys);
 	assert_int_equal(settings.limit_ranges, expected.limit_ranges);
+	assert_int_equal(settings.sessions_key, expected.sessions_key);
+	assert_int_equal(settings.sessions_account, expected.sessions_account);
+	assert_int_equal(settings.unused_seconds, expected.unused_seconds);
+	assert_int_equal(settings.silence_seconds, expected.silence_seconds);
+	assert_int_equal(settings.memory_mib, expected.memory_mib);
+	assert_int_equal(settings.cpu_weight, expected.cpu_weight);
 	assert_string_equal(settings.admin_group, "");
 	assert_int_equal(settings.connections_per_uid, expected.connections_per_uid);
 	assert_int_equal(settings.connections, expected.connections);
@@ -229,6 +235,9 @@ static void bounds_are_kept(void **state)
 	refused("[limits]\nkeys = 0x10\n", "[limits] keys", "not a number");
 	refused("[limits]\nkeys =\n", "[limits] keys", "not a number");
 	refused("[service]\nconnections = 0\n", "[service] connections", "from 1 to 4096");
+	refused("[sessions]\nper_key = 0\n", "[sessions] per_key", "from 1 to 1024");
+	refused("[sessions]\nmemory_mib = 32\n", "[sessions] memory_mib", "from 64 to 524288");
+	refused("[sessions]\nper_key = 33\n", "[sessions] per_key", "more than per_account");
 	refused("[service]\nconnections = 8\n", "[service] connections", "more than connections");
 	refused("[service]\nidle_seconds = 3601\n", "[service] idle_seconds", "from 1");
 	refused("[subid]\npublish = nowhere\n", "[subid] publish", "neither plugin, files nor both");

@@ -248,14 +248,42 @@ static void pam_line_goes_before_everything_that_may_skip_it(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *out = NULL, *again = NULL;
 
-		assert_int_equal(pam_add(cases[i].before, PAM_MODULE, &out), 0);
+		assert_int_equal(pam_add(cases[i].before, PAM_ACCOUNT, PAM_MODULE, &out), 0);
 		assert_string_equal(out, cases[i].after);
-		assert_int_equal(pam_place(out, NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
-		assert_int_equal(pam_add(out, PAM_MODULE, &again), 0);
+		assert_int_equal(pam_place(out, "account", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+		assert_int_equal(pam_add(out, PAM_ACCOUNT, PAM_MODULE, &again), 0);
 		assert_string_equal(again, out);
 		free(again);
 		free(out);
 	}
+}
+
+static void pam_lines_of_both_stacks(void **state)
+{
+	static const char session[] = PAM_BEGIN "\nsession\trequired\t\t\tpam_subuid.so\n" PAM_END "\n";
+	static const char both[] = PAM_BEGIN "\naccount\trequired\t\t\tpam_subuid.so\n"
+				   "session\trequired\t\t\tpam_subuid.so\n" PAM_END "\n";
+	char *out = NULL, *again = NULL, *back = NULL;
+
+	(void)state;
+	assert_int_equal(pam_add("# here are the per-package modules (the \"Primary\" block)\nsession optional x.so\n",
+				 PAM_SESSION, PAM_MODULE, &out), 0);
+	assert_memory_equal(out, session, sizeof(session) - 1);
+	assert_int_equal(pam_place(out, "session", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+	assert_int_equal(pam_place(out, "account", NULL, NULL, NULL, 0), PAM_PLACE_ABSENT);
+	free(out);
+	/* a line that an older version put there gets its other half */
+	assert_int_equal(pam_add("account required y.so\nsession sufficient z.so\n", PAM_ACCOUNT, PAM_MODULE, &out), 0);
+	assert_int_equal(pam_add(out, PAM_ACCOUNT | PAM_SESSION, PAM_MODULE, &again), 0);
+	assert_memory_equal(again, both, sizeof(both) - 1);
+	assert_int_equal(pam_place(again, "session", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+	assert_int_equal(pam_remove(again, &back), 0);
+	assert_string_equal(back, "account required y.so\nsession sufficient z.so\n");
+	free(out);
+	free(again);
+	free(back);
+	assert_int_equal(pam_place("session sufficient z.so\nsession required pam_subuid.so\n", "session", NULL, NULL, NULL, 0),
+			 PAM_PLACE_LATE);
 }
 
 static void pam_line_stands_outside_the_block_of_pam_auth_update(void **state)
@@ -263,7 +291,7 @@ static void pam_line_stands_outside_the_block_of_pam_auth_update(void **state)
 	char *out = NULL, *back = NULL, *ours, *primary;
 
 	(void)state;
-	assert_int_equal(pam_add(debian_account, PAM_MODULE, &out), 0);
+	assert_int_equal(pam_add(debian_account, PAM_ACCOUNT, PAM_MODULE, &out), 0);
 	ours = strstr(out, "pam_subuid.so");
 	primary = strstr(out, "# here are the per-package modules");
 	assert_non_null(ours);
@@ -326,7 +354,7 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		cleanup_free char *common = strdup(cases[i].common);
 
-		assert_int_equal(pam_place(cases[i].service, load_common, common, options, sizeof(options)),
+		assert_int_equal(pam_place(cases[i].service, "account", load_common, common, options, sizeof(options)),
 				 cases[i].place);
 		if (i == 10)
 			assert_string_equal(options, "services=a");
@@ -412,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_line_that_cannot_be_understood_is_refused_and_nothing_is_returned),
 		cmocka_unit_test(an_unreachable_source_is_told_from_a_reachable_one),
 		cmocka_unit_test(pam_line_goes_before_everything_that_may_skip_it),
+		cmocka_unit_test(pam_lines_of_both_stacks),
 		cmocka_unit_test(pam_line_stands_outside_the_block_of_pam_auth_update),
 		cmocka_unit_test(removing_from_an_edited_pam_file_leaves_the_rest),
 		cmocka_unit_test(the_place_in_the_stack_is_found_through_includes),

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+#include "backup/pace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "confine/cleanup.h"
+
+#define WINDOW 60     /* seconds */
+#define FREE_IN_WINDOW 40
+#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits without end for one who sleeps */
+#define TURN_PAUSE 50000000
+
+/*
+ * In the keyring of the uid: a key that this uid alone reads and changes, outside of its file systems, and that no gate's
+ * system call filter lets a session reach. Where the host has no keyrings each refusal is told of, and waits.
+ */
+#define KEY_NAME "subuid:pace"
+
+struct count {
+	int64_t since;
+	uint32_t commands, untold;
+};
+
+static void pause_for(time_t seconds, long nanoseconds)
+{
+	struct timespec left = { seconds, nanoseconds };
+
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+}
+
+/* pam_subuid makes the file, root's and for this group to read. A lock on it is the turn. */
+static int turn_take(void)
+{
+	char path[sizeof(RUN_DIR) + 32];
+	cleanup_fd int fd = -1;
+
+	snprintf(path, sizeof(path), RUN_DIR "/pace/%u", (unsigned)getuid());
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; i < TURNS_MAX && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+		pause_for(0, TURN_PAUSE);
+	return steal_fd(&fd);
+}
+
+static long count_key(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", KEY_NAME, 0);
+}
+
+static bool count_read(struct count *count)
+{
+	long key = count_key();
+
+	return key >= 0 && syscall(SYS_keyctl, KEYCTL_READ, key, count, sizeof(*count)) == (long)sizeof(*count);
+}
+
+/* Made, or given this value when it is there. */
+static bool count_write(const struct count *count)
+{
+	return syscall(SYS_add_key, "user", KEY_NAME, count, sizeof(*count), KEY_SPEC_USER_KEYRING) >= 0;
+}
+
+bool pace(bool refused, unsigned *more)
+{
+	cleanup_fd int turn = turn_take();
+	struct count count = { 0 };
+	const int64_t now = time(NULL);
+	bool tell = refused, counted;
+
+	*more = 0;
+	if (!count_read(&count) || now < count.since || now - count.since >= WINDOW) {
+		if (refused)
+			*more = count.untold;
+		count = (struct count){ .since = now, .untold = refused ? 0 : count.untold };
+	} else if (refused && count.commands > 0) {
+		tell = false;
+		count.untold++;
+	}
+	count.commands++;
+	counted = count_write(&count);
+	if (counted ? count.commands > FREE_IN_WINDOW : refused)
+		pause_for(1, 0);
+	return refused && (tell || !counted);
+}

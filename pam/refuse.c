@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/* A refusal, told to the person and to the log. */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+
+#include "account/name.h"
+#include "confine/cleanup.h"
+#include "pam/session.h"
+#include "pam/slots.h"
+
+const char *pam_item(const pam_handle_t *pamh, int type)
+{
+	const void *value = NULL;
+
+	if (pam_get_item(pamh, type, &value) != PAM_SUCCESS)
+		return NULL;
+	return value;
+}
+
+/* A line in the log for all refusals of a minute (slots: -1 none, each has its own). */
+void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why)
+{
+	char service[NAME_LOGGED_MAX], others[64] = "";
+	const char *given = pam_item(pamh, PAM_SERVICE);
+	unsigned more;
+
+	if (!slots_tell(slots, time(NULL), &more))
+		return;
+	if (more > 0)
+		snprintf(others, sizeof(others), " (and %u more since the last such line)", more);
+	text_escape(given != NULL ? given : "", service, sizeof(service));
+	pam_syslog(pamh, LOG_NOTICE, "%s: refused for service %s: %s%s", name, service, why, others);
+}
+
+/* In the log and, unless the application wants silence, to the person. */
+int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots)
+{
+	char name[NAME_LOGGED_MAX];
+
+	text_escape(user, name, sizeof(name));
+	refusal_log(pamh, slots, name, why);
+	if (!(flags & PAM_SILENT))
+		pam_error(pamh, "%s: refused: %s", name, why);
+	return status;
+}
+
+int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status)
+{
+	return refuse_counted(pamh, flags, user, why, status, -1);
+}
+
+int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why,
+			  int status)
+{
+	cleanup_fd int slots = slots_open(RUN_DIR, account->uid);
+
+	return refuse_counted(pamh, flags, account->name, why, status, slots);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/* Between the entry points of pam_subuid.so, which run in foreign processes, most of them root's. */
+#ifndef PAM_SESSION_H
+#define PAM_SESSION_H
+
+#include <security/pam_modules.h>
+
+#include "account/index.h"
+
+#define NAME_LOGGED_MAX 256
+
+#ifndef INDEX_TRUSTED_UID
+#define INDEX_TRUSTED_UID 0
+#endif
+
+extern struct index_reader pam_index;
+
+/* A PAM_ item of text; NULL: there is none. */
+const char *pam_item(const pam_handle_t *pamh, int type);
+
+/* One line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and unless the
+ * application wants silence one for the person. Returns status. */
+int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status);
+int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots);
+int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status);
+void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why);
+
+/* A place among the account's sessions: PAM_SUCCESS, or PAM_PERM_DENIED and it was said. */
+int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account);
+
+/* A place among the key's, as the session begins. */
+int session_count(pam_handle_t *pamh, int flags, const struct index_account *account);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+#include "pam/slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/index_format.h"
+#include "confine/cleanup.h"
+
+/* Bytes of the file: of the account, and of each key by its number. The file itself holds `struct untold` alone. */
+#define KEYS_FIRST INT64_C(0x100000)
+#define KEY_STEP 4096
+#define KEY_REFUSED 2048
+_Static_assert(SESSIONS_MAX <= KEY_REFUSED && KEY_REFUSED + SLOTS_REFUSED <= KEY_STEP, "no two meanings of a byte");
+
+#define TELL_SECONDS 60
+
+struct untold {
+	int64_t since; /* seconds since the epoch: a line was written */
+	uint32_t more;
+	uint32_t pad;
+};
+
+static int directory_make(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) != 0) /* allowed-path: /run is root's alone */
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(path, mode) != 0 ? -errno : 0; /* allowed-path: whatever umask this process has */
+}
+
+int slots_open(const char *run, uint32_t uid)
+{
+	char path[128];
+	int r = directory_make(run, 0755), fd;
+
+	snprintf(path, sizeof(path), "%s/sessions", run);
+	if (r == 0)
+		r = directory_make(path, 0700);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/sessions/%u", run, (unsigned)uid);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+void slots_pace(const char *run, uint32_t uid)
+{
+	cleanup_fd int fd = -1;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/pace", run);
+	if (directory_make(path, 0711) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/pace/%u", run, (unsigned)uid);
+	/* 0400 until it is the group's: nobody else holds up the turns of this account */
+	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+	if (fd >= 0 && (fchown(fd, (uid_t)-1, uid) != 0 || fchmod(fd, 0440) != 0))
+		unlink(path); /* allowed-path: /run is root's alone */
+}
+
+static int slot_set(int fd, short type, int64_t start, int64_t length)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+
+	return fcntl(fd, F_SETLK, &lock) != 0 ? -errno : 0;
+}
+
+/* A byte of our own is taken again: asked twice, a process has one place. */
+static int slot_take(int fd, int64_t first, unsigned most)
+{
+	for (unsigned i = 0; i < most; i++) {
+		int r = slot_set(fd, F_WRLCK, first + i, 1);
+
+		if (r != -EAGAIN && r != -EACCES)
+			return r;
+	}
+	return -EBUSY;
+}
+
+static int64_t key_first(uint32_t key_id)
+{
+	return KEYS_FIRST + (int64_t)key_id * KEY_STEP;
+}
+
+int slots_take_account(int fd, unsigned most)
+{
+	return slot_take(fd, 0, most);
+}
+
+int slots_take_key(int fd, uint32_t key_id, unsigned most)
+{
+	return slot_take(fd, key_first(key_id), most);
+}
+
+int slots_take_refused(int fd, uint32_t key_id)
+{
+	return slot_take(fd, key_first(key_id) + KEY_REFUSED, SLOTS_REFUSED);
+}
+
+void slots_leave_account(int fd)
+{
+	slot_set(fd, F_UNLCK, 0, SESSIONS_MAX);
+}
+
+/* Two at the same moment may both be told of, or one not be counted: nothing hangs on it. */
+bool slots_tell(int fd, time_t now, unsigned *more)
+{
+	struct untold untold = { 0 };
+	bool tell = true;
+
+	*more = 0;
+	if (fd < 0 || pread(fd, &untold, sizeof(untold), 0) != (ssize_t)sizeof(untold))
+		untold = (struct untold){ 0 };
+	if (now >= untold.since && now - untold.since < TELL_SECONDS) {
+		tell = false;
+		untold.more += untold.more < UINT32_MAX;
+	} else {
+		*more = untold.more;
+		untold = (struct untold){ .since = now };
+	}
+	/* what cannot be counted is told of */
+	return fd < 0 || pwrite(fd, &untold, sizeof(untold), 0) != (ssize_t)sizeof(untold) || tell;
+}
