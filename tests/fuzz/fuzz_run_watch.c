@@ -144,7 +144,7 @@ static void watch_through(struct watch *watch, int pipe_end, const char *errors,
 	errors_take(watch);
 	measure(watch);
 	must(length == half || (write)(pipe_end, errors + half, length - half) == (ssize_t)(length - half));
-	run_end(watch, status);
+	record_end(watch, status);
 }
 
 static void watch_run(struct run *run, const char *connection, const char *errors, size_t length, int status)
