@@ -92,28 +92,39 @@ bool daily_made(int dirfd, const char *name, struct state_header *header)
 
 /* ---- all of them, newest first */
 
+struct copy {
+	uint64_t generation;
+	char name[DAILY_NAME_MAX + 1];
+};
+
 struct copies {
-	char (*names)[DAILY_NAME_MAX + 1];
+	struct copy *list;
 	size_t count, room;
 };
 
+/* By the change that they have reached. A day is what the clock said: copies that were made while it ran ahead are no newer. */
 static int newer_first(const void *a, const void *b)
 {
-	return strcmp(b, a);
+	const struct copy *one = a, *two = b;
+
+	if (one->generation != two->generation)
+		return one->generation < two->generation ? 1 : -1;
+	return strcmp(two->name, one->name);
 }
 
-static int copies_add(struct copies *copies, const char *name)
+static int copies_add(struct copies *copies, const char *name, uint64_t generation)
 {
 	if (copies->count == copies->room) {
 		size_t room = copies->room == 0 ? 16 : 2 * copies->room;
-		void *more = reallocarray(copies->names, room, sizeof(*copies->names));
+		void *more = reallocarray(copies->list, room, sizeof(*copies->list));
 
 		if (more == NULL)
 			return -ENOMEM;
-		copies->names = more;
+		copies->list = more;
 		copies->room = room;
 	}
-	memcpy(copies->names[copies->count++], name, sizeof(*copies->names)); /* daily_made(): just so long */
+	copies->list[copies->count].generation = generation;
+	memcpy(copies->list[copies->count++].name, name, sizeof(copies->list->name)); /* daily_made(): just so long */
 	return 0;
 }
 
@@ -132,26 +143,28 @@ static int copies_list(int dirfd, struct copies *copies)
 	}
 	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
 		if (daily_made(dirfd, entry->d_name, &header))
-			r = copies_add(copies, entry->d_name);
+			r = copies_add(copies, entry->d_name, header.generation);
 	if (r == 0 && errno != 0)
 		r = -errno;
 	if (r == 0 && copies->count > 0)
-		qsort(copies->names, copies->count, sizeof(*copies->names), newer_first);
+		qsort(copies->list, copies->count, sizeof(*copies->list), newer_first);
 	return r;
 }
 
-int daily_prune(int dirfd, unsigned keep)
+int daily_prune(int dirfd, unsigned keep, const char *made)
 {
 	struct copies copies = {.count = 0};
 	int r = copies_list(dirfd, &copies), left = (int)copies.count;
 
 	for (size_t i = keep; r == 0 && i < copies.count; i++) {
-		if (unlinkat(dirfd, copies.names[i], 0) < 0)
+		if (strcmp(copies.list[i].name, made) == 0)
+			continue;
+		if (unlinkat(dirfd, copies.list[i].name, 0) < 0)
 			r = -errno;
 		else
 			left--;
 	}
-	free(copies.names);
+	free(copies.list);
 	return r < 0 ? r : left;
 }
 
@@ -160,10 +173,10 @@ int daily_newest(int dirfd, char *name, struct state_header *header)
 	struct copies copies = {.count = 0};
 	int r = copies_list(dirfd, &copies);
 
-	if (r == 0 && (copies.count == 0 || !daily_made(dirfd, copies.names[0], header)))
+	if (r == 0 && (copies.count == 0 || !daily_made(dirfd, copies.list[0].name, header)))
 		r = -ENOENT;
 	if (r == 0)
-		memcpy(name, copies.names[0], sizeof(*copies.names));
-	free(copies.names);
+		memcpy(name, copies.list[0].name, sizeof(copies.list[0].name));
+	free(copies.list);
 	return r;
 }

@@ -18,8 +18,9 @@ int daily_open(const struct settings *settings, bool make, char *why, size_t siz
  * name says. */
 bool daily_made(int dirfd, const char *name, struct state_header *header);
 
-/* Removes those of them that are older than the newest `keep`. How many are left, or negative errno. */
-int daily_prune(int dirfd, unsigned keep);
+/* Removes those of them that are older, by the change that they have reached, than the newest `keep`; never the one that was
+ * just made. How many are left, or negative errno. */
+int daily_prune(int dirfd, unsigned keep, const char *made);
 
 /* The newest: its name (DAILY_NAME_MAX + 1 bytes) and header. 0 or -ENOENT, or another negative errno. */
 int daily_newest(int dirfd, char *name, struct state_header *header);

@@ -186,10 +186,10 @@ static int to_daily(const struct options *options, const struct place *place, pr
 	if (r < 0)
 		return complain(STATUS_FAILED, settings->backup_directory, why[0] != '\0' ? why : strerror(-r),
 				"no copy was made, and none removed");
-	r = daily_prune(dirfd, settings->backups_kept);
+	daily_name(header.saved, name);
+	r = daily_prune(dirfd, settings->backups_kept, name);
 	if (r < 0)
 		return complain(STATUS_FAILED, settings->backup_directory, strerror(-r), "old copies stay");
-	daily_name(header.saved, name);
 	snprintf(path, sizeof(path), "%s/%s", settings->backup_directory, name);
 	return saved_print(options, path, &header);
 }

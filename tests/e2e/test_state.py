@@ -713,6 +713,19 @@ def test_the_newest_daily_copies_are_kept_and_nothing_else_is_touched(host, back
     assert "It is sound" in host.subuid("state", "verify", today).stdout
 
 
+def test_copies_of_a_clock_that_ran_ahead_push_out_no_newer_one(host, backups):
+    directory = backups(3)
+    host.subuid("state", "save", "--daily")
+    (old,) = directory.iterdir()
+    ahead = [of_day(old, -back) for back in range(30, 35)]
+    old.unlink()
+    host.subuid("add", "later", "--owner", host.new_user())
+    host.subuid("state", "save", "--daily")
+    left = sorted(path.name for path in directory.iterdir())
+    assert left == [old.name, ahead[3].name, ahead[4].name]
+    assert host.subuid_json("state", "verify", old)["generation"] > host.subuid_json("state", "verify", ahead[4])["generation"]
+
+
 def test_no_copy_goes_when_the_new_one_is_not_there(host, backups):
     directory = backups(2)
     host.subuid("state", "save", "--daily")
