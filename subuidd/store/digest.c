@@ -153,6 +153,68 @@ int store_digest_sum(sqlite3 *db, uint64_t *sum)
 	return code;
 }
 
+/* ---- before a step: as the store was sealed, by what its own triggers say */
+
+/* "row_digest(value, 'table', NEW.a, NEW.b)" of the trigger: the same call for a row that is read. */
+static bool call_of_trigger(const char *trigger, char out[SQL_MAX])
+{
+	const char *at = strstr(trigger, "row_digest(value,"), *end = at != NULL ? strstr(at, " WHERE name") : NULL;
+	size_t used = 0;
+
+	if (end == NULL)
+		return false;
+	at += strlen("row_digest(value");
+	used = (size_t)snprintf(out, SQL_MAX, "row_digest(0");
+	while (at < end && used + 1 < SQL_MAX) {
+		if (strncmp(at, "NEW.", 4) == 0)
+			at += 4;
+		else
+			out[used++] = *at++;
+	}
+	out[used] = '\0';
+	return at == end;
+}
+
+static int sealed_sum(sqlite3 *db, sqlite3_stmt *triggers, uint64_t *sum)
+{
+	char call[SQL_MAX], sql[SQL_MAX + 128];
+	sqlite3_stmt *rows = NULL;
+	int code;
+
+	if (!call_of_trigger((const char *)sqlite3_column_text(triggers, 1), call))
+		return SQLITE_CORRUPT;
+	snprintf(sql, sizeof(sql), "SELECT %s FROM %s", call, (const char *)sqlite3_column_text(triggers, 0));
+	code = sqlite3_prepare_v2(db, sql, -1, &rows, NULL);
+	while (code == SQLITE_OK && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+		*sum ^= (uint64_t)sqlite3_column_int64(rows, 0);
+		code = SQLITE_OK;
+	}
+	sqlite3_finalize(rows);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int store_digest_prove(sqlite3 *db)
+{
+	sqlite3_stmt *triggers = NULL, *kept = NULL;
+	uint64_t sum = 0;
+	int code = sqlite3_prepare_v2(db,
+				      "SELECT tbl_name, sql FROM sqlite_schema WHERE type = 'trigger'"
+				      " AND name GLOB 'digest_*_insert'",
+				      -1, &triggers, NULL);
+
+	while (code == SQLITE_OK && (code = sqlite3_step(triggers)) == SQLITE_ROW)
+		code = sealed_sum(db, triggers, &sum);
+	sqlite3_finalize(triggers);
+	if (code == SQLITE_DONE)
+		code = sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE name = 'digest'", -1, &kept, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(kept);
+	if (code == SQLITE_ROW && (uint64_t)sqlite3_column_int64(kept, 0) != sum)
+		code = SQLITE_CORRUPT;
+	sqlite3_finalize(kept);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code; /* none: a store of before */
+}
+
 int store_digest_install(sqlite3 *db)
 {
 	char sql[128];

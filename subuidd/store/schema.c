@@ -424,6 +424,8 @@ int store_schema_migrate(sqlite3 *db, int *from)
 	if (code == SQLITE_OK && (!ours || version < 0 || version > VERSION_NOW))
 		return -EPROTO;
 	*from = version;
+	if (code == SQLITE_OK && version > 0 && version < VERSION_NOW)
+		code = store_digest_prove(db); /* or the step would vouch for what was damaged before it */
 	while (code == SQLITE_OK && version < VERSION_NOW)
 		code = step_run(db, version++);
 	return code;

@@ -143,6 +143,9 @@ extern const struct store_digest store_digests[];
 extern const size_t store_digests_count;
 int store_digest_function(sqlite3 *db);
 int store_digest_install(sqlite3 *db);
+/* Whether the rows are those that the store was sealed with, before a step seals it anew; columns and tables are those that
+ * its own triggers name. SQLITE_OK (also a store that has none), SQLITE_CORRUPT, or another result code. */
+int store_digest_prove(sqlite3 *db);
 int store_digest_sum(sqlite3 *db, uint64_t *sum);
 
 struct store {

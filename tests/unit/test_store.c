@@ -124,6 +124,18 @@ static int raw(const char *sql)
 	return sqlite3_exec(store->db, sql, NULL, NULL, NULL);
 }
 
+/* While no store has it open. */
+static int raw_file(const char *sql)
+{
+	sqlite3 *db;
+	int code = sqlite3_open(path, &db);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	sqlite3_close(db);
+	return code;
+}
+
 /* ---- the file ---- */
 
 static void the_file_is_private(void **state)
@@ -1553,6 +1565,24 @@ static void unsound_rows_are_refused(void **state)
 	assert_int_equal(store_schema_seal(store->db), SQLITE_OK);
 }
 
+/* A step makes the digest anew: what was damaged before is found before it. */
+static void a_step_does_not_vouch_for_damage(void **state)
+{
+	char back[64];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
+	snprintf(back, sizeof(back), "PRAGMA user_version = %d", store_schema_version() - 1);
+	assert_int_equal(raw(back), SQLITE_OK);
+	store_close(store);
+	assert_int_equal(store_open(path, &store), -ENOTRECOVERABLE); /* the control: sound, but the step was made already */
+	store = NULL;
+	assert_int_equal(raw_file("UPDATE meta SET value = value + 1 WHERE name = 'digest'"), SQLITE_OK);
+	assert_int_equal(store_open(path, &store), -EUCLEAN);
+	store = NULL;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -1564,6 +1594,7 @@ int main(void)
 		T(versions_that_are_not_ours_are_refused),
 		T(version_0_is_brought_to_the_newest),
 		T(version_1_is_brought_to_the_newest),
+		T(a_step_does_not_vouch_for_damage),
 		T(what_was_committed_is_there_after_opening_again),
 		T(an_account_lives_and_leaves_a_tombstone),
 		T(no_id_twice_not_even_after_removal),
