@@ -45,13 +45,13 @@ def test_a_run_ends_when_its_client_is_gone(host, tmp_path, gate):
     hole(gate.home / "d", UID)
     clients = [pulls_holes(" ".join(["ssh", *host.ssh_options(key)]), f"{name}@127.0.0.1:d/"),
                pulls_holes(gate.server(), "host:d/")]
-    wait_until(lambda: running(uid) and running(UID), "both read")
+    wait_until(lambda: running(uid) and running(UID), "both read", 60)
     time.sleep(1)
     for client in clients:
         os.killpg(client.pid, signal.SIGKILL) if client is clients[0] else client.kill()
         client.wait()
     try:
-        wait_until(lambda: run("pgrep", "-u", str(uid), check=False).returncode != 0, "nothing of it runs", 6)
+        wait_until(lambda: run("pgrep", "-u", str(uid), check=False).returncode != 0, "nothing of it runs", 15)
         assert running(UID), "the control: a gate that nobody watches goes on"
     finally:
         for pid in running(UID):
@@ -317,17 +317,19 @@ def syslog(tmp_path):
 
 
 def flood(host, key, name, command, seconds, tmp_path):
-    """How many commands one connection, two at a time, got an answer to."""
+    """How many commands one connection, two at a time, got an answer to, and how long that took."""
     control = tmp_path / f"control-{name}"
     master = subprocess.Popen(["ssh", *host.ssh_options(key), "-M", "-S", str(control), "-N", f"{name}@127.0.0.1"])
     wait_until(control.exists, "the connection is there")
     loop = f'end=$(($(date +%s%N) + {seconds}000000000)); n=0; while [ $(date +%s%N) -lt $end ]; do ' \
            f'ssh -F none -S {control} {name}@127.0.0.1 "{command}" >/dev/null 2>&1; n=$((n+1)); done; echo $n'
     both = [subprocess.Popen(["bash", "-c", loop], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    began = time.monotonic()
     count = sum(int(process.communicate(timeout=60)[0]) for process in both)
+    took = time.monotonic() - began
     master.terminate()
     master.wait(10)
-    return count
+    return count, took
 
 
 @pytest.mark.parametrize("role, command", [("push", "id"), ("sftp", "id"), ("push", "true"), ("push", "rsync --server --sender . x")],
@@ -342,9 +344,12 @@ def test_commands_that_come_to_nothing_are_slow_and_one_line(host, tmp_path, sys
     time.sleep(3)
     began = time.monotonic()
     assert host.rsync(push, "-a", "/etc/hostname", f"{name}@127.0.0.1:", check=False).returncode == 0
-    assert time.monotonic() - began < 2, "who does something is not held up"
+    assert time.monotonic() - began < 5, "who does something is not held up"
     thief.join()
-    assert counted[0] <= 40 + seconds + 3, counted
+    commands, took = counted[0]
+    assert commands <= 40 + took + 6, counted
+    if command != "true":
+        wait_until(lambda: any("subuid-" in line for line in syslog), "it is told of")
     ours = [line for line in syslog if "subuid-login" in line or "subuid-rrsync" in line or "subuid-tool" in line]
     assert len(ours) == (0 if command == "true" else 1), ours
 
@@ -352,7 +357,8 @@ def test_commands_that_come_to_nothing_are_slow_and_one_line(host, tmp_path, sys
 def test_an_ordinary_login_is_not_slow(host, tmp_path):
     """The control."""
     user, key = host.ordinary_login(tmp_path)
-    assert flood(host, key, user, "false", 6, tmp_path) > 120
+    commands, took = flood(host, key, user, "false", 6, tmp_path)
+    assert commands > 40 + 4 * took
 
 
 def test_refused_logins_are_one_line(host, tmp_path, syslog, few, idle):
