@@ -72,7 +72,7 @@ static bool count_write(const struct count *count)
 
 bool pace(bool refused, unsigned *more)
 {
-	cleanup_fd int turn = turn_take();
+	__attribute__((unused)) cleanup_fd int turn = turn_take(); /* until we leave */
 	struct count count = { 0 };
 	const int64_t now = time(NULL);
 	bool tell = refused, counted;
