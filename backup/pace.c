@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,8 +22,11 @@
 /*
  * In the keyring of the uid: a key that this uid alone reads and changes, outside of its file systems, and that no gate's
  * system call filter lets a session reach. Where the host has no keyrings each refusal is told of, and waits.
+ * Keyrings know no mounts: a system in a container that has no user namespace of its own may give the same uid to another
+ * account. So the key has the name of the file that the turn is taken on.
  */
-#define KEY_NAME "subuid:pace"
+#define KEY_NAME "subuid:pace:%jx:%jx"
+#define KEY_NAME_MAX (sizeof(KEY_NAME) + 2 * 2 * sizeof(uintmax_t))
 
 struct count {
 	int64_t since;
@@ -52,33 +56,39 @@ static int turn_take(void)
 	return steal_fd(&fd);
 }
 
-static long count_key(void)
+static void key_name(int turn, char name[KEY_NAME_MAX])
 {
-	return syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", KEY_NAME, 0);
+	struct stat file = { 0 };
+
+	if (turn >= 0 && fstat(turn, &file) != 0)
+		file = (struct stat){ 0 };
+	snprintf(name, KEY_NAME_MAX, KEY_NAME, (uintmax_t)file.st_dev, (uintmax_t)file.st_ino);
 }
 
-static bool count_read(struct count *count)
+static bool count_read(const char *name, struct count *count)
 {
-	long key = count_key();
+	long key = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", name, 0);
 
 	return key >= 0 && syscall(SYS_keyctl, KEYCTL_READ, key, count, sizeof(*count)) == (long)sizeof(*count);
 }
 
 /* Made, or given this value when it is there. */
-static bool count_write(const struct count *count)
+static bool count_write(const char *name, const struct count *count)
 {
-	return syscall(SYS_add_key, "user", KEY_NAME, count, sizeof(*count), KEY_SPEC_USER_KEYRING) >= 0;
+	return syscall(SYS_add_key, "user", name, count, sizeof(*count), KEY_SPEC_USER_KEYRING) >= 0;
 }
 
 bool pace(bool refused, unsigned *more)
 {
-	__attribute__((unused)) cleanup_fd int turn = turn_take(); /* until we leave */
+	cleanup_fd int turn = turn_take(); /* until we leave */
+	char name[KEY_NAME_MAX];
 	struct count count = { 0 };
 	const int64_t now = time(NULL);
 	bool tell = refused, counted;
 
 	*more = 0;
-	if (!count_read(&count) || now < count.since || now - count.since >= WINDOW) {
+	key_name(turn, name);
+	if (!count_read(name, &count) || now < count.since || now - count.since >= WINDOW) {
 		if (refused)
 			*more = count.untold;
 		count = (struct count){ .since = now, .untold = refused ? 0 : count.untold };
@@ -87,7 +97,7 @@ bool pace(bool refused, unsigned *more)
 		count.untold++;
 	}
 	count.commands++;
-	counted = count_write(&count);
+	counted = count_write(name, &count);
 	if (counted ? count.commands > FREE_IN_WINDOW : refused)
 		pause_for(1, 0);
 	return refused && (tell || !counted);

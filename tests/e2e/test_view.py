@@ -155,7 +155,8 @@ def test_the_kind_changes_where_it_is_set(host, tmp_path):
     assert host.subuid("set", "web1", "--view", "theirs", user=owner).stderr == "" and kind(owner) == "theirs"
     host.subuid("set", "web1", "--view", "default", user=owner)
     doctor = host.subuid("doctor", check=False)
-    assert f"{owner}+web2" in doctor.stdout and f"{owner}+web1" not in doctor.stdout
+    views = next(line for line in doctor.stdout.splitlines() if " views: " in line)
+    assert f"{owner}+web2" in views and f"{owner}+web1" not in views
     with settings("[homes]\nview = owner\n"):
         host.daemon.send_signal(signal.SIGHUP)
         wait_until(lambda: kind(owner) == "owner", "the view is as the host's setting says")
