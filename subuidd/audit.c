@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "subuidd/log.h"
-#include "subuidd/operation.h"
+#include "subuidd/call.h"
 #include "subuidd/room.h"
 #include "subuidd/tally.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Opens everything in the order in which it needs one another, runs the event loop, and closes it again. */
 #include "subuidd/broker.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/index/writer.h"
 #include "subuidd/log.h"
+#include "subuidd/maintain.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/room.h"
@@ -157,14 +159,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
-static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
+static void maintain(struct broker *broker)
 {
-	struct broker *broker = userdata;
 	int r = 0;
 
-	(void)source;
-	(void)usec;
-	broker_maintain_in(broker, MAINTAIN_SECONDS);
+	maintain_in(broker, MAINTAIN_SECONDS);
 	room_keep(broker);
 	known_time_keep(broker, false);
 	publication_repair(broker->publication);
@@ -177,22 +176,6 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 	removal_purge(broker);
 	runs_look(broker);
 	publication_commit(broker->publication);
-	return 0;
-}
-
-void broker_maintain_in(struct broker *broker, unsigned seconds)
-{
-	uint64_t now = 0, planned = 0, usec = seconds * UINT64_C(1000000);
-	int enabled = SD_EVENT_OFF;
-
-	sd_event_now(broker->event, CLOCK_MONOTONIC, &now);
-	sd_event_source_get_enabled(broker->maintenance, &enabled);
-	if (enabled != SD_EVENT_OFF && sd_event_source_get_time(broker->maintenance, &planned) >= 0 &&
-	    planned <= now + usec && planned > now)
-		return;
-	if (sd_event_source_set_time(broker->maintenance, now + usec) < 0 ||
-	    sd_event_source_set_enabled(broker->maintenance, SD_EVENT_ONESHOT) < 0)
-		log_error("maintenance cannot be planned");
 }
 
 /* Blocked first: signals come by descriptor only. Children reset the mask. */
@@ -214,8 +197,7 @@ static int event_open(struct broker *broker)
 	if (r >= 0)
 		r = sd_event_add_signal(broker->event, NULL, SIGHUP, on_reload, broker);
 	if (r >= 0)
-		r = sd_event_add_time(broker->event, &broker->maintenance, CLOCK_MONOTONIC, UINT64_MAX, 1000000,
-				      on_maintenance, broker);
+		r = maintain_open(broker, maintain);
 	return r < 0 ? r : sd_event_set_watchdog(broker->event, true);
 }
 
@@ -300,7 +282,7 @@ static int service_open(struct broker *broker, char *why)
 		return reason(why, "a process that proves the store", r);
 	runs_open(broker); /* said why not: no reason not to serve */
 	alarm_look(broker);
-	broker_maintain_in(broker, 1);
+	maintain_in(broker, 1);
 	return 0;
 }
 

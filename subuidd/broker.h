@@ -13,6 +13,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "account/failure.h"
 #include "subuidd/home/home.h"
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
@@ -55,8 +56,10 @@ struct broker {
 	int refused[REFUSED_MAX]; /* connections that were told "no" last; -1 none */
 	unsigned refused_next;
 	sd_event_source *listen_source;
-	sd_event_source *maintenance; /* next look at removed data and unfinished work */
+	sd_event_source *maintenance; /* next look at removed data and unfinished work, maintain.h */
+	void (*maintain)(struct broker *broker);
 	struct call *calls;           /* under way, newest first */
+	bool (*hold)(struct call *call, enum failure failure); /* ends the call later; false: it may end now */
 	struct rehearsal *rehearsal;  /* a dry run of an import; NULL: none */
 	bool views_doubt;             /* some were not, since the user database did not answer */
 	struct strays *strays;        /* homes without an account, op/strays.h */
@@ -89,9 +92,6 @@ int broker_withdraw(char *why);
 /* Runs until TERM or INT. 0 or negative errno. */
 int broker_run(struct broker *broker);
 void broker_close(struct broker *broker);
-
-/* Looks again at unfinished accounts and removed data after so many seconds (or earlier, if that was planned). */
-void broker_maintain_in(struct broker *broker, unsigned seconds);
 
 /* listen.c: the socket, ours or the service manager's. A descriptor or negative errno. */
 int listen_open(char *why, size_t size);

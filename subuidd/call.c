@@ -1,154 +1,99 @@
 /* SPDX-License-Identifier: ISC */
-/* What the handlers of all operations share: failures, transactions, the account that is meant. */
-#include <errno.h>
-#include <stdio.h>
+/* The life of a call: made, answered row by row, ended. */
+#include "subuidd/call.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-#include "subuidd/op/import.h"
-#include "subuidd/log.h"
-#include "subuidd/operation.h"
-#include "subuidd/request.h"
+#include "subuidd/publish.h"
 
-enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why, const char *todo)
+struct call *call_new(struct broker *broker, const struct operation *operation, const struct caller *caller,
+		      const struct call_sink *sink, void *asker)
 {
-	if (what == NULL)
-		what = call->target[0] != '\0' ? call->target : call->operation->action;
-	return failure_set(&call->answer.failure, failure, what, why, todo);
+	struct call *call = calloc(1, sizeof(*call));
+
+	if (call == NULL)
+		return NULL;
+	call->broker = broker;
+	call->link = -1;
+	call->operation = operation;
+	call->caller = *caller;
+	call->sink = sink;
+	call->asker = asker;
+	call->next = broker->calls;
+	broker->calls = call;
+	return call;
 }
 
-static const char *system_todo(int error)
+struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account)
 {
-	switch (error) {
-	case -ENOSPC:
-	case -EDQUOT:
-		return "make room on the disk";
-	case -EROFS:
-		return "mount it read-write";
-	case -EUCLEAN:
-		return "run subuid check; subuid state load brings a saved state back";
-	case -EIO:
-		return "look at the kernel's log";
-	default:
-		return "look at the log of subuidd";
-	}
+	static const struct caller ourselves = { .root = true, .admin = true, .named = true, .name = "subuidd" };
+	struct call *call = call_new(broker, operation, &ourselves, NULL, NULL);
+
+	if (call == NULL)
+		return NULL;
+	call->account = *account;
+	call->request.op = operation->op;
+	if (name_join(account->owner, broker->settings.separator, account->label, call->target) < 0)
+		call->target[0] = '\0';
+	call_owner_look(call, account->owner);
+	return call;
 }
 
-enum failure call_fail_system(struct call *call, const char *doing, int error)
+void call_abandon(struct call *call)
 {
-	char why[FAILURE_TEXT_MAX + 1];
-
-	log_error("%s: %s: %s: %s", call->operation->action, call->target, doing, strerror(-error));
-	snprintf(why, sizeof(why), "%s: %s", doing, strerror(-error));
-	return call_fail(call, FAILURE_FAILED, NULL, why, system_todo(error));
+	for (struct call **at = &call->broker->calls; *at != NULL; at = &(*at)->next)
+		if (*at == call) {
+			*at = call->next;
+			break;
+		}
+	if (call->batch != NULL)
+		call->batch->free(call);
+	free(call);
 }
 
-enum failure call_fail_store(struct call *call, int error)
+bool call_collects(const struct call *call)
 {
-	log_error("%s: %s: store: %s", call->operation->action, call->target, store_error(call->broker->store));
-	return call_fail_system(call, error == -EUCLEAN ? "the store is damaged" : "the store cannot be written", error);
+	return call->batch != NULL && call->batch->collects(call);
 }
 
-enum failure call_fail_doubt(struct call *call, int error)
+void call_leave(struct call *call)
 {
-	char why[FAILURE_TEXT_MAX + 1];
-
-	log_error("%s: %s: the user database does not answer: %s", call->operation->action, call->target, strerror(-error));
-	snprintf(why, sizeof(why), "the user database does not answer (%s), and the owner may be there", strerror(-error));
-	return call_fail(call, FAILURE_FAILED, NULL, why, "try again when `getent passwd` answers");
+	call->sink = NULL;
+	call->asker = NULL;
+	if (call_collects(call))
+		call_abandon(call);
 }
 
-int call_owner_look(struct call *call, const char *name)
+void call_row(struct call *call, struct answer *row)
 {
-	int r;
-
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
-	if (r == -ENAMETOOLONG) /* somebody whom we could not serve */
-		r = -ENOENT;
-	call->owner_exists = r == 0;
-	call->owner_doubt = r == -ENOENT ? 0 : r;
-	return r;
+	row->row = 1;
+	if (call->sink != NULL)
+		call->sink->row(call->asker, call->request.op, row);
 }
 
-enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call))
+void call_finish(struct call *call, enum failure failure)
 {
-	struct store *store = call->broker->store;
-	enum failure failure;
-	int r = store_begin(store);
+	/* Everything committed so far has been put into the index by now. */
+	publication_commit(call->broker->publication);
+	if (call->broker->hold == NULL || !call->broker->hold(call, failure))
+		call_finish_now(call, failure);
+}
 
-	if (r < 0)
-		return call_fail_store(call, r);
-	failure = body(call);
-	if (failure == FAILURE_NONE && action != NULL) {
-		r = audit_write(call, action, NULL);
-		if (r < 0)
-			failure = call_fail_store(call, r);
-	}
+void call_finish_now(struct call *call, enum failure failure)
+{
+	struct answer *answer = &call->answer;
+
+	answer->failure.failure = failure;
 	if (failure != FAILURE_NONE) {
-		store_rollback(store);
-		return failure;
+		struct failure_text text = answer->failure;
+
+		audit_refusal(call);
+		memset(answer, 0, sizeof(*answer));
+		answer->failure = text;
 	}
-	r = store_commit(store);
-	if (r < 0)
-		return call_fail_store(call, r);
-	if (action != NULL)
-		audit_log(call, action, NULL);
-	return FAILURE_NONE;
-}
-
-bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except)
-{
-	for (const struct call *call = broker->calls; call != NULL; call = call->next)
-		if (call != except && (call->account.uid == uid || import_changes(call->import, uid)))
-			return true;
-	return false;
-}
-
-/* One text for "there is none" and "it is not his" (nobody learns which). */
-static enum failure no_such_account(struct call *call)
-{
-	memset(&call->account, 0, sizeof(call->account));
-	return call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such sub-account", "see subuid list");
-}
-
-enum failure call_account(struct call *call, enum account_for purpose)
-{
-	const struct request_name *name = request_name(&call->request);
-	struct account account = { 0 };
-	int r = store_account_get(call->broker->store, call->owner.name, name->label, &account);
-
-	if (r == -ENOENT)
-		return no_such_account(call);
-	if (r < 0)
-		return call_fail_store(call, r);
-	if (!call->caller.admin && account.owner_uid != call->caller.uid)
-		return no_such_account(call);
-	if (purpose != TO_READ && call_busy(call->broker, account.uid, call))
-		return call_fail(call, FAILURE_BUSY, NULL, "another change of it is under way", "try again");
-	if (purpose == TO_CHANGE && account.state != ACCOUNT_ACTIVE) {
-		broker_maintain_in(call->broker, 0);
-		return call_fail(call, FAILURE_BUSY, NULL,
-				 account.state == ACCOUNT_REMOVING ? "it is being removed" : "it is not complete yet",
-				 "try again");
-	}
-	call->account = account;
-	if (withheld_has(&call->broker->withheld, account.uid, 0)) /* it counts, recorded or not */
-		call->account.flags |= ACCOUNT_LOCKED;
-	return FAILURE_NONE;
-}
-
-enum failure call_owner_same(struct call *call)
-{
-	char why[FAILURE_TEXT_MAX + 1];
-
-	if (call->owner_exists && call->owner.uid == call->account.owner_uid)
-		return FAILURE_NONE;
-	if (call->owner_doubt != 0)
-		return call_fail_doubt(call, call->owner_doubt);
-	if (!call->owner_exists)
-		return call_fail(call, FAILURE_CONFLICT, NULL, "its owner is not an account of this host any more",
-				 "bring the owner back, or remove the sub-account");
-	snprintf(why, sizeof(why), "made for uid %u, and %s is uid %u now", call->account.owner_uid, call->owner.name,
-		 (unsigned)call->owner.uid);
-	return call_fail(call, FAILURE_CONFLICT, NULL, why, "give the owner his uid back, or remove the sub-account");
+	answer->row = 0;
+	if (call->sink != NULL)
+		call->sink->end(call->asker, call->request.op, answer);
+	call_abandon(call);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include "subuidd/account_view.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -63,7 +65,7 @@ static enum failure body_delete(struct call *call)
 static enum failure leave(struct call *call, enum failure failure)
 {
 	call->broker->unfinished = true;
-	broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+	maintain_in(call->broker, UNFINISHED_SECONDS);
 	return failure;
 }
 

@@ -8,7 +8,7 @@
 #define SUBUIDD_LIFECYCLE_H
 
 #include "subuidd/child.h"
-#include "subuidd/operation.h"
+#include "subuidd/call.h"
 
 extern const struct operation recovery_undo, recovery_remove;
 

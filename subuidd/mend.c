@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "account/part.h"
+#include "subuidd/account_view.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/* The table of operations, and the steps that every call goes through before its handler. */
 #include "subuidd/operation.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "subuidd/op/import.h"
@@ -11,8 +11,6 @@
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
 #include "subuidd/room.h"
-#include "subuidd/subid/publish.h"
-#include "subuidd/workers.h"
 
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 
@@ -266,18 +264,7 @@ static enum failure call_run(struct call *call)
 	return call->operation->handle(call);
 }
 
-static void call_free(struct call *call)
-{
-	for (struct call **at = &call->broker->calls; *at != NULL; at = &(*at)->next)
-		if (*at == call) {
-			*at = call->next;
-			break;
-		}
-	import_free(call);
-	free(call);
-}
-
-int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
+int operation_receive(struct broker *broker, const struct caller *caller, const struct call_sink *sink, void *asker,
 		      const void *message, size_t size, struct call **pending)
 {
 	const struct request *request = message;
@@ -292,17 +279,10 @@ int operation_receive(struct broker *broker, struct worker *worker, const struct
 		return -EPROTO;
 	if (*pending != NULL)
 		return import_continue(*pending, request);
-	call = calloc(1, sizeof(*call));
+	call = call_new(broker, operation, caller, sink, asker);
 	if (call == NULL)
 		return -ENOMEM;
-	call->broker = broker;
-	call->link = -1;
-	call->worker = worker;
-	call->operation = operation;
-	call->caller = *caller;
 	memcpy(&call->request, message, size);
-	call->next = broker->calls;
-	broker->calls = call;
 	*pending = call;
 	failure = call_run(call);
 	if (request->op == OP_IMPORT)
@@ -310,68 +290,4 @@ int operation_receive(struct broker *broker, struct worker *worker, const struct
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);
 	return 0;
-}
-
-bool operation_collects(const struct call *call)
-{
-	return call->import != NULL && import_collects(call->import);
-}
-
-void operation_abandon(struct call *call)
-{
-	call->worker = NULL;
-	call_free(call);
-}
-
-struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account)
-{
-	struct call *call = calloc(1, sizeof(*call));
-
-	if (call == NULL)
-		return NULL;
-	call->broker = broker;
-	call->link = -1;
-	call->operation = operation;
-	call->caller = (struct caller){ .pid = 0, .root = true, .admin = true, .named = true, .name = "subuidd" };
-	call->account = *account;
-	call->request.op = operation->op;
-	if (name_join(account->owner, broker->settings.separator, account->label, call->target) < 0)
-		call->target[0] = '\0';
-	call_owner_look(call, account->owner);
-	call->next = broker->calls;
-	broker->calls = call;
-	return call;
-}
-
-void call_finish(struct call *call, enum failure failure)
-{
-	/* Everything committed so far has been put into the index by now. */
-	publication_commit(call->broker->publication);
-	if (!subid_publish_hold(call, failure))
-		call_finish_now(call, failure);
-}
-
-void call_finish_now(struct call *call, enum failure failure)
-{
-	struct answer *answer = &call->answer;
-
-	answer->failure.failure = failure;
-	if (failure != FAILURE_NONE) {
-		struct failure_text text = answer->failure;
-
-		audit_refusal(call);
-		memset(answer, 0, sizeof(*answer));
-		answer->failure = text;
-	}
-	answer->row = 0;
-	if (call->worker != NULL)
-		worker_answer(call->worker, call->request.op, answer);
-	call_free(call);
-}
-
-void call_row(struct call *call, struct answer *row)
-{
-	row->row = 1;
-	if (call->worker != NULL)
-		worker_row(call->worker, call->request.op, row);
 }

@@ -2,127 +2,19 @@
 /*
  * What can be asked of the broker: one closed table {op, who may, function}. Each
  * call goes through the same steps: shape, permission, limit, conflict, act (durably),
- * answer. A handler returns FAILURE_NONE (call->answer is the final answer), a
- * failure (its text is in call->answer.failure), or CALL_PENDING when it goes on
- * by itself and ends with call_finish().
+ * answer.
  */
 #ifndef SUBUIDD_OPERATION_H
 #define SUBUIDD_OPERATION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "subuidd/broker.h"
-#include "subuidd/caller.h"
-#include "subuidd/wire.h"
+#include "subuidd/call.h"
 
-#define CALL_PENDING FAILURE_MAX_
-#define LINK_SECONDS 5 /* a home that has not answered by then does not answer */
-
-struct call;
-struct child;
-struct import;
-struct worker;
-
-enum who {
-	WHO_ANYONE,
-	WHO_OWNER, /* on his own accounts; admins and root on anybody's */
-	WHO_ADMIN,
-	WHO_ROOT,
-};
-
-struct operation {
-	uint32_t op;
-	enum who who;
-	bool changes;     /* needs an index that can be published to */
-	bool needs_owner; /* not for accounts whose owner has left passwd(5) */
-	const char *action; /* in the audit trail */
-	enum failure (*handle)(struct call *call);
-};
-
-struct call {
-	struct call *next;
-	struct broker *broker;
-	struct worker *worker; /* NULL: nobody waits for the answer (any more) */
-	const struct operation *operation;
-	struct caller caller;
-	struct link_owner owner; /* whose accounts it is about */
-	bool owner_exists;       /* passwd(5) has them */
-	int owner_doubt;         /* negative errno: whether it has them is not known now, 0: it is */
-	struct account account;  /* that is being changed: busy for others while the call is under way */
-	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
-	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
-	struct import *import;   /* of OP_IMPORT: its batch */
-	bool link_again;         /* of a removal: the child that removes the link was killed once */
-	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
-	struct child *linker;    /* that child, when it is waited for */
-	enum failure view;       /* of OP_ACCOUNT_ADD: the owner's view, mounted while that child makes the link */
-	unsigned mended;         /* of lifecycle_mend(): enum account_part, or-ed */
-	bool mend_dry;
-	enum link_mend mend_link;
-	char target[ACCOUNT_NAME_MAX + 1];
-	char detail[256];        /* of the audit entry */
-	struct request request;
-	struct answer answer;
-};
-
-/* Serves one packet of a worker. 0, or -EPROTO: no sound worker sends this. */
-int operation_receive(struct broker *broker, struct worker *worker, const struct caller *caller,
+/* Serves one packet of a peer: begins a call, whose answers go to the sink, or goes on with the one that is pending.
+ * 0, or -EPROTO: no sound worker sends this. */
+int operation_receive(struct broker *broker, const struct caller *caller, const struct call_sink *sink, void *asker,
 		      const void *message, size_t size, struct call **pending);
-
-/* The call waits for more rows of its batch: who sends them may not be heard otherwise. */
-bool operation_collects(const struct call *call);
-
-/* A call that still collects, and whose worker has gone. */
-void operation_abandon(struct call *call);
-
-/* A call that nobody made: what recovery goes on with. NULL: no memory. */
-struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account);
-
-/* Ends the call: answers, records a refusal, frees it. */
-void call_finish(struct call *call, enum failure failure);
-/* The same, whether or not /etc/subuid shows it already: for who has waited for that. */
-void call_finish_now(struct call *call, enum failure failure);
-
-/* `return call_fail(...)`: fills the text. what NULL: the target. */
-enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why,
-		       const char *todo);
-
-/* The same for an errno of the store and of the system. */
-enum failure call_fail_store(struct call *call, int error);
-enum failure call_fail_system(struct call *call, const char *doing, int error);
-
-/* The user database did not answer: nothing is done on a guess. */
-enum failure call_fail_doubt(struct call *call, int error);
-
-/* Looks the owner up into call->owner, with owner_exists and owner_doubt. 0, -ENOENT, or another negative errno: doubt. */
-int call_owner_look(struct call *call, const char *name);
-
-/* A row of a list. */
-void call_row(struct call *call, struct answer *row);
-
-/* One durable transaction: body, the audit entry `action` (NULL: none), commit; or nothing at all. */
-enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call));
-
-enum account_for {
-	TO_READ,   /* in any state */
-	TO_CHANGE, /* active, and no other call is changing it */
-	TO_REMOVE, /* in any state, and no other call is changing it */
-};
-
-/* Loads the account that the request names into call->account. Same text for "absent" and
- * "not his". */
-enum failure call_account(struct call *call, enum account_for purpose);
-bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except);
-
-/* The owner is the one that the account was made for, and is there. */
-enum failure call_owner_same(struct call *call);
-
-/* audit.c: a row in the open transaction; the line of the log when that is committed; both
- * for a refusal, in a transaction of its own (bounded per caller). failure NULL: done. */
-int audit_write(struct call *call, const char *action, const struct failure_text *failure);
-void audit_log(const struct call *call, const char *action, const struct failure_text *failure);
-void audit_refusal(struct call *call);
 
 /* op_*.c */
 enum failure op_status(struct call *call);
@@ -151,14 +43,5 @@ enum failure op_import(struct call *call);
 enum failure op_limit_list(struct call *call);
 enum failure op_tombstone_list(struct call *call);
 enum failure op_state_save(struct call *call);
-
-/* repair.c: a repair of this account or its link is under way. */
-bool repair_touches(const struct broker *broker, const char *target);
-
-/* What owners may have, his own or the settings'. 0 or negative errno. */
-int limit_of(struct call *call, const char *owner, struct limit *limit);
-
-/* account_view.c: the account as show tells it. 0 or negative errno. */
-int account_view_fill(struct call *call, const struct account *account, struct account_view *view);
 
 #endif

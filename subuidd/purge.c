@@ -17,6 +17,7 @@
 #include "subuidd/child.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -278,7 +279,7 @@ static void wait_purged(void *data, int r, const char *why)
 
 	wait->purge = NULL;
 	if (r < 0)
-		broker_maintain_in(wait->call->broker, AGAIN_SECONDS);
+		maintain_in(wait->call->broker, AGAIN_SECONDS);
 	wait_end(wait, r == 0 ? FILES_DELETED : FILES_PENDING, why);
 }
 
@@ -301,7 +302,7 @@ static int wait_first(sd_event_source *source, uint64_t usec, void *userdata)
 	wait->timer = sd_event_source_disable_unref(wait->timer);
 	if (sd_event_add_time_relative(broker->event, &wait->timer, CLOCK_MONOTONIC, CALL_SECONDS * UINT64_C(1000000), 10000,
 				       wait_over, wait) < 0) {
-		broker_maintain_in(broker, 0);
+		maintain_in(broker, 0);
 		wait_end(wait, FILES_PENDING, "it is begun later");
 		return 0;
 	}
@@ -323,7 +324,7 @@ enum failure purge_for_call(struct call *call, struct removed row)
 			return CALL_PENDING;
 		free(wait);
 	}
-	broker_maintain_in(broker, 0);
+	maintain_in(broker, 0);
 	call->answer.removal.files = FILES_PENDING;
 	return FAILURE_NONE;
 }
@@ -359,7 +360,7 @@ static bool still_due(struct broker *broker, const struct removed *row)
 static void sweep_end(struct sweep *sweep)
 {
 	sweep->broker->purging = false;
-	broker_maintain_in(sweep->broker, AGAIN_SECONDS);
+	maintain_in(sweep->broker, AGAIN_SECONDS);
 	sd_event_source_disable_unref(sweep->timer);
 	free(sweep);
 }

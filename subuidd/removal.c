@@ -11,6 +11,7 @@
 #include "subuidd/home/sessions.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -168,7 +169,7 @@ static enum failure body_gone(struct call *call)
 static enum failure again_later(struct call *call, enum failure failure)
 {
 	call->broker->unfinished = true;
-	broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+	maintain_in(call->broker, UNFINISHED_SECONDS);
 	return failure;
 }
 

@@ -13,6 +13,7 @@
 #include "confine/cleanup.h"
 #include "confine/path.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/store/hash.h"
@@ -92,7 +93,7 @@ int urgent_add(struct broker *broker, uint32_t uid, uint32_t key)
 {
 	int r = withheld_add(&broker->withheld, uid, key);
 
-	broker_maintain_in(broker, AGAIN_SECONDS);
+	maintain_in(broker, AGAIN_SECONDS);
 	return r < 0 ? r : notes_write(broker);
 }
 
@@ -177,7 +178,7 @@ void urgent_again(struct broker *broker)
 		publish(broker, &entry);
 	}
 	if (broker->withheld.count > 0)
-		broker_maintain_in(broker, AGAIN_SECONDS);
+		maintain_in(broker, AGAIN_SECONDS);
 }
 
 int urgent_open(struct broker *broker)

@@ -14,6 +14,7 @@
 #include "subuidd/child.h"
 #include "subuidd/log.h"
 #include "subuidd/op/rehearsal.h"
+#include "subuidd/operation.h"
 #include "subuidd/workers_internal.h"
 
 static void worker_reaped(void *data, int status)
@@ -39,10 +40,8 @@ void worker_end(struct worker *worker)
 			*at = worker->next;
 			break;
 		}
-	if (worker->call != NULL && operation_collects(worker->call))
-		operation_abandon(worker->call);
-	else if (worker->call != NULL) /* goes on, and answers nobody */
-		worker->call->worker = NULL;
+	if (worker->call != NULL)
+		call_leave(worker->call);
 	worker->call = NULL;
 	rehearsal_leave(worker->broker, worker);
 	worker->io = sd_event_source_disable_unref(worker->io);
@@ -90,16 +89,20 @@ static void worker_send(struct worker *worker, uint32_t op, struct answer *answe
 		worker_violated(worker, "it does not take its answers");
 }
 
-void worker_row(struct worker *worker, uint32_t op, struct answer *row)
+static void worker_row(void *asker, uint32_t op, struct answer *row)
 {
-	worker_send(worker, op, row);
+	worker_send(asker, op, row);
 }
 
-void worker_answer(struct worker *worker, uint32_t op, struct answer *answer)
+static void worker_answer(void *asker, uint32_t op, struct answer *answer)
 {
+	struct worker *worker = asker;
+
 	worker->call = NULL;
 	worker_send(worker, op, answer);
 }
+
+static const struct call_sink worker_sink = { worker_row, worker_answer };
 
 static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -109,7 +112,7 @@ static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (worker->state == WORKER_STARTING)
 		worker_failed(worker, "it did not get ready in time");
-	else if (worker->call == NULL || operation_collects(worker->call))
+	else if (worker->call == NULL || call_collects(worker->call))
 		worker_violated(worker, "it kept an idle connection");
 	else
 		sd_event_source_set_enabled(worker->timer, SD_EVENT_OFF);
@@ -168,7 +171,7 @@ static void worker_receive(struct worker *worker)
 		char bytes[sizeof(struct request) + 1];
 	} message;
 	ssize_t got = recv(worker->fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
-	bool busy = worker->call != NULL && !operation_collects(worker->call);
+	bool busy = worker->call != NULL && !call_collects(worker->call);
 	int r;
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -188,7 +191,8 @@ static void worker_receive(struct worker *worker)
 	} else {
 		worker->heard = worker_clock();
 		worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);
-		r = operation_receive(worker->broker, worker, &worker->caller, &message, (size_t)got, &worker->call);
+		r = operation_receive(worker->broker, &worker->caller, &worker_sink, worker, &message, (size_t)got,
+				      &worker->call);
 		if (r < 0)
 			worker_violated(worker, r == -EPROTO ? "its request is ill-formed" : strerror(-r));
 	}

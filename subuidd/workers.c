@@ -145,7 +145,7 @@ int workers_serve(struct broker *broker, int fd, const struct caller *caller)
 static bool worker_idle_now(const struct worker *worker, bool quiet)
 {
 	return worker->state == WORKER_SERVING &&
-	       (worker->call == NULL || (quiet && operation_collects(worker->call)));
+	       (worker->call == NULL || (quiet && call_collects(worker->call)));
 }
 
 /* Of the largest share, the one that has said nothing for the longest time. */

@@ -33,10 +33,6 @@ bool workers_make_room(struct broker *broker, const struct caller *caller);
 /* Takes fd: gives it to a ready worker, or keeps it until one is. 0, or negative errno (fd is closed). */
 int workers_serve(struct broker *broker, int fd, const struct caller *caller);
 
-/* Answers of a call, to the worker that asked. The final one ends the call. */
-void worker_row(struct worker *worker, uint32_t op, struct answer *row);
-void worker_answer(struct worker *worker, uint32_t op, struct answer *answer);
-
 /* spawn.c: what a worker is started from. */
 struct worker_image {
 	int executable; /* O_PATH */

@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_WORKERS_INTERNAL_H
 #define SUBUIDD_WORKERS_INTERNAL_H
 
-#include "subuidd/operation.h"
+#include "subuidd/call.h"
 #include "subuidd/workers.h"
 
 #define START_SECONDS 10u /* to seal itself */

@@ -6,11 +6,14 @@
 #include <time.h>
 
 #include "account/fields.h"
+#include "subuidd/account_view.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 #include "subuidd/op/add.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/urgent.h"
+#include "subuidd/operation.h"
 
 static enum failure answer_account(struct call *call)
 {
@@ -275,7 +278,7 @@ enum failure op_account_remove(struct call *call)
 	if (r < 0) {
 		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
 		call->broker->unfinished = true;
-		broker_maintain_in(call->broker, 30);
+		maintain_in(call->broker, 30);
 		return call_fail_system(call, "it is being removed, but the index cannot be written", r);
 	}
 	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again; data %s", call->account.uid,

@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "confine/cleanup.h"
+#include "subuidd/op/repair.h"
+#include "subuidd/op/limit.h"
 #include "subuidd/allocate.h"
 #include "subuidd/op/churn.h"
 #include "subuidd/op/claim.h"
@@ -16,6 +18,7 @@
 #include "subuidd/op/key.h"
 #include "subuidd/op/range.h"
 #include "subuidd/request.h"
+#include "subuidd/operation.h"
 
 static enum failure differs(struct call *call, const char *how, const char *todo)
 {

@@ -14,6 +14,7 @@
 #include "subuidd/op/frozen.h"
 #include "subuidd/child.h"
 #include "subuidd/op/check_step.h"
+#include "subuidd/operation.h"
 
 #define TOMBSTONES 256 /* looked at for their owners in one step */
 

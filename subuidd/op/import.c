@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* An import, batch by batch: its rows are collected, run in one transaction, and answered together. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,39 +12,53 @@
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
+#include "subuidd/operation.h"
 
 /* ---- collecting ---- */
 
-enum failure op_import(struct call *call)
-{
-	call->import = calloc(1, sizeof(*call->import));
-	return call->import == NULL ? call_fail_system(call, "the import", -ENOMEM) : CALL_PENDING;
-}
-
-void import_free(struct call *call)
+static void batch_free(struct call *call)
 {
 	struct import *import = call->import;
 
-	if (import == NULL)
-		return;
 	import_look_end(call);
 	if (import->shared != NULL)
 		munmap(import->shared, sizeof(*import->shared));
 	free(import);
 	call->import = NULL;
+	call->batch = NULL;
 }
 
-bool import_collects(const struct import *import)
+static bool batch_collects(const struct call *call)
 {
-	return import->collecting;
+	return call->import->collecting;
 }
 
-bool import_changes(const struct import *import, uint32_t uid)
+static bool batch_changes(const struct call *call, uint32_t uid)
 {
-	for (size_t i = 0; import != NULL && i < import->fresh_count; i++)
+	const struct import *import = call->import;
+
+	for (size_t i = 0; i < import->fresh_count; i++)
 		if (import->fresh[i]->account.uid == uid)
 			return true;
 	return false;
+}
+
+static int batch_open(struct call *call)
+{
+	static const struct call_batch batch = { batch_collects, batch_changes, batch_free };
+
+	call->import = calloc(1, sizeof(*call->import));
+	if (call->import == NULL)
+		return -ENOMEM;
+	call->batch = &batch;
+	return 0;
+}
+
+enum failure op_import(struct call *call)
+{
+	int r = batch_open(call);
+
+	return r < 0 ? call_fail_system(call, "the import", r) : CALL_PENDING;
 }
 
 int import_continue(struct call *call, const struct request *request)
@@ -75,9 +90,7 @@ int import_continue(struct call *call, const struct request *request)
 /* Who is refused has sent the rest already: it is taken, and answered once. */
 int import_begin(struct call *call, enum failure failure)
 {
-	if (call->import == NULL)
-		call->import = calloc(1, sizeof(*call->import));
-	if (call->import == NULL)
+	if (call->import == NULL && batch_open(call) < 0)
 		return -ENOMEM;
 	if (failure != CALL_PENDING) {
 		call->import->refused = failure;

@@ -15,7 +15,7 @@
 #include <limits.h>
 
 #include "subuidd/child.h"
-#include "subuidd/operation.h"
+#include "subuidd/call.h"
 
 #define NO_SLOT UINT_MAX
 
@@ -78,9 +78,6 @@ struct import {
 /* The first row, and what call_run() said of it; the following ones. 0, or -EPROTO: no sound worker sends this. */
 int import_begin(struct call *call, enum failure failure);
 int import_continue(struct call *call, const struct request *request);
-bool import_collects(const struct import *import);
-bool import_changes(const struct import *import, uint32_t uid); /* NULL: no */
-void import_free(struct call *call);
 
 /* import_row.c: one row in the open transaction. Its outcome, account, range and words for the audit trail are in
  * the row; a failure's text in call->answer. */

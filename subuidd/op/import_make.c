@@ -9,6 +9,7 @@
 #include "subuidd/child.h"
 #include "subuidd/op/import.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/maintain.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -88,7 +89,7 @@ static void rows_activate(struct call *call)
 
 	if (r < 0) { /* recovery undoes them */
 		call->broker->unfinished = true;
-		broker_maintain_in(call->broker, UNFINISHED_SECONDS);
+		maintain_in(call->broker, UNFINISHED_SECONDS);
 	}
 	for (size_t i = 0; i < import->fresh_count; i++) {
 		struct import_row *row = import->fresh[i];

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "account/id.h"
+#include "subuidd/op/limit.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/import.h"

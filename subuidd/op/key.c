@@ -10,10 +10,12 @@
 #include "account/fingerprint.h"
 #include "account/role.h"
 #include "confine/cleanup.h"
+#include "subuidd/op/limit.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/key.h"
 #include "subuidd/publish.h"
 #include "subuidd/urgent.h"
+#include "subuidd/operation.h"
 
 int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 {

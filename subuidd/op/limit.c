@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "subuidd/op/limit.h"
 #include "subuidd/operation.h"
 
 int limit_of(struct call *call, const char *owner, struct limit *limit)

@@ -9,7 +9,7 @@
 
 struct rehearsal {
 	struct broker *broker;
-	const struct worker *worker; /* whose connection it is; compared, never followed */
+	const void *asker;           /* whose connection it is; compared, never followed */
 	struct store_copy *copy;     /* being made, and */
 	sd_event_source *source;     /* by whom, and */
 	struct call *call;           /* for whom; or whose batch waits for a look at the disk */
@@ -88,7 +88,7 @@ void rehearsal_run(struct call *call)
 	struct rehearsal *rehearsal = broker->rehearsal;
 	int r;
 
-	if (rehearsal != NULL && rehearsal->worker != call->worker) {
+	if (rehearsal != NULL && rehearsal->asker != call->asker) {
 		call_finish(call, call_fail(call, FAILURE_BUSY, "import", "another dry run is under way",
 					    "try again when it has ended"));
 		return;
@@ -102,20 +102,20 @@ void rehearsal_run(struct call *call)
 		call_finish(call, call_fail_system(call, "a dry run", -ENOMEM));
 		return;
 	}
-	*rehearsal = (struct rehearsal){ .broker = broker, .worker = call->worker, .call = call };
+	*rehearsal = (struct rehearsal){ .broker = broker, .asker = call->asker, .call = call };
 	broker->rehearsal = rehearsal;
 	r = copy_start(rehearsal);
 	if (r < 0)
 		copy_failed(rehearsal, call, r);
 }
 
-void rehearsal_leave(struct broker *broker, const struct worker *worker)
+void rehearsal_leave(struct broker *broker, const void *asker)
 {
 	struct rehearsal *rehearsal = broker->rehearsal;
 
-	if (rehearsal == NULL || rehearsal->worker != worker)
+	if (rehearsal == NULL || rehearsal->asker != asker)
 		return;
 	if (rehearsal->call != NULL)
-		operation_abandon(rehearsal->call);
+		call_abandon(rehearsal->call);
 	rehearsal_end(rehearsal);
 }

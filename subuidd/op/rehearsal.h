@@ -9,7 +9,6 @@
 
 struct broker;
 struct call;
-struct worker;
 
 /* The batch of the call, all of which is there, in the copy of its connection, which is made first if need be. */
 void rehearsal_run(struct call *call);
@@ -18,6 +17,6 @@ void rehearsal_run(struct call *call);
 void rehearsal_looked(struct broker *broker);
 
 /* The connection has ended: its copy goes, and with it a call that waits for it. */
-void rehearsal_leave(struct broker *broker, const struct worker *worker);
+void rehearsal_leave(struct broker *broker, const void *asker);
 
 #endif

@@ -10,11 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "subuidd/op/repair.h"
 #include "subuidd/child.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
+#include "subuidd/operation.h"
 
 static enum failure body_nothing(struct call *call)
 {

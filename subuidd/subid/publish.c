@@ -14,6 +14,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/log.h"
+#include "subuidd/maintain.h"
 #include "subuidd/publish.h"
 #include "subuidd/subid/plan.h"
 #include "subuidd/subid/watch.h"
@@ -139,7 +140,7 @@ static void written(void *data, int status)
 						"the process that writes " SYSCONFDIR "/subuid failed");
 	tell(publisher, outcome.why, status);
 	if (status != 0)
-		broker_maintain_in(broker, AGAIN_SECONDS);
+		maintain_in(broker, AGAIN_SECONDS);
 	finish_all(served, status != 0 ? outcome.why : NULL);
 	if (publisher->again && !broker->stopping)
 		run(broker);
@@ -186,24 +187,6 @@ static void look(void *data)
 		trigger(broker);
 }
 
-int subid_publish_start(struct broker *broker)
-{
-	int r;
-
-	if (broker->subids == NULL) {
-		broker->subids = calloc(1, sizeof(*broker->subids));
-		if (broker->subids == NULL)
-			return -ENOMEM;
-		broker->subids->why_fd = -1;
-	}
-	publication_changes(broker->publication);
-	r = subid_watch_open(&broker->subids->watch, broker->event, look, broker);
-	if (r < 0)
-		return r;
-	look(broker);
-	return 0;
-}
-
 /* Its own change may have been told of by another call that ended before it. */
 static bool may_have_changed(const struct call *call)
 {
@@ -218,7 +201,8 @@ static bool may_have_changed(const struct call *call)
 	}
 }
 
-bool subid_publish_hold(struct call *call, enum failure failure)
+/* A call that changed something is answered when the files show it. */
+static bool hold(struct call *call, enum failure failure)
 {
 	struct broker *broker = call->broker;
 	unsigned changes = publication_changes(broker->publication);
@@ -228,7 +212,7 @@ bool subid_publish_hold(struct call *call, enum failure failure)
 		changes &= PUBLISHED_RANGES;
 	else if (broker->settings.publish == PUBLISH_PLUGIN)
 		changes = 0;
-	if (broker->subids == NULL || (changes == 0 && !(broker->subids->running && may_have_changed(call))))
+	if (changes == 0 && !(broker->subids->running && may_have_changed(call)))
 		return false;
 	waiting = malloc(sizeof(*waiting));
 	if (waiting != NULL) {
@@ -237,6 +221,25 @@ bool subid_publish_hold(struct call *call, enum failure failure)
 	}
 	trigger(broker); /* may end the call */
 	return waiting != NULL;
+}
+
+int subid_publish_start(struct broker *broker)
+{
+	int r;
+
+	if (broker->subids == NULL) {
+		broker->subids = calloc(1, sizeof(*broker->subids));
+		if (broker->subids == NULL)
+			return -ENOMEM;
+		broker->subids->why_fd = -1;
+		broker->hold = hold;
+	}
+	publication_changes(broker->publication);
+	r = subid_watch_open(&broker->subids->watch, broker->event, look, broker);
+	if (r < 0)
+		return r;
+	look(broker);
+	return 0;
 }
 
 void subid_publish_again(struct broker *broker)
@@ -263,6 +266,7 @@ void subid_publish_close(struct broker *broker)
 	if (publisher == NULL)
 		return;
 	broker->subids = NULL;
+	broker->hold = NULL;
 	subid_watch_close(&publisher->watch);
 	waiting_free(publisher->served);
 	waiting_free(publisher->next);

@@ -2,22 +2,16 @@
 /*
  * Keeps our lines in /etc/subuid and /etc/subgid as the settings want them (publish =). One
  * child at a time writes them; what changes meanwhile is written by the next one, together.
- * A call that changed something is answered when the files show it.
+ * A call that changed something ends when the files show it (broker->hold).
  */
 #ifndef SUBUIDD_SUBID_PUBLISH_H
 #define SUBUIDD_SUBID_PUBLISH_H
 
-#include <stdbool.h>
-
-#include "subuidd/operation.h"
+#include "subuidd/call.h"
 
 /* At the start and when the settings were read again: the files are looked through, and from then on whenever names may
  * have gone to others (watch.h). 0 or negative errno. */
 int subid_publish_start(struct broker *broker);
-
-/* For a call that is done: true, it is taken over and ends when the files show what it changed; false: it has
- * changed nothing there. */
-bool subid_publish_hold(struct call *call, enum failure failure);
 
 /* What could not be written is tried again. */
 void subid_publish_again(struct broker *broker);

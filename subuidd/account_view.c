@@ -8,7 +8,8 @@
 
 #include "account/fields.h"
 #include "confine/cleanup.h"
-#include "subuidd/operation.h"
+#include "subuidd/account_view.h"
+#include "subuidd/call.h"
 
 #define KEY_BATCH 16
 #define RANGE_BATCH 64

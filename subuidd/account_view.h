@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: ISC */
+/* An account as show and list tell it. */
+#ifndef SUBUIDD_ACCOUNT_VIEW_H
+#define SUBUIDD_ACCOUNT_VIEW_H
+
+#include "subuidd/call.h"
+
+/* The row, and what is known beyond it; the owner of the row is put into the call. 0 or negative errno. */
+int account_view_fill(struct call *call, const struct account *account, struct account_view *view);
+
+#endif
