@@ -70,18 +70,19 @@ WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/w
               subuidd/worker/answer subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
-SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cli/rows cli/new_key cli/client \
+SUBUID      = cli/main cli/arguments cli/options cli/facts cli/complain cli/account_name cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
-              $(SETUP) \
               account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
-              cli/command_state cli/state_program cli/state_restart \
-              cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
-SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
-              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
-              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
-              confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
+              cli/command_state cli/command_host cli/own_program cli/program cli/daemon \
+              cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock confine/path $(INDEX)
+HOST        = setup/main setup/setup setup/say setup/file setup/file_deed setup/record setup/revert setup/pam_files setup/service setup/sshd setup/steps setup/subid \
+              setup/users setup/text setup/text_nsswitch setup/text_pam \
+              setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_subid setup/doctor_sshd setup/doctor_state \
+              cli/arguments cli/complain cli/call cli/print cli/program cli/daemon cli/subid_text account/subid_lock account/advice account/state_look \
+              confine/path confine/landlock confine/view confine/user_namespace \
+              account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/client
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/file_count \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
@@ -109,7 +110,7 @@ PAM_LIBS      = -lpam
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(patsubst %,$(BUILD)/%.o,$(1))
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state host own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -139,6 +140,7 @@ $(eval $(call exe,authorized-keys,$(AUTHKEYS),))
 $(eval $(call exe,login,$(LOGIN),))
 $(eval $(call exe,tool,$(TOOL),))
 $(eval $(call exe,state,$(STATE),$(STATE_LIBS)))
+$(eval $(call exe,host,$(HOST),$(SUBUID_LIBS)))
 $(eval $(call exe,sftp-append,$(SFTP_APPEND),))
 $(eval $(call guest,own-name.so,$(OWN_NAME),,backup/own_name.map))
 $(eval $(call guest,libnss_subuid.so.2,$(NSS),,nss/libnss_subuid.map))
@@ -174,7 +176,7 @@ install: all
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
-	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(B)/state $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(B)/state $(B)/host $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
 	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+struct common common = { .json = false, .socket = SOCKET_PATH };
+
 static int option_complain(const char *name, int kind, char **argv)
 {
 	char what[128], todo[128];
@@ -78,4 +80,12 @@ int subcommand_run(const struct subcommand *list, const char *name, const char *
 	strncat(which, "?", sizeof(which) - strlen(which) - 1);
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
 	return usage_error(name, at < argc ? "there is no such command" : which, todo);
+}
+
+int output_ended(int status)
+{
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || status != STATUS_DONE)
+		return status;
+	complain("output", "cannot be written", "");
+	return STATUS_FAILED;
 }

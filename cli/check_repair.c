@@ -9,7 +9,7 @@
 
 #include "account/failure.h"
 #include "cli/print.h"
-#include "cli/state_program.h"
+#include "cli/own_program.h"
 #include "cli/subuid.h"
 
 /* The members of a finding that Repair takes. */
@@ -137,5 +137,5 @@ int check_repair_offline(const struct check_repair *how)
 		words[count++] = "--yes";
 	fflush(stdout);
 	fputs("subuid: check: subuidd does not run: its state is looked at, and mended, without it\n", stderr);
-	return state_program_run(words);
+	return own_program_run(STATE_PROGRAM, words);
 }

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "account/failure.h"
-#include "cli/state_program.h"
+#include "cli/daemon.h"
+#include "cli/own_program.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 #include "varlink/client.h"
@@ -57,7 +58,7 @@ static int program_save(const char *verb, const struct saving *saving)
 	const char *words[6] = {verb};
 
 	memcpy(words + 1, saving->words, sizeof(saving->words));
-	return state_program_run(words);
+	return own_program_run(STATE_PROGRAM, words);
 }
 
 static int save_by_daemon(const struct saving *saving)
@@ -121,7 +122,7 @@ static int state_verify(int argc, char **argv)
 
 	const char *const words[] = {"verify", "--", argv[optind], NULL};
 
-	return state_program_run(words);
+	return own_program_run(STATE_PROGRAM, words);
 }
 
 /* ---- load */
@@ -141,7 +142,7 @@ static int program_load(const struct loading *loading, const char *file)
 		words[count++] = "--yes";
 	words[count++] = "--";
 	words[count++] = file;
-	return state_program_run(words);
+	return own_program_run(STATE_PROGRAM, words);
 }
 
 static void start_hint(const struct loading *loading, int status)

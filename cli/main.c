@@ -8,8 +8,6 @@
 
 #include "account/name.h"
 
-struct common common = {.json = false, .socket = SOCKET_PATH};
-
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -93,23 +91,6 @@ static int help_of(int argc, char **argv)
 	return command->run(count, words);
 }
 
-/* `--json` in front of the command: most commands look at `common`, doctor and
- * setup parse their own. */
-static int run(const struct command *command, int argc, char **argv)
-{
-	static char option[] = "--json";
-
-	if (!common.json || command->run != command_doctor)
-		return command->run(argc, argv);
-
-	char *words[32] = {argv[0], option};
-
-	if (argc + 2 > (int)(sizeof(words) / sizeof(words[0])))
-		return usage_error(argv[0], "too many arguments", "");
-	memcpy(words + 2, argv + 1, (size_t)(argc - 1) * sizeof(*argv));
-	return command->run(argc + 1, words);
-}
-
 /* Options in front of the command. The index of the command, or -1 and *status. */
 static int global_options(int argc, char **argv, int *status)
 {
@@ -151,18 +132,11 @@ static int subuid(int argc, char **argv)
 
 	const struct command *command = command_by_name(argv[at]);
 
-	return command == NULL ? STATUS_USAGE : run(command, argc - at, argv + at);
+	return command == NULL ? STATUS_USAGE : command->run(argc - at, argv + at);
 }
 
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); /* a reader that is gone is reported as a failed write */
-
-	int status = subuid(argc, argv);
-
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
-		complain("output", "cannot be written", "");
-		status = STATUS_FAILED;
-	}
-	return status;
+	return output_ended(subuid(argc, argv));
 }

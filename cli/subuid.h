@@ -27,6 +27,9 @@ struct common {
 };
 extern struct common common;
 
+/* The last thing that a program does: its exit status, or STATUS_FAILED when what it printed did not arrive. */
+int output_ended(int status);
+
 /* A command: argv[0] is its own last word. Each returns an exit status, having said why. */
 int command_add(int argc, char **argv);
 int command_list(int argc, char **argv);

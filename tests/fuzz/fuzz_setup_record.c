@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "cli/setup_record.c"
+#include "setup/record.c"
 
 static struct {
 	const char *text;

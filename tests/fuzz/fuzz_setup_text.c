@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 
 #define SAME(a, b) same_must(a, b, __LINE__)
 static void same_must(const char *a, const char *b, int line)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cli/setup_record.c"
+#include "setup/record.c"
 
 static const char *text;
 static unsigned complaints;

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 #include "confine/cleanup.h"
 
 struct line_case {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "setup/doctor.h"
+#include "setup/setup.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -19,49 +20,6 @@ static const char help[] =
 	"Checks this host end to end: kernel, modules, nsswitch.conf, PAM, sshd, daemon, store,\n"
 	"index, homes. Says what to do about each fault. Exit status 0 when there is none.\n";
 
-static const char *const names[] = { [FINDING_GOOD] = "good", [FINDING_NOTE] = "note", [FINDING_BAD] = "bad" };
-
-static const char *mark(enum finding finding)
-{
-	static const char *const utf8[] = { "✓", "·", "✗" }, *const ascii[] = { "ok  ", "note", "BAD " };
-
-	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? utf8[finding] : ascii[finding];
-}
-
-void found(struct doctor *doctor, enum finding finding, const char *check, const char *what, const char *todo)
-{
-	if (finding == FINDING_BAD)
-		doctor->bad = true;
-	if (doctor->json) {
-		char clean[1024]; /* what other programs said need not be UTF-8 */
-
-		json_array_append_new(doctor->checks,
-				      json_pack("{s:s, s:s, s:s, s:s}", "check", check, "result", names[finding],
-						"found", text_escape(what, clean, sizeof(clean)), "todo", todo));
-		return;
-	}
-	printf("%s %s: %s%s%s\n", mark(finding), check, shown(what), todo[0] != '\0' ? "; " : "", todo);
-}
-
-void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
-	     ...)
-{
-	char what[1024];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(what, sizeof(what), format, arguments);
-	va_end(arguments);
-	found(doctor, finding, check, what, todo);
-}
-
-void found_error(struct doctor *doctor, const char *check, int error, const char *todo)
-{
-	const char *text = strerrordesc_np(abs(error));
-
-	found(doctor, FINDING_BAD, check, text != NULL ? text : "failed", todo);
-}
-
 static int report(struct doctor *doctor)
 {
 	json_t *all;
@@ -79,7 +37,7 @@ static int report(struct doctor *doctor)
 	return status != STATUS_DONE ? status : doctor->bad ? STATUS_FAILED : STATUS_DONE;
 }
 
-int command_doctor(int argc, char **argv)
+int host_doctor(int argc, char **argv)
 {
 	static const struct option known[] = { COMMON_OPTIONS };
 	struct doctor doctor = { 0 };

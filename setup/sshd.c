@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* sshd's configuration: changed only when sshd itself says that it means what it should. */
-#include "cli/setup.h"
+#include "cli/program.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 #include "confine/cleanup.h"
 
 #define PROBE_DIR "/run"

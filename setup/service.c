@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+#include "cli/daemon.h"
+#include "cli/program.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,25 +13,6 @@
 #include "varlink/client.h"
 
 #define SOCKET_UNIT "subuidd.socket"
-
-bool systemd_runs(void)
-{
-	return access("/run/systemd/system", F_OK) == 0; /* sd_booted(3) */
-}
-
-bool daemon_listens(int *pid)
-{
-	cleanup_fd int fd = varlink_connect(SOCKET_PATH);
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	*pid = 0;
-	if (fd < 0)
-		return false;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
-		*pid = peer.pid;
-	return true;
-}
 
 static bool systemctl_says(const char *verb, const char *unit)
 {

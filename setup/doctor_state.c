@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "cli/program.h"
+#include "setup/doctor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,8 @@
 #include "account/advice.h"
 #include "account/state_look.h"
 #include "cli/print.h"
-#include "cli/setup.h"
-#include "cli/setup_text.h"
+#include "setup/setup.h"
+#include "setup/text.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 

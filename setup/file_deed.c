@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* Changing a configuration file so that it can be taken back to the byte. */
-#include "cli/setup.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 #include "confine/cleanup.h"
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))

@@ -8,8 +8,8 @@
  * was done, half done or undone by hand, so that a power cut leaves nothing behind
  * that --undo would not find.
  */
-#ifndef CLI_SETUP_H
-#define CLI_SETUP_H
+#ifndef SETUP_SETUP_H
+#define SETUP_SETUP_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -47,7 +47,11 @@ struct setup {
 	bool settings_changed;
 };
 
-/* ---- setup.c */
+/* `host setup` and `host doctor`: argv[0] is that word. An exit status of subuid(1). */
+int host_setup(int argc, char **argv);
+int host_doctor(int argc, char **argv);
+
+/* ---- say.c */
 
 /* "PATH: text" on standard output; counted as a change. */
 void say_change(struct setup *setup, const char *what, const char *text);
@@ -57,7 +61,7 @@ void say(const char *what, const char *text);
 int setup_fail(const char *what, const char *why, const char *todo);
 int setup_fail_errno(const char *what, int error, const char *todo);
 
-/* ---- setup_record.c */
+/* ---- record.c */
 
 /* Reads the record; an empty one where there is none. 0, or -1 and it was said why. */
 int record_load(struct setup *setup);
@@ -65,14 +69,17 @@ int record_load(struct setup *setup);
 int record_add(struct setup *setup, json_t *deed);
 /* Writes the record, or removes it with its directory when there are no deeds left. 0 or -1. */
 int record_save(struct setup *setup);
-/* Takes back the deeds from the last one down to the first-th. Goes on after a failure, keeps those
- * that failed in the record. 0 or -1. */
-int record_revert(struct setup *setup, size_t first);
 bool record_has(const struct setup *setup, const char *kind, const char *name);
 /* One setup at a time; the descriptor holds the lock. Negative: said why. */
 int record_lock(void);
 
-/* ---- setup_file.c: configuration files */
+/* ---- revert.c */
+
+/* Takes back the deeds from the last one down to the first-th. Goes on after a failure, keeps those
+ * that failed in the record. 0 or -1. */
+int record_revert(struct setup *setup, size_t first);
+
+/* ---- file.c: configuration files */
 
 #define SETUP_FILE_MAX (1024u * 1024u)
 #define SETUP_NUMBER_MAX 999999 /* of a deed's copies in SETUP_DIR */
@@ -99,27 +106,13 @@ int file_tidy(const char *path);
 int file_set_aside(const char *path, const char *suffix);
 const char *file_why(int error);
 
-/* ---- setup_file_deed.c */
+/* ---- file_deed.c */
 
 /* Changes path to text as a deed. edit: "nsswitch", "pam" or "whole". 0 (also: nothing to do) or -1, said why. */
 int file_change(struct setup *setup, const char *path, const char *text, const char *edit);
 int file_revert(struct setup *setup, const json_t *deed);
 
-/* ---- setup_command.c: other programs, without a shell */
-
-/* Runs argv[0], found in the system's directories, with a fixed environment, no input,
- * signals at their defaults and out of reach of the terminal's ctrl-C. *output (may be NULL;
- * the caller frees it): what it wrote to both outputs, up to 1 MiB.
- * Its exit status, 128 + signal, or negative errno (-ENOENT: not installed). */
-int command_run(const char *const argv[], char **output);
-
-/* The same for a step: 0, or -1 when it did not exit with 0, and it was said why. */
-int command_must(const char *const argv[], const char *todo);
-
-/* True when the program is in one of the system's directories. */
-bool command_exists(const char *name);
-
-/* ---- setup_sshd.c */
+/* ---- sshd.c */
 
 /* Asks sshd, in a mount namespace of its own in which /run is empty, /run/sshd is there and, with
  * member, this user is in ACCOUNTS_GROUP. user NULL: `sshd -t`, else `sshd -T -C`.
@@ -135,25 +128,30 @@ const struct sshd_demand *sshd_unmet(const char *output);
 
 int step_sshd(struct setup *setup);
 
-/* ---- setup_users.c */
+/* ---- users.c */
 int step_users(struct setup *setup);
 int user_revert(struct setup *setup, const json_t *deed);
 int group_revert(struct setup *setup, const json_t *deed);
 
-/* ---- setup_steps.c */
+/* ---- pam_files.c */
+
+/* Lists of names in PAM_DIR, each ended by NULL, in the order in which they are tried; ended by NULL. */
+extern const char *const *const pam_files[];
+/* A path that step_pam() may change. */
+bool pam_file_known(const char *path);
+
+/* ---- steps.c */
 int step_installed(struct setup *setup);
 int step_directories(struct setup *setup);
 int step_nsswitch(struct setup *setup);
 int step_pam(struct setup *setup);
-/* A path that step_pam() may change. */
-bool pam_file_known(const char *path);
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);
 /* Makes a directory of root as a deed, if it is not there. 0 or -1. */
 int directory_make(struct setup *setup, const char *path, mode_t mode);
 
-/* ---- setup_subid.c: who answers for subordinate ids */
+/* ---- subid.c: who answers for subordinate ids */
 
 #define SETTINGS_DIR SYSCONFDIR "/subuidd.conf.d"
 #define SUBID_SETTINGS SETTINGS_DIR "/20-subid.conf"
@@ -185,14 +183,11 @@ bool subid_lines_left(void);
  * them again. 0 or -1. */
 int subid_lines_withdraw(struct setup *setup);
 
-/* ---- setup_service.c */
-bool systemd_runs(void);
+/* ---- service.c */
 int step_service(struct setup *setup);
 int step_timer(struct setup *setup);
 int units_revert(struct setup *setup, const json_t *deed);
 /* sshd, nscd: told what has changed, as far as they can be. */
 void services_tell(const struct setup *setup);
-/* True when something listens on the daemon's socket; *pid: who made it listen. */
-bool daemon_listens(int *pid);
 
 #endif

@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: ISC */
-/* Stopping the daemon for a moment and starting it again the way it ran: by systemd, or by hand. Root. */
+/* Whether the daemon runs; stopping the daemon for a moment and starting it again the way it ran: by systemd, or by hand. Root. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/setup.h"
-#include "cli/state_program.h"
+#include "cli/daemon.h"
+#include "cli/program.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
+#include "varlink/client.h"
 
 #define STOP_MS 60000
+
+bool systemd_runs(void)
+{
+	return access("/run/systemd/system", F_OK) == 0; /* sd_booted(3) */
+}
+
+bool daemon_listens(int *pid)
+{
+	cleanup_fd int fd = varlink_connect(SOCKET_PATH);
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	*pid = 0;
+	if (fd < 0)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		*pid = peer.pid;
+	return true;
+}
 
 static int active(const char *unit)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The system users and groups, by the host's own shadow tools. */
-#include "cli/setup.h"
+#include "cli/program.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <string.h>

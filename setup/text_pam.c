@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup_text.h"
+#include "setup/text.h"
 
 #include <ctype.h>
 #include <errno.h>

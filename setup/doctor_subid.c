@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "setup/doctor.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include "account/id.h"
 #include "account/passwd.h"
 #include "account/subid_lock.h"
-#include "cli/setup.h"
-#include "cli/setup_text.h"
+#include "setup/setup.h"
+#include "setup/text.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 

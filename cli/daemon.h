@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/* The program that works on the state of this host while no daemon has it: /usr/libexec/subuidd/state. */
-#ifndef CLI_STATE_PROGRAM_H
-#define CLI_STATE_PROGRAM_H
+/* The daemon of this host: whether it runs, and how it is stopped and started again the way it ran. */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
 
 #include <stdbool.h>
 
-/* Runs it with these words (the first is the verb, NULL ends), --json where that was asked for, and our own
- * standard descriptors. Its exit status, which is one of subuid(1) (75 of `collect`: there is no save), or
- * STATUS_UNREACHABLE (it is not there) or STATUS_FAILED and it was said why. */
-int state_program_run(const char *const words[]);
+bool systemd_runs(void);
 
-/* ---- state_restart.c: the daemon, stopped and started again the way it runs */
+/* True when something listens on the daemon's socket; *pid: who made it listen. */
+bool daemon_listens(int *pid);
+
 struct stopped {
 	int service, socket; /* units that were active */
 	int by_hand;	     /* a daemon that somebody had started */

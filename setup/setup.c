@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+#include "cli/daemon.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,30 +33,6 @@ struct setup_options {
 static int (*const steps[])(struct setup *setup) = {
 	step_installed, step_users, step_directories, step_nsswitch, step_pam, step_sshd, step_service, step_timer,
 };
-
-void say(const char *what, const char *text)
-{
-	printf("%s: %s\n", what, text);
-}
-
-void say_change(struct setup *setup, const char *what, const char *text)
-{
-	setup->changes++;
-	printf("%s%s: %s\n", setup->dry_run ? "(dry run) " : "", what, text);
-}
-
-int setup_fail(const char *what, const char *why, const char *todo)
-{
-	complain(what, why, todo);
-	return -1;
-}
-
-int setup_fail_errno(const char *what, int error, const char *todo)
-{
-	const char *why = strerrordesc_np(-error);
-
-	return setup_fail(what, why != NULL ? why : "failed", todo);
-}
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */
 static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
@@ -264,7 +241,7 @@ static int begin(struct setup *setup, bool undoing, bool *state_made, int *lock)
 	return 0;
 }
 
-int command_setup(int argc, char **argv)
+int host_setup(int argc, char **argv)
 {
 	struct setup_options options = { 0 };
 	struct setup setup = { 0 };

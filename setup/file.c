@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+#include "setup/setup.h"
 
 #include <errno.h>
 #include <fcntl.h>

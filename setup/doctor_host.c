@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "cli/program.h"
+#include "setup/doctor.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -13,8 +14,8 @@
 #include <unistd.h>
 
 #include "account/id.h"
-#include "cli/setup.h"
-#include "cli/setup_text.h"
+#include "setup/setup.h"
+#include "setup/text.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup_text.h"
+#include "setup/text.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>

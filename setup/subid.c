@@ -8,14 +8,15 @@
  * issues 1004 and 1346). A host on which nobody can be added or deleted is not one that works: there the files it is,
  * unless the administrator says otherwise.
  */
-#include "cli/setup.h"
+#include "cli/program.h"
+#include "setup/setup.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 #include "cli/subid_text.h"
 #include "confine/cleanup.h"
 

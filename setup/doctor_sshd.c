@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "cli/program.h"
+#include "setup/doctor.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -7,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/setup.h"
-#include "cli/setup_text.h"
+#include "setup/setup.h"
+#include "setup/text.h"
 #include "confine/cleanup.h"
 
 /* Where there is a list, sshd admits only those on it. `sshd -T` prints an entry a line. */

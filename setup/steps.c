@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+#include "setup/setup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/setup_text.h"
+#include "setup/text.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"
 
@@ -140,24 +140,6 @@ int step_nsswitch(struct setup *setup)
 
 /* ---- PAM */
 
-/* Debian's common files, one for each stack; else those that services include; else the services themselves. */
-static const char *const pam_common[] = { "common-account", "common-session", NULL };
-static const char *const pam_included[] = { "system-auth", "password-auth", "base-account", NULL };
-static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "sudo",	 "sudo-i",
-					    "cron", "crond", "atd", "other", "polkit-1", NULL };
-static const char *const *const pam_files[] = { pam_common, pam_included, pam_services };
-
-bool pam_file_known(const char *path)
-{
-	if (strncmp(path, PAM_DIR "/", sizeof(PAM_DIR)) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(pam_files) / sizeof(pam_files[0]); i++)
-		for (const char *const *name = pam_files[i]; *name != NULL; name++)
-			if (strcmp(path + sizeof(PAM_DIR), *name) == 0)
-				return true;
-	return false;
-}
-
 static const char *pam_module(void)
 {
 	/* libpam looks for a bare name where its own modules are */
@@ -202,8 +184,8 @@ int step_pam(struct setup *setup)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < sizeof(pam_files) / sizeof(pam_files[0]) && !any; i++) {
-		for (const char *const *name = pam_files[i]; *name != NULL; name++) {
+	for (const char *const *const *list = pam_files; *list != NULL && !any; list++) {
+		for (const char *const *name = *list; *name != NULL; name++) {
 			char path[PATH_MAX];
 
 			snprintf(path, sizeof(path), PAM_DIR "/%s", *name);

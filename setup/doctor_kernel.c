@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/doctor.h"
+#include "setup/doctor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/setup.h"
+#include "setup/setup.h"
 #include "confine/cleanup.h"
 #include "confine/landlock.h"
 #include "confine/path.h"

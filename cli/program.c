@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+/* Runs programs of the system: nothing of the caller's environment and descriptors reaches them. Root, or the user. */
+#include "cli/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,6 +135,12 @@ int command_run(const char *const argv[], char **output)
 	return status;
 }
 
+static int failed(const char *what, const char *why, const char *todo)
+{
+	complain(what, why, todo);
+	return -1;
+}
+
 int command_must(const char *const argv[], const char *todo)
 {
 	cleanup_free char *output = NULL;
@@ -142,9 +149,9 @@ int command_must(const char *const argv[], const char *todo)
 	if (status == 0)
 		return 0;
 	if (status < 0)
-		return setup_fail_errno(argv[0], status, todo);
+		return failed(argv[0], strerrordesc_np(-status), todo);
 	if (output == NULL)
-		return setup_fail(argv[0], "failed", todo);
+		return failed(argv[0], "failed", todo);
 	output[strcspn(output, "\n")] = '\0';
-	return setup_fail(argv[0], output[0] != '\0' ? output : "failed", todo);
+	return failed(argv[0], output[0] != '\0' ? output : "failed", todo);
 }

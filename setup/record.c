@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "cli/setup.h"
+/* The record of what setup did: what --undo takes back. Whatever is not known to be ours is not in it. */
+#include "setup/setup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,14 +14,6 @@
 #include "confine/path.h"
 
 #define RECORD_VERSION 1
-
-static const struct {
-	const char *kind;
-	int (*revert)(struct setup *setup, const json_t *deed);
-} kinds[] = {
-	{ "group", group_revert },	   { "user", user_revert },   { "file", file_revert },
-	{ "directory", directory_revert }, { "units", units_revert },
-};
 
 /* All that setup does, and nothing else is taken back, whatever a damaged record says. What an earlier version did
  * stays in the table. */
@@ -187,34 +180,6 @@ bool record_has(const struct setup *setup, const char *kind, const char *name)
 			return true;
 	}
 	return false;
-}
-
-static int deed_revert(struct setup *setup, const json_t *deed)
-{
-	const char *kind = json_string_value(json_object_get(deed, "kind"));
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].kind, kind) == 0)
-			return kinds[i].revert(setup, deed);
-	return -1;
-}
-
-int record_revert(struct setup *setup, size_t first)
-{
-	int failed = 0;
-
-	for (size_t i = json_array_size(setup->deeds); i > first; i--) {
-		if (deed_revert(setup, json_array_get(setup->deeds, i - 1)) < 0) {
-			failed = -1;
-			continue;
-		}
-		if (setup->dry_run)
-			continue;
-		json_array_remove(setup->deeds, i - 1);
-		if (record_save(setup) < 0)
-			failed = -1;
-	}
-	return failed;
 }
 
 int record_lock(void)
