@@ -37,7 +37,7 @@ FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
 SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
-              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/prune subuidd/index/guard subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
+              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/size subuidd/index/prune subuidd/index/guard subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \

@@ -121,6 +121,8 @@ int index_room(struct index_writer *writer, const struct index_need *need);
 /* Makes room for a record of `lines` lines, for need->slots and, unless the change is
  * urgent (it adds nothing to the list), in the owner's list. 0 or negative errno. */
 int index_room_for(struct index_writer *writer, struct index_need *need, uint32_t owner_uid, unsigned lines);
+/* What is needed fits; with reserve into the lines as well that are kept for urgent changes. */
+bool index_fits(const struct index_writer *writer, const struct index_need *need, bool reserve);
 /* Of a file for what `options` expect, for what the writer has and for `need` (NULL: nothing). */
 struct index_size index_size_for(const struct index_writer *writer, const struct index_need *need);
 
