@@ -32,6 +32,7 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 
 # ---- what an account is: libc only ------------------------------------------------
 ACCOUNT     = account/name account/id account/fields account/run account/failure account/role account/key account/key_blob account/key_from
+RECORDS     = account/record account/records account/date account/failure account/fields account/name account/id
 INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
 FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
@@ -39,12 +40,14 @@ SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
               subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/size subuidd/index/prune subuidd/index/guard subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
 
+WIRE        = subuidd/wire subuidd/wire_messages subuidd/request $(RECORDS)
+
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \
-              subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
-              subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state
+              subuidd/store/account subuidd/store/facts subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
+              subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state $(RECORDS)
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
-              subuidd/operation subuidd/call subuidd/call_fail subuidd/maintain subuidd/account_view subuidd/request subuidd/caller subuidd/audit subuidd/tally \
+              subuidd/operation subuidd/call subuidd/call_fail subuidd/maintain subuidd/account_view subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
@@ -52,7 +55,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
               subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
-              subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
+              $(WIRE) subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
               subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk confine/child \
@@ -66,14 +69,14 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
-WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
-              subuidd/worker/answer subuidd/wire \
+WORKER      = subuidd/worker/worker account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field subuidd/worker/record_json \
+              subuidd/worker/answer $(WIRE) \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
-SUBUID      = cli/main cli/arguments cli/options cli/facts cli/complain cli/account_name cli/call cli/print cli/rows cli/new_key cli/client \
+SUBUID      = cli/main cli/arguments cli/options cli/facts cli/fact_value cli/complain cli/account_name cli/call cli/print cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
-              account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
+              $(RECORDS) $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/command_host cli/own_program cli/program cli/daemon \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock confine/path $(INDEX)
@@ -109,7 +112,7 @@ PAM_LIBS      = -lpam
 
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
-objs     = $(patsubst %,$(BUILD)/%.o,$(1))
+objs     = $(sort $(patsubst %,$(BUILD)/%.o,$(1))) # lists may overlap
 PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state host own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all

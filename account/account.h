@@ -70,19 +70,37 @@ enum account_view_kind {
 #define FILES_MAX (INT64_C(1) << 40)
 #define FILES_LEAST 10000 /* of a limit that comes from the size */
 
+/* What is said of an account, by its owner or an import. Each member is a row of facts_record (records.c), in this
+ * order: whatever reads, checks, stores, sends or shows them goes by that table. */
+struct facts {
+	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
+	uint32_t view;       /* enum account_view_kind */
+	uint64_t quota;      /* bytes; 0 none */
+	int64_t files;       /* names (inodes) at the most; FILES_FROM_SIZE, FILES_NONE */
+	uint64_t alarm;      /* seconds without a good backup after which there is an alarm; 0 never */
+	char comment[COMMENT_MAX + 1];
+};
+
+/* The bits of a set of facts are 1 << these. */
+enum fact {
+	FACT_EXPIRES,
+	FACT_VIEW,
+	FACT_QUOTA,
+	FACT_FILES,
+	FACT_ALARM,
+	FACT_COMMENT,
+	FACTS,
+};
+
 struct account {
 	uint32_t uid; /* gid is the same number */
 	uint32_t owner_uid;
 	uint32_t state; /* enum account_state */
 	uint32_t flags;
-	int64_t created;     /* seconds since the epoch */
-	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
-	uint32_t view;       /* enum account_view_kind */
-	uint64_t quota;      /* bytes; 0 none */
-	int64_t files;       /* names (inodes) at the most; FILES_FROM_SIZE, FILES_NONE */
+	int64_t created; /* seconds since the epoch */
+	struct facts facts;
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
-	char comment[COMMENT_MAX + 1];
 };
 
 /* A contiguous block of subordinate uids (the same numbers for gids). */
@@ -132,6 +150,10 @@ struct ssh_key {
 	char fingerprint[FINGERPRINT_MAX + 1];
 	char blob[KEY_BLOB_MAX + 1];        /* base64 */
 };
+
+#define LIMIT_ACCOUNTS_MAX 10000000
+#define LIMIT_KEYS_MAX 1024
+#define LIMIT_RANGES_MAX 32768
 
 /* What an owner may have. */
 struct limit {

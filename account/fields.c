@@ -5,15 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const view_names[] = {
-	[VIEW_DEFAULT] = "default", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner"};
+const char *const account_view_words[] = {
+	[VIEW_DEFAULT] = "default", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner", NULL };
 
-#define VIEWS (sizeof(view_names) / sizeof(view_names[0]))
+#define VIEWS (sizeof(account_view_words) / sizeof(account_view_words[0]) - 1)
 
 int account_view_parse(const char *text, uint32_t *view)
 {
 	for (uint32_t i = 0; i < VIEWS; i++)
-		if (strcmp(text, view_names[i]) == 0) {
+		if (strcmp(text, account_view_words[i]) == 0) {
 			*view = i;
 			return 0;
 		}
@@ -22,12 +22,12 @@ int account_view_parse(const char *text, uint32_t *view)
 
 const char *account_view_name(uint32_t view)
 {
-	return view < VIEWS ? view_names[view] : NULL;
+	return view < VIEWS ? account_view_words[view] : NULL;
 }
 
 uint32_t account_view_kind(const struct account *account, uint32_t host)
 {
-	uint32_t view = account->view != VIEW_DEFAULT ? account->view : host;
+	uint32_t view = account->facts.view != VIEW_DEFAULT ? account->facts.view : host;
 
 	return view == VIEW_OWNER ? VIEW_OWNER : VIEW_THEIRS;
 }
@@ -36,12 +36,12 @@ uint64_t account_files_limit(const struct account *account, uint64_t size_per_fi
 {
 	uint64_t files;
 
-	if (account->files == FILES_NONE)
+	if (account->facts.files == FILES_NONE)
 		return 0;
-	if (account->files != FILES_FROM_SIZE)
-		return (uint64_t)account->files;
-	if (account->quota == 0 || size_per_file == 0)
+	if (account->facts.files != FILES_FROM_SIZE)
+		return (uint64_t)account->facts.files;
+	if (account->facts.quota == 0 || size_per_file == 0)
 		return 0;
-	files = account->quota / size_per_file;
+	files = account->facts.quota / size_per_file;
 	return files < FILES_LEAST ? FILES_LEAST : files;
 }

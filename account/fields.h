@@ -5,6 +5,9 @@
 
 #include "account/account.h"
 
+/* By enum account_view_kind, ended by NULL. */
+extern const char *const account_view_words[];
+
 /* "theirs", "owner", "default" to enum account_view_kind. 0, or -EINVAL with *view untouched. */
 int account_view_parse(const char *text, uint32_t *view);
 

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "account/date.h"
 #include "account/name.h"
 #include "cli/new_key.h"
 #include "cli/facts.h"
@@ -30,17 +28,11 @@ static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "  --no-overwrite    it may not change what is there\n"
 			   "  --no-fake-super   owners and modes as plain rsync sets them\n"
 			   "  --range N         N subordinate ids for containers, rounded up to 65536\n"
-			   "  --quota SIZE      of its files: 500M, 10G, 1T\n"
-			   "  --files N|none    names in it at the most (inodes); without: from the quota\n"
-			   "  --view theirs|owner  how you see its files: as another user's, or as your own\n"
-			   "  --expires DATE    unusable from that day on: YYYY-MM-DD, +30d, +4w\n"
-			   "  --comment TEXT\n"
-			   "  --owner NAME      of this owner (root and administrators)\n"
-			   "  --json            {account, created, command, mended}\n";
+			   "  --owner NAME      of this owner (root and administrators)\n";
 
 struct arguments {
-	const char *owner, *comment;
-	const char *range, *quota, *expires, *files, *view;
+	const char *owner, *range;
+	json_t *facts; /* owned */
 	struct new_key key;
 };
 
@@ -49,80 +41,39 @@ static const struct option options[] = {
 	{"key", required_argument, NULL, 'k'},
 	NEW_KEY_OPTIONS,
 	{"range", required_argument, NULL, 'R'},
-	{"quota", required_argument, NULL, 'q'},
-	{"files", required_argument, NULL, 'N'},
-	{"view", required_argument, NULL, 'v'},
-	{"expires", required_argument, NULL, 'e'},
-	{"comment", required_argument, NULL, 'c'},
 	COMMON_OPTIONS,
 };
 
 static int parse_options(int argc, char **argv, struct arguments *arguments)
 {
+	struct option all[FACTS_OPTIONS_MAX];
+	char text[FACTS_HELP_MAX];
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("add", help, argc, argv, options, &status)) > 0) {
-		if (new_key_option(&arguments->key, c, optarg))
+	facts_options(options, all);
+	facts_help(help, "  --json                {account, created, command, mended}\n", text);
+	while (status == STATUS_DONE && (c = option_next("add", text, argc, argv, all, &status)) > 0) {
+		if (new_key_option(&arguments->key, c, optarg) || facts_option(c, optarg, arguments->facts, &status))
 			continue;
-		switch (c) {
-		case 'o':
+		if (c == 'o')
 			arguments->owner = optarg;
-			break;
-		case 'k':
+		else if (c == 'k')
 			arguments->key.file = optarg;
-			break;
-		case 'R':
+		else
 			arguments->range = optarg;
-			break;
-		case 'q':
-			arguments->quota = optarg;
-			break;
-		case 'N':
-			arguments->files = optarg;
-			break;
-		case 'v':
-			arguments->view = optarg;
-			break;
-		case 'e':
-			arguments->expires = optarg;
-			break;
-		case 'c':
-			arguments->comment = optarg;
-			break;
-		}
 	}
-	return c < 0 ? -1 - status : STATUS_DONE;
+	return status != STATUS_DONE || c < 0 ? -1 - status : STATUS_DONE;
 }
 
-/* Values that have a form of their own on the command line, as the interface takes them. */
-static int put_values(const struct arguments *arguments, json_t *parameters)
+static int put_range(const char *range, json_t *parameters)
 {
 	uint64_t number;
-	int32_t day;
-	char date[DATE_TEXT_MAX + 1];
 
-	if (arguments->range != NULL) {
-		if (option_number(arguments->range, 1, UINT32_MAX - 1, &number) < 0)
-			return usage_error(arguments->range, "not a number of ids", "for example --range 65536");
-		json_object_set_new(parameters, "range", json_integer((json_int_t)number));
-	}
-	if (arguments->quota != NULL) {
-		if (option_size(arguments->quota, &number) < 0)
-			return usage_error(arguments->quota, "not a size", "for example --quota 10G");
-		if (number != 0)
-			json_object_set_new(parameters, "quota", json_integer((json_int_t)number));
-	}
-	if (arguments->files != NULL && facts_put_files(parameters, arguments->files) != STATUS_DONE)
-		return STATUS_USAGE;
-	if (arguments->view != NULL && facts_put_view(parameters, arguments->view) != STATUS_DONE)
-		return STATUS_USAGE;
-	if (arguments->expires != NULL) {
-		if (option_date(arguments->expires, time(NULL) / SECONDS_PER_DAY, &day) < 0)
-			return usage_error(arguments->expires, "not a day to come",
-					   "for example 2031-12-31 or +30d");
-		if (day >= 0 && date_format(day, date) == 0)
-			json_object_set_new(parameters, "expires", json_string(date));
-	}
+	if (range == NULL)
+		return STATUS_DONE;
+	if (option_number(range, 1, UINT32_MAX - 1, &number) < 0)
+		return usage_error(range, "not a number of ids", "for example --range 65536");
+	json_object_set_new(parameters, "range", json_integer((json_int_t)number));
 	return STATUS_DONE;
 }
 
@@ -138,13 +89,13 @@ static int parameters_of(const struct arguments *arguments, const char *label, j
 				  key->quota != NULL))
 		return usage_error(label, "role, from, forward and what it may not do are a key's", "give one with --key FILE");
 
-	json_t *parameters = json_pack("{s:s, s:s*, s:s*}", "label", label, "owner", arguments->owner, "comment",
-				       arguments->comment);
+	json_t *parameters = json_pack("{s:s, s:s*}", "label", label, "owner", arguments->owner);
 
 	if (parameters == NULL)
-		return usage_error(label, "owner or comment is not UTF-8", "");
+		return usage_error(label, "the owner is not UTF-8", "");
+	json_object_update(parameters, arguments->facts);
 
-	int status = put_values(arguments, parameters);
+	int status = put_range(arguments->range, parameters);
 
 	if (status == STATUS_DONE && key->file != NULL) {
 		status = new_key_json(key, &parameter);
@@ -209,15 +160,18 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 
 int command_add(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct arguments arguments = { .facts = json_object() };
 	json_t *parameters = NULL, *reply = NULL;
 	int status = parse_options(argc, argv, &arguments);
 
-	if (status < 0)
+	if (status < 0) {
+		json_decref(arguments.facts);
 		return -1 - status;
+	}
 	status = operands_check("add", argc, 1, 1);
 	if (status == STATUS_DONE)
 		status = parameters_of(&arguments, argv[optind], &parameters);
+	json_decref(arguments.facts);
 	if (status == STATUS_DONE)
 		status = call("Add", parameters, &reply);
 	if (status != STATUS_DONE)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "account/name.h"
+#include "account/record.h"
 #include "cli/import.h"
 #include "cli/print.h"
 
@@ -87,9 +88,8 @@ static int each_limit(json_t *reply, void *data)
 /* One that is not active is either not there yet or already gone: then its id is what is left of it. */
 static int each_account(json_t *reply, void *data)
 {
-	static const char *const names[] = {"owner", "label", "uid", "created", "expires", "quota", "files", "view", "comment",
-					  "alarm",
-					  "alarmSince", "told", "lastRun", "lastStatus", "lastGood", NULL};
+	static const char *const names[] = { "owner", "label",   "uid",	       "created",  "alarmSince",
+					     "told",  "lastRun", "lastStatus", "lastGood", NULL };
 	static const char *const gone[] = {"owner", "label", "ownerUid", "created", NULL};
 	const json_t *account = json_object_get(reply, "account");
 	json_t *row;
@@ -103,6 +103,8 @@ static int each_account(json_t *reply, void *data)
 	}
 	row = json_pack("{s:s, s:O}", "kind", "account", "locked", json_object_get(account, "locked"));
 	copy(row, account, names);
+	for (size_t i = 0; i < facts_record.count; i++)
+		copy(row, account, (const char *const[]){ facts_record.fields[i].name, NULL });
 
 	int r = put(data, row);
 

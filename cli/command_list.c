@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid list` and `subuid show`. */
 #include "cli/subuid.h"
 
 #include <string.h>
 #include <time.h>
 
 #include "account/date.h"
+#include "account/record.h"
 #include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
@@ -112,6 +114,19 @@ static const char *view_text(const json_t *account)
 	return "ACLs: files that were pushed with mode 0600 may be closed to you";
 }
 
+/* How old the last good one is, as status tells it; "" where there never was a run. */
+static const char *backup_text(const json_t *account, char *out, size_t size)
+{
+	int64_t good = (int64_t)json_number(account, "lastGood");
+	bool silent = json_is_true(json_object_get(account, "silent"));
+
+	out[0] = '\0';
+	if (good != 0 || json_number(account, "lastRun") != 0 || silent)
+		snprintf(out, size, "last good %s%s", good != 0 ? time_text(good) : "never",
+			 silent ? "; SILENT for longer than its alarm allows" : "");
+	return out;
+}
+
 static void print_account(const json_t *account)
 {
 	char text[512];
@@ -122,10 +137,10 @@ static void print_account(const json_t *account)
 	print_field("owner", json_text(account, "owner"));
 	print_field("state", state_text(account));
 	print_field("created", time_text((int64_t)json_number(account, "created")));
-	print_field("expires", json_text(account, "expires"));
-	print_field("quota", json_number(account, "quota") ? size_text(json_number(account, "quota"), text) : "");
-	print_field("files", json_number(account, "filesLimit") ? files_text(account, text) : "");
-	print_field("comment", json_text(account, "comment"));
+	for (size_t i = 0; i < FACTS; i++)
+		if (i != FACT_VIEW)
+			print_field(facts_record.fields[i].name, facts_text(i, account, text));
+	print_field("backup", backup_text(account, text, sizeof(text)));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));
 	print_field("view", view_text(account));

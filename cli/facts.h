@@ -1,20 +1,35 @@
 /* SPDX-License-Identifier: ISC */
-/* What can be said of an account, between the command line and the interface: as add and set have it. */
+/* What can be said of an account, between the command line and the interface: the options of add and set, their help, and
+ * the lines of show, all by the rows of facts_record. */
 #ifndef CLI_FACTS_H
 #define CLI_FACTS_H
 
+#include <getopt.h>
 #include <jansson.h>
+#include <stdbool.h>
 
-#define FILES_TEXT_SIZE 48
+#include "account/account.h"
 
-/* Each puts one member into the parameters of a call. STATUS_DONE, or STATUS_USAGE and it was said why. */
-int facts_put_files(json_t *parameters, const char *text);
-int facts_put_view(json_t *parameters, const char *text);
+#define FACTS_OPTIONS_MAX 40
+#define FACTS_HELP_MAX 6144
+
+/* The options of a command (ended by COMMON_OPTIONS) and one for each fact. Returns out. */
+const struct option *facts_options(const struct option *own, struct option out[FACTS_OPTIONS_MAX]);
+
+/* True when c is one of those: its value is in parameters, or *status says that it is wrong, and it was said why. */
+bool facts_option(int c, const char *text, json_t *parameters, int *status);
+
+/* before, a paragraph for each fact, after. Returns out. */
+const char *facts_help(const char *before, const char *after, char out[FACTS_HELP_MAX]);
+
+/* "--expires, --view, ... or --comment". Returns out. */
+const char *facts_names(char out[FACTS_HELP_MAX]);
+
+/* What is said of one: "" nothing. Returns out. */
+#define FACTS_TEXT_MAX 160
+const char *facts_text(size_t fact, const json_t *account, char out[FACTS_TEXT_MAX]);
 
 /* Where the reply says that the owner's view is of kind owner: what that means, on standard error. */
 void facts_warn_view(const json_t *account);
-
-/* How many files an account (a reply) may have: "none", "200000", "655360 (from the quota)". Returns out. */
-const char *files_text(const json_t *account, char out[FILES_TEXT_SIZE]);
 
 #endif

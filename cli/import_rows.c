@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "account/date.h"
-#include "account/fields.h"
 #include "account/key.h"
-#include "cli/duration.h"
+#include "account/record.h"
+#include "cli/fact_value.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -54,32 +52,14 @@ static int number_of(const json_t *value, const char *name, json_int_t first, js
 
 /* ---- the account ---- */
 
-static int put_size(json_t *row, const char *name, const json_t *value, struct failure_text *failure)
-{
-	uint64_t bytes = 0;
-
-	if (json_is_string(value) && option_size(json_string_value(value), &bytes) < 0)
-		return refuse(failure, name, "not a size", "for example 10G");
-	if (!json_is_string(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
-		return refuse(failure, name, "not a size", "a number of bytes, or for example \"10G\"");
-	json_object_set_new(row, name,
-			    json_integer(json_is_string(value) ? (json_int_t)bytes : json_integer_value(value)));
-	return 0;
-}
-
 /* A day that has passed is one too: accounts that have expired are restored as such. */
-static int put_expires(json_t *row, const json_t *value, struct failure_text *failure)
+static int put_fact(json_t *row, const struct field *field, const json_t *value, struct failure_text *failure)
 {
-	char date[DATE_TEXT_MAX + 1] = "";
-	const char *text = json_string_value(value);
-	int32_t day = -1;
+	json_t *taken = fact_value_import(field, value);
 
-	if (text == NULL ||
-	    (date_parse(text, &day) < 0 && option_date(text, time(NULL) / SECONDS_PER_DAY, &day) < 0))
-		return refuse(failure, "expires", "not a day", "for example 2031-12-31 or +30d");
-	if (day >= 0)
-		date_format(day, date);
-	json_object_set_new(row, "expires", json_string(date));
+	if (taken == NULL)
+		return refuse(failure, field->name, field->why, field->todo);
+	json_object_set_new(row, field->name, taken);
 	return 0;
 }
 
@@ -94,45 +74,6 @@ static int put_flag(json_t *row, const char *name, const json_t *value, struct f
 	return 0;
 }
 
-/* A time as `subuid set --alarm` takes it, "never", or seconds. */
-static int put_alarm(json_t *row, const json_t *value, struct failure_text *failure)
-{
-	const char *text = json_string_value(value);
-	uint64_t seconds = 0;
-	bool good = json_is_integer(value) && json_integer_value(value) >= 0;
-
-	if (text != NULL)
-		good = strcmp(text, "never") == 0 || duration_parse(text, &seconds) == 0;
-	if (!good)
-		return refuse(failure, "alarm", "not a time", "for example 26h, 3d or never");
-	json_object_set_new(row, "alarm", text != NULL ? json_integer((json_int_t)seconds) : json_copy((json_t *)(uintptr_t)value));
-	return 0;
-}
-
-/* A number, or as `subuid set --files` takes it. */
-static int put_files(json_t *row, const json_t *value, struct failure_text *failure)
-{
-	const char *text = json_string_value(value);
-	int64_t files = text == NULL ? json_integer_value(value) : 0;
-
-	if ((text == NULL && !json_is_integer(value)) || (text != NULL && option_files(text, &files) < 0) ||
-	    files < FILES_NONE || files > FILES_MAX)
-		return refuse(failure, "files", "not a number of files", "for example 200000, none or default");
-	json_object_set_new(row, "files", json_integer(files));
-	return 0;
-}
-
-static int put_view(json_t *row, const json_t *value, struct failure_text *failure)
-{
-	const char *text = json_string_value(value);
-	uint32_t view;
-
-	if (text == NULL || account_view_parse(text, &view) < 0)
-		return refuse(failure, "view", "not a view", "theirs, owner or default");
-	json_object_set_new(row, "view", json_string(text));
-	return 0;
-}
-
 static int account_row(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
 	json_t *row = row_new(rows, line, "account", object, true), *value;
@@ -143,20 +84,11 @@ static int account_row(const json_t *object, unsigned long line, json_t *rows, s
 		r = number_of(value, "uid", 1, UINT32_MAX - 1, &uid, failure);
 		json_object_set_new(row, "uid", json_integer(uid));
 	}
-	if (r == 0 && (value = json_object_get(object, "quota")) != NULL)
-		r = put_size(row, "quota", value, failure);
-	if (r == 0 && (value = json_object_get(object, "expires")) != NULL)
-		r = put_expires(row, value, failure);
 	if (r == 0 && (value = json_object_get(object, "locked")) != NULL)
 		r = put_flag(row, "locked", value, failure);
-	if (r == 0 && (value = json_object_get(object, "files")) != NULL)
-		r = put_files(row, value, failure);
-	if (r == 0 && (value = json_object_get(object, "view")) != NULL)
-		r = put_view(row, value, failure);
-	if (r == 0 && (value = json_object_get(object, "alarm")) != NULL)
-		r = put_alarm(row, value, failure);
-	if ((value = json_object_get(object, "comment")) != NULL)
-		json_object_set(row, "comment", value);
+	for (size_t i = 0; r == 0 && i < facts_record.count; i++)
+		if ((value = json_object_get(object, facts_record.fields[i].name)) != NULL)
+			r = put_fact(row, &facts_record.fields[i], value, failure);
 	return r;
 }
 
@@ -187,6 +119,16 @@ static int key_check(const json_t *key, struct failure_text *failure)
 		return refuse(failure, "key", "not a line of text", "the line of the .pub file");
 	error = key_parse(text, strlen(text), &parsed);
 	return error == KEY_OK ? 0 : refuse(failure, "key", key_error_text(error), key_error_todo(error));
+}
+
+static int put_size(json_t *row, const char *name, const json_t *value, struct failure_text *failure)
+{
+	json_t *bytes = fact_value_import(&facts_record.fields[FACT_QUOTA], value);
+
+	if (bytes == NULL)
+		return refuse(failure, name, "not a size", "a number of bytes, or for example \"10G\"");
+	json_object_set_new(row, name, bytes);
+	return 0;
 }
 
 /* What the object says of keys is said of each of them that does not say it itself. */
@@ -350,14 +292,13 @@ static int ranges_rows(const json_t *object, unsigned long line, json_t *rows, s
 
 bool import_column(const char *name)
 {
-	static const char *const known[] = {"owner", "label",	"uid",	   "key",     "keys",	 "role",   "options",
-					    "from",  "forward", "comment", "expires", "quota",	 "limits", "ranges",
-					    "locked", "storageQuota", "alarm", "files", "view"};
+	static const char *const known[] = { "owner", "label",   "uid",    "key",    "keys",   "role",	 "options",
+					     "from",  "forward", "limits", "ranges", "locked", "storageQuota" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
 			return true;
-	return false;
+	return record_find(&facts_record, name) != NULL;
 }
 
 /* null is what is not given. */
@@ -384,12 +325,15 @@ static int members_known(json_t *object, struct failure_text *failure)
 
 static int label_check(const json_t *object, struct failure_text *failure)
 {
-	static const char *const of_account[] = {"uid", "key", "keys", "comment", "expires", "quota", "locked",
-						  "alarm", "files", "view"};
+	static const char *const of_account[] = { "uid", "key", "keys", "locked" };
+	bool said = false;
 
 	for (size_t i = 0; i < sizeof(of_account) / sizeof(of_account[0]); i++)
-		if (json_object_get(object, of_account[i]) != NULL)
-			return refuse(failure, "label", "missing", "only limits and ranges are an owner's own");
+		said |= json_object_get(object, of_account[i]) != NULL;
+	for (size_t i = 0; i < facts_record.count; i++)
+		said |= json_object_get(object, facts_record.fields[i].name) != NULL;
+	if (said)
+		return refuse(failure, "label", "missing", "only limits and ranges are an owner's own");
 	if (json_object_get(object, "limits") == NULL && json_object_get(object, "ranges") == NULL)
 		return refuse(failure, "label", "missing", "say which account");
 	return 0;

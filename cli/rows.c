@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
+/* Tables of keys and ranges, and what the commands that list something take. */
 #include "cli/rows.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "cli/print.h"
 #include "cli/subuid.h"
 
@@ -27,21 +29,24 @@ static const char *options_text(const json_t *key, char *out, size_t size)
 
 int print_keys(const json_t *keys)
 {
-	static const char *const heads[] = {">ID",     "ROLE",	      "OPTIONS", "FROM",
-					    "EXPIRES", "LAST USED", "FINGERPRINT", "COMMENT", NULL};
+	static const char *const heads[] = { ">ID",	 "ROLE",    "OPTIONS",	 "FROM",	"FORWARD", ">QUOTA",
+					     "EXPIRES", "LAST USED", "FINGERPRINT", "COMMENT", NULL };
 	struct table table = TABLE(heads);
 	const json_t *key;
-	char options[128];
+	char options[128], quota[24];
 	size_t i;
 
 	json_array_foreach(keys, i, key)
 	{
-		const char *from = json_text(key, "from");
+		const char *from = json_text(key, "from"), *forward = json_text(key, "forward");
+		uint64_t bytes = json_number(key, "storageQuota");
 
 		table_number(&table, json_number(key, "id"));
 		table_cell(&table, json_text(key, "role"));
 		table_cell(&table, options_text(key, options, sizeof(options)));
 		table_cell(&table, from[0] ? from : "any");
+		table_cell(&table, forward[0] ? forward : "-");
+		table_cell(&table, bytes != 0 ? size_text(bytes, quota) : "-");
 		table_cell(&table, time_text((int64_t)json_number(key, "expires")));
 		table_cell(&table, time_text((int64_t)json_number(key, "lastUsed")));
 		table_cell(&table, json_text(key, "fingerprint"));
@@ -52,7 +57,7 @@ int print_keys(const json_t *keys)
 
 int print_ranges(const json_t *ranges)
 {
-	static const char *const heads[] = {">FIRST", ">COUNT", "OWNER", "ACCOUNT", NULL};
+	static const char *const heads[] = { ">FIRST", ">COUNT", "OWNER", "ACCOUNT", "ADOPTED", NULL };
 	struct table table = TABLE(heads);
 	const json_t *range;
 	size_t i;
@@ -65,6 +70,7 @@ int print_ranges(const json_t *ranges)
 		table_number(&table, json_number(range, "count"));
 		table_cell(&table, json_text(range, "owner"));
 		table_cell(&table, account[0] ? account : "-");
+		table_cell(&table, json_is_true(json_object_get(range, "adopted")) ? "yes" : "-");
 	}
 	return table_print(&table);
 }

@@ -7,35 +7,14 @@ _subuid_labels()
 	subuid list --json 2>/dev/null | sed -n 's/^ *"label": "\([a-z0-9_-]*\)",\{0,1\}$/\1/p'
 }
 
+# Those that the help of the command names: its line of usage, or where that says OPTION all of it.
 _subuid_options()
 {
-	local common='--json --help' key='--role --from --forward --no-delete --no-overwrite --no-fake-super --append-only --read-only --storage-quota'
-
-	case $1 in
-	add) echo "--owner --key $key --range --quota --files --view --expires --comment $common" ;;
-	set) echo "--expires --quota --files --view --comment --alarm $common" ;;
-	log) echo "--number $common" ;;
-	status) echo "--check --max-age --warn-age --owner --all $common" ;;
-	import) echo "--dry-run --keep-going --report $common" ;;
-	adopt) echo "--owner --remove $common" ;;
-	list) echo "--all --owner $common" ;;
-	check) echo "--all --owner --repair --dry-run --yes $common" ;;
-	remove) echo "--keep-home --purge --yes $common" ;;
-	'key add') echo "$key --expires --comment $common" ;;
-	'range add') echo "--owner --grow $common" ;;
-	'range remove') echo "--owner $common" ;;
-	idmap) echo "--format --owner $common" ;;
-	ls) echo "--recursive $common" ;;
-	copy) echo "--untrusted $common" ;;
-	exec | shell) echo '--as-account --follow-links --help' ;;
-	'range list') echo "--all --owner $common" ;;
-	limit) echo "--accounts --keys --ranges --reset $common" ;;
-	audit) echo "--owner --all --number $common" ;;
-	'state save') echo "--force --daily $common" ;;
-	'state load') echo "--dry-run --yes --restart $common" ;;
-	setup) echo "--undo --keep-data --dry-run --help" ;;
-	*) echo "$common" ;;
-	esac
+	subuid help $1 2>/dev/null |
+		awk -v name="subuid $1 " 'index($0, name) { usage = usage $0 } { all = all $0 "\n" }
+			END { print usage == "" || usage ~ /OPTION/ ? all : usage }' |
+		grep -o -- '--[a-z][a-z-]*' | sort -u
+	echo --help
 }
 
 # The value of the option before the cursor. False when that is not an option with one.

@@ -83,7 +83,6 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->last_run = watch.last_run;
 	view->last_status = watch.last_status;
 	view->last_good = watch.last_good;
-	view->alarm = watch.alarm;
 	view->alarm_since = watch.since;
 	view->told = watch.told;
 	view->silent = watch.due != 0 && watch.due <= time(NULL);

@@ -222,7 +222,7 @@ static enum failure make(struct call *call)
 		call->account.flags |= ACCOUNT_HOME_THERE;
 	if (r < 0)
 		return call_fail_system(call, "its home cannot be made", r);
-	r = call->account.quota != 0 ? home_quota_set(homes, &call->account) : 0;
+	r = call->account.facts.quota != 0 ? home_quota_set(homes, &call->account) : 0;
 	if (r == -EOPNOTSUPP)
 		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
 				 "leave it out, or use btrfs or a file system with user quotas");

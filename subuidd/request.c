@@ -6,64 +6,19 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "account/fields.h"
 #include "account/id.h"
 #include "account/key.h"
 #include "account/name.h"
 #include "account/role.h"
 
-#define EXPIRES_DAY_MAX 2932896 /* 9999-12-31 */
-#define TIME_LAST INT64_C(253402300799) /* its end */
-#define QUOTA_MAX (UINT64_C(1) << 60)
-#define LIMIT_ACCOUNTS_MAX 10000000u
-#define LIMIT_KEYS_MAX 1024u
-#define LIMIT_RANGES_MAX 32768u
-#define RANGE_COUNT_MAX (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
-
-#define SET_LIMIT_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES)
-#define SET_ALL (SET_QUOTA | SET_EXPIRES | SET_COMMENT | SET_VIEW | SET_FILES)
+#define FACTS_ALL ((1u << FACTS) - 1)
+#define LIMITS_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES)
 #define KEY_OPTIONS_ALL (KEY_OPTIONS_END - 1u)
+#define ALL UINT32_MAX
+#define IDS_MOST (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
 
 static const char label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
 static const char owner_why[] = "not a name that can own sub-accounts";
-
-/* Where a request names whose, or which account, it is about. Those that are not here name nobody. */
-static const struct about {
-	size_t name; /* offset of its struct request_name */
-	bool label;  /* it is about one account */
-	bool list;   /* it is a struct request_list */
-} abouts[OP_MAX_] = {
-#define ACCOUNT(member) { .name = offsetof(struct request, member), .label = true }
-#define OWNER(member) { .name = offsetof(struct request, member) }
-#define LIST { .name = offsetof(struct request, list.name), .list = true }
-	[OP_ACCOUNT_ADD] = ACCOUNT(add.name),
-	[OP_ACCOUNT_GET] = ACCOUNT(name),
-	[OP_ACCOUNT_LIST] = LIST,
-	[OP_ACCOUNT_MODIFY] = ACCOUNT(modify.name),
-	[OP_ACCOUNT_LOCK] = ACCOUNT(name),
-	[OP_ACCOUNT_UNLOCK] = ACCOUNT(name),
-	[OP_ACCOUNT_REMOVE] = ACCOUNT(remove.name),
-	[OP_ACCOUNT_MOUNT] = ACCOUNT(name),
-	[OP_KEY_ADD] = ACCOUNT(key_add.name),
-	[OP_KEY_LIST] = LIST, /* of one account, or of all */
-	[OP_KEY_REMOVE] = ACCOUNT(key_remove.name),
-	[OP_RANGE_ADD] = OWNER(range_add.name),
-	[OP_RANGE_LIST] = LIST,
-	[OP_RANGE_REMOVE] = OWNER(range_remove.name),
-	[OP_LIMIT_GET] = OWNER(name),
-	[OP_AUDIT_LIST] = LIST,
-	[OP_CHECK] = LIST,
-	[OP_LIMIT_LIST] = LIST,
-	[OP_TOMBSTONE_LIST] = LIST,
-	[OP_RUN_LIST] = LIST, /* of one account, or of all */
-	[OP_REPAIR] = OWNER(repair.name), /* or of an account: what is repaired says it */
-	[OP_IMPORT] = OWNER(import.name), /* or of an account: its kind says it */
-};
-
-static const struct about *about(const struct request *request)
-{
-	return &abouts[request->op < OP_MAX_ ? request->op : 0];
-}
 
 /* Members of a key that only the broker fills. */
 static bool key_sound(const struct ssh_key *key)
@@ -88,53 +43,59 @@ static bool import_sound(const struct request_import *row)
 
 	return row->kind >= IMPORT_ACCOUNT && row->kind < IMPORT_KIND_MAX_ && (row->flags & ~flags) == 0 &&
 	       ((row->flags & IMPORT_DRY_RUN) || !(row->flags & IMPORT_GOES_ON)) &&
-	       (row->facts.set & ~(SET_ALL | SET_LOCKED | SET_ALARM)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
-	       row->told <= 1 && key_sound(&row->key) && import_run_sound(row);
+	       (row->set & ~(FACTS_ALL | SET_LOCKED)) == 0 && (row->account_flags & ~(uint32_t)ACCOUNT_LOCKED) == 0 &&
+	       key_sound(&row->key) && import_run_sound(row);
+}
+
+static bool flags_sound(const struct request *request)
+{
+	for (const struct wire_part *part = wire_message(request->op)->request; part->record != NULL; part++)
+		if (!record_sound(part->record, (const char *)request + part->at))
+			return false;
+	return true;
 }
 
 int request_sound(const struct request *request)
 {
-	bool sound;
+	bool sound = flags_sound(request);
 
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
-		sound = (request->add.facts.set & ~SET_ALL) == 0 && request->add.has_key <= 1 && key_sound(&request->add.key);
+		sound &= (request->add.set & ~FACTS_ALL) == 0 && key_sound(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
-		sound = (request->modify.facts.set & ~(SET_ALL | SET_ALARM)) == 0;
-		break;
-	case OP_ACCOUNT_REMOVE:
-		sound = request->remove.keep_home <= 1 && request->remove.purge <= 1;
+		sound &= (request->modify.set & ~FACTS_ALL) == 0;
 		break;
 	case OP_KEY_ADD:
-		sound = key_sound(&request->key_add.key);
+		sound &= key_sound(&request->key_add.key);
 		break;
 	case OP_IMPORT:
-		sound = import_sound(&request->import);
+		sound &= import_sound(&request->import);
 		break;
 	case OP_REPAIR:
-		sound = request->repair.repair > REPAIR_NONE && request->repair.repair < REPAIR_MAX_ &&
-			request->repair.place < PLACE_MAX_ && request->repair.dry_run <= 1;
+		sound &= request->repair.repair < REPAIR_MAX_ && request->repair.place < PLACE_MAX_;
 		break;
 	case OP_LIMIT_SET:
-		sound = request->limit_set.limit.is_default == 0 && (request->limit_set.set & ~SET_LIMIT_ALL) == 0 &&
-			request->limit_set.reset == (request->limit_set.set == 0);
+		sound &= request->limit_set.limit.is_default == 0 && (request->limit_set.set & ~LIMITS_ALL) == 0;
 		break;
 	default:
-		sound = !about(request)->list || request->list.all <= 1;
+		break;
 	}
 	return sound ? 0 : -EPROTO;
 }
 
 const struct request_name *request_name(const struct request *request)
 {
-	size_t at = about(request)->name;
+	bool required;
 
-	return at == 0 ? NULL : (const void *)((const char *)request + at);
+	return wire_request_name(request, &required);
 }
 
 static bool label_required(const struct request *request)
 {
+	bool required = false;
+
+	wire_request_name(request, &required);
 	switch (request->op) {
 	case OP_IMPORT:
 		return request->import.kind == IMPORT_ACCOUNT || request->import.kind == IMPORT_KEY ||
@@ -146,18 +107,23 @@ static bool label_required(const struct request *request)
 	case OP_RUN_LIST:
 		return !request->list.all;
 	default:
-		return about(request)->label;
+		return required;
 	}
 }
 
-static enum failure name_shape(const struct request_name *name, bool label, char separator, struct failure_text *text)
+/* Of an import, whose rows are many, by what they say. */
+static enum failure name_shape(const struct request *request, const struct request_name *name, char separator,
+			       struct failure_text *text)
 {
+	const bool many = request->op == OP_IMPORT;
+
 	if (name->owner[0] != '\0' && !owner_name_valid(name->owner, separator))
-		return failure_set(text, FAILURE_INVALID, name->owner, owner_why, "");
-	if (name->label[0] == '\0' && !label)
+		return failure_set(text, FAILURE_INVALID, many ? name->owner : "owner", owner_why, "");
+	if (name->label[0] == '\0' && !label_required(request))
 		return FAILURE_NONE;
 	if (!label_valid(name->label))
-		return failure_set(text, FAILURE_INVALID, name->label[0] != '\0' ? name->label : "label", label_why, "");
+		return failure_set(text, FAILURE_INVALID, many && name->label[0] != '\0' ? name->label : "label",
+				   label_why, "");
 	return FAILURE_NONE;
 }
 
@@ -180,8 +146,6 @@ static enum failure may_shape(const struct ssh_key *key, struct failure_text *te
 	if ((key->options & KEY_READ_ONLY) && key->role != ROLE_PULL && key->role != ROLE_NONE)
 		return failure_set(text, FAILURE_INVALID, "options", "this role writes, the key is read-only",
 				   "use pull beside read-only tools");
-	if (key->storage_quota > QUOTA_MAX)
-		return failure_set(text, FAILURE_INVALID, "storageQuota", "more than 1 EiB", "");
 	return FAILURE_NONE;
 }
 
@@ -209,23 +173,6 @@ static enum failure key_shape(const struct ssh_key *key, struct failure_text *te
 	if (key->from[0] != '\0' && !from_valid(key->from))
 		return failure_set(text, FAILURE_INVALID, "from", "not a pattern list as in sshd(8), from=",
 				   "use addresses, networks and host names, separated by commas");
-	if (key->expires < 0)
-		return failure_set(text, FAILURE_INVALID, "expires", "not a time", "");
-	return FAILURE_NONE;
-}
-
-static enum failure facts_shape(const struct facts *facts, struct failure_text *text)
-{
-	if ((facts->set & SET_QUOTA) && facts->quota > QUOTA_MAX)
-		return failure_set(text, FAILURE_INVALID, "quota", "more than 1 EiB", "");
-	if ((facts->set & SET_EXPIRES) && (facts->expires_day < -1 || facts->expires_day > EXPIRES_DAY_MAX))
-		return failure_set(text, FAILURE_INVALID, "expires", "not a day before the year 10000", "");
-	if ((facts->set & SET_COMMENT) && !comment_valid(facts->comment, COMMENT_MAX))
-		return failure_set(text, FAILURE_INVALID, "comment", "not one printable line without ':'", "");
-	if ((facts->set & SET_VIEW) && account_view_name(facts->view) == NULL)
-		return failure_set(text, FAILURE_INVALID, "view", "not a view", "theirs, owner or default");
-	if ((facts->set & SET_FILES) && (facts->files < FILES_NONE || facts->files > FILES_MAX))
-		return failure_set(text, FAILURE_INVALID, "files", "not a number of files", "up to 1099511627776");
 	return FAILURE_NONE;
 }
 
@@ -234,32 +181,22 @@ uint32_t request_units(uint32_t count)
 	return (uint32_t)(((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT);
 }
 
-static enum failure alarm_shape(uint64_t seconds, struct failure_text *text)
-{
-	return seconds <= INT32_MAX ? FAILURE_NONE :
-				      failure_set(text, FAILURE_INVALID, "alarm", "more than 2147483647 seconds", "");
-}
-
-static enum failure add_shape(const struct request_add *add, struct failure_text *text)
-{
-	enum failure failure = facts_shape(&add->facts, text);
-
-	if (failure == FAILURE_NONE && add->range_count > RANGE_COUNT_MAX)
-		failure = failure_set(text, FAILURE_INVALID, "range", "more ids than there are", "");
-	if (failure == FAILURE_NONE && add->has_key)
-		failure = key_shape(&add->key, text);
-	return failure;
-}
-
 static enum failure limit_shape(const struct limit *limit, char separator, struct failure_text *text)
 {
 	if (!owner_name_valid(limit->owner, separator))
 		return failure_set(text, FAILURE_INVALID, limit->owner[0] != '\0' ? limit->owner : "owner", owner_why,
 				   "");
-	if (limit->accounts > LIMIT_ACCOUNTS_MAX || limit->keys > LIMIT_KEYS_MAX || limit->ranges > LIMIT_RANGES_MAX)
-		return failure_set(text, FAILURE_INVALID, "limit", "too high",
-				   "at most 10000000 accounts, 1024 keys and 32768 ranges");
-	return FAILURE_NONE;
+	return record_check(&limit_record, limit, ALL, text);
+}
+
+static enum failure limit_set_shape(const struct request_limit_set *set, char separator, struct failure_text *text)
+{
+	if (set->reset && set->set != 0)
+		return failure_set(text, FAILURE_INVALID, "reset", "given together with a limit", "choose one");
+	if (!set->reset && set->set == 0)
+		return failure_set(text, FAILURE_INVALID, "parameters", "nothing to change",
+				   "give accounts, keys, ranges or reset");
+	return limit_shape(&set->limit, separator, text);
 }
 
 struct limit import_limit(const struct request_import *row)
@@ -273,7 +210,7 @@ struct limit import_limit(const struct request_import *row)
 static enum failure remove_shape(const struct request_remove *gone, struct failure_text *text)
 {
 	if (gone->keep_home && gone->purge)
-		return failure_set(text, FAILURE_INVALID, gone->name.label, "data cannot be both kept and purged", "");
+		return failure_set(text, FAILURE_INVALID, "purge", "contradicts keepHome", "choose one");
 	return FAILURE_NONE;
 }
 
@@ -296,37 +233,21 @@ static enum failure repair_shape(const struct request_repair *repair, struct fai
 	return FAILURE_NONE;
 }
 
-/* What is known of another host's runs. */
-static enum failure watch_shape(const struct request_import *row, struct failure_text *text)
-{
-	const int64_t times[] = { row->alarm_since, row->last_run, row->last_good };
-
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		if (times[i] < 0 || times[i] > TIME_LAST)
-			return failure_set(text, FAILURE_INVALID, "import", "not a time before the year 10000", "");
-	return alarm_shape(row->alarm, text);
-}
-
 static enum failure import_shape(const struct request_import *row, char separator, struct failure_text *text)
 {
 	const struct limit limit = import_limit(row);
-	enum failure failure;
 
 	if (row->name.owner[0] == '\0' && row->kind != IMPORT_TOMBSTONE)
 		return failure_set(text, FAILURE_INVALID, "owner", "missing", "say whose it is");
 	switch ((enum import_kind)row->kind) {
 	case IMPORT_ACCOUNT:
-		failure = watch_shape(row, text);
-		return failure != FAILURE_NONE ? failure :
-						 facts_shape(&row->facts, text);
+		return FAILURE_NONE;
 	case IMPORT_KEY:
-		if (row->used < 0 || row->used > TIME_LAST)
-			return failure_set(text, FAILURE_INVALID, "lastUsed", "not a time before the year 10000", "");
 		return key_shape(&row->key, text);
 	case IMPORT_RUN:
 		return FAILURE_NONE; /* import_sound() has seen it */
 	case IMPORT_RANGE:
-		if (row->count == 0 || row->count > RANGE_COUNT_MAX)
+		if (row->count == 0 || row->count > IDS_MOST)
 			return failure_set(text, FAILURE_INVALID, "range", "not a number of ids", "");
 		/* fallthrough */
 	case IMPORT_TOMBSTONE:
@@ -341,42 +262,83 @@ static enum failure import_shape(const struct request_import *row, char separato
 	return failure_set(text, FAILURE_INVALID, "import", "not a kind of row", "");
 }
 
-enum failure request_shape(const struct request *request, char separator, struct failure_text *text)
+static bool fingerprint_shaped(const char *text)
 {
-	const struct request_name *name = request_name(request);
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	return strncmp(text, "SHA256:", 7) == 0 && strlen(text) == 7 + 43 && strspn(text + 7, alphabet) == 43;
+}
+
+static enum failure key_remove_shape(const struct request_key_remove *gone, struct failure_text *text)
+{
+	const bool id = gone->id != 0, fingerprint = gone->fingerprint[0] != '\0';
+
+	if (id == fingerprint)
+		return failure_set(text, FAILURE_INVALID, "id", id ? "given together with a fingerprint" : "missing",
+				   "give either the id or the fingerprint of the key");
+	if (fingerprint && !fingerprint_shaped(gone->fingerprint))
+		return failure_set(text, FAILURE_INVALID, "fingerprint", "not a fingerprint",
+				   "as `ssh-keygen -l` prints it: SHA256:…");
+	return FAILURE_NONE;
+}
+
+static enum failure list_shape(uint32_t op, const struct request_list *list, struct failure_text *text)
+{
+	if (list->all && list->name.owner[0] != '\0')
+		return failure_set(text, FAILURE_INVALID, "all", "given together with an owner", "choose one");
+	if (list->all && op == OP_RUN_LIST && list->name.label[0] != '\0')
+		return failure_set(text, FAILURE_INVALID, "all", "given together with a label", "choose one");
+	return FAILURE_NONE;
+}
+
+/* Each member in its bounds, as its record says; of facts and limits those that were given. */
+static enum failure members_shape(const struct request *request, struct failure_text *text)
+{
 	enum failure failure = FAILURE_NONE;
 
-	if (name != NULL)
-		failure = name_shape(name, label_required(request), separator, text);
-	if (failure != FAILURE_NONE)
-		return failure;
+	for (const struct wire_part *part = wire_message(request->op)->request; part->record != NULL && failure == FAILURE_NONE;
+	     part++) {
+		uint32_t set = ALL;
+
+		if (part->set_at != 0)
+			memcpy(&set, (const char *)request + part->set_at, sizeof(set));
+		failure = record_check(part->record, (const char *)request + part->at, set, text);
+	}
+	return failure;
+}
+
+static enum failure whole_shape(const struct request *request, char separator, struct failure_text *text)
+{
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
-		return add_shape(&request->add, text);
+		return request->add.has_key ? key_shape(&request->add.key, text) : FAILURE_NONE;
 	case OP_ACCOUNT_MODIFY:
-		failure = alarm_shape(request->modify.alarm, text);
-		return failure != FAILURE_NONE ? failure :
-						 facts_shape(&request->modify.facts, text);
+		return request->modify.set != 0 ? FAILURE_NONE :
+						  failure_set(text, FAILURE_INVALID, "parameters", "nothing to change",
+							      "give quota, files, view, expires, comment or alarm");
 	case OP_ACCOUNT_REMOVE:
 		return remove_shape(&request->remove, text);
 	case OP_KEY_ADD:
 		return key_shape(&request->key_add.key, text);
 	case OP_KEY_REMOVE:
-		if ((request->key_remove.id == 0) == (request->key_remove.fingerprint[0] == '\0'))
-			return failure_set(text, FAILURE_INVALID, "key", "name it by its id or by its fingerprint", "");
-		return FAILURE_NONE;
-	case OP_RANGE_ADD:
-		if (request->range_add.count == 0 || request->range_add.count > RANGE_COUNT_MAX)
-			return failure_set(text, FAILURE_INVALID, "count", "not a number of ids",
-					   "ask for 65536 or a multiple of it");
-		return FAILURE_NONE;
+		return key_remove_shape(&request->key_remove, text);
 	case OP_REPAIR:
 		return repair_shape(&request->repair, text);
 	case OP_IMPORT:
 		return import_shape(&request->import, separator, text);
 	case OP_LIMIT_SET:
-		return limit_shape(&request->limit_set.limit, separator, text);
+		return limit_set_shape(&request->limit_set, separator, text);
 	default:
-		return FAILURE_NONE;
+		return wire_message(request->op)->list ? list_shape(request->op, &request->list, text) : FAILURE_NONE;
 	}
+}
+
+enum failure request_shape(const struct request *request, char separator, struct failure_text *text)
+{
+	const struct request_name *name = request_name(request);
+	enum failure failure = members_shape(request, text);
+
+	if (failure == FAILURE_NONE && name != NULL)
+		failure = name_shape(request, name, separator, text);
+	return failure == FAILURE_NONE ? whole_shape(request, separator, text) : failure;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The shape of requests: what can be said about one without knowing who asks or
- * what there is. Pure; fuzzed together with wire_request_check().
+ * The shape of requests: what can be said about one without knowing who asks or what there is. The one check: the
+ * worker runs it for clear messages, the broker because it does not believe the worker. Pure; fuzzed together with
+ * wire_request_check().
  */
 #ifndef SUBUIDD_REQUEST_H
 #define SUBUIDD_REQUEST_H

@@ -17,11 +17,13 @@
 #define SUBUIDD_WIRE_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "account/account.h"
 #include "account/failure.h"
+#include "account/record.h"
 #include "account/run.h"
 
 #define WIRE_FD 3           /* the worker's end of the pair; nothing else is open but 2 (log) */
@@ -73,29 +75,13 @@ struct request_name {
 	char label[LABEL_MAX + 1];
 };
 
-enum { /* facts.set */
-	SET_QUOTA = 1u << 0,
-	SET_EXPIRES = 1u << 1,
-	SET_COMMENT = 1u << 2,
-	SET_ALARM = 1u << 16, /* request_modify and request_import */
-	SET_LOCKED = 1u << 3, /* request_import alone */
-	SET_VIEW = 1u << 4,
-	SET_FILES = 1u << 5,
-};
-
-/* What can be said of an account, in the order of the wire. */
-struct facts {
-	uint32_t set;
-	int32_t expires_day;
-	uint64_t quota;
-	int64_t files; /* FILES_FROM_SIZE, FILES_NONE, or so many */
-	uint32_t view; /* enum account_view_kind */
-	char comment[COMMENT_MAX + 1];
-};
+/* Beside the bits of enum fact, of an import alone. */
+#define SET_LOCKED (1u << FACTS)
 
 struct request_add {
 	struct request_name name;
 	struct facts facts;
+	uint32_t set; /* which facts were given: bits 1 << enum fact */
 	uint32_t range_count; /* ids for containers, rounded up to RANGE_UNIT; 0 none */
 	uint32_t has_key;
 	struct ssh_key key; /* all but id, uid, created and fingerprint; the broker validates all again */
@@ -104,7 +90,7 @@ struct request_add {
 struct request_modify {
 	struct request_name name;
 	struct facts facts;
-	uint64_t alarm; /* seconds of silence; 0 never */
+	uint32_t set;
 };
 
 struct request_remove {
@@ -226,8 +212,8 @@ struct request_import {
 	uint32_t key_id;        /* of a key: what it had elsewhere; it is given that where it never was another's. 0 any */
 	uint32_t last_status;   /* of an account, as the next four: struct watch */
 	uint32_t told;
+	uint32_t set; /* bits 1 << enum fact, SET_LOCKED */
 	struct facts facts;
-	uint64_t alarm; /* seconds of silence; 0 never */
 	int64_t alarm_since, last_run, last_good;
 	int64_t created; /* seconds since the epoch; 0 now */
 	int64_t used;    /* of a key: last; 0 never */
@@ -267,8 +253,7 @@ struct account_view {
 	char link[PATH_TEXT_MAX + 1];
 	int64_t last_run;  /* ends of runs, 0 none */
 	int64_t last_good;
-	int64_t alarm;     /* seconds, 0 never */
-	int64_t alarm_since; /* when that was set */
+	int64_t alarm_since; /* when facts.alarm was set */
 	uint64_t files_limit; /* what follows from files and quota; 0 none */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
@@ -367,6 +352,29 @@ struct answer {
 		struct import_result import;
 	};
 };
+
+/* A record within a message. */
+struct wire_part {
+	uint16_t at;     /* offset of its struct; the members are in order over all parts */
+	uint16_t set_at; /* offset of the uint32_t that says which members were given; 0: nothing does */
+	const struct record *record;
+};
+
+/* One operation on the wire: its method in the interface, and what its messages are made of. */
+struct wire_message {
+	const char *method;
+	const char *member; /* of a reply that has the answer as an object; NULL: the answer's members stand alone */
+	bool list;
+	bool import; /* rows of many kinds, in and out: worker/import.c */
+	uint16_t request_size, answer_size; /* bytes */
+	const struct wire_part *request, *answer; /* ended by record NULL; the first is op and size */
+};
+
+/* NULL for an unknown op. */
+const struct wire_message *wire_message(uint32_t op);
+
+/* Whose, or which account, a request is about: NULL for an op that names nobody. *required: it has to be an account. */
+const struct request_name *wire_request_name(const struct request *request, bool *required);
 
 /* Bytes of a request/answer of this op; 0 for an unknown op. */
 size_t wire_request_size(uint32_t op);

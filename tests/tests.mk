@@ -32,11 +32,11 @@ fuzz_varlink_LIBS = -ljansson
 FUZZ             += varlink
 
 # wire, worker, subuid
-wire_OBJS      = subuidd/wire
+wire_OBJS      = $(WIRE) $(ACCOUNT)
 options_OBJS   = cli/options account/date account/name
 fields_OBJS    = account/fields
 copy_OBJS      = cli/copy cli/stored confine/path
-worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
+worker_parse_OBJS = subuidd/worker/parse subuidd/worker/record_json subuidd/worker/key subuidd/worker/field $(WIRE) $(ACCOUNT)
 worker_parse_LIBS = -ljansson
 worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
 worker_LIBS    = -ljansson
@@ -113,12 +113,12 @@ fuzz_state_LIBS = -lmd
 FUZZ          += state
 
 # import: the text, its rows; what the worker makes of rows
-IMPORT_TEXT      = cli/import_text cli/import_rows cli/options cli/duration account/date $(ACCOUNT)
+IMPORT_TEXT      = cli/import_text cli/import_rows cli/fact_value cli/options cli/duration $(RECORDS) $(ACCOUNT)
 import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text
-fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/repair account/part \
-                   subuidd/worker/key subuidd/worker/field subuidd/wire subuidd/request
+fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/record_json \
+                   subuidd/worker/key subuidd/worker/field $(WIRE)
 fuzz_import_LIBS = -ljansson
 FUZZ            += import
 
@@ -328,7 +328,7 @@ shares_OBJS         = subuidd/shares
 UNIT               += shares
 
 # the broker's decoder
-fuzz_wire_OBJS      = subuidd/wire subuidd/request $(ACCOUNT)
+fuzz_wire_OBJS      = $(WIRE) $(ACCOUNT)
 FUZZ               += wire
 
 # tools by profile: profiles, a client's words, packets of sftp
@@ -402,7 +402,7 @@ FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 5
 FUZZ_COMPILE  = $(FUZZ_CC) -std=gnu17 -g -O1 $(DEFS) -DFUZZING -fsanitize=fuzzer-no-link,address,undefined \
                 -fno-sanitize-recover=undefined -MMD -MP
-fuzz_objs     = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
+fuzz_objs     = $(sort $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1)))
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(FUZZ_COMPILE) -c -o $@ $<

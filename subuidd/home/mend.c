@@ -104,7 +104,7 @@ int home_mend(const struct homes *homes, const struct account *account, gid_t ow
 		r = (missing & PART_DATA) != 0 ? take_back(homes, account) : 0;
 		if (r == 0)
 			r = home_make(homes, account);
-		if (r == 0 && (missing & PART_HOME) != 0 && account->quota != 0)
+		if (r == 0 && (missing & PART_HOME) != 0 && account->facts.quota != 0)
 			r = home_quota_set(homes, account);
 		if (r == 0 && (views || !homes->views))
 			r = home_view_open(homes, account, owner_gid);

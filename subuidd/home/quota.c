@@ -63,8 +63,8 @@ int home_quota_set(const struct homes *homes, const struct account *account)
 		return home;
 	if (fstatfs(home, &fs) != 0)
 		return -errno;
-	r = fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC ? subvolume_limit(home, account->quota)
-								  : user_limit(home, account->uid, account->quota);
+	r = fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC ? subvolume_limit(home, account->facts.quota)
+								  : user_limit(home, account->uid, account->facts.quota);
 	/* no limit is wanted and none can be there */
-	return r == -EOPNOTSUPP && account->quota == 0 ? 0 : r;
+	return r == -EOPNOTSUPP && account->facts.quota == 0 ? 0 : r;
 }

@@ -34,19 +34,19 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 	char name[ACCOUNT_NAME_MAX + 1];
 
 	if (name_join(account->owner, separator, account->label, name) < 0 ||
-	    strnlen(account->comment, COMMENT_MAX + 1) > COMMENT_MAX)
+	    strnlen(account->facts.comment, COMMENT_MAX + 1) > COMMENT_MAX)
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
 	copy->account.head =
 		(struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
 	copy->account.head.length = offsetof(struct index_account_record, text);
-	copy->account.expires_day = account->expires_day;
+	copy->account.expires_day = account->facts.expires_day;
 	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS);
 	copy->account.owner_length = (uint8_t)strlen(account->owner);
 	copy->account.label_length = (uint8_t)strlen(account->label);
 	copy->account.position = position;
 	text_put(&copy->head, name);
-	text_put(&copy->head, account->comment);
+	text_put(&copy->head, account->facts.comment);
 	record_end(&copy->head);
 	return 0;
 }

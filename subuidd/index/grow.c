@@ -15,11 +15,11 @@
 static int carry_account(struct index_writer *to, const struct index_account *from, char separator)
 {
 	struct account account = { .uid = from->uid, .owner_uid = from->owner_uid, .flags = from->flags,
-				   .expires_day = from->expires_day };
+				   .facts.expires_day = from->expires_day };
 
 	memcpy(account.owner, from->owner, sizeof(account.owner));
 	memcpy(account.label, from->label, sizeof(account.label));
-	memcpy(account.comment, from->comment, sizeof(account.comment));
+	memcpy(account.facts.comment, from->comment, sizeof(account.facts.comment));
 	return index_put_account(to, &account, separator);
 }
 

@@ -69,9 +69,8 @@ static enum failure body_update(struct call *call)
 	const struct request_modify *modify = &call->request.modify;
 	int r = store_account_update(call->broker->store, &call->account);
 
-	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->facts.set & SET_ALARM) != 0)
-		r = store_watch_alarm(call->broker->store, call->account.uid, (int64_t)modify->alarm, time(NULL));
-
+	if (r == 0 && call->request.op == OP_ACCOUNT_MODIFY && (modify->set & 1u << FACT_ALARM) != 0)
+		r = store_watch_alarm(call->broker->store, call->account.uid, (int64_t)modify->facts.alarm, time(NULL));
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
@@ -97,7 +96,7 @@ static enum failure modify_quota(struct call *call, const struct account *before
 	const struct homes *homes = &call->broker->homes;
 	int r;
 
-	if (call->account.quota == before->quota)
+	if (call->account.facts.quota == before->facts.quota)
 		return FAILURE_NONE;
 	r = home_quota_set(homes, &call->account);
 	if (r == -EOPNOTSUPP)
@@ -126,7 +125,7 @@ static void modify_undo(struct call *call)
 
 	if (store_account_by_uid(call->broker->store, changed.uid, &row) < 0)
 		return;
-	if (row.quota != changed.quota)
+	if (row.facts.quota != changed.facts.quota)
 		home_quota_set(&call->broker->homes, &row);
 	call->account = row;
 	modify_view(call, &changed);
@@ -138,23 +137,18 @@ enum failure op_account_modify(struct call *call)
 	const struct request_modify *modify = &call->request.modify;
 	enum failure failure = call_account(call, TO_CHANGE);
 	struct account before = call->account;
-	char alarm[40];
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	account_facts_take(&call->account, &modify->facts);
+	record_take(&facts_record, &call->account.facts, &modify->facts, modify->set);
 	failure = modify_quota(call, &before);
 	if (failure == FAILURE_NONE)
 		failure = modify_view(call, &before);
 	if (failure != FAILURE_NONE)
 		return failure;
-	snprintf(alarm, sizeof(alarm), ", alarm %llu", (unsigned long long)modify->alarm);
-	snprintf(call->detail, sizeof(call->detail), "quota %llu, files %lld, view %s, expires day %d%s, comment %.100s",
-		 (unsigned long long)call->account.quota, (long long)call->account.files,
-		 account_view_name(call->account.view), call->account.expires_day,
-		 (modify->facts.set & SET_ALARM) != 0 ? alarm : "", call->account.comment);
+	record_print(&facts_record, &call->account.facts, modify->set, call->detail, sizeof(call->detail));
 	failure = account_change(call);
-	if ((modify->facts.set & SET_ALARM) != 0)
+	if ((modify->set & 1u << FACT_ALARM) != 0)
 		alarm_look(call->broker);
 	if (failure != FAILURE_NONE)
 		modify_undo(call);

@@ -19,6 +19,7 @@
 #include "subuidd/op/range.h"
 #include "subuidd/request.h"
 #include "subuidd/operation.h"
+#include "subuidd/runs.h"
 
 static enum failure differs(struct call *call, const char *how, const char *todo)
 {
@@ -55,22 +56,14 @@ static enum failure same_range(struct call *call, uint32_t units)
 
 enum failure add_account_same(struct call *call)
 {
-	const struct facts *facts = &call->request.add.facts;
+	const struct request_add *add = &call->request.add;
+	const struct field *field = record_difference(&facts_record, &add->facts, &call->account.facts, add->set);
+	char why[FAILURE_TEXT_MAX + 1];
 
-	if ((facts->set & SET_QUOTA) && facts->quota != call->account.quota)
-		return differs(call, "there already, with another quota", "use subuid set, or choose another label");
-	if ((facts->set & SET_FILES) && facts->files != call->account.files)
-		return differs(call, "there already, with another limit of files",
-			       "use subuid set, or choose another label");
-	if ((facts->set & SET_VIEW) && facts->view != call->account.view)
-		return differs(call, "there already, with another view", "use subuid set, or choose another label");
-	if ((facts->set & SET_EXPIRES) && facts->expires_day != call->account.expires_day)
-		return differs(call, "there already, with another expiry day",
-			       "use subuid set, or choose another label");
-	if ((facts->set & SET_COMMENT) && strcmp(facts->comment, call->account.comment) != 0)
-		return differs(call, "there already, with another comment",
-			       "use subuid set, or choose another label");
-	return FAILURE_NONE;
+	if (field == NULL)
+		return FAILURE_NONE;
+	snprintf(why, sizeof(why), "there already, with another %s", field->name);
+	return differs(call, why, "use subuid set, or choose another label");
 }
 
 /* An equal account is answered as if it had been made now; what was not said is not compared. What is missing of its home, view
@@ -153,6 +146,16 @@ static enum failure insert_key(struct call *call)
 	return failure != FAILURE_NONE ? failure : key_insert(call, 0);
 }
 
+static enum failure insert_alarm(struct call *call)
+{
+	const struct facts *facts = &call->account.facts;
+	int r = facts->alarm == 0 ? 0 :
+				    store_watch_alarm(call->broker->store, call->account.uid, (int64_t)facts->alarm,
+						      call->account.created);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 static enum failure choose_uid(struct call *call, uint32_t *uid)
 {
 	int r = allocate_uid(call->broker->store, &call->broker->settings, &call->broker->probe, call->account.created,
@@ -164,28 +167,14 @@ static enum failure choose_uid(struct call *call, uint32_t *uid)
 	return r < 0 ? call_fail_system(call, "no uid can be found", r) : FAILURE_NONE;
 }
 
-void account_facts_take(struct account *account, const struct facts *facts)
-{
-	if (facts->set & SET_QUOTA)
-		account->quota = facts->quota;
-	if (facts->set & SET_FILES)
-		account->files = facts->files;
-	if (facts->set & SET_VIEW)
-		account->view = facts->view;
-	if (facts->set & SET_EXPIRES)
-		account->expires_day = facts->expires_day;
-	if (facts->set & SET_COMMENT)
-		memcpy(account->comment, facts->comment, sizeof(account->comment));
-}
-
 void add_account_fill(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
 	struct account *account = &call->account;
 
 	*account = (struct account){ .owner_uid = call->owner.uid, .state = ACCOUNT_INTENT, .created = time(NULL) };
-	account->expires_day = -1;
-	account_facts_take(account, &add->facts);
+	account->facts.expires_day = -1;
+	record_take(&facts_record, &account->facts, &add->facts, add->set);
 	memcpy(account->owner, call->owner.name, sizeof(account->owner));
 	memcpy(account->label, add->name.label, sizeof(account->label));
 }
@@ -238,6 +227,8 @@ static enum failure body_intent(struct call *call)
 		failure = insert_key(call);
 	if (failure == FAILURE_NONE)
 		failure = insert_range(call);
+	if (failure == FAILURE_NONE)
+		failure = insert_alarm(call);
 	snprintf(call->detail, sizeof(call->detail), "uid %u%s%.60s%s", call->account.uid,
 		 call->key.id != 0 ? ", key " : "", call->key.fingerprint,
 		 call->range.count != 0 ? ", with a range" : "");
@@ -255,6 +246,8 @@ static enum failure add_new(struct call *call)
 		call->account.uid = 0;
 		return failure;
 	}
+	if (call->account.facts.alarm != 0)
+		alarm_look(call->broker);
 	return lifecycle_complete(call);
 }
 

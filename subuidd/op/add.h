@@ -8,9 +8,6 @@
 /* call->account, which is there, is what is asked for; what was not said is not compared. */
 enum failure add_account_same(struct call *call);
 
-/* What is set in facts becomes the account's. */
-void account_facts_take(struct account *account, const struct facts *facts);
-
 /* call->account becomes what is asked for, of call->owner, without an id. */
 void add_account_fill(struct call *call);
 

@@ -46,8 +46,8 @@ static void check_index_account(const struct account *row, const char *name, str
 	if (r < 0)
 		return;
 	if (strcmp(seen.name, name) != 0 || seen.owner_uid != row->owner_uid ||
-	    (seen.flags & ACCOUNT_LOCKED) != (row->flags & ACCOUNT_LOCKED) || seen.expires_day != row->expires_day ||
-	    strcmp(seen.comment, row->comment) != 0)
+	    (seen.flags & ACCOUNT_LOCKED) != (row->flags & ACCOUNT_LOCKED) || seen.expires_day != row->facts.expires_day ||
+	    strcmp(seen.comment, row->facts.comment) != 0)
 		check_add_account(result, row, name, "the index says something else than the store", TODO_INDEX,
 				  REPAIR_INDEX);
 	if (index_account_by_name(&reader, name, &seen) < 0 || seen.uid != row->uid)

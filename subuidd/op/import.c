@@ -333,7 +333,7 @@ static void failures_record(struct call *call)
 static bool alarms_set(const struct import *import)
 {
 	for (size_t i = 0; i < import->count; i++)
-		if (import->rows[i].outcome == IMPORT_MADE && import->rows[i].request.alarm != 0)
+		if (import->rows[i].outcome == IMPORT_MADE && import->rows[i].request.facts.alarm != 0)
 			return true;
 	return false;
 }

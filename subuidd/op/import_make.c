@@ -288,7 +288,7 @@ static void views_make(struct call *call)
 
 static void quota_set(struct call *call, struct import_row *row)
 {
-	int r = row->account.quota != 0 ? home_quota_set(&call->broker->homes, &row->account) : 0;
+	int r = row->account.facts.quota != 0 ? home_quota_set(&call->broker->homes, &row->account) : 0;
 
 	if (r == -EOPNOTSUPP) {
 		import_row_take(call, row);

@@ -88,25 +88,16 @@ static enum failure account_find(struct call *call, const struct import_row *row
 static enum failure account_same(struct call *call, struct import_row *row)
 {
 	const struct request_import *asked = &row->request;
-	struct watch watch;
 	char why[FAILURE_TEXT_MAX + 1];
-	int r;
 
 	if (asked->uid != 0 && asked->uid != call->account.uid) {
 		snprintf(why, sizeof(why), "there already, with uid %u and not %u", call->account.uid, asked->uid);
 		return call_fail(call, FAILURE_EXISTS, NULL, why, "remove it, or choose another label");
 	}
-	if ((asked->facts.set & SET_LOCKED) && asked->account_flags != (call->account.flags & ACCOUNT_LOCKED))
+	if ((asked->set & SET_LOCKED) && asked->account_flags != (call->account.flags & ACCOUNT_LOCKED))
 		return call_fail(call, FAILURE_EXISTS, NULL,
 				 asked->account_flags ? "there already, and not locked" : "there already, and locked",
 				 "use subuid lock or unlock");
-	if (asked->facts.set & SET_ALARM) {
-		r = store_watch_get(call->broker->store, call->account.uid, &watch);
-		if (r < 0)
-			return call_fail_store(call, r);
-		if (watch.alarm != (int64_t)asked->alarm)
-			return call_fail(call, FAILURE_EXISTS, NULL, "there already, with another alarm", "use subuid set");
-	}
 	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
 }
 
@@ -114,11 +105,11 @@ static enum failure account_same(struct call *call, struct import_row *row)
 static int watch_put(struct call *call, const struct request_import *asked)
 {
 	struct watch watch = { .uid = call->account.uid, .last_run = asked->last_run, .last_status = asked->last_status,
-			       .last_good = asked->last_good, .alarm = (int64_t)asked->alarm };
+			       .last_good = asked->last_good, .alarm = (int64_t)asked->facts.alarm };
 
-	if (asked->alarm != 0)
+	if (asked->facts.alarm != 0)
 		watch.since = asked->alarm_since != 0 ? asked->alarm_since : time(NULL);
-	watch.told = asked->alarm != 0 && asked->told;
+	watch.told = asked->facts.alarm != 0 && asked->told;
 	return watch.alarm == 0 && watch.last_run == 0 && watch.last_good == 0 ? 0 :
 										 store_watch_put(call->broker->store, &watch);
 }
@@ -163,7 +154,7 @@ static enum failure account_run(struct call *call, struct import_row *row)
 	memset(add, 0, sizeof(*add));
 	add->name = asked->name;
 	add->facts = asked->facts;
-	add->facts.set &= ~(uint32_t)(SET_LOCKED | SET_ALARM);
+	add->set = asked->set & ~SET_LOCKED;
 	failure = account_find(call, row, &found);
 	if (failure == FAILURE_NONE && found) {
 		failure = account_same(call, row);

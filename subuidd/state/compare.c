@@ -59,23 +59,23 @@ static void account_settings(const struct comparison *c, const struct account *h
 	if (locked != ((there->flags & ACCOUNT_LOCKED) != 0))
 		report_add(c->report, locked ? REPORT_NEWER : since(c), "%s is %s here and %s in the file", name,
 			   locked ? "locked" : "not locked", locked ? "not" : "locked");
-	if (here->expires_day != there->expires_day)
+	if (here->facts.expires_day != there->facts.expires_day)
 		report_add(c->report, since(c), "%s expires %s here and %s in the file", name,
-			   day_text(here->expires_day, day[0]), day_text(there->expires_day, day[1]));
-	if (here->quota != there->quota)
+			   day_text(here->facts.expires_day, day[0]), day_text(there->facts.expires_day, day[1]));
+	if (here->facts.quota != there->facts.quota)
 		report_add(c->report, since(c),
 			   "%s has a quota of %llu bytes here and of %llu in the file (0: none)", name,
-			   (unsigned long long)here->quota, (unsigned long long)there->quota);
-	if (here->files != there->files)
+			   (unsigned long long)here->facts.quota, (unsigned long long)there->facts.quota);
+	if (here->facts.files != there->facts.files)
 		report_add(c->report, since(c),
 			   "%s may have %lld files here and %lld in the file (0: from the quota; -1: any number)", name,
-			   (long long)here->files, (long long)there->files);
-	if (here->view != there->view)
+			   (long long)here->facts.files, (long long)there->facts.files);
+	if (here->facts.view != there->facts.view)
 		report_add(c->report, since(c), "the view of %s is %s here and %s in the file", name,
-			   account_view_name(here->view), account_view_name(there->view));
-	if (strcmp(here->comment, there->comment) != 0)
+			   account_view_name(here->facts.view), account_view_name(there->facts.view));
+	if (strcmp(here->facts.comment, there->facts.comment) != 0)
 		report_add(c->report, since(c), "%s has the comment \"%s\" here and \"%s\" in the file", name,
-			   here->comment, there->comment);
+			   here->facts.comment, there->facts.comment);
 	if (here->owner_uid != there->owner_uid)
 		report_add(c->report, since(c), "the owner of %s is uid %u here and uid %u in the file", name,
 			   here->owner_uid, there->owner_uid);

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: ISC */
+/* Rows of accounts. The alarm is a column of watches, where the last runs are; it is set by store_watch_alarm(). */
 #include <errno.h>
 #include <string.h>
 
 #include "subuidd/store/sqlite.h"
 
+#define ALARM_COLUMN 7 /* and after it the facts */
+
 static int account_read(sqlite3_stmt *row, void *out)
 {
-	int64_t expires = sqlite3_column_int64(row, 5), quota = sqlite3_column_int64(row, 6);
-	int64_t files = sqlite3_column_int64(row, 11);
-	struct account account = {
-		.created = sqlite3_column_int64(row, 4), .expires_day = (int32_t)expires, .quota = (uint64_t)quota, .files = files};
-	int r = expires < -1 || expires > INT32_MAX || quota < 0 || files < FILES_NONE ? -EUCLEAN : 0;
+	struct account account = { .created = sqlite3_column_int64(row, 4) };
+	int r = 0;
 
 	r = r ?: column_u32(row, 0, &account.uid);
 	r = r ?: column_u32(row, 1, &account.owner_uid);
 	r = r ?: column_u32(row, 2, &account.state);
 	r = r ?: column_u32(row, 3, &account.flags);
-	r = r ?: column_owner(row, 7, account.owner);
-	r = r ?: column_label(row, 8, account.label);
-	r = r ?: column_text(row, 9, account.comment, sizeof(account.comment));
-	r = r ?: column_u32(row, 10, &account.view);
+	r = r ?: column_owner(row, 5, account.owner);
+	r = r ?: column_label(row, 6, account.label);
+	account.facts.alarm = (uint64_t)sqlite3_column_int64(row, ALARM_COLUMN);
+	r = r ?: store_facts_read(row, ALARM_COLUMN + 1, &account.facts);
 	if (r == 0 && (id_special(account.uid) || account.uid == account.owner_uid || account.state < ACCOUNT_INTENT ||
-		       account.state > ACCOUNT_REMOVING || account.view > VIEW_OWNER))
+		       account.state > ACCOUNT_REMOVING))
 		r = -EUCLEAN;
 	if (r == 0)
 		*(struct account *)out = account;
@@ -40,14 +40,12 @@ int store_account_by_uid(struct store *store, uint32_t uid, struct account *acco
 
 static int insert(struct store *store, const struct account *a)
 {
+	struct store_value values[7 + FACTS] = { NUMBER(a->uid),     NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags),
+						 NUMBER(a->created), TEXT(a->owner),	   TEXT(a->label) };
+	size_t count = 7 + store_facts_values(&a->facts, &values[7]);
 	int r = store_id_insert(store, a->uid, a->uid, "account", a->created);
 
-	if (r < 0)
-		return r;
-	return store_run(store, SQL_ACCOUNT_INSERT,
-			 VALUES(NUMBER(a->uid), NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags),
-				NUMBER(a->created), NUMBER(a->expires_day), NUMBER(a->quota), TEXT(a->owner),
-				TEXT(a->label), TEXT(a->comment), NUMBER(a->view), NUMBER(a->files)));
+	return r < 0 ? r : store_run(store, SQL_ACCOUNT_INSERT, values, count);
 }
 
 int store_account_insert(struct store *store, const struct account *account)
@@ -59,14 +57,13 @@ int store_account_insert(struct store *store, const struct account *account)
 
 int store_account_update(struct store *store, const struct account *a)
 {
+	struct store_value values[4 + FACTS] = { NUMBER(a->uid), NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags) };
+	size_t count = 4 + store_facts_values(&a->facts, &values[4]);
 	int r = store_save(store);
 
 	if (r < 0)
 		return r;
-	r = store_run(store, SQL_ACCOUNT_UPDATE,
-		      VALUES(NUMBER(a->uid), NUMBER(a->owner_uid), NUMBER(a->state), NUMBER(a->flags),
-			     NUMBER(a->expires_day), NUMBER(a->quota), TEXT(a->comment), NUMBER(a->view),
-			     NUMBER(a->files)));
+	r = store_run(store, SQL_ACCOUNT_UPDATE, values, count);
 	if (r == 0 && store_changes(store) == 0)
 		r = -ENOENT;
 	return store_save_publish(store, r);

@@ -3,7 +3,11 @@
  * the last batch ended: tests/unit/test_store.c asks the query planner. */
 #include "subuidd/store/sqlite.h"
 
-#define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment, view, files"
+/* {facts}: the columns of facts_record; {facts?8}: ?8, ?9, ... for them; {facts=6}: column = ?6, ... (store_sql_text()). */
+#define ACCOUNT_OWN "uid, owner_uid, state, flags, created, owner, label"
+#define ACCOUNT_SELECT \
+	"SELECT " ACCOUNT_OWN ", coalesce((SELECT alarm FROM watches WHERE watches.uid = accounts.uid), 0), {facts}" \
+	" FROM accounts"
 #define KEY_COLUMNS \
 	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
 	" tools, forward, storage_quota"
@@ -54,17 +58,16 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				       " WHERE held_account_uid = ?1 AND held_account_uid <> 0 AND first > ?2"
 				       " ORDER BY first LIMIT ?3",
 
-	[SQL_ACCOUNT_INSERT] = "INSERT INTO accounts (" ACCOUNT_COLUMNS ")"
-			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-	[SQL_ACCOUNT_GET] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE owner = ?1 AND label = ?2",
-	[SQL_ACCOUNT_BY_UID] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid = ?1",
-	[SQL_ACCOUNT_UPDATE] = "UPDATE accounts SET owner_uid = ?2, state = ?3, flags = ?4, expires_day = ?5,"
-			       " quota = ?6, comment = ?7, view = ?8, files = ?9 WHERE uid = ?1",
+	[SQL_ACCOUNT_INSERT] = "INSERT INTO accounts (" ACCOUNT_OWN ", {facts})"
+			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {facts?8})",
+	[SQL_ACCOUNT_GET] = ACCOUNT_SELECT " WHERE owner = ?1 AND label = ?2",
+	[SQL_ACCOUNT_BY_UID] = ACCOUNT_SELECT " WHERE uid = ?1",
+	[SQL_ACCOUNT_UPDATE] = "UPDATE accounts SET owner_uid = ?2, state = ?3, flags = ?4, {facts=5} WHERE uid = ?1",
 	[SQL_ACCOUNT_DELETE] = "DELETE FROM accounts WHERE uid = ?1",
-	[SQL_ACCOUNT_LIST] = "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE uid > ?1 ORDER BY uid LIMIT ?2",
-	[SQL_ACCOUNT_LIST_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"
+	[SQL_ACCOUNT_LIST] = ACCOUNT_SELECT " WHERE uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_OWNER] = ACCOUNT_SELECT " INDEXED BY accounts_owner"
 				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
-	[SQL_ACCOUNT_LIST_UNFINISHED] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_unfinished"
+	[SQL_ACCOUNT_LIST_UNFINISHED] = ACCOUNT_SELECT " INDEXED BY accounts_unfinished"
 					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 

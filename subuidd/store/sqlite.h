@@ -13,6 +13,13 @@
 
 #include "subuidd/store/store.h"
 
+/* One bound value. */
+struct store_value {
+	const char *text; /* NULL: the number */
+	int64_t number;
+	bool null;
+};
+
 /* Every statement that runs after opening; the text is in sql.c. Prepared once and kept. */
 enum store_statement {
 	SQL_BEGIN,
@@ -107,6 +114,14 @@ enum store_statement {
 
 extern const char *const store_sql[SQL_STATEMENTS];
 
+/* facts.c: the text of a statement, with the columns of facts in the place of {facts}. out: STORE_SQL_MAX bytes. */
+#define STORE_SQL_MAX 1024
+const char *store_sql_text(enum store_statement id, char out[STORE_SQL_MAX]);
+/* The facts of an account as values, into values[0..FACTS-1]: how many. They are read back from the columns that begin
+ * at `column`: 0 or -EUCLEAN. */
+size_t store_facts_values(const struct facts *facts, struct store_value *values);
+int store_facts_read(sqlite3_stmt *row, int column, struct facts *facts);
+
 /* Brings the schema to the newest version, one transaction a step; *from is the version that the file had. An SQLite
  * result code, or -EPROTO: the file is of a newer program, or of another one altogether. */
 int store_schema_migrate(sqlite3 *db, int *from);
@@ -164,12 +179,6 @@ struct store {
 	char error[512];
 };
 
-/* One bound value. */
-struct store_value {
-	const char *text; /* NULL: the number */
-	int64_t number;
-	bool null;
-};
 #define NUMBER(x) { .number = (int64_t)(x) }
 #define TEXT(x) { .text = (x) }
 #define NUMBER_OR_NULL(x) { .number = (int64_t)(x), .null = (x) == 0 }

@@ -147,10 +147,11 @@ sqlite3_stmt *store_query(struct store *store, enum store_statement id, const st
 			  size_t count, int *error)
 {
 	sqlite3_stmt **statement = &store->statement[id];
+	char sql[STORE_SQL_MAX];
 	int code = SQLITE_OK;
 
 	if (*statement == NULL)
-		code = sqlite3_prepare_v3(store->db, store_sql[id], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+		code = sqlite3_prepare_v3(store->db, store_sql_text(id, sql), -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	if (code == SQLITE_OK)
 		code = bind(*statement, values, count);
 	if (code == SQLITE_OK)

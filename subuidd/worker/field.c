@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Members of a JSON object that an untrusted peer wrote: type, range, length. Run by the worker. */
 #include "subuidd/worker/field.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ json_t *field_member(json_t *object, const char *name)
 }
 
 /* A string with a NUL inside would be cut: refused. */
-int field_text(json_t *object, const char *name, const char **text, struct failure_text *failure)
+int member_text(json_t *object, const char *name, const char **text, struct failure_text *failure)
 {
 	json_t *value = field_member(object, name);
 
@@ -31,7 +32,7 @@ int field_text(json_t *object, const char *name, const char **text, struct failu
 	return 1;
 }
 
-int field_integer(json_t *object, const char *name, json_int_t first, json_int_t last, json_int_t *number,
+int member_integer(json_t *object, const char *name, json_int_t first, json_int_t last, json_int_t *number,
 		  struct failure_text *failure)
 {
 	json_t *value = field_member(object, name);
@@ -47,32 +48,10 @@ int field_integer(json_t *object, const char *name, json_int_t first, json_int_t
 	return 1;
 }
 
-int field_flag(json_t *object, const char *name, uint32_t *flag, struct failure_text *failure)
-{
-	json_t *value = field_member(object, name);
-
-	if (value != NULL && !json_is_boolean(value))
-		return field_invalid(failure, name, "not true or false", "");
-	*flag = json_is_true(value);
-	return 0;
-}
-
 void field_put(char *out, const char *text)
 {
 	while (*text != '\0')
 		*out++ = *text++;
-}
-
-int field_number(json_t *parameters, const char *name, json_int_t first, uint32_t *number,
-		 struct failure_text *failure)
-{
-	json_int_t value = 0;
-	int r = field_integer(parameters, name, first, UINT32_MAX - 1, &value, failure);
-
-	if (r == 0)
-		return field_invalid(failure, name, "missing", "");
-	*number = (uint32_t)value;
-	return r < 0 ? r : 0;
 }
 
 json_t *field_json(const char *text)

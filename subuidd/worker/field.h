@@ -14,18 +14,11 @@ int field_invalid(struct failure_text *failure, const char *what, const char *wh
 json_t *field_member(json_t *object, const char *name);
 
 /* 1: there, and in the output; 0: left out, output untouched; -EINVAL. */
-int field_text(json_t *object, const char *name, const char **text, struct failure_text *failure);
-int field_integer(json_t *object, const char *name, json_int_t first, json_int_t last, json_int_t *number,
+int member_text(json_t *object, const char *name, const char **text, struct failure_text *failure);
+int member_integer(json_t *object, const char *name, json_int_t first, json_int_t last, json_int_t *number,
 		  struct failure_text *failure);
 /* A NewKey, its members checked like all others: 1, 0 or -EINVAL. *key has to be 0 all over. */
 int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *failure);
-
-/* Left out is false. 0 or -EINVAL. */
-int field_flag(json_t *object, const char *name, uint32_t *flag, struct failure_text *failure);
-
-/* An id or a count, first..2^32-2, that has to be there. 0 or -EINVAL. */
-int field_number(json_t *object, const char *name, json_int_t first, uint32_t *number,
-		 struct failure_text *failure);
 
 /* Copies without the NUL: out is 0 all over and keeps its padding. The caller has checked the length. */
 void field_put(char *out, const char *text);

@@ -10,30 +10,17 @@
 
 json_t *worker_import_result(const struct import_result *result, const struct failure_text *failure)
 {
-	static const char *const outcomes[] = {"not-tried", "made", "present", "failed"};
-	static const char *const homes[] = {"", "made", "taken-up", "brought-back"};
-	static const char *const links[] = {"", "made", "there", "there"};
-	json_t *o = json_pack("{s:I, s:s, s:s}", "line", (json_int_t)result->line, "kind",
-			      worker_import_kind(result->kind), "outcome",
-			      result->outcome < IMPORT_OUTCOME_MAX_ ? outcomes[result->outcome] : "failed");
+	const struct answer answer = { .op = OP_IMPORT, .import = *result };
 	const char *error = failure_name((enum failure)failure->failure);
-	json_t *text;
+	json_t *reply = worker_answer(&answer, ""), *object = json_object_get(reply, "result"), *text;
 
-	if (o == NULL)
-		return NULL;
-	if (result->id != 0)
-		json_object_set_new(o, "id", json_integer(result->id));
-	if (result->home > IMPORT_DISK_NONE && result->home < IMPORT_DISK_MAX_)
-		json_object_set_new(o, "home", json_string(homes[result->home]));
-	if (result->link > IMPORT_DISK_NONE && result->link < IMPORT_DISK_MAX_)
-		json_object_set_new(o, "link", json_string(links[result->link]));
-	if (result->outcome != IMPORT_FAILED)
-		return json_pack("{s:o}", "result", o);
+	if (reply == NULL || result->outcome != IMPORT_FAILED)
+		return reply;
 	text = worker_answer_failure(failure);
-	json_object_set_new(o, "error", json_string(error != NULL ? error : "Failed"));
-	json_object_update(o, text);
+	json_object_set_new(object, "error", json_string(error != NULL ? error : "Failed"));
+	json_object_update(object, text);
 	json_decref(text);
-	return json_pack("{s:o}", "result", o);
+	return reply;
 }
 
 static int reply_result(struct varlink_call *call, const struct import_result *result,

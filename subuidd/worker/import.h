@@ -13,6 +13,5 @@ int worker_import(struct varlink_call *call, int broker, struct failure_text *fa
 int worker_parse_import(json_t *row, struct request *request, struct failure_text *failure);
 
 json_t *worker_import_result(const struct import_result *result, const struct failure_text *failure);
-const char *worker_import_kind(uint32_t kind);
 
 #endif

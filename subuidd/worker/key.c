@@ -6,11 +6,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "account/date.h"
 #include "account/key.h"
 #include "account/role.h"
-
-#define QUOTA_LAST (INT64_C(1) << 60) /* 1 EiB */
+#include "subuidd/worker/record_json.h"
 
 static int key_options_of(json_t *object, uint32_t *options, struct failure_text *failure)
 {
@@ -37,7 +35,7 @@ static int key_options_of(json_t *object, uint32_t *options, struct failure_text
 static int key_from_of(json_t *object, char *from, struct failure_text *failure)
 {
 	const char *text = NULL;
-	int r = field_text(object, "from", &text, failure);
+	int r = member_text(object, "from", &text, failure);
 
 	if (r <= 0 || text[0] == '\0')
 		return r < 0 ? r : 0;
@@ -54,10 +52,10 @@ static int key_role_of(json_t *object, struct ssh_key *key, struct failure_text 
 {
 	const char *text = "push", *forward = "";
 	struct roles roles;
-	int r = field_text(object, "role", &text, failure);
+	int r = member_text(object, "role", &text, failure);
 
 	if (r >= 0)
-		r = field_text(object, "forward", &forward, failure);
+		r = member_text(object, "forward", &forward, failure);
 	if (r < 0)
 		return r;
 	if (roles_parse(text, &roles) < 0)
@@ -99,7 +97,7 @@ static int key_members_known(json_t *object, struct failure_text *failure)
 static int key_line_of(json_t *object, struct ssh_key *key, struct failure_text *failure)
 {
 	const char *line = NULL;
-	int r = field_text(object, "key", &line, failure);
+	int r = member_text(object, "key", &line, failure);
 
 	if (r < 0)
 		return r;
@@ -122,7 +120,7 @@ static int key_line_of(json_t *object, struct ssh_key *key, struct failure_text 
 int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *failure)
 {
 	json_t *object = field_member(parameters, "key");
-	json_int_t expires = 0, quota = 0;
+	uint32_t set = 0;
 	int r;
 
 	if (object == NULL)
@@ -139,11 +137,6 @@ int field_key(json_t *parameters, struct ssh_key *key, struct failure_text *fail
 	if (r == 0)
 		r = key_from_of(object, key->from, failure);
 	if (r == 0)
-		r = field_integer(object, "expires", 0, (json_int_t)DATE_DAY_MAX * SECONDS_PER_DAY, &expires,
-				  failure);
-	if (r >= 0)
-		r = field_integer(object, "storageQuota", 0, QUOTA_LAST, &quota, failure);
-	key->expires = expires;
-	key->storage_quota = (uint64_t)quota;
+		r = record_parse(&key_record, object, key, &set, failure);
 	return r < 0 ? r : 1;
 }

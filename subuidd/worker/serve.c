@@ -23,31 +23,13 @@ struct worker {
 	struct daemon_status host;
 };
 
-struct operation {
-	const char *method;
-	enum op op;
-};
-
-static const struct operation operations[] = {
-	{"Status", OP_STATUS},	       {"Add", OP_ACCOUNT_ADD},		  {"Get", OP_ACCOUNT_GET},
-	{"List", OP_ACCOUNT_LIST},     {"Modify", OP_ACCOUNT_MODIFY},	  {"Lock", OP_ACCOUNT_LOCK},
-	{"Unlock", OP_ACCOUNT_UNLOCK}, {"Remove", OP_ACCOUNT_REMOVE},	  {"Mount", OP_ACCOUNT_MOUNT},
-	{"KeyAdd", OP_KEY_ADD},	       {"KeyList", OP_KEY_LIST},	  {"KeyRemove", OP_KEY_REMOVE},
-	{"RangeAdd", OP_RANGE_ADD},    {"RangeList", OP_RANGE_LIST},	  {"RangeRemove", OP_RANGE_REMOVE},
-	{"LimitGet", OP_LIMIT_GET},    {"LimitSet", OP_LIMIT_SET},	  {"Audit", OP_AUDIT_LIST},
-	{"Check", OP_CHECK},	       {"Release", OP_TOMBSTONE_RELEASE},
-	{"LimitList", OP_LIMIT_LIST}, {"TombstoneList", OP_TOMBSTONE_LIST},
-	{"RunList", OP_RUN_LIST},      {"Repair", OP_REPAIR},
-	{"StateSave", OP_STATE_SAVE},
-};
-
 static uint32_t operation_of(const struct varlink_call *call)
 {
 	const char *dot = strrchr(call->method, '.');
 
-	for (size_t i = 0; dot != NULL && i < sizeof(operations) / sizeof(operations[0]); i++)
-		if (strcmp(operations[i].method, dot + 1) == 0)
-			return operations[i].op;
+	for (uint32_t op = 0; dot != NULL && op < OP_MAX_; op++)
+		if (wire_message(op) != NULL && strcmp(wire_message(op)->method, dot + 1) == 0)
+			return op;
 	return 0;
 }
 
@@ -257,120 +239,74 @@ static int handle_import(struct varlink_call *call)
 	return r == 1 ? reply_failure(call, &failure) : r;
 }
 
-#define LABEL                                                                                                      \
-	{                                                                                                          \
-		"label", JSON_STRING, true                                                                         \
-	}
-#define OWNER                                                                                                      \
-	{                                                                                                          \
-		"owner", JSON_STRING, false                                                                        \
-	}
-#define ALL                                                                                                        \
-	{                                                                                                          \
-		"all", JSON_TRUE, false                                                                            \
-	}
-#define END                                                                                                        \
-	{                                                                                                          \
-		NULL, JSON_NULL, false                                                                             \
-	}
+/* ---- the table of methods, made of the messages ---- */
 
-static const struct varlink_parameter none[] = {END};
-static const struct varlink_parameter account_name[] = {LABEL, OWNER, END};
-static const struct varlink_parameter owner_all[] = {OWNER, ALL, END};
-static const struct varlink_parameter owner_only[] = {OWNER, END};
-static const struct varlink_parameter add[] = {
-	LABEL,
-	OWNER,
-	{"key", JSON_OBJECT, false},
-	{"range", JSON_INTEGER, false},
-	{"quota", JSON_INTEGER, false},
-	{"files", JSON_INTEGER, false},
-	{"view", JSON_STRING, false},
-	{"expires", JSON_STRING, false},
-	{"comment", JSON_STRING, false},
-	END,
-};
-static const struct varlink_parameter modify[] = {
-	LABEL,
-	OWNER,
-	{"alarm", JSON_INTEGER, false},
-	{"quota", JSON_INTEGER, false},
-	{"files", JSON_INTEGER, false},
-	{"view", JSON_STRING, false},
-	{"expires", JSON_STRING, false},
-	{"comment", JSON_STRING, false},
-	END,
-};
-static const struct varlink_parameter remove_account[] = {
-	LABEL, OWNER, {"keepHome", JSON_TRUE, false}, {"purge", JSON_TRUE, false}, END,
-};
-static const struct varlink_parameter key_add[] = {LABEL, OWNER, {"key", JSON_OBJECT, true}, END};
-static const struct varlink_parameter key_remove[] = {
-	LABEL, OWNER, {"id", JSON_INTEGER, false}, {"fingerprint", JSON_STRING, false}, END,
-};
-static const struct varlink_parameter range_add[] = {
-	{"count", JSON_INTEGER, true},
-	{"label", JSON_STRING, false},
-	{"after", JSON_INTEGER, false},
-	OWNER,
-	END,
-};
-static const struct varlink_parameter range_remove[] = {{"first", JSON_INTEGER, true}, OWNER, END};
-static const struct varlink_parameter limit_set[] = {
-	{"owner", JSON_STRING, true},	 {"accounts", JSON_INTEGER, false}, {"keys", JSON_INTEGER, false},
-	{"ranges", JSON_INTEGER, false}, {"reset", JSON_TRUE, false},	    END,
-};
-static const struct varlink_parameter audit[] = {OWNER, ALL, {"before", JSON_INTEGER, false}, END};
-static const struct varlink_parameter run_list[] = {
-	{"label", JSON_STRING, false}, OWNER, ALL, {"before", JSON_INTEGER, false}, END,
-};
-static const struct varlink_parameter release[] = {{"first", JSON_INTEGER, true}, END};
+#define PARAMETERS_MAX 16
 
-static const struct varlink_parameter repair[] = {
-	{"repair", JSON_STRING, true}, {"place", JSON_STRING, false}, {"label", JSON_STRING, false}, OWNER,
-	{"uid", JSON_INTEGER, false},  {"dryRun", JSON_TRUE, false},  END,
+struct methods {
+	struct varlink_method method[OP_MAX_ + 1];
+	struct varlink_parameter parameters[OP_MAX_][PARAMETERS_MAX + 1];
 };
 
-static const struct varlink_parameter key_list[] = {{"label", JSON_STRING, false}, OWNER, ALL, END};
-static const struct varlink_parameter import[] = {
-	{"rows", JSON_ARRAY, true}, {"dryRun", JSON_TRUE, false}, {"keepGoing", JSON_TRUE, false},
-	{"goesOn", JSON_TRUE, false}, END,
-};
+static json_type type_of(const struct field *field)
+{
+	switch (field->kind) {
+	case FIELD_NUMBER:
+	case FIELD_SIGNED:
+		return JSON_INTEGER;
+	case FIELD_FLAG:
+		return JSON_TRUE;
+	default:
+		return JSON_STRING;
+	}
+}
 
-static const struct varlink_method methods[] = {
-	{"Status", none, handle_one},
-	{"Add", add, handle_one},
-	{"Get", account_name, handle_one},
-	{"List", owner_all, handle_list},
-	{"Modify", modify, handle_one},
-	{"Lock", account_name, handle_one},
-	{"Unlock", account_name, handle_one},
-	{"Remove", remove_account, handle_one},
-	{"Mount", account_name, handle_one},
-	{"KeyAdd", key_add, handle_one},
-	{"KeyList", key_list, handle_list},
-	{"KeyRemove", key_remove, handle_one},
-	{"RangeAdd", range_add, handle_one},
-	{"RangeList", owner_all, handle_list},
-	{"RangeRemove", range_remove, handle_one},
-	{"LimitGet", owner_only, handle_one},
-	{"LimitSet", limit_set, handle_one},
-	{"Audit", audit, handle_list},
-	{"RunList", run_list, handle_list},
-	{"Check", owner_all, handle_list},
-	{"Repair", repair, handle_one},
-	{"Release", release, handle_one},
-	{"Import", import, handle_import},
-	{"LimitList", none, handle_list},
-	{"TombstoneList", none, handle_list},
-	{"StateSave", none, handle_one},
-	{NULL, NULL, NULL},
-};
+/* A key is an object of its own. */
+static size_t parameters_of(const struct wire_part *part, bool key_required, struct varlink_parameter *to, size_t count)
+{
+	if (part->record == &key_record) {
+		to[count] = (struct varlink_parameter){ "key", JSON_OBJECT, key_required };
+		return count + 1;
+	}
+	for (size_t i = 0; i < part->record->count && count < PARAMETERS_MAX; i++) {
+		const struct field *field = &part->record->fields[i];
+
+		if ((field->use & FIELD_GIVEN) != 0)
+			to[count++] = (struct varlink_parameter){ field->name, type_of(field),
+								  (field->use & FIELD_REQUIRED) != 0 };
+	}
+	return count;
+}
+
+static void methods_make(struct methods *methods)
+{
+	static const struct varlink_parameter import[] = {
+		{ "rows", JSON_ARRAY, true }, { "dryRun", JSON_TRUE, false }, { "keepGoing", JSON_TRUE, false },
+		{ "goesOn", JSON_TRUE, false }, { NULL, JSON_NULL, false },
+	};
+	size_t made = 0;
+
+	memset(methods, 0, sizeof(*methods));
+	for (uint32_t op = 0; op < OP_MAX_; op++) {
+		const struct wire_message *message = wire_message(op);
+		size_t count = 0;
+
+		if (message == NULL)
+			continue;
+		for (const struct wire_part *part = message->request; part->record != NULL && !message->import; part++)
+			count = parameters_of(part, op == OP_KEY_ADD, methods->parameters[op], count);
+		methods->method[made++] = (struct varlink_method){
+			message->method, message->import ? import : methods->parameters[op],
+			message->import ? handle_import : message->list ? handle_list : handle_one,
+		};
+	}
+}
 
 int worker_serve(int broker, struct varlink_stream *stream)
 {
-	static const struct varlink_interface accounts = {INTERFACE, interface_text, methods};
-	static const struct varlink_interface *const interfaces[] = {&accounts, NULL};
+	static struct methods methods;
+	const struct varlink_interface accounts = { INTERFACE, interface_text, methods.method };
+	const struct varlink_interface *const interfaces[] = { &accounts, NULL };
 	struct worker worker = {.broker = broker};
 	const struct varlink_service service = {
 		.vendor = "subuidd",
@@ -381,5 +317,6 @@ int worker_serve(int broker, struct varlink_stream *stream)
 		.data = &worker,
 	};
 
+	methods_make(&methods);
 	return varlink_serve(&service, stream);
 }

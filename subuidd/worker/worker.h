@@ -17,8 +17,10 @@
  * the first case, undefined in the second. */
 int worker_parse(uint32_t op, json_t *parameters, struct request *request, struct failure_text *failure);
 
-/* What Add, Modify and Import have in common. Pure. Same returns. */
-int worker_parse_facts(json_t *parameters, struct facts *facts, struct failure_text *failure);
+/* Its parts: the begin of a request, all 0 but for op and size; and what the records of its message say, but for a
+ * key. Pure. Same returns. */
+void worker_request_begin(uint32_t op, struct request *request);
+int worker_parse_parts(json_t *parameters, struct request *request, struct failure_text *failure);
 
 /* What the broker answered (a result or one row of a list), as the parameters of a
  * reply. account: full name of the account that a key or range is of, "" none. Pure.

@@ -79,12 +79,12 @@ static inline void fixture_free(struct fixture *f)
 static inline struct account fixture_account(uint32_t i)
 {
 	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 3, .state = ACCOUNT_ACTIVE,
-				   .expires_day = i % 5 == 0 ? (int32_t)(20000 + i) : -1 };
+				   .facts.expires_day = i % 5 == 0 ? (int32_t)(20000 + i) : -1 };
 
 	snprintf(account.owner, sizeof(account.owner), "owner%u", i / 3);
 	snprintf(account.label, sizeof(account.label), "web%u", i);
 	if (i % 4 == 1)
-		snprintf(account.comment, sizeof(account.comment), "comment %u, for which one line is too short", i);
+		snprintf(account.facts.comment, sizeof(account.facts.comment), "comment %u, for which one line is too short", i);
 	return account;
 }
 
@@ -149,11 +149,11 @@ static inline void assert_account(const struct index_account *found, const struc
 	assert_int_equal(found->uid, account->uid);
 	assert_int_equal(found->owner_uid, account->owner_uid);
 	assert_int_equal(found->flags, account->flags & ACCOUNT_LOCKED);
-	assert_int_equal(found->expires_day, account->expires_day);
+	assert_int_equal(found->expires_day, account->facts.expires_day);
 	assert_string_equal(found->name, name);
 	assert_string_equal(found->owner, account->owner);
 	assert_string_equal(found->label, account->label);
-	assert_string_equal(found->comment, account->comment);
+	assert_string_equal(found->comment, account->facts.comment);
 }
 
 #endif

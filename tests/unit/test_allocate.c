@@ -109,7 +109,7 @@ static unsigned names;
 /* Allocates and takes. */
 static int take_uid(uint32_t *uid)
 {
-	struct account a = {.owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1, .owner = "alice"};
+	struct account a = {.owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1, .owner = "alice"};
 	int r = allocate_uid(store, &settings, &probe, 1, uid);
 
 	if (r < 0)

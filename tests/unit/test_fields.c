@@ -28,36 +28,36 @@ static void words_of_a_view(void **state)
 
 static void the_host_decides_where_the_account_does_not(void **state)
 {
-	struct account account = {.view = VIEW_DEFAULT};
+	struct account account = {.facts.view = VIEW_DEFAULT};
 
 	(void)state;
 	assert_int_equal(account_view_kind(&account, VIEW_THEIRS), VIEW_THEIRS);
 	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_OWNER);
-	account.view = VIEW_THEIRS;
+	account.facts.view = VIEW_THEIRS;
 	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_THEIRS);
-	account.view = VIEW_OWNER;
+	account.facts.view = VIEW_OWNER;
 	assert_int_equal(account_view_kind(&account, VIEW_THEIRS), VIEW_OWNER);
 	/* what nobody knows is the careful one */
-	account.view = 9;
+	account.facts.view = 9;
 	assert_int_equal(account_view_kind(&account, VIEW_OWNER), VIEW_THEIRS);
 }
 
 static void a_quota_brings_a_limit_of_files(void **state)
 {
-	struct account account = {.quota = UINT64_C(10) << 30};
+	struct account account = {.facts.quota = UINT64_C(10) << 30};
 
 	(void)state;
 	assert_int_equal(account_files_limit(&account, 16384), 655360);
 	assert_int_equal(account_files_limit(&account, 0), 0);
-	account.quota = 1 << 20;
+	account.facts.quota = 1 << 20;
 	assert_int_equal(account_files_limit(&account, 16384), FILES_LEAST);
-	account.quota = 0;
+	account.facts.quota = 0;
 	assert_int_equal(account_files_limit(&account, 16384), 0);
-	account.files = 5;
+	account.facts.files = 5;
 	assert_int_equal(account_files_limit(&account, 16384), 5);
-	account.quota = UINT64_C(1) << 60;
+	account.facts.quota = UINT64_C(1) << 60;
 	assert_int_equal(account_files_limit(&account, 0), 5);
-	account.files = FILES_NONE;
+	account.facts.files = FILES_NONE;
 	assert_int_equal(account_files_limit(&account, 16384), 0);
 }
 

@@ -127,7 +127,7 @@ static void their_view_shows_whose_it_is(void **state)
 	char why[256];
 
 	(void)state;
-	theirs.view = VIEW_THEIRS;
+	theirs.facts.view = VIEW_THEIRS;
 	write_file(at("homes/alice/web1/home/open"), "x", 0644, WEB1_UID);
 	assert_int_equal(home_view_open(&homes, &theirs, OWNER_GID), 0);
 	assert_node(at("homes/alice/web1/view/open"), WEB1_UID, WEB1_UID, S_IFREG | 0644);
@@ -154,7 +154,7 @@ static void a_view_of_the_other_kind_is_replaced(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 4; i++) {
 		uint32_t before = i % 2 ? VIEW_THEIRS : VIEW_OWNER, after = i % 2 ? VIEW_OWNER : VIEW_THEIRS;
-		uint32_t *setting = i < 2 ? &web1.view : &homes.view;
+		uint32_t *setting = i < 2 ? &web1.facts.view : &homes.view;
 
 		*setting = before;
 		assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);
@@ -164,7 +164,7 @@ static void a_view_of_the_other_kind_is_replaced(void **state)
 		assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);
 		assert_int_equal(home_check(&homes, &web1, why, sizeof(why)), 0);
 		assert_int_equal(home_view_close(&homes, &web1), 0);
-		web1.view = VIEW_DEFAULT;
+		web1.facts.view = VIEW_DEFAULT;
 	}
 	homes.view = VIEW_OWNER;
 }
@@ -564,11 +564,11 @@ static void quota_says_what_it_cannot(void **state)
 	int r;
 
 	(void)state;
-	web1.quota = 0;
+	web1.facts.quota = 0;
 	assert_int_equal(home_quota_set(&homes, &web1), 0);
-	web1.quota = 1 << 20;
+	web1.facts.quota = 1 << 20;
 	r = home_quota_set(&homes, &web1);
-	web1.quota = 0;
+	web1.facts.quota = 0;
 	assert_int_equal(r, -EOPNOTSUPP);
 	if (strcmp(fixture_type, "btrfs") == 0) {
 		char text[256];
@@ -576,7 +576,7 @@ static void quota_says_what_it_cannot(void **state)
 
 		snprintf(text, sizeof(text), "btrfs quota enable %s", fixture_top);
 		assert_int_equal(system(text), 0);
-		web1.quota = 1 << 20;
+		web1.facts.quota = 1 << 20;
 		assert_int_equal(home_quota_set(&homes, &web1), 0);
 		fd = open(at("homes/alice/web1/home/large"), O_WRONLY | O_CREAT, 0600);
 		for (r = 0; r < 64 && ftruncate(fd, 0) == 0; r++) {
@@ -589,7 +589,7 @@ static void quota_says_what_it_cannot(void **state)
 		}
 		close(fd);
 		assert_int_equal(r, 0);
-		web1.quota = 0;
+		web1.facts.quota = 0;
 		assert_int_equal(home_quota_set(&homes, &web1), 0);
 		snprintf(text, sizeof(text), "btrfs quota disable %s", fixture_top);
 		assert_int_equal(system(text), 0);

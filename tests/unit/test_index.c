@@ -91,7 +91,7 @@ static void the_longest_row_fits(void **state)
 
 	memset(account.owner, 'o', OWNER_MAX);
 	memset(account.label, 'l', LABEL_MAX);
-	memset(account.comment, 'c', COMMENT_MAX);
+	memset(account.facts.comment, 'c', COMMENT_MAX);
 	memset(range.label, 'l', LABEL_MAX);
 	account.owner_uid = 1;
 	assert_int_equal(index_put_account(writer, &account, '+'), 0);
@@ -123,8 +123,8 @@ static void a_change_replaces(void **state)
 		struct id_range range = fixture_range(round % 3), found;
 
 		account.flags = round % 2 ? ACCOUNT_LOCKED : 0;
-		account.expires_day = (int32_t)round;
-		snprintf(account.comment, sizeof(account.comment), "round %u", round);
+		account.facts.expires_day = (int32_t)round;
+		snprintf(account.facts.comment, sizeof(account.facts.comment), "round %u", round);
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
 		check_account(&reader, &account);
 		snprintf(range.label, sizeof(range.label), "web%u", round);
@@ -566,7 +566,7 @@ static void a_lock_gets_through_on_a_full_disk(void **state)
 	/* down to the last line of the reserve */
 	for (; writer->lines < writer->view.header.records_lines; locks++) {
 		account = fixture_account(5);
-		account.comment[0] = '\0';
+		account.facts.comment[0] = '\0';
 		account.flags = locks % 2 ? 0 : ACCOUNT_LOCKED;
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
 		check_account(&reader, &account);

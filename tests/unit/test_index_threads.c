@@ -144,7 +144,7 @@ static void change(struct index_writer *writer, uint32_t rounds)
 		struct id_range coming = coming_range(i), going = coming_range(i + COMING / 2);
 
 		assert_int_equal(index_put_account(writer, &account, '+'), 0);
-		snprintf(stable.comment, sizeof(stable.comment), "round %u", i);
+		snprintf(stable.facts.comment, sizeof(stable.facts.comment), "round %u", i);
 		assert_int_equal(index_put_account(writer, &stable, '+'), 0);
 		if (i % 2)
 			assert_int_equal(index_remove_account(writer, &account), 0);

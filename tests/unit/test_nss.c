@@ -119,7 +119,7 @@ static void assert_passwd(const struct passwd *pwd, uint32_t i)
 	assert_string_equal(pwd->pw_passwd, "x");
 	assert_int_equal(pwd->pw_uid, account.uid);
 	assert_int_equal(pwd->pw_gid, account.uid);
-	assert_string_equal(pwd->pw_gecos, account.comment);
+	assert_string_equal(pwd->pw_gecos, account.facts.comment);
 	assert_string_equal(pwd->pw_dir, home);
 	assert_string_equal(pwd->pw_shell, SHELL);
 }
@@ -198,7 +198,7 @@ static void locked_and_expired_accounts_resolve(void **state)
 
 	(void)state;
 	account.flags = ACCOUNT_LOCKED;
-	account.expires_day = 1;
+	account.facts.expires_day = 1;
 	assert_int_equal(index_put_account(writer, &account, '+'), 0);
 	assert_int_equal(nss.getpwuid(account.uid, &pwd, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
 	account = fixture_account(3);
@@ -232,7 +232,7 @@ static size_t passwd_size(const char *at)
 	struct account account = fixture_account(9);
 
 	(void)at;
-	return strlen("owner3+web9") + 1 + 2 + strlen(account.comment) + 1 + strlen(HOMES "/owner3/web9") + 1 +
+	return strlen("owner3+web9") + 1 + 2 + strlen(account.facts.comment) + 1 + strlen(HOMES "/owner3/web9") + 1 +
 	       sizeof(SHELL);
 }
 

@@ -59,7 +59,7 @@ static int tear_down(void **state)
 static struct account an_account(const char *owner, const char *label, uint32_t uid)
 {
 	struct account a = {
-		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .expires_day = -1};
+		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .facts.expires_day = -1};
 
 	snprintf(a.owner, sizeof(a.owner), "%s", owner);
 	snprintf(a.label, sizeof(a.label), "%s", label);
@@ -301,8 +301,8 @@ static void version_1_is_brought_to_the_newest(void **state)
 	assert_int_equal(marks[1140850688u >> 24], 1141112831u);
 	assert_int_equal(marks[0x50], 0);
 	assert_int_equal(store_account_by_uid(store, 2100000000u, &account), 0);
-	assert_int_equal(account.view, VIEW_DEFAULT);
-	assert_int_equal(account.files, FILES_FROM_SIZE);
+	assert_int_equal(account.facts.view, VIEW_DEFAULT);
+	assert_int_equal(account.facts.files, FILES_FROM_SIZE);
 	assert_int_equal(store_key_get(store, 2, &key), 0);
 	assert_int_equal(key.role, ROLE_SYNC);
 	assert_string_equal(key.from, "10.0.0.1");
@@ -367,12 +367,12 @@ static void what_was_committed_is_there_after_opening_again(void **state)
 	uint64_t generation;
 
 	(void)state;
-	a.quota = 123;
-	a.files = FILES_NONE;
-	a.view = VIEW_OWNER;
+	a.facts.quota = 123;
+	a.facts.files = FILES_NONE;
+	a.facts.view = VIEW_OWNER;
 	a.flags = ACCOUNT_LOCKED;
-	a.expires_day = 20000;
-	snprintf(a.comment, sizeof(a.comment), "G\xc3\xa4ste");
+	a.facts.expires_day = 20000;
+	snprintf(a.facts.comment, sizeof(a.facts.comment), "G\xc3\xa4ste");
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), 0);
 	generation = store_generation(store);
 	assert_int_equal(store_begin(store), 0);
@@ -401,9 +401,9 @@ static void an_account_lives_and_leaves_a_tombstone(void **state)
 	assert_int_equal(store_account_by_uid(store, 2100000000u, &a), 0);
 	a.state = ACCOUNT_ACTIVE;
 	a.flags = ACCOUNT_LOCKED;
-	a.quota = 1u << 30;
-	a.files = 77;
-	a.view = VIEW_THEIRS;
+	a.facts.quota = 1u << 30;
+	a.facts.files = 77;
+	a.facts.view = VIEW_THEIRS;
 	assert_int_equal(CHANGE(store_account_update(store, &a)), 0);
 	assert_int_equal(store_account_get(store, "alice", "web1", &got), 0);
 	assert_memory_equal(&got, &a, sizeof(a));
@@ -481,16 +481,16 @@ static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 	a.state = 5;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
 	a.state = ACCOUNT_INTENT;
-	a.quota = UINT64_MAX;
+	a.facts.quota = UINT64_MAX;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
-	a.quota = 0;
-	a.files = -2;
+	a.facts.quota = 0;
+	a.facts.files = -2;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
-	a.files = 0;
-	a.view = 3;
+	a.facts.files = 0;
+	a.facts.view = 3;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
-	a.view = 0;
-	a.expires_day = -2;
+	a.facts.view = 0;
+	a.facts.expires_day = -2;
 	assert_int_equal(CHANGE(store_account_insert(store, &a)), -EINVAL);
 	assert_int_equal(add_range("alice", 1073741824u, 0, 0), -EINVAL);
 	assert_int_equal(add_range("alice", 4294901760u, 65536, 0), -EINVAL); /* holds 2^32-1 */
@@ -1406,7 +1406,7 @@ static int plan_line(void *data, int columns, char **values, char **names)
 
 static void every_statement_goes_by_index(void **state)
 {
-	char sql[2048];
+	char sql[2048], text[STORE_SQL_MAX];
 
 	(void)state;
 	for (unsigned i = 0; i < SQL_STATEMENTS; i++) {
@@ -1414,7 +1414,7 @@ static void every_statement_goes_by_index(void **state)
 		if (strncmp(store_sql[i], "BEGIN", 5) == 0 || strchr(store_sql[i], ' ') == NULL ||
 		    strstr(store_sql[i], " part") != NULL)
 			continue;
-		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql[i]);
+		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql_text(i, text));
 		union {
 			const char *text;
 			void *data;
@@ -1437,13 +1437,13 @@ static void an_owners_list_reads_his_rows_only(void **state)
 {
 	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_KEY_LIST_UID,
 						     SQL_RANGE_LIST_OWNER};
-	char sql[2048];
+	char sql[2048], text[STORE_SQL_MAX];
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		bool both = false;
 
-		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql[lists[i]]);
+		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", store_sql_text(lists[i], text));
 		assert_int_equal(sqlite3_exec(store->db, sql, plan_has_both, &both, NULL), SQLITE_OK);
 		if (!both)
 			fail_msg("%s", store_sql[lists[i]]);

@@ -63,11 +63,11 @@ static int tear_down(void **state)
 
 static int add(uint32_t uid)
 {
-	struct account account = {.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .expires_day = -1};
+	struct account account = {.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1};
 
 	strcpy(account.owner, "alice");
 	snprintf(account.label, sizeof(account.label), "w%u", uid);
-	strcpy(account.comment, "a comment that is long enough to be found again");
+	strcpy(account.facts.comment, "a comment that is long enough to be found again");
 	return CHANGE(store_account_insert(store, &account));
 }
 

@@ -50,7 +50,7 @@ static int tear_down(void **state)
 
 static struct account an_account(const char *label, uint32_t uid)
 {
-	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 7, .expires_day = -1 };
+	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 7, .facts.expires_day = -1 };
 
 	snprintf(a.owner, sizeof(a.owner), "alice");
 	snprintf(a.label, sizeof(a.label), "%s", label);

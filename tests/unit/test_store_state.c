@@ -54,7 +54,7 @@ static void put_account(struct store *to, const char *label, uint32_t uid)
 				  .owner_uid = 1000,
 				  .state = ACCOUNT_ACTIVE,
 				  .created = 7,
-				  .expires_day = -1,
+				  .facts.expires_day = -1,
 				  .owner = "alice"};
 
 	snprintf(account.label, sizeof(account.label), "%s", label);

@@ -115,7 +115,8 @@ static void fill_run(struct run *run)
 
 static void fill_facts(struct facts *facts)
 {
-	facts->set = facts->view = UINT32_MAX;
+	facts->view = UINT32_MAX;
+	facts->alarm = UINT64_MAX;
 	facts->expires_day = -1;
 	facts->quota = UINT64_MAX;
 	facts->files = -1;
@@ -125,7 +126,7 @@ static void fill_facts(struct facts *facts)
 static void fill_import(struct request_import *row)
 {
 	row->kind = row->flags = row->line = row->uid = row->first = row->count = UINT32_MAX;
-	row->alarm = UINT64_MAX;
+	row->set = UINT32_MAX;
 	row->account_flags = row->owner_uid = row->accounts = row->keys = row->ranges = UINT32_MAX;
 	row->account_uid = row->key_id = row->last_status = row->told = UINT32_MAX;
 	fill_facts(&row->facts);
@@ -152,12 +153,12 @@ static void fill_request(struct request *request)
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
 		fill_facts(&request->add.facts);
-		request->add.range_count = request->add.has_key = UINT32_MAX;
+		request->add.set = request->add.range_count = request->add.has_key = UINT32_MAX;
 		fill_key(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
 		fill_facts(&request->modify.facts);
-		request->modify.alarm = UINT64_MAX;
+		request->modify.set = UINT32_MAX;
 		break;
 	case OP_ACCOUNT_REMOVE:
 		request->remove.keep_home = request->remove.purge = UINT32_MAX;
@@ -202,18 +203,19 @@ static void fill_account(struct account_view *view)
 {
 	view->account.uid = view->account.owner_uid = view->account.state = view->account.flags = UINT32_MAX;
 	view->account.created = -1;
-	view->account.expires_day = -1;
-	view->account.view = UINT32_MAX;
-	view->account.quota = view->files_limit = UINT64_MAX;
-	view->account.files = -1;
+	view->account.facts.expires_day = -1;
+	view->account.facts.view = UINT32_MAX;
+	view->account.facts.quota = view->files_limit = UINT64_MAX;
+	view->account.facts.files = -1;
 	FILL(view->account.owner);
 	FILL(view->account.label);
-	FILL(view->account.comment);
+	FILL(view->account.facts.comment);
 	view->keys = view->ranges = view->created = view->view = UINT32_MAX;
 	FILL(view->name);
 	FILL(view->home);
 	FILL(view->link);
-	view->last_run = view->last_good = view->alarm = view->alarm_since = -1;
+	view->last_run = view->last_good = view->alarm_since = -1;
+	view->account.facts.alarm = UINT64_MAX;
 	view->last_status = view->silent = view->told = view->mended = UINT32_MAX;
 }
 

@@ -135,13 +135,13 @@ static void account_fill(struct account_view *view)
 			    .state = ACCOUNT_ACTIVE,
 			    .flags = ACCOUNT_LOCKED,
 			    .created = 1790000000,
-			    .expires_day = 22644,
-			    .quota = UINT64_C(10) << 30,
-			    .files = 200000,
-			    .view = VIEW_OWNER,
+			    .facts.expires_day = 22644,
+			    .facts.quota = UINT64_C(10) << 30,
+			    .facts.files = 200000,
+			    .facts.view = VIEW_OWNER,
 			    .owner = "alice",
 			    .label = "web1",
-			    .comment = "the shop"},
+			    .facts.comment = "the shop"},
 		.keys = 2,
 		.ranges = 1,
 		.created = 1,
@@ -179,7 +179,7 @@ static void add_goes_through_and_back(void **state)
 	assert_int_equal(t.last.op, OP_ACCOUNT_ADD);
 	assert_string_equal(t.last.add.name.label, "web1");
 	assert_string_equal(t.last.add.facts.comment, "the shop");
-	assert_int_equal(t.last.add.facts.set, SET_COMMENT);
+	assert_int_equal(t.last.add.set, 1u << FACT_COMMENT);
 	assert_string_equal(t.last.add.key.blob, KEY_BLOB);
 	assert_int_equal(t.last.add.key.role, ROLE_SYNC);
 	assert_int_equal(t.last.add.key.options, KEY_NO_FAKE_SUPER);

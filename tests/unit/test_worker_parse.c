@@ -66,7 +66,7 @@ static void add_takes_all_of_it(void **state)
 
 	assert_string_equal(add->name.owner, "alice");
 	assert_string_equal(add->name.label, "web1");
-	assert_int_equal(add->facts.set, SET_QUOTA | SET_FILES | SET_VIEW | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(add->set, 1u << FACT_QUOTA | 1u << FACT_FILES | 1u << FACT_VIEW | 1u << FACT_EXPIRES | 1u << FACT_COMMENT);
 	assert_int_equal(add->range_count, 70000);
 	assert_int_equal(add->facts.quota, UINT64_C(10) << 30);
 	assert_int_equal(add->facts.files, FILES_NONE);
@@ -91,7 +91,7 @@ static void add_needs_only_a_label(void **state)
 	struct request request = parsed(OP_ACCOUNT_ADD, "{\"label\":\"w\",\"key\":null,\"quota\":null}");
 
 	assert_string_equal(request.add.name.owner, "");
-	assert_int_equal(request.add.facts.set, 0);
+	assert_int_equal(request.add.set, 0);
 	assert_int_equal(request.add.facts.expires_day, -1);
 	assert_int_equal(request.add.has_key, 0);
 	request = parsed(OP_KEY_ADD, "{\"label\":\"w\",\"key\":{\"key\":\"" KEY "\"}}");
@@ -164,13 +164,13 @@ static void modify_takes_values_away(void **state)
 	struct request request =
 		parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":0,\"expires\":\"\",\"comment\":\"\"}");
 
-	assert_int_equal(request.modify.facts.set, SET_QUOTA | SET_EXPIRES | SET_COMMENT);
+	assert_int_equal(request.modify.set, 1u << FACT_QUOTA | 1u << FACT_EXPIRES | 1u << FACT_COMMENT);
 	assert_int_equal(request.modify.facts.expires_day, -1);
 	assert_int_equal(request.modify.facts.quota, 0);
 	request = parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"quota\":5}");
-	assert_int_equal(request.modify.facts.set, SET_QUOTA);
+	assert_int_equal(request.modify.set, 1u << FACT_QUOTA);
 	request = parsed(OP_ACCOUNT_MODIFY, "{\"label\":\"a\",\"files\":0,\"view\":\"default\"}");
-	assert_int_equal(request.modify.facts.set, SET_FILES | SET_VIEW);
+	assert_int_equal(request.modify.set, 1u << FACT_FILES | 1u << FACT_VIEW);
 	assert_int_equal(request.modify.facts.view, VIEW_DEFAULT);
 	refused(OP_ACCOUNT_MODIFY, "{\"label\":\"a\"}", "parameters");
 }

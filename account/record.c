@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: ISC */
+/* Reading, checking and comparing records by their tables. The broker runs this on what a worker sent. */
+#include "account/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "account/date.h"
+
+const struct field *record_find(const struct record *record, const char *name)
+{
+	for (size_t i = 0; i < record->count; i++)
+		if (record->fields[i].name != NULL && strcmp(record->fields[i].name, name) == 0)
+			return &record->fields[i];
+	return NULL;
+}
+
+static const void *member(const struct field *field, const void *base)
+{
+	return (const char *)base + field->offset;
+}
+
+static int64_t signed_number(const struct field *field, const void *at)
+{
+	int32_t small;
+	int64_t large;
+
+	if (field->size == sizeof(large)) {
+		memcpy(&large, at, sizeof(large));
+		return large;
+	}
+	memcpy(&small, at, sizeof(small));
+	return small;
+}
+
+/* Of 8 bytes as it is: what is told or given is below 2^63. */
+int64_t field_number(const struct field *field, const void *base)
+{
+	int64_t number = signed_number(field, member(field, base));
+
+	if (field->kind == FIELD_SIGNED || field->kind == FIELD_DAY)
+		return number;
+	if (field->size == sizeof(uint32_t))
+		number = (uint32_t)number;
+	return field->kind == FIELD_FLAG && field->most != 0 ? (number & field->most) != 0 : number;
+}
+
+void field_number_put(const struct field *field, void *base, int64_t number)
+{
+	void *at = (char *)base + field->offset;
+	uint32_t small;
+
+	if (field->size == sizeof(number)) {
+		memcpy(at, &number, sizeof(number));
+		return;
+	}
+	memcpy(&small, at, sizeof(small));
+	if (field->kind == FIELD_FLAG && field->most != 0)
+		small = number != 0 ? small | (uint32_t)field->most : small & ~(uint32_t)field->most;
+	else
+		small = (uint32_t)number;
+	memcpy(at, &small, sizeof(small));
+}
+
+const char *field_text(const struct field *field, const void *base)
+{
+	return member(field, base);
+}
+
+bool field_empty(const struct field *field, const void *base)
+{
+	if (field->kind == FIELD_TEXT)
+		return field_text(field, base)[0] == '\0';
+	return field_number(field, base) == (field->kind == FIELD_DAY ? -1 : 0);
+}
+
+int64_t field_word_find(const struct field *field, const char *word)
+{
+	for (int64_t i = 0; field->words[i] != NULL; i++)
+		if (strcmp(field->words[i], word) == 0)
+			return i;
+	return -EINVAL;
+}
+
+const char *field_word(const struct field *field, int64_t number)
+{
+	for (int64_t i = 0; field->words[i] != NULL; i++)
+		if (i == number)
+			return field->words[i];
+	return NULL;
+}
+
+static bool number_valid(const struct field *field, int64_t number)
+{
+	if (field->kind == FIELD_WORD)
+		return number >= field->least && field_word(field, number) != NULL;
+	if (field->kind == FIELD_FLAG || field->most == 0)
+		return true;
+	return number >= field->least && number <= field->most; /* unsigned ones above INT64_MAX are below 0 here */
+}
+
+static bool field_valid(const struct field *field, const void *base)
+{
+	if (field->kind != FIELD_TEXT)
+		return number_valid(field, field_number(field, base));
+	return field->valid == NULL || field->valid(field_text(field, base));
+}
+
+enum failure record_check(const struct record *record, const void *base, uint32_t set, struct failure_text *text)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+
+		if ((set & 1u << i) != 0 && !field_valid(field, base))
+			return failure_set(text, FAILURE_INVALID, field->name, field->why != NULL ? field->why : "out of range",
+					   field->todo != NULL ? field->todo : "");
+	}
+	return FAILURE_NONE;
+}
+
+bool record_sound(const struct record *record, const void *base)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+
+		if (field->kind == FIELD_FLAG && field->most == 0 && field_number(field, base) > 1)
+			return false;
+	}
+	return true;
+}
+
+const struct field *record_difference(const struct record *record, const void *a, const void *b, uint32_t set)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+		bool same = field->kind == FIELD_TEXT ? strcmp(field_text(field, a), field_text(field, b)) == 0 :
+							field_number(field, a) == field_number(field, b);
+
+		if ((set & 1u << i) != 0 && !same)
+			return field;
+	}
+	return NULL;
+}
+
+void record_take(const struct record *record, void *to, const void *from, uint32_t set)
+{
+	for (size_t i = 0; i < record->count; i++) {
+		const struct field *field = &record->fields[i];
+
+		if ((set & 1u << i) != 0)
+			memcpy((char *)to + field->offset, member(field, from), field->size);
+	}
+}
+
+const char *field_print(const struct field *field, const void *base, char out[FIELD_PRINT_MAX])
+{
+	int64_t number = field->kind == FIELD_TEXT ? 0 : field_number(field, base);
+	const char *word;
+
+	switch (field->kind) {
+	case FIELD_TEXT:
+		snprintf(out, FIELD_PRINT_MAX, "%.*s", FIELD_PRINT_MAX - 1, field_text(field, base));
+		break;
+	case FIELD_DAY:
+		if (number < 0 || date_format(number, out) < 0)
+			snprintf(out, FIELD_PRINT_MAX, "never");
+		break;
+	case FIELD_WORD:
+		word = field_word(field, number);
+		snprintf(out, FIELD_PRINT_MAX, "%s", word != NULL ? word : "unknown");
+		break;
+	default:
+		snprintf(out, FIELD_PRINT_MAX, "%lld", (long long)number);
+	}
+	return out;
+}
+
+void record_print(const struct record *record, const void *base, uint32_t set, char *out, size_t size)
+{
+	char value[FIELD_PRINT_MAX];
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < record->count && used < size; i++)
+		if ((set & 1u << i) != 0)
+			used += (size_t)snprintf(out + used, size - used, "%s%s %s", used > 0 ? ", " : "",
+						 record->fields[i].name, field_print(&record->fields[i], base, value));
+}

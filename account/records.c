@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The tables of the records. A new field of accounts is a member of struct facts and a bit (account.h), a row here and
+ * a step of the store's schema; everything else goes by the row.
+ */
+#include "account/account.h"
+#include "account/date.h"
+#include "account/fields.h"
+#include "account/record.h"
+#include "account/run.h"
+
+#define SIZE_MOST (INT64_C(1) << 60)
+#define CHANGED FIELD_GIVEN | FIELD_TOLD
+
+static bool comment_fits(const char *text)
+{
+	return comment_valid(text, COMMENT_MAX);
+}
+
+static const char *const state_words[] = { "unknown", "intent", "unknown", "active", "removing", NULL };
+static const char *const run_words[] = { "unknown", "backup", "read", "probe", NULL };
+
+static const struct field facts_fields[] = {
+	[FACT_EXPIRES] = { "expires", MEMBER(struct facts, expires_day), FIELD_DAY, CHANGED | FIELD_IF_ANY,
+			   .least = -1, .most = DATE_DAY_MAX, .column = "expires_day",
+			   .why = "not a day", .todo = "write it as YYYY-MM-DD, for example 2031-12-31",
+			   .value = "DATE|never", .help = "unusable from that day on: YYYY-MM-DD, +30d, +4w" },
+	[FACT_VIEW] = { "view", MEMBER(struct facts, view), FIELD_WORD, CHANGED, .words = account_view_words, .column = "view",
+			.why = "not a view", .todo = "theirs, owner or default",
+			.value = "theirs|owner|default", .help = "how its owner sees its files: as another user's, or as\n"
+								 "their own. With owner what was pushed can act as the\n"
+								 "owner (git, vim, all that trusts files by their owner)" },
+	[FACT_QUOTA] = { "quota", MEMBER(struct facts, quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SIZE,
+			 .least = 0, .most = SIZE_MOST, .column = "quota",
+			 .why = "not a size up to 1 EiB", .todo = "for example 10G, or none",
+			 .value = "SIZE|none", .help = "of its files: 500M, 10G, 1T" },
+	[FACT_FILES] = { "files", MEMBER(struct facts, files), FIELD_SIGNED, CHANGED | FIELD_IF_ANY, FORM_COUNT,
+			 .least = FILES_NONE, .most = FILES_MAX, .column = "files",
+			 .why = "not a number of files", .todo = "for example 200000, none or default",
+			 .value = "N|none|default", .help = "names in it at the most (inodes); default: from the\nquota" },
+	[FACT_ALARM] = { "alarm", MEMBER(struct facts, alarm), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SPAN,
+			 .least = 0, .most = INT32_MAX,
+			 .why = "not a span of time", .todo = "for example 26h, 3d or never",
+			 .value = "TIME|never", .help = "tell when no backup went well for so long: 26h, 3d" },
+	[FACT_COMMENT] = { "comment", MEMBER(struct facts, comment), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
+			   .valid = comment_fits, .column = "comment",
+			   .why = "too long, or with a colon or a control character in it",
+			   .todo = "at most 127 bytes of printable UTF-8 without ':'",
+			   .value = "TEXT", .help = "an empty one takes it away" },
+};
+RECORD(facts_record, facts_fields);
+_Static_assert(sizeof(facts_fields) / sizeof(facts_fields[0]) == FACTS, "a row for each fact");
+
+static const struct field account_fields[] = {
+	{ "uid", MEMBER(struct account, uid), FIELD_NUMBER, FIELD_TOLD },
+	{ "ownerUid", MEMBER(struct account, owner_uid), FIELD_NUMBER, FIELD_TOLD },
+	{ "state", MEMBER(struct account, state), FIELD_WORD, FIELD_TOLD, .words = state_words },
+	{ "locked", MEMBER(struct account, flags), FIELD_FLAG, FIELD_TOLD, .most = ACCOUNT_LOCKED },
+	{ "created", MEMBER(struct account, created), FIELD_SIGNED, FIELD_TOLD },
+};
+RECORD(account_record, account_fields);
+
+static const struct field owned_fields[] = {
+	{ "owner", MEMBER(struct account, owner), FIELD_TEXT, FIELD_TOLD },
+	{ "label", MEMBER(struct account, label), FIELD_TEXT, FIELD_TOLD },
+};
+RECORD(owned_record, owned_fields);
+
+static const struct field key_fields[] = {
+	{ "id", MEMBER(struct ssh_key, id), FIELD_NUMBER, FIELD_TOLD },
+	{ "uid", MEMBER(struct ssh_key, uid), FIELD_NUMBER, FIELD_TOLD },
+	{ NULL, MEMBER(struct ssh_key, role), FIELD_NUMBER },
+	{ NULL, MEMBER(struct ssh_key, options), FIELD_NUMBER },
+	{ "created", MEMBER(struct ssh_key, created), FIELD_SIGNED, FIELD_TOLD },
+	{ "expires", MEMBER(struct ssh_key, expires), FIELD_SIGNED, CHANGED | FIELD_IF_ANY,
+	  .least = 0, .most = (int64_t)DATE_DAY_MAX * SECONDS_PER_DAY, .why = "not a time before the year 10000" },
+	{ "storageQuota", MEMBER(struct ssh_key, storage_quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SIZE,
+	  .least = 0, .most = SIZE_MOST, .why = "not a size up to 1 EiB" },
+	{ NULL, MEMBER(struct ssh_key, tools), FIELD_TEXT },
+	{ "forward", MEMBER(struct ssh_key, forward), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	{ "from", MEMBER(struct ssh_key, from), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	{ "type", MEMBER(struct ssh_key, type), FIELD_TEXT, FIELD_TOLD },
+	{ "comment", MEMBER(struct ssh_key, comment), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	{ "fingerprint", MEMBER(struct ssh_key, fingerprint), FIELD_TEXT, FIELD_TOLD },
+	{ NULL, MEMBER(struct ssh_key, blob), FIELD_TEXT },
+};
+RECORD(key_record, key_fields);
+
+static const struct field range_fields[] = {
+	{ "first", MEMBER(struct id_range, first), FIELD_NUMBER, FIELD_TOLD },
+	{ "count", MEMBER(struct id_range, count), FIELD_NUMBER, FIELD_TOLD },
+	{ "ownerUid", MEMBER(struct id_range, owner_uid), FIELD_NUMBER, FIELD_TOLD },
+	{ "accountUid", MEMBER(struct id_range, account_uid), FIELD_NUMBER, FIELD_TOLD | FIELD_IF_ANY },
+	{ "created", MEMBER(struct id_range, created), FIELD_SIGNED, FIELD_TOLD },
+	{ "owner", MEMBER(struct id_range, owner), FIELD_TEXT, FIELD_TOLD },
+	{ "label", MEMBER(struct id_range, label), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+};
+RECORD(range_record, range_fields);
+
+static const struct field limit_fields[] = {
+	{ "accounts", MEMBER(struct limit, accounts), FIELD_NUMBER, CHANGED, .least = 0, .most = LIMIT_ACCOUNTS_MAX,
+	  .why = "too high", .todo = "at most 10000000 accounts" },
+	{ "keys", MEMBER(struct limit, keys), FIELD_NUMBER, CHANGED, .least = 0, .most = LIMIT_KEYS_MAX,
+	  .why = "too high", .todo = "at most 1024 keys" },
+	{ "ranges", MEMBER(struct limit, ranges), FIELD_NUMBER, CHANGED, .least = 0, .most = LIMIT_RANGES_MAX,
+	  .why = "too high", .todo = "at most 32768 ranges" },
+	{ "default", MEMBER(struct limit, is_default), FIELD_FLAG, FIELD_TOLD },
+	{ "owner", MEMBER(struct limit, owner), FIELD_TEXT, CHANGED | FIELD_REQUIRED, .todo = "say whose limit" },
+};
+RECORD(limit_record, limit_fields);
+
+static const struct field audit_fields[] = {
+	{ "seq", MEMBER(struct audit_entry, seq), FIELD_NUMBER, FIELD_TOLD },
+	{ "time", MEMBER(struct audit_entry, time), FIELD_SIGNED, FIELD_TOLD },
+	{ "uid", MEMBER(struct audit_entry, uid), FIELD_NUMBER, FIELD_TOLD },
+	{ "pid", MEMBER(struct audit_entry, pid), FIELD_SIGNED, FIELD_TOLD },
+	{ NULL, MEMBER(struct audit_entry, status), FIELD_NUMBER },
+	{ NULL, MEMBER(struct audit_entry, target_uid), FIELD_NUMBER },
+	{ "caller", MEMBER(struct audit_entry, caller), FIELD_TEXT, FIELD_TOLD },
+	{ "action", MEMBER(struct audit_entry, action), FIELD_TEXT, FIELD_TOLD },
+	{ "target", MEMBER(struct audit_entry, target), FIELD_TEXT, FIELD_TOLD },
+	{ "detail", MEMBER(struct audit_entry, detail), FIELD_TEXT, FIELD_TOLD },
+};
+RECORD(audit_record, audit_fields);
+
+static const struct field run_row_fields[] = {
+	{ "seq", MEMBER(struct run_row, seq), FIELD_NUMBER, FIELD_TOLD },
+	{ "uid", MEMBER(struct run_row, uid), FIELD_NUMBER, FIELD_TOLD | FIELD_IF_ANY },
+	{ NULL, MEMBER(struct run_row, reserved), FIELD_NUMBER },
+};
+RECORD(run_row_record, run_row_fields);
+
+static const struct field run_fields[] = {
+	{ NULL, MEMBER(struct run, magic), FIELD_NUMBER },
+	{ "started", MEMBER(struct run, started), FIELD_SIGNED, CHANGED },
+	{ "durationMs", MEMBER(struct run, duration_ms), FIELD_NUMBER, CHANGED },
+	{ "bytesIn", MEMBER(struct run, bytes_in), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
+	{ "bytesOut", MEMBER(struct run, bytes_out), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
+	{ "files", MEMBER(struct run, files), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
+	{ "keyId", MEMBER(struct run, key_id), FIELD_NUMBER, CHANGED },
+	{ "status", MEMBER(struct run, status), FIELD_NUMBER, CHANGED },
+	{ "kind", MEMBER(struct run, kind), FIELD_WORD, CHANGED, .words = run_words,
+	  .why = "not backup, read or probe" },
+	{ NULL, MEMBER(struct run, reserved), FIELD_NUMBER },
+	{ "tool", MEMBER(struct run, tool), FIELD_TEXT, CHANGED },
+	{ "address", MEMBER(struct run, address), FIELD_TEXT, CHANGED | FIELD_IF_ANY },
+	{ "fingerprint", MEMBER(struct run, fingerprint), FIELD_TEXT, CHANGED },
+	{ "error", MEMBER(struct run, error), FIELD_TEXT, CHANGED | FIELD_IF_ANY },
+};
+RECORD(run_record, run_fields);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/* Records and JSON, both ways, by their tables. Run by the worker: what is read was written by an untrusted peer. Pure. */
+#ifndef SUBUIDD_WORKER_RECORD_JSON_H
+#define SUBUIDD_WORKER_RECORD_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "account/record.h"
+
+/*
+ * The members of object that a peer may give, into base (0 all over). Types and sizes are looked at here, and whether
+ * a required one is there; what they may be is request_shape()'s to say. *set: bit i for each given row i that is not
+ * required. 0, or -EINVAL and *failure.
+ */
+int record_parse(const struct record *record, json_t *object, void *base, uint32_t *set, struct failure_text *failure);
+
+/* Adds what is told of base to object. True when that failed. */
+bool record_put(json_t *object, const struct record *record, const void *base);
+
+#endif
