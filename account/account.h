@@ -74,9 +74,9 @@ enum account_view_kind {
  * order: whatever reads, checks, stores, sends or shows them goes by that table. */
 struct facts {
 	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
-	uint32_t view;       /* enum account_view_kind */
 	uint64_t quota;      /* bytes; 0 none */
 	int64_t files;       /* names (inodes) at the most; FILES_FROM_SIZE, FILES_NONE */
+	uint32_t view;       /* enum account_view_kind */
 	uint64_t alarm;      /* seconds without a good backup after which there is an alarm; 0 never */
 	char comment[COMMENT_MAX + 1];
 };
@@ -84,9 +84,9 @@ struct facts {
 /* The bits of a set of facts are 1 << these. */
 enum fact {
 	FACT_EXPIRES,
-	FACT_VIEW,
 	FACT_QUOTA,
 	FACT_FILES,
+	FACT_VIEW,
 	FACT_ALARM,
 	FACT_COMMENT,
 	FACTS,

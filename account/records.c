@@ -25,11 +25,6 @@ static const struct field facts_fields[] = {
 			   .least = -1, .most = DATE_DAY_MAX, .column = "expires_day",
 			   .why = "not a day", .todo = "write it as YYYY-MM-DD, for example 2031-12-31",
 			   .value = "DATE|never", .help = "unusable from that day on: YYYY-MM-DD, +30d, +4w" },
-	[FACT_VIEW] = { "view", MEMBER(struct facts, view), FIELD_WORD, CHANGED, .words = account_view_words, .column = "view",
-			.why = "not a view", .todo = "theirs, owner or default",
-			.value = "theirs|owner|default", .help = "how its owner sees its files: as another user's, or as\n"
-								 "their own. With owner what was pushed can act as the\n"
-								 "owner (git, vim, all that trusts files by their owner)" },
 	[FACT_QUOTA] = { "quota", MEMBER(struct facts, quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SIZE,
 			 .least = 0, .most = SIZE_MOST, .column = "quota",
 			 .why = "not a size up to 1 EiB", .todo = "for example 10G, or none",
@@ -38,9 +33,14 @@ static const struct field facts_fields[] = {
 			 .least = FILES_NONE, .most = FILES_MAX, .column = "files",
 			 .why = "not a number of files", .todo = "for example 200000, none or default",
 			 .value = "N|none|default", .help = "names in it at the most (inodes); default: from the\nquota" },
+	[FACT_VIEW] = { "view", MEMBER(struct facts, view), FIELD_WORD, CHANGED, .words = account_view_words, .column = "view",
+			.why = "not a view", .todo = "theirs, owner or default",
+			.value = "theirs|owner|default", .help = "how its owner sees its files: as another user's, or as\n"
+								 "their own. With owner what was pushed can act as the\n"
+								 "owner (git, vim, all that trusts files by their owner)" },
 	[FACT_ALARM] = { "alarm", MEMBER(struct facts, alarm), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SPAN,
 			 .least = 0, .most = INT32_MAX,
-			 .why = "not a span of time", .todo = "for example 26h, 3d or never",
+			 .why = "not a time", .todo = "for example 26h, 3d or never",
 			 .value = "TIME|never", .help = "tell when no backup went well for so long: 26h, 3d" },
 	[FACT_COMMENT] = { "comment", MEMBER(struct facts, comment), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
 			   .valid = comment_fits, .column = "comment",

@@ -44,6 +44,11 @@ static int set_options(int argc, char **argv, json_t *parameters)
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
+static const char *field_none(const struct field *field)
+{
+	return field->kind == FIELD_DAY || field->form == FORM_SPAN ? "never" : "none";
+}
+
 static int print_set(const json_t *account)
 {
 	char text[FACTS_TEXT_MAX];
@@ -52,9 +57,13 @@ static int print_set(const json_t *account)
 		return print_json(account);
 	printf("%s:", shown(json_text(account, "name")));
 	for (size_t i = 0; i < FACTS; i++) {
+		const struct field *field = &facts_record.fields[i];
 		const char *value = facts_text(i, account, text);
 
-		printf("%s %s %s", i > 0 ? "," : "", facts_record.fields[i].name, value[0] != '\0' ? shown(value) : "none");
+		if (field->kind == FIELD_TEXT)
+			printf("%s%s", value[0] != '\0' ? ", " : "", shown(value));
+		else
+			printf("%s %s %s", i > 0 ? "," : "", field->name, value[0] != '\0' ? shown(value) : field_none(field));
 	}
 	putchar('\n');
 	return STATUS_DONE;

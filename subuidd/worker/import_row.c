@@ -100,6 +100,5 @@ int worker_parse_import(json_t *row, struct request *request, struct failure_tex
 		return r;
 	if (field_member(row, "locked") != NULL)
 		request->import.set |= SET_LOCKED;
-	memset(&request->import.run, 0, sizeof(request->import.run));
 	return objects_of(row, &request->import, failure);
 }

@@ -26,8 +26,11 @@ int worker_parse_parts(json_t *parameters, struct request *request, struct failu
 
 	for (const struct wire_part *part = wire_message(request->op)->request; part->record != NULL; part++) {
 		uint32_t set = 0;
-		int r = part->record == &key_record ? 0 : record_parse(part->record, parameters, base + part->at, &set, failure);
+		int r;
 
+		if (part->record == &key_record || part->record == &run_record)
+			continue; /* an object of its own */
+		r = record_parse(part->record, parameters, base + part->at, &set, failure);
 		if (r < 0)
 			return r;
 		if (part->set_at != 0)
