@@ -27,6 +27,10 @@ struct index_view {
 	struct index_header header;
 };
 
+#define INDEX_MAPPINGS 4u
+#define INDEX_LANES_LOG2 5u
+#define INDEX_LANES (1u << INDEX_LANES_LOG2)
+
 /* One per file and program, with static storage. Treat the members as private:
  * account/index_map.c says how they work. */
 struct index_reader {
@@ -34,10 +38,12 @@ struct index_reader {
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
 	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
 	struct index_mapping {
-		_Atomic(uint32_t) claimed;
-		_Atomic(uint32_t) users;
+		_Atomic(uint32_t) steps;
 		struct index_view view;
-	} mappings[4];
+	} mappings[INDEX_MAPPINGS];
+	struct index_lane { /* two cache lines: processors fetch them in pairs */
+		_Alignas(128) _Atomic(uint32_t) users[INDEX_MAPPINGS];
+	} lanes[INDEX_LANES];
 };
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
 
