@@ -186,7 +186,8 @@ INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
 index_OBJS      = $(INDEX_BOTH)
 index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
-UNIT           += index index_damage index_threads
+index_holds_OBJS   = $(INDEX_BOTH)
+UNIT           += index index_damage index_threads index_holds
 fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
 
@@ -236,6 +237,14 @@ $(SUBID_TEST): $(SUBID_TEST_OBJS) nss/libsubid_subuid.map
 $(SUBID_CHAINED): tests/unit/libsubid_chained.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -shared -fPIC $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# Both guests, asked by several threads at once.
+BENCH_READERS = tests/bench/bench_readers $(INDEX_BOTH)
+$(BUILD)/bench/readers: $(call objs,$(BENCH_READERS)) $(NSS_TEST) $(SUBID_TEST)
+	@mkdir -p $(@D) $(BUILD)/tests/nss/state $(BUILD)/tests/subid/state
+	$(LINK_EXE) $(addprefix -Wl$(comma)--export-dynamic-symbol=,getpwnam_r getpwuid_r) \
+	  -o $@ $(call objs,$(BENCH_READERS)) -ldl -lpthread
+OBJECTS        += $(call objs,tests/bench/bench_readers)
 
 # a store of any size, at once
 $(BUILD)/bench/fill: $(call objs,tests/bench/fill $(STORE) account/id account/name)
@@ -443,7 +452,7 @@ check-sanitize:
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
 # Those with threads under ThreadSanitizer; the modules that test_nss and test_subid_threads load are instrumented, too.
-THREADED = index_threads nss stream subid_threads varlink worker
+THREADED = index_threads index_holds nss stream subid_threads varlink worker
 check-threads:
 	$(MAKE_ALL) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
