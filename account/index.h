@@ -37,12 +37,14 @@ struct index_reader {
 	const char *path;
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
 	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
+	_Atomic(uint32_t) spread;
 	struct index_mapping {
 		_Atomic(uint32_t) steps;
 		struct index_view view;
 	} mappings[INDEX_MAPPINGS];
 	struct index_lane { /* two cache lines: processors fetch them in pairs */
 		_Alignas(128) _Atomic(uint32_t) users[INDEX_MAPPINGS];
+		_Atomic(uint32_t) meetings;
 	} lanes[INDEX_LANES];
 };
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }

@@ -9,7 +9,8 @@
  * pair of cache lines each, so that threads do not wait for each other's lines; the
  * address of the hold, which is on the thread's stack, says which lane. That needs
  * no thread-local storage, which a module that is loaded late may not get, and is as
- * good in a signal's handler and after a fork. Two threads in one lane are slower, no more.
+ * good in a signal's handler and after a fork. Threads in one lane are slower, no more; when they
+ * have met often enough all threads are spread anew.
  *
  * A mapping's life is a count of steps: free, claimed by the thread that opens the
  * file into it, retired by the one that put another in its place, closing, free.
@@ -41,6 +42,8 @@
 #include "account/index_view.h"
 
 #define ATTEMPTS 8 /* each is lost only to another thread or to a writer that moved on */
+#define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */
+#define MEETINGS 1024 /* cost some tenths of a millisecond: what spreading anew costs each thread is little beside it */
 
 /* A mapping's step, by its lowest two bits; the others count its lives, for who was away for one. */
 enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
@@ -141,9 +144,20 @@ static void mapping_put(const struct index_hold *hold)
 /* Stacks lie at regular distances: multiples of the golden ratio are far from each other, whatever these are. */
 static struct index_lane *lane_of(struct index_reader *reader, const struct index_hold *hold)
 {
+	uint32_t factor = GOLDEN + atomic_load_explicit(&reader->spread, memory_order_relaxed);
 	uint32_t stack = (uint32_t)((uintptr_t)hold >> 16);
 
-	return &reader->lanes[stack * UINT32_C(0x9e3779b9) >> (32 - INDEX_LANES_LOG2)];
+	return &reader->lanes[stack * factor >> (32 - INDEX_LANES_LOG2)];
+}
+
+/* With each odd multiple of the ratio other distances meet. A meeting that is not counted does not matter. */
+static void lane_met(struct index_reader *reader, struct index_lane *lane)
+{
+	uint32_t meetings = atomic_load_explicit(&lane->meetings, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&lane->meetings, meetings, memory_order_relaxed);
+	if (meetings % MEETINGS == 0)
+		atomic_fetch_add_explicit(&reader->spread, 2 * GOLDEN, memory_order_relaxed);
 }
 
 /* Takes hold of the mapping in use; NULL when there is none (hold->number 0), or none stays long enough. */
@@ -155,7 +169,8 @@ static struct index_mapping *mapping_get(struct index_reader *reader, struct ind
 		hold->number = atomic_load_explicit(&reader->current, memory_order_relaxed);
 		if (hold->number == 0)
 			return NULL;
-		atomic_fetch_add(&hold->lane->users[hold->number - 1], 1);
+		if (atomic_fetch_add(&hold->lane->users[hold->number - 1], 1) != 0)
+			lane_met(reader, hold->lane);
 		if (atomic_load(&reader->current) == hold->number)
 			return &reader->mappings[hold->number - 1];
 		mapping_put(hold);

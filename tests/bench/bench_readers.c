@@ -7,7 +7,7 @@
  * of libsubid_subuid. MODULE is a build that looks in DIRECTORY and trusts the caller (tests/tests.mk); the index
  * there is made here. Several modules, of two states of the sources, are measured by turns.
  *
- * In a round every thread asks for some milliseconds. On a machine with other work threads may not run beside each
+ * In a round every thread asks for some milliseconds, after some that do not count. On a machine with other work threads may not run beside each
  * other at all, which would say nothing: they ask to run before all else (SCHED_FIFO, as root), and a slice in which
  * they had to wait is done again. Prints a line of JSON for each module and number of threads, medians of the rounds:
  * nanoseconds of the asking thread's own processor time for a lookup; lookups a second by the clock, and how many
@@ -37,8 +37,9 @@
 #define BLOCK 65536u
 #define PER_OWNER 16u
 #define OWNERS_MAX 10000u /* that have a range */
-#define QUESTIONS 65536u
+#define QUESTIONS 262144u /* more than caches hold the answers of */
 #define ROUNDS_MAX 999
+#define WARM 0.002 /* seconds: other work has used the caches */
 #define SLICE 0.004
 #define TRIES 2000
 #define MODULES_MAX 4
@@ -196,24 +197,33 @@ static void ask(const struct module *module)
 		errx(1, "%s: %s: status %d", module->path, asked->name, status);
 }
 
+/* Until so many seconds have passed; answers how many lookups these were. */
+static uint64_t ask_for(double time, const struct module *module, uint32_t start, double *began, double *ended)
+{
+	uint64_t lookups = 0;
+
+	*began = now(CLOCK_MONOTONIC);
+	do {
+		for (unsigned k = 0; k < 256; k++, lookups++) {
+			asked = &questions[(start + lookups) % QUESTIONS];
+			ask(module);
+		}
+		*ended = now(CLOCK_MONOTONIC);
+	} while (*ended - *began < time);
+	return lookups;
+}
+
 static void *work(void *data)
 {
 	struct worker *worker = data;
-	uint32_t i = worker->start;
+	uint64_t warmed;
 	double cpu;
 
-	worker->lookups = 0;
 	pthread_barrier_wait(&together);
-	worker->began = now(CLOCK_MONOTONIC);
+	warmed = ask_for(WARM, worker->module, worker->start, &worker->began, &worker->ended);
+	pthread_barrier_wait(&together);
 	cpu = now(CLOCK_THREAD_CPUTIME_ID);
-	do {
-		for (unsigned k = 0; k < 256; k++, i++) {
-			asked = &questions[i % QUESTIONS];
-			ask(worker->module);
-		}
-		worker->lookups += 256;
-		worker->ended = now(CLOCK_MONOTONIC);
-	} while (worker->ended - worker->began < SLICE);
+	worker->lookups = ask_for(SLICE, worker->module, worker->start + (uint32_t)warmed, &worker->began, &worker->ended);
 	worker->cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	return NULL;
 }
@@ -259,7 +269,7 @@ static void measure(struct module *module, size_t crowd, int round)
 	do {
 		if (tries++ == TRIES)
 			errx(1, "the machine has too much other work: %u threads do not run beside each other", threads);
-		slice = crowd_asks(module, threads, (uint32_t)(round * 9973));
+		slice = crowd_asks(module, threads, (uint32_t)random());
 	} while (slice.cpu < 0.85 * processors * slice.clock);
 	module->ns[crowd][round] = slice.cpu / (double)slice.lookups * 1e9;
 	module->rate[crowd][round] = (double)slice.lookups / slice.clock;
@@ -333,7 +343,7 @@ int main(int argc, char **argv)
 	for (int round = 0; round < rounds; round++)
 		for (size_t crowd = 0; crowd < CROWDS; crowd++)
 			for (int m = 0; m < count; m++)
-				measure(&modules[m], crowd, round);
+				measure(&modules[(m + round) % count], crowd, round); /* nobody is always first */
 	for (int m = 0; m < count; m++)
 		print(&modules[m], accounts);
 	unlinkat(dirfd, "index", 0);

@@ -177,6 +177,38 @@ static void neighbours_have_lanes_of_their_own(void **state)
 	}
 }
 
+/* In one lane by their addresses, two that meet again and again part soon, wherever they lie; what they hold meanwhile
+ * is counted where it was. */
+static void who_meets_often_parts(void **state)
+{
+	struct fixture *f = *state;
+	char *stacks = stacks_make(HOLDS, DISTANCE);
+	struct index_hold *stays = hold_at(stacks, 0, DISTANCE);
+	unsigned met = 0;
+
+	begin(f);
+	assert_int_equal(index_enter(&reader, stays), 0);
+	for (size_t i = 1; i < HOLDS; i++) {
+		struct index_hold *comes = hold_at(stacks, i, DISTANCE);
+		unsigned times = 0;
+
+		do {
+			index_leave(stays);
+			assert_int_equal(index_enter(&reader, stays), 0);
+			assert_int_equal(index_enter(&reader, comes), 0);
+			index_leave(comes);
+		} while (comes->lane == stays->lane && ++times < 100000);
+		assert_true(times < 100000);
+		met += times > 0;
+	}
+	assert_true(met > 0);
+	index_leave(stays);
+	publish(f);
+	assert_true(found(1));
+	assert_int_equal(mapped(f), 1);
+	munmap(stacks, HOLDS * DISTANCE);
+}
+
 /* ---- threads that stay inside */
 
 struct inside {
@@ -279,6 +311,8 @@ static _Thread_local volatile sig_atomic_t looking;
 
 static void look_up(int signal)
 {
+	int saved = errno;
+
 	(void)signal;
 	errno = E2BIG;
 	if (!found(5) || errno != E2BIG)
@@ -286,6 +320,7 @@ static void look_up(int signal)
 	atomic_fetch_add(&handled, 1);
 	if (looking)
 		atomic_fetch_add(&amid, 1);
+	errno = saved;
 }
 
 static void *look_on(void *data)
@@ -353,6 +388,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_in_any_lane_keeps_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(held_generations_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(neighbours_have_lanes_of_their_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_meets_often_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_inside_keep_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_child_forked_with_threads_inside_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_handler_may_look_up_amid_a_lookup, setup, teardown),
