@@ -282,13 +282,20 @@ $(BUILD)/bench/peers:
 	@mkdir -p $@.new
 	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
 	mv $@.new $@
-bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/readers $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,24)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(or $(BENCH_SIZES),$(if $(findstring quick,$(BENCH)),1000 10000,1000 100000 1000000)) > $(BUILD)/bench/provision.txt
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,16)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_gate.py $(if $(findstring quick,$(BENCH)),--scale 0.02 --runs 2) > $(BUILD)/bench/gate.txt
 	rm -rf $(BUILD)/bench/disk
-	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt $(BUILD)/bench/gate.txt docs
+	/usr/bin/python3 tests/bench/bench_readers.py $(abspath $(BUILD)) $(if $(findstring quick,$(BENCH)),--rounds 11) > $(BUILD)/bench/readers.json
+	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt $(BUILD)/bench/gate.txt $(BUILD)/bench/readers.json docs
+
+# That part alone, into the documents: a minute. READERS='--before NSS SUBID': beside modules of other sources.
+.PHONY: bench-readers
+bench-readers: $(BUILD)/bench/readers
+	/usr/bin/python3 tests/bench/bench_readers.py $(abspath $(BUILD)) $(READERS) > $(BUILD)/bench/readers.json
+	/usr/bin/python3 tests/bench/report docs/performance.json - - $(BUILD)/bench/readers.json docs
 
 .PHONY: bench-gate
 # GATE='--scale 0.1 --runs 5'
