@@ -39,7 +39,7 @@
 #define OWNERS_MAX 10000u /* that have a range */
 #define QUESTIONS 262144u /* more than caches hold the answers of */
 #define ROUNDS_MAX 999
-#define WARM 0.006 /* seconds: other work has used the caches */
+#define WARM 0.015 /* seconds: other work has used the caches */
 #define SLICE 0.004
 #define TRIES 2000
 #define MODULES_MAX 4
