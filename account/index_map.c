@@ -9,12 +9,12 @@
  * pair of cache lines each, so that threads do not wait for each other's lines; the
  * address of the hold, which is on the thread's stack, says which lane. That needs
  * no thread-local storage, which a module that is loaded late may not get, and is as
- * good in a signal's handler and after a fork. Threads in one lane are slower, no more; when they
- * have met often enough all threads are spread anew.
+ * good in a signal's handler and after a fork. Threads in one lane are slower, no more;
+ * when they have met often enough, all threads are spread anew.
  *
  * A mapping's life is a count of steps: free, claimed by the thread that opens the
  * file into it, retired by the one that put another in its place, closing, free.
- * Whoever counts himself out of a retired mapping looks whether all lanes are at
+ * A thread that counts itself out of a retired mapping looks whether all lanes are at
  * zero, and if they are, and the step is still that one, unmaps it. All of these are
  * sequentially consistent, which decides two races:
  *  - in, against unmapping: a thread counts itself in before it looks at `current`,
@@ -45,7 +45,7 @@
 #define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */
 #define MEETINGS 1024 /* cost some tenths of a millisecond: what spreading anew costs each thread is little beside it */
 
-/* A mapping's step, by its lowest two bits; the others count its lives, for who was away for one. */
+/* A mapping's step, by its lowest two bits; the others count its lives, which tells a thread that was held up of them. */
 enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
 
 static int file_trusted(int fd, uid_t trusted, uint64_t *size)

@@ -193,6 +193,38 @@ static void readers_see_no_wrong_answer_while_it_changes(void **state)
 	assert_nothing_leaked();
 }
 
+static void *find_on(void *nothing)
+{
+	for (uint32_t i = 0; !atomic_load(&stop); i++)
+		if (!stable_found(i % STABLE))
+			atomic_fetch_add(&wrong, 1);
+	return nothing;
+}
+
+static void more_threads_than_lanes_look_up(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
+	pthread_t threads[INDEX_LANES + 8];
+	size_t count = sizeof(threads) / sizeof(threads[0]);
+
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	atomic_store(&stop, false);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, find_on, NULL), 0);
+	for (uint32_t round = 0; round < 20; round++) {
+		index_writer_free(writer);
+		writer = fixture_publish(f, STABLE, RANGES, round + 2);
+	}
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	index_writer_free(writer);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_true(stable_found(1)); /* the last file, if nobody has looked since */
+	assert_nothing_leaked();
+}
+
 static void a_fork_amid_lookups_goes_on(void **state)
 {
 	struct fixture *f = *state;
@@ -324,6 +356,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(readers_see_no_wrong_answer_while_it_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_threads_than_lanes_look_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_fork_amid_lookups_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_writer_may_be_killed_anywhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_every_mapping_taken_it_maps_alone, setup, teardown),
