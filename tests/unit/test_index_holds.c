@@ -26,13 +26,6 @@ static void publish(struct fixture *f)
 	index_writer_free(fixture_publish(f, ACCOUNTS, 3, ++generation));
 }
 
-static void begin(struct fixture *f)
-{
-	generation = 0;
-	publish(f);
-	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
-}
-
 /* How many files of the fixture this process has mapped. */
 static unsigned mapped(const struct fixture *f)
 {
@@ -52,6 +45,14 @@ static bool found(uint32_t i)
 	struct index_account account;
 
 	return index_account_by_uid(&reader, UID_FIRST + i, &account) == 0 && account.uid == UID_FIRST + i;
+}
+
+static void begin(struct fixture *f)
+{
+	generation = 0;
+	publish(f);
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	assert_true(found(0)); /* threads that open it at once may each map it alone */
 }
 
 /* What is held answers, whatever has become of it elsewhere. */
