@@ -26,8 +26,8 @@ struct note {
 	uint64_t check; /* of what is before it */
 };
 
-static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, "account.lock", NULL };
-static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, "key.remove", NULL };
+static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, false, "account.lock", NULL };
+static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, false, "key.remove", NULL };
 
 /* ---- the notes ---- */
 

@@ -45,7 +45,7 @@ static uint32_t ahead(const struct settings *settings, uint32_t id)
 static int on_give(void *data, const uint32_t marks[HIGH_WATER_REGIONS])
 {
 	struct watermark *watermark = data;
-	int r = 0;
+	int r = watermark->broker->homes_unheard ? -EAGAIN : 0; /* whatever asked for them has not waited */
 
 	for (unsigned i = 0; r == 0 && i < HIGH_WATER_REGIONS; i++) {
 		uint32_t last;
