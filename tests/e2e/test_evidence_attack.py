@@ -87,9 +87,10 @@ def test_homes_that_are_not_mounted(host, saved, tmp_path, account):
 
 @pytest.mark.parametrize("statement", [
     "UPDATE watches SET alarm = 0", "DELETE FROM released", "UPDATE released SET last = last + 64", "UPDATE key_uses SET used = 1",
+    "UPDATE audit SET caller = 'bob'", "UPDATE runs SET status = 1",
 ])
 def test_rows_of_every_table_that_decides_are_proved(host, saved, tmp_path, account, statement):
-    """What is silent for too long, what may be chosen again below the mark, when a key was used."""
+    """What is silent for too long, what may be chosen again below the mark, when a key was used; who did what, how runs ended."""
     host.start_daemon()
     host.subuid("set", "web1", "--alarm", "2d", user=account[0])
     host.subuid("add", "gone", user=account[0])
@@ -101,8 +102,7 @@ def test_rows_of_every_table_that_decides_are_proved(host, saved, tmp_path, acco
     host.stop_daemon()
     table = statement.split()[1 if statement.startswith("UPDATE") else 2]
     with contextlib.closing(sqlite3.connect(STORE)) as db, db:
-        dropped = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE ?",
-                             [f"digest_{table}%"]).fetchall()
+        dropped = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", [table]).fetchall()
         for name, _ in dropped:
             db.execute(f"DROP TRIGGER {name}")
         assert db.execute(statement).rowcount > 0
