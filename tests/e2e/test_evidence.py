@@ -409,6 +409,40 @@ def test_marks_that_are_damaged(host, saved, tmp_path, account):
     goes_on(host, account, tmp_path)
 
 
+LOOKS = """import pwd, sys
+for name in sys.stdin:
+    try:
+        print(pwd.getpwnam(name.strip()).pw_uid, flush=True)
+    except KeyError:
+        print("nobody", flush=True)
+"""
+
+
+def test_who_had_a_lost_index_mapped_sees_the_new_one(host, saved, account):
+    """Made by a daemon that had nothing mapped of it, so that nobody is told through the old file."""
+    host.start_daemon()
+    host.subuid("add", "short", user=account[0])
+    name, uid = f"{account[0]}+short", uid_of(host, account[0], "short")
+    process = subprocess.Popen(["/usr/bin/python3", "-c", LOOKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def seen():
+        process.stdin.write(f"{name}\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    try:
+        assert seen() == str(uid)
+        host.stop_daemon()
+        (STATE / "index").unlink()
+        assert seen() == str(uid), "the control: it has it mapped"
+        host.start_daemon()
+        host.subuid("remove", "short", "--purge", "--yes", user=account[0])
+        wait_until(lambda: seen() == "nobody", "the process sees the new index", 5)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_an_index_that_is_gone_or_damaged_is_doubt(host, saved, account):
     (STATE / "index").unlink()
     (STATE / "keys").unlink()
