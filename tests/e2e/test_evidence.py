@@ -176,6 +176,7 @@ def test_another_store(host, saved, tmp_path, account):
 CLEAN = """
 mount -t tmpfs t /var/lib/subuidd && chmod 0755 /var/lib/subuidd
 mkdir -p {homes} && chmod 0711 {homes} && mount --bind {homes} /srv/subuid
+mkdir -p /var/backups && mount -t tmpfs t /var/backups
 mount -t tmpfs t /run/subuidd && chmod 0755 /run/subuidd
 {prepare}
 /usr/sbin/subuidd --foreground 2> {log} &
@@ -466,6 +467,43 @@ def test_the_whole_directory_is_gone(host, saved, tmp_path, account):
     run("cp", "-a", aside, STATE)
 
 
+BACKUPS = Path("/var/backups/subuidd")
+
+
+@pytest.mark.parametrize("evidence", ["ids-were-given", "state-"])
+def test_state_and_homes_are_gone_together(host, saved, tmp_path, account, evidence):
+    """A disk that is not mounted, and a directory that somebody removed: nothing on either is left to tell."""
+    host.start_daemon()
+    host.subuid("state", "save", "--daily")
+    host.stop_daemon()
+    aside, kept = tmp_path / "aside", tmp_path / "kept"
+    run("cp", "-a", STATE, aside)
+    run("cp", "-a", BACKUPS, kept)
+    for path in BACKUPS.iterdir():
+        if not path.name.startswith(evidence):
+            path.unlink()
+    name, = (path.name for path in BACKUPS.iterdir())
+    run("mount", "-t", "tmpfs", "-o", "mode=0711", "t", HOMES)
+    try:
+        run("rm", "-rf", STATE)
+        refused(f"{BACKUPS}/{name} says that there was one")
+        assert not STORE.exists()
+        result = host.subuid("check", "--repair", check=False)
+        assert result.returncode == 4 and "the store is gone" in result.stdout, result
+        host.subuid("check", "--repair", "--yes")
+        silent_start(host)
+        host.stop_daemon()
+        run("rm", "-rf", STATE, HOMES / ".high-water")
+        (BACKUPS / name).unlink()
+        silent_start(host)  # the control: nothing tells
+        host.stop_daemon()
+    finally:
+        wait_until(lambda: run("umount", HOMES, check=False).returncode == 0, "nobody holds it")
+        run("rm", "-rf", STATE, BACKUPS)
+        run("cp", "-a", aside, STATE)
+        run("cp", "-a", kept, BACKUPS)
+
+
 def test_an_index_without_anything_else(host, saved, tmp_path, account):
     """The homes are on a disk that is not there: the index alone knows that there were accounts."""
     STORE.unlink()
@@ -530,13 +568,10 @@ def large(host, saved, tmp_path):
 
 def ends_by_itself(host, *words):
     """It serves, until the proof beside it has found what is wrong."""
-    start = LOG.stat().st_size
-    host.start_daemon()
-    assert host.daemon.wait(120) == REFUSED
-    host.daemon = None
-    said = LOG.read_bytes()[start:].decode()
-    for word in (*words, "is not accepted", "subuid state load"):
-        assert word in said, said
+    result = foreground(timeout=120)
+    assert result.returncode == REFUSED, result
+    for word in ("serving", *words, "is not accepted", "subuid state load"):
+        assert word in result.stderr, result.stderr
 
 
 def test_a_large_store_is_proved_beside_the_service(host, large, account):

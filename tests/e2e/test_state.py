@@ -829,7 +829,7 @@ def another_host(tmp_path):
         shutil.rmtree(tmp_path / "newhost/home" / home.name / "subuid", ignore_errors=True)
     script = (f"umount -l -R /srv; mount -o loop {image} /srv && mount --bind {tmp_path}/newhost/home /home && "
               f"mount --bind {tmp_path}/newhost/root /root && mount -t tmpfs -o mode=0755 tmpfs /var/lib/subuidd && "
-              "mount -t tmpfs -o mode=0755 tmpfs /run/subuidd")
+              "mount -t tmpfs -o mode=0755 tmpfs /run/subuidd && mount -t tmpfs -o mode=0755 tmpfs /var/backups")
     run(*there, "sh", "-c", script)
 
     def command(text, **options):
