@@ -79,9 +79,10 @@ def views_unmount():
 
 
 def wipe(homes=False):
-    """What a lost disk leaves."""
+    """What a lost disk leaves; with the homes: another host, which knows of nothing."""
     shutil.rmtree(STATE, ignore_errors=True)
     if homes:
+        shutil.rmtree("/var/backups/subuidd", ignore_errors=True)
         views_unmount()
         shutil.rmtree(HOMES)
         HOMES.mkdir(mode=0o711)
@@ -721,7 +722,7 @@ def test_copies_of_a_clock_that_ran_ahead_push_out_no_newer_one(host, backups):
     old.unlink()
     host.subuid("add", "later", "--owner", host.new_user())
     host.subuid("state", "save", "--daily")
-    left = sorted(path.name for path in directory.iterdir())
+    left = sorted(path.name for path in directory.glob("state-*"))
     assert left == [old.name, ahead[3].name, ahead[4].name]
     assert host.subuid_json("state", "verify", old)["generation"] > host.subuid_json("state", "verify", ahead[4])["generation"]
 
