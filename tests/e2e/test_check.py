@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import filesystems
 from conftest import call, call_as, run, wait_until
 
 HOMES = Path("/srv/subuid")
@@ -247,6 +248,19 @@ def test_a_file_in_the_place_of_a_link_is_renamed_when_somebody_says_so(host, tm
     assert (link / "precious").exists()
     repaired(host, "--yes")
     assert (Path(f"{link}.aside-1") / "precious").read_text() == "data" and link.is_symlink()
+
+
+def test_a_link_that_stays_behind_a_removal_is_said(host, tmp_path):
+    """The owner has made its directory theirs alone to read: no child of theirs can take the link out."""
+    owner, name, _ = add(host, tmp_path)
+    directory = Path(f"/home/{owner}/subuid")
+    directory.chmod(0o500)
+    said = host.subuid("remove", "web1", "--purge", user=owner).stdout
+    assert "its files are deleted; the link stays: " in said, said
+    assert os.path.islink(directory / "web1")
+    directory.chmod(0o755)
+    repaired(host, user=owner)
+    assert not os.path.lexists(directory / "web1")
 
 
 def test_a_link_of_a_removed_account(host, tmp_path):
@@ -731,8 +745,9 @@ def small_homes(host, tmp_path):
     HOMES.chmod(0o711)
     store = STATE.with_name("subuidd.aside")
     os.rename(STATE, store)
-    host.start_daemon()
-    yield HOMES
+    with filesystems.nothing_known():
+        host.start_daemon()
+        yield HOMES
     if host.daemon is not None:
         host.stop_daemon()
     for line in reversed(Path("/proc/mounts").read_text().splitlines()):
