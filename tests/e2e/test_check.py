@@ -873,6 +873,27 @@ def test_doctor_says_why_the_daemon_refused_to_start(host, tmp_path):
     assert "refused" not in host.subuid("doctor", check=False).stdout
 
 
+def test_doctor_has_one_advice_for_a_lost_store(host, tmp_path):
+    """What the daemon has said of the store, and not beside it that it makes a new one."""
+    add(host, tmp_path)
+    host.stop_daemon()
+    aside = tmp_path / "aside"
+    run("cp", "-a", STATE, aside)
+    try:
+        shutil.rmtree(STATE)
+        assert run("/usr/sbin/subuidd", check=False).returncode == 65
+        bad = [line for line in host.subuid("doctor", check=False).stdout.splitlines() if line.startswith("\u2717")]
+        said, = (line for line in bad if "daemon: refused to start" in line)
+        assert "accept what is there (subuid check --repair)" in said
+        others = [line for line in bad if line != said]
+        assert {f"{STATE}/{name}" for name in ("state.db", "index", "keys")} <= {line.split()[1].rstrip(":") for line in others}
+        assert all("see why the daemon refused to start" in line for line in others), others
+    finally:
+        shutil.rmtree(STATE)
+        run("cp", "-a", aside, STATE)
+        host.start_daemon()
+
+
 # ---- many
 
 
