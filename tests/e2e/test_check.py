@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What `subuid check` sees of the disk, and what `--repair` makes of it: damage, named, repaired (or asked about), sound."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -892,6 +893,62 @@ def test_doctor_has_one_advice_for_a_lost_store(host, tmp_path):
         shutil.rmtree(STATE)
         run("cp", "-a", aside, STATE)
         host.start_daemon()
+
+
+# ---- races
+
+
+SWAPS = r"""
+import os, sys
+home, target = sys.argv[1:]
+links, aside = f"{home}/subuid", f"{home}/aside"
+while True:
+    try:
+        os.rename(links, aside)
+        os.symlink(target, links)
+        os.unlink(links)
+        os.rename(aside, links)
+        os.unlink(f"{links}/web1")
+    except OSError:
+        if os.path.islink(links):
+            os.unlink(links)
+        if os.path.isdir(aside) and not os.path.lexists(links):
+            os.rename(aside, links)
+        elif os.path.isdir(aside):
+            os.rename(aside, f"{aside}-{os.urandom(4).hex()}")
+"""
+
+
+def test_an_owner_who_swaps_their_directory_makes_a_repair_change_nothing_elsewhere(host, tmp_path):
+    """While root repairs, the directory of links is now a directory, now a link to one of root's."""
+    owner, name, _ = add(host, tmp_path)
+    target = Path("/run/roots")
+    target.mkdir(mode=0o755)
+    (target / "web1").symlink_to(f"{HOMES}/{owner}/web1/view")
+    before = os.lstat(target / "web1").st_ino
+    swaps = subprocess.Popen(["/usr/bin/python3", "-c", SWAPS, f"/home/{owner}", target], user=owner, cwd="/")
+    try:
+        def naive():  # the control: root, by path
+            with contextlib.suppress(OSError):
+                Path(f"/home/{owner}/subuid/control").write_text("")
+            return (target / "control").exists()
+
+        wait_until(naive, "a write of root's by path lands there", 30)
+        (target / "control").unlink()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            host.subuid("check", "--repair", "--yes", "--all", check=False)
+            host.subuid("add", "web1", "--owner", owner, check=False)
+        assert swaps.poll() is None
+    finally:
+        swaps.kill()
+        swaps.wait()
+    assert os.listdir(target) == ["web1"] and os.lstat(target / "web1").st_ino == before
+    shutil.rmtree(target)
+    home = Path(f"/home/{owner}")
+    for left in (*home.glob("aside*"), home / "subuid"):
+        left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
+    repaired(host, "--yes")
 
 
 # ---- many
