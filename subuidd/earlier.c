@@ -64,9 +64,9 @@ static int note_write(int dirfd)
 	return 0;
 }
 
-int earlier_note(const char *path)
+int earlier_note(void)
 {
-	cleanup_fd int dirfd = earlier_directory(path, true);
+	cleanup_fd int dirfd = earlier_directory(EARLIER_DIRECTORY, true);
 
 	if (dirfd < 0)
 		return dirfd;
@@ -81,8 +81,8 @@ static bool copy_named(const char *name)
 	       strlen(name) <= EARLIER_NAME_MAX;
 }
 
-/* What is in the files is looked at by who loads one. */
-int earlier_seen(const char *path, char *name)
+/* What is in the files is looked at by whoever loads one. */
+static int directory_look(const char *path, char name[EARLIER_NAME_MAX + 1])
 {
 	cleanup_fd int fd = earlier_directory(path, false);
 	cleanup_dir DIR *dir = NULL;
@@ -108,4 +108,21 @@ int earlier_seen(const char *path, char *name)
 	if (newest[0] != '\0')
 		memcpy(name, newest, sizeof(newest));
 	return newest[0] != '\0';
+}
+
+int earlier_seen(const char *copies, char *path)
+{
+	const char *const places[] = { copies, EARLIER_DIRECTORY };
+	char name[EARLIER_NAME_MAX + 1];
+	int r = 0;
+
+	for (size_t i = 0; r <= 0 && i < (strcmp(copies, EARLIER_DIRECTORY) == 0 ? 1u : 2u); i++) {
+		int found = directory_look(places[i], name);
+
+		if (found == 1)
+			snprintf(path, EARLIER_PATH_MAX, "%s/%s", places[i], name);
+		if (found != 0)
+			r = found;
+	}
+	return r;
 }

@@ -113,14 +113,14 @@ static bool index_shows_accounts(int state_fd)
 /* State and homes may be gone together, the homes for not being mounted. */
 static void earlier_hear(const struct settings *settings, struct findings *findings)
 {
-	char name[EARLIER_NAME_MAX + 1] = "";
-	int r = earlier_seen(settings->backup_directory, name);
+	char path[EARLIER_PATH_MAX] = "";
+	int r = earlier_seen(settings->backup_directory, path);
 
 	if (r < 0)
 		log_warn("%s: whether this host had a store before cannot be looked up there: %s",
 			 settings->backup_directory, strerror(-r));
 	else if (r > 0)
-		findings_add(findings, "%s/%s says that there was one", settings->backup_directory, name);
+		findings_add(findings, "%s says that there was one", path);
 }
 
 static int homes_name(const struct broker *broker, struct findings *findings)

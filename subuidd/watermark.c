@@ -47,12 +47,11 @@ static uint32_t ahead(const struct settings *settings, uint32_t id)
 /* A third place, which only says that there was something: where it cannot be written, the two marks go on. */
 static void note(struct watermark *watermark)
 {
-	const char *path = watermark->broker->settings.backup_directory;
-	int r = watermark->noted ? 0 : earlier_note(path);
+	int r = watermark->noted ? 0 : earlier_note();
 
 	watermark->noted = true;
 	if (r < 0)
-		log_warn("%s/" EARLIER_NOTE " cannot be made: %s", path, strerror(-r));
+		log_warn(EARLIER_DIRECTORY "/" EARLIER_NOTE " cannot be made: %s", strerror(-r));
 }
 
 static int on_give(void *data, const uint32_t marks[HIGH_WATER_REGIONS])

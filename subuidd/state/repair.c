@@ -119,10 +119,10 @@ static int homes_look(struct repair *repair)
 static void whole_look(struct repair *repair)
 {
 	const struct host *host = &repair->host;
-	char name[EARLIER_NAME_MAX + 1];
+	char path[EARLIER_PATH_MAX];
 
 	if (repair->new && !repair->there &&
-	    (host->generation > 0 || earlier_seen(repair->place.settings.backup_directory, name) > 0))
+	    (host->generation > 0 || earlier_seen(repair->place.settings.backup_directory, path) > 0))
 		report_add(&repair->report, REPORT_DATA,
 			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless "
 			   "subuid state load or "
