@@ -179,7 +179,7 @@ static int look(struct call *call, const struct withheld_entry *entry)
 	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
 		return 1;
 	if (r < 0 || entry->key >= REMOVAL_FIRST)
-		return r;
+		return r == 0 && call_busy(call->broker, entry->uid, NULL) ? -EBUSY : r; /* a call is about to end with it */
 	if (entry->key == 0)
 		return (call->account.flags & ACCOUNT_LOCKED) != 0;
 	r = store_key_get(store, entry->key, &call->key);

@@ -112,6 +112,8 @@ def test_a_removal_that_cannot_be_recorded_goes_on_later(host, tmp_path, how, th
         assert shown["locked"] and shown["state"] == "removing", shown
         assert "removing" in host.subuid("list", user=owner).stdout
         assert "its removal is pending" in host.subuid("check", user=owner, check=False).stdout
+        again = host.subuid("add", label, user=owner, check=False)  # it would be told that it is there, and lose it
+        assert again.returncode == 1 and "its removal is pending" in again.stderr, again
         if then == "kill":
             host.stop_daemon(signal.SIGKILL)
     if then == "unlock":  # taken back
@@ -128,4 +130,5 @@ def test_a_removal_that_cannot_be_recorded_goes_on_later(host, tmp_path, how, th
     wait_until(lambda: host.subuid("show", name, check=False).returncode == 3, "it is gone", 20)
     wait_until(lambda: not home.exists(), "its home is away")
     wait_until(lambda: host.subuid("check", user=owner).returncode == 0, "nothing is left to say")
-    assert (filesystems.HOMES / ".removed" / str(uid)).exists() == (how == "--keep-home")
+    aside = filesystems.HOMES / ".removed" / str(uid)
+    wait_until(lambda: aside.exists() == (how == "--keep-home"), "its data is deleted, or kept", 20)
