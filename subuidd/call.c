@@ -113,7 +113,7 @@ static enum failure no_such_account(struct call *call)
 }
 
 /* What is refused for an account that is to go: whoever is told of a change would lose it. */
-static bool takes_no_access(uint32_t op)
+static bool would_be_lost(uint32_t op)
 {
 	return op != OP_ACCOUNT_LOCK && op != OP_ACCOUNT_UNLOCK && op != OP_KEY_REMOVE;
 }
@@ -138,7 +138,7 @@ enum failure call_account(struct call *call, enum account_for purpose)
 				 account.state == ACCOUNT_REMOVING ? "it is being removed" : "it is not complete yet",
 				 "try again");
 	}
-	if (purpose == TO_CHANGE && takes_no_access(call->request.op) && urgent_removal(call->broker, account.uid, NULL))
+	if (purpose == TO_CHANGE && would_be_lost(call->request.op) && urgent_removal(call->broker, account.uid, NULL))
 		return call_fail(call, FAILURE_BUSY, NULL, "its removal is pending: the store could not be written",
 				 "wait until it is gone, or take that back: subuid unlock");
 	call->account = account;
