@@ -43,7 +43,7 @@ INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subui
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
               subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state
-SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
@@ -62,8 +62,8 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
-              subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
+              subuidd/state/compare subuidd/state/compare_host subuidd/state/compare_users subuidd/subid/files subuidd/state/replace subuidd/state/load subuidd/state/repair \
+              subuidd/trouble subuidd/earlier subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \

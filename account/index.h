@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The index reader: every lookup of every program happens here, with no daemon,
- * no lock, no descriptor kept and, after the first, no system call. Runs in
- * foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
+ * no lock, no descriptor kept and, after the first, no system call but one stat(2)
+ * a second. Runs in foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
  * allocates from the heap, keeps errno.
  *
  * Each lookup returns 0, -ENOENT (there is none), or another negative errno:
@@ -24,6 +24,8 @@
 /* A file in memory, with a checked copy of its header. */
 struct index_view {
 	const uint8_t *base;
+	dev_t device; /* which file it is */
+	ino_t inode;
 	struct index_header header;
 };
 
@@ -36,6 +38,7 @@ struct index_view {
 struct index_reader {
 	const char *path;
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
+	_Atomic(uint32_t) looked;  /* second in which the path was looked at last */
 	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
 	_Atomic(uint32_t) spread;
 	struct index_mapping {

@@ -27,6 +27,10 @@
  * On a superseded file every thread that meets it opens the new one; the one that
  * swings `current` wins, the others drop theirs. A thread holds the old mapping
  * while it opens, so its number cannot come round to mean another file.
+ * A file that was removed, or another put in its place, is told by nobody when the writer that had it mapped is gone. So
+ * once a second one of the threads looks whether the path still leads to the file that is mapped; else it counts as superseded.
+ * What cannot be found or looked at changes nothing.
+ *
  * What a fork leaves behind of other threads, a count or a claim, stays for ever: that
  * mapping is not unmapped in the child. When every mapping is taken, the call maps
  * the file for itself alone.
@@ -36,6 +40,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account/index_map.h"
@@ -48,22 +53,19 @@
 /* A mapping's step, by its lowest two bits; the others count its lives, which tells a thread that was held up of them. */
 enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
 
-static int file_trusted(int fd, uid_t trusted, uint64_t *size)
+static int file_trusted(int fd, uid_t trusted, struct stat *st)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != trusted || (st.st_mode & 022) != 0)
+	if (!S_ISREG(st->st_mode) || st->st_uid != trusted || (st->st_mode & 022) != 0)
 		return -EPERM;
-	if (st.st_size < (off_t)sizeof(struct index_header) || (uint64_t)st.st_size > SIZE_MAX)
+	if (st->st_size < (off_t)sizeof(struct index_header) || (uint64_t)st->st_size > SIZE_MAX)
 		return -EUCLEAN;
-	*size = (uint64_t)st.st_size;
 	return 0;
 }
 
 /* The descriptor lives for these few calls only. */
-static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size)
+static int file_map(const char *path, uid_t trusted, void **base, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	int rc;
@@ -73,9 +75,9 @@ static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size
 			return -EPERM;
 		return errno == ENOENT || errno == ENOTDIR ? -ENXIO : -errno;
 	}
-	rc = file_trusted(fd, trusted, size);
+	rc = file_trusted(fd, trusted, st);
 	if (rc == 0) {
-		*base = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, fd, 0);
+		*base = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED, fd, 0);
 		if (*base == MAP_FAILED)
 			rc = -errno;
 	}
@@ -85,15 +87,17 @@ static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size
 
 static int view_open(const struct index_reader *reader, struct index_view *view)
 {
-	uint64_t size = 0;
+	struct stat st;
 	void *base;
-	int rc = file_map(reader->path, reader->trusted, &base, &size);
+	int rc = file_map(reader->path, reader->trusted, &base, &st);
 
 	if (rc < 0)
 		return rc;
-	rc = index_view_init(view, base, size);
+	rc = index_view_init(view, base, (uint64_t)st.st_size);
 	if (rc < 0)
-		munmap(base, (size_t)size);
+		munmap(base, (size_t)st.st_size);
+	view->device = st.st_dev;
+	view->inode = st.st_ino;
 	return rc;
 }
 
@@ -233,13 +237,29 @@ static int hold_alone(const struct index_reader *reader, struct index_hold *hold
 	return -EUCLEAN;
 }
 
+/* Another file has come to its place. The clock is read in the process, some nanoseconds; the rest is once a second. The
+ * inode of a file that is mapped is not given to another one. */
+static int replaced(struct index_reader *reader, const struct index_view *view)
+{
+	struct timespec now;
+	struct stat st;
+	uint32_t looked = atomic_load_explicit(&reader->looked, memory_order_relaxed);
+
+	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0 || (uint32_t)now.tv_sec == looked)
+		return 0;
+	if (!atomic_compare_exchange_strong_explicit(&reader->looked, &looked, (uint32_t)now.tv_sec, memory_order_relaxed,
+						     memory_order_relaxed))
+		return 0; /* another thread looks */
+	return lstat(reader->path, &st) == 0 && (st.st_ino != view->inode || st.st_dev != view->device);
+}
+
 static int enter(struct index_reader *reader, struct index_hold *hold)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		struct index_mapping *mapping = mapping_get(reader, hold);
-		int rc;
+		int rc, another = mapping != NULL && replaced(reader, &mapping->view);
 
-		if (mapping != NULL && index_view_current(&mapping->view)) {
+		if (mapping != NULL && !another && index_view_current(&mapping->view)) {
 			hold->view = &mapping->view;
 			return 0;
 		}
@@ -248,6 +268,8 @@ static int enter(struct index_reader *reader, struct index_hold *hold)
 		rc = mapping_renew(reader, hold->number);
 		if (mapping != NULL)
 			mapping_put(hold);
+		if (another && rc < 0) /* the next call does not take the old one either */
+			atomic_store_explicit(&reader->looked, 0, memory_order_relaxed);
 		if (rc == -EBUSY)
 			break;
 		if (rc < 0)

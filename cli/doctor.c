@@ -46,7 +46,7 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
 	     ...)
 {
-	char what[1024];
+	char what[1600];
 	va_list arguments;
 
 	va_start(arguments, format);

@@ -5,13 +5,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account/passwd.h"
 #include "account/id.h"
 #include "cli/setup.h"
 #include "cli/setup_text.h"
@@ -77,7 +76,8 @@ static void check_newuidmap(struct doctor *doctor)
 static void check_nss_module(struct doctor *doctor)
 {
 	void *module = dlopen("libnss_subuid.so.2", RTLD_NOW | RTLD_LOCAL);
-	const struct passwd *entry;
+	entry_cleanup struct host_entry entry = { 0 };
+	int r;
 
 	if (module == NULL) {
 		found(doctor, FINDING_BAD, "NSS module", dlerror(), INSTALL_TODO ", and run ldconfig");
@@ -88,13 +88,15 @@ static void check_nss_module(struct doctor *doctor)
 		found(doctor, FINDING_GOOD, "NSS module", "can be loaded; there is no account to look up yet", "");
 		return;
 	}
-	entry = getpwnam(doctor->account.name);
-	if (entry == NULL || entry->pw_uid != doctor->account.uid)
+	r = user_find(doctor->account.name, &entry);
+	if (r < 0 && r != -ENOENT)
+		found_error(doctor, "NSS module", r, DOUBT_TODO);
+	else if (r < 0 || entry.user.pw_uid != doctor->account.uid)
 		found_f(doctor, FINDING_BAD, "NSS module", SETUP_TODO "; restart nscd if it runs",
 			"the C library does not find %s as uid %u", doctor->account.name, doctor->account.uid);
 	else
-		found_f(doctor, FINDING_GOOD, "NSS module", "", "the C library finds %s as uid %u", entry->pw_name,
-			entry->pw_uid);
+		found_f(doctor, FINDING_GOOD, "NSS module", "", "the C library finds %s as uid %u", entry.user.pw_name,
+			entry.user.pw_uid);
 }
 
 static void check_pam_module(struct doctor *doctor)
@@ -227,38 +229,56 @@ static void check_pam_others(struct doctor *doctor)
 
 /* ---- users and groups */
 
+/* A user and the group of its name. */
+static int user_there(const char *name)
+{
+	entry_cleanup struct host_entry user = { 0 }, group = { 0 };
+	int r = user_find(name, &user);
+
+	if (r == 0 && user.user.pw_uid == 0)
+		r = -ENOENT;
+	return r < 0 ? r : group_find(name, &group);
+}
+
+/* r: what the look-up said. False, having said why: it is not there, or nobody knows. */
+static bool there(struct doctor *doctor, int r, const char *what, const char *name)
+{
+	if (r == -ENOENT)
+		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s%s is not there", what, name);
+	else if (r < 0)
+		found_error(doctor, "system users", r, DOUBT_TODO);
+	return r == 0;
+}
+
+static bool check_accounts_group(struct doctor *doctor)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+	const struct group *group = &entry.group;
+
+	if (!there(doctor, group_find(ACCOUNTS_GROUP, &entry), "the group ", ACCOUNTS_GROUP))
+		return false;
+	if (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid) {
+		found(doctor, FINDING_BAD, "system users",
+		      "the group " ACCOUNTS_GROUP " has another number than the index says", "restart subuidd");
+		return false;
+	}
+	if (group->gr_mem == NULL || group->gr_mem[0] == NULL)
+		return true;
+	found_f(doctor, FINDING_BAD, "system users", "take them out with `gpasswd -d`",
+		"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats them as a sub-account", group->gr_mem[0]);
+	return false;
+}
+
 static void check_users(struct doctor *doctor)
 {
 	static const char *const users[] = { WORKER_USER, KEYS_USER };
-	const struct group *group;
+	entry_cleanup struct host_entry forward = { 0 };
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
-		const struct passwd *entry = getpwnam(users[i]);
-
-		if (entry != NULL && entry->pw_uid != 0 && getgrnam(users[i]) != NULL)
-			continue;
-		good = false;
-		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s, or its group, is not there",
-			users[i]);
-	}
-	group = getgrnam(ACCOUNTS_GROUP);
-	if (group == NULL || (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid)) {
-		good = false;
-		found(doctor, FINDING_BAD, "system users",
-		      group == NULL ? "the group " ACCOUNTS_GROUP " is not there"
-				    : "the group " ACCOUNTS_GROUP " has another number than the index says",
-		      group == NULL ? SETUP_TODO : "restart subuidd");
-	} else if (group->gr_mem != NULL && group->gr_mem[0] != NULL) {
-		good = false;
-		found_f(doctor, FINDING_BAD, "system users", "take him out with `gpasswd -d`",
-			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account",
-			group->gr_mem[0]);
-	}
-	if (getgrnam(FORWARD_GROUP) == NULL) {
-		good = false;
-		found(doctor, FINDING_BAD, "system users", "the group " FORWARD_GROUP " is not there", SETUP_TODO);
-	}
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+		good &= there(doctor, user_there(users[i]), users[i], ", or its group,");
+	good &= check_accounts_group(doctor);
+	good &= there(doctor, group_find(FORWARD_GROUP, &forward), "the group ", FORWARD_GROUP);
 	if (good)
 		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP,
 		      "");

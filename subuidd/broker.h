@@ -72,6 +72,7 @@ struct broker {
 	bool stopping;
 	struct withheld withheld;     /* locks that are not in the store, urgent.h */
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
+	bool homes_unheard;           /* they are being compared with the store: no id is given out */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
 	sd_event_source *alarm;       /* the next account that may be silent */

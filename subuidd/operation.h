@@ -36,6 +36,7 @@ struct operation {
 	enum who who;
 	bool changes;     /* needs an index that can be published to */
 	bool needs_owner; /* not for accounts whose owner has left passwd(5) */
+	bool gives;         /* ids: only when the homes have been compared with the store */
 	const char *action; /* in the audit trail */
 	enum failure (*handle)(struct call *call);
 };
@@ -53,6 +54,7 @@ struct call {
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
+	void (*held)(struct call *call); /* it waits for the homes, evidence_holds(); NULL: it does not */
 	bool link_again;         /* of a removal: the child that removes the link was killed once */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
 	struct child *linker;    /* that child, when it is waited for */

@@ -268,7 +268,8 @@ static void wait_end(struct wait *wait, enum removal_files files, const char *wh
 		wait->purge->done = NULL; /* goes on by itself */
 	free(wait);
 	call->answer.removal.files = files;
-	snprintf(call->answer.removal.why, sizeof(call->answer.removal.why), "%s", why);
+	if (why[0] != '\0')
+		snprintf(call->answer.removal.why, sizeof(call->answer.removal.why), "%s", why);
 	call_finish(call, FAILURE_NONE);
 }
 

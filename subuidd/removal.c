@@ -36,7 +36,7 @@ struct ending {
 static void ended(void *userdata, int status)
 {
 	struct ending *ending = userdata;
-	int r = status == SESSIONS_NONE ? 0 : status == SESSIONS_LEFT ? -EBUSY : status < 0 ? status : -EPERM;
+	int r = sessions_ended(status);
 
 	if (r < 0)
 		log_error("uid %u: its processes cannot be ended: %s", ending->uid, strerror(-r));
@@ -211,7 +211,8 @@ static enum failure removal_finish(struct call *call)
 
 static enum failure removal_unlink(struct call *call, int ended);
 
-/* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
+/* A link that stays is no reason to keep the account: it leads nowhere. The answer and the trail say so, and `check` until it
+ * is away. It is not tried again: by then the owner may have an account of the same label. */
 static void unlinked(void *data, int status)
 {
 	struct call *call = data;
@@ -229,8 +230,10 @@ static void unlinked(void *data, int status)
 		result = LINK_TIMEOUT;
 	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
-	if (result != LINK_OK)
+	if (result != LINK_OK) {
 		snprintf(call->detail, sizeof(call->detail), "the link stays: %s", link_result_why(result));
+		memcpy(call->answer.removal.why, call->detail, strnlen(call->detail, FAILURE_TEXT_MAX) + 1);
+	}
 	failure = removal_finish(call);
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);

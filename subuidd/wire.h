@@ -319,7 +319,7 @@ enum removal_files { FILES_KEPT = 1, FILES_DELETED, FILES_PENDING };
 
 struct removal_view { /* of OP_ACCOUNT_REMOVE: what has become of its files */
 	uint32_t files; /* enum removal_files */
-	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way */
+	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way; else that the link stays */
 };
 
 enum import_disk { /* of an account that is made, or would be: its home, and the link to it */

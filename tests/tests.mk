@@ -82,7 +82,7 @@ fuzz_run_OBJS  = account/run
 FUZZ          += run
 
 # what check and doctor share
-state_look_OBJS = account/state_look account/advice account/part
+state_look_OBJS = account/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look
 
 # settings

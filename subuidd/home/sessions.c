@@ -78,7 +78,7 @@ static int uid_kill(uint32_t uid)
 			return -errno;
 	if (!WIFEXITED(status)) /* another one that ends the same account took it for one of its */
 		return 0;
-	return WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+	return WEXITSTATUS(status) == 0 ? 0 : -ECHILD; /* it could not become what signals */
 }
 
 /* ---- by cgroup */
@@ -111,19 +111,30 @@ static void cgroups_kill(const struct session_ids *ids)
 
 /* ---- one by one */
 
-/* By a descriptor of the very process: its number may be another's by the time of the signal. */
+/*
+ * By a descriptor of the very process: its number may be another's by the time of the signal. A number that is no process's (any
+ * more) is no failure: the chase comes by threads, whose process the next walk finds, and a process that has ended leaves its
+ * number to its group. For those pidfd_open(2) says EINVAL, newer kernels ENOENT or ESRCH. It is looked at once more.
+ */
+int session_kill_one(const struct session_ids *ids, int proc, struct session *session)
+{
+	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(session->pid, NULL, 10), 0);
+
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : errno == EINVAL || errno == ENOENT ? 1 : -errno;
+	if (!session_still(ids, proc, session))
+		return 0;
+	return pidfd_send_signal(pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH ? -errno : 1;
+}
+
 static int session_kill(void *data, int proc, const struct session *seen)
 {
 	struct round *round = data;
 	struct session again = *seen;
-	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(seen->pid, NULL, 10), 0);
+	int r = session_kill_one(round->ids, proc, &again);
 
-	if (pidfd < 0)
-		return errno == ESRCH ? 0 : -errno;
-	if (!session_still(round->ids, proc, &again))
-		return 0;
-	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
-		return -errno;
+	if (r <= 0)
+		return r;
 	if (again.real != round->ids->uid && session_id(round->ids, again.real) && round->count < OTHERS_MAX)
 		round->others[round->count++] = again.real;
 	return 1;
@@ -163,7 +174,7 @@ static int end_child(const void *argument)
 	int clean = 0, wait = 1, r = 0;
 
 	if (descriptors_close_from(0) < 0)
-		return SESSIONS_FAILED;
+		return SESSIONS_FAILED + EBADF;
 	while (r >= 0 && clean < CLEAN_ROUNDS && milliseconds() < end) {
 		r = round_run(&round);
 		clean = r == 0 ? clean + 1 : 0;
@@ -172,7 +183,16 @@ static int end_child(const void *argument)
 		nanosleep(&(struct timespec){ .tv_nsec = wait * 1000000L }, NULL);
 		wait = wait < WAIT_MAX_MSEC ? wait * 2 : wait;
 	}
-	return r < 0 ? SESSIONS_FAILED : clean == CLEAN_ROUNDS ? SESSIONS_NONE : SESSIONS_LEFT;
+	return r < 0 ? (-r < SESSIONS_FAILED ? SESSIONS_FAILED - r : SESSIONS_FAILED + EIO) : clean == CLEAN_ROUNDS ? SESSIONS_NONE : SESSIONS_LEFT;
+}
+
+int sessions_ended(int status)
+{
+	if (status < 0 || status == SESSIONS_NONE)
+		return status;
+	if (status == SESSIONS_LEFT)
+		return -EBUSY;
+	return status > SESSIONS_FAILED ? -(status - SESSIONS_FAILED) : -ECHILD;
 }
 
 int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd)

@@ -11,6 +11,7 @@
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/urgent.h"
+#include "subuidd/log.h"
 
 static enum failure answer_account(struct call *call)
 {
@@ -236,20 +237,27 @@ enum failure op_account_unlock(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	call->account.flags &= ~(uint32_t)ACCOUNT_LOCKED;
-	return account_change(call);
+	failure = account_change(call);
+	if (failure == FAILURE_NONE) /* a removal that is not recorded yet is taken back */
+		urgent_removal_done(call->broker, call->account.uid);
+	return failure;
 }
 
-/* At least nobody logs in to it any more. An account that is not complete, or is on its way out, is not in the index. */
+/* At least nobody logs in to it any more, and it goes on when the store can be written. An account that is not complete, or is on its way out, is not in the index. */
 static enum failure remove_unrecorded(struct call *call)
 {
 	enum failure failure = call->answer.failure.failure;
 	struct account before;
+	int noted;
 
 	if (store_account_by_uid(call->broker->store, call->account.uid, &before) < 0 || before.state != ACCOUNT_ACTIVE)
 		return failure;
+	before.flags |= ACCOUNT_LOCKED;
+	noted = urgent_add_removal(call->broker, &call->account);
 	call->account = before;
-	call->account.flags |= ACCOUNT_LOCKED;
 	failure = lock_unrecorded(call, "its removal is not recorded");
+	if (noted < 0)
+		log_error("%s: its removal is forgotten by a restart: %s", call->target, strerror(-noted));
 	removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
 	return failure;
 }
@@ -271,6 +279,7 @@ enum failure op_account_remove(struct call *call)
 	if (failure != FAILURE_NONE)
 		return remove_unrecorded(call);
 	urgent_done(call->broker, call->account.uid, 0);
+	urgent_removal_done(call->broker, call->account.uid);
 	r = publish_account_gone(call->broker->publication, &call->account);
 	if (r < 0) {
 		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "account/fields.h"
 #include "confine/cleanup.h"
 #include "subuidd/operation.h"
+#include "subuidd/urgent.h"
 
 #define KEY_BATCH 16
 #define RANGE_BATCH 64
@@ -89,6 +90,8 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	view->account = *account;
 	if (withheld_has(&broker->withheld, account->uid, 0))
 		view->account.flags |= ACCOUNT_LOCKED;
+	if (urgent_removal(broker, account->uid, NULL) && account->state == ACCOUNT_ACTIVE)
+		view->account.state = ACCOUNT_REMOVING;
 	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)

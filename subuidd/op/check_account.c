@@ -9,6 +9,7 @@
 #include "account/advice.h"
 #include "account/index.h"
 #include "account/passwd.h"
+#include "subuidd/urgent.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
 
@@ -143,6 +144,20 @@ static void check_home(const struct broker *broker, const struct account *row, c
 				  "look at what stands there, move it away, and then: subuid check --repair", REPAIR_NONE);
 }
 
+/* What counts, though the store could not be written: the index says rightly what the row does not. */
+static bool unrecorded(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
+{
+	bool removal = urgent_removal(broker, row->uid, NULL);
+
+	if (row->state != ACCOUNT_ACTIVE || (!removal && !withheld_has(&broker->withheld, row->uid, 0)))
+		return false;
+	check_add_account(result, row, name,
+			  removal ? "its removal is pending: it is locked, and the store could not be written" :
+				    "it is locked, and the store could not be written",
+			  "make room on the disk of " STATE_DIR "; subuidd tries again by itself", REPAIR_NONE);
+	return true;
+}
+
 static void check_account(const struct broker *broker, const struct account *row, struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1];
@@ -151,6 +166,8 @@ static void check_account(const struct broker *broker, const struct account *row
 		check_add(result, row->label, "its name is not one", "load a saved state: subuid state load FILE");
 		return;
 	}
+	if (unrecorded(broker, row, name, result))
+		return;
 	check_index_account(row, name, result);
 	if (row->state != ACCOUNT_ACTIVE) {
 		check_add_account(result, row, name, "it is neither active nor gone",

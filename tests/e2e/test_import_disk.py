@@ -34,7 +34,7 @@ def new_host(host):
         host.stop_daemon()
     host.daemon = None
     unmount_below("/srv")
-    for place in [*STATE.iterdir(), *HOMES.iterdir(), Path("/srv/away"), *Path("/home").glob("*/subuid")]:
+    for place in [*STATE.iterdir(), *HOMES.iterdir(), Path("/srv/away"), *Path("/home").glob("*/subuid"), Path("/var/backups/subuidd")]:
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
     host.start_daemon()
 
