@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: ISC
+"""The daemon's own helpers are no way in: whoever has the uid of one of them does not become it."""
+
+import contextlib
+import os
+import pwd
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, call, run, wait_until
+
+PROGRAMS = Path("/usr/libexec/subuidd")
+SECONDS, TRIES = 8, 100_000
+
+
+@pytest.fixture(scope="module")
+def racer(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("racer")
+    run("gcc", "-O2", "-static", "-D_GNU_SOURCE", "-o", directory / "racer", ROOT / "tests/e2e/racer.c")
+    for path in [directory, *directory.parents][:3]:
+        path.chmod(0o755)
+    return directory / "racer"
+
+
+@contextlib.contextmanager
+def readable(program):
+    """The control: as it was installed before."""
+    os.chmod(PROGRAMS / program, 0o755)
+    try:
+        yield
+    finally:
+        os.chmod(PROGRAMS / program, 0o711)
+
+
+def race(racer, user, again, *line, seconds=SECONDS, tries=TRIES, until=lambda: False):
+    """(refused tries, seizures), while `again` makes one process of the user after the other. None: `until` was first."""
+    entry = pwd.getpwnam(user)
+    ended = threading.Event()
+
+    def make():
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                again()
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    attack = subprocess.Popen([racer, str(seconds), str(tries), *line], stdout=subprocess.PIPE, text=True, user=entry.pw_uid,
+                              group=entry.pw_gid, extra_groups=[], cwd="/")
+    try:
+        wait_until(lambda: attack.poll() is not None or until(), "the racer ends", 10 * seconds)
+        if attack.poll() is None:
+            return None
+    finally:
+        ended.set()
+        maker.join()
+        attack.kill()
+        out = attack.communicate()[0]
+    assert attack.returncode == 0
+    return tuple(map(int, out.split()))
+
+
+def new_workers():
+    call("io.subuidd.Accounts.Status")
+
+
+def test_who_has_the_uid_of_workers_becomes_none(host, racer):
+    assert (PROGRAMS / "worker").stat().st_mode & 0o777 == 0o711
+    host.restart_daemon()
+    refused, seized = race(racer, "subuidd", new_workers)
+    assert seized == 0 and refused >= TRIES
+    with readable("worker"):
+        host.restart_daemon()
+        assert race(racer, "subuidd", new_workers, seconds=30)[1] > 0, "the control: a worker that can be read is seized"
+    host.restart_daemon()
+
+
+@contextlib.contextmanager
+def other_worker(host, tmp_path, *flags):
+    """The daemon with other_voice.c as its worker: its log."""
+    binary, real, worker = tmp_path / "other", tmp_path / "real", PROGRAMS / "worker"
+    run("gcc", "-O1", "-D_GNU_SOURCE", *flags, f"-I{ROOT}", "-o", binary, ROOT / "tests/e2e/other_voice.c")
+    run("cp", "-a", worker, real)
+    host.stop_daemon()
+    run("install", "-m", "0711", binary, worker)
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        daemon = subprocess.Popen(["/usr/sbin/subuidd", "--foreground"], stdout=out, stderr=out, cwd="/")
+    try:
+        wait_until(lambda: "serving" in log.read_text(), "it serves")
+        yield log.read_text
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+        run("install", "-m", "0711", real, worker)
+        host.start_daemon()
+
+
+def test_a_channel_is_worth_nothing_in_another_process(host, tmp_path):
+    """Whoever got a worker's descriptor, but is not the process that the daemon has started."""
+    with other_worker(host, tmp_path) as log:
+        reply = call("io.subuidd.Accounts.Status")
+        assert reply == {"parameters": {"voice": "worker"}}, "the control: the process that was started may speak"
+        assert "another process" not in log()
+    with other_worker(host, tmp_path, "-DCHILD") as log:
+        wait_until(lambda: "another process spoke in its place" in log(), "it is refused")
+        with pytest.raises(OSError):
+            assert "voice" not in str(call("io.subuidd.Accounts.Status"))
+            raise ConnectionResetError("told that there is no worker")
+
+
+def test_who_has_the_uid_of_the_keys_command_answers_for_none(host, racer, tmp_path):
+    """sshd asks for a thief's key; the racer answers in the place of authorized-keys."""
+    owner, name, _ = host.account(tmp_path)
+    thief = host.new_key(tmp_path, "thief")
+    line = " ".join(Path(f"{thief}.pub").read_text().split()[:2]) + "\n"
+    logins = []
+
+    def login():
+        # the login shell wants the words of a line of ours: what counts is that sshd lets somebody in
+        logins.append(host.ssh(thief, name, "true", timeout=20))
+
+    def let_in():
+        return host.sshd_log().count(f"Accepted publickey for {name} ")
+
+    assert (PROGRAMS / "authorized-keys").stat().st_mode & 0o777 == 0o711
+    refused, seized = race(racer, "subuidd-keys", login, line, seconds=15, tries=1000)
+    assert seized == 0 and let_in() == 0 and refused >= 1000 and len(logins) > 20
+    with readable("authorized-keys"):
+        assert race(racer, "subuidd-keys", login, line, seconds=60, tries=1, until=let_in) is None, \
+            "the control: the thief is let in by the racer's answer"
+
+
+# ---- the alarm hook
+
+HOOK = Path("/usr/local/sbin/subuid-hook")
+SEEN = Path("/run/hook-seen")
+
+
+@pytest.fixture
+def hook(host):
+    """The daemon with this text as its hook; what it writes to SEEN comes back as lines of words."""
+    settings = Path("/etc/subuidd.conf.d/hook.conf")
+    settings.parent.mkdir(exist_ok=True)
+    SEEN.write_text("")
+    SEEN.chmod(0o666)
+
+    def install(text):
+        HOOK.write_text(text)
+        HOOK.chmod(0o755)
+        settings.write_text(f"[alarm]\nhook = {HOOK}\n")
+        host.restart_daemon()
+        return lambda: [line.split() for line in SEEN.read_text().splitlines()]
+
+    yield install
+    settings.unlink()
+    host.restart_daemon()
+
+
+TELLS = f"""#!/bin/sh
+printf '%s %s %s %s %s\\n' "$(date +%s)" "$1" "$2" "$3" "$4" >>{SEEN}
+"""
+
+
+def silent(host, name, user, after="1s"):
+    host.subuid("set", name, "--alarm", after, user=user)
+
+
+def test_the_hook_has_a_user_of_its_own_who_has_nothing(host, tmp_path, hook):
+    seen = hook(f"#!/bin/sh\nprintf '%s %s %s\\n' \"$(id -un)\" \"$(id -G | wc -w)\" \"$(sed -n 's/CapEff:.//p' /proc/self/status)\" >>{SEEN}\n"
+                f"kill -9 $(pgrep -u subuidd) 2>/dev/null; kill -9 -1 2>/dev/null; true\n")
+    owner, name, _ = host.account(tmp_path)
+    workers = run("pgrep", "-u", "subuidd").stdout
+    silent(host, "web1", owner)
+    assert wait_until(seen, "the hook is called")[0] == ["subuidd-hook", "1", "0" * 16]
+    uid = pwd.getpwnam("subuidd-hook").pw_uid
+    wait_until(lambda: run("pgrep", "-u", uid, check=False).returncode == 1, "it ends")
+    assert set(run("pgrep", "-u", "subuidd").stdout.split()) & set(workers.split()), "no worker was reached"
+    assert run("find", "/", "-xdev", "-user", "subuidd-hook", check=False).stdout == ""
+
+
+def test_without_its_user_no_hook_is_run_and_doctor_says_so(host, tmp_path, hook):
+    """A host that was set up by an earlier version, and upgraded."""
+    seen = hook(TELLS)
+    owner, name, _ = host.account(tmp_path)
+    run("userdel", "subuidd-hook")
+    try:
+        silent(host, "web1", owner)
+        wait_until(lambda: "the user subuidd-hook is not there: run subuid setup" in Path("/run/subuidd.log").read_text(),
+                   "it is said")
+        assert seen() == []
+        assert "subuidd-hook, or its group, is not there" in host.subuid("doctor", check=False).stdout
+    finally:
+        host.subuid("setup")
+    assert "subuidd-hook, or its group" not in host.subuid("doctor", check=False).stdout
+    silent(host, "web1", owner, "900h")
+    silent(host, "web1", owner)
+    wait_until(seen, "the hook is called")
+
+
+LEAVES = f"""#!/bin/sh
+echo $1 >>{SEEN}
+sleep 1000 &
+setsid sh -c 'sleep 1001 & sleep 1002' &
+(setsid sh -c 'sleep 1003 &' &) &
+%s
+"""
+
+
+@pytest.mark.parametrize("how", ["its own end", "the daemon's end"])
+def test_what_a_hook_begins_ends_with_it(host, tmp_path, hook, how):
+    seen = hook(LEAVES % ("true" if how == "its own end" else "sleep 1004"))
+    owner, name, _ = host.account(tmp_path)
+
+    def left():
+        return run("pgrep", "-f", "sleep 100[0-4]", check=False).stdout.split()
+
+    # the control: the same program run by anybody else leaves three behind
+    other = subprocess.Popen(["sh", "-c", (LEAVES % "true").split("\n", 2)[2]], stdout=subprocess.DEVNULL)
+    other.wait(10)
+    assert len(wait_until(lambda: len(left()) >= 4 and left(), "they run on")) >= 4
+    run("pkill", "-9", "-f", "sleep 100[0-4]", check=False)
+    wait_until(lambda: not left(), "they are gone")
+    silent(host, "web1", owner)
+    wait_until(seen, "the hook is called")
+    if how == "the daemon's end":
+        wait_until(lambda: len(left()) >= 5, "all of them run")
+        host.restart_daemon()
+    wait_until(lambda: not left(), "nothing is left", 5)
+
+
+def alarm(owner, label, seconds):
+    reply = call("io.subuidd.Accounts.Modify", {"owner": owner, "label": label, "alarm": seconds})
+    assert "error" not in reply, reply
+
+
+def test_a_flood_of_one_owners_alarms_delays_nobody_elses(host, hook):
+    """An owner turns the alarms of eight accounts on and off, for half a minute; each hook takes half a second."""
+    seen = hook(TELLS.replace("printf", "sleep 0.5; printf"))
+    flooder, others = host.new_user(), [host.new_user() for _ in range(12)]
+    for number in range(8):
+        host.subuid("add", f"f{number}", user=flooder)
+    for other in others:
+        host.subuid("add", "web1", user=other)
+    ended = threading.Event()
+    rounds = []
+
+    def flood():
+        while not ended.wait(1.2):  # an alarm of a second is due after one
+            for number in range(8):
+                alarm(flooder, f"f{number}", 3_240_000 if len(rounds) % 2 else 1)
+            rounds.append(None)
+
+    def told(name):
+        return [line for line in seen() if line[1].startswith(f"{name}+")]
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    begun = time.monotonic()
+    try:
+        wait_until(lambda: len(told(flooder)) >= 7, "the flood is on", 60)
+        at = time.monotonic()
+        alarm(others[0], "web1", 1)
+        wait_until(lambda: told(others[0]), "the other's alarm", 30)
+        assert time.monotonic() - at < 1 + 5
+        # the control: as many of others, one each, are told at once
+        for other in others[1:]:
+            alarm(other, "web1", 1)
+        wait_until(lambda: all(told(other) for other in others), "each owner has an own share", 20)
+        wait_until(lambda: time.monotonic() - begun > 30, "half a minute of flood", 60)
+    finally:
+        ended.set()
+        thread.join()
+    assert len(rounds) >= 15, "8 changes each"
+    assert len(told(flooder)) <= 8 + 1
+
+
+def test_what_comes_beyond_is_told_together(host, hook):
+    """An owner whose whole server room is silent: the first ones one by one, the rest in one."""
+    seen = hook(TELLS)
+    owner = host.new_user()
+    for number in range(12):
+        host.subuid("add", f"w{number}", user=owner)
+    for number in range(12):
+        alarm(owner, f"w{number}", 1)
+    wait_until(lambda: len(seen()) >= 8, "all are told", 20)
+    lines = seen()
+    assert {line[1] for line in lines[:7]} | {lines[7][1]} <= {f"{owner}+w{number}" for number in range(12)}
+    assert [line[4] for line in lines[:7]] == ["0"] * 7 and 7 + 1 + int(lines[7][4]) == 12
+    states = call("io.subuidd.Accounts.List", {"owner": owner}, more=True)
+    assert all(reply["parameters"]["account"].get("told") for reply in states if "account" in reply["parameters"])
