@@ -292,3 +292,54 @@ def test_what_comes_beyond_is_told_together(host, hook):
     assert [line[4] for line in lines[:7]] == ["0"] * 7 and 7 + 1 + int(lines[7][4]) == 12
     states = call("io.subuidd.Accounts.List", {"owner": owner}, more=True)
     assert all(reply["parameters"]["account"].get("told") for reply in states if "account" in reply["parameters"])
+
+
+# ---- what others keep of an account
+
+def test_a_purge_takes_what_logind_cron_and_at_keep(host):
+    """Files as those three make them: whose name or uid they have decides, and decoys stay."""
+    owner = host.new_user()
+    host.subuid("add", "web1", "--owner", owner, "--range", "65536")
+    host.subuid("add", "web10", "--owner", owner)
+    host.subuid("add", "web2", "--owner", owner)
+    host.subuid("add", "web3", "--owner", owner)
+    uids = {label: pwd.getpwnam(f"{owner}+{label}").pw_uid for label in ("web1", "web10")}
+    first = next(entry["first"] for entry in host.subuid_json("range", "list", "--owner", owner) if entry.get("label") == "web1")
+    inside, outside = first + 1234, first + 65536
+    linger, crontabs, jobs = map(Path, ("/var/lib/systemd/linger", "/var/spool/cron/crontabs", "/var/spool/cron/atjobs"))
+    for directory, mode, user in ((linger, 0o755, 0), (crontabs, 0o1730, 0), (jobs, 0o1770, 1)):
+        directory.mkdir(parents=True, exist_ok=True)
+        os.chown(directory, user, user)
+        directory.chmod(mode)
+
+    def put(path, uid, text=""):
+        path.write_text(text)
+        os.chown(path, uid, 0)
+        path.chmod(0o600)
+        return path
+
+    name = f"{owner}+web1"
+    assert pwd.getpwuid(inside).pw_name == f"{owner}+_web1_{inside}"
+    theirs = [put(linger / name, 0), put(linger / f"{owner}+_web1_{inside}", 0),
+              put(crontabs / name, uids["web1"], "* * * * * true\n"),
+              put(crontabs / f"{owner}+_web1_{inside}", inside, "* * * * * true\n"),
+              put(jobs / "a0000101c0ffee", uids["web1"], "#!/bin/sh\n"), put(jobs / "a0000201c0ffee", inside, "#!/bin/sh\n")]
+    others = [put(linger / f"{owner}+web10", 0), put(linger / owner, 0), put(linger / f"{owner}+_web1_{outside}", 0),
+              put(linger / f"{owner}+_{inside}", 0),
+              put(linger / f"{name}.txt", 0), put(crontabs / f"{owner}+web10", uids["web10"], "x\n"),
+              put(crontabs / f"{owner}+_web1_{inside + 1}", 0, "root's\n"),
+              put(jobs / "a0000301c0ffee", uids["web10"], "x\n"), put(jobs / "a0000401c0ffee", outside, "x\n"),
+              put(jobs / "a0000501c0ffee", 0, "x\n")]
+    kept = put(linger / f"{owner}+web3", 0)
+    (linger / f"{owner}+web2").symlink_to("/etc/passwd")
+    try:
+        host.subuid("remove", f"{owner}+web3")
+        assert kept.exists(), "the control: a removal that keeps the data keeps these"
+        host.subuid("remove", name, "--purge")
+        assert [path for path in theirs if path.exists()] == []
+        host.subuid("remove", f"{owner}+web2", "--purge")
+        assert all(path.exists() for path in others) and os.path.lexists(linger / f"{owner}+web2")
+    finally:
+        for path in [*theirs, *others, kept]:
+            path.unlink(missing_ok=True)
+        (linger / f"{owner}+web2").unlink()
