@@ -14,6 +14,8 @@ SYSCONFDIR ?= /etc
 STATE_DIR  ?= /var/lib/subuidd
 RUN_DIR    ?= /run/subuidd
 DESTDIR    ?=
+USER_MANAGER_DROPIN = $(PREFIX)/lib/systemd/system/user@.service.d
+POLKIT_RULES = $(PREFIX)/share/polkit-1/rules.d
 VERSION    := 0.1.0
 
 BUILD      ?= build
@@ -25,7 +27,7 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
               -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DSBINDIR='"$(SBINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
-              -DTOOLSDIR='"$(TOOLSDIR)"'
+              -DTOOLSDIR='"$(TOOLSDIR)"' -DUSER_MANAGER_DROPIN='"$(USER_MANAGER_DROPIN)"' -DPOLKIT_RULES='"$(POLKIT_RULES)"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
@@ -80,7 +82,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cl
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
-              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
+              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_linger cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/file_count \
@@ -169,8 +171,6 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 
 include tests/tests.mk
 
-USER_MANAGER_DROPIN = $(PREFIX)/lib/systemd/system/user@.service.d
-POLKIT_RULES = $(PREFIX)/share/polkit-1/rules.d
 UNITS = subuidd.service subuidd.socket subuidd-save.service subuidd-save.timer
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \

@@ -309,6 +309,7 @@ void doctor_host(struct doctor *doctor)
 	check_pam_sessions(doctor);
 	check_pam_others(doctor);
 	check_users(doctor);
+	doctor_linger(doctor);
 	if (doctor->index_error == 0)
 		doctor_subid_files(doctor);
 	if (access("/run/nscd/socket", F_OK) == 0)
