@@ -192,7 +192,8 @@ install: all
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/user-manager.conf > $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
 	chmod 0644 $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
 	mkdir -p $(DESTDIR)$(POLKIT_RULES) # its mode is polkit's
-	install -m 0644 pam/polkit.rules $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/polkit.rules > $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	chmod 0644 $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
