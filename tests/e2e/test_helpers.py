@@ -134,6 +134,43 @@ def test_who_has_the_uid_of_the_keys_command_answers_for_none(host, racer, tmp_p
             "the control: the thief is let in by the racer's answer"
 
 
+def test_workers_that_are_killed_are_replaced(host):
+    for _ in range(20):
+        run("pkill", "-KILL", "-u", "subuidd", check=False)
+
+        def answered():
+            with contextlib.suppress(OSError):
+                return "error" not in call("io.subuidd.Accounts.Status", timeout=5)
+
+        wait_until(answered, "a call is answered", 10)
+
+
+@pytest.mark.parametrize("program", ["worker", "authorized-keys", "login"])
+def test_doctor_finds_a_program_that_can_be_read(host, program):
+    def said():
+        return f"{PROGRAMS}/{program} can be read by others than root" in host.subuid("doctor", check=False).stdout
+
+    assert not said()
+    with readable(program):
+        assert said()
+    run("setfacl", "-m", "u:subuidd-keys:r", PROGRAMS / program)
+    assert said()
+    run("setfacl", "-b", PROGRAMS / program)
+    os.chmod(PROGRAMS / program, 0o711)
+    assert not said()
+
+
+def test_doctor_finds_a_host_on_which_that_is_no_help(host, tmp_path):
+    assert Path("/proc/sys/fs/suid_dumpable").read_text() != "1\n"
+    assert "suid_dumpable is 1" not in host.subuid("doctor", check=False).stdout
+    (tmp_path / "one").write_text("1\n")  # the real one is the host's, and not ours to change
+    run("mount", "--bind", tmp_path / "one", "/proc/sys/fs/suid_dumpable")
+    try:
+        assert "suid_dumpable is 1" in host.subuid("doctor", check=False).stdout
+    finally:
+        run("umount", "/proc/sys/fs/suid_dumpable")
+
+
 # ---- the alarm hook
 
 HOOK = Path("/usr/local/sbin/subuid-hook")
