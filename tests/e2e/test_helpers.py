@@ -239,10 +239,11 @@ def test_without_its_user_no_hook_is_run_and_doctor_says_so(host, tmp_path, hook
 
 
 LEAVES = f"""#!/bin/sh
-echo $1 >>{SEEN}
 sleep 1000 &
 setsid sh -c 'sleep 1001 & sleep 1002' &
 (setsid sh -c 'sleep 1003 &' &) &
+while [ "$(pgrep -c -x -f 'sleep 100[0-3]')" -lt 4 ]; do sleep 0.1; done
+echo $1 >>{SEEN}
 %s
 """
 
@@ -253,18 +254,18 @@ def test_what_a_hook_begins_ends_with_it(host, tmp_path, hook, how):
     owner, name, _ = host.account(tmp_path)
 
     def left():
-        return run("pgrep", "-f", "sleep 100[0-4]", check=False).stdout.split()
+        return run("pgrep", "-x", "-f", "sleep 100[0-4]", check=False).stdout.split()
 
-    # the control: the same program run by anybody else leaves three behind
-    other = subprocess.Popen(["sh", "-c", (LEAVES % "true").split("\n", 2)[2]], stdout=subprocess.DEVNULL)
-    other.wait(10)
-    assert len(wait_until(lambda: len(left()) >= 4 and left(), "they run on")) >= 4
-    run("pkill", "-9", "-f", "sleep 100[0-4]", check=False)
+    # the control: the same program run by anybody else leaves four behind
+    subprocess.run(["sh", "-c", LEAVES % "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=True)
+    assert len(left()) == 4
+    SEEN.write_text("")
+    run("pkill", "-9", "-x", "-f", "sleep 100[0-4]")
     wait_until(lambda: not left(), "they are gone")
     silent(host, "web1", owner)
     wait_until(seen, "the hook is called")
     if how == "the daemon's end":
-        wait_until(lambda: len(left()) >= 5, "all of them run")
+        wait_until(lambda: len(left()) == 5, "all of them run")
         host.restart_daemon()
     wait_until(lambda: not left(), "nothing is left", 5)
 
