@@ -14,6 +14,8 @@ SYSCONFDIR ?= /etc
 STATE_DIR  ?= /var/lib/subuidd
 RUN_DIR    ?= /run/subuidd
 DESTDIR    ?=
+USER_MANAGER_DROPIN = $(PREFIX)/lib/systemd/system/user@.service.d
+POLKIT_RULES = $(PREFIX)/share/polkit-1/rules.d
 VERSION    := 0.1.0
 
 BUILD      ?= build
@@ -25,7 +27,7 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
               -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DSBINDIR='"$(SBINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
-              -DTOOLSDIR='"$(TOOLSDIR)"'
+              -DTOOLSDIR='"$(TOOLSDIR)"' -DUSER_MANAGER_DROPIN='"$(USER_MANAGER_DROPIN)"' -DPOLKIT_RULES='"$(POLKIT_RULES)"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
@@ -46,7 +48,7 @@ STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema 
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
@@ -55,7 +57,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk confine/child \
+              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/traces subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice account/state_look account/part account/index_walk \
@@ -80,7 +82,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cl
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
               cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
-              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
+              cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_linger cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/file_count \
@@ -91,6 +93,7 @@ TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_comma
               backup/gate_policy backup/command_line backup/text_list backup/refuse account/role account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
+USER_MANAGER = pam/user_manager $(INDEX) account/name account/id
 LOGIN       = backup/login backup/login_command backup/run_watch backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
@@ -109,7 +112,7 @@ PAM_LIBS      = -lpam
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(patsubst %,$(BUILD)/%.o,$(1))
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login user-manager tool sftp-append state own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -137,6 +140,7 @@ $(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
 $(eval $(call exe,subuid-rrsync,$(RRSYNC),))
 $(eval $(call exe,authorized-keys,$(AUTHKEYS),))
 $(eval $(call exe,login,$(LOGIN),))
+$(eval $(call exe,user-manager,$(USER_MANAGER),))
 $(eval $(call exe,tool,$(TOOL),))
 $(eval $(call exe,state,$(STATE),$(STATE_LIBS)))
 $(eval $(call exe,sftp-append,$(SFTP_APPEND),))
@@ -174,7 +178,9 @@ install: all
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
-	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(B)/state $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(B)/tool $(B)/sftp-append $(B)/state $(B)/user-manager $(DESTDIR)$(LIBEXECDIR)
+	@# Nobody may read them: who has their uid could write into one that has just begun (docs/design.md, "Helpers").
+	install -m 0711 $(B)/worker $(B)/authorized-keys $(B)/login $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
 	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
@@ -182,6 +188,12 @@ install: all
 	for f in sftp borg restic; do sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/tools.d/$$f.conf \
 	  > $(DESTDIR)$(TOOLSDIR)/$$f.conf && chmod 0644 $(DESTDIR)$(TOOLSDIR)/$$f.conf || exit 1; done
 	install -m 0644 $(addprefix subuidd/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(USER_MANAGER_DROPIN)
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/user-manager.conf > $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
+	chmod 0644 $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
+	mkdir -p $(DESTDIR)$(POLKIT_RULES) # its mode is polkit's
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/polkit.rules > $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	chmod 0644 $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
@@ -195,6 +207,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
 	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
 	  $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) \
+	  $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules \
 	  $(DESTDIR)$(PREFIX)/lib/subuidd.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5))) \

@@ -44,6 +44,9 @@ void doctor_kernel(struct doctor *doctor);
 /* ---- doctor_host.c: modules, nsswitch, PAM, system users, programs, ids */
 void doctor_host(struct doctor *doctor);
 
+/* ---- doctor_linger.c: user managers */
+void doctor_linger(struct doctor *doctor);
+
 /* ---- doctor_subid.c: who answers newuidmap, and what the files say; text: nsswitch.conf's */
 void doctor_subid(struct doctor *doctor, const char *text);
 void doctor_subid_files(struct doctor *doctor);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "account/passwd.h"
@@ -24,21 +25,52 @@
 
 /* ---- installed parts */
 
+/* A program that its own user may read can be written to by whoever has that uid, before it has hardened itself. */
+static bool check_unreadable(struct doctor *doctor, int directory, const char *name, const struct stat *st)
+{
+	cleanup_fd int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if ((st->st_mode & 0044) == 0 && (fd < 0 || fgetxattr(fd, "system.posix_acl_access", NULL, 0) <= 0))
+		return true;
+	found_f(doctor, FINDING_BAD, "programs", "chmod 0711 " LIBEXECDIR "/NAME, without an ACL",
+		LIBEXECDIR "/%s can be read by others than root: whoever has its uid can take it over", name);
+	return false;
+}
+
+/* With 1 whatever may not be read can be written to all the same. */
+static bool check_dumpable(struct doctor *doctor)
+{
+	cleanup_fd int fd = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
+	char value = '0';
+
+	if (fd < 0 || read(fd, &value, 1) != 1 || value != '1')
+		return true;
+	found(doctor, FINDING_BAD, "programs",
+	      "fs.suid_dumpable is 1: whoever has the uid of a set-uid program, or of one of ours, can take it over",
+	      "sysctl -w fs.suid_dumpable=0, and take it out of /etc/sysctl.d");
+	return false;
+}
+
 static void check_programs(struct doctor *doctor)
 {
-	static const char *const programs[] = { "/worker", "/authorized-keys", "/login", "/state" };
+	static const struct {
+		const char *name;
+		bool secret; /* somebody else may have its uid, and could write into one that has just begun */
+	} programs[] = { { "worker", true }, { "authorized-keys", true }, { "login", true }, { "state", false } };
 	cleanup_fd int directory = path_open_trusted(LIBEXECDIR, O_RDONLY);
 	struct stat st;
 	bool good = directory >= 0;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && directory >= 0; i++) {
-		if (fstatat(directory, programs[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_uid == 0 && (st.st_mode & 0022) == 0 && (st.st_mode & 0111) == 0111)
+		if (fstatat(directory, programs[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_uid == 0 && (st.st_mode & 0022) == 0 && (st.st_mode & 0111) == 0111) {
+			good &= !programs[i].secret || check_unreadable(doctor, directory, programs[i].name, &st);
 			continue;
+		}
 		good = false;
 		found_f(doctor, FINDING_BAD, "programs", INSTALL_TODO,
-			LIBEXECDIR "%s is not there, or not a program of root's that only root can write",
-			programs[i]);
+			LIBEXECDIR "/%s is not there, or not a program of root's that only root can write",
+			programs[i].name);
 	}
 	if (directory < 0)
 		found_error(doctor, "programs", directory, INSTALL_TODO);
@@ -47,6 +79,7 @@ static void check_programs(struct doctor *doctor)
 		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's",
 		      INSTALL_TODO);
 	}
+	good &= check_dumpable(doctor);
 	if (good)
 		found(doctor, FINDING_GOOD, "programs", "in place, root's alone", "");
 }
@@ -271,7 +304,7 @@ static bool check_accounts_group(struct doctor *doctor)
 
 static void check_users(struct doctor *doctor)
 {
-	static const char *const users[] = { WORKER_USER, KEYS_USER };
+	static const char *const users[] = { WORKER_USER, KEYS_USER, HOOK_USER };
 	entry_cleanup struct host_entry forward = { 0 };
 	bool good = true;
 
@@ -280,7 +313,7 @@ static void check_users(struct doctor *doctor)
 	good &= check_accounts_group(doctor);
 	good &= there(doctor, group_find(FORWARD_GROUP, &forward), "the group ", FORWARD_GROUP);
 	if (good)
-		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP,
+		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", " HOOK_USER ", group " ACCOUNTS_GROUP,
 		      "");
 }
 
@@ -296,6 +329,7 @@ void doctor_host(struct doctor *doctor)
 	check_pam_sessions(doctor);
 	check_pam_others(doctor);
 	check_users(doctor);
+	doctor_linger(doctor);
 	if (doctor->index_error == 0)
 		doctor_subid_files(doctor);
 	if (access("/run/nscd/socket", F_OK) == 0)

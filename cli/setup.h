@@ -22,6 +22,7 @@
 #define HOMES_DIR "/srv/subuid"
 #define WORKER_USER "subuidd"
 #define KEYS_USER "subuidd-keys"
+#define HOOK_USER "subuidd-hook"
 #define ACCOUNTS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward" /* those of them that may forward to one address */
 

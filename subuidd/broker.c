@@ -299,6 +299,9 @@ static int service_open(struct broker *broker, char *why)
 	if (r < 0)
 		return reason(why, "a process that proves the store", r);
 	runs_open(broker); /* said why not: no reason not to serve */
+	r = alarm_open(broker);
+	if (r < 0)
+		return reason(why, "alarms", r);
 	alarm_look(broker);
 	broker_maintain_in(broker, 1);
 	return 0;

@@ -19,6 +19,7 @@
 #include "subuidd/store/store.h"
 #include "subuidd/withheld.h"
 
+struct alarms;
 struct call;
 struct publication;
 struct purge;
@@ -30,6 +31,7 @@ struct watermark;
 struct workers;
 
 #define WORKER_USER "subuidd"
+#define HOOK_USER "subuidd-hook"
 #define KEYS_GROUP "subuidd-keys"
 #define SUBUIDS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward"
@@ -75,8 +77,7 @@ struct broker {
 	bool homes_unheard;           /* they are being compared with the store: no id is given out */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
-	sd_event_source *alarm;       /* the next account that may be silent */
-	unsigned hooks;               /* under way */
+	struct alarms *alarms;        /* alarm.c */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a

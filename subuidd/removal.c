@@ -9,6 +9,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/home/sessions.h"
+#include "subuidd/home/traces.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/log.h"
@@ -88,6 +89,25 @@ int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, v
 	}
 	if (r < 0)
 		free(ending);
+	return r < 0 ? r : 1;
+}
+
+int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	struct traces traces = { .ids.uid = row->uid, .owner = row->owner, .label = row->label,
+				 .separator = broker->settings.separator };
+	struct account named;
+	int pidfd = -1, r = ranges_of(broker->store, row->uid, &ranges, &traces.ids.count);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	traces.ids.ranges = ranges;
+	traces.named_anew = store_account_get(broker->store, row->owner, row->label, &named) != -ENOENT;
+	r = traces_start(&traces, &pid, &pidfd);
+	if (r == 0)
+		r = child_watch(broker->event, pidfd, 2 * TRACES_SECONDS, done, data);
 	return r < 0 ? r : 1;
 }
 

@@ -118,7 +118,7 @@ static void become_worker(const struct worker_image *image, int socket)
 	syscall(SYS_execveat, image->executable, "", argv, environment, AT_EMPTY_PATH);
 }
 
-int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
+int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int *pidfd)
 {
 	int pair[2];
 	pid_t pid;
@@ -128,7 +128,8 @@ int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
 
 	cleanup_fd int ours = pair[0], theirs = pair[1];
 
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+	/* each message says which process has sent it: worker_channel.c */
+	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 || setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
 		return -errno;
 	/* One that lies on WIRE_FD already would keep its close-on-exec flag in dup2. */
 	if (theirs == WIRE_FD) {
@@ -152,5 +153,6 @@ int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
 		return -error;
 	}
 	*fd = steal_fd(&ours);
+	*started = pid;
 	return 0;
 }

@@ -335,6 +335,8 @@ check-rrsync:
 # which removed data is due: the pure part
 known_time_OBJS     = subuidd/known_time
 UNIT               += known_time
+alarm_pace_OBJS     = subuidd/alarm_pace
+UNIT               += alarm_pace
 
 # bounds per uid: clock and store are the test's
 churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id

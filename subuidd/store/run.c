@@ -156,9 +156,9 @@ int store_key_used(struct store *store, uint32_t id, int64_t *when)
 	return store_one(store, SQL_KEY_USED, VALUES(NUMBER(id)), number_read, when);
 }
 
-int store_watch_next(struct store *store, int64_t *due)
+int store_watch_next(struct store *store, int64_t after, int64_t *due)
 {
-	return store_one(store, SQL_WATCH_NEXT, NULL, 0, number_read, due);
+	return store_one(store, SQL_WATCH_NEXT, VALUES(NUMBER(after)), number_read, due);
 }
 
 static int watch_read(sqlite3_stmt *row, void *out)
@@ -186,14 +186,14 @@ int store_watch_get(struct store *store, uint32_t uid, struct watch *watch)
 	return r == -ENOENT ? 0 : r;
 }
 
-int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max)
+int store_watch_changed(struct store *store, bool silent, int64_t now, const struct watch *after, struct watch *rows,
+			int max)
 {
-	return store_list(store, SQL_WATCH_SILENT, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
-}
+	int64_t due = after != NULL ? after->due : INT64_MIN;
+	uint32_t uid = after != NULL ? after->uid : 0;
 
-int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max)
-{
-	return store_list(store, SQL_WATCH_WELL, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
+	return store_list(store, silent ? SQL_WATCH_SILENT : SQL_WATCH_WELL,
+			  VALUES(NUMBER(now), NUMBER(due), NUMBER(uid), NUMBER(max)), watch_read, rows, sizeof(*rows));
 }
 
 int store_watch_put(struct store *store, const struct watch *watch)
@@ -211,4 +211,16 @@ int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_
 int store_watch_told(struct store *store, uint32_t uid, bool told)
 {
 	return store_change(store, SQL_WATCH_TOLD, VALUES(NUMBER(uid), NUMBER(told)));
+}
+
+int store_watch_told_owner(struct store *store, const char *owner, bool silent, int64_t now, int *count)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, SQL_WATCH_TOLD_OWNER, VALUES(TEXT(owner), NUMBER(silent), NUMBER(now)));
+	if (r == 0)
+		*count = store_changes(store);
+	return store_save_end(store, r);
 }

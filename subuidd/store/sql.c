@@ -151,11 +151,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			    " told = iif(excluded.alarm = 0, 0, told)",
 	[SQL_WATCH_SILENT] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
 			     " INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL AND due <= ?1"
-			     " ORDER BY due LIMIT ?2",
+			     " AND (due, uid) > (?2, ?3) ORDER BY due, uid LIMIT ?4",
 	[SQL_WATCH_WELL] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
-			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1 ORDER BY due LIMIT ?2",
+			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1"
+			   " AND (due, uid) > (?2, ?3) ORDER BY due, uid LIMIT ?4",
 	[SQL_WATCH_NEXT] = "SELECT due FROM watches INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL"
-			   " ORDER BY due LIMIT 1",
+			   " AND due > ?1 ORDER BY due LIMIT 1",
+	[SQL_WATCH_TOLD_OWNER] = "UPDATE watches SET told = ?2 WHERE told <> ?2 AND (due <= ?3) = ?2"
+				 " AND uid IN (SELECT uid FROM accounts WHERE owner = ?1)",
 	[SQL_WATCH_TOLD] = "UPDATE watches SET told = ?2 WHERE uid = ?1",
 	[SQL_KEY_USE] = "INSERT INTO key_uses (key_id, used) SELECT id, ?3 FROM keys WHERE id = ?1 AND uid = ?2"
 			" ON CONFLICT (key_id) DO UPDATE SET used = max(used, excluded.used)",

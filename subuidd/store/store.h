@@ -207,11 +207,14 @@ struct watch {
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
 int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
-/* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
-int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);
-int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max);
-int store_watch_next(struct store *store, int64_t *due);
+/* Those that are silent and not told of, or those that were and are well again, in the order in which they were due, behind
+ * `after` (NULL: from the first); when the next one is due that is not yet (-ENOENT: none). */
+int store_watch_changed(struct store *store, bool silent, int64_t now, const struct watch *after, struct watch *rows,
+			int max);
+int store_watch_next(struct store *store, int64_t after, int64_t *due);
 int store_watch_told(struct store *store, uint32_t uid, bool told);
+/* Of all accounts of an owner that store_watch_changed() would list; *count: how many. */
+int store_watch_told_owner(struct store *store, const char *owner, bool silent, int64_t now, int *count);
 
 /* limits */
 int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */

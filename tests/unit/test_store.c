@@ -1246,25 +1246,54 @@ static void silence_is_due_and_told_once(void **state)
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
 	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
 	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 50, 200)), 0);
-	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), 0);
 	assert_int_equal(due, 250); /* not before it was asked for */
-	assert_int_equal(store_watch_silent(store, 249, rows, 4), 0);
-	assert_int_equal(store_watch_silent(store, 250, rows, 4), 1);
+	assert_int_equal(store_watch_changed(store, true, 249, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 1);
 	assert_int_equal(rows[0].uid, 2100000000u);
 	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, true)), 0);
-	assert_int_equal(store_watch_silent(store, 1000, rows, 4), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
+	assert_int_equal(store_watch_changed(store, true, 1000, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 0);
 	assert_int_equal(add_run(2100000000u, 298, 0, RUN_BACKUP), 0);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 1);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 1);
 	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, false)), 0);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
-	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), 0);
 	assert_int_equal(due, 350);
 	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 0, 300)), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
+}
+
+static void what_is_told_together_is_of_one_owner(void **state)
+{
+	struct watch rows[4];
+	int64_t due = 0;
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(add("bob", "web1", 2100000002u), 0);
+	assert_int_equal(add("alice", "web3", 2100000003u), 0);
+	assert_int_equal(add("alice", "web4", 2100000004u), 0);
+	for (uint32_t uid = 2100000000u; uid < 2100000004u; uid++)
+		assert_int_equal(CHANGE(store_watch_alarm(store, uid, uid == 2100000003u ? 500 : 50, 200)), 0);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 2), 2);
+	assert_int_equal(rows[1].uid, 2100000001u);
+	assert_int_equal(store_watch_changed(store, true, 250, &rows[1], rows, 4), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", true, 250, &count)), 0);
+	assert_int_equal(count, 2); /* neither bob's, nor the one that is not due, nor the one without an alarm */
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(store_watch_next(store, 250, &due), 0);
+	assert_int_equal(due, 700);
+	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", false, 249, &count)), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 3);
 }
 
 static void a_key_of_another_account_is_not_used_by_it(void **state)
@@ -1613,6 +1642,7 @@ int main(void)
 		T(runs_are_listed_newest_first_and_the_oldest_go),
 		T(only_good_backups_count),
 		T(silence_is_due_and_told_once),
+		T(what_is_told_together_is_of_one_owner),
 		T(a_key_of_another_account_is_not_used_by_it),
 		T(the_generation_rises_with_what_is_published),
 		T(misuse_is_a_bug),
