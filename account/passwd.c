@@ -220,6 +220,27 @@ int group_find_gid(gid_t gid, struct host_entry *entry)
 	return find(GROUP_GID, NULL, gid, entry);
 }
 
+/* An outage, which glibc passes over where a later source knows the id, and a line of another kind: all of them, as else. */
+static int find_beyond_files(enum kind kind, uint32_t id, struct host_entry *entry)
+{
+	struct question question = { kind, NULL, id, entry };
+	int r = entry->buffer == NULL ? grow(entry) : 0;
+
+	if (r == 0)
+		r = source_each_after_files(kinds[kind].database, kinds[kind].function, ask_source, &question);
+	return r == 0 || r == -ENOENT ? r : find(kind, NULL, id, entry);
+}
+
+int user_find_uid_beyond_files(uid_t uid, struct host_entry *entry)
+{
+	return find_beyond_files(USER_UID, uid, entry);
+}
+
+int group_find_gid_beyond_files(gid_t gid, struct host_entry *entry)
+{
+	return find_beyond_files(GROUP_GID, gid, entry);
+}
+
 int shadow_find(const char *name, struct host_entry *entry)
 {
 	return find(SHADOW_NAME, name, 0, entry);

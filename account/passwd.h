@@ -40,6 +40,9 @@ int user_find(const char *name, struct host_entry *entry);
 int user_find_uid(uid_t uid, struct host_entry *entry);
 int group_find(const char *name, struct host_entry *entry);
 int group_find_gid(gid_t gid, struct host_entry *entry);
+/* The same where the local file is known not to have it: it is not read. Who is found is whom glibc finds. */
+int user_find_uid_beyond_files(uid_t uid, struct host_entry *entry);
+int group_find_gid_beyond_files(gid_t gid, struct host_entry *entry);
 int shadow_find(const char *name, struct host_entry *entry); /* needs root where the hashes are local */
 
 #endif

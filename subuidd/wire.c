@@ -249,10 +249,7 @@ size_t wire_answer_size(uint32_t op)
 
 static bool all_zero(const unsigned char *bytes, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i] != 0)
-			return false;
-	return true;
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 /* Ends inside its array, and nothing is hidden behind its end. */

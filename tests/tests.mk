@@ -24,7 +24,7 @@ FUZZ          += name key
 # varlink: the wire, both ends
 stream_OBJS       = varlink/stream
 stream_LIBS       = -ljansson -Wl,--wrap=poll
-varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client
+varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client varlink/scan
 varlink_LIBS      = -ljansson
 UNIT             += stream varlink
 fuzz_varlink_OBJS = varlink/stream varlink/server varlink/service
@@ -38,10 +38,10 @@ fields_OBJS    = account/fields
 copy_OBJS      = cli/copy cli/stored confine/path
 worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
-worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
+worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client varlink/scan
 worker_LIBS    = -ljansson
 UNIT          += fields copy wire options worker_parse worker
-worker_sealed_OBJS = varlink/stream varlink/client
+worker_sealed_OBJS = varlink/stream varlink/client varlink/scan
 worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
@@ -383,7 +383,7 @@ fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3
 fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
 fuzz_worker_answer_LIBS  = -ljansson
-fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_OBJS = varlink/client varlink/stream varlink/scan
 fuzz_varlink_client_LIBS = -ljansson
 FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
 

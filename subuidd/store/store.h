@@ -205,6 +205,19 @@ struct watch {
 	uint32_t told;        /* 1: that it is silent has been said */
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+
+/* What belongs to an account, as it is told with it. */
+struct belongings {
+	uint32_t keys, ranges; /* how many */
+	struct watch watch;    /* all 0 where nothing is known */
+};
+struct listed_account {
+	struct account account;
+	struct belongings belongings;
+};
+/* As store_account_list(), with what belongs to each, by one question. */
+int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max);
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings);
 int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
 /* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
