@@ -102,6 +102,8 @@ int call_owner_look_local(struct call *call, const char *name);
 
 /* A row of a list. */
 void call_row(struct call *call, struct answer *row);
+/* Several: WIRE_BATCH at the most, each of wire_answer_size() bytes, one behind the other. */
+void call_rows(struct call *call, char *rows, unsigned count);
 
 /* One durable transaction: body, the audit entry `action` (NULL: none), commit; or nothing at all. */
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call));

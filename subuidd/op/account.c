@@ -2,10 +2,12 @@
 /* Accounts: get, list, modify, lock, unlock, remove, mount. Adding is in add.c. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "account/fields.h"
+#include "confine/cleanup.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/add.h"
 #include "subuidd/publish.h"
@@ -29,18 +31,22 @@ enum failure op_account_get(struct call *call)
 /* The rows that the caller may see. */
 static int list_send(struct call *call, const struct listed_account *rows, int n)
 {
-	struct answer row;
-	int r = 0;
+	size_t size = wire_answer_size(OP_ACCOUNT_LIST);
+	cleanup_free char *answers = calloc(WIRE_BATCH, size);
+	unsigned count = 0;
+	int r = answers == NULL ? -ENOMEM : 0;
 
 	for (int i = 0; r == 0 && i < n; i++) {
+		struct answer *row = (struct answer *)(answers + count * size);
+
 		call->answer.cursor = rows[i].account.uid;
 		if (!call->caller.admin && rows[i].account.owner_uid != call->caller.uid)
 			continue;
-		memset(&row, 0, wire_answer_size(OP_ACCOUNT_LIST));
-		r = account_view_listed(call, &rows[i], &row.account);
-		if (r == 0)
-			call_row(call, &row);
+		r = account_view_listed(call, &rows[i], &row->account);
+		count++;
 	}
+	if (r == 0)
+		call_rows(call, answers, count);
 	return r;
 }
 

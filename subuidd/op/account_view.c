@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* An account as show and add tell it: its row and what belongs to it. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,11 +18,22 @@ static const struct link_owner *owner_of(struct call *call, const char *name, in
 	return call->owner_exists ? &call->owner : NULL;
 }
 
-static int path_text(char *out, size_t size, const char *a, const char *b, const char *c, const char *d)
+/* The parts with a slash between each two: of a list there are a million. out is 0 all over. */
+static int path_text(char *out, size_t size, const char *const *parts)
 {
-	int length = snprintf(out, size, "%s/%s/%s%s%s", a, b, c, d != NULL ? "/" : "", d != NULL ? d : "");
+	size_t used = 0;
 
-	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+	for (; *parts != NULL; parts++) {
+		size_t length = strlen(*parts);
+
+		if (length + 2 > size - used)
+			return -ENAMETOOLONG;
+		if (used > 0)
+			out[used++] = '/';
+		memcpy(out + used, *parts, length);
+		used += length;
+	}
+	return 0;
 }
 
 static void view_belongings(const struct belongings *has, struct account_view *view)
@@ -44,6 +54,8 @@ static void view_belongings(const struct belongings *has, struct account_view *v
 static int view_fill(const struct broker *broker, const struct link_owner *owner, const struct account *account,
 		     struct account_view *view)
 {
+	const char *const home[] = { broker->settings.homes, account->owner, account->label, "home", NULL };
+
 	view->account = *account;
 	if (withheld_has(&broker->withheld, account->uid, 0))
 		view->account.flags |= ACCOUNT_LOCKED;
@@ -51,13 +63,13 @@ static int view_fill(const struct broker *broker, const struct link_owner *owner
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;
-	if (path_text(view->home, sizeof(view->home), broker->settings.homes, account->owner, account->label, "home") < 0)
+	if (path_text(view->home, sizeof(view->home), home) < 0)
 		return -EUCLEAN;
 	/* A link that is too long to be told is left out. */
 	if (owner != NULL && owner->home[0] == '/' &&
-	    path_text(view->link, sizeof(view->link), owner->home, broker->settings.link_directory, account->label,
-		      NULL) < 0)
-		view->link[0] = '\0';
+	    path_text(view->link, sizeof(view->link),
+		      (const char *const[]){ owner->home, broker->settings.link_directory, account->label, NULL }) < 0)
+		memset(view->link, 0, sizeof(view->link));
 	return 0;
 }
 

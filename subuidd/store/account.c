@@ -162,9 +162,9 @@ int store_account_belongings(struct store *store, uint32_t uid, struct belonging
 	struct belongings found = {.watch.uid = uid};
 	int r = store_one(store, SQL_ACCOUNT_BELONGINGS, VALUES(NUMBER(uid)), belongings_read, &found);
 
-	if (r == 0)
+	if (r == 0 || r == -ENOENT)
 		*belongings = found;
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 struct usage {

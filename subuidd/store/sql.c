@@ -78,7 +78,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			       " WHERE a.uid > ?1 ORDER BY a.uid LIMIT ?2",
 	[SQL_ACCOUNT_LISTED_OWNER] = LISTED_SELECT " INDEXED BY accounts_owner LEFT JOIN watches AS w ON w.uid = a.uid"
 				     " WHERE a.owner = ?3 AND a.uid > ?1 ORDER BY a.uid LIMIT ?2",
-	[SQL_ACCOUNT_BELONGINGS] = "SELECT " BELONGINGS " FROM (SELECT ?1 AS uid) AS a LEFT JOIN watches AS w ON w.uid = a.uid",
+	[SQL_ACCOUNT_BELONGINGS] = "SELECT " BELONGINGS " FROM accounts AS a LEFT JOIN watches AS w ON w.uid = a.uid"
+				   " WHERE a.uid = ?1",
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"

@@ -217,7 +217,7 @@ struct listed_account {
 };
 /* As store_account_list(), with what belongs to each, by one question. */
 int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max);
-int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings);
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings); /* nothing: of no account */
 int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
 /* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */

@@ -54,11 +54,12 @@ class Watch(threading.Thread):
 
     def __init__(self, pid):
         super().__init__(daemon=True)
+        self.more = []
         self.pid, self.peak, self.spent, self.ended = pid, {}, {}, threading.Event()
 
     def run(self):
         while not self.ended.wait(0.05):
-            for child in children(self.pid):
+            for child in [*children(self.pid), *self.more]:
                 try:
                     self.peak[child] = status_kib(child, "VmHWM")
                     self.spent[child] = own_cpu(child)
@@ -75,6 +76,7 @@ def measured(daemon, argv, output="/dev/null"):
     begin = time.perf_counter()
     with open(output, "wb") as out:
         command = subprocess.Popen(argv, stdout=out)
+        watch.more = [command.pid]
         _, status, usage = os.wait4(command.pid, 0)
     seconds = time.perf_counter() - begin
     watch.ended.set()
@@ -82,8 +84,8 @@ def measured(daemon, argv, output="/dev/null"):
     if os.waitstatus_to_exitcode(status) != 0:
         raise SystemExit(f"{argv}: exit {os.waitstatus_to_exitcode(status)}")
     return {"seconds": seconds, "broker_cpu": own_cpu(pid) - begun_broker,
-            "children_cpu": max(daemon.cpu() - begun_all - (own_cpu(pid) - begun_broker), max(watch.spent.values(), default=0)),
-            "command_cpu": usage.ru_utime + usage.ru_stime, "command_kib": usage.ru_maxrss,
+            "children_cpu": max(daemon.cpu() - begun_all - (own_cpu(pid) - begun_broker), max((spent for pid, spent in watch.spent.items() if pid != command.pid), default=0)),
+            "command_cpu": usage.ru_utime + usage.ru_stime, "command_kib": watch.peak.pop(command.pid, 0),
             "broker_kib": status_kib(pid, "RssAnon"), "worker_kib": max(watch.peak.values(), default=0)}
 
 
