@@ -112,7 +112,7 @@ static const struct wire_field request_import[] = {
 
 #define ANSWER_HEAD                                                                                          \
 	NUMBER(answer, op), NUMBER(answer, size), NUMBER(answer, row), NUMBER(answer, more),                 \
-		NUMBER(answer, cursor), NUMBER(answer, checked), NUMBER(answer, failure.failure),            \
+		NUMBER(answer, cursor), NUMBER(answer, checked), NUMBER(answer, total), NUMBER(answer, failure.failure), \
 		STRING(answer, failure.what), STRING(answer, failure.why), STRING(answer, failure.todo)
 
 static const struct wire_field answer_none[] = { ANSWER_HEAD, END };

@@ -291,7 +291,7 @@ static int judge_some(sd_event_source *source, void *userdata)
 
 		if (pread(check->memory, &row, sizeof(row), place) != (ssize_t)sizeof(row))
 			break;
-		if (check->result.count >= CHECK_BATCH - 1) {
+		if (check->result.count >= CHECK_FEW - 1) {
 			sd_event_source_disable_unref(source);
 			disk_end(check, false, row.at);
 			return 0;

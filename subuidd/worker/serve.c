@@ -219,10 +219,11 @@ static int stream_batch(struct varlink_call *call, const struct request *request
 	return r;
 }
 
-/* How far a check has come, after each batch and at the end. */
-static json_t *checked_json(uint64_t checked)
+/* How far a check has come, after each batch and at the end; total 0: not known (yet). */
+static json_t *checked_json(uint64_t checked, uint64_t total)
 {
-	return json_pack("{s:I}", "checked", (json_int_t)checked);
+	return json_pack("{s:I, s:o*}", "checked", (json_int_t)checked, "total",
+			 total > 0 ? json_integer((json_int_t)total) : NULL);
 }
 
 static int handle_list(struct varlink_call *call)
@@ -230,7 +231,7 @@ static int handle_list(struct varlink_call *call)
 	struct request request;
 	struct answer answer = {0};
 	struct failure_text failure;
-	uint64_t checked = 0;
+	uint64_t checked = 0, total = 0;
 
 	if (!call->more)
 		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
@@ -244,10 +245,11 @@ static int handle_list(struct varlink_call *call)
 		if (answer.failure.failure != FAILURE_NONE)
 			return reply_failure(call, &answer.failure);
 		checked += answer.checked;
+		total = answer.total > 0 ? answer.total : total;
 		if (!answer.more)
 			break;
 		if (request.op == OP_CHECK)
-			r = varlink_reply_continues(call, checked_json(checked));
+			r = varlink_reply_continues(call, checked_json(checked, total));
 		if (r < 0)
 			return r;
 		if (answer.cursor == request.list.cursor)
@@ -255,7 +257,7 @@ static int handle_list(struct varlink_call *call)
 		request.list.cursor = answer.cursor;
 	}
 
-	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked) : json_object());
+	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked, total) : json_object());
 }
 
 static int handle_import(struct varlink_call *call)
