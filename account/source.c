@@ -233,17 +233,21 @@ static int source_ask(const struct source *source, const char *function, int (*a
 	return found == NULL ? -ENOENT : ask(found, data);
 }
 
-/* The sources of the line, from its beginning on. first: whoever is found first has to be who is meant. */
-static int ask_each(struct text line, bool first, const char *function, int (*ask)(void *function, void *data), void *data)
+int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data)
 {
+	cleanup_free char *text = NULL;
 	struct source source;
-	int r, asked = 0;
+	struct text line;
+	int r = switch_read(&text), asked = 0;
 
+	if (r < 0)
+		return r;
+	line = database_line(text, database);
 	while ((r = source_next(&line, &source)) == 1) {
 		int answer = source_ask(&source, function, ask, data);
 
 		if (answer != -ENOENT)
-			return first && answer == 0 && source.success_goes_on ? -EAGAIN : answer;
+			return answer;
 		asked++;
 		if (source.notfound_ends)
 			break;
@@ -251,28 +255,31 @@ static int ask_each(struct text line, bool first, const char *function, int (*as
 	return r < 0 ? r : asked == 0 ? -EINVAL : -ENOENT; /* a line without a source is no answer */
 }
 
-int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data)
+int source_functions_beyond_files(const char *database, const char *function, struct source_functions *sources)
 {
+	struct source_functions found = { 0 };
 	cleanup_free char *text = NULL;
-	int r = switch_read(&text);
-
-	return r < 0 ? r : ask_each(database_line(text, database), false, function, ask, data);
-}
-
-int source_each_after_files(const char *database, const char *function, int (*ask)(void *function, void *data), void *data)
-{
-	cleanup_free char *text = NULL;
-	struct source files;
+	struct source source;
 	struct text line;
 	int r = switch_read(&text);
 
 	if (r < 0)
 		return r;
 	line = database_line(text, database);
-	r = source_next(&line, &files);
-	if (r != 1 || !word_is(files.name, "files") || files.notfound_ends)
+	r = source_next(&line, &source);
+	if (r != 1 || !word_is(source.name, "files") || source.notfound_ends || source.success_goes_on)
 		return r < 0 ? r : -EAGAIN;
-	return ask_each(line, true, function, ask, data);
+	while ((r = source_next(&line, &source)) == 1) {
+		if (found.count == SOURCES_MAX || source.notfound_ends || source.success_goes_on)
+			return -EAGAIN;
+		r = function_find(source.name, function, &found.functions[found.count]);
+		if (r < 0)
+			return r;
+		found.count += found.functions[found.count] != NULL;
+	}
+	if (r == 0)
+		*sources = found;
+	return r;
 }
 
 int source_one(const char *database, const char *name, const char *function, int (*ask)(void *function, void *data),

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/source.h"
 #include "confine/cleanup.h"
 #include "subuidd/subid/files.h"
 
@@ -19,11 +18,12 @@
 #define TEXT_MAX (256u << 20) /* a larger one is left to the C library */
 
 static const struct {
-	const char *database, *path;
+	const char *path;
 	unsigned fields; /* of each line; the third is the id */
+	int (*beyond)(struct source_functions *sources);
 } databases[LOCAL_DATABASES] = {
-	[LOCAL_USERS] = { "passwd", SYSCONFDIR "/passwd", 7 },
-	[LOCAL_GROUPS] = { "group", SYSCONFDIR "/group", 4 },
+	[LOCAL_USERS] = { SYSCONFDIR "/passwd", 7, user_sources_beyond_files },
+	[LOCAL_GROUPS] = { SYSCONFDIR "/group", 4, group_sources_beyond_files },
 };
 
 struct field {
@@ -177,10 +177,11 @@ static void file_read(struct local_file *file, int fd, const struct stat *st, un
 
 static void file_refresh(struct local_file *file, enum local_database which)
 {
+	struct source_functions beyond;
 	cleanup_fd int fd = -1;
 	struct stat st;
 
-	if (!source_files_first(databases[which].database)) {
+	if (databases[which].beyond(&beyond) < 0) {
 		file_forget(file);
 		return;
 	}
@@ -189,6 +190,7 @@ static void file_refresh(struct local_file *file, enum local_database which)
 		file_forget(file);
 	else if (!file->known || !subid_file_same(&file->seen, &st))
 		file_read(file, fd, &st, databases[which].fields);
+	file->beyond = beyond;
 }
 
 void local_refresh(struct local *local)
@@ -291,10 +293,14 @@ static bool id_absent(const struct local *local, enum local_database which, uint
 
 int local_user_of(const struct local *local, uint32_t uid, struct host_entry *entry)
 {
-	return id_absent(local, LOCAL_USERS, uid) ? user_find_uid_beyond_files(uid, entry) : user_find_uid(uid, entry);
+	return id_absent(local, LOCAL_USERS, uid) ?
+		       user_find_uid_beyond_files(&local->files[LOCAL_USERS].beyond, uid, entry) :
+		       user_find_uid(uid, entry);
 }
 
 int local_group_of(const struct local *local, uint32_t gid, struct host_entry *entry)
 {
-	return id_absent(local, LOCAL_GROUPS, gid) ? group_find_gid_beyond_files(gid, entry) : group_find_gid(gid, entry);
+	return id_absent(local, LOCAL_GROUPS, gid) ?
+		       group_find_gid_beyond_files(&local->files[LOCAL_GROUPS].beyond, gid, entry) :
+		       group_find_gid(gid, entry);
 }

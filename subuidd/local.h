@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "account/passwd.h"
+#include "account/source.h"
 
 enum local_database { LOCAL_USERS, LOCAL_GROUPS, LOCAL_DATABASES };
 
@@ -25,6 +26,7 @@ struct local_file {
 	char *text;
 	size_t length, slots; /* a power of two */
 	uint32_t *by_name, *by_id; /* hashed: where the line begins, and 1; 0: free */
+	struct source_functions beyond; /* the sources behind it, as of the last look */
 };
 
 struct local {

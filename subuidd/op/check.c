@@ -320,15 +320,49 @@ static enum failure accounts_end(struct call *call, struct check *check, bool no
 	return FAILURE_NONE;
 }
 
+/* Whose account it is, or was: it may have been removed since the last step. */
+static int owner_of(struct store *store, uint32_t uid, char owner[OWNER_MAX + 1])
+{
+	struct id_range holder;
+	struct account row;
+	enum id_kind kind;
+	int r = uid == 0 ? 0 : store_account_by_uid(store, uid, &row);
+
+	if (uid != 0 && r == 0)
+		memcpy(owner, row.owner, sizeof(row.owner));
+	if (r != -ENOENT)
+		return r;
+	r = store_id_holder(store, uid, uid, &holder, &kind);
+	if (r == 0)
+		memcpy(owner, holder.owner, sizeof(holder.owner));
+	return r;
+}
+
+/* The next rows: of all an owner's after the other's, so that each home is looked at by one child or by few. */
+static int accounts_next(struct call *call, uint32_t after, struct account *rows, int max)
+{
+	struct store *store = call->broker->store;
+	char owner[OWNER_MAX + 1] = "";
+	int r;
+
+	if (!call->request.list.all)
+		return store_account_list(store, call->owner.name, after, rows, max);
+	r = owner_of(store, after, owner);
+	return r < 0 ? r : store_account_list_by_owner(store, owner, after, rows, max);
+}
+
 static enum failure step_accounts(struct call *call, uint32_t after)
 {
-	const char *owner = call->request.list.all ? NULL : call->owner.name;
 	struct check *check = calloc(1, sizeof(*check));
 	int n;
 
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
-	n = store_account_list(call->broker->store, owner, after, check->job.accounts, rows_at_once(call, check));
+	n = accounts_next(call, after, check->job.accounts, rows_at_once(call, check));
+	if (n == -ENOENT) {
+		free(check);
+		return call_fail(call, FAILURE_BUSY, "check", "an id where it stood has been released", "check again");
+	}
 	if (n < 0) {
 		free(check);
 		return call_fail_store(call, n);

@@ -111,6 +111,28 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
 }
 
+/* As store_ascending(): a caller that goes on after the last row comes to an end. */
+static int owners_ascending(const struct account *rows, int n, const char *owner, uint32_t after_uid)
+{
+	for (int i = 0; i < n; i++) {
+		int order = strcmp(rows[i].owner, owner);
+
+		if (order < 0 || (order == 0 && rows[i].uid <= after_uid))
+			return -EUCLEAN;
+		owner = rows[i].owner;
+		after_uid = rows[i].uid;
+	}
+	return n;
+}
+
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
+{
+	int n = store_list(store, SQL_ACCOUNT_LIST_BY_OWNER, VALUES(NUMBER(after_uid), NUMBER(max), TEXT(owner)),
+			   account_read, rows, sizeof(*rows));
+
+	return owners_ascending(rows, n, owner, after_uid);
+}
+
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max)
 {
 	int n = store_list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), account_read,

@@ -74,6 +74,8 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_ACCOUNT_LIST_UNFINISHED] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_unfinished"
 					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_BY_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"
+				      " WHERE (owner, uid) > (?3, ?1) ORDER BY owner, uid LIMIT ?2",
 	[SQL_ACCOUNT_LISTED] = LISTED_SELECT " LEFT JOIN watches AS w ON w.uid = a.uid"
 			       " WHERE a.uid > ?1 ORDER BY a.uid LIMIT ?2",
 	[SQL_ACCOUNT_LISTED_OWNER] = LISTED_SELECT " INDEXED BY accounts_owner LEFT JOIN watches AS w ON w.uid = a.uid"

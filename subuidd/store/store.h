@@ -88,6 +88,8 @@ int store_account_update(struct store *store, const struct account *account);
 int store_account_delete(struct store *store, uint32_t uid, int64_t when);
 /* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
 int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+/* Of all, in the order of owner and then uid, those behind this owner and uid ("" and 0: from the first). */
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
 /* The same of those that are not active. O(their number). */
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max);
 int store_account_count(struct store *store, const char *owner, uint32_t *count);
