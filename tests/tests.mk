@@ -27,6 +27,9 @@ stream_LIBS       = -ljansson -Wl,--wrap=poll
 varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client varlink/scan
 varlink_LIBS      = -ljansson
 UNIT             += stream varlink
+long_list_OBJS    = varlink/scan varlink/text cli/print account/name account/id
+long_list_LIBS    = -ljansson
+UNIT             += long_list
 fuzz_varlink_OBJS = varlink/stream varlink/server varlink/service
 fuzz_varlink_LIBS = -ljansson
 FUZZ             += varlink
@@ -247,6 +250,10 @@ OBJECTS        += $(call objs,tests/bench/fill)
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+.PHONY: bench-lists
+# BENCH_LISTS='--list 1000000 --check 80000'
+bench-lists: all $(BUILD)/bench/fill
+	THROWAWAY_SRV=8G tests/throwaway -- /usr/bin/python3 tests/bench/bench_lists.py $(BENCH_LISTS)
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py

@@ -301,7 +301,7 @@ static enum failure accounts_begin(struct call *call, struct check *check)
 static int rows_at_once(const struct call *call, struct check *check)
 {
 	if ((call->request.list.cursor & (FEW | SLOW)) != 0)
-		return CHECK_FEW;
+		return CHECK_FEW / 2; /* each may tell of a fault or two */
 	check->again = call->request.list.cursor | FEW; /* more than 0 */
 	return CHECK_BATCH;
 }

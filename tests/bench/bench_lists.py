@@ -67,7 +67,7 @@ class Watch(threading.Thread):
                     pass
 
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
 def measured(daemon, argv, output="/dev/null"):
