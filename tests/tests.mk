@@ -172,6 +172,17 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 	  -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(PASSWD_TEST_OBJS) -lcmocka
 check-unit: $(BUILD)/tests/test_passwd
 
+# local users in memory: the files are the test's
+LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/local subuidd/subid/files $(PASSWD) account/id account/name \
+                   tests/unit/test_local)
+OBJECTS         += $(LOCAL_TEST_OBJS)
+$(BUILD)/tests/local/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/local/etc"' -c -o $@ $<
+$(BUILD)/tests/test_local: $(LOCAL_TEST_OBJS)
+	$(LINK_EXE) -Wl,--wrap=getpwuid_r -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(LOCAL_TEST_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_local
+
 # lines of the subid files: the user database is the test's
 SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
                    account/name tests/unit/test_subid_plan)
