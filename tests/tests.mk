@@ -132,7 +132,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
