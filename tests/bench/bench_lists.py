@@ -79,7 +79,7 @@ def measured_once(daemon, argv, output):
     """Seconds of a command, processor seconds of all that works for it, and KiB at the most."""
     pid = daemon.process.pid
     watch = Watch(pid)
-    begun_broker, begun_all = own_cpu(pid), daemon.cpu()
+    begun_broker, begun_all, before = own_cpu(pid), daemon.cpu(), status_kib(pid, "RssAnon")
     watch.start()
     begin = time.perf_counter()
     with open(output, "wb") as out:
@@ -94,7 +94,7 @@ def measured_once(daemon, argv, output):
     return {"seconds": seconds, "broker_cpu": own_cpu(pid) - begun_broker,
             "children_cpu": max(daemon.cpu() - begun_all - (own_cpu(pid) - begun_broker), max((spent for pid, spent in watch.spent.items() if pid != command.pid), default=0)),
             "command_cpu": usage.ru_utime + usage.ru_stime, "command_kib": watch.peak.pop(command.pid, 0),
-            "broker_kib": status_kib(pid, "RssAnon"), "worker_kib": max(watch.peak.values(), default=0)}
+            "broker_kib": status_kib(pid, "RssAnon") - before, "worker_kib": max(watch.peak.values(), default=0)}
 
 
 def plain(argv):
@@ -114,7 +114,7 @@ def tell(what, size, per, spent):
     micro = {name: spent[name] / per * 1e6 for name in ("seconds", "broker_cpu", "children_cpu", "command_cpu") if name in spent}
     print(f"{what:34} {size:>9,} {spent['seconds']:>8.2f} s {micro['seconds']:>8.2f} µs each;  processor µs: "
           f"broker {micro.get('broker_cpu', 0):.2f}, its children {micro.get('children_cpu', 0):.2f}, "
-          f"command {micro['command_cpu']:.2f};  KiB: broker {spent.get('broker_kib', 0)}, "
+          f"command {micro['command_cpu']:.2f};  KiB: broker +{spent.get('broker_kib', 0)}, "
           f"worker {spent.get('worker_kib', 0)}, command {spent.get('command_kib', 0)}", flush=True)
 
 
