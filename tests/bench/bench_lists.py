@@ -191,7 +191,7 @@ def check_measure(daemon, table, size):
                          + ["/home", "-printf", "%U %m %l\n"])
     tell("find, an account", size, size, rows["find"])
     rows["getent"] = plain(["getent", "passwd", *names[:5000]])
-    tell("getent passwd, an account", 5000, min(5000, size), rows["getent"])
+    tell("getent passwd, an account", min(5000, size), min(5000, size), rows["getent"])
     table.append({"what": "check", "accounts": size, "things": things, "rows": rows,
                   "ratio": rows["subuid check --all"]["seconds"] / (rows["find"]["seconds"] +
                                                                       rows["getent"]["seconds"] * size / min(5000, size))})
