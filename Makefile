@@ -53,7 +53,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
@@ -69,14 +69,14 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker subuidd/worker/repair account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field \
-              subuidd/worker/answer subuidd/wire \
+              subuidd/worker/answer subuidd/worker/account varlink/text subuidd/wire \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
-SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cli/rows cli/new_key cli/client \
+SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cli/row cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
               $(SETUP) \
-              account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
+              account/date $(ACCOUNT) $(PASSWD) varlink/stream varlink/scan varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/state_program cli/state_restart \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock

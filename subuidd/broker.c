@@ -385,6 +385,7 @@ void broker_close(struct broker *broker)
 	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);
+	local_free(&broker->local);
 	if (broker->homes.fd >= 0)
 		homes_close(&broker->homes);
 	lifecycle_close(broker);

@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "subuidd/home/home.h"
+#include "subuidd/local.h"
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
 #include "subuidd/store/store.h"
@@ -51,6 +52,7 @@ struct broker {
 	int forker; /* of the children that make links; -1: none */
 	struct host_probe host;     /* what the rest of the host holds */
 	struct allocate_probe probe; /* points to it */
+	struct local local;         /* users and groups, for lists and checks; forgotten when they end */
 	int state_fd;  /* /var/lib/subuidd */
 	int lock_fd;   /* locked as long as this process lives */
 	int listen_fd;

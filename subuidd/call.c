@@ -58,17 +58,25 @@ enum failure call_fail_doubt(struct call *call, int error)
 	return call_fail(call, FAILURE_FAILED, NULL, why, "try again when `getent passwd` answers");
 }
 
-int call_owner_look(struct call *call, const char *name)
+static int owner_looked(struct call *call, int r)
 {
-	int r;
-
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
 	if (r == -ENAMETOOLONG) /* somebody whom we could not serve */
 		r = -ENOENT;
 	call->owner_exists = r == 0;
 	call->owner_doubt = r == -ENOENT ? 0 : r;
 	return r;
+}
+
+int call_owner_look(struct call *call, const char *name)
+{
+	memset(&call->owner, 0, sizeof(call->owner));
+	return owner_looked(call, passwd_by_name(name, &call->owner));
+}
+
+int call_owner_look_local(struct call *call, const char *name)
+{
+	memset(&call->owner, 0, sizeof(call->owner));
+	return owner_looked(call, passwd_by_name_local(&call->broker->local, name, &call->owner));
 }
 
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call))

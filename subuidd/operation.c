@@ -382,6 +382,14 @@ void call_finish_now(struct call *call, enum failure failure)
 	call_free(call);
 }
 
+void call_rows(struct call *call, char *rows, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		((struct answer *)(rows + i * wire_answer_size(call->request.op)))->row = 1;
+	if (call->worker != NULL)
+		worker_rows(call->worker, call->request.op, rows, count);
+}
+
 void call_row(struct call *call, struct answer *row)
 {
 	row->row = 1;

@@ -99,9 +99,13 @@ enum failure call_fail_doubt(struct call *call, int error);
 
 /* Looks the owner up into call->owner, with owner_exists and owner_doubt. 0, -ENOENT, or another negative errno: doubt. */
 int call_owner_look(struct call *call, const char *name);
+/* The same for one of many: local users are those of broker->local. */
+int call_owner_look_local(struct call *call, const char *name);
 
 /* A row of a list. */
 void call_row(struct call *call, struct answer *row);
+/* Several: WIRE_BATCH at the most, each of wire_answer_size() bytes, one behind the other. */
+void call_rows(struct call *call, char *rows, unsigned count);
 
 /* One durable transaction: body, the audit entry `action` (NULL: none), commit; or nothing at all. */
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call));
@@ -160,7 +164,9 @@ bool repair_touches(const struct broker *broker, const char *target);
 /* What owners may have, his own or the settings'. 0 or negative errno. */
 int limit_of(struct call *call, const char *owner, struct limit *limit);
 
-/* account_view.c: the account as show tells it. 0 or negative errno. */
+/* account_view.c: the account as show tells it; the second: one of a list, with what the store said of it. 0 or negative
+ * errno. */
 int account_view_fill(struct call *call, const struct account *account, struct account_view *view);
+int account_view_listed(struct call *call, const struct listed_account *row, struct account_view *view);
 
 #endif

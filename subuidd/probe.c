@@ -46,10 +46,24 @@ static bool name_ours(const char *name, uint32_t id)
 	return index_range_by_name(&reader, name, &named, &range, &host) == 0 && named == id;
 }
 
+static const struct local *files; /* NULL: the C library reads them */
+
+void host_probe_local(const struct local *local)
+{
+	files = local;
+}
+
+static int entry_find(enum id_type type, uint32_t id, struct host_entry *entry)
+{
+	if (files == NULL)
+		return type == TYPE_UID ? user_find_uid(id, entry) : group_find_gid(id, entry);
+	return type == TYPE_UID ? local_user_of(files, id, entry) : local_group_of(files, id, entry);
+}
+
 static int id_taken(enum id_type type, uint32_t id)
 {
 	entry_cleanup struct host_entry entry = { 0 };
-	int r = type == TYPE_UID ? user_find_uid(id, &entry) : group_find_gid(id, &entry);
+	int r = entry_find(type, id, &entry);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -252,10 +266,13 @@ int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, co
 {
 	uint64_t hashes[4];
 	size_t n = count < 4 ? count : 4;
-	int r = start(host);
+	int r = 0;
 
+	if (!host->started)
+		r = start(host);
 	if (r < 0)
 		return r;
+	host->started = files != NULL;
 	for (size_t i = 0; i < n; i++)
 		hashes[i] = subid_name_hash(names[i], strlen(names[i]));
 	if (subid_find_other(&host->subuid.list, first, last, hashes, n, holder) ||

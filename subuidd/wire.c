@@ -112,7 +112,7 @@ static const struct wire_field request_import[] = {
 
 #define ANSWER_HEAD                                                                                          \
 	NUMBER(answer, op), NUMBER(answer, size), NUMBER(answer, row), NUMBER(answer, more),                 \
-		NUMBER(answer, cursor), NUMBER(answer, checked), NUMBER(answer, failure.failure),            \
+		NUMBER(answer, cursor), NUMBER(answer, checked), NUMBER(answer, total), NUMBER(answer, failure.failure), \
 		STRING(answer, failure.what), STRING(answer, failure.why), STRING(answer, failure.todo)
 
 static const struct wire_field answer_none[] = { ANSWER_HEAD, END };
@@ -249,10 +249,7 @@ size_t wire_answer_size(uint32_t op)
 
 static bool all_zero(const unsigned char *bytes, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i] != 0)
-			return false;
-	return true;
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 /* Ends inside its array, and nothing is hidden behind its end. */

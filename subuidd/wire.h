@@ -346,6 +346,7 @@ struct answer {
 	uint32_t more;   /* final answer of a list: 1 ask again with cursor */
 	uint64_t cursor;
 	uint64_t checked; /* OP_CHECK, final: things looked at in this batch */
+	uint64_t total;   /* the same: how many all batches will have looked at, about; 0: this one does not say */
 	struct failure_text failure;
 	union {
 		struct account_view account;

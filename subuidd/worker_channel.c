@@ -95,6 +95,30 @@ void worker_row(struct worker *worker, uint32_t op, struct answer *row)
 	worker_send(worker, op, row);
 }
 
+void worker_rows(struct worker *worker, uint32_t op, char *rows, unsigned count)
+{
+	size_t size = wire_answer_size(op);
+	struct mmsghdr messages[WIRE_BATCH];
+	struct iovec parts[WIRE_BATCH];
+	int sent = 0;
+
+	if (worker->state != WORKER_SERVING)
+		return;
+	for (unsigned i = 0; i < count && i < WIRE_BATCH; i++) {
+		struct answer *row = (struct answer *)(rows + i * size);
+
+		row->op = op;
+		row->size = (uint32_t)size;
+		wire_answer_clean(row, op);
+		parts[i] = (struct iovec){ row, size };
+		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
+	}
+	if (count > 0)
+		sent = sendmmsg(worker->fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++) /* which says why not */
+		worker_send(worker, op, (struct answer *)(rows + i * size));
+}
+
 void worker_answer(struct worker *worker, uint32_t op, struct answer *answer)
 {
 	worker->call = NULL;

@@ -35,6 +35,8 @@ int workers_serve(struct broker *broker, int fd, const struct caller *caller);
 
 /* Answers of a call, to the worker that asked. The final one ends the call. */
 void worker_row(struct worker *worker, uint32_t op, struct answer *row);
+/* Several (WIRE_BATCH at the most), one behind the other in memory, by one system call: the worker is woken once. */
+void worker_rows(struct worker *worker, uint32_t op, char *rows, unsigned count);
 void worker_answer(struct worker *worker, uint32_t op, struct answer *answer);
 
 /* spawn.c: what a worker is started from. */

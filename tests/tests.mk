@@ -24,9 +24,12 @@ FUZZ          += name key
 # varlink: the wire, both ends
 stream_OBJS       = varlink/stream
 stream_LIBS       = -ljansson -Wl,--wrap=poll
-varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client
+varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client varlink/scan
 varlink_LIBS      = -ljansson
 UNIT             += stream varlink
+long_list_OBJS    = varlink/scan varlink/text cli/print account/name account/id
+long_list_LIBS    = -ljansson
+UNIT             += long_list
 fuzz_varlink_OBJS = varlink/stream varlink/server varlink/service
 fuzz_varlink_LIBS = -ljansson
 FUZZ             += varlink
@@ -38,10 +41,10 @@ fields_OBJS    = account/fields
 copy_OBJS      = cli/copy cli/stored confine/path
 worker_parse_OBJS = subuidd/worker/parse subuidd/worker/repair account/part subuidd/worker/key subuidd/worker/field subuidd/wire account/date $(ACCOUNT)
 worker_parse_LIBS = -ljansson
-worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
+worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client varlink/scan
 worker_LIBS    = -ljansson
 UNIT          += fields copy wire options worker_parse worker
-worker_sealed_OBJS = varlink/stream varlink/client
+worker_sealed_OBJS = varlink/stream varlink/client varlink/scan
 worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
@@ -129,7 +132,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
@@ -168,6 +171,17 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 	$(LINK_EXE) -Wl,--wrap=getpwnam_r,--wrap=getpwuid_r \
 	  -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(PASSWD_TEST_OBJS) -lcmocka
 check-unit: $(BUILD)/tests/test_passwd
+
+# local users in memory: the files are the test's
+LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/local subuidd/subid/files $(PASSWD) account/id account/name \
+                   tests/unit/test_local)
+OBJECTS         += $(LOCAL_TEST_OBJS)
+$(BUILD)/tests/local/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/local/etc"' -c -o $@ $<
+$(BUILD)/tests/test_local: $(LOCAL_TEST_OBJS)
+	$(LINK_EXE) -Wl,--wrap=getpwuid_r -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(LOCAL_TEST_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_local
 
 # lines of the subid files: the user database is the test's
 SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
@@ -258,6 +272,10 @@ OBJECTS        += $(call objs,tests/bench/fill)
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+.PHONY: bench-lists
+# BENCH_LISTS='--list 1000000 --check 80000'
+bench-lists: all $(BUILD)/bench/fill
+	THROWAWAY_SRV=8G tests/throwaway -- /usr/bin/python3 tests/bench/bench_lists.py $(BENCH_LISTS)
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
@@ -403,7 +421,7 @@ fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3
 fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
 fuzz_worker_answer_LIBS  = -ljansson
-fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_OBJS = varlink/client varlink/stream varlink/scan
 fuzz_varlink_client_LIBS = -ljansson
 FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
 

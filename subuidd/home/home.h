@@ -230,6 +230,9 @@ typedef bool (*link_known)(const void *data, const char *label);
 int link_look_start(const struct homes *homes, const struct link_owner *owner, const struct account *accounts,
 		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
 		    int *pidfd);
+/* The groups of the owner, as its child has them: asked for by whoever starts it, which has to be a child itself. *ret is from
+ * malloc. How many, or negative errno. */
+int link_owner_groups(const struct link_owner *owner, gid_t **ret);
 
 /*
  * The links of several accounts of one owner, by one child that says what it sees and then waits, as the one before does.

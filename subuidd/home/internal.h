@@ -98,6 +98,8 @@ void link_job_texts(struct link_job *job, const struct homes *homes, const struc
 
 /* In a child. All of the owner's groups; 0 or negative errno. */
 int link_owner_become(const struct link_owner *owner, int channel);
+/* The same with groups that are known: link_owner_groups() (*ret is from malloc; how many, or negative errno). */
+int link_owner_become_with(const struct link_owner *owner, int channel, const gid_t *groups, int count);
 /* The owner's home, opened by the owner: LINK_OK and a descriptor, or why not. */
 enum link_result link_home_open(const struct link_owner *owner, int *home);
 /* As the owner, in the owner's home: LINK_LOOK_*. */

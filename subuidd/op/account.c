@@ -2,10 +2,12 @@
 /* Accounts: get, list, modify, lock, unlock, remove, mount. Adding is in add.c. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "account/fields.h"
+#include "confine/cleanup.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/op/add.h"
 #include "subuidd/publish.h"
@@ -27,39 +29,53 @@ enum failure op_account_get(struct call *call)
 	return failure == FAILURE_NONE ? answer_account(call) : failure;
 }
 
+/* The rows that the caller may see. */
+static int list_send(struct call *call, const struct listed_account *rows, int n)
+{
+	size_t size = wire_answer_size(OP_ACCOUNT_LIST);
+	cleanup_free char *answers = calloc(WIRE_BATCH, size);
+	unsigned count = 0;
+	int r = answers == NULL ? -ENOMEM : 0;
+
+	for (int i = 0; r == 0 && i < n; i++) {
+		struct answer *row = (struct answer *)(answers + count * size);
+
+		call->answer.cursor = rows[i].account.uid;
+		if (!call->caller.admin && rows[i].account.owner_uid != call->caller.uid)
+			continue;
+		r = account_view_listed(call, &rows[i], &row->account);
+		count++;
+	}
+	if (r == 0)
+		call_rows(call, answers, count);
+	return r;
+}
+
 enum failure op_account_list(struct call *call)
 {
 	const struct request_list *list = &call->request.list;
 	const char *owner = list->all ? NULL : call->owner.name;
-	struct account rows[WIRE_BATCH];
-	struct answer row;
+	struct listed_account rows[WIRE_BATCH];
 	char name[OWNER_MAX + 1] = "";
-	int n;
+	int n, r;
 
-	/* account_view_fill() puts the owner of each row into the call */
+	/* account_view_listed() puts the owner of each row into the call */
 	if (owner != NULL) {
 		memcpy(name, owner, sizeof(name));
 		owner = name;
 	}
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
-	n = store_account_list(call->broker->store, owner, (uint32_t)list->cursor, rows, WIRE_BATCH);
+	n = store_account_listed(call->broker->store, owner, (uint32_t)list->cursor, rows, WIRE_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
-	for (int i = 0; i < n; i++) {
-		int r;
-
-		call->answer.cursor = rows[i].uid;
-		if (!call->caller.admin && rows[i].owner_uid != call->caller.uid)
-			continue;
-		memset(&row, 0, sizeof(row));
-		r = account_view_fill(call, &rows[i], &row.account);
-		if (r < 0)
-			return call_fail_store(call, r);
-		call_row(call, &row);
-	}
+	if (list->all)
+		local_refresh(&call->broker->local);
+	r = list_send(call, rows, n);
+	if (n < WIRE_BATCH)
+		local_free(&call->broker->local);
 	call->answer.more = n == WIRE_BATCH;
-	return FAILURE_NONE;
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
 static enum failure body_update(struct call *call)

@@ -71,11 +71,11 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 /* ---- the rest of the host ---- */
 
 /* NSS must answer with our name: then ours is there, and nobody stands before it. */
-static void check_nss(const struct account *row, const char *name, struct check_result *result)
+static void check_nss(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
 	entry_cleanup struct host_entry user = { 0 }, own = { 0 };
 	char fault[FAILURE_TEXT_MAX + 1];
-	int r = user_find_uid(row->uid, &user);
+	int r = local_user_of(&broker->local, row->uid, &user);
 
 	if (r == -ENOENT) {
 		check_add_account(result, row, name, "NSS does not know its uid",
@@ -87,7 +87,7 @@ static void check_nss(const struct account *row, const char *name, struct check_
 		snprintf(fault, sizeof(fault), "its uid %u is also that of %.100s", row->uid, user.user.pw_name);
 		check_add_account(result, row, name, fault, "remove one of them", REPAIR_NONE);
 	}
-	r = group_find_gid(row->uid, &own);
+	r = local_group_of(&broker->local, row->uid, &own);
 	if (r < 0 && r != -ENOENT) {
 		check_add_account(result, row, name, "the group database does not answer for its gid",
 				  "try again when it does", REPAIR_NONE);
@@ -174,7 +174,7 @@ static void check_account(const struct broker *broker, const struct account *row
 				  "see the log: subuidd tries again by itself", REPAIR_NONE);
 		return;
 	}
-	check_nss(row, name, result);
+	check_nss(broker, row, name, result);
 	check_subids(broker, row->uid, 1, row->owner, row->owner_uid, "", name, result);
 	check_home(broker, row, name, result);
 }

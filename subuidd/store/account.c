@@ -111,12 +111,82 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
 }
 
+/* As store_ascending(): a caller that goes on after the last row comes to an end. */
+static int owners_ascending(const struct account *rows, int n, const char *owner, uint32_t after_uid)
+{
+	for (int i = 0; i < n; i++) {
+		int order = strcmp(rows[i].owner, owner);
+
+		if (order < 0 || (order == 0 && rows[i].uid <= after_uid))
+			return -EUCLEAN;
+		owner = rows[i].owner;
+		after_uid = rows[i].uid;
+	}
+	return n;
+}
+
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
+{
+	int n = store_list(store, SQL_ACCOUNT_LIST_BY_OWNER, VALUES(NUMBER(after_uid), NUMBER(max), TEXT(owner)),
+			   account_read, rows, sizeof(*rows));
+
+	return owners_ascending(rows, n, owner, after_uid);
+}
+
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max)
 {
 	int n = store_list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), account_read,
 			   rows, sizeof(*rows));
 
 	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
+}
+
+#define ACCOUNT_COLUMNS_COUNT 12 /* of account_read() */
+
+static int belongings_columns(sqlite3_stmt *row, int from, uint32_t uid, struct belongings *out)
+{
+	struct belongings found = {.watch.uid = uid};
+	int r = column_u32(row, from, &found.keys);
+
+	r = r ?: column_u32(row, from + 1, &found.ranges);
+	r = r ?: store_watch_columns(row, from + 2, &found.watch);
+	if (r == 0)
+		*out = found;
+	return r;
+}
+
+static int listed_read(sqlite3_stmt *row, void *out)
+{
+	struct listed_account *listed = out;
+	int r = account_read(row, &listed->account);
+
+	return r ?: belongings_columns(row, ACCOUNT_COLUMNS_COUNT, listed->account.uid, &listed->belongings);
+}
+
+static int belongings_read(sqlite3_stmt *row, void *out)
+{
+	struct belongings *belongings = out;
+
+	return belongings_columns(row, 0, belongings->watch.uid, belongings);
+}
+
+int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max)
+{
+	enum store_statement id = owner == NULL ? SQL_ACCOUNT_LISTED : SQL_ACCOUNT_LISTED_OWNER;
+	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
+	int n = store_list(store, id, values, owner == NULL ? 2 : 3, listed_read, rows, sizeof(*rows));
+
+	return store_ascending(n, &rows->account.uid, sizeof(*rows), after_uid);
+}
+
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings)
+{
+	struct belongings found = {.watch.uid = uid};
+	int r = store_one(store, SQL_ACCOUNT_BELONGINGS, VALUES(NUMBER(uid)), belongings_read, &found);
+
+	if (r == 0 || r == -ENOENT)
+		*belongings = found;
+	return r == -ENOENT ? 0 : r;
 }
 
 struct usage {

@@ -161,17 +161,28 @@ int store_watch_next(struct store *store, int64_t after, int64_t *due)
 	return store_one(store, SQL_WATCH_NEXT, VALUES(NUMBER(after)), number_read, due);
 }
 
+int store_watch_columns(sqlite3_stmt *row, int from, struct watch *out)
+{
+	struct watch watch = { .uid = out->uid,
+			       .last_run = sqlite3_column_int64(row, from),
+			       .last_good = sqlite3_column_int64(row, from + 2),
+			       .alarm = sqlite3_column_int64(row, from + 3),
+			       .since = sqlite3_column_int64(row, from + 4),
+			       .told = sqlite3_column_int(row, from + 5) != 0,
+			       .due = sqlite3_column_int64(row, from + 6) };
+	int r = column_u32(row, from + 1, &watch.last_status);
+
+	if (r == 0)
+		*out = watch;
+	return r;
+}
+
 static int watch_read(sqlite3_stmt *row, void *out)
 {
-	struct watch watch = { .last_run = sqlite3_column_int64(row, 1),
-			       .last_good = sqlite3_column_int64(row, 3),
-			       .alarm = sqlite3_column_int64(row, 4),
-			       .since = sqlite3_column_int64(row, 5),
-			       .told = sqlite3_column_int(row, 6) != 0,
-			       .due = sqlite3_column_int64(row, 7) };
+	struct watch watch = { 0 };
 	int r = column_u32(row, 0, &watch.uid);
 
-	r = r ?: column_u32(row, 2, &watch.last_status);
+	r = r ?: store_watch_columns(row, 1, &watch);
 	if (r == 0)
 		*(struct watch *)out = watch;
 	return r;

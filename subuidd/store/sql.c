@@ -4,6 +4,14 @@
 #include "subuidd/store/sqlite.h"
 
 #define ACCOUNT_COLUMNS "uid, owner_uid, state, flags, created, expires_day, quota, owner, label, comment, view, files"
+/* What belongs to the account a: counted in its indexes alone, with what is known of its runs (w, perhaps none). */
+#define BELONGINGS \
+	"(SELECT count(*) FROM keys INDEXED BY keys_uid WHERE uid = a.uid)," \
+	" (SELECT count(*) FROM ranges INDEXED BY ranges_account WHERE account_uid = a.uid)," \
+	" w.last_run, w.last_status, w.last_good, w.alarm, w.since, w.told, w.due"
+#define LISTED_SELECT \
+	"SELECT a.uid, a.owner_uid, a.state, a.flags, a.created, a.expires_day, a.quota, a.owner, a.label, a.comment," \
+	" a.view, a.files, " BELONGINGS " FROM accounts AS a"
 #define KEY_COLUMNS \
 	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
 	" tools, forward, storage_quota"
@@ -66,6 +74,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_ACCOUNT_LIST_UNFINISHED] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_unfinished"
 					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_BY_OWNER] = "SELECT " ACCOUNT_COLUMNS " FROM accounts INDEXED BY accounts_owner"
+				      " WHERE (owner, uid) > (?3, ?1) ORDER BY owner, uid LIMIT ?2",
+	[SQL_ACCOUNT_LISTED] = LISTED_SELECT " LEFT JOIN watches AS w ON w.uid = a.uid"
+			       " WHERE a.uid > ?1 ORDER BY a.uid LIMIT ?2",
+	[SQL_ACCOUNT_LISTED_OWNER] = LISTED_SELECT " INDEXED BY accounts_owner LEFT JOIN watches AS w ON w.uid = a.uid"
+				     " WHERE a.owner = ?3 AND a.uid > ?1 ORDER BY a.uid LIMIT ?2",
+	[SQL_ACCOUNT_BELONGINGS] = "SELECT " BELONGINGS " FROM accounts AS a LEFT JOIN watches AS w ON w.uid = a.uid"
+				   " WHERE a.uid = ?1",
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"

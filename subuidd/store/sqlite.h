@@ -49,6 +49,10 @@ enum store_statement {
 	SQL_ACCOUNT_LIST,
 	SQL_ACCOUNT_LIST_OWNER,
 	SQL_ACCOUNT_LIST_UNFINISHED,
+	SQL_ACCOUNT_LIST_BY_OWNER,
+	SQL_ACCOUNT_LISTED,
+	SQL_ACCOUNT_LISTED_OWNER,
+	SQL_ACCOUNT_BELONGINGS,
 	SQL_USAGE,
 	SQL_KEY_INSERT,
 	SQL_KEY_GET,
@@ -210,6 +214,8 @@ int store_ascending(int n, const uint32_t *number, size_t size, uint32_t after);
 int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	      store_reader read, void *out);
 int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column */
+/* run.c: what is known of an account's runs, from this column on (NULL reads as 0); its uid stays as it is. */
+int store_watch_columns(sqlite3_stmt *row, int from, struct watch *watch);
 
 /* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);

@@ -88,6 +88,8 @@ int store_account_update(struct store *store, const struct account *account);
 int store_account_delete(struct store *store, uint32_t uid, int64_t when);
 /* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
 int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+/* Of all, in the order of owner and then uid, those behind this owner and uid ("" and 0: from the first). */
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
 /* The same of those that are not active. O(their number). */
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max);
 int store_account_count(struct store *store, const char *owner, uint32_t *count);
@@ -205,6 +207,19 @@ struct watch {
 	uint32_t told;        /* 1: that it is silent has been said */
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+
+/* What belongs to an account, as it is told with it. */
+struct belongings {
+	uint32_t keys, ranges; /* how many */
+	struct watch watch;    /* all 0 where nothing is known */
+};
+struct listed_account {
+	struct account account;
+	struct belongings belongings;
+};
+/* As store_account_list(), with what belongs to each, by one question. */
+int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max);
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings); /* nothing: of no account */
 int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
 /* Those that are silent and not told of, or those that were and are well again, in the order in which they were due, behind

@@ -4,11 +4,11 @@
 
 #include <stdbool.h>
 
-#include "account/date.h"
 #include "account/fields.h"
 #include "account/role.h"
 #include "subuidd/worker/field.h"
 #include "subuidd/worker/repair.h"
+#include "varlink/text.h"
 
 /* Each adds one member; true when that failed. */
 static bool put_text(json_t *object, const char *name, const char *text)
@@ -47,55 +47,13 @@ static json_t *wrap(const char *name, json_t *value)
 	return whole(object, json_object_set_new(object, name, value) < 0);
 }
 
-static const char *state_name(uint32_t state)
-{
-	switch (state) {
-	case ACCOUNT_INTENT:
-		return "intent";
-	case ACCOUNT_ACTIVE:
-		return "active";
-	case ACCOUNT_REMOVING:
-		return "removing";
-	}
-	return "unknown";
-}
-
 static json_t *account_json(const struct account_view *view)
 {
-	const struct account *account = &view->account;
-	char expires[DATE_TEXT_MAX + 1] = "";
-	json_t *o = json_object();
-	bool failed = false;
+	char buffer[WORKER_ROW_MAX];
+	struct json_text text = JSON_TEXT(buffer);
 
-	if (account->expires_day >= 0)
-		date_format(account->expires_day, expires);
-	failed |= put_text(o, "name", view->name);
-	failed |= put_text(o, "owner", account->owner);
-	failed |= put_number(o, "ownerUid", account->owner_uid);
-	failed |= put_text(o, "label", account->label);
-	failed |= put_number(o, "uid", account->uid);
-	failed |= put_text(o, "state", state_name(account->state));
-	failed |= put_flag(o, "locked", (account->flags & ACCOUNT_LOCKED) != 0);
-	failed |= put_number(o, "created", (uint64_t)account->created);
-	failed |= put_filled(o, "expires", expires);
-	failed |= account->quota != 0 && put_number(o, "quota", account->quota);
-	failed |= account->files != FILES_FROM_SIZE && put_number(o, "files", (uint64_t)account->files);
-	failed |= view->files_limit != 0 && put_number(o, "filesLimit", view->files_limit);
-	failed |= put_filled(o, "comment", account->comment);
-	failed |= put_text(o, "home", view->home);
-	failed |= put_text(o, "link", view->link);
-	failed |= put_text(o, "view", account_view_name(account->view) ?: "unknown");
-	failed |= put_text(o, "effectiveView", view->view != VIEW_DEFAULT ? account_view_name(view->view) ?: "unknown" : "acl");
-	failed |= put_number(o, "keys", view->keys);
-	failed |= put_number(o, "ranges", view->ranges);
-	failed |= view->last_run > 0 && put_number(o, "lastRun", (uint64_t)view->last_run);
-	failed |= view->last_run > 0 && put_number(o, "lastStatus", view->last_status);
-	failed |= view->last_good > 0 && put_number(o, "lastGood", (uint64_t)view->last_good);
-	failed |= view->alarm > 0 && put_number(o, "alarm", (uint64_t)view->alarm);
-	failed |= view->alarm > 0 && put_number(o, "alarmSince", (uint64_t)view->alarm_since);
-	failed |= view->told != 0 && put_flag(o, "told", true);
-	failed |= put_flag(o, "silent", view->silent != 0);
-	return whole(o, failed);
+	worker_account_text(&text, "", view);
+	return text.failed ? NULL : json_loadb(text.bytes, text.used, 0, NULL);
 }
 
 static json_t *options_json(uint32_t options)

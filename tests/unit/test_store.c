@@ -545,6 +545,66 @@ static void the_schema_itself_states_the_invariants(void **state)
 			fail_msg("not refused: %s (%s)", refused[i], sqlite3_errmsg(store->db));
 }
 
+/* What a list counts by one question is what each list of its own has. */
+static void what_is_listed_is_counted(void **state)
+{
+	struct listed_account rows[8];
+	struct belongings has;
+	struct ssh_key keys[8];
+	struct id_range ranges[8];
+	uint32_t id;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		char label[8], blob[8];
+
+		snprintf(label, sizeof(label), "w%u", i);
+		assert_int_equal(add(i % 2 == 0 ? "alice" : "bob", label, 2100000000u + i), 0);
+		for (uint32_t n = 0; n < i; n++) {
+			snprintf(blob, sizeof(blob), "AAAA%u", n);
+			assert_int_equal(add_key(2100000000u + i, blob, &id), 0);
+		}
+	}
+	assert_int_equal(add_range("bob", 1073741824u, 65536, 2100000003u), 0);
+	assert_int_equal(add_range("bob", 1073741824u + 65536, 65536, 0), 0);
+	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000001u, 50, 200)), 0);
+	assert_int_equal(store_account_listed(store, NULL, 0, rows, 8), 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t uid = 2100000000u + i;
+		int counted = store_range_list_account(store, uid, 0, ranges, 8);
+
+		assert_int_equal(rows[i].account.uid, uid);
+		assert_int_equal(rows[i].belongings.keys, store_key_list(store, uid, 0, keys, 8));
+		assert_int_equal(rows[i].belongings.ranges, counted);
+		assert_int_equal(rows[i].belongings.watch.uid, uid);
+		assert_int_equal(rows[i].belongings.watch.alarm, i == 1 ? 50 : 0);
+		assert_int_equal(store_account_belongings(store, uid, &has), 0);
+		assert_memory_equal(&has, &rows[i].belongings, sizeof(has));
+	}
+	assert_int_equal(store_account_listed(store, "bob", 2100000001u, rows, 8), 1);
+	assert_int_equal(rows[0].account.uid, 2100000003u);
+	assert_int_equal(store_account_belongings(store, 4711, &has), 0);
+	assert_int_equal(has.keys + has.ranges, 0);
+}
+
+static void by_owner_a_list_goes_on_after_the_last_row(void **state)
+{
+	struct account rows[3];
+
+	(void)state;
+	assert_int_equal(add("bob", "w1", 2100000000u), 0);
+	assert_int_equal(add("alice", "w2", 2100000001u), 0);
+	assert_int_equal(add("bob", "w3", 2100000002u), 0);
+	assert_int_equal(add("alice", "w4", 2100000003u), 0);
+	assert_int_equal(store_account_list_by_owner(store, "", 0, rows, 3), 3);
+	assert_int_equal(rows[0].uid, 2100000001u);
+	assert_int_equal(rows[1].uid, 2100000003u);
+	assert_int_equal(rows[2].uid, 2100000000u);
+	assert_int_equal(store_account_list_by_owner(store, "bob", rows[2].uid, rows, 3), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(store_account_list_by_owner(store, "bob", rows[0].uid, rows, 3), 0);
+}
+
 static void lists_go_on_after_the_last_row(void **state)
 {
 	struct account rows[3];
@@ -1464,8 +1524,8 @@ static int plan_has_both(void *data, int columns, char **values, char **names)
 /* By owner and position in one look, not by reading everybody's rows from there on. */
 static void an_owners_list_reads_his_rows_only(void **state)
 {
-	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_KEY_LIST_UID,
-						     SQL_RANGE_LIST_OWNER};
+	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_ACCOUNT_LISTED_OWNER,
+						     SQL_KEY_LIST_UID, SQL_RANGE_LIST_OWNER};
 	char sql[2048];
 
 	(void)state;
@@ -1631,6 +1691,8 @@ int main(void)
 		T(rows_that_are_wrong_in_themselves_are_refused),
 		T(the_schema_itself_states_the_invariants),
 		T(an_id_in_use_is_not_deleted),
+		T(what_is_listed_is_counted),
+		T(by_owner_a_list_goes_on_after_the_last_row),
 		T(lists_go_on_after_the_last_row),
 		T(keys_are_never_numbered_twice),
 		T(ranges_do_not_overlap_and_are_counted),

@@ -283,7 +283,7 @@ static void fill_rest_of_answer(struct answer *answer)
 static void fill_answer(struct answer *answer)
 {
 	answer->row = answer->more = UINT32_MAX;
-	answer->cursor = answer->checked = UINT64_MAX;
+	answer->cursor = answer->checked = answer->total = UINT64_MAX;
 	answer->failure.failure = UINT32_MAX;
 	FILL(answer->failure.what);
 	FILL(answer->failure.why);
