@@ -79,7 +79,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cl
               cli/command_state cli/state_program cli/state_restart \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
-              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
+              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_network cli/setup_network cli/setup_text_pam \
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
@@ -182,6 +182,7 @@ install: all
 	for f in sftp borg restic; do sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/tools.d/$$f.conf \
 	  > $(DESTDIR)$(TOOLSDIR)/$$f.conf && chmod 0644 $(DESTDIR)$(TOOLSDIR)/$$f.conf || exit 1; done
 	install -m 0644 $(addprefix subuidd/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 subuidd/network.conf $(DESTDIR)$(PREFIX)/share/subuidd
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf

@@ -32,7 +32,7 @@ static const char usage[] =
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
-	"  -s, --setting NAME  print publish or unused_seconds, after the same reading\n"
+	"  -s, --setting NAME  print publish, hook or unused_seconds, after the same reading\n"
 	"  -w, --withdraw      take the daemon's lines out of /etc/subuid and /etc/subgid, and end\n"
 	"  -o, --hand-over     by the service manager, before a daemon that has mounts of its own\n"
 	"  -h, --help          this text\n"
@@ -69,7 +69,8 @@ static struct options options_parse(int argc, char **argv)
 			options.check_config = true;
 			break;
 		case 's':
-			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0) {
+			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0 &&
+			    strcmp(optarg, "hook") != 0) {
 				fputs(usage, stderr);
 				exit(EXIT_USAGE);
 			}
@@ -269,6 +270,8 @@ static void setting_print(const struct settings *settings, const char *name)
 {
 	if (strcmp(name, "publish") == 0)
 		puts(publish_names[settings->publish]);
+	else if (strcmp(name, "hook") == 0)
+		puts(settings->hook);
 	else
 		printf("%u\n", (unsigned)settings->unused_seconds);
 }
