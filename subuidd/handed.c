@@ -71,7 +71,8 @@ static int homes_share(const char *homes)
 	own = path_open_trusted(homes, O_RDONLY);
 	if (own < 0)
 		return own;
-	if (mount_setattr(own, "", AT_EMPTY_PATH, (struct mount_attr *)(uintptr_t)&shared, sizeof(shared)) != 0)
+	/* what is mounted below, too: a file server over a view that is taken off in the clone has to go here as well */
+	if (mount_setattr(own, "", AT_EMPTY_PATH | AT_RECURSIVE, (struct mount_attr *)(uintptr_t)&shared, sizeof(shared)) != 0)
 		return -errno;
 	return steal_fd(&own);
 }

@@ -8,6 +8,7 @@ import pwd
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ class Unit:
         SETTINGS.parent.mkdir(mode=0o755, exist_ok=True)
         SETTINGS.write_text("[subid]\npublish = both\n")
         host.stop_daemon()
+        self.begun = time.monotonic()
         self.listener, self.handed = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         for path, each in ((SOCKET, self.listener), (HANDED, self.handed)):
             if os.path.exists(path):
