@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <shadow.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +54,7 @@ static int failed(char *why, size_t size, const char *what, int error)
  */
 static int homes_share(const char *homes)
 {
-	const struct mount_attr shared = { .propagation = MS_SHARED };
+	struct mount_attr shared = { .propagation = MS_SHARED };
 	cleanup_fd int fd = homes_directory_open(homes);
 	cleanup_fd int tree = -1, own = -1;
 	int r;
@@ -72,7 +71,7 @@ static int homes_share(const char *homes)
 	if (own < 0)
 		return own;
 	/* what is mounted below, too: a file server over a view that is taken off in the clone has to go here as well */
-	if (mount_setattr(own, "", AT_EMPTY_PATH | AT_RECURSIVE, (struct mount_attr *)(uintptr_t)&shared, sizeof(shared)) != 0)
+	if (mount_setattr(own, "", AT_EMPTY_PATH | AT_RECURSIVE, &shared, sizeof(shared)) != 0)
 		return -errno;
 	return steal_fd(&own);
 }
@@ -120,16 +119,18 @@ int handed_give(const char *homes, char *why, size_t size)
 {
 	trees_cleanup struct trees trees = { { -1, -1, -1 } };
 	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = HANDED_PATH };
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), lock = -1;
 	int r = trees_clone(homes, &trees, why, size);
 
 	if (r < 0)
 		return r;
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return failed(why, size, HANDED_PATH, -errno);
-	/* shadow's lock is the one file of /etc that is opened by its path (lckpwdf(3)): it has to be there to be left writable */
-	if (lckpwdf() == 0)
-		ulckpwdf();
+	/* shadow's lock is the one file of /etc that is opened by its path (lckpwdf(3)): it has to be there to be left writable.
+	 * Not taken: whoever stops a program that holds it would hold up the start. */
+	lock = open(SYSCONFDIR "/.pwd.lock", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock < 0)
+		return failed(why, size, SYSCONFDIR "/.pwd.lock", -errno);
 	r = trees_send(fd, &trees);
 	return r < 0 ? failed(why, size, HANDED_PATH, r) : 0;
 }

@@ -88,10 +88,13 @@ class Unit:
             each.bind(path)
         os.chmod(SOCKET, 0o666)
         self.listener.listen(64)
-        Path("/etc/.pwd.lock").touch(0o600)
+        lock = Path("/etc/.pwd.lock")
         if hand_over:
+            lock.unlink(missing_ok=True)
             for _ in range(2):  # the first one is of a start that came to nothing
                 run("/usr/sbin/subuidd", "--hand-over")
+        else:
+            lock.touch(0o600)
         inside = ("mount --bind /etc /etc && mount --bind /etc/.pwd.lock /etc/.pwd.lock && mount -o remount,bind,ro /etc && "
                   "export LISTEN_PID=$$ && exec /usr/sbin/subuidd --foreground")
         self.daemon = as_activated([self.listener, self.handed] if hand_over else [self.listener],
@@ -169,6 +172,19 @@ def test_views_that_were_mounted_before_are_seen_and_taken_off(host):
         assert mounted(view) == 0
     finally:
         unit.close()
+
+
+def test_a_hand_over_waits_for_no_lock(host):
+    """Any user can stop a set-uid program that holds shadow's lock."""
+    with open("/etc/.pwd.lock", "w") as lock, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as handed:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        handed.bind(HANDED)
+        try:
+            begun = time.monotonic()
+            run("/usr/sbin/subuidd", "--hand-over", timeout=20)
+            assert time.monotonic() - begun < 5  # lckpwdf(3) waits for 15
+        finally:
+            os.unlink(HANDED)
 
 
 def test_a_message_that_is_not_ours_ends_the_start(host):
