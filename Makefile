@@ -45,7 +45,7 @@ INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subui
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
               subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state
-SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/handed subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
@@ -81,7 +81,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/facts cli/call cli/print cl
               cli/command_state cli/state_program cli/state_restart \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock
 SETUP       = cli/setup cli/setup_command cli/setup_file cli/setup_file_deed cli/setup_record cli/setup_service \
-              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam \
+              cli/setup_sshd cli/setup_steps cli/setup_subid cli/setup_users cli/setup_text cli/setup_text_nsswitch cli/setup_text_network cli/setup_network cli/setup_text_pam \
               cli/doctor cli/doctor_kernel cli/doctor_host cli/doctor_linger cli/doctor_subid cli/doctor_sshd cli/doctor_state account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace $(INDEX)
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
@@ -171,7 +171,7 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 
 include tests/tests.mk
 
-UNITS = subuidd.service subuidd.socket subuidd-save.service subuidd-save.timer
+UNITS = subuidd.service subuidd.socket subuidd-mounts.service subuidd-handed.socket subuidd-save.service subuidd-save.timer
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
@@ -194,6 +194,7 @@ install: all
 	mkdir -p $(DESTDIR)$(POLKIT_RULES) # its mode is polkit's
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/polkit.rules > $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
 	chmod 0644 $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	install -m 0644 subuidd/network.conf $(DESTDIR)$(PREFIX)/share/subuidd
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf

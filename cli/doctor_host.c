@@ -317,6 +317,14 @@ static void check_users(struct doctor *doctor)
 		      "");
 }
 
+static void check_network(struct doctor *doctor)
+{
+	char why[160];
+
+	if (network_lacking(why, sizeof(why)))
+		found_f(doctor, FINDING_BAD, "network", SETUP_TODO, "%s, and " SERVICE_UNIT " has none", why);
+}
+
 void doctor_host(struct doctor *doctor)
 {
 	check_programs(doctor);
@@ -330,6 +338,7 @@ void doctor_host(struct doctor *doctor)
 	check_pam_others(doctor);
 	check_users(doctor);
 	doctor_linger(doctor);
+	check_network(doctor);
 	if (doctor->index_error == 0)
 		doctor_subid_files(doctor);
 	if (access("/run/nscd/socket", F_OK) == 0)

@@ -38,6 +38,9 @@
 #define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
 #define SERVICE_UNIT "subuidd.service"
 #define TIMER_UNIT "subuidd-save.timer"
+#define NETWORK_DROPIN_DIR SYSCONFDIR "/systemd/system/" SERVICE_UNIT ".d"
+#define NETWORK_DROPIN NETWORK_DROPIN_DIR "/network.conf"
+#define NETWORK_DROPIN_SOURCE DATADIR "/network.conf"
 
 struct setup {
 	bool dry_run;
@@ -140,6 +143,11 @@ int step_sshd(struct setup *setup);
 int step_users(struct setup *setup);
 int user_revert(struct setup *setup, const json_t *deed);
 int group_revert(struct setup *setup, const json_t *deed);
+
+/* ---- setup_network.c */
+int step_network(struct setup *setup);
+/* True when the daemon needs a network and its service has none: why, as a sentence. */
+bool network_lacking(char *why, size_t size);
 
 /* ---- setup_steps.c */
 int step_installed(struct setup *setup);

@@ -313,6 +313,7 @@ int broker_open(struct broker *broker, char *why)
 
 	broker->lock_fd = broker->listen_fd = broker->forker = -1;
 	broker->homes.fd = -1;
+	broker->handed = (struct handed){ -1, -1 };
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		broker->refused[i] = -1;
 	umask(077);
@@ -333,7 +334,9 @@ int broker_open(struct broker *broker, char *why)
 	r = lifecycle_open(broker); /* before there is anything in our memory */
 	if (r < 0)
 		return reason(why, "a process for the links", r);
-	r = data_open(broker, why);
+	r = handed_take(broker->settings.homes, &broker->handed, why, REASON_MAX);
+	if (r == 0)
+		r = data_open(broker, why);
 	return r < 0 ? r : service_open(broker, why);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "subuidd/handed.h"
 #include "subuidd/home/home.h"
 #include "subuidd/local.h"
 #include "subuidd/probe.h"
@@ -49,6 +50,7 @@ struct broker {
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
 	struct homes homes;
+	struct handed handed; /* of the host's mounts */
 	int forker; /* of the children that make links; -1: none */
 	struct host_probe host;     /* what the rest of the host holds */
 	struct allocate_probe probe; /* points to it */

@@ -82,7 +82,7 @@ int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, v
 		log_error("uid %u: its ranges cannot be read: what runs in its containers is not ended", uid);
 	ids.ranges = ranges;
 	if (r == 0)
-		r = sessions_end_start(&ids, &pid, &pidfd);
+		r = sessions_end_start(&ids, broker->handed.cgroups, &pid, &pidfd);
 	if (r == 0) {
 		*ending = (struct ending){ .uid = uid, .done = done, .data = data };
 		r = child_watch(broker->event, pidfd, ENDING_SECONDS, ended, ending);

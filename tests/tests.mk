@@ -150,7 +150,7 @@ fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
 # setup_text
-setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_pam
+setup_text_OBJS = cli/setup_text cli/setup_text_nsswitch cli/setup_text_network cli/setup_text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's

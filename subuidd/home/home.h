@@ -48,7 +48,10 @@ enum home_place {
 	HOME_AT_OWNER,   /* <owner> */
 };
 
-/* Opens (and makes, 0711 root) the directory; tries once whether views work there.
+/* Opens (and makes, 0711 root) the directory alone. A descriptor or negative errno. */
+int homes_directory_open(const char *path);
+
+/* The same, and tries once whether views work there.
  * -EPERM: not root's, or others can write it; -EOPNOTSUPP: the file system keeps no ACLs. */
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
 void homes_close(struct homes *homes);

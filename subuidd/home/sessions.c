@@ -29,10 +29,18 @@
 #define WAIT_MAX_MSEC 32
 #define CLEAN_ROUNDS 2
 #define OTHERS_MAX 16
+#define CGROUPS_FD 0 /* the only descriptor that the child keeps */
+
+/* What the child is to do. */
+struct ending {
+	const struct session_ids *ids;
+	int cgroups; /* of their file system; -1: none, or it cannot be opened */
+};
 
 /* Of one round: those seen, and the ids of ranges among them, which the next round ends at once, too. */
 struct round {
 	const struct session_ids *ids;
+	int cgroups;
 	uint32_t others[OTHERS_MAX];
 	size_t count;
 };
@@ -84,14 +92,17 @@ static int uid_kill(uint32_t uid)
 /* ---- by cgroup */
 
 /* user.slice/user-UID.slice, which systemd makes for each that logs in through pam_systemd or lingers. */
-static void cgroups_kill(const struct session_ids *ids)
+static void cgroups_kill(const struct session_ids *ids, int cgroups)
 {
-	static const char *const places[] = { "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup/unified/user.slice" };
+	static const char *const places[] = { "user.slice", "unified/user.slice" };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		cleanup_dir DIR *dir = opendir(places[i]);
+		cleanup_fd int place = openat(cgroups, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cleanup_dir DIR *dir = place < 0 ? NULL : fdopendir(place);
 		const struct dirent *entry;
 
+		if (dir != NULL)
+			steal_fd(&place); /* the directory's now */
 		while (dir != NULL && (entry = readdir(dir)) != NULL) {
 			char path[NAME_MAX + sizeof("/cgroup.kill")];
 			cleanup_fd int fd = -1;
@@ -147,7 +158,7 @@ static int round_run(struct round *round)
 	int r, found, chased;
 
 	round->count = 0;
-	cgroups_kill(round->ids);
+	cgroups_kill(round->ids, round->cgroups);
 	r = uid_kill(round->ids->uid);
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (i == 0 || round->others[i] != round->others[i - 1])
@@ -169,11 +180,14 @@ static long milliseconds(void)
 
 static int end_child(const void *argument)
 {
-	struct round round = { .ids = argument };
+	const struct ending *ending = argument;
+	struct round round = { .ids = ending->ids, .cgroups = CGROUPS_FD };
 	long end = milliseconds() + SESSIONS_SECONDS * 1000;
 	int clean = 0, wait = 1, r = 0;
 
-	if (descriptors_close_from(0) < 0)
+	if (ending->cgroups < 0 || dup2(ending->cgroups, CGROUPS_FD) < 0)
+		round.cgroups = -1;
+	if (descriptors_close_from(round.cgroups < 0 ? CGROUPS_FD : CGROUPS_FD + 1) < 0)
 		return SESSIONS_FAILED + EBADF;
 	while (r >= 0 && clean < CLEAN_ROUNDS && milliseconds() < end) {
 		r = round_run(&round);
@@ -195,9 +209,11 @@ int sessions_ended(int status)
 	return status > SESSIONS_FAILED ? -(status - SESSIONS_FAILED) : -ECHILD;
 }
 
-int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd)
+int sessions_end_start(const struct session_ids *ids, int cgroups, pid_t *pid, int *pidfd)
 {
-	const struct child_job child = { .run = end_child, .argument = ids, .seconds = SESSIONS_SECONDS + 2 * KILL_SECONDS };
+	cleanup_fd int own = cgroups >= 0 ? -1 : open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct ending ending = { ids, cgroups >= 0 ? cgroups : own };
+	const struct child_job child = { .run = end_child, .argument = &ending, .seconds = SESSIONS_SECONDS + 2 * KILL_SECONDS };
 
 	if (!session_id(ids, ids->uid))
 		return -EINVAL;

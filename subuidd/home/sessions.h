@@ -28,9 +28,10 @@ int sessions_ended(int status);
 
 /* Starts the child that ends them; it looks twice, and goes on for SESSIONS_SECONDS at most while there are some. What is
  * killed by cgroup (user-UID.slice) and by kill(-1) goes at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
- * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. */
+ * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. cgroups: O_PATH of their file
+ * system, -1: by its path. */
 #define SESSIONS_SECONDS 6
-int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd);
+int sessions_end_start(const struct session_ids *ids, int cgroups, pid_t *pid, int *pidfd);
 
 /* "PID (NAME)" of one process other than the caller. 1, 0 or negative errno. */
 int sessions_name(uint32_t uid, char *text, size_t size);

@@ -101,7 +101,7 @@ static int ids_end(const struct session_ids *ids)
 	int pidfd = -1, status = 0, r;
 	pid_t pid;
 
-	r = sessions_end_start(ids, &pid, &pidfd);
+	r = sessions_end_start(ids, -1, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;
