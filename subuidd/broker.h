@@ -20,6 +20,7 @@
 #include "subuidd/withheld.h"
 
 struct call;
+struct meter;
 struct publication;
 struct purge;
 struct rehearsal;
@@ -74,6 +75,7 @@ struct broker {
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
+	struct meter *meter;          /* of limits that no file system keeps; NULL: there is none */
 	sd_event_source *alarm;       /* the next account that may be silent */
 	unsigned hooks;               /* under way */
 };

@@ -69,6 +69,7 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 {
 	const struct broker *broker = call->broker;
 	const struct link_owner *owner = owner_of(call, account->owner);
+	struct home_kept kept;
 	struct watch watch;
 	int r = count_keys(broker->store, account->uid, &view->keys);
 
@@ -91,6 +92,10 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 		view->account.flags |= ACCOUNT_LOCKED;
 	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
+	if (home_quota_look(&broker->homes, account, &kept) == 0) {
+		view->bytes_kept = kept.bytes;
+		view->files_kept = kept.files;
+	}
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;
 	if (path_text(view->home, sizeof(view->home), broker->settings.homes, account->owner, account->label, "home") < 0)

@@ -81,6 +81,9 @@ static json_t *account_json(const struct account_view *view)
 	failed |= account->quota != 0 && put_number(o, "quota", account->quota);
 	failed |= account->files != FILES_FROM_SIZE && put_number(o, "files", (uint64_t)account->files);
 	failed |= view->files_limit != 0 && put_number(o, "filesLimit", view->files_limit);
+	failed |= put_filled(o, "quotaKept", account_keeper_name(view->bytes_kept) ?: "");
+	failed |= put_filled(o, "filesKept", account_keeper_name(view->files_kept) ?: "");
+	failed |= (account->flags & ACCOUNT_FULL) != 0 && put_flag(o, "full", true);
 	failed |= put_filled(o, "comment", account->comment);
 	failed |= put_text(o, "home", view->home);
 	failed |= put_text(o, "link", view->link);
