@@ -32,7 +32,7 @@ struct want {
 	struct want *next;
 	uint32_t uid;
 	bool wanted; /* false: it only rests */
-	uint64_t due;
+	uint64_t due, rest; /* not before `rest`, whoever asks */
 };
 
 struct meter {
@@ -100,7 +100,7 @@ static void look_when_due(struct meter *meter)
 		timer_set(meter->timer, soonest->due);
 }
 
-static void want_set(struct broker *broker, uint32_t uid, bool wanted, uint64_t due)
+static void want_set(struct broker *broker, uint32_t uid, bool wanted, uint64_t due, uint64_t rest)
 {
 	struct meter *meter = broker->meter;
 	struct want *want = want_find(meter, uid);
@@ -117,6 +117,7 @@ static void want_set(struct broker *broker, uint32_t uid, bool wanted, uint64_t 
 	want->uid = uid;
 	want->wanted = wanted;
 	want->due = due;
+	want->rest = rest;
 	look_when_due(meter);
 }
 
@@ -129,7 +130,18 @@ void meter_want(struct broker *broker, uint32_t uid)
 	if (want != NULL) /* it rests, or its turn comes */
 		want->wanted = true;
 	else
-		want_set(broker, uid, true, clock_now(broker) + SOON_USEC);
+		want_set(broker, uid, true, clock_now(broker) + SOON_USEC, 0);
+}
+
+void meter_now(struct broker *broker, uint32_t uid)
+{
+	struct want *want = broker->meter == NULL ? NULL : want_find(broker->meter, uid);
+
+	meter_want(broker, uid);
+	if (want != NULL && want->due > want->rest) {
+		want->due = want->rest;
+		look_when_due(broker->meter);
+	}
 }
 
 /* ---- what came of it ---- */
@@ -188,7 +200,7 @@ static void counted(void *data, int status)
 	/* what is not known stays as it was */
 	over = verdict == COUNT_OVER || (verdict == COUNT_NOT && (row.flags & ACCOUNT_FULL) != 0);
 	want_set(broker, row.uid, over || (want_find(meter, row.uid) != NULL && want_find(meter, row.uid)->wanted),
-		 now + (over && rest < FULL_USEC ? FULL_USEC : rest));
+		 now + (over && rest < FULL_USEC ? FULL_USEC : rest), now + rest);
 }
 
 /* ---- counting ---- */
@@ -256,7 +268,7 @@ static int look_due(sd_event_source *source, uint64_t usec, void *userdata)
 		want_drop(meter, want->uid);
 		look_when_due(meter);
 	} else if (call_busy(broker, want->uid, NULL)) {
-		want_set(broker, want->uid, true, clock_now(broker) + BUSY_USEC);
+		want_set(broker, want->uid, true, clock_now(broker) + BUSY_USEC, want->rest);
 	} else {
 		want->wanted = false; /* what ends from now on is counted next time */
 		r = count_one(broker, want->uid);

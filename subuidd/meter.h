@@ -19,4 +19,7 @@ void meter_close(struct broker *broker);
 /* Something in the home of the account has changed, or its limits have. Cheap; what it does comes later. */
 void meter_want(struct broker *broker, uint32_t uid);
 
+/* The same for whoever waits for it: one that is over its limit is counted at once, and not when its turn comes. */
+void meter_now(struct broker *broker, uint32_t uid);
+
 #endif

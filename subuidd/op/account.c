@@ -24,7 +24,11 @@ enum failure op_account_get(struct call *call)
 {
 	enum failure failure = call_account(call, TO_READ);
 
-	return failure == FAILURE_NONE ? answer_account(call) : failure;
+	if (failure != FAILURE_NONE)
+		return failure;
+	if ((call->account.flags & ACCOUNT_FULL) != 0) /* something may have been removed: the next one who asks is told */
+		meter_now(call->broker, call->account.uid);
+	return answer_account(call);
 }
 
 enum failure op_account_list(struct call *call)
@@ -159,7 +163,7 @@ enum failure op_account_modify(struct call *call)
 	if (failure != FAILURE_NONE)
 		modify_undo(call);
 	else
-		meter_want(call->broker, call->account.uid);
+		meter_now(call->broker, call->account.uid);
 	return failure;
 }
 
