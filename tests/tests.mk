@@ -67,6 +67,8 @@ home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
 home_mend_LIBS = $(home_LIBS)
+projects_OBJS  = subuidd/projects
+UNIT          += projects
 home_count_OBJS = $(HOME_OBJS)
 home_count_LIBS = $(home_LIBS)
 UNIT_ROOT     += home_mend home_count
@@ -131,7 +133,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
@@ -418,7 +420,7 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-boot check-restore check-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -488,6 +490,12 @@ deps:
 SUITE ?= bookworm
 check-boot:
 	tests/boot $(SUITE)
+
+# What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
+# is computed.
+VM_PACKAGES = qemu-system-x86 cpio kmod xfsprogs btrfs-progs e2fsprogs acl
+check-vm: all
+	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
 # A whole Debian pushed, pulled, compared and booted.
 check-restore:
