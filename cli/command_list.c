@@ -26,6 +26,8 @@ static const char *state_text(const json_t *account)
 		return "locked";
 	if (date_parse(json_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
 		return "expired";
+	if (json_is_true(json_object_get(account, "full")))
+		return "full";
 	return "active";
 }
 

@@ -21,6 +21,7 @@
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
 #include "subuidd/home/mounts.h"
+#include "subuidd/home/quota.h"
 #include "subuidd/home/sessions.h"
 #include "subuidd/home/subvolumes.h"
 #include "subuidd/home/tree.h"
@@ -196,6 +197,8 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 		if (userns < 0)
 			return userns;
 	}
+	if (homes->subvolumes)
+		quota_btrfs_lift(homes->fd, uid);
 	job.dir = dir;
 	job.userns = userns;
 	return child_start(&child, &pid, pidfd);

@@ -24,6 +24,7 @@ void quota_disk_clear(int homes_fd, uint32_t uid);
 /* btrfs: one group, 1/<uid>, above all subvolumes of the account. It has no limit of files. */
 int quota_btrfs_set(int home, uint32_t uid, const struct limits *limits);
 enum account_keeper quota_btrfs_keeper(int home, uint32_t uid);
+void quota_btrfs_lift(int homes_fd, uint32_t uid); /* to delete takes room, too */
 void quota_btrfs_clear(int homes_fd, uint32_t uid);
 /* One more subvolume of the account's. 0 or negative errno; -EOPNOTSUPP: quotas are off, or there is no such group. */
 int quota_btrfs_join(int fd, uint32_t uid, uint64_t subvolume);

@@ -16,7 +16,7 @@
 #include "subuidd/home/internal.h"
 
 #define LEVEL_SHIFT 48
-#define MEMBERS_ROUNDS 4096
+#define MEMBERS_MAX 4096
 
 static uint64_t group_of(uint32_t uid)
 {
@@ -129,14 +129,22 @@ enum account_keeper quota_btrfs_keeper(int home, uint32_t uid)
 		       : KEPT_METERED;
 }
 
-/* The groups of subvolumes that are gone stay behind in kernels before 6.12, and would keep this one. */
+void quota_btrfs_lift(int homes_fd, uint32_t uid)
+{
+	(void)group_limit(homes_fd, group_of(uid), 0);
+}
+
+/* The groups of subvolumes that are gone stay behind in kernels before 6.12, and would keep this one; in later ones they
+ * go by themselves when the kernel has emptied them, and not before. */
 void quota_btrfs_clear(int homes_fd, uint32_t uid)
 {
 	const uint64_t group = group_of(uid);
 	uint64_t member = 0;
 
-	for (int i = 0; i < MEMBERS_ROUNDS && member_next(homes_fd, group, 0, &member) == 0 && member < group; i++)
-		if (member_set(homes_fd, member, group, false) < 0 || group_make(homes_fd, member, false) < 0)
+	for (int i = 0; i < MEMBERS_MAX && member_next(homes_fd, group, 0, &member) == 0 && member < group; i++) {
+		if (member_set(homes_fd, member, group, false) < 0)
 			break;
+		(void)group_make(homes_fd, member, false);
+	}
 	(void)group_make(homes_fd, group, false);
 }

@@ -38,6 +38,7 @@ def test_what_no_file_system_keeps_is_counted_and_frozen(host, tmp_path, names):
     host.rsync(push, "-a", f"{names}/", f"{name}@127.0.0.1:")  # the control: nobody stops the first one
     wait_until(lambda: full(host, name), "it is over its limit")
     assert "nothing can be written" in host.subuid("show", "web1", user=owner).stdout
+    assert "full" in host.subuid("list", user=owner).stdout
     for key in (push, sync):
         refused = host.rsync(key, "-a", names / "n1", f"{name}@127.0.0.1:more", check=False)
         assert refused.returncode != 0 and "over its limit of files or bytes; remove some of it" in refused.stderr
