@@ -420,7 +420,7 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-boot check-restore check-vm deps-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -493,7 +493,9 @@ check-boot:
 
 # What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
 # is computed.
-VM_PACKAGES = qemu-system-x86 cpio kmod xfsprogs btrfs-progs e2fsprogs acl
+VM_PACKAGES = qemu-system-x86 cpio kmod
+deps-vm: deps
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
 check-vm: all
 	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
