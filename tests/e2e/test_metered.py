@@ -84,3 +84,17 @@ def test_bytes_are_metered_too(host, tmp_path):
     wait_until(lambda: full(host, name), "it is over its limit")
     assert "over its limit" in host.rsync(key, tmp_path / "large", f"{name}@127.0.0.1:more", check=False).stderr
     assert "10000 (from the quota)" in host.subuid("show", "web1", user=owner).stdout
+
+
+@pytest.mark.parametrize("file", ["projects", "projid"])
+def test_the_number_of_anothers_project_is_given_to_nobody(host, tmp_path, file):
+    owner = host.new_user()
+    host.subuid("add", "before", user=owner)
+    uid = host.subuid_json("show", "before", user=owner)["account"]["uid"]
+    place = Path("/etc") / file
+    place.write_text(f"{uid + 1}:/var/data\n" if file == "projects" else f"data:{uid + 1}\n")
+    try:
+        host.subuid("add", "web1", user=owner)
+    finally:
+        place.unlink()
+    assert host.subuid_json("show", "web1", user=owner)["account"]["uid"] == uid + 2
