@@ -48,15 +48,15 @@ STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema 
 SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/handed subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/request subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/meter subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/account_view subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files \
               subuidd/wire subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
-              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
+              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count \
               subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/traces subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \

@@ -25,6 +25,14 @@ const char *account_view_name(uint32_t view)
 	return view < VIEWS ? view_names[view] : NULL;
 }
 
+const char *account_keeper_name(uint32_t keeper)
+{
+	static const char *const names[] = {
+		[KEPT_METERED] = "metered", [KEPT_FOR_UID] = "uid", [KEPT_BY_DISK] = "disk"};
+
+	return keeper < KEPT_MAX_ ? names[keeper] : NULL;
+}
+
 uint32_t account_view_kind(const struct account *account, uint32_t host)
 {
 	uint32_t view = account->view != VIEW_DEFAULT ? account->view : host;

@@ -11,6 +11,9 @@ int account_view_parse(const char *text, uint32_t *view);
 /* The word; NULL for a number that is none. */
 const char *account_view_name(uint32_t view);
 
+/* "metered", "uid", "disk"; NULL: there is no limit. */
+const char *account_keeper_name(uint32_t keeper);
+
 /* VIEW_THEIRS or VIEW_OWNER: what holds for this account on a host with this setting. */
 uint32_t account_view_kind(const struct account *account, uint32_t host);
 

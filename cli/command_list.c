@@ -28,6 +28,8 @@ static const char *state_text(const struct row *account)
 		return "locked";
 	if (date_parse(row_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
 		return "expired";
+	if (json_is_true(json_object_get(account, "full")))
+		return "full";
 	return "active";
 }
 
@@ -118,6 +120,30 @@ static const char *view_text(const json_t *account)
 	return "ACLs: files that were pushed with mode 0600 may be closed to you";
 }
 
+static const char *keeper_text(const char *keeper)
+{
+	return strcmp(keeper, "disk") == 0    ? "enforced by the file system" :
+	       strcmp(keeper, "uid") == 0     ? "enforced by the file system, for files of its own uid" :
+	       strcmp(keeper, "metered") == 0 ? "metered after each run" :
+						"";
+}
+
+/* What a limit is worth, in one line where both are kept alike. */
+static void print_limit(const json_t *account)
+{
+	const char *bytes = json_text(account, "quotaKept"), *files = json_text(account, "filesKept");
+	char text[256];
+
+	if (bytes[0] != '\0' && files[0] != '\0' && strcmp(bytes, files) != 0) {
+		snprintf(text, sizeof(text), "bytes: %s; files: %s", keeper_text(bytes), keeper_text(files));
+		print_field("limit", text);
+	} else {
+		print_field("limit", keeper_text(bytes[0] != '\0' ? bytes : files));
+	}
+	if (json_is_true(json_object_get(account, "full")))
+		print_field("full", "over its limit: nothing can be written until some of it is removed");
+}
+
 static void print_account(const json_t *account)
 {
 	const struct row row = { .object = account };
@@ -132,6 +158,7 @@ static void print_account(const json_t *account)
 	print_field("expires", json_text(account, "expires"));
 	print_field("quota", json_number(account, "quota") ? size_text(json_number(account, "quota"), text) : "");
 	print_field("files", json_number(account, "filesLimit") ? files_text(account, text) : "");
+	print_limit(account);
 	print_field("comment", json_text(account, "comment"));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));

@@ -25,6 +25,7 @@
 #include "subuidd/lifecycle.h"
 #include "subuidd/index/writer.h"
 #include "subuidd/log.h"
+#include "subuidd/meter.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/room.h"
@@ -122,6 +123,9 @@ static void settings_apply(struct broker *broker, struct settings *fresh)
 	kind = fresh->view != now->view;
 	broker->settings = *fresh;
 	broker->homes.view = fresh->view;
+	broker->homes.files_per_size = fresh->files_per_size;
+	if (meter_start(broker) < 0)
+		log_error("limits of files are as they were until the next start");
 	if (kind && recovery_views(broker) < 0)
 		log_error("the owners' views are of the former kind until the next start");
 }
@@ -229,6 +233,7 @@ static int homes_ready(struct broker *broker, char *why)
 	if (r < 0)
 		return reason(why, path, r);
 	broker->homes.view = broker->settings.view;
+	broker->homes.files_per_size = broker->settings.files_per_size;
 	if (!broker->homes.views)
 		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", path);
 	return 0;
@@ -302,6 +307,8 @@ static int service_open(struct broker *broker, char *why)
 	r = alarm_open(broker);
 	if (r < 0)
 		return reason(why, "alarms", r);
+	if (meter_start(broker) < 0)
+		log_error("limits that the file system does not keep are not kept");
 	alarm_look(broker);
 	broker_maintain_in(broker, 1);
 	return 0;
@@ -376,6 +383,7 @@ void broker_close(struct broker *broker)
 	listen_close(broker->listen_fd);
 	workers_close(broker);
 	runs_close(broker);
+	meter_close(broker);
 	alarm_close(broker);
 	strays_close(broker);
 	if (broker->publication != NULL)

@@ -23,6 +23,7 @@
 
 struct alarms;
 struct call;
+struct meter;
 struct publication;
 struct purge;
 struct rehearsal;
@@ -82,6 +83,7 @@ struct broker {
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
 	struct alarms *alarms;        /* alarm.c */
+	struct meter *meter;          /* of limits that no file system keeps; NULL: there is none */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS, the subid files and the source of subordinate ids that was there before ours. Run by the
+ * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was there before ours. Run by the
  * broker (root); NSS modules of the host run in this process. What cannot be told is an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
@@ -28,6 +28,7 @@
 #include "account/passwd.h"
 #include "subuidd/probe.h"
 #include "subuidd/probe_chain.h"
+#include "subuidd/projects.h"
 
 #define ENTRY_BYTES_FIRST 4096u
 #define ENTRY_BYTES_MAX (16u << 20) /* a group of a million members */
@@ -73,8 +74,9 @@ static int id_taken(enum id_type type, uint32_t id)
 static int uid_taken(void *data, uint32_t uid)
 {
 	struct host_probe *host = data;
+	int r = probe_ahead_unused(&host->ahead, TYPE_UID, uid) ? 0 : id_taken(TYPE_UID, uid);
 
-	return probe_ahead_unused(&host->ahead, TYPE_UID, uid) ? 0 : id_taken(TYPE_UID, uid);
+	return r != 0 ? r : project_taken(uid); /* the project of its home has the same number */
 }
 
 static int gid_taken(void *data, uint32_t gid)

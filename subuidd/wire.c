@@ -127,7 +127,7 @@ static const struct wire_field answer_account[] = {
 	NUMBER(answer, account.created), NUMBER(answer, account.view), STRING(answer, account.name),
 	STRING(answer, account.home), STRING(answer, account.link), NUMBER(answer, account.last_run),
 	NUMBER(answer, account.last_good), NUMBER(answer, account.alarm), NUMBER(answer, account.alarm_since),
-	NUMBER(answer, account.files_limit),
+	NUMBER(answer, account.files_limit), NUMBER(answer, account.bytes_kept), NUMBER(answer, account.files_kept),
 	NUMBER(answer, account.last_status), NUMBER(answer, account.silent), NUMBER(answer, account.told),
 	NUMBER(answer, account.mended), END,
 };

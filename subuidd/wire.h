@@ -270,6 +270,7 @@ struct account_view {
 	int64_t alarm;     /* seconds, 0 never */
 	int64_t alarm_since; /* when that was set */
 	uint64_t files_limit; /* what follows from files and quota; 0 none */
+	uint32_t bytes_kept, files_kept; /* by whom: enum account_keeper */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
 	uint32_t told;     /* 1: and that has been said */

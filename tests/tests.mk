@@ -56,7 +56,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
+                 subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id account/fields
@@ -70,7 +70,11 @@ home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
 home_mend_LIBS = $(home_LIBS)
-UNIT_ROOT     += home_mend
+projects_OBJS  = subuidd/projects
+UNIT          += projects
+home_count_OBJS = $(HOME_OBJS)
+home_count_LIBS = $(home_LIBS)
+UNIT_ROOT     += home_mend home_count
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 sessions_OBJS  = $(HOME_OBJS)
@@ -132,7 +136,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
@@ -454,7 +458,7 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-boot check-restore check-vm deps-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -524,6 +528,14 @@ deps:
 SUITE ?= bookworm
 check-boot:
 	tests/boot $(SUITE)
+
+# What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
+# is computed.
+VM_PACKAGES = qemu-system-x86 cpio kmod
+deps-vm: deps
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
+check-vm: all
+	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
 # A whole Debian pushed, pulled, compared and booted.
 check-restore:

@@ -9,6 +9,7 @@
 #include "account/fields.h"
 #include "confine/cleanup.h"
 #include "subuidd/lifecycle.h"
+#include "subuidd/meter.h"
 #include "subuidd/op/add.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
@@ -26,7 +27,11 @@ enum failure op_account_get(struct call *call)
 {
 	enum failure failure = call_account(call, TO_READ);
 
-	return failure == FAILURE_NONE ? answer_account(call) : failure;
+	if (failure != FAILURE_NONE)
+		return failure;
+	if ((call->account.flags & ACCOUNT_FULL) != 0) /* something may have been removed: the next one who asks is told */
+		meter_now(call->broker, call->account.uid);
+	return answer_account(call);
 }
 
 /* The rows that the caller may see. */
@@ -104,19 +109,20 @@ static enum failure account_change(struct call *call)
 	return answer_account(call);
 }
 
+static bool quota_differs(const struct account *a, const struct account *b)
+{
+	return a->quota != b->quota || a->files != b->files;
+}
+
 /* Where the quota cannot be set the row does not say that it is; where the row cannot
  * be written the disk goes back to what the row says. */
 static enum failure modify_quota(struct call *call, const struct account *before)
 {
-	const struct homes *homes = &call->broker->homes;
-	int r;
+	struct home_kept kept;
+	int r = 0;
 
-	if (call->account.quota == before->quota)
-		return FAILURE_NONE;
-	r = home_quota_set(homes, &call->account);
-	if (r == -EOPNOTSUPP)
-		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
-				 "use btrfs or a file system with user quotas");
+	if (quota_differs(&call->account, before))
+		r = home_quota_set(&call->broker->homes, &call->account, &kept);
 	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
 }
 
@@ -137,11 +143,12 @@ static enum failure modify_view(struct call *call, const struct account *before)
 static void modify_undo(struct call *call)
 {
 	struct account changed = call->account, row;
+	struct home_kept kept;
 
 	if (store_account_by_uid(call->broker->store, changed.uid, &row) < 0)
 		return;
-	if (row.quota != changed.quota)
-		home_quota_set(&call->broker->homes, &row);
+	if (quota_differs(&row, &changed))
+		home_quota_set(&call->broker->homes, &row, &kept);
 	call->account = row;
 	modify_view(call, &changed);
 	call->account = changed;
@@ -172,6 +179,8 @@ enum failure op_account_modify(struct call *call)
 		alarm_look(call->broker);
 	if (failure != FAILURE_NONE)
 		modify_undo(call);
+	else
+		meter_now(call->broker, call->account.uid);
 	return failure;
 }
 

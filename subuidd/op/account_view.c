@@ -56,6 +56,7 @@ static int view_fill(const struct broker *broker, const struct link_owner *owner
 		     struct account_view *view)
 {
 	const char *const home[] = { broker->settings.homes, account->owner, account->label, "home", NULL };
+	struct home_kept kept;
 
 	view->account = *account;
 	if (withheld_has(&broker->withheld, account->uid, 0))
@@ -64,6 +65,10 @@ static int view_fill(const struct broker *broker, const struct link_owner *owner
 		view->account.state = ACCOUNT_REMOVING;
 	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
+	if (home_quota_look(&broker->homes, account, &kept) == 0) {
+		view->bytes_kept = kept.bytes;
+		view->files_kept = kept.files;
+	}
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;
 	if (path_text(view->home, sizeof(view->home), home) < 0)

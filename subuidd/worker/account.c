@@ -56,6 +56,10 @@ static void put_row(struct json_text *text, const struct account_view *view)
 	put_number_if(text, account->quota != 0, "quota", (int64_t)account->quota);
 	put_number_if(text, account->files != FILES_FROM_SIZE, "files", account->files);
 	put_number_if(text, view->files_limit != 0, "filesLimit", (int64_t)view->files_limit);
+	put_filled(text, "quotaKept", account_keeper_name(view->bytes_kept) ?: "");
+	put_filled(text, "filesKept", account_keeper_name(view->files_kept) ?: "");
+	if ((account->flags & ACCOUNT_FULL) != 0)
+		json_text_flag(text, "full", true);
 	put_filled(text, "comment", account->comment);
 }
 

@@ -985,7 +985,7 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     assert (home / "old").stat().st_mode & 0o777 == 0 and (home / "old").stat().st_mtime == 1
 
 
-NAMED = r"`(?:(test_\w+\.py)::)?(test_\w+)`"
+NAMED = r"`(?:((?:test|vm)_\w+\.py)::)?(test_\w+)`"
 
 
 def cells_without_a_test(text):

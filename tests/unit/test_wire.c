@@ -205,6 +205,7 @@ static void fill_account(struct account_view *view)
 	view->account.expires_day = -1;
 	view->account.view = UINT32_MAX;
 	view->account.quota = view->files_limit = UINT64_MAX;
+	view->bytes_kept = view->files_kept = UINT32_MAX;
 	view->account.files = -1;
 	FILL(view->account.owner);
 	FILL(view->account.label);
