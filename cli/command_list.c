@@ -28,9 +28,7 @@ static const char *state_text(const struct row *account)
 		return "locked";
 	if (date_parse(row_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
 		return "expired";
-	if (json_is_true(json_object_get(account, "full")))
-		return "full";
-	return "active";
+	return row_flag(account, "full") ? "full" : "active";
 }
 
 static const char *or_dash(const char *text)

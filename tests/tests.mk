@@ -206,7 +206,7 @@ index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
 index_holds_OBJS   = $(INDEX_BOTH)
 index_steps_OBJS   = $(INDEX_BOTH)
-index_steps_LIBS   = -Wl,--wrap=index_view_init
+index_steps_LIBS   = -Wl,--wrap=index_view_init -Wl,--wrap=clock_gettime
 UNIT           += index index_damage index_threads index_holds index_steps
 fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index

@@ -154,6 +154,15 @@ static _Noreturn void child(enum shape shape)
 	}
 }
 
+/* The look at the path, once a second, would make some lookups longer than others: no second passes here. */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	(void)clock;
+	*now = (struct timespec){ 0 };
+	return 0;
+}
+
 /* ---- in the test */
 
 /* Which signal it stops for. */
