@@ -14,6 +14,8 @@ SYSCONFDIR ?= /etc
 STATE_DIR  ?= /var/lib/subuidd
 RUN_DIR    ?= /run/subuidd
 DESTDIR    ?=
+USER_MANAGER_DROPIN = $(PREFIX)/lib/systemd/system/user@.service.d
+POLKIT_RULES = $(PREFIX)/share/polkit-1/rules.d
 VERSION    := 0.1.0
 
 BUILD      ?= build
@@ -25,7 +27,7 @@ HARDEN     ?= -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURC
 HARDEN_LD  ?= -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 DEFS        = -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DSTATE_DIR='"$(STATE_DIR)"' -DRUN_DIR='"$(RUN_DIR)"' \
               -DLIBEXECDIR='"$(LIBEXECDIR)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' -DBINDIR='"$(BINDIR)"' -DSBINDIR='"$(SBINDIR)"' -DLIBDIR='"$(LIBDIR)"' -DDATADIR='"$(PREFIX)/share/subuidd"' \
-              -DTOOLSDIR='"$(TOOLSDIR)"'
+              -DTOOLSDIR='"$(TOOLSDIR)"' -DUSER_MANAGER_DROPIN='"$(USER_MANAGER_DROPIN)"' -DPOLKIT_RULES='"$(POLKIT_RULES)"'
 COMPILE     = $(CC) -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(DEFS) $(HARDEN) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 LINK_EXE    = $(CC) -pie $(HARDEN_LD) $(CFLAGS) $(LDFLAGS)
 LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $(LDFLAGS)
@@ -46,46 +48,46 @@ WIRE        = subuidd/wire subuidd/wire_messages subuidd/request $(RECORDS)
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/facts subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
               subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state $(RECORDS)
-SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/watermark subuidd/trouble subuidd/listen subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/handed subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
               subuidd/operation subuidd/call subuidd/call_fail subuidd/maintain subuidd/account_view subuidd/caller subuidd/audit subuidd/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/alarm subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
+              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/meter subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
               subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
               subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files \
+              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files \
               $(WIRE) subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
               $(STORE) \
-              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota \
-              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk confine/child \
+              $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count \
+              subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/traces subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice account/state_look account/part account/index_walk \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
-              subuidd/state/compare subuidd/state/compare_host subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/trouble subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
+              subuidd/state/compare subuidd/state/compare_host subuidd/state/compare_users subuidd/subid/files subuidd/state/replace subuidd/state/load subuidd/state/repair \
+              subuidd/trouble subuidd/earlier subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field subuidd/worker/record_json \
-              subuidd/worker/answer $(WIRE) \
+              subuidd/worker/answer varlink/text $(WIRE) \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
-SUBUID      = cli/main cli/arguments cli/options cli/facts cli/fact_value cli/complain cli/account_name cli/call cli/print cli/rows cli/new_key cli/client \
+SUBUID      = cli/main cli/arguments cli/options cli/facts cli/fact_value cli/complain cli/account_name cli/call cli/print cli/row cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
-              $(RECORDS) $(ACCOUNT) $(PASSWD) varlink/stream varlink/client \
+              $(RECORDS) $(ACCOUNT) $(PASSWD) varlink/stream varlink/scan varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/command_host cli/own_program cli/program cli/daemon \
               cli/command_adopt cli/subid_text cli/subid_remove account/subid_lock confine/path $(INDEX)
 HOST        = setup/main setup/setup setup/say setup/file setup/file_deed setup/record setup/revert setup/pam_files setup/service setup/sshd setup/steps setup/subid \
-              setup/users setup/text setup/text_nsswitch setup/text_pam \
-              setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_subid setup/doctor_sshd setup/doctor_state \
+              setup/users setup/text setup/text_nsswitch setup/text_network setup/network setup/text_pam \
+              setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_linger setup/doctor_subid setup/doctor_sshd setup/doctor_state \
               cli/arguments cli/complain cli/call cli/print cli/program cli/daemon cli/subid_text account/subid_lock account/advice account/state_look \
               confine/path confine/landlock confine/view confine/user_namespace \
-              account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/client
+              account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/scan varlink/client
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/file_count \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
@@ -95,6 +97,7 @@ TOOL        = backup/tool backup/tool_load backup/tool_profile backup/tool_comma
               backup/gate_policy backup/command_line backup/text_list backup/refuse account/role account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/path $(SECCOMP)
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
+USER_MANAGER = pam/user_manager $(INDEX) account/name account/id
 LOGIN       = backup/login backup/login_command backup/run_watch backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
@@ -113,7 +116,7 @@ PAM_LIBS      = -lpam
 # ---- rules -------------------------------------------------------------------------
 B        = $(BUILD)/bin
 objs     = $(sort $(patsubst %,$(BUILD)/%.o,$(1))) # lists may overlap
-PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login tool sftp-append state host own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
+PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys login user-manager tool sftp-append state host own-name.so libnss_subuid.so.2 libsubid_subuid.so pam_subuid.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -141,6 +144,7 @@ $(eval $(call exe,subuid,$(SUBUID),$(SUBUID_LIBS)))
 $(eval $(call exe,subuid-rrsync,$(RRSYNC),))
 $(eval $(call exe,authorized-keys,$(AUTHKEYS),))
 $(eval $(call exe,login,$(LOGIN),))
+$(eval $(call exe,user-manager,$(USER_MANAGER),))
 $(eval $(call exe,tool,$(TOOL),))
 $(eval $(call exe,state,$(STATE),$(STATE_LIBS)))
 $(eval $(call exe,host,$(HOST),$(SUBUID_LIBS)))
@@ -172,14 +176,16 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 
 include tests/tests.mk
 
-UNITS = subuidd.service subuidd.socket subuidd-save.service subuidd-save.timer
+UNITS = subuidd.service subuidd.socket subuidd-mounts.service subuidd-handed.socket subuidd-save.service subuidd-save.timer
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 0755 $(B)/subuidd $(DESTDIR)$(SBINDIR)/subuidd
 	install -m 0755 $(B)/subuid $(B)/subuid-rrsync $(DESTDIR)$(BINDIR)
-	install -m 0755 $(B)/worker $(B)/authorized-keys $(B)/login $(B)/tool $(B)/sftp-append $(B)/state $(B)/host $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $(B)/tool $(B)/sftp-append $(B)/state $(B)/host $(B)/user-manager $(DESTDIR)$(LIBEXECDIR)
+	@# Nobody may read them: who has their uid could write into one that has just begun (docs/design.md, "Helpers").
+	install -m 0711 $(B)/worker $(B)/authorized-keys $(B)/login $(DESTDIR)$(LIBEXECDIR)
 	install -m 0644 $(B)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2
 	install -m 0644 $(B)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/libsubid_subuid.so
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
@@ -187,6 +193,13 @@ install: all
 	for f in sftp borg restic; do sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/tools.d/$$f.conf \
 	  > $(DESTDIR)$(TOOLSDIR)/$$f.conf && chmod 0644 $(DESTDIR)$(TOOLSDIR)/$$f.conf || exit 1; done
 	install -m 0644 $(addprefix subuidd/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(USER_MANAGER_DROPIN)
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/user-manager.conf > $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
+	chmod 0644 $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf
+	mkdir -p $(DESTDIR)$(POLKIT_RULES) # its mode is polkit's
+	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" pam/polkit.rules > $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	chmod 0644 $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules
+	install -m 0644 subuidd/network.conf $(DESTDIR)$(PREFIX)/share/subuidd
 	install -m 0644 subuidd/subuidd.conf $(DESTDIR)$(PREFIX)/lib/subuidd.conf
 	install -m 0644 varlink/io.subuidd.Accounts.varlink $(DESTDIR)$(PREFIX)/share/subuidd
 	sed "s|@LIBEXECDIR@|$(LIBEXECDIR)|g" backup/sshd.conf > $(DESTDIR)$(PREFIX)/share/subuidd/sshd.conf
@@ -200,6 +213,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
 	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
 	  $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) \
+	  $(DESTDIR)$(USER_MANAGER_DROPIN)/50-subuidd.conf $(DESTDIR)$(POLKIT_RULES)/40-subuidd.rules \
 	  $(DESTDIR)$(PREFIX)/lib/subuidd.conf $(DESTDIR)$(PREFIX)/share/bash-completion/completions/subuid \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(wildcard man/*.1))) \
 	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard man/*.5))) \

@@ -43,6 +43,7 @@ enum {
 	ACCOUNT_VIEW_THERE = 1u << 8,   /* the owner's view, mounted */
 	ACCOUNT_LINK_THERE = 1u << 9,   /* the link in the owner's home */
 	ACCOUNT_LINKS_THERE = 1u << 10, /* the directory of the links, empty */
+	ACCOUNT_FULL = 1u << 11, /* over a limit that is metered: nothing can be written until it is below it again */
 };
 #define ACCOUNT_THERE                                                                                              \
 	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE | \
@@ -63,6 +64,15 @@ enum account_view_kind {
 	VIEW_DEFAULT = 0, /* as the setting of the host says */
 	VIEW_THEIRS = 1,  /* as the account's, as another user's */
 	VIEW_OWNER = 2,   /* as the owner's own: programs of theirs trust what was pushed */
+};
+
+/* Who keeps a limit of the account, of bytes or files. */
+enum account_keeper {
+	KEPT_NONE,    /* there is no limit, or nobody knows */
+	KEPT_METERED, /* the file system does not: it is counted after each run */
+	KEPT_FOR_UID, /* the file system, of files of the account's own uid; others' below its home count for none */
+	KEPT_BY_DISK, /* the file system, of everything below its home */
+	KEPT_MAX_,
 };
 
 #define FILES_FROM_SIZE 0 /* account.files: account_files_limit() */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The index reader: every lookup of every program happens here, with no daemon,
- * no lock, no descriptor kept and, after the first, no system call. Runs in
- * foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
+ * no lock, no descriptor kept and, after the first, no system call but one stat(2)
+ * a second. Runs in foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
  * allocates from the heap, keeps errno.
  *
  * Each lookup returns 0, -ENOENT (there is none), or another negative errno:
@@ -24,20 +24,31 @@
 /* A file in memory, with a checked copy of its header. */
 struct index_view {
 	const uint8_t *base;
+	dev_t device; /* which file it is */
+	ino_t inode;
 	struct index_header header;
 };
+
+#define INDEX_MAPPINGS 4u
+#define INDEX_LANES_LOG2 5u
+#define INDEX_LANES (1u << INDEX_LANES_LOG2)
 
 /* One per file and program, with static storage. Treat the members as private:
  * account/index_map.c says how they work. */
 struct index_reader {
 	const char *path;
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
+	_Atomic(uint32_t) looked;  /* second in which the path was looked at last */
 	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
+	_Atomic(uint32_t) spread;
 	struct index_mapping {
-		_Atomic(uint32_t) claimed;
-		_Atomic(uint32_t) users;
+		_Atomic(uint32_t) steps;
 		struct index_view view;
-	} mappings[4];
+	} mappings[INDEX_MAPPINGS];
+	struct index_lane { /* two cache lines: processors fetch them in pairs */
+		_Alignas(128) _Atomic(uint32_t) users[INDEX_MAPPINGS];
+		_Atomic(uint32_t) meetings;
+	} lanes[INDEX_LANES];
 };
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
 

@@ -4,47 +4,68 @@
  * in a child forked while another thread was anywhere in here: no lock, nothing
  * that waits for another thread.
  *
- * A mapping is claimed (0 -> 1) by the thread that opens the file into it. Its
- * users are counted: one for reader->current, one for each lookup. Whoever brings
- * users to 0 unmaps it and gives the claim back, so no thread is ever in memory that goes.
- * users is only raised from 1 or more, and set from 0 only by the claimer after
- * the view is complete: who could raise it sees a complete view.
+ * A thread that looks up counts itself in, sees that the mapping is still the
+ * current one, reads, and counts itself out. The counters are spread over lanes, a
+ * pair of cache lines each, so that threads do not wait for each other's lines; the
+ * address of the hold, which is on the thread's stack, says which lane. That needs
+ * no thread-local storage, which a module that is loaded late may not get, and is as
+ * good in a signal's handler and after a fork. Threads in one lane are slower, no more;
+ * when they have met often enough, all threads are spread anew.
+ *
+ * A mapping's life is a count of steps: free, claimed by the thread that opens the
+ * file into it, retired by the one that put another in its place, closing, free.
+ * A thread that counts itself out of a retired mapping looks whether all lanes are at
+ * zero, and if they are, and the step is still that one, unmaps it. All of these are
+ * sequentially consistent, which decides two races:
+ *  - in, against unmapping: a thread counts itself in before it looks at `current`,
+ *    and lanes are looked at after `current` was swung. One of the two sees the other.
+ *  - out, against retiring: a thread counts itself out before it looks at the step, and
+ *    lanes are looked at after the step was made. So the last one out always looks.
+ * A thread that comes too late has a count in a mapping that may be anything by then,
+ * but reads nothing of it; when it counts itself out it looks like any other.
  *
  * On a superseded file every thread that meets it opens the new one; the one that
  * swings `current` wins, the others drop theirs. A thread holds the old mapping
  * while it opens, so its number cannot come round to mean another file.
- * When every mapping is claimed (threads that a fork left behind never give
- * theirs back) the call maps the file for itself alone.
+ * A file that was removed, or another put in its place, is told by nobody when the writer that had it mapped is gone. So
+ * once a second one of the threads looks whether the path still leads to the file that is mapped; else it counts as superseded.
+ * What cannot be found or looked at changes nothing.
+ *
+ * What a fork leaves behind of other threads, a count or a claim, stays for ever: that
+ * mapping is not unmapped in the child. When every mapping is taken, the call maps
+ * the file for itself alone.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account/index_map.h"
 #include "account/index_view.h"
 
-#define MAPPINGS (sizeof(((struct index_reader *)NULL)->mappings) / sizeof(struct index_mapping))
 #define ATTEMPTS 8 /* each is lost only to another thread or to a writer that moved on */
+#define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */
+#define MEETINGS 1024 /* cost some tenths of a millisecond: what spreading anew costs each thread is little beside it */
 
-static int file_trusted(int fd, uid_t trusted, uint64_t *size)
+/* A mapping's step, by its lowest two bits; the others count its lives, which tells a thread that was held up of them. */
+enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
+
+static int file_trusted(int fd, uid_t trusted, struct stat *st)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != trusted || (st.st_mode & 022) != 0)
+	if (!S_ISREG(st->st_mode) || st->st_uid != trusted || (st->st_mode & 022) != 0)
 		return -EPERM;
-	if (st.st_size < (off_t)sizeof(struct index_header) || (uint64_t)st.st_size > SIZE_MAX)
+	if (st->st_size < (off_t)sizeof(struct index_header) || (uint64_t)st->st_size > SIZE_MAX)
 		return -EUCLEAN;
-	*size = (uint64_t)st.st_size;
 	return 0;
 }
 
 /* The descriptor lives for these few calls only. */
-static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size)
+static int file_map(const char *path, uid_t trusted, void **base, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	int rc;
@@ -54,9 +75,9 @@ static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size
 			return -EPERM;
 		return errno == ENOENT || errno == ENOTDIR ? -ENXIO : -errno;
 	}
-	rc = file_trusted(fd, trusted, size);
+	rc = file_trusted(fd, trusted, st);
 	if (rc == 0) {
-		*base = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, fd, 0);
+		*base = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED, fd, 0);
 		if (*base == MAP_FAILED)
 			rc = -errno;
 	}
@@ -66,15 +87,17 @@ static int file_map(const char *path, uid_t trusted, void **base, uint64_t *size
 
 static int view_open(const struct index_reader *reader, struct index_view *view)
 {
-	uint64_t size = 0;
+	struct stat st;
 	void *base;
-	int rc = file_map(reader->path, reader->trusted, &base, &size);
+	int rc = file_map(reader->path, reader->trusted, &base, &st);
 
 	if (rc < 0)
 		return rc;
-	rc = index_view_init(view, base, size);
+	rc = index_view_init(view, base, (uint64_t)st.st_size);
 	if (rc < 0)
-		munmap(base, (size_t)size);
+		munmap(base, (size_t)st.st_size);
+	view->device = st.st_dev;
+	view->inode = st.st_ino;
 	return rc;
 }
 
@@ -86,41 +109,86 @@ static void view_close(const struct index_view *view)
 	munmap(base, (size_t)view->header.file_size);
 }
 
-static void mapping_put(struct index_mapping *mapping)
+/* By the thread that brought it to CLAIMED or CLOSING. */
+static void mapping_free(struct index_mapping *mapping)
 {
-	if (atomic_fetch_sub_explicit(&mapping->users, 1, memory_order_acq_rel) != 1)
-		return;
-	view_close(&mapping->view);
-	atomic_store_explicit(&mapping->claimed, 0, memory_order_release);
+	uint32_t steps = atomic_load_explicit(&mapping->steps, memory_order_relaxed);
+
+	atomic_store(&mapping->steps, (steps | (PHASES - 1)) + 1);
 }
 
-/* The mapping in use with one more user; NULL when there is none, or none stays long enough. */
-static struct index_mapping *mapping_get(struct index_reader *reader, uint32_t *number)
+static void mapping_close(struct index_mapping *mapping)
 {
-	for (int i = 0; i < ATTEMPTS; i++) {
-		struct index_mapping *mapping;
-		uint32_t users;
+	view_close(&mapping->view);
+	mapping_free(mapping);
+}
 
-		*number = atomic_load_explicit(&reader->current, memory_order_acquire);
-		if (*number == 0)
+/* Unmaps it when nobody is in it, and it is at this step still. */
+static void mapping_reap(struct index_reader *reader, uint32_t number, uint32_t steps)
+{
+	struct index_mapping *mapping = &reader->mappings[number - 1];
+
+	for (uint32_t i = 0; i < INDEX_LANES; i++)
+		if (atomic_load(&reader->lanes[i].users[number - 1]) != 0)
+			return;
+	if (atomic_compare_exchange_strong(&mapping->steps, &steps, steps + 1))
+		mapping_close(mapping);
+}
+
+static void mapping_put(const struct index_hold *hold)
+{
+	uint32_t steps;
+
+	atomic_fetch_sub(&hold->lane->users[hold->number - 1], 1);
+	steps = atomic_load(&hold->reader->mappings[hold->number - 1].steps);
+	if (steps % PHASES == RETIRED)
+		mapping_reap(hold->reader, hold->number, steps);
+}
+
+/* Stacks lie at regular distances: multiples of the golden ratio are far from each other, whatever these are. */
+static struct index_lane *lane_of(struct index_reader *reader, const struct index_hold *hold)
+{
+	uint32_t factor = GOLDEN + atomic_load_explicit(&reader->spread, memory_order_relaxed);
+	uint32_t stack = (uint32_t)((uintptr_t)hold >> 16);
+
+	return &reader->lanes[stack * factor >> (32 - INDEX_LANES_LOG2)];
+}
+
+/* With each odd multiple of the ratio other distances meet. A meeting that is not counted does not matter. */
+static void lane_met(struct index_reader *reader, struct index_lane *lane)
+{
+	uint32_t meetings = atomic_load_explicit(&lane->meetings, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&lane->meetings, meetings, memory_order_relaxed);
+	if (meetings % MEETINGS == 0)
+		atomic_fetch_add_explicit(&reader->spread, 2 * GOLDEN, memory_order_relaxed);
+}
+
+/* Takes hold of the mapping in use; NULL when there is none (hold->number 0), or none stays long enough. */
+static struct index_mapping *mapping_get(struct index_reader *reader, struct index_hold *hold)
+{
+	hold->reader = reader;
+	hold->lane = lane_of(reader, hold);
+	for (int i = 0; i < ATTEMPTS; i++) {
+		hold->number = atomic_load_explicit(&reader->current, memory_order_relaxed);
+		if (hold->number == 0)
 			return NULL;
-		mapping = &reader->mappings[*number - 1];
-		users = atomic_load_explicit(&mapping->users, memory_order_relaxed);
-		while (users != 0)
-			if (atomic_compare_exchange_weak_explicit(&mapping->users, &users, users + 1,
-								  memory_order_acquire, memory_order_relaxed))
-				return mapping;
+		if (atomic_fetch_add(&hold->lane->users[hold->number - 1], 1) != 0)
+			lane_met(reader, hold->lane);
+		if (atomic_load(&reader->current) == hold->number)
+			return &reader->mappings[hold->number - 1];
+		mapping_put(hold);
 	}
 	return NULL;
 }
 
 static struct index_mapping *mapping_claim(struct index_reader *reader, uint32_t *number)
 {
-	for (uint32_t i = 0; i < MAPPINGS; i++) {
-		uint32_t is_free = 0;
+	for (uint32_t i = 0; i < INDEX_MAPPINGS; i++) {
+		uint32_t steps = atomic_load_explicit(&reader->mappings[i].steps, memory_order_relaxed);
 
-		if (atomic_compare_exchange_strong_explicit(&reader->mappings[i].claimed, &is_free, 1,
-							    memory_order_acquire, memory_order_relaxed)) {
+		if (steps % PHASES == FREE &&
+		    atomic_compare_exchange_strong(&reader->mappings[i].steps, &steps, steps + 1)) {
 			*number = i + 1;
 			return &reader->mappings[i];
 		}
@@ -128,11 +196,11 @@ static struct index_mapping *mapping_claim(struct index_reader *reader, uint32_t
 	return NULL;
 }
 
-/* Opens the file as it is now and makes it the current one in place of `old`, of
- * which the caller has hold (number 0: none yet). 0: try again from the start. */
-static int mapping_renew(struct index_reader *reader, struct index_mapping *old, uint32_t old_number)
+/* Opens the file as it is now and makes it the current one in place of number `old`, of
+ * which the caller has hold (0: none yet). 0: try again from the start. */
+static int mapping_renew(struct index_reader *reader, uint32_t old)
 {
-	uint32_t number;
+	uint32_t number, expected = old;
 	struct index_mapping *mapping = mapping_claim(reader, &number);
 	int rc;
 
@@ -140,16 +208,14 @@ static int mapping_renew(struct index_reader *reader, struct index_mapping *old,
 		return -EBUSY;
 	rc = view_open(reader, &mapping->view);
 	if (rc < 0) {
-		atomic_store_explicit(&mapping->claimed, 0, memory_order_release);
+		mapping_free(mapping);
 		return rc;
 	}
-	atomic_store_explicit(&mapping->users, 1, memory_order_release);
 	if (!index_view_current(&mapping->view) ||
-	    !atomic_compare_exchange_strong_explicit(&reader->current, &old_number, number, memory_order_acq_rel,
-						     memory_order_relaxed))
-		mapping_put(mapping);
-	else if (old != NULL)
-		mapping_put(old); /* the hold that `current` had */
+	    !atomic_compare_exchange_strong(&reader->current, &expected, number))
+		mapping_close(mapping);
+	else if (old != 0)
+		atomic_fetch_add(&reader->mappings[old - 1].steps, 1); /* CLAIMED to RETIRED */
 	return 0;
 }
 
@@ -162,7 +228,7 @@ static int hold_alone(const struct index_reader *reader, struct index_hold *hold
 		if (rc < 0)
 			return rc;
 		if (index_view_current(&hold->alone)) {
-			hold->mapping = NULL;
+			hold->reader = NULL;
 			hold->view = &hold->alone;
 			return 0;
 		}
@@ -171,23 +237,39 @@ static int hold_alone(const struct index_reader *reader, struct index_hold *hold
 	return -EUCLEAN;
 }
 
+/* Another file has come to its place. The clock is read in the process, some nanoseconds; the rest is once a second. The
+ * inode of a file that is mapped is not given to another one. */
+static int replaced(struct index_reader *reader, const struct index_view *view)
+{
+	struct timespec now;
+	struct stat st;
+	uint32_t looked = atomic_load_explicit(&reader->looked, memory_order_relaxed);
+
+	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0 || (uint32_t)now.tv_sec == looked)
+		return 0;
+	if (!atomic_compare_exchange_strong_explicit(&reader->looked, &looked, (uint32_t)now.tv_sec, memory_order_relaxed,
+						     memory_order_relaxed))
+		return 0; /* another thread looks */
+	return lstat(reader->path, &st) == 0 && (st.st_ino != view->inode || st.st_dev != view->device);
+}
+
 static int enter(struct index_reader *reader, struct index_hold *hold)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
-		uint32_t number;
-		struct index_mapping *mapping = mapping_get(reader, &number);
-		int rc;
+		struct index_mapping *mapping = mapping_get(reader, hold);
+		int rc, another = mapping != NULL && replaced(reader, &mapping->view);
 
-		if (mapping != NULL && index_view_current(&mapping->view)) {
-			hold->mapping = mapping;
+		if (mapping != NULL && !another && index_view_current(&mapping->view)) {
 			hold->view = &mapping->view;
 			return 0;
 		}
-		if (mapping == NULL && number != 0)
+		if (mapping == NULL && hold->number != 0)
 			break;
-		rc = mapping_renew(reader, mapping, number);
+		rc = mapping_renew(reader, hold->number);
 		if (mapping != NULL)
-			mapping_put(mapping);
+			mapping_put(hold);
+		if (another && rc < 0) /* the next call does not take the old one either */
+			atomic_store_explicit(&reader->looked, 0, memory_order_relaxed);
 		if (rc == -EBUSY)
 			break;
 		if (rc < 0)
@@ -209,8 +291,8 @@ void index_leave(struct index_hold *hold)
 {
 	int saved = errno;
 
-	if (hold->mapping != NULL)
-		mapping_put(hold->mapping);
+	if (hold->reader != NULL)
+		mapping_put(hold);
 	else
 		view_close(&hold->alone);
 	errno = saved;

@@ -4,10 +4,12 @@
 
 #include "account/index.h"
 
-/* One lookup's hold on a mapping. */
+/* One lookup's hold on a mapping. Lies on the stack of the thread that looks up: its address chooses the lane. */
 struct index_hold {
 	const struct index_view *view;
-	struct index_mapping *mapping; /* NULL: `alone` is in use */
+	struct index_reader *reader; /* NULL: `alone` is in use */
+	struct index_lane *lane;
+	uint32_t number; /* of the mapping */
 	struct index_view alone;
 };
 

@@ -220,6 +220,40 @@ int group_find_gid(gid_t gid, struct host_entry *entry)
 	return find(GROUP_GID, NULL, gid, entry);
 }
 
+/* An outage, which glibc passes over where a later source knows the id: all of them, as else. */
+static int find_beyond_files(const struct source_functions *sources, enum kind kind, uint32_t id, struct host_entry *entry)
+{
+	struct question question = { kind, NULL, id, entry };
+	int r = entry->buffer == NULL ? grow(entry) : 0;
+
+	if (r < 0)
+		return r;
+	r = -ENOENT;
+	for (int i = 0; r == -ENOENT && i < sources->count; i++)
+		r = ask_source(sources->functions[i], &question);
+	return r == 0 || r == -ENOENT ? r : find(kind, NULL, id, entry);
+}
+
+int user_sources_beyond_files(struct source_functions *sources)
+{
+	return source_functions_beyond_files(kinds[USER_UID].database, kinds[USER_UID].function, sources);
+}
+
+int group_sources_beyond_files(struct source_functions *sources)
+{
+	return source_functions_beyond_files(kinds[GROUP_GID].database, kinds[GROUP_GID].function, sources);
+}
+
+int user_find_uid_beyond_files(const struct source_functions *sources, uid_t uid, struct host_entry *entry)
+{
+	return find_beyond_files(sources, USER_UID, uid, entry);
+}
+
+int group_find_gid_beyond_files(const struct source_functions *sources, gid_t gid, struct host_entry *entry)
+{
+	return find_beyond_files(sources, GROUP_GID, gid, entry);
+}
+
 int shadow_find(const char *name, struct host_entry *entry)
 {
 	return find(SHADOW_NAME, name, 0, entry);

@@ -40,6 +40,13 @@ int user_find(const char *name, struct host_entry *entry);
 int user_find_uid(uid_t uid, struct host_entry *entry);
 int group_find(const char *name, struct host_entry *entry);
 int group_find_gid(gid_t gid, struct host_entry *entry);
+/* The same where the local file is known not to have it, and of sources that were found once. Who is found is whom glibc
+ * finds. */
+struct source_functions;
+int user_sources_beyond_files(struct source_functions *sources); /* 0 or negative errno: ask as above */
+int group_sources_beyond_files(struct source_functions *sources);
+int user_find_uid_beyond_files(const struct source_functions *sources, uid_t uid, struct host_entry *entry);
+int group_find_gid_beyond_files(const struct source_functions *sources, gid_t gid, struct host_entry *entry);
 int shadow_find(const char *name, struct host_entry *entry); /* needs root where the hashes are local */
 
 #endif

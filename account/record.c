@@ -75,6 +75,19 @@ bool field_empty(const struct field *field, const void *base)
 	return field_number(field, base) == (field->kind == FIELD_DAY ? -1 : 0);
 }
 
+bool field_left_out(const struct field *field, const void *base)
+{
+	int64_t with = 1;
+
+	if (field->with != 0)
+		memcpy(&with, (const char *)base + field->with, sizeof(with));
+	if ((field->use & FIELD_TOLD) == 0 || with == 0)
+		return true;
+	if ((field->use & FIELD_IF_KNOWN) != 0 && field_number(field, base) == -1)
+		return true;
+	return (field->use & FIELD_IF_ANY) != 0 && field_empty(field, base);
+}
+
 int64_t field_word_find(const struct field *field, const char *word)
 {
 	for (int64_t i = 0; field->words[i] != NULL; i++)

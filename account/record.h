@@ -44,6 +44,7 @@ struct field {
 	uint8_t kind; /* enum field_kind */
 	uint8_t use;  /* enum field_use */
 	uint8_t form; /* enum field_form */
+	uint16_t with; /* offset of a member of 8 bytes without which, when it is 0, this one is not told; 0: none */
 	int64_t least, most; /* of a number that is given (most 0: as much as fits); least: bytes of a text that is given */
 	const char *const *words; /* by number, ended by NULL */
 	bool (*valid)(const char *text);
@@ -53,7 +54,7 @@ struct field {
 };
 
 struct record {
-	const struct field *fields; /* in the order of their offsets */
+	const struct field *fields; /* in the order of their offsets; several may be bits of one number */
 	size_t count;
 };
 
@@ -69,6 +70,9 @@ const struct field *record_find(const struct record *record, const char *name);
 int64_t field_number(const struct field *field, const void *base);
 void field_number_put(const struct field *field, void *base, int64_t number);
 const char *field_text(const struct field *field, const void *base);
+
+/* True when it is not told of this record. */
+bool field_left_out(const struct field *field, const void *base);
 
 /* True when it says nothing: 0, "", never. */
 bool field_empty(const struct field *field, const void *base);

@@ -255,6 +255,33 @@ int source_each(const char *database, const char *function, int (*ask)(void *fun
 	return r < 0 ? r : asked == 0 ? -EINVAL : -ENOENT; /* a line without a source is no answer */
 }
 
+int source_functions_beyond_files(const char *database, const char *function, struct source_functions *sources)
+{
+	struct source_functions found = { 0 };
+	cleanup_free char *text = NULL;
+	struct source source;
+	struct text line;
+	int r = switch_read(&text);
+
+	if (r < 0)
+		return r;
+	line = database_line(text, database);
+	r = source_next(&line, &source);
+	if (r != 1 || !word_is(source.name, "files") || source.notfound_ends || source.success_goes_on)
+		return r < 0 ? r : -EAGAIN;
+	while ((r = source_next(&line, &source)) == 1) {
+		if (found.count == SOURCES_MAX || source.notfound_ends || source.success_goes_on)
+			return -EAGAIN;
+		r = function_find(source.name, function, &found.functions[found.count]);
+		if (r < 0)
+			return r;
+		found.count += found.functions[found.count] != NULL;
+	}
+	if (r == 0)
+		*sources = found;
+	return r;
+}
+
 int source_one(const char *database, const char *name, const char *function, int (*ask)(void *function, void *data),
 	       void *data)
 {

@@ -15,6 +15,16 @@
  * keeps us from asking: also when nsswitch.conf cannot be read. */
 int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data);
 
+/* The functions of those behind the local file, for many questions: they are asked in this order until one does not say
+ * NSS_STATUS_NOTFOUND, whose answer counts. */
+#define SOURCES_MAX 8
+struct source_functions {
+	int count;
+	void *functions[SOURCES_MAX];
+};
+/* 0; -EAGAIN: the local file is not the first, or there is more to the line than that; or what keeps us from asking. */
+int source_functions_beyond_files(const char *database, const char *function, struct source_functions *sources);
+
 /* Asks one of them, "files" say. 0, or what ask says; also 0 when it is not among the sources of the database. */
 int source_one(const char *database, const char *source, const char *function, int (*ask)(void *function, void *data),
 	       void *data);

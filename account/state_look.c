@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "account/advice.h"
+#include "account/passwd.h"
 #include "account/index.h"
 #include "confine/cleanup.h"
 
@@ -115,6 +115,7 @@ static bool mode_right(const struct file_rule *rule, mode_t mode)
 	return (rule->flags & NOT_WRITABLE) != 0 ? (mode & 022) == 0 : mode == rule->mode;
 }
 
+/* group: that it has to have, NULL: any. */
 static void wrong_mode(struct look *look, const struct file_rule *rule, const struct stat *st, const struct group *group)
 {
 	bool derived = (rule->flags & DERIVED) != 0;
@@ -139,7 +140,8 @@ static void wrong_mode(struct look *look, const struct file_rule *rule, const st
 /* True: it is there and of the right kind. */
 static bool rule_look(struct look *look, const struct file_rule *rule)
 {
-	const struct group *group = rule->group != NULL ? getgrnam(rule->group) : NULL;
+	entry_cleanup struct host_entry entry = { 0 };
+	bool known = rule->group != NULL && group_find(rule->group, &entry) == 0; /* in doubt any group will do */
 	int flags = (rule->flags & MAY_BE_LINK) != 0 ? 0 : AT_SYMLINK_NOFOLLOW;
 	bool derived = (rule->flags & DERIVED) != 0;
 	struct stat st;
@@ -160,7 +162,7 @@ static bool rule_look(struct look *look, const struct file_rule *rule)
 		wrong_type(look, rule, &st);
 		return false;
 	}
-	wrong_mode(look, rule, &st, group);
+	wrong_mode(look, rule, &st, known ? &entry.group : NULL);
 	return true;
 }
 

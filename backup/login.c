@@ -182,6 +182,18 @@ static int refuse_command(const struct index_account *account, const struct logi
 		      command->tools);
 }
 
+/* Over a limit that is metered: it can be read, so that it can be copied away, and not be written. */
+static int narrow_full(const struct index_account *account, struct login_command *command, const char *original)
+{
+	if (!login_command_narrow(command, original))
+		return refuse("%s: over its limit of files or bytes; remove some of it, or ask %s", account->name,
+			      account->owner);
+	if (command->role != ROLE_PULL)
+		refuse_quietly("%s: over its limit of files or bytes; it can only be read until some of it is removed",
+			       account->name);
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct index_account account;
@@ -218,5 +230,7 @@ int main(int argc, char **argv)
 		return refuse_command(&account, &command, "no shell here");
 	if (command.role == ROLE_NONE && command.tools[0] == '\0')
 		return refuse_command(&account, &command, "no command");
+	if ((account.flags & ACCOUNT_FULL) != 0 && narrow_full(&account, &command, original) != EXIT_SUCCESS)
+		return EXIT_FAILURE;
 	return run_gate(&command, &account, &sessions, home, original);
 }

@@ -250,6 +250,23 @@ bool login_command_is_rsync(const struct login_command *command, const char *ori
 	       (word == sizeof(rsync) - 1 || original[word - sizeof(rsync)] == '/');
 }
 
+bool login_command_narrow(struct login_command *command, const char *original)
+{
+	if (!login_command_is_rsync(command, original)) {
+		/* what may only add has nothing that it could do */
+		if ((command->options & KEY_APPEND_ONLY) != 0)
+			return false;
+		command->options |= KEY_READ_ONLY;
+		return true;
+	}
+	if (command->role == ROLE_PULL || strcmp(original, "true") == 0)
+		return true;
+	if (command->role != ROLE_SYNC || !login_command_looks(original))
+		return false;
+	command->role = ROLE_PULL;
+	return true;
+}
+
 /* A word of short options, "-vnlogDtpre.iLsfxCIvu": behind an e are capabilities. */
 static bool cluster_dry(const char *word, size_t length)
 {

@@ -59,6 +59,10 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 /* Which of the two gates a client's command is for. A key without rsync or without tools leaves no choice. */
 bool login_command_is_rsync(const struct login_command *command, const char *original);
 
+/* Of an account that is over its limit: takes away what of the key's rights writes, for this command of the client. False:
+ * nothing is left of them that it could be for, and *command is as it was. Pure. */
+bool login_command_narrow(struct login_command *command, const char *original);
+
 /* An rsync client's command that only looks: it reads, or is a dry run (-n). For what is recorded of it; what it may do,
  * the gate decides. */
 bool login_command_looks(const char *original);

@@ -10,6 +10,7 @@
 #include "account/failure.h"
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/row.h"
 #include "confine/cleanup.h"
 #include "varlink/client.h"
 
@@ -114,7 +115,7 @@ int call(const char *method, json_t *parameters, json_t **reply)
 	return r == 0 ? STATUS_DONE : outcome(r, error, received);
 }
 
-int call_each_reply(const char *method, json_t *parameters, call_each each, void *data)
+static int list_call(const char *method, json_t *parameters, const struct varlink_rows *rows)
 {
 	int status = STATUS_FAILED;
 	struct varlink_stream *stream = connection(&status);
@@ -126,10 +127,48 @@ int call_each_reply(const char *method, json_t *parameters, call_each each, void
 		return status;
 	}
 
-	int r = varlink_call_more(stream, name, parameters, each, data, &error_parameters, &error);
+	int r = varlink_call_rows(stream, name, parameters, rows, &error_parameters, &error);
 
 	json_decref(parameters);
 	return r >= 0 ? STATUS_DONE : outcome(r, error, error_parameters);
+}
+
+int call_each_reply(const char *method, json_t *parameters, call_each each, void *data)
+{
+	const struct varlink_rows rows = { .each = each, .data = data };
+
+	return list_call(method, parameters, &rows);
+}
+
+struct rows_call {
+	const char *member;
+	int (*each)(const struct row *row, void *data);
+	void *data;
+};
+
+static int plain_row(const struct scan_row *plain, void *data)
+{
+	const struct rows_call *rows = data;
+	const struct row row = { .plain = plain };
+
+	return rows->each(&row, rows->data);
+}
+
+static int object_row(json_t *reply, void *data)
+{
+	const struct rows_call *rows = data;
+	const struct row row = { .object = json_object_get(reply, rows->member) };
+
+	return row.object == NULL ? 0 : rows->each(&row, rows->data); /* NULL: the last reply */
+}
+
+int call_rows(const char *method, json_t *parameters, const char *member, int (*each)(const struct row *row, void *data),
+	      void *data)
+{
+	struct rows_call call = { member, each, data };
+	const struct varlink_rows rows = { .name = member, .row = plain_row, .each = object_row, .data = &call };
+
+	return list_call(method, parameters, &rows);
 }
 
 /* Of its own: what comes next has a connection of which nothing was taken. */

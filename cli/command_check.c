@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/check_repair.h"
@@ -23,10 +24,16 @@ static const char help[] = "usage: subuid check [--all | --owner NAME] [--repair
 			   "  --yes         answers every question\n"
 			   "  --json        {checked, findings: [{subject, fault, todo, repair, ...}], repairs}\n";
 
+#define PROGRESS_EACH 0.1 /* seconds */
+#define PROGRESS_SURE 1.0 /* before that the pace says little */
+
 struct check {
 	json_t *findings;
 	uint64_t checked;
-	bool progress;
+	bool progress; /* to be shown */
+	struct timespec shown;
+	struct timespec counted; /* since when things are looked at one by one, */
+	uint64_t counted_from;   /* and how many had been until then */
 };
 
 struct arguments {
@@ -84,6 +91,46 @@ static bool told_of_index(const json_t *findings, const json_t *finding)
 	return false;
 }
 
+static double seconds_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
+}
+
+/* At the pace since the total is known. The total is about right: things come and go. */
+static void progress_left(const struct check *check, uint64_t total)
+{
+	double spent = seconds_since(&check->counted);
+	uint64_t done = check->checked - check->counted_from;
+	double left = done == 0 || total <= check->checked ? 0 : spent / (double)done * (double)(total - check->checked);
+
+	if (spent < PROGRESS_SURE || left < 1)
+		return;
+	if (left < 100)
+		fprintf(stderr, ", about %.0f s left", left);
+	else
+		fprintf(stderr, ", about %.0f min left", left / 60);
+}
+
+static void progress_show(struct check *check, uint64_t total)
+{
+	if (check->counted.tv_sec == 0 && total > 0) {
+		clock_gettime(CLOCK_MONOTONIC, &check->counted);
+		check->counted_from = check->checked;
+	} else if (seconds_since(&check->shown) < PROGRESS_EACH) {
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &check->shown);
+	fprintf(stderr, "\r\033[Kchecked %llu", (unsigned long long)check->checked);
+	if (total > 0)
+		fprintf(stderr, " of about %llu", (unsigned long long)(total > check->checked ? total : check->checked));
+	fputs(" things", stderr);
+	if (total > 0)
+		progress_left(check, total);
+}
+
 static int take(json_t *reply, void *data)
 {
 	struct check *check = data;
@@ -91,8 +138,8 @@ static int take(json_t *reply, void *data)
 
 	if (json_object_get(reply, "checked") != NULL)
 		check->checked = json_number(reply, "checked");
-	if (check->progress)
-		fprintf(stderr, "\rchecked %llu things", (unsigned long long)check->checked);
+	if (check->progress && finding == NULL)
+		progress_show(check, json_number(reply, "total"));
 	if (finding == NULL || told(check->findings, finding) || told_of_index(check->findings, finding))
 		return 0;
 	return json_array_append(check->findings, finding) < 0 ? -ENOMEM : 0;
@@ -108,6 +155,7 @@ static int check_run(const struct arguments *arguments, struct check *check)
 	json_decref(check->findings);
 	check->findings = json_array();
 	check->checked = 0;
+	check->counted = check->shown = (struct timespec){ 0 };
 	check->progress = isatty(STDERR_FILENO) && !common.json;
 	status = call_each_reply("Check", parameters, take, check);
 	if (check->progress)

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "account/passwd.h"
 #include "cli/exec.h"
 #include "cli/exec_account.h"
 #include "confine/cleanup.h"
@@ -136,8 +136,9 @@ int command_exec(int argc, char **argv)
 
 int command_shell(int argc, char **argv)
 {
-	const struct passwd *caller = getpwuid(getuid());
-	const char *of_login = caller != NULL && caller->pw_shell[0] != '\0' ? caller->pw_shell : "/bin/sh";
+	entry_cleanup struct host_entry caller = { 0 };
+	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt the shell that is there is good enough */
+	const char *of_login = known && caller.user.pw_shell[0] != '\0' ? caller.user.pw_shell : "/bin/sh";
 	const char *wanted = getenv("SHELL");
 	char shell[PATH_MAX], *command[] = {shell, NULL};
 	struct exec exec = {0};

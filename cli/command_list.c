@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid list` and `subuid show`. */
+/* `subuid list` and `subuid show`: accounts, as a table or as JSON. */
 #include "cli/subuid.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/row.h"
 #include "cli/rows.h"
 
 static const char list_help[] = "usage: subuid list [--all | --owner NAME] [--json]\n"
@@ -18,17 +19,17 @@ static const char list_help[] = "usage: subuid list [--all | --owner NAME] [--js
 static const char show_help[] = "usage: subuid show NAME [--json]\n"
 				"One account with its keys and ranges.\n";
 
-static const char *state_text(const json_t *account)
+static const char *state_text(const struct row *account)
 {
 	int32_t day;
 
-	if (strcmp(json_text(account, "state"), "active") != 0)
-		return json_text(account, "state");
-	if (json_is_true(json_object_get(account, "locked")))
+	if (strcmp(row_text(account, "state"), "active") != 0)
+		return row_text(account, "state");
+	if (row_flag(account, "locked"))
 		return "locked";
-	if (date_parse(json_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
+	if (date_parse(row_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
 		return "expired";
-	return "active";
+	return row_flag(account, "full") ? "full" : "active";
 }
 
 static const char *or_dash(const char *text)
@@ -36,34 +37,36 @@ static const char *or_dash(const char *text)
 	return text[0] != '\0' ? text : "-";
 }
 
-static const char *quota_text(const json_t *account, char out[24])
+static const char *quota_text(const struct row *account, char out[24])
 {
-	uint64_t quota = json_number(account, "quota");
+	uint64_t quota = row_number(account, "quota");
 
 	return quota != 0 ? size_text(quota, out) : "-";
 }
 
-static int print_accounts(const json_t *rows)
-{
-	static const char *const heads[] = {"NAME",   ">UID",	 "STATE",   ">KEYS", ">RANGES",
-					    ">QUOTA", "EXPIRES", "COMMENT", NULL};
-	struct table table = TABLE(heads);
-	const json_t *row;
-	char quota[24];
-	size_t i;
+/* Of one account: it goes out as it comes, or when some have come together, of which the columns get their widths. */
+struct listing {
+	struct table table;
+	struct row_json json;
+};
 
-	json_array_foreach(rows, i, row)
-	{
-		table_cell(&table, json_text(row, "name"));
-		table_number(&table, json_number(row, "uid"));
-		table_cell(&table, state_text(row));
-		table_number(&table, json_number(row, "keys"));
-		table_number(&table, json_number(row, "ranges"));
-		table_cell(&table, quota_text(row, quota));
-		table_cell(&table, or_dash(json_text(row, "expires")));
-		table_cell(&table, json_text(row, "comment"));
-	}
-	return table_print(&table);
+static int list_row(const struct row *row, void *data)
+{
+	struct listing *listing = data;
+	struct table *table = &listing->table;
+	char quota[24];
+
+	if (common.json)
+		return row_json_put(&listing->json, row);
+	table_cell(table, row_text(row, "name"));
+	table_number(table, row_number(row, "uid"));
+	table_cell(table, state_text(row));
+	table_number(table, row_number(row, "keys"));
+	table_number(table, row_number(row, "ranges"));
+	table_cell(table, quota_text(row, quota));
+	table_cell(table, or_dash(row_text(row, "expires")));
+	table_cell(table, row_text(row, "comment"));
+	return table->failed;
 }
 
 /* Of the caller's, or of all that an administrator may see. They are no accounts any more, and so in no row. */
@@ -82,19 +85,21 @@ static int print_pending(void)
 
 int command_list(int argc, char **argv)
 {
-	json_t *parameters, *rows = NULL;
-	int status = owner_all_parameters("list", list_help, argc, argv, &parameters);
+	static const char *const heads[] = {"NAME",   ">UID",	 "STATE",   ">KEYS", ">RANGES",
+					    ">QUOTA", "EXPIRES", "COMMENT", NULL};
+	struct listing listing = { .table = TABLE(heads) };
+	json_t *parameters;
+	int status = owner_all_parameters("list", list_help, argc, argv, &parameters), printed;
 
 	if (status < 0)
 		return -1 - status;
-	status = call_list("List", parameters, "account", &rows);
+	status = call_rows("List", parameters, "account", list_row, &listing);
 	if (status != STATUS_DONE)
 		return status;
-	status = common.json ? print_json(rows) : print_accounts(rows);
-	if (status == STATUS_DONE && !common.json)
-		status = print_pending();
-	json_decref(rows);
-	return status;
+	printed = common.json ? row_json_end(&listing.json) : table_print(&listing.table);
+	if (printed == STATUS_DONE && !common.json)
+		printed = print_pending();
+	return printed;
 }
 
 static void print_field(const char *name, const char *text)
@@ -127,19 +132,45 @@ static const char *backup_text(const json_t *account, char *out, size_t size)
 	return out;
 }
 
+static const char *keeper_text(const char *keeper)
+{
+	return strcmp(keeper, "disk") == 0    ? "enforced by the file system" :
+	       strcmp(keeper, "uid") == 0     ? "enforced by the file system, for files of its own uid" :
+	       strcmp(keeper, "metered") == 0 ? "metered after each run" :
+						"";
+}
+
+/* What a limit is worth, in one line where both are kept alike. */
+static void print_limit(const json_t *account)
+{
+	const char *bytes = json_text(account, "quotaKept"), *files = json_text(account, "filesKept");
+	char text[256];
+
+	if (bytes[0] != '\0' && files[0] != '\0' && strcmp(bytes, files) != 0) {
+		snprintf(text, sizeof(text), "bytes: %s; files: %s", keeper_text(bytes), keeper_text(files));
+		print_field("limit", text);
+	} else {
+		print_field("limit", keeper_text(bytes[0] != '\0' ? bytes : files));
+	}
+	if (json_is_true(json_object_get(account, "full")))
+		print_field("full", "over its limit: nothing can be written until some of it is removed");
+}
+
 static void print_account(const json_t *account)
 {
+	const struct row row = { .object = account };
 	char text[512];
 
 	printf("%s\n", shown(json_text(account, "name")));
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)json_number(account, "uid"));
 	print_field("uid", text);
 	print_field("owner", json_text(account, "owner"));
-	print_field("state", state_text(account));
+	print_field("state", state_text(&row));
 	print_field("created", time_text((int64_t)json_number(account, "created")));
 	for (size_t i = 0; i < FACTS; i++)
 		if (i != FACT_VIEW)
 			print_field(facts_record.fields[i].name, facts_text(i, account, text));
+	print_limit(account);
 	print_field("backup", backup_text(account, text, sizeof(text)));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));

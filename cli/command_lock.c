@@ -117,10 +117,11 @@ static void print_removed(const char *name, const struct removal *removal, const
 		printf("%s is removed; its files are not deleted yet (pending): %s\n", shown(name),
 		       why[0] != '\0' ? shown(why) : "they are being deleted");
 	else
-		printf("%s is removed; its files are %s\n", shown(name),
+		printf("%s is removed; its files are %s%s%s\n", shown(name),
 		       strcmp(files, "deleted") == 0 ? "deleted"
 		       : removal->keep_home	     ? "kept aside"
-						     : "kept aside for the grace period of this host");
+						     : "kept aside for the grace period of this host",
+		       why[0] != '\0' ? "; " : "", shown(why));
 }
 
 int command_remove(int argc, char **argv)

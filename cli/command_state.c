@@ -30,7 +30,8 @@ static const char help[] =
 	"             what is newer here is lost only with --yes, and its ids stay taken\n"
 	"  --dry-run  say it and change nothing\n"
 	"  --yes      lose what is newer here\n"
-	"  --restart  stop the daemon first, and start it again\n";
+	"  --restart  stop the daemon first, and start it again; one that did not run is started\n"
+	"             where systemd is to start it\n";
 
 static int root_only(const char *what)
 {

@@ -37,10 +37,14 @@ bool colours(void)
 	       strcmp(terminal, "dumb") != 0;
 }
 
+static void table_flush(struct table *table);
+
 void table_cell(struct table *table, const char *text)
 {
 	while (table->columns < TABLE_COLUMNS_MAX && table->heads[table->columns] != NULL)
 		table->columns++;
+	if (table->used == TABLE_WINDOW * table->columns)
+		table_flush(table);
 	if (table->used == table->room) {
 		size_t room = table->room == 0 ? 64 : table->room * 2;
 		char **cells = reallocarray(table->cells, room, sizeof(*cells));
@@ -113,24 +117,38 @@ static void print_heads(const struct table *table, const size_t *widths)
 	fputs(bold ? "\033[0m\n" : "\n", stdout);
 }
 
-int table_print(struct table *table)
+static void widen(struct table *table)
 {
-	size_t widths[TABLE_COLUMNS_MAX] = {0};
-
 	for (size_t column = 0; column < table->columns; column++) {
-		widths[column] = width(table->heads[column]) - (table->heads[column][0] == '>');
+		size_t least = width(table->heads[column]) - (table->heads[column][0] == '>');
+
+		if (table->widths[column] < least)
+			table->widths[column] = least;
 		for (size_t i = column; i < table->used; i += table->columns) {
 			size_t wide = width(table->cells[i]);
 
-			widths[column] = wide > widths[column] ? wide : widths[column];
+			table->widths[column] = wide > table->widths[column] ? wide : table->widths[column];
 		}
 	}
-	if (table->used > 0 && !table->failed)
-		print_heads(table, widths);
+}
+
+/* What is held is printed. */
+static void table_flush(struct table *table)
+{
+	widen(table);
+	if (table->used > 0 && !table->begun && !table->failed)
+		print_heads(table, table->widths);
+	table->begun |= table->used > 0;
 	for (size_t i = 0; i < table->used && !table->failed; i += table->columns)
-		print_row(table, table->cells + i, widths);
+		print_row(table, table->cells + i, table->widths);
 	for (size_t i = 0; i < table->used; i++)
 		free(table->cells[i]);
+	table->used = 0;
+}
+
+int table_print(struct table *table)
+{
+	table_flush(table);
 	free(table->cells);
 	table->cells = NULL;
 	if (table->failed)

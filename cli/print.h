@@ -16,8 +16,13 @@ struct table {
 	size_t columns;
 	char **cells;
 	size_t used, room;
+	size_t widths[TABLE_COLUMNS_MAX]; /* of what was printed */
+	bool begun;  /* the heads are out */
 	bool failed; /* no memory */
 };
+
+/* Rows that are held for their widths: a longer table goes out in parts, whose columns are as wide as those before, or wider. */
+#define TABLE_WINDOW 4096u
 
 #define TABLE(heads_)                                                                                              \
 	{                                                                                                          \

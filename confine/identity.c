@@ -134,6 +134,7 @@ static int become(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_
 		return r;
 	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(others, uid, others) != 0)
 		return -errno;
+	capng_setpid(getpid()); /* it knows that of the parent: fork(2) tells it, clone3(2) does not */
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -EPERM;

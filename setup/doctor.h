@@ -15,12 +15,15 @@ enum finding {
 };
 
 /* What the checks learn and need of one another. */
+#define DOUBT_TODO "the user database does not answer; see /etc/nsswitch.conf and what it names"
+
 struct doctor {
 	bool json;
 	bool bad;
 	json_t *checks; /* with json: all findings */
 
 	json_t *status;	 /* the daemon's, NULL when it does not answer */
+	char refused[1400]; /* why it did not start; "": it did, or has not been tried */
 	int index_error; /* 0: host is filled */
 	struct index_host host;
 	bool has_account; /* account is one of this host */
@@ -40,6 +43,9 @@ void doctor_kernel(struct doctor *doctor);
 
 /* ---- doctor_host.c: modules, nsswitch, PAM, system users, programs, ids */
 void doctor_host(struct doctor *doctor);
+
+/* ---- doctor_linger.c: user managers */
+void doctor_linger(struct doctor *doctor);
 
 /* ---- doctor_subid.c: who answers newuidmap, and what the files say; text: nsswitch.conf's */
 void doctor_subid(struct doctor *doctor, const char *text);

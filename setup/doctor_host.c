@@ -6,13 +6,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "account/passwd.h"
 #include "account/id.h"
 #include "setup/setup.h"
 #include "setup/text.h"
@@ -26,21 +26,52 @@
 
 /* ---- installed parts */
 
+/* A program that its own user may read can be written to by whoever has that uid, before it has hardened itself. */
+static bool check_unreadable(struct doctor *doctor, int directory, const char *name, const struct stat *st)
+{
+	cleanup_fd int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if ((st->st_mode & 0044) == 0 && (fd < 0 || fgetxattr(fd, "system.posix_acl_access", NULL, 0) <= 0))
+		return true;
+	found_f(doctor, FINDING_BAD, "programs", "chmod 0711 " LIBEXECDIR "/NAME, without an ACL",
+		LIBEXECDIR "/%s can be read by others than root: whoever has its uid can take it over", name);
+	return false;
+}
+
+/* With 1 whatever may not be read can be written to all the same. */
+static bool check_dumpable(struct doctor *doctor)
+{
+	cleanup_fd int fd = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
+	char value = '0';
+
+	if (fd < 0 || read(fd, &value, 1) != 1 || value != '1')
+		return true;
+	found(doctor, FINDING_BAD, "programs",
+	      "fs.suid_dumpable is 1: whoever has the uid of a set-uid program, or of one of ours, can take it over",
+	      "sysctl -w fs.suid_dumpable=0, and take it out of /etc/sysctl.d");
+	return false;
+}
+
 static void check_programs(struct doctor *doctor)
 {
-	static const char *const programs[] = { "/worker", "/authorized-keys", "/login", "/state" };
+	static const struct {
+		const char *name;
+		bool secret; /* somebody else may have its uid, and could write into one that has just begun */
+	} programs[] = { { "worker", true }, { "authorized-keys", true }, { "login", true }, { "state", false } };
 	cleanup_fd int directory = path_open_trusted(LIBEXECDIR, O_RDONLY);
 	struct stat st;
 	bool good = directory >= 0;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]) && directory >= 0; i++) {
-		if (fstatat(directory, programs[i] + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_uid == 0 && (st.st_mode & 0022) == 0 && (st.st_mode & 0111) == 0111)
+		if (fstatat(directory, programs[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_uid == 0 && (st.st_mode & 0022) == 0 && (st.st_mode & 0111) == 0111) {
+			good &= !programs[i].secret || check_unreadable(doctor, directory, programs[i].name, &st);
 			continue;
+		}
 		good = false;
 		found_f(doctor, FINDING_BAD, "programs", INSTALL_TODO,
-			LIBEXECDIR "%s is not there, or not a program of root's that only root can write",
-			programs[i]);
+			LIBEXECDIR "/%s is not there, or not a program of root's that only root can write",
+			programs[i].name);
 	}
 	if (directory < 0)
 		found_error(doctor, "programs", directory, INSTALL_TODO);
@@ -49,6 +80,7 @@ static void check_programs(struct doctor *doctor)
 		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's",
 		      INSTALL_TODO);
 	}
+	good &= check_dumpable(doctor);
 	if (good)
 		found(doctor, FINDING_GOOD, "programs", "in place, root's alone", "");
 }
@@ -78,7 +110,8 @@ static void check_newuidmap(struct doctor *doctor)
 static void check_nss_module(struct doctor *doctor)
 {
 	void *module = dlopen("libnss_subuid.so.2", RTLD_NOW | RTLD_LOCAL);
-	const struct passwd *entry;
+	entry_cleanup struct host_entry entry = { 0 };
+	int r;
 
 	if (module == NULL) {
 		found(doctor, FINDING_BAD, "NSS module", dlerror(), INSTALL_TODO ", and run ldconfig");
@@ -89,13 +122,15 @@ static void check_nss_module(struct doctor *doctor)
 		found(doctor, FINDING_GOOD, "NSS module", "can be loaded; there is no account to look up yet", "");
 		return;
 	}
-	entry = getpwnam(doctor->account.name);
-	if (entry == NULL || entry->pw_uid != doctor->account.uid)
+	r = user_find(doctor->account.name, &entry);
+	if (r < 0 && r != -ENOENT)
+		found_error(doctor, "NSS module", r, DOUBT_TODO);
+	else if (r < 0 || entry.user.pw_uid != doctor->account.uid)
 		found_f(doctor, FINDING_BAD, "NSS module", SETUP_TODO "; restart nscd if it runs",
 			"the C library does not find %s as uid %u", doctor->account.name, doctor->account.uid);
 	else
-		found_f(doctor, FINDING_GOOD, "NSS module", "", "the C library finds %s as uid %u", entry->pw_name,
-			entry->pw_uid);
+		found_f(doctor, FINDING_GOOD, "NSS module", "", "the C library finds %s as uid %u", entry.user.pw_name,
+			entry.user.pw_uid);
 }
 
 static void check_pam_module(struct doctor *doctor)
@@ -228,41 +263,67 @@ static void check_pam_others(struct doctor *doctor)
 
 /* ---- users and groups */
 
+/* A user and the group of its name. */
+static int user_there(const char *name)
+{
+	entry_cleanup struct host_entry user = { 0 }, group = { 0 };
+	int r = user_find(name, &user);
+
+	if (r == 0 && user.user.pw_uid == 0)
+		r = -ENOENT;
+	return r < 0 ? r : group_find(name, &group);
+}
+
+/* r: what the look-up said. False, having said why: it is not there, or nobody knows. */
+static bool there(struct doctor *doctor, int r, const char *what, const char *name)
+{
+	if (r == -ENOENT)
+		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s%s is not there", what, name);
+	else if (r < 0)
+		found_error(doctor, "system users", r, DOUBT_TODO);
+	return r == 0;
+}
+
+static bool check_accounts_group(struct doctor *doctor)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+	const struct group *group = &entry.group;
+
+	if (!there(doctor, group_find(ACCOUNTS_GROUP, &entry), "the group ", ACCOUNTS_GROUP))
+		return false;
+	if (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid) {
+		found(doctor, FINDING_BAD, "system users",
+		      "the group " ACCOUNTS_GROUP " has another number than the index says", "restart subuidd");
+		return false;
+	}
+	if (group->gr_mem == NULL || group->gr_mem[0] == NULL)
+		return true;
+	found_f(doctor, FINDING_BAD, "system users", "take them out with `gpasswd -d`",
+		"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats them as a sub-account", group->gr_mem[0]);
+	return false;
+}
+
 static void check_users(struct doctor *doctor)
 {
-	static const char *const users[] = { WORKER_USER, KEYS_USER };
-	const struct group *group;
+	static const char *const users[] = { WORKER_USER, KEYS_USER, HOOK_USER };
+	entry_cleanup struct host_entry forward = { 0 };
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
-		const struct passwd *entry = getpwnam(users[i]);
-
-		if (entry != NULL && entry->pw_uid != 0 && getgrnam(users[i]) != NULL)
-			continue;
-		good = false;
-		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s, or its group, is not there",
-			users[i]);
-	}
-	group = getgrnam(ACCOUNTS_GROUP);
-	if (group == NULL || (doctor->index_error == 0 && group->gr_gid != doctor->host.subuids_gid)) {
-		good = false;
-		found(doctor, FINDING_BAD, "system users",
-		      group == NULL ? "the group " ACCOUNTS_GROUP " is not there"
-				    : "the group " ACCOUNTS_GROUP " has another number than the index says",
-		      group == NULL ? SETUP_TODO : "restart subuidd");
-	} else if (group->gr_mem != NULL && group->gr_mem[0] != NULL) {
-		good = false;
-		found_f(doctor, FINDING_BAD, "system users", "take him out with `gpasswd -d`",
-			"%s is in the group " ACCOUNTS_GROUP ", so that sshd treats him as a sub-account",
-			group->gr_mem[0]);
-	}
-	if (getgrnam(FORWARD_GROUP) == NULL) {
-		good = false;
-		found(doctor, FINDING_BAD, "system users", "the group " FORWARD_GROUP " is not there", SETUP_TODO);
-	}
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
+		good &= there(doctor, user_there(users[i]), users[i], ", or its group,");
+	good &= check_accounts_group(doctor);
+	good &= there(doctor, group_find(FORWARD_GROUP, &forward), "the group ", FORWARD_GROUP);
 	if (good)
-		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", group " ACCOUNTS_GROUP,
+		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", " HOOK_USER ", group " ACCOUNTS_GROUP,
 		      "");
+}
+
+static void check_network(struct doctor *doctor)
+{
+	char why[160];
+
+	if (network_lacking(why, sizeof(why)))
+		found_f(doctor, FINDING_BAD, "network", SETUP_TODO, "%s, and " SERVICE_UNIT " has none", why);
 }
 
 void doctor_host(struct doctor *doctor)
@@ -277,6 +338,8 @@ void doctor_host(struct doctor *doctor)
 	check_pam_sessions(doctor);
 	check_pam_others(doctor);
 	check_users(doctor);
+	doctor_linger(doctor);
+	check_network(doctor);
 	if (doctor->index_error == 0)
 		doctor_subid_files(doctor);
 	if (access("/run/nscd/socket", F_OK) == 0)

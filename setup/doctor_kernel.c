@@ -147,8 +147,7 @@ static void check_views(struct doctor *doctor)
 		found_f(doctor, FINDING_BAD, "owner's view", "run `subuid setup`", "%s: %s", path,
 			strerrordesc_np(error));
 	else if (error == 0)
-		found(doctor, FINDING_GOOD, "owner's view",
-		      "id-mapped mounts: an owner reads everything, whatever its mode", "");
+		found(doctor, FINDING_GOOD, "owner's view", "can be mounted, of either kind", "");
 	else
 		found_f(doctor, FINDING_NOTE, "owner's view",
 			"put homes on ext4, xfs or btrfs with Linux 5.12 or later to have id-mapped mounts",

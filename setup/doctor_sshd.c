@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/passwd.h"
 #include "setup/setup.h"
 #include "setup/text.h"
 #include "confine/cleanup.h"
@@ -69,6 +69,7 @@ void doctor_sshd(struct doctor *doctor)
 {
 	/* Without an account: the keys' user, as if he were in the group. */
 	const char *user = doctor->has_account ? doctor->account.name : KEYS_USER;
+	entry_cleanup struct host_entry group = { 0 };
 	cleanup_free char *output = NULL;
 	int status;
 
@@ -77,9 +78,13 @@ void doctor_sshd(struct doctor *doctor)
 		      "apt-get install openssh-server, then `subuid setup`");
 		return;
 	}
-	if (getgrnam(ACCOUNTS_GROUP) == NULL) {
-		found(doctor, FINDING_BAD, "sshd: sub-accounts", "the group " ACCOUNTS_GROUP " is not there",
-		      "run `subuid setup`");
+	status = group_find(ACCOUNTS_GROUP, &group);
+	if (status < 0) {
+		if (status == -ENOENT)
+			found(doctor, FINDING_BAD, "sshd: sub-accounts", "the group " ACCOUNTS_GROUP " is not there",
+			      "run `subuid setup`");
+		else
+			found_error(doctor, "sshd: sub-accounts", status, DOUBT_TODO);
 		return;
 	}
 	status = sshd_ask(user, !doctor->has_account, &output);

@@ -24,6 +24,16 @@
 #define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
+/* What it left when it last refused to start, a line. */
+static void refusal_read(char *line, size_t size)
+{
+	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	line[got > 0 ? got : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
 /* ---- what other checks need to know */
 
 void doctor_learn(struct doctor *doctor)
@@ -32,6 +42,8 @@ void doctor_learn(struct doctor *doctor)
 	uint64_t cursor = 0;
 
 	doctor->status = daemon_status();
+	if (doctor->status == NULL)
+		refusal_read(doctor->refused, sizeof(doctor->refused));
 	doctor->index_error = index_host(&reader, &doctor->host);
 	doctor->has_account =
 		doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
@@ -39,25 +51,11 @@ void doctor_learn(struct doctor *doctor)
 
 /* ---- daemon */
 
-/* What it left when it last refused to start, a line; false: nothing. */
-static bool refusal_read(char *line, size_t size)
-{
-	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	if (got <= 0)
-		return false;
-	line[got] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return line[0] != '\0';
-}
-
 static void check_daemon(struct doctor *doctor)
 {
-	char why[512];
-
-	if (doctor->status == NULL && refusal_read(why, sizeof(why))) {
-		found_f(doctor, FINDING_BAD, "daemon", "put that right, and start it", "refused to start: %s", why);
+	if (doctor->refused[0] != '\0') {
+		found_f(doctor, FINDING_BAD, "daemon", "put that right, and start it", "refused to start: %s",
+			doctor->refused);
 		return;
 	}
 	if (doctor->status == NULL) {
@@ -73,9 +71,17 @@ static void check_daemon(struct doctor *doctor)
 			(unsigned long long)json_number(doctor->status, "generation"));
 }
 
+/* What the daemon makes, or has said what is to be done about, has one advice: the daemon's. */
+static const char *missing_todo(const struct doctor *doctor, const char *todo)
+{
+	return doctor->refused[0] != '\0' ? "see why the daemon refused to start" : doctor->status == NULL ? START_TODO : todo;
+}
+
 static void state_fault(void *data, const struct state_fault *fault)
 {
-	found(data, FINDING_BAD, fault->path, fault->fault, fault->todo);
+	bool missing = strcmp(fault->fault, "is not there") == 0;
+
+	found(data, FINDING_BAD, fault->path, fault->fault, missing ? missing_todo(data, fault->todo) : fault->todo);
 }
 
 static void check_socket(struct doctor *doctor)
@@ -126,8 +132,7 @@ static void check_index(struct doctor *doctor)
 	int r = index_host(&keys, &host);
 
 	if (doctor->index_error == -ENXIO) {
-		found(doctor, FINDING_BAD, "index", "there is none",
-		      "start subuidd, which makes it; or, when it runs: subuid check --repair");
+		found(doctor, FINDING_BAD, "index", "there is none", missing_todo(doctor, "subuid check --repair"));
 		return;
 	}
 	if (doctor->index_error != 0) {

@@ -22,6 +22,7 @@
 #define HOMES_DIR "/srv/subuid"
 #define WORKER_USER "subuidd"
 #define KEYS_USER "subuidd-keys"
+#define HOOK_USER "subuidd-hook"
 #define ACCOUNTS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward" /* those of them that may forward to one address */
 
@@ -37,6 +38,9 @@
 #define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
 #define SERVICE_UNIT "subuidd.service"
 #define TIMER_UNIT "subuidd-save.timer"
+#define NETWORK_DROPIN_DIR SYSCONFDIR "/systemd/system/" SERVICE_UNIT ".d"
+#define NETWORK_DROPIN NETWORK_DROPIN_DIR "/network.conf"
+#define NETWORK_DROPIN_SOURCE DATADIR "/network.conf"
 
 struct setup {
 	bool dry_run;
@@ -139,6 +143,11 @@ int group_revert(struct setup *setup, const json_t *deed);
 extern const char *const *const pam_files[];
 /* A path that step_pam() may change. */
 bool pam_file_known(const char *path);
+
+/* ---- network.c */
+int step_network(struct setup *setup);
+/* True when the daemon needs a network and its service has none: why, as a sentence. */
+bool network_lacking(char *why, size_t size);
 
 /* ---- steps.c */
 int step_installed(struct setup *setup);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account/passwd.h"
 #include "setup/text.h"
 #include "confine/cleanup.h"
 
@@ -60,20 +60,20 @@ const struct sshd_demand *sshd_unmet(const char *output)
 /* /etc/group as it is, and one line more that makes user a member. In this mount namespace only. */
 static int member_mount(const char *user)
 {
-	const struct group *group = getgrnam(ACCOUNTS_GROUP);
+	entry_cleanup struct host_entry group = { 0 };
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_file FILE *out = NULL;
-	int r;
+	int r = group_find(ACCOUNTS_GROUP, &group);
 
-	if (group == NULL)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	r = file_load(SYSCONFDIR "/group", &file);
 	if (r < 0)
 		return r;
 	out = fopen(PROBE_GROUP, "we");
 	if (out == NULL)
 		return -errno;
-	fprintf(out, "%s%s:x:%u:%s\n", file.text, ACCOUNTS_GROUP, group->gr_gid, user);
+	fprintf(out, "%s%s:x:%u:%s\n", file.text, ACCOUNTS_GROUP, group.group.gr_gid, user);
 	if (fclose(steal_ptr(&out)) != 0)
 		return -errno;
 	return mount(PROBE_GROUP, SYSCONFDIR "/group", NULL, MS_BIND, NULL) == 0 ? 0 : -errno;

@@ -4,11 +4,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "account/passwd.h"
 #include "setup/text.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"
@@ -42,11 +41,13 @@ int step_installed(struct setup *setup)
 	static const char *const programs[] = { LIBEXECDIR "/worker", LIBEXECDIR "/authorized-keys",
 						LIBEXECDIR "/login", LIBEXECDIR "/state", BINDIR "/subuid-rrsync" };
 
+	entry_cleanup struct host_entry root = { 0 }, group = { 0 };
+
 	(void)setup;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		if (access(programs[i], X_OK) != 0)
 			return setup_fail_errno(programs[i], -errno, "run `make install` first");
-	if (getpwnam("root") == NULL || getgrnam("root") == NULL)
+	if (user_find("root", &root) < 0 || group_find("root", &group) < 0)
 		return setup_fail(NSSWITCH_PATH, "the C library does not find root", "mend it first");
 	if (module_check("libnss_subuid.so.2", "_nss_subuid_getpwnam_r") < 0)
 		return -1;

@@ -34,6 +34,10 @@ int nsswitch_remove_subid(const char *text, const char *subid, char **out);
 /* True when our source is listed for the database and nothing before it ends the search. */
 bool nsswitch_reaches(const char *text, const char *database);
 
+/* True when a source of users or groups may ask over the network by itself; which one. nslcd: `ldap` is the module that asks
+ * nslcd(8) instead. */
+bool nsswitch_needs_network(const char *text, bool nslcd, char *source, size_t size);
+
 /* Copies the first source of the database into source; "" when there is none. */
 void nsswitch_first_source(const char *text, const char *database, char *source, size_t size);
 

@@ -9,13 +9,14 @@
 
 #include "account/passwd.h"
 
-static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, WORKER_USER, KEYS_USER };
+static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, WORKER_USER, KEYS_USER, HOOK_USER };
 
 static const struct {
 	const char *name, *comment;
 } users[] = {
 	{ WORKER_USER, "subuidd workers" },
 	{ KEYS_USER, "subuidd sshd keys" },
+	{ HOOK_USER, "subuidd alarm hook" },
 };
 
 /* Whether there is one is not known: nothing is made beside it, and nothing taken away. */

@@ -8,4 +8,7 @@
 /* The row, and what is known beyond it; the owner of the row is put into the call. 0 or negative errno. */
 int account_view_fill(struct call *call, const struct account *account, struct account_view *view);
 
+/* The same of one of a list, with what the store said of it. */
+int account_view_listed(struct call *call, const struct listed_account *row, struct account_view *view);
+
 #endif

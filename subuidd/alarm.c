@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Accounts that have been silent for longer than their owners said, and those that are well again. Each change is
- * written down before it is told: once, or, when the host ends in between, not at all.
+ * written down before it is told: once, or, when the host ends in between, not at all. An owner decides how often that
+ * is, so that each has a share of the hooks (alarm_pace.h); what is put off and changes back is not told at all.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,19 +12,40 @@
 #include <unistd.h>
 
 #include "account/name.h"
+#include "subuidd/alarm_pace.h"
 #include "subuidd/child.h"
 #include "subuidd/hook.h"
+#include "subuidd/known_time.h"
 #include "subuidd/log.h"
 #include "subuidd/runs.h"
 
 #define HOOKS_MAX 8u
 #define HOOK_SECONDS 60u
-#define ROUNDS_MAX 8         /* of HOOKS_MAX in one go: others get their turn */
+#define ROWS 64
+#define LOOKED_MAX 4096      /* in one go: others get their turn */
+#define GO_ON_USEC 1000000u
 #define LATEST_SECONDS 86400 /* nothing is planned for longer: clocks are set */
+
+struct alarms {
+	sd_event_source *timer;
+	struct alarm_pace pace;
+	unsigned hooks;       /* under way */
+	struct watch last[2]; /* the look goes on behind it; uid 0: from the first */
+};
 
 struct hook {
 	struct broker *broker;
+	uint32_t owner;
 	char name[ACCOUNT_NAME_MAX + 1];
+};
+
+/* One change, as it is told. */
+struct alarm {
+	char name[ACCOUNT_NAME_MAX + 1];
+	uint32_t owner;
+	bool silent;
+	int64_t age;
+	int others; /* of the same owner, told together with it */
 };
 
 static void hook_done(void *data, int status)
@@ -34,17 +56,18 @@ static void hook_done(void *data, int status)
 	if (status != 0)
 		log_warn("%s: hook: %s", hook->name,
 			 status == -ETIMEDOUT ? "ended, since it took too long" : "did not end with status 0");
+	alarm_hook(&broker->alarms->pace, hook->owner, -1);
+	broker->alarms->hooks--;
 	free(hook);
-	broker->hooks--;
 	if (!broker->stopping)
 		alarm_look(broker);
 }
 
-static void hook_run(struct broker *broker, const char *name, bool silent, int64_t age)
+static void hook_run(struct broker *broker, const struct alarm *alarm)
 {
-	const char *arguments[] = { name, silent ? "silent" : "well", NULL, NULL };
+	char age[24], others[16], why[256] = "";
+	const char *arguments[] = { alarm->name, alarm->silent ? "silent" : "well", age, others, NULL };
 	struct hook *hook;
-	char text[24], why[256] = "";
 	int pidfd = -1, r;
 
 	if (broker->settings.hook[0] == '\0')
@@ -52,10 +75,10 @@ static void hook_run(struct broker *broker, const char *name, bool silent, int64
 	hook = calloc(1, sizeof(*hook));
 	if (hook == NULL)
 		return;
-	hook->broker = broker;
-	snprintf(hook->name, sizeof(hook->name), "%s", name);
-	snprintf(text, sizeof(text), "%lld", (long long)age);
-	arguments[2] = text;
+	*hook = (struct hook){ .broker = broker, .owner = alarm->owner };
+	snprintf(hook->name, sizeof(hook->name), "%s", alarm->name);
+	snprintf(age, sizeof(age), "%lld", (long long)alarm->age);
+	snprintf(others, sizeof(others), "%d", alarm->others);
 	r = hook_start(broker->settings.hook, arguments, &pidfd, why, sizeof(why));
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, HOOK_SECONDS, hook_done, hook);
@@ -64,34 +87,68 @@ static void hook_run(struct broker *broker, const char *name, bool silent, int64
 		free(hook);
 		return;
 	}
-	broker->hooks++;
+	alarm_hook(&broker->alarms->pace, alarm->owner, 1);
+	broker->alarms->hooks++;
 }
 
-static int tell(struct broker *broker, const struct watch *watch, bool silent, int64_t now)
+static void alarm_log(const struct alarm *alarm)
 {
-	int64_t age = now - (watch->last_good != 0 ? watch->last_good : watch->since);
-	char name[ACCOUNT_NAME_MAX + 1] = "";
-	struct account account;
-	int r = store_begin(broker->store);
+	char others[64] = "";
+
+	if (alarm->others > 0)
+		snprintf(others, sizeof(others), ", and of %d more of the same owner", alarm->others);
+	if (alarm->silent)
+		log_warn("%s: no good backup for %lld s%s", alarm->name, (long long)alarm->age, others);
+	else
+		log_info("%s: backups are well again%s", alarm->name, others);
+}
+
+/* Writes it down; together: with all of the owner's. 0, or negative errno and nothing was. */
+static int record(struct broker *broker, const struct watch *watch, bool together, int64_t now, struct account *account,
+		  struct alarm *alarm)
+{
+	int count = 1, r = store_begin(broker->store);
 
 	if (r < 0)
 		return r;
-	r = store_watch_told(broker->store, watch->uid, silent);
+	r = store_account_by_uid(broker->store, watch->uid, account);
 	if (r == 0)
-		r = store_account_by_uid(broker->store, watch->uid, &account);
+		r = together ? store_watch_told_owner(broker->store, account->owner, alarm->silent, now, &count) :
+			       store_watch_told(broker->store, watch->uid, alarm->silent);
 	if (r < 0) {
 		store_rollback(broker->store);
 		return r;
 	}
-	r = store_commit(broker->store);
-	if (r < 0 || name_join(account.owner, broker->settings.separator, account.label, name) < 0)
+	alarm->others = count > 1 ? count - 1 : 0;
+	return store_commit(broker->store);
+}
+
+/* 1: told; 0: not yet, and *again may say when; or negative errno. */
+static int tell(struct broker *broker, const struct watch *watch, bool silent, int64_t now, int64_t *again)
+{
+	struct alarm alarm = { .silent = silent };
+	struct account account;
+	enum alarm_turn turn;
+	int64_t running = known_time_running(broker);
+	int r = store_account_by_uid(broker->store, watch->uid, &account);
+
+	if (r < 0)
 		return r;
-	if (silent)
-		log_warn("%s: no good backup for %lld s", name, (long long)age);
-	else
-		log_info("%s: backups are well again", name);
-	hook_run(broker, name, silent, age < 0 ? 0 : age);
-	return 0;
+	turn = alarm_turn(&broker->alarms->pace, account.owner_uid, running, again);
+	if (turn == ALARM_LATER)
+		return 0;
+	r = record(broker, watch, turn == ALARM_TOGETHER, now, &account, &alarm);
+	if (r == 0)
+		r = alarm_told(&broker->alarms->pace, account.owner_uid, running);
+	if (r < 0 || name_join(account.owner, broker->settings.separator, account.label, alarm.name) < 0)
+		return r < 0 ? r : -EINVAL;
+	alarm.owner = account.owner_uid;
+	alarm.age = now - (watch->last_good != 0 ? watch->last_good : watch->since);
+	if (alarm.age < 0)
+		alarm.age = 0;
+	alarm_log(&alarm);
+	hook_run(broker, &alarm);
+	return 1;
 }
 
 static int alarm_due(sd_event_source *source, uint64_t usec, void *userdata)
@@ -102,54 +159,100 @@ static int alarm_due(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static void alarm_plan(struct broker *broker, int64_t now)
+static void alarm_set(struct broker *broker, clockid_t clock, uint64_t usec)
 {
-	int64_t due = now + LATEST_SECONDS;
-	uint64_t usec;
-	int r = store_watch_next(broker->store, &due);
+	struct alarms *alarms = broker->alarms;
+	int r;
+
+	alarms->timer = sd_event_source_disable_unref(alarms->timer);
+	r = clock == CLOCK_MONOTONIC ?
+		    sd_event_add_time_relative(broker->event, &alarms->timer, clock, usec, 10000, alarm_due, broker) :
+		    sd_event_add_time(broker->event, &alarms->timer, clock, usec, 100000, alarm_due, broker);
+	if (r < 0)
+		log_error("alarms cannot be planned");
+}
+
+/* again: seconds of known_time_running(); 0: nobody's is put off. */
+static void alarm_plan(struct broker *broker, int64_t now, int64_t again)
+{
+	int64_t due = now + LATEST_SECONDS, put_off = again - known_time_running(broker);
+	int r = store_watch_next(broker->store, now, &due);
 
 	if (r < 0 && r != -ENOENT)
 		log_error("alarms: %s", store_error(broker->store));
 	if (due > now + LATEST_SECONDS)
 		due = now + LATEST_SECONDS;
-	if (due <= now) /* that could not be told of now */
-		due = now + (broker->hooks > 0 ? (int64_t)HOOK_SECONDS : 1);
-	usec = (uint64_t)due * 1000000u;
-	r = 0;
-	if (broker->alarm == NULL)
-		r = sd_event_add_time(broker->event, &broker->alarm, CLOCK_REALTIME, usec, 100000, alarm_due, broker);
-	else if (sd_event_source_set_time(broker->alarm, usec) < 0 ||
-		 sd_event_source_set_enabled(broker->alarm, SD_EVENT_ONESHOT) < 0)
-		r = -EINVAL;
-	if (r < 0)
-		log_error("alarms cannot be planned");
+	if (again != 0 && put_off < due - now)
+		alarm_set(broker, CLOCK_MONOTONIC, (uint64_t)(put_off > 0 ? put_off : 1) * 1000000u);
+	else
+		alarm_set(broker, CLOCK_REALTIME, (uint64_t)due * 1000000u);
+}
+
+/* Those of one kind, as long as there is room for hooks. 1: all of them; 0: not all; or negative errno. */
+static int look_at(struct broker *broker, bool silent, int64_t now, int *looked, int64_t *again)
+{
+	struct alarms *alarms = broker->alarms;
+	struct watch rows[ROWS], *last = &alarms->last[silent];
+	bool whole = last->uid == 0;
+
+	for (; *looked < LOOKED_MAX; *looked += ROWS) {
+		int n = store_watch_changed(broker->store, silent, now, last->uid != 0 ? last : NULL, rows, ROWS);
+
+		for (int i = 0; i < n; i++) {
+			int64_t when = 0;
+			int r = alarms->hooks < HOOKS_MAX ? tell(broker, &rows[i], silent, now, &when) : -EAGAIN;
+
+			if (r < 0)
+				return r == -EAGAIN ? 0 : r;
+			if (when != 0 && (*again == 0 || when < *again))
+				*again = when;
+			*last = rows[i];
+		}
+		if (n < 0)
+			return n;
+		if (n < ROWS) {
+			*last = (struct watch){ 0 };
+			if (whole)
+				return 1;
+			whole = true; /* those before, too: a later look does not know when they were put off to */
+		}
+	}
+	return 0;
 }
 
 void alarm_look(struct broker *broker)
 {
-	struct watch rows[HOOKS_MAX];
-	int64_t now = time(NULL);
+	struct alarms *alarms = broker->alarms;
+	int64_t now = time(NULL), again = 0;
+	int looked = 0, r = 1;
 
-	for (int silent = 1; silent >= 0; silent--) {
-		int n = 0, room, r = 0, rounds = 0;
+	if (alarms == NULL)
+		return;
+	for (int silent = 1; silent >= 0 && r >= 0; silent--)
+		r = look_at(broker, silent, now, &looked, &again);
+	if (r < 0)
+		log_error("alarms: %s", store_error(broker->store));
+	/* with all places taken the end of a hook is waited for */
+	if (looked >= LOOKED_MAX)
+		alarm_set(broker, CLOCK_MONOTONIC, GO_ON_USEC);
+	else
+		alarm_plan(broker, now, r < 0 ? known_time_running(broker) + 1 : again);
+}
 
-		do {
-			room = (int)(HOOKS_MAX - (broker->hooks < HOOKS_MAX ? broker->hooks : HOOKS_MAX));
-			n = 0;
-			if (room > 0)
-				n = silent ? store_watch_silent(broker->store, now, rows, room) :
-					     store_watch_well(broker->store, now, rows, room);
-			for (int i = 0; i < n && r == 0; i++)
-				r = tell(broker, &rows[i], silent, now);
-		} while (n == room && n > 0 && r == 0 && ++rounds < ROUNDS_MAX);
-		if (n < 0 || r < 0)
-			log_error("alarms: %s", store_error(broker->store));
-	}
-	alarm_plan(broker, now);
+int alarm_open(struct broker *broker)
+{
+	broker->alarms = calloc(1, sizeof(*broker->alarms));
+	return broker->alarms == NULL ? -ENOMEM : 0;
 }
 
 void alarm_close(struct broker *broker)
 {
-	sd_event_source_disable_unref(broker->alarm);
-	broker->alarm = NULL;
+	struct alarms *alarms = broker->alarms;
+
+	if (alarms == NULL)
+		return;
+	sd_event_source_disable_unref(alarms->timer);
+	alarm_pace_free(&alarms->pace);
+	free(alarms);
+	broker->alarms = NULL;
 }

@@ -27,6 +27,7 @@
 #include "subuidd/index/writer.h"
 #include "subuidd/log.h"
 #include "subuidd/maintain.h"
+#include "subuidd/meter.h"
 #include "subuidd/op/strays.h"
 #include "subuidd/publish.h"
 #include "subuidd/room.h"
@@ -124,6 +125,9 @@ static void settings_apply(struct broker *broker, struct settings *fresh)
 	kind = fresh->view != now->view;
 	broker->settings = *fresh;
 	broker->homes.view = fresh->view;
+	broker->homes.files_per_size = fresh->files_per_size;
+	if (meter_start(broker) < 0)
+		log_error("limits of files are as they were until the next start");
 	if (kind && recovery_views(broker) < 0)
 		log_error("the owners' views are of the former kind until the next start");
 }
@@ -211,6 +215,7 @@ static int homes_ready(struct broker *broker, char *why)
 	if (r < 0)
 		return reason(why, path, r);
 	broker->homes.view = broker->settings.view;
+	broker->homes.files_per_size = broker->settings.files_per_size;
 	if (!broker->homes.views)
 		log_warn("%s: no id-mapped mounts here, owners are given access by ACL", path);
 	return 0;
@@ -281,6 +286,11 @@ static int service_open(struct broker *broker, char *why)
 	if (r < 0)
 		return reason(why, "a process that proves the store", r);
 	runs_open(broker); /* said why not: no reason not to serve */
+	r = alarm_open(broker);
+	if (r < 0)
+		return reason(why, "alarms", r);
+	if (meter_start(broker) < 0)
+		log_error("limits that the file system does not keep are not kept");
 	alarm_look(broker);
 	maintain_in(broker, 1);
 	return 0;
@@ -292,6 +302,7 @@ int broker_open(struct broker *broker, char *why)
 
 	broker->lock_fd = broker->listen_fd = broker->forker = -1;
 	broker->homes.fd = -1;
+	broker->handed = (struct handed){ -1, -1 };
 	for (size_t i = 0; i < REFUSED_MAX; i++)
 		broker->refused[i] = -1;
 	umask(077);
@@ -312,7 +323,9 @@ int broker_open(struct broker *broker, char *why)
 	r = lifecycle_open(broker); /* before there is anything in our memory */
 	if (r < 0)
 		return reason(why, "a process for the links", r);
-	r = data_open(broker, why);
+	r = handed_take(broker->settings.homes, &broker->handed, why, REASON_MAX);
+	if (r == 0)
+		r = data_open(broker, why);
 	return r < 0 ? r : service_open(broker, why);
 }
 
@@ -352,6 +365,7 @@ void broker_close(struct broker *broker)
 	listen_close(broker->listen_fd);
 	workers_close(broker);
 	runs_close(broker);
+	meter_close(broker);
 	alarm_close(broker);
 	strays_close(broker);
 	if (broker->publication != NULL)
@@ -364,6 +378,7 @@ void broker_close(struct broker *broker)
 	watermark_close(broker);
 	store_close(broker->store);
 	host_probe_close(&broker->host);
+	local_free(&broker->local);
 	if (broker->homes.fd >= 0)
 		homes_close(&broker->homes);
 	lifecycle_close(broker);

@@ -14,13 +14,17 @@
 #include <systemd/sd-event.h>
 
 #include "account/failure.h"
+#include "subuidd/handed.h"
 #include "subuidd/home/home.h"
+#include "subuidd/local.h"
 #include "subuidd/probe.h"
 #include "subuidd/settings.h"
 #include "subuidd/store/store.h"
 #include "subuidd/withheld.h"
 
+struct alarms;
 struct call;
+struct meter;
 struct publication;
 struct purge;
 struct rehearsal;
@@ -31,6 +35,7 @@ struct watermark;
 struct workers;
 
 #define WORKER_USER "subuidd"
+#define HOOK_USER "subuidd-hook"
 #define KEYS_GROUP "subuidd-keys"
 #define SUBUIDS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward"
@@ -47,9 +52,11 @@ struct broker {
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
 	struct homes homes;
+	struct handed handed; /* of the host's mounts */
 	int forker; /* of the children that make links; -1: none */
 	struct host_probe host;     /* what the rest of the host holds */
 	struct allocate_probe probe; /* points to it */
+	struct local local;         /* users and groups, for lists and checks; forgotten when they end */
 	int state_fd;  /* /var/lib/subuidd */
 	int lock_fd;   /* locked as long as this process lives */
 	int listen_fd;
@@ -75,10 +82,11 @@ struct broker {
 	bool stopping;
 	struct withheld withheld;     /* locks that are not in the store, urgent.h */
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
+	bool homes_unheard;           /* they are being compared with the store: no id is given out */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
 	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
-	sd_event_source *alarm;       /* the next account that may be silent */
-	unsigned hooks;               /* under way */
+	struct alarms *alarms;        /* alarm.c */
+	struct meter *meter;          /* of limits that no file system keeps; NULL: there is none */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a

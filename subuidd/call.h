@@ -36,6 +36,7 @@ struct operation {
 	enum who who;
 	bool changes;     /* needs an index that can be published to */
 	bool needs_owner; /* not for accounts whose owner has left passwd(5) */
+	bool gives;       /* ids: only when the homes have been compared with the store */
 	const char *action; /* in the audit trail */
 	enum failure (*handle)(struct call *call);
 };
@@ -43,6 +44,7 @@ struct operation {
 /* Who asked, and takes the answers: any number of rows, then the final one, after which the call is no more. */
 struct call_sink {
 	void (*row)(void *asker, uint32_t op, struct answer *row);
+	void (*rows)(void *asker, uint32_t op, char *rows, unsigned count); /* WIRE_BATCH at the most, one behind the other */
 	void (*end)(void *asker, uint32_t op, struct answer *answer);
 };
 
@@ -68,6 +70,7 @@ struct call {
 	struct ssh_key key;      /* of OP_ACCOUNT_ADD, OP_KEY_* */
 	struct id_range range;   /* of OP_ACCOUNT_ADD, OP_RANGE_* */
 	struct import *import;   /* of OP_IMPORT: its batch */
+	void (*held)(struct call *call); /* it waits for the homes, evidence_holds(); NULL: it does not */
 	bool link_again;         /* of a removal: the child that removes the link was killed once */
 	int link;                /* of OP_ACCOUNT_ADD: channel of the child that waits for its word; -1: none */
 	struct child *linker;    /* that child, when it is waited for */
@@ -113,9 +116,13 @@ enum failure call_fail_doubt(struct call *call, int error);
 
 /* Looks the owner up into call->owner, with owner_exists and owner_doubt. 0, -ENOENT, or another negative errno: doubt. */
 int call_owner_look(struct call *call, const char *name);
+/* The same for one of many: local users are those of broker->local. */
+int call_owner_look_local(struct call *call, const char *name);
 
 /* A row of a list. */
 void call_row(struct call *call, struct answer *row);
+/* Several: WIRE_BATCH at the most, each of wire_answer_size() bytes, one behind the other. */
+void call_rows(struct call *call, char *rows, unsigned count);
 
 /* One durable transaction: body, the audit entry `action` (NULL: none), commit; or nothing at all. */
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call));

@@ -8,6 +8,7 @@
 #include "subuidd/log.h"
 #include "subuidd/maintain.h"
 #include "subuidd/request.h"
+#include "subuidd/urgent.h"
 
 enum failure call_fail(struct call *call, enum failure failure, const char *what, const char *why, const char *todo)
 {
@@ -57,17 +58,25 @@ enum failure call_fail_doubt(struct call *call, int error)
 	return call_fail(call, FAILURE_FAILED, NULL, why, "try again when `getent passwd` answers");
 }
 
-int call_owner_look(struct call *call, const char *name)
+static int owner_looked(struct call *call, int r)
 {
-	int r;
-
-	memset(&call->owner, 0, sizeof(call->owner));
-	r = passwd_by_name(name, &call->owner);
 	if (r == -ENAMETOOLONG) /* somebody whom we could not serve */
 		r = -ENOENT;
 	call->owner_exists = r == 0;
 	call->owner_doubt = r == -ENOENT ? 0 : r;
 	return r;
+}
+
+int call_owner_look(struct call *call, const char *name)
+{
+	memset(&call->owner, 0, sizeof(call->owner));
+	return owner_looked(call, passwd_by_name(name, &call->owner));
+}
+
+int call_owner_look_local(struct call *call, const char *name)
+{
+	memset(&call->owner, 0, sizeof(call->owner));
+	return owner_looked(call, passwd_by_name_local(&call->broker->local, name, &call->owner));
 }
 
 enum failure call_transaction(struct call *call, const char *action, enum failure (*body)(struct call *call))
@@ -111,6 +120,12 @@ static enum failure no_such_account(struct call *call)
 	return call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such sub-account", "see subuid list");
 }
 
+/* What is refused for an account that is to go: whoever is told of a change would lose it. */
+static bool would_be_lost(uint32_t op)
+{
+	return op != OP_ACCOUNT_LOCK && op != OP_ACCOUNT_UNLOCK && op != OP_KEY_REMOVE;
+}
+
 enum failure call_account(struct call *call, enum account_for purpose)
 {
 	const struct request_name *name = request_name(&call->request);
@@ -131,6 +146,9 @@ enum failure call_account(struct call *call, enum account_for purpose)
 				 account.state == ACCOUNT_REMOVING ? "it is being removed" : "it is not complete yet",
 				 "try again");
 	}
+	if (purpose == TO_CHANGE && would_be_lost(call->request.op) && urgent_removal(call->broker, account.uid, NULL))
+		return call_fail(call, FAILURE_BUSY, NULL, "its removal is pending: the store could not be written",
+				 "wait until it is gone, or take that back: subuid unlock");
 	call->account = account;
 	if (withheld_has(&call->broker->withheld, account.uid, 0)) /* it counts, recorded or not */
 		call->account.flags |= ACCOUNT_LOCKED;

@@ -125,6 +125,13 @@ int passwd_by_name(const char *name, struct link_owner *owner)
 	return owner_found(user_find(name, &entry), &entry, owner);
 }
 
+int passwd_by_name_local(const struct local *local, const char *name, struct link_owner *owner)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return local_user(local, name, &entry) == 0 ? owner_fill(&entry.user, owner) : passwd_by_name(name, owner);
+}
+
 int group_by_name(const char *name, gid_t *gid)
 {
 	entry_cleanup struct host_entry entry = { 0 };

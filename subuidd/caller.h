@@ -13,6 +13,7 @@
 #include "account/account.h"
 #include "account/failure.h"
 #include "subuidd/home/home.h"
+#include "subuidd/local.h"
 #include "subuidd/store/store.h"
 
 struct caller {
@@ -42,6 +43,8 @@ int caller_name(struct caller *caller, struct store *store, char separator);
  * nothing is taken away. */
 int passwd_by_uid(uid_t uid, struct link_owner *owner);
 int passwd_by_name(const char *name, struct link_owner *owner);
+/* The same, of the local users as they are in memory (local_refresh()) first. */
+int passwd_by_name_local(const struct local *local, const char *name, struct link_owner *owner);
 int group_by_name(const char *name, gid_t *gid);
 
 /* Whether this account may own sub-accounts: FAILURE_NONE, or why not. */

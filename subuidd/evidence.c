@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "subuidd/broker.h"
+#include "subuidd/earlier.h"
 #include "subuidd/evidence_internal.h"
 #include "subuidd/index/peek.h"
 #include "subuidd/log.h"
@@ -109,6 +110,19 @@ static bool index_shows_accounts(int state_fd)
 	return index_peek(state_fd, "index", &peek) == 0 && peek.accounts;
 }
 
+/* State and homes may be gone together, the homes for not being mounted. */
+static void earlier_hear(const struct settings *settings, struct findings *findings)
+{
+	char path[EARLIER_PATH_MAX] = "";
+	int r = earlier_seen(settings->backup_directory, path);
+
+	if (r < 0)
+		log_warn("%s: whether this host had a store before cannot be looked up there: %s",
+			 settings->backup_directory, strerror(-r));
+	else if (r > 0)
+		findings_add(findings, "%s says that there was one", path);
+}
+
 static int homes_name(const struct broker *broker, struct findings *findings)
 {
 	struct strangers strangers = {.count = 0};
@@ -137,6 +151,7 @@ int evidence_before(const struct broker *broker, char *why, size_t size)
 		findings_add(&findings, "the end of its log is there without it (state.db-wal)");
 	if (index_shows_accounts(broker->state_fd))
 		findings_add(&findings, "the published index shows accounts");
+	earlier_hear(&broker->settings, &findings);
 	r = homes_name(broker, &findings);
 	if (r < 0)
 		return trouble_say(why, size, broker->homes.path, r);

@@ -7,9 +7,11 @@
 #ifndef SUBUIDD_EVIDENCE_H
 #define SUBUIDD_EVIDENCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct broker;
+struct call;
 
 #define EVIDENCE_STATUS 65 /* EX_DATAERR of sysexits.h: no start mends it */
 
@@ -24,8 +26,12 @@ int evidence_start(struct broker *broker, char *why, size_t size);
 /* What store_open() said, as a sentence. Returns error, or -EUCLEAN: damaged. */
 int evidence_unopened(int error, char *why, size_t size);
 
-/* Proves what evidence_start() left, in a process beside the service. When it finds what is not to be accepted, the
+/* Proves what evidence_start() left, in processes beside the service. When they find what is not to be accepted, the
  * daemon ends: broker->refused_store is the sentence. 0 or negative errno. */
 int evidence_beside(struct broker *broker);
+
+/* Until the homes have been compared no id is given out. True: the call waits for that, and go() goes on with it; false: go on
+ * at once. */
+bool evidence_holds(struct call *call, void (*go)(struct call *call));
 
 #endif

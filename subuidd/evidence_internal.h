@@ -21,7 +21,6 @@ __attribute__((format(printf, 2, 3))) void findings_add(struct findings *finding
 int findings_say(const struct findings *findings, char *why, size_t size);
 
 #define STRANGERS_NAMED 3
-#define STRANGERS_KEPT 65536 /* then the walk ends */
 
 /* Homes and data that the store knows nothing of: the first are named. */
 struct strangers {
@@ -35,6 +34,12 @@ void strangers_say(const struct strangers *strangers, const char *homes, struct 
 /* 1: the entry's uid is of an account of this store, or of a tombstone; 0: it knows nothing of it; negative errno.
  */
 int entry_known(struct store *store, const struct disk_entry *entry);
+
+/* A home that cannot be read is doubt: it is said, and no reason not to serve the others. */
+void homes_unread(const char *path, int error);
+
+/* The store in itself. 0; -EUCLEAN with a finding; or another negative errno and a sentence in why. */
+int store_whole(struct store *store, struct findings *findings, char *why, size_t size);
 
 /* All of the disk and all of the store, here and now. 0; -EUCLEAN with findings; or another negative errno and a
  * sentence in why: it could not be read. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The administrator's program for alarms. Started by the broker, run as the workers' user. */
+/* The administrator's program for alarms. Started by the broker, run as a user of its own. */
 #ifndef SUBUIDD_HOOK_H
 #define SUBUIDD_HOOK_H
 

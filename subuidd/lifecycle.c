@@ -16,6 +16,7 @@
 #include "subuidd/child.h"
 #include "subuidd/known_time.h"
 #include "subuidd/log.h"
+#include "subuidd/meter.h"
 #include "subuidd/publish.h"
 
 #define UNFINISHED_SECONDS 30u
@@ -216,17 +217,18 @@ static void linked(void *data, int status)
 static enum failure make(struct call *call)
 {
 	const struct homes *homes = &call->broker->homes;
+	struct home_kept kept;
 	int r = home_make(homes, &call->account);
 
 	if (r == -EEXIST) /* it came in between: nothing that an undo may touch */
 		call->account.flags |= ACCOUNT_HOME_THERE;
 	if (r < 0)
 		return call_fail_system(call, "its home cannot be made", r);
-	r = call->account.facts.quota != 0 ? home_quota_set(homes, &call->account) : 0;
-	if (r == -EOPNOTSUPP)
-		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
-				 "leave it out, or use btrfs or a file system with user quotas");
-	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
+	r = call->account.facts.quota != 0 || call->account.facts.files > 0 ? home_quota_set(homes, &call->account, &kept) : 0;
+	if (r < 0)
+		return call_fail_system(call, "its quota cannot be set", r);
+	meter_want(call->broker, call->account.uid); /* a home that was there may have too much in it */
+	return FAILURE_NONE;
 }
 
 static enum failure make_view(struct call *call)

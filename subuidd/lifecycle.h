@@ -58,6 +58,10 @@ int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, v
 /* The same, once. */
 int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data);
 
+/* Removes what logind, cron and at keep of an account that is removed (home/traces.h). 1: `done` will be told; or
+ * negative errno at once. */
+int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data);
+
 /* recovery.c: finishes or undoes what a crash or a failure left, in the event loop. 0 or negative errno. */
 int recovery_start(struct broker *broker);
 

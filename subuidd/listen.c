@@ -35,16 +35,31 @@ static const char refusal_broken[] =
 
 static const char socket_name[] = "socket";
 
+/* Beside it the service manager may hold what `subuidd --hand-over` sends (handed.c). Negative: none, or more than one. */
+static int inherited(void)
+{
+	int count = sd_listen_fds(0), found = -1;
+
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+		if (sd_is_socket_unix(fd, SOCK_DGRAM, 0, NULL, 0) > 0)
+			continue;
+		if (found >= 0 || sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0)
+			return -EINVAL;
+		found = fd;
+	}
+	return found;
+}
+
 bool listen_activated(void)
 {
-	return sd_listen_fds(0) == 1;
+	return inherited() >= 0;
 }
 
 static int listen_inherited(char *why, size_t size)
 {
-	int fd = SD_LISTEN_FDS_START;
+	int fd = inherited();
 
-	if (sd_listen_fds(0) != 1 || sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
+	if (fd < 0) {
 		snprintf(why, size, "the service manager has to hand over exactly one listening UNIX stream socket");
 		return -EINVAL;
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -25,14 +26,15 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
 	"usage: subuidd [--foreground]\n"
-	"       subuidd --check-config | --setting NAME | --withdraw | --help | --version\n"
+	"       subuidd --check-config | --setting NAME | --withdraw | --hand-over | --help | --version\n"
 	"\n"
 	"Gives out sub-accounts: uids, keys and ranges that belong to an owner. See subuidd(8).\n"
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
-	"  -s, --setting NAME  print publish or unused_seconds, after the same reading\n"
+	"  -s, --setting NAME  print publish, hook or unused_seconds, after the same reading\n"
 	"  -w, --withdraw      take the daemon's lines out of /etc/subuid and /etc/subgid, and end\n"
+	"  -o, --hand-over     by the service manager, before a daemon that has mounts of its own\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
@@ -42,6 +44,7 @@ struct options {
 	bool foreground, check_config;
 	const char *setting; /* asked for by `subuid setup` and `subuid doctor`; NULL none */
 	bool withdraw; /* by `subuid setup --undo` */
+	bool hand_over; /* by the unit, handed.h */
 };
 
 /* Ends the program where there is nothing more to do. */
@@ -50,13 +53,14 @@ static struct options options_parse(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "foreground", no_argument, NULL, 'f' }, { "check-config", no_argument, NULL, 't' },
 		{ "setting", required_argument, NULL, 's' }, { "withdraw", no_argument, NULL, 'w' },
+		{ "hand-over", no_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fts:whV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fts:wohV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			options.foreground = true;
@@ -65,7 +69,8 @@ static struct options options_parse(int argc, char **argv)
 			options.check_config = true;
 			break;
 		case 's':
-			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0) {
+			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0 &&
+			    strcmp(optarg, "hook") != 0) {
 				fputs(usage, stderr);
 				exit(EXIT_USAGE);
 			}
@@ -73,6 +78,9 @@ static struct options options_parse(int argc, char **argv)
 			break;
 		case 'w':
 			options.withdraw = true;
+			break;
+		case 'o':
+			options.hand_over = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -247,10 +255,23 @@ static __attribute__((noreturn)) void settings_wrong(const struct options *optio
 	fatal("%s", text);
 }
 
+/* In the host's mount namespace, with all of root's rights; the daemon has neither. */
+static __attribute__((noreturn)) void hand_over(const struct settings *settings)
+{
+	char why[REASON_MAX] = "";
+
+	umask(077);
+	if (handed_give(settings->homes, why, sizeof(why)) < 0)
+		fatal("%s", why);
+	exit(EXIT_SUCCESS);
+}
+
 static void setting_print(const struct settings *settings, const char *name)
 {
 	if (strcmp(name, "publish") == 0)
 		puts(publish_names[settings->publish]);
+	else if (strcmp(name, "hook") == 0)
+		puts(settings->hook);
 	else
 		printf("%u\n", (unsigned)settings->unused_seconds);
 }
@@ -278,6 +299,8 @@ int main(int argc, char **argv)
 	environment_clean();
 	if (chdir("/") < 0)
 		fatal("/: %s", strerror(errno));
+	if (options.hand_over)
+		hand_over(&broker.settings);
 	if (!options.foreground)
 		start_fd = daemonise();
 	log_open("subuidd", !options.foreground);

@@ -7,6 +7,7 @@
 
 #include "subuidd/op/import.h"
 #include "subuidd/op/churn.h"
+#include "subuidd/evidence.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 #include "subuidd/request.h"
@@ -15,33 +16,33 @@
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 
 static const struct operation operations[] = {
-	{ OP_STATUS, WHO_ANYONE, false, false, "status", op_status },
-	{ OP_ACCOUNT_ADD, WHO_OWNER, true, true, "account.add", op_account_add },
-	{ OP_ACCOUNT_GET, WHO_OWNER, false, false, "account.get", op_account_get },
-	{ OP_ACCOUNT_LIST, WHO_OWNER, false, false, "account.list", op_account_list },
-	{ OP_ACCOUNT_MODIFY, WHO_OWNER, true, false, "account.modify", op_account_modify },
+	{ OP_STATUS, WHO_ANYONE, false, false, false, "status", op_status },
+	{ OP_ACCOUNT_ADD, WHO_OWNER, true, true, true, "account.add", op_account_add },
+	{ OP_ACCOUNT_GET, WHO_OWNER, false, false, false, "account.get", op_account_get },
+	{ OP_ACCOUNT_LIST, WHO_OWNER, false, false, false, "account.list", op_account_list },
+	{ OP_ACCOUNT_MODIFY, WHO_OWNER, true, false, false, "account.modify", op_account_modify },
 	/* Locking and removing go ahead with an index that cannot be written: the sessions end, the store says it. */
-	{ OP_ACCOUNT_LOCK, WHO_OWNER, false, false, "account.lock", op_account_lock },
-	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, true, true, "account.unlock", op_account_unlock },
-	{ OP_ACCOUNT_REMOVE, WHO_OWNER, false, false, "account.remove", op_account_remove },
-	{ OP_ACCOUNT_MOUNT, WHO_OWNER, false, true, "account.mount", op_account_mount },
-	{ OP_KEY_ADD, WHO_OWNER, true, true, "key.add", op_key_add },
-	{ OP_KEY_LIST, WHO_OWNER, false, false, "key.list", op_key_list },
-	{ OP_KEY_REMOVE, WHO_OWNER, false, false, "key.remove", op_key_remove },
-	{ OP_RANGE_ADD, WHO_OWNER, true, true, "range.add", op_range_add },
-	{ OP_RANGE_LIST, WHO_OWNER, false, false, "range.list", op_range_list },
-	{ OP_RANGE_REMOVE, WHO_OWNER, true, false, "range.remove", op_range_remove },
-	{ OP_LIMIT_GET, WHO_OWNER, false, false, "limit.get", op_limit_get },
-	{ OP_LIMIT_SET, WHO_ADMIN, false, false, "limit.set", op_limit_set },
-	{ OP_AUDIT_LIST, WHO_OWNER, false, false, "audit.list", op_audit_list },
-	{ OP_CHECK, WHO_OWNER, false, false, "check", op_check },
-	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, "tombstone.release", op_tombstone_release },
-	{ OP_LIMIT_LIST, WHO_ROOT, false, false, "limit.list", op_limit_list },
-	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, "tombstone.list", op_tombstone_list },
-	{ OP_RUN_LIST, WHO_OWNER, false, false, "run.list", op_run_list },
-	{ OP_STATE_SAVE, WHO_ROOT, false, false, "state.save", op_state_save },
-	{ OP_REPAIR, WHO_OWNER, false, false, "repair", op_repair }, /* of what is nobody's: root */
-	{ OP_IMPORT, WHO_ADMIN, true, true, "import", op_import },
+	{ OP_ACCOUNT_LOCK, WHO_OWNER, false, false, false, "account.lock", op_account_lock },
+	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, true, true, false, "account.unlock", op_account_unlock },
+	{ OP_ACCOUNT_REMOVE, WHO_OWNER, false, false, false, "account.remove", op_account_remove },
+	{ OP_ACCOUNT_MOUNT, WHO_OWNER, false, true, false, "account.mount", op_account_mount },
+	{ OP_KEY_ADD, WHO_OWNER, true, true, false, "key.add", op_key_add },
+	{ OP_KEY_LIST, WHO_OWNER, false, false, false, "key.list", op_key_list },
+	{ OP_KEY_REMOVE, WHO_OWNER, false, false, false, "key.remove", op_key_remove },
+	{ OP_RANGE_ADD, WHO_OWNER, true, true, true, "range.add", op_range_add },
+	{ OP_RANGE_LIST, WHO_OWNER, false, false, false, "range.list", op_range_list },
+	{ OP_RANGE_REMOVE, WHO_OWNER, true, false, false, "range.remove", op_range_remove },
+	{ OP_LIMIT_GET, WHO_OWNER, false, false, false, "limit.get", op_limit_get },
+	{ OP_LIMIT_SET, WHO_ADMIN, false, false, false, "limit.set", op_limit_set },
+	{ OP_AUDIT_LIST, WHO_OWNER, false, false, false, "audit.list", op_audit_list },
+	{ OP_CHECK, WHO_OWNER, false, false, false, "check", op_check },
+	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, false, "tombstone.release", op_tombstone_release },
+	{ OP_LIMIT_LIST, WHO_ROOT, false, false, false, "limit.list", op_limit_list },
+	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, false, "tombstone.list", op_tombstone_list },
+	{ OP_RUN_LIST, WHO_OWNER, false, false, false, "run.list", op_run_list },
+	{ OP_STATE_SAVE, WHO_ROOT, false, false, false, "state.save", op_state_save },
+	{ OP_REPAIR, WHO_OWNER, false, false, false, "repair", op_repair }, /* of what is nobody's: root */
+	{ OP_IMPORT, WHO_ADMIN, true, true, false, "import", op_import }, /* gives: import_continue() */
 };
 
 static const struct operation *operation_find(uint32_t op)
@@ -233,6 +234,16 @@ static enum failure room_there(struct call *call)
 	return FAILURE_NONE;
 }
 
+static enum failure call_run(struct call *call);
+
+static void call_goes_on(struct call *call)
+{
+	enum failure failure = call_run(call);
+
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
+}
+
 static enum failure call_run(struct call *call)
 {
 	struct broker *broker = call->broker;
@@ -252,6 +263,8 @@ static enum failure call_run(struct call *call)
 		failure = room_there(call);
 	if (failure != FAILURE_NONE)
 		return failure;
+	if (call->operation->gives && evidence_holds(call, call_goes_on))
+		return CALL_PENDING;
 	if (call->operation->changes)
 		failure = churn_change(call);
 	if (failure != FAILURE_NONE)

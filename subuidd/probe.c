@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS, the subid files and the source of subordinate ids that was there before ours. Run by the
+ * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was there before ours. Run by the
  * broker (root); NSS modules of the host run in this process. What cannot be told is an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
@@ -28,6 +28,7 @@
 #include "account/passwd.h"
 #include "subuidd/probe.h"
 #include "subuidd/probe_chain.h"
+#include "subuidd/projects.h"
 
 #define ENTRY_BYTES_FIRST 4096u
 #define ENTRY_BYTES_MAX (16u << 20) /* a group of a million members */
@@ -46,10 +47,24 @@ static bool name_ours(const char *name, uint32_t id)
 	return index_range_by_name(&reader, name, &named, &range, &host) == 0 && named == id;
 }
 
+static const struct local *files; /* NULL: the C library reads them */
+
+void host_probe_local(const struct local *local)
+{
+	files = local;
+}
+
+static int entry_find(enum id_type type, uint32_t id, struct host_entry *entry)
+{
+	if (files == NULL)
+		return type == TYPE_UID ? user_find_uid(id, entry) : group_find_gid(id, entry);
+	return type == TYPE_UID ? local_user_of(files, id, entry) : local_group_of(files, id, entry);
+}
+
 static int id_taken(enum id_type type, uint32_t id)
 {
 	entry_cleanup struct host_entry entry = { 0 };
-	int r = type == TYPE_UID ? user_find_uid(id, &entry) : group_find_gid(id, &entry);
+	int r = entry_find(type, id, &entry);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -59,8 +74,9 @@ static int id_taken(enum id_type type, uint32_t id)
 static int uid_taken(void *data, uint32_t uid)
 {
 	struct host_probe *host = data;
+	int r = probe_ahead_unused(&host->ahead, TYPE_UID, uid) ? 0 : id_taken(TYPE_UID, uid);
 
-	return probe_ahead_unused(&host->ahead, TYPE_UID, uid) ? 0 : id_taken(TYPE_UID, uid);
+	return r != 0 ? r : project_taken(uid); /* the project of its home has the same number */
 }
 
 static int gid_taken(void *data, uint32_t gid)
@@ -252,10 +268,13 @@ int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, co
 {
 	uint64_t hashes[4];
 	size_t n = count < 4 ? count : 4;
-	int r = start(host);
+	int r = 0;
 
+	if (!host->started)
+		r = start(host);
 	if (r < 0)
 		return r;
+	host->started = files != NULL;
 	for (size_t i = 0; i < n; i++)
 		hashes[i] = subid_name_hash(names[i], strlen(names[i]));
 	if (subid_find_other(&host->subuid.list, first, last, hashes, n, holder) ||

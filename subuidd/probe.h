@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "subuidd/allocate.h"
+#include "subuidd/local.h"
 #include "subuidd/probe_ahead.h"
 #include "subuidd/subid/files.h"
 
@@ -22,6 +23,7 @@ struct host_probe {
 	struct subid_list entries; /* ids of all that passwd and group enumerate */
 	struct host_seen seen;     /* as of then */
 	bool enumerated;           /* since the last start() */
+	bool started;              /* once for all: host_probe_local() */
 	struct probe_ahead ahead;
 	char *paths[2];
 };
@@ -35,6 +37,9 @@ void host_probe_ahead(struct host_probe *host, sd_event *event, uint32_t first, 
 /* Users or groups alone, without the subid files, as of the last start(): 1 an id of first..last is one's, 0, or
  * negative errno. */
 int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last);
+/* From now on single ids are looked for in these files first, and the subid files are read once. In a child, which asks for
+ * many, and for no longer than a batch. */
+void host_probe_local(const struct local *local);
 void host_probe_close(struct host_probe *host);
 
 /* Whether somebody else than one of these names holds an id of first..last, which is one of our own blocks:

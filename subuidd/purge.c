@@ -225,15 +225,27 @@ static int purge_pass(struct purge *purge)
 	return r < 0 ? r : 1;
 }
 
-/* Nothing runs any more that could fill what is emptied; or something does, which the pass then says. */
-static void purge_ended(void *data, int status)
+/* What stays of these harms nobody: its uid is not given out again. The data goes all the same. */
+static void purge_traced(void *data, int status)
 {
 	struct purge *purge = data;
 	int r = purge_pass(purge);
 
-	(void)status;
+	if (status != 0)
+		log_warn("uid %u: what logind, cron or at keep of it cannot all be removed", purge->row.uid);
 	if (r <= 0)
 		purge_end(purge, r);
+}
+
+/* Nothing runs any more that could fill what is emptied; or something does, which the pass then says. */
+static void purge_ended(void *data, int status)
+{
+	struct purge *purge = data;
+	int r = removal_traces_begin(purge->broker, &purge->row, purge_traced, purge);
+
+	(void)status;
+	if (r < 0)
+		purge_traced(purge, r);
 }
 
 /* done() is called, perhaps before this returns, and *started (may be NULL) is set where it was not. False: no memory, it is not called. */
@@ -269,7 +281,8 @@ static void wait_end(struct wait *wait, enum removal_files files, const char *wh
 		wait->purge->done = NULL; /* goes on by itself */
 	free(wait);
 	call->answer.removal.files = files;
-	snprintf(call->answer.removal.why, sizeof(call->answer.removal.why), "%s", why);
+	if (why[0] != '\0')
+		snprintf(call->answer.removal.why, sizeof(call->answer.removal.why), "%s", why);
 	call_finish(call, FAILURE_NONE);
 }
 

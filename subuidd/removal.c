@@ -9,6 +9,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/child.h"
 #include "subuidd/home/sessions.h"
+#include "subuidd/home/traces.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/maintain.h"
@@ -37,7 +38,7 @@ struct ending {
 static void ended(void *userdata, int status)
 {
 	struct ending *ending = userdata;
-	int r = status == SESSIONS_NONE ? 0 : status == SESSIONS_LEFT ? -EBUSY : status < 0 ? status : -EPERM;
+	int r = sessions_ended(status);
 
 	if (r < 0)
 		log_error("uid %u: its processes cannot be ended: %s", ending->uid, strerror(-r));
@@ -82,13 +83,32 @@ int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, v
 		log_error("uid %u: its ranges cannot be read: what runs in its containers is not ended", uid);
 	ids.ranges = ranges;
 	if (r == 0)
-		r = sessions_end_start(&ids, &pid, &pidfd);
+		r = sessions_end_start(&ids, broker->handed.cgroups, &pid, &pidfd);
 	if (r == 0) {
 		*ending = (struct ending){ .uid = uid, .done = done, .data = data };
 		r = child_watch(broker->event, pidfd, ENDING_SECONDS, ended, ending);
 	}
 	if (r < 0)
 		free(ending);
+	return r < 0 ? r : 1;
+}
+
+int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	struct traces traces = { .ids.uid = row->uid, .owner = row->owner, .label = row->label,
+				 .separator = broker->settings.separator };
+	struct account named;
+	int pidfd = -1, r = ranges_of(broker->store, row->uid, &ranges, &traces.ids.count);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	traces.ids.ranges = ranges;
+	traces.named_anew = store_account_get(broker->store, row->owner, row->label, &named) != -ENOENT;
+	r = traces_start(&traces, &pid, &pidfd);
+	if (r == 0)
+		r = child_watch(broker->event, pidfd, 2 * TRACES_SECONDS, done, data);
 	return r < 0 ? r : 1;
 }
 
@@ -212,7 +232,8 @@ static enum failure removal_finish(struct call *call)
 
 static enum failure removal_unlink(struct call *call, int ended);
 
-/* A link that stays is no reason to keep the account: it leads nowhere. The trail says so. */
+/* A link that stays is no reason to keep the account: it leads nowhere. The answer and the trail say so, and `check` until it
+ * is away. It is not tried again: by then the owner may have an account of the same label. */
 static void unlinked(void *data, int status)
 {
 	struct call *call = data;
@@ -230,8 +251,10 @@ static void unlinked(void *data, int status)
 		result = LINK_TIMEOUT;
 	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
 		result = (enum link_result)status;
-	if (result != LINK_OK)
+	if (result != LINK_OK) {
 		snprintf(call->detail, sizeof(call->detail), "the link stays: %s", link_result_why(result));
+		memcpy(call->answer.removal.why, call->detail, strnlen(call->detail, FAILURE_TEXT_MAX) + 1);
+	}
 	failure = removal_finish(call);
 	if (failure != CALL_PENDING)
 		call_finish(call, failure);

@@ -20,6 +20,7 @@
 #include "confine/path.h"
 #include "subuidd/caller.h"
 #include "subuidd/log.h"
+#include "subuidd/meter.h"
 #include "subuidd/room.h"
 #include "subuidd/runs.h"
 
@@ -81,7 +82,7 @@ static int64_t run_ended(struct run *run, int64_t now)
 }
 
 /* One entry of the spool, in the open transaction. A verdict, or negative errno of the store. */
-static int entry_take(struct broker *broker, const char *name, int64_t now)
+static int entry_take(struct broker *broker, const char *name, int64_t now, uint32_t *uid)
 {
 	struct spool *spool = broker->spool;
 	struct account account;
@@ -103,6 +104,7 @@ static int entry_take(struct broker *broker, const char *name, int64_t now)
 	r = record_read(spool->fd, name, &st, &run);
 	if (r <= 0)
 		return r == 0 ? SPOOL_KEEP : SPOOL_AWAY;
+	*uid = st.st_uid;
 	r = store_run_add(broker->store, st.st_uid, &run, run_ended(&run, now));
 	/* A row that the store refuses will never be one that it takes. */
 	return r == -EINVAL ? SPOOL_AWAY : r < 0 ? r : SPOOL_TAKEN;
@@ -110,6 +112,7 @@ static int entry_take(struct broker *broker, const char *name, int64_t now)
 
 struct batch {
 	unsigned count;
+	uint32_t uids[BATCH];
 	char names[BATCH][NAME_MAX + 1];
 };
 
@@ -128,7 +131,7 @@ static int batch_take(struct broker *broker, struct batch *batch, bool *more)
 			break;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		verdict = entry_take(broker, entry->d_name, now);
+		verdict = entry_take(broker, entry->d_name, now, &batch->uids[batch->count]);
 		if (verdict < 0)
 			return verdict;
 		if (verdict == SPOOL_TAKEN)
@@ -159,8 +162,10 @@ static int batch_run(struct broker *broker, bool *more)
 		return r;
 	}
 	r = store_commit(broker->store);
-	for (unsigned i = 0; r == 0 && i < batch->count; i++)
+	for (unsigned i = 0; r == 0 && i < batch->count; i++) {
 		discard(broker->spool, batch->names[i]);
+		meter_want(broker, batch->uids[i]);
+	}
 	return r;
 }
 

@@ -18,6 +18,7 @@ void runs_look(struct broker *broker);
 
 /* alarm.c: tells what has become silent or well again, and plans when to look next. */
 void alarm_look(struct broker *broker);
+int alarm_open(struct broker *broker); /* 0 or -ENOMEM */
 void alarm_close(struct broker *broker);
 
 #endif

@@ -23,8 +23,8 @@
 
 static_assert(FIRST_FREE_FD > WIRE_FD, "the executable must survive the dup2 to WIRE_FD");
 
-/* A new namespace of our own for a moment, kept by descriptor. -1: not possible here (a
- * container without CAP_SYS_ADMIN): the worker cannot make sockets anyway (seccomp). */
+/* A new namespace of our own for a moment, kept by descriptor. -1: not possible here (a container without CAP_SYS_ADMIN, or our
+ * own unit, which is in such a namespace itself): the worker cannot make sockets anyway (seccomp). -EIO: no way back. */
 static int namespace_empty(const char *path, int kind)
 {
 	cleanup_fd int own = open(path, O_RDONLY | O_CLOEXEC);
@@ -34,7 +34,7 @@ static int namespace_empty(const char *path, int kind)
 		return -1;
 	empty = open(path, O_RDONLY | O_CLOEXEC);
 	if (setns(own, kind) < 0)
-		return -EPERM; /* the broker itself would sit in it: NSS over the network needs ours */
+		return -EIO; /* the broker itself would sit in it: NSS over the network needs ours */
 	return empty < 0 ? -1 : fcntl(empty, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 }
 
@@ -73,7 +73,7 @@ int worker_image_open(struct worker_image *image, char *why, size_t size)
 	}
 	found.network = namespace_empty("/proc/self/ns/net", CLONE_NEWNET);
 	found.ipc = namespace_empty("/proc/self/ns/ipc", CLONE_NEWIPC);
-	if (found.network == -EPERM || found.ipc == -EPERM) {
+	if (found.network == -EIO || found.ipc == -EIO) {
 		worker_image_close(&found);
 		snprintf(why, size, "cannot come back from a new namespace");
 		return -EPERM;
@@ -118,7 +118,7 @@ static void become_worker(const struct worker_image *image, int socket)
 	syscall(SYS_execveat, image->executable, "", argv, environment, AT_EMPTY_PATH);
 }
 
-int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
+int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int *pidfd)
 {
 	int pair[2];
 	pid_t pid;
@@ -128,7 +128,8 @@ int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
 
 	cleanup_fd int ours = pair[0], theirs = pair[1];
 
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+	/* each message says which process has sent it: worker_channel.c */
+	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 || setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
 		return -errno;
 	/* One that lies on WIRE_FD already would keep its close-on-exec flag in dup2. */
 	if (theirs == WIRE_FD) {
@@ -152,5 +153,6 @@ int worker_spawn(const struct worker_image *image, int *fd, int *pidfd)
 		return -error;
 	}
 	*fd = steal_fd(&ours);
+	*started = pid;
 	return 0;
 }

@@ -20,6 +20,9 @@
 
 #define MAGIC UINT64_C(0x746e656772753031) /* "10urgent" */
 #define AGAIN_SECONDS 30u
+#define REMOVAL_FIRST 0xfffffff0u /* in the place of a key, which has no such number (KEY_ID_KEPT_MAX): an account is to go */
+#define REMOVAL_KEEP 1u
+#define REMOVAL_PURGE 2u
 
 struct note {
 	uint64_t magic;
@@ -27,8 +30,9 @@ struct note {
 	uint64_t check; /* of what is before it */
 };
 
-static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, "account.lock", NULL };
-static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, "key.remove", NULL };
+static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, false, "account.lock", NULL };
+static const struct operation remove_late = { OP_ACCOUNT_REMOVE, WHO_ROOT, false, false, false, "account.removing", NULL };
+static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, false, "key.remove", NULL };
 
 /* ---- the notes ---- */
 
@@ -109,9 +113,51 @@ void urgent_done(struct broker *broker, uint32_t uid, uint32_t key)
 		log_error(STATE_DIR "/" URGENT_NAME ": %s", strerror(-r));
 }
 
+bool urgent_removal(const struct broker *broker, uint32_t uid, uint32_t *flags)
+{
+	for (size_t i = 0; i < broker->withheld.count; i++) {
+		const struct withheld_entry *entry = &broker->withheld.entries[i];
+
+		if (entry->uid != uid || entry->key < REMOVAL_FIRST)
+			continue;
+		if (flags != NULL)
+			*flags = ((entry->key & REMOVAL_KEEP) != 0 ? ACCOUNT_KEEP_HOME : 0) |
+				 ((entry->key & REMOVAL_PURGE) != 0 ? ACCOUNT_PURGE : 0);
+		return true;
+	}
+	return false;
+}
+
+static void removal_forget(struct broker *broker, uint32_t uid)
+{
+	for (uint32_t how = 0; how <= (REMOVAL_KEEP | REMOVAL_PURGE); how++)
+		withheld_remove(&broker->withheld, uid, REMOVAL_FIRST | how);
+}
+
+int urgent_add_removal(struct broker *broker, const struct account *account)
+{
+	uint32_t how = ((account->flags & ACCOUNT_KEEP_HOME) != 0 ? REMOVAL_KEEP : 0) |
+		       ((account->flags & ACCOUNT_PURGE) != 0 ? REMOVAL_PURGE : 0);
+
+	removal_forget(broker, account->uid);
+	return urgent_add(broker, account->uid, REMOVAL_FIRST | how);
+}
+
+void urgent_removal_done(struct broker *broker, uint32_t uid)
+{
+	int r;
+
+	if (!urgent_removal(broker, uid, NULL))
+		return;
+	removal_forget(broker, uid);
+	r = notes_write(broker);
+	if (r < 0)
+		log_error(STATE_DIR "/" URGENT_NAME ": %s", strerror(-r));
+}
+
 /* ---- recording ---- */
 
-static enum failure body_lock(struct call *call)
+static enum failure body_account(struct call *call)
 {
 	int r = store_account_update(call->broker->store, &call->account);
 
@@ -133,16 +179,37 @@ static int look(struct call *call, const struct withheld_entry *entry)
 
 	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
 		return 1;
-	if (r < 0 || entry->key == 0)
-		return r < 0 ? r : (call->account.flags & ACCOUNT_LOCKED) != 0;
+	if (r < 0 || entry->key >= REMOVAL_FIRST)
+		return r == 0 && call_busy(call->broker, entry->uid, NULL) ? -EBUSY : r; /* a call is about to end with it */
+	if (entry->key == 0)
+		return (call->account.flags & ACCOUNT_LOCKED) != 0;
 	r = store_key_get(store, entry->key, &call->key);
 	return r == -ENOENT ? 1 : r < 0 ? r : call->key.uid != entry->uid;
+}
+
+/* The account as it is to be. */
+static void account_take(struct broker *broker, const struct withheld_entry *entry, struct account *account)
+{
+	uint32_t how = 0;
+
+	if (entry->key == 0) {
+		account->flags |= ACCOUNT_LOCKED;
+	} else if (urgent_removal(broker, entry->uid, &how)) {
+		account->state = ACCOUNT_REMOVING;
+		account->flags = (account->flags & ~(uint32_t)(ACCOUNT_KEEP_HOME | ACCOUNT_PURGE)) | how;
+	}
+}
+
+static const struct operation *operation_late(const struct withheld_entry *entry)
+{
+	return entry->key == 0 ? &lock_late : entry->key >= REMOVAL_FIRST ? &remove_late : &key_remove_late;
 }
 
 /* True when the store has it now. */
 static bool record(struct broker *broker, const struct withheld_entry *entry)
 {
-	struct call call = { .broker = broker, .operation = entry->key == 0 ? &lock_late : &key_remove_late,
+	bool key = entry->key != 0 && entry->key < REMOVAL_FIRST;
+	struct call call = { .broker = broker, .operation = operation_late(entry),
 			     .caller = { .root = true, .admin = true, .named = true, .name = "subuidd" } };
 	int r = look(&call, entry);
 
@@ -151,8 +218,9 @@ static bool record(struct broker *broker, const struct withheld_entry *entry)
 	if (name_join(call.account.owner, broker->settings.separator, call.account.label, call.target) < 0)
 		call.target[0] = '\0';
 	snprintf(call.detail, sizeof(call.detail), "recorded late: it has counted since it was asked for");
-	call.account.flags |= ACCOUNT_LOCKED;
-	return call_transaction(&call, call.operation->action, entry->key == 0 ? body_lock : body_key) == FAILURE_NONE;
+	if (!key)
+		account_take(broker, entry, &call.account);
+	return call_transaction(&call, call.operation->action, key ? body_key : body_account) == FAILURE_NONE;
 }
 
 /* In the index it is as it was: withheld until now, and by the store's own word from now on. */
@@ -160,8 +228,11 @@ static void publish(struct broker *broker, const struct withheld_entry *entry)
 {
 	struct account account;
 
-	if (broker->publication == NULL || store_account_by_uid(broker->store, entry->uid, &account) < 0 ||
-	    account.state != ACCOUNT_ACTIVE)
+	if (broker->publication == NULL || store_account_by_uid(broker->store, entry->uid, &account) < 0)
+		return;
+	if (account.state == ACCOUNT_REMOVING && publish_account_gone(broker->publication, &account) >= 0)
+		broker->unfinished = true; /* recovery_start() goes on with it */
+	if (account.state != ACCOUNT_ACTIVE)
 		return;
 	publish_account_locked(broker->publication, &account); /* shown as it is, locked or not */
 	if (entry->key == 0 && removal_sessions_end(broker, entry->uid, NULL, NULL) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A lock or the removal of a key that cannot be written into the store (the disk is full beyond the reserve, fails, or has
- * become read-only) counts all the same: it is withheld from the index (withheld.h), and noted in STATE_DIR/urgent, whose
- * blocks are written when it is made, so that a note needs no room. It is tried again at each maintenance and at a start,
+ * A lock, or the removal of a key or an account, that cannot be written into the store (the disk is full beyond the reserve, fails, or has
+ * become read-only) counts all the same: it is withheld from the index (withheld.h), an account that is to go as one that is
+ * locked until its removal is recorded and begins; and noted in STATE_DIR/urgent, whose blocks are written when it is made, so that a note needs no room. It is tried again at each maintenance and at a start,
  * before anything is published. Where not even the note can be written, a restart forgets it, and the caller is told so.
  */
 #ifndef SUBUIDD_URGENT_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct account;
 struct broker;
 
 #define URGENT_NAME "urgent" /* in the state's directory, root 0600 */
@@ -24,6 +25,12 @@ void urgent_close(struct broker *broker);
 int urgent_add(struct broker *broker, uint32_t uid, uint32_t key);
 /* It has been recorded, or is not meant any more. */
 void urgent_done(struct broker *broker, uint32_t uid, uint32_t key);
+
+/* The same for the removal of an account, whose flags say what becomes of its data. */
+int urgent_add_removal(struct broker *broker, const struct account *account);
+void urgent_removal_done(struct broker *broker, uint32_t uid);
+/* Its removal waits to be recorded; *flags (may be NULL): ACCOUNT_KEEP_HOME, ACCOUNT_PURGE. */
+bool urgent_removal(const struct broker *broker, uint32_t uid, uint32_t *flags);
 
 /* Tries to record what is not; ends the sessions of those accounts once more. */
 void urgent_again(struct broker *broker);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "subuidd/broker.h"
+#include "subuidd/earlier.h"
 #include "subuidd/log.h"
 #include "subuidd/store/high_water.h"
 #include "subuidd/trouble.h"
@@ -25,6 +26,7 @@ struct watermark {
 	struct store_witness witness;
 	uint32_t marks[HIGH_WATER_REGIONS]; /* as they are in the files */
 	uint32_t floor[HIGH_WATER_REGIONS]; /* as they were at the start */
+	bool noted;                         /* where earlier.h looks */
 };
 
 /* How far to raise it for this id. */
@@ -42,11 +44,22 @@ static uint32_t ahead(const struct settings *settings, uint32_t id)
 	return id;
 }
 
+/* A third place, which only says that there was something: where it cannot be written, the two marks go on. */
+static void note(struct watermark *watermark)
+{
+	int r = watermark->noted ? 0 : earlier_note();
+
+	watermark->noted = true;
+	if (r < 0)
+		log_warn(EARLIER_DIRECTORY "/" EARLIER_NOTE " cannot be made: %s", strerror(-r));
+}
+
 static int on_give(void *data, const uint32_t marks[HIGH_WATER_REGIONS])
 {
 	struct watermark *watermark = data;
-	int r = 0;
+	int r = watermark->broker->homes_unheard ? -EAGAIN : 0; /* whatever asked for them has not waited */
 
+	note(watermark);
 	for (unsigned i = 0; r == 0 && i < HIGH_WATER_REGIONS; i++) {
 		uint32_t last;
 

@@ -30,10 +30,7 @@ size_t wire_answer_size(uint32_t op)
 
 static bool all_zero(const unsigned char *bytes, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i] != 0)
-			return false;
-	return true;
+	return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 /* Ends inside its array, and nothing is hidden behind its end. */
@@ -60,6 +57,8 @@ static int shape_check(const unsigned char *message, const struct wire_part *par
 			const struct field *field = &part->record->fields[i];
 			size_t begin = (size_t)part->at + field->offset;
 
+			if (begin < at) /* other bits of the same number */
+				continue;
 			if (field_check(message, field, begin, at) < 0)
 				return -EPROTO;
 			at = begin + field->size;
@@ -119,6 +118,8 @@ void wire_answer_clean(struct answer *answer, uint32_t op)
 			const struct field *field = &part->record->fields[i];
 			size_t begin = (size_t)part->at + field->offset;
 
+			if (begin < at)
+				continue;
 			memset(bytes + at, 0, begin - at);
 			at = begin + field->size;
 			if (field->kind == FIELD_TEXT)

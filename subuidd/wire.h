@@ -255,6 +255,7 @@ struct account_view {
 	int64_t last_good;
 	int64_t alarm_since; /* when facts.alarm was set */
 	uint64_t files_limit; /* what follows from files and quota; 0 none */
+	uint32_t bytes_kept, files_kept; /* by whom: enum account_keeper */
 	uint32_t last_status;
 	uint32_t silent;   /* 1: for longer than that */
 	uint32_t told;     /* 1: and that has been said */
@@ -304,7 +305,7 @@ enum removal_files { FILES_KEPT = 1, FILES_DELETED, FILES_PENDING };
 
 struct removal_view { /* of OP_ACCOUNT_REMOVE: what has become of its files */
 	uint32_t files; /* enum removal_files */
-	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way */
+	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way; else that the link stays */
 };
 
 enum import_disk { /* of an account that is made, or would be: its home, and the link to it */
@@ -331,6 +332,7 @@ struct answer {
 	uint32_t more;   /* final answer of a list: 1 ask again with cursor */
 	uint64_t cursor;
 	uint64_t checked; /* OP_CHECK, final: things looked at in this batch */
+	uint64_t total;   /* the same: how many all batches will have looked at, about; 0: this one does not say */
 	struct failure_text failure;
 	union {
 		struct account_view account;

@@ -28,6 +28,7 @@ static const struct field answer_fields[] = {
 	{ NULL, MEMBER(struct answer, more), FIELD_NUMBER },
 	{ NULL, MEMBER(struct answer, cursor), FIELD_NUMBER },
 	{ NULL, MEMBER(struct answer, checked), FIELD_NUMBER },
+	{ NULL, MEMBER(struct answer, total), FIELD_NUMBER },
 	{ NULL, MEMBER(struct answer, failure.failure), FIELD_NUMBER },
 	{ NULL, MEMBER(struct answer, failure.what), FIELD_TEXT },
 	{ NULL, MEMBER(struct answer, failure.why), FIELD_TEXT },
@@ -169,6 +170,11 @@ static RECORD(import_times, import_time_fields);
 /* By what is mounted: nothing, where there are no views. */
 static const char *const mounted_words[] = { [VIEW_DEFAULT] = "acl", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner", NULL };
 
+/* By whom a limit is kept. */
+static const char *const keeper_words[] = {
+	[KEPT_NONE] = "", [KEPT_METERED] = "metered", [KEPT_FOR_UID] = "uid", [KEPT_BY_DISK] = "disk", NULL,
+};
+
 static const struct field view_fields[] = {
 	{ "keys", MEMBER(struct account_view, keys), FIELD_NUMBER, TOLD },
 	{ "ranges", MEMBER(struct account_view, ranges), FIELD_NUMBER, TOLD },
@@ -179,9 +185,13 @@ static const struct field view_fields[] = {
 	{ "link", MEMBER(struct account_view, link), FIELD_TEXT, TOLD },
 	{ "lastRun", MEMBER(struct account_view, last_run), FIELD_SIGNED, IF_ANY },
 	{ "lastGood", MEMBER(struct account_view, last_good), FIELD_SIGNED, IF_ANY },
-	{ "alarmSince", MEMBER(struct account_view, alarm_since), FIELD_SIGNED, IF_ANY },
+	{ "alarmSince", MEMBER(struct account_view, alarm_since), FIELD_SIGNED, IF_ANY,
+	  .with = offsetof(struct account_view, account.facts.alarm) },
 	{ "filesLimit", MEMBER(struct account_view, files_limit), FIELD_NUMBER, IF_ANY },
-	{ "lastStatus", MEMBER(struct account_view, last_status), FIELD_NUMBER, TOLD },
+	{ "quotaKept", MEMBER(struct account_view, bytes_kept), FIELD_WORD, IF_ANY, .words = keeper_words },
+	{ "filesKept", MEMBER(struct account_view, files_kept), FIELD_WORD, IF_ANY, .words = keeper_words },
+	{ "lastStatus", MEMBER(struct account_view, last_status), FIELD_NUMBER, TOLD,
+	  .with = offsetof(struct account_view, last_run) },
 	{ "silent", MEMBER(struct account_view, silent), FIELD_FLAG, TOLD },
 	{ "told", MEMBER(struct account_view, told), FIELD_FLAG, IF_ANY },
 	{ NULL, MEMBER(struct account_view, mended), FIELD_NUMBER },

@@ -94,6 +94,31 @@ static void worker_row(void *asker, uint32_t op, struct answer *row)
 	worker_send(asker, op, row);
 }
 
+static void worker_rows(void *asker, uint32_t op, char *rows, unsigned count)
+{
+	struct worker *worker = asker;
+	size_t size = wire_answer_size(op);
+	struct mmsghdr messages[WIRE_BATCH];
+	struct iovec parts[WIRE_BATCH];
+	int sent = 0;
+
+	if (worker->state != WORKER_SERVING)
+		return;
+	for (unsigned i = 0; i < count && i < WIRE_BATCH; i++) {
+		struct answer *row = (struct answer *)(rows + i * size);
+
+		row->op = op;
+		row->size = (uint32_t)size;
+		wire_answer_clean(row, op);
+		parts[i] = (struct iovec){ row, size };
+		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
+	}
+	if (count > 0)
+		sent = sendmmsg(worker->fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++) /* which says why not */
+		worker_send(worker, op, (struct answer *)(rows + i * size));
+}
+
 static void worker_answer(void *asker, uint32_t op, struct answer *answer)
 {
 	struct worker *worker = asker;
@@ -102,7 +127,7 @@ static void worker_answer(void *asker, uint32_t op, struct answer *answer)
 	worker_send(worker, op, answer);
 }
 
-static const struct call_sink worker_sink = { worker_row, worker_answer };
+static const struct call_sink worker_sink = { worker_row, worker_rows, worker_answer };
 
 static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -164,19 +189,49 @@ int worker_give(struct worker *worker, int connection, const struct caller *call
 }
 
 /* Room for one byte more than any request: a longer packet is seen to be longer. */
+union worker_message {
+	struct request request;
+	char bytes[sizeof(struct request) + 1];
+};
+
+/* As recv(2). Its end of the channel is worth nothing in another process, whatever its uid: -1 and EPERM. */
+static ssize_t message_receive(const struct worker *worker, union worker_message *message)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec iov = { message, sizeof(*message) };
+	struct msghdr header = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got = recvmsg(worker->fd, &header, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *sender = got > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+	struct ucred who = { 0 };
+
+	if (got <= 0)
+		return got;
+	/* descriptors that came along do not fit behind it: MSG_CTRUNC, and the kernel closes them */
+	if (sender != NULL && sender->cmsg_level == SOL_SOCKET && sender->cmsg_type == SCM_CREDENTIALS &&
+	    sender->cmsg_len == CMSG_LEN(sizeof(who)))
+		memcpy(&who, CMSG_DATA(sender), sizeof(who));
+	if (who.pid == worker->pid && (header.msg_flags & MSG_CTRUNC) == 0)
+		return got;
+	errno = EPERM;
+	return -1;
+}
+
 static void worker_receive(struct worker *worker)
 {
-	static union {
-		struct request request;
-		char bytes[sizeof(struct request) + 1];
-	} message;
-	ssize_t got = recv(worker->fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+	static union worker_message message;
+	ssize_t got = message_receive(worker, &message);
 	bool busy = worker->call != NULL && !call_collects(worker->call);
 	int r;
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (got <= 0 && worker->state == WORKER_SERVING)
+	if (got < 0 && errno == EPERM && worker->state == WORKER_SERVING)
+		worker_violated(worker, "another process spoke in its place");
+	else if (got < 0 && errno == EPERM)
+		worker_failed(worker, "another process spoke in its place");
+	else if (got <= 0 && worker->state == WORKER_SERVING)
 		worker_end(worker);
 	else if (got <= 0)
 		worker_failed(worker, "it ended by itself");
@@ -219,7 +274,7 @@ int worker_start(struct broker *broker)
 	if (worker == NULL)
 		return -ENOMEM;
 	worker->broker = broker;
-	r = worker_spawn(&broker->workers->image, &worker->fd, &worker->pidfd);
+	r = worker_spawn(&broker->workers->image, &worker->fd, &worker->pid, &worker->pidfd);
 	if (r < 0) {
 		free(worker);
 		return r;

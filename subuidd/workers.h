@@ -43,7 +43,7 @@ struct worker_image {
 };
 int worker_image_open(struct worker_image *image, char *why, size_t size);
 void worker_image_close(struct worker_image *image);
-/* 0, or negative errno. *fd: our end, non-blocking. */
-int worker_spawn(const struct worker_image *image, int *fd, int *pidfd);
+/* 0, or negative errno. *fd: our end, non-blocking, which is told who sends. */
+int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int *pidfd);
 
 #endif

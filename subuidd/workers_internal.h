@@ -16,6 +16,7 @@ struct worker {
 	struct broker *broker;
 	enum worker_state state;
 	int fd, pidfd;
+	pid_t pid; /* that of no other process before it is waited for, which worker_end() begins */
 	sd_event_source *io, *timer;
 	struct caller caller; /* while serving */
 	struct share *share;  /* the same */

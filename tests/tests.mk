@@ -24,9 +24,12 @@ FUZZ          += name key
 # varlink: the wire, both ends
 stream_OBJS       = varlink/stream
 stream_LIBS       = -ljansson -Wl,--wrap=poll
-varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client
+varlink_OBJS      = varlink/stream varlink/server varlink/service varlink/client varlink/scan
 varlink_LIBS      = -ljansson
 UNIT             += stream varlink
+long_list_OBJS    = varlink/scan varlink/text cli/print account/name account/id
+long_list_LIBS    = -ljansson
+UNIT             += long_list
 fuzz_varlink_OBJS = varlink/stream varlink/server varlink/service
 fuzz_varlink_LIBS = -ljansson
 FUZZ             += varlink
@@ -36,12 +39,12 @@ wire_OBJS      = $(WIRE) $(ACCOUNT)
 options_OBJS   = cli/options account/date account/name
 fields_OBJS    = account/fields
 copy_OBJS      = cli/copy cli/stored confine/path
-worker_parse_OBJS = subuidd/worker/parse subuidd/worker/record_json subuidd/worker/key subuidd/worker/field $(WIRE) $(ACCOUNT)
+worker_parse_OBJS = subuidd/worker/parse subuidd/worker/record_json varlink/text subuidd/worker/key subuidd/worker/field $(WIRE) $(ACCOUNT)
 worker_parse_LIBS = -ljansson
-worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client
+worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client varlink/scan
 worker_LIBS    = -ljansson
 UNIT          += fields copy wire options worker_parse worker
-worker_sealed_OBJS = varlink/stream varlink/client
+worker_sealed_OBJS = varlink/stream varlink/client varlink/scan
 worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
@@ -53,7 +56,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
+                 subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
                  subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id account/fields
@@ -67,7 +70,11 @@ home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
 home_mend_LIBS = $(home_LIBS)
-UNIT_ROOT     += home_mend
+projects_OBJS  = subuidd/projects
+UNIT          += projects
+home_count_OBJS = $(HOME_OBJS)
+home_count_LIBS = $(home_LIBS)
+UNIT_ROOT     += home_mend home_count
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 sessions_OBJS  = $(HOME_OBJS)
@@ -82,7 +89,7 @@ fuzz_run_OBJS  = account/run
 FUZZ          += run
 
 # what check and doctor share
-state_look_OBJS = account/state_look account/advice account/part
+state_look_OBJS = account/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look
 
 # settings
@@ -129,7 +136,7 @@ UNIT          += log
 
 # allocate, subid files
 subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
@@ -147,7 +154,7 @@ fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
 # setup_text
-setup_text_OBJS = setup/text setup/text_nsswitch setup/text_pam
+setup_text_OBJS = setup/text setup/text_nsswitch setup/text_network setup/text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
@@ -169,6 +176,17 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 	  -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(PASSWD_TEST_OBJS) -lcmocka
 check-unit: $(BUILD)/tests/test_passwd
 
+# local users in memory: the files are the test's
+LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/local subuidd/subid/files $(PASSWD) account/id account/name \
+                   tests/unit/test_local)
+OBJECTS         += $(LOCAL_TEST_OBJS)
+$(BUILD)/tests/local/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/local/etc"' -c -o $@ $<
+$(BUILD)/tests/test_local: $(LOCAL_TEST_OBJS)
+	$(LINK_EXE) -Wl,--wrap=getpwuid_r -Wl,--export-dynamic-symbol='_nss_*' -o $@ $(LOCAL_TEST_OBJS) -lcmocka
+check-unit: $(BUILD)/tests/test_local
+
 # lines of the subid files: the user database is the test's
 SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
                    account/name tests/unit/test_subid_plan)
@@ -186,7 +204,10 @@ INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
 index_OBJS      = $(INDEX_BOTH)
 index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
-UNIT           += index index_damage index_threads
+index_holds_OBJS   = $(INDEX_BOTH)
+index_steps_OBJS   = $(INDEX_BOTH)
+index_steps_LIBS   = -Wl,--wrap=index_view_init -Wl,--wrap=clock_gettime
+UNIT           += index index_damage index_threads index_holds index_steps
 fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
 
@@ -237,6 +258,14 @@ $(SUBID_CHAINED): tests/unit/libsubid_chained.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -shared -fPIC $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# Both guests, asked by several threads at once.
+BENCH_READERS = tests/bench/bench_readers $(INDEX_BOTH)
+$(BUILD)/bench/readers: $(call objs,$(BENCH_READERS)) $(NSS_TEST) $(SUBID_TEST)
+	@mkdir -p $(@D) $(BUILD)/tests/nss/state $(BUILD)/tests/subid/state
+	$(LINK_EXE) $(addprefix -Wl$(comma)--export-dynamic-symbol=,getpwnam_r getpwuid_r) \
+	  -o $@ $(call objs,$(BENCH_READERS)) -ldl -lpthread
+OBJECTS        += $(call objs,tests/bench/bench_readers)
+
 # a store of any size, at once
 $(BUILD)/bench/fill: $(call objs,tests/bench/fill $(STORE) account/id account/name)
 	@mkdir -p $(@D)
@@ -247,6 +276,10 @@ OBJECTS        += $(call objs,tests/bench/fill)
 # BENCH_SIZES='1000 100000 1000000'; THROWAWAY_DISK=DIR for figures of a disk
 bench-provision: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(BENCH_SIZES)
+.PHONY: bench-lists
+# BENCH_LISTS='--list 1000000 --check 80000'
+bench-lists: all $(BUILD)/bench/fill
+	THROWAWAY_SRV=8G tests/throwaway -- /usr/bin/python3 tests/bench/bench_lists.py $(BENCH_LISTS)
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
@@ -271,13 +304,20 @@ $(BUILD)/bench/peers:
 	@mkdir -p $@.new
 	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
 	mv $@.new $@
-bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/readers $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,24)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(or $(BENCH_SIZES),$(if $(findstring quick,$(BENCH)),1000 10000,1000 100000 1000000)) > $(BUILD)/bench/provision.txt
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,16)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_gate.py $(if $(findstring quick,$(BENCH)),--scale 0.02 --runs 2) > $(BUILD)/bench/gate.txt
 	rm -rf $(BUILD)/bench/disk
-	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt $(BUILD)/bench/gate.txt docs
+	/usr/bin/python3 tests/bench/bench_readers.py $(abspath $(BUILD)) $(if $(findstring quick,$(BENCH)),--rounds 11) > $(BUILD)/bench/readers.json
+	/usr/bin/python3 tests/bench/report $(BUILD)/bench/result.json $(BUILD)/bench/provision.txt $(BUILD)/bench/gate.txt $(BUILD)/bench/readers.json docs
+
+# That part alone, into the documents: a minute. READERS='--before NSS SUBID': beside modules of other sources.
+.PHONY: bench-readers
+bench-readers: $(BUILD)/bench/readers
+	/usr/bin/python3 tests/bench/bench_readers.py $(abspath $(BUILD)) $(READERS) > $(BUILD)/bench/readers.json
+	/usr/bin/python3 tests/bench/report docs/performance.json - - $(BUILD)/bench/readers.json docs
 
 .PHONY: bench-gate
 # GATE='--scale 0.1 --runs 5'
@@ -317,6 +357,8 @@ check-rrsync:
 # which removed data is due: the pure part
 known_time_OBJS     = subuidd/known_time
 UNIT               += known_time
+alarm_pace_OBJS     = subuidd/alarm_pace
+UNIT               += alarm_pace
 
 # bounds per uid: clock and store are the test's
 churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
@@ -383,7 +425,7 @@ fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3
 fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
 fuzz_worker_answer_LIBS  = -ljansson
-fuzz_varlink_client_OBJS = varlink/client varlink/stream
+fuzz_varlink_client_OBJS = varlink/client varlink/stream varlink/scan
 fuzz_varlink_client_LIBS = -ljansson
 FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
 
@@ -416,7 +458,7 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-boot check-restore check-vm deps-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -443,7 +485,7 @@ check-sanitize:
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
 
 # Those with threads under ThreadSanitizer; the modules that test_nss and test_subid_threads load are instrumented, too.
-THREADED = index_threads nss stream subid_threads varlink worker
+THREADED = index_threads index_holds nss stream subid_threads varlink worker
 check-threads:
 	$(MAKE_ALL) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
@@ -486,6 +528,14 @@ deps:
 SUITE ?= bookworm
 check-boot:
 	tests/boot $(SUITE)
+
+# What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
+# is computed.
+VM_PACKAGES = qemu-system-x86 cpio kmod
+deps-vm: deps
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
+check-vm: all
+	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
 # A whole Debian pushed, pulled, compared and booted.
 check-restore:

@@ -82,18 +82,32 @@ static int reply_parse(json_t *message, struct reply *reply)
 	return 0;
 }
 
-static int reply_receive(struct varlink_stream *stream, struct reply *reply)
+static int reply_decode(const char *bytes, size_t length, struct reply *reply)
 {
 	json_t *message;
-	int ret = varlink_receive(stream, &message);
+	int ret = varlink_decode(bytes, length, &message);
 
-	if (ret == -ENODATA)
-		return -ECONNRESET; /* the answer was due */
 	if (ret < 0)
 		return ret;
 	ret = reply_parse(message, reply);
 	json_decref(message);
 	return ret;
+}
+
+static int bytes_receive(struct varlink_stream *stream, char **bytes, size_t *length)
+{
+	int ret = varlink_receive_bytes(stream, bytes, length);
+
+	return ret == -ENODATA ? -ECONNRESET : ret; /* the answer was due */
+}
+
+static int reply_receive(struct varlink_stream *stream, struct reply *reply)
+{
+	char *bytes;
+	size_t length;
+	int ret = bytes_receive(stream, &bytes, &length);
+
+	return ret < 0 ? ret : reply_decode(bytes, length, reply);
 }
 
 int varlink_call(struct varlink_stream *stream, const char *method, json_t *parameters, json_t **reply,
@@ -117,15 +131,24 @@ int varlink_call(struct varlink_stream *stream, const char *method, json_t *para
 	return -EREMOTEIO;
 }
 
-int varlink_call_more(struct varlink_stream *stream, const char *method, json_t *parameters, varlink_each each,
-		      void *data, json_t **error_parameters, char **error)
+int varlink_call_rows(struct varlink_stream *stream, const char *method, json_t *parameters,
+		      const struct varlink_rows *rows, json_t **error_parameters, char **error)
 {
 	int ret = call_send(stream, method, parameters, true);
+	struct scan_row row;
+	char *bytes;
+	size_t length;
 
 	while (ret == 0) {
 		struct reply received;
 
-		ret = reply_receive(stream, &received);
+		ret = bytes_receive(stream, &bytes, &length);
+		if (ret == 0 && rows->name != NULL && scan_row(bytes, length, rows->name, &row)) {
+			ret = rows->row(&row, rows->data);
+			continue;
+		}
+		if (ret == 0)
+			ret = reply_decode(bytes, length, &received);
 		if (ret < 0)
 			break;
 		if (received.error != NULL) {
@@ -133,10 +156,18 @@ int varlink_call_more(struct varlink_stream *stream, const char *method, json_t 
 			*error = received.error;
 			return -EREMOTEIO;
 		}
-		ret = each(received.parameters, data);
+		ret = rows->each(received.parameters, rows->data);
 		json_decref(received.parameters);
 		if (!received.continues)
 			break;
 	}
 	return ret;
+}
+
+int varlink_call_more(struct varlink_stream *stream, const char *method, json_t *parameters, varlink_each each,
+		      void *data, json_t **error_parameters, char **error)
+{
+	const struct varlink_rows rows = { .each = each, .data = data };
+
+	return varlink_call_rows(stream, method, parameters, &rows, error_parameters, error);
 }

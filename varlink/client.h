@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <jansson.h>
 
+#include "varlink/scan.h"
 #include "varlink/stream.h"
 
 /* Connects to the socket. A descriptor (close-on-exec) or negative errno. */
@@ -20,5 +21,15 @@ int varlink_call(struct varlink_stream *stream, const char *method, json_t *para
 typedef int (*varlink_each)(json_t *parameters, void *data);
 int varlink_call_more(struct varlink_stream *stream, const char *method, json_t *parameters, varlink_each each,
 		      void *data, json_t **error_parameters, char **error);
+
+/* The same for a list: a reply that is a plain row of this name (varlink/scan.h) goes to `row`, all others to `each`. */
+struct varlink_rows {
+	const char *name;
+	int (*row)(const struct scan_row *row, void *data);
+	varlink_each each;
+	void *data;
+};
+int varlink_call_rows(struct varlink_stream *stream, const char *method, json_t *parameters,
+		      const struct varlink_rows *rows, json_t **error_parameters, char **error);
 
 #endif

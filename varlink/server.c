@@ -49,6 +49,15 @@ int varlink_reply_continues(struct varlink_call *call, json_t *parameters)
 	return send_taken(call, with(reply_message(parameters), "continues", json_true()));
 }
 
+int varlink_reply_text_continues(struct varlink_call *call, const char *parameters, size_t length)
+{
+	static const char before[] = "{\"parameters\":", after[] = ",\"continues\":true}"; /* as jansson writes it */
+	const struct varlink_part parts[] = { { before, sizeof(before) - 1 }, { parameters, length },
+					      { after, sizeof(after) - 1 } };
+
+	return call->more ? varlink_put(call->stream, parts, 3) : -EINVAL;
+}
+
 int varlink_error(struct varlink_call *call, const char *error, json_t *parameters)
 {
 	if (call->oneway) {

@@ -35,6 +35,9 @@ struct varlink_call {
 int varlink_reply(struct varlink_call *call, json_t *parameters);
 int varlink_reply_continues(struct varlink_call *call, json_t *parameters); /* only when call->more */
 int varlink_error(struct varlink_call *call, const char *error, json_t *parameters);
+/* As varlink_reply_continues(), of parameters that are JSON already (an object); it may go out with later ones: before the
+ * handler waits for anything, varlink_flush(). */
+int varlink_reply_text_continues(struct varlink_call *call, const char *parameters, size_t length);
 int varlink_invalid_parameter(struct varlink_call *call, const char *parameter);
 
 /* What a method takes: checked before the handler runs. A member that is not in

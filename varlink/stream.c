@@ -47,7 +47,7 @@ void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms)
 {
 	stream->fd = fd;
 	stream->timeout_ms = timeout_ms;
-	stream->used = stream->start = stream->scanned = 0;
+	stream->used = stream->start = stream->scanned = stream->waiting = 0;
 }
 
 /* Length of the message in front, its NUL not counted; false when its end is not there yet. */
@@ -96,20 +96,31 @@ static int fill(struct varlink_stream *stream, int64_t deadline)
 	return 0;
 }
 
-int varlink_receive(struct varlink_stream *stream, json_t **ret)
+int varlink_receive_bytes(struct varlink_stream *stream, char **bytes, size_t *length)
 {
-	int64_t deadline = deadline_of(stream);
-	size_t length;
-	int result;
+	int64_t deadline = INT64_MIN;
 
-	while (!message_whole(stream, &length)) {
+	while (!message_whole(stream, length)) {
+		int result;
+
+		if (deadline == INT64_MIN)
+			deadline = deadline_of(stream);
 		result = fill(stream, deadline);
 		if (result < 0)
 			return result;
 	}
-	result = varlink_decode(stream->buffer + stream->start, length, ret);
-	message_consume(stream, length);
-	return result;
+	*bytes = stream->buffer + stream->start;
+	message_consume(stream, *length);
+	return 0;
+}
+
+int varlink_receive(struct varlink_stream *stream, json_t **ret)
+{
+	char *bytes;
+	size_t length;
+	int result = varlink_receive_bytes(stream, &bytes, &length);
+
+	return result < 0 ? result : varlink_decode(bytes, length, ret);
 }
 
 static int send_all(struct varlink_stream *stream, const char *bytes, size_t length)
@@ -133,17 +144,48 @@ static int send_all(struct varlink_stream *stream, const char *bytes, size_t len
 	return 0;
 }
 
+int varlink_flush(struct varlink_stream *stream)
+{
+	size_t length = stream->waiting;
+
+	stream->waiting = 0;
+	return length > 0 ? send_all(stream, stream->out, length) : 0;
+}
+
+int varlink_put(struct varlink_stream *stream, const struct varlink_part *parts, int count)
+{
+	size_t length = 1;
+	int ret = 0;
+
+	for (int i = 0; i < count; i++)
+		length += parts[i].length;
+	if (length > sizeof(stream->out))
+		return -EMSGSIZE;
+	if (length > sizeof(stream->out) - stream->waiting)
+		ret = varlink_flush(stream);
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < count; i++) {
+		memcpy(stream->out + stream->waiting, parts[i].bytes, parts[i].length);
+		stream->waiting += parts[i].length;
+	}
+	stream->out[stream->waiting++] = '\0';
+	return 0;
+}
+
 int varlink_send(struct varlink_stream *stream, const json_t *message)
 {
 	char bytes[VARLINK_MESSAGE_MAX];
 	size_t length = json_dumpb(message, bytes, sizeof(bytes) - 1, JSON_COMPACT);
+	int ret;
 
 	if (length == 0)
 		return -EINVAL;
 	if (length > sizeof(bytes) - 1)
 		return -EMSGSIZE;
 	bytes[length] = '\0';
-	return send_all(stream, bytes, length + 1);
+	ret = varlink_flush(stream);
+	return ret < 0 ? ret : send_all(stream, bytes, length + 1);
 }
 
 /* jansson recurses as deep as the brackets go: counted before it looks. Text that is not JSON may

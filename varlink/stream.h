@@ -18,7 +18,9 @@ struct varlink_stream {
 	size_t used;    /* bytes in buffer, from start on */
 	size_t start;   /* of the next message in buffer */
 	size_t scanned; /* bytes from start on that hold no NUL */
+	size_t waiting; /* bytes in out that are not sent yet */
 	char buffer[VARLINK_MESSAGE_MAX];
+	char out[VARLINK_MESSAGE_MAX];
 };
 
 /* System calls from here on: poll, recvfrom, sendto, clock_gettime and memory, on a
@@ -34,6 +36,18 @@ int varlink_receive(struct varlink_stream *stream, json_t **ret);
 /* Writes one message whole, or -EMSGSIZE (nothing written), -EPIPE, -ETIMEDOUT, … (the
  * connection is of no use any more). Does not take the reference. No SIGPIPE. */
 int varlink_send(struct varlink_stream *stream, const json_t *message);
+
+/* The next message as it came, without its NUL; good until the next call. Errors as above, but for -EBADMSG. */
+int varlink_receive_bytes(struct varlink_stream *stream, char **bytes, size_t *length);
+
+/* One message out of parts (its NUL is added), which goes out when many have come together, with the next varlink_send(),
+ * or with varlink_flush(). Errors of varlink_send(). */
+struct varlink_part {
+	const char *bytes;
+	size_t length;
+};
+int varlink_put(struct varlink_stream *stream, const struct varlink_part *parts, int count);
+int varlink_flush(struct varlink_stream *stream);
 
 /* Pure: decodes one message (bytes without the NUL). Fuzzed. Same errors as above. */
 int varlink_decode(const char *bytes, size_t length, json_t **ret);

@@ -161,7 +161,7 @@ bool home_is_subvolume(int fd)
 }
 
 /* Opens the parent, makes the last component. */
-static int homes_directory(const char *path)
+int homes_directory_open(const char *path)
 {
 	char parent[sizeof(((struct homes *)0)->path)];
 	const char *slash = strrchr(path, '/');
@@ -283,7 +283,7 @@ int homes_open(const char *path, const char *link_directory, struct homes *homes
 	if (link_directory[0] == '\0' || strchr(link_directory, '/') != NULL || strcmp(link_directory, ".") == 0 ||
 	    strcmp(link_directory, "..") == 0)
 		return -EINVAL;
-	fd = homes_directory(path);
+	fd = homes_directory_open(path);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) != 0)

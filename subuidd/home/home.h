@@ -37,6 +37,7 @@ struct homes {
 	bool subvolumes;     /* each home is one of btrfs */
 	bool ordered;        /* metadata reaches the disk in the order of its changes */
 	uint32_t view;       /* setting of the host: enum account_view_kind, for accounts that do not say */
+	uint64_t files_per_size; /* setting of the host: account_files_limit() */
 	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
 };
 
@@ -48,7 +49,10 @@ enum home_place {
 	HOME_AT_OWNER,   /* <owner> */
 };
 
-/* Opens (and makes, 0711 root) the directory; tries once whether views work there.
+/* Opens (and makes, 0711 root) the directory alone. A descriptor or negative errno. */
+int homes_directory_open(const char *path);
+
+/* The same, and tries once whether views work there.
  * -EPERM: not root's, or others can write it; -EOPNOTSUPP: the file system keeps no ACLs. */
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
 void homes_close(struct homes *homes);
@@ -129,8 +133,16 @@ int home_aside_look(const struct homes *homes, uint32_t uid);
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
 			    const struct id_range *ranges, size_t count, int why, int *pidfd);
 
-/* Disk quota of the account's home: btrfs qgroup or user quota. -EOPNOTSUPP where the file system keeps none. */
-int home_quota_set(const struct homes *homes, const struct account *account);
+struct home_kept {
+	enum account_keeper bytes, files;
+};
+
+/* Puts the limits of the account on its file system, as far as that has any. 0 and who keeps them, or negative errno. */
+int home_quota_set(const struct homes *homes, const struct account *account, struct home_kept *kept);
+/* Who keeps them, and nothing is changed. */
+int home_quota_look(const struct homes *homes, const struct account *account, struct home_kept *kept);
+/* After a purge: nothing of them is left behind. */
+void home_quota_forget(const struct homes *homes, uint32_t uid);
 
 /* State of one account on disk, for `check`: 0 sound, else a negative errno and a sentence in why (256 bytes).
  * -ENOTCONN: all is well but the view is not mounted (where that is done on demand, no fault). */
@@ -230,6 +242,9 @@ typedef bool (*link_known)(const void *data, const char *label);
 int link_look_start(const struct homes *homes, const struct link_owner *owner, const struct account *accounts,
 		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
 		    int *pidfd);
+/* The groups of the owner, as its child has them: asked for by whoever starts it, which has to be a child itself. *ret is from
+ * malloc. How many, or negative errno. */
+int link_owner_groups(const struct link_owner *owner, gid_t **ret);
 
 /*
  * The links of several accounts of one owner, by one child that says what it sees and then waits, as the one before does.

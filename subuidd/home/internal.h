@@ -56,6 +56,15 @@ int home_aside_open(const struct homes *homes, uint32_t uid, int *parent);
 /* True when fd is the top of a btrfs subvolume. */
 bool home_is_subvolume(int fd);
 
+/* ids.c: a user namespace that maps the account, the ranges and, unless NULL, the owner. A descriptor or negative errno. */
+int home_ids_namespace(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
+		       const struct id_range *ranges, size_t count);
+/* In a child: the account's uid with all capabilities of that namespace, for good. 0 or negative errno. */
+int home_ids_become(int userns, uint32_t uid);
+/* Closes all descriptors but these (-1: none), at most KEEP_MAX. 0 or -EBADF. */
+#define KEEP_MAX 4
+int home_keep_only(const int *fds, size_t count);
+
 /* root:<gid> 0710 and user:<owner>:--x on the account directory. */
 int home_acl_close(int account_dir, uid_t owner);
 bool home_acl_closed(int account_dir, uid_t owner);
@@ -98,6 +107,8 @@ void link_job_texts(struct link_job *job, const struct homes *homes, const struc
 
 /* In a child. All of the owner's groups; 0 or negative errno. */
 int link_owner_become(const struct link_owner *owner, int channel);
+/* The same with groups that are known: link_owner_groups() (*ret is from malloc; how many, or negative errno). */
+int link_owner_become_with(const struct link_owner *owner, int channel, const gid_t *groups, int count);
 /* The owner's home, opened by the owner: LINK_OK and a descriptor, or why not. */
 enum link_result link_home_open(const struct link_owner *owner, int *home);
 /* As the owner, in the owner's home: LINK_LOOK_*. */

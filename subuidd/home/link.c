@@ -21,14 +21,10 @@
 #include "confine/path.h"
 #include "subuidd/home/internal.h"
 
-/*
- * All of the owner's groups, because his home may be reached by one of them only.
- * Asked in the child, still as root but under its deadline, so that a directory service that
- * hangs does not hold the broker. Group 0 is left out: no child of ours has it.
- */
-int link_owner_become(const struct link_owner *owner, int channel)
+/* All of the owner's groups, because their home may be reached by one of them only. Group 0 is left out: no child of ours
+ * has it. */
+int link_owner_groups(const struct link_owner *owner, gid_t **ret)
 {
-	const int keep[] = { 0, 1, 2, channel, -1 };
 	cleanup_free gid_t *groups = NULL;
 	int count = 64, kept = 0;
 
@@ -46,9 +42,29 @@ int link_owner_become(const struct link_owner *owner, int channel)
 	for (int i = 0; i < count; i++)
 		if (groups[i] != 0)
 			groups[kept++] = groups[i];
+	*ret = steal_ptr(&groups);
+	return kept;
+}
+
+int link_owner_become_with(const struct link_owner *owner, int channel, const gid_t *groups, int count)
+{
+	const int keep[] = { 0, 1, 2, channel, -1 };
+
+	if (count < 0)
+		return count;
 	if (descriptors_keep(keep) < 0)
 		return -EBADF;
-	return identity_become(owner->uid, owner->gid, groups, (size_t)kept) ?: child_bind();
+	return identity_become(owner->uid, owner->gid, groups, (size_t)count) ?: child_bind();
+}
+
+/* The groups are asked for in the child, still as root but under its deadline, so that a directory service that hangs does
+ * not hold the broker. */
+int link_owner_become(const struct link_owner *owner, int channel)
+{
+	cleanup_free gid_t *groups = NULL;
+	int count = link_owner_groups(owner, &groups);
+
+	return link_owner_become_with(owner, channel, groups, count);
 }
 
 static enum link_result home_result(int error)

@@ -25,6 +25,8 @@ struct look_job {
 	link_known known;
 	const void *data;
 	struct link_look *look;
+	const gid_t *groups;
+	int groups_count;
 };
 
 static int link_text(const struct homes *homes, const char *owner, const char *label, const char *end,
@@ -88,7 +90,9 @@ static int look_child(const void *argument)
 {
 	const struct look_job *job = argument;
 	cleanup_fd int home = -1, dir = -1;
-	enum link_result result = link_owner_become(job->owner, -1) < 0 ? LINK_FAILED : link_home_open(job->owner, &home);
+	enum link_result result = link_owner_become_with(job->owner, -1, job->groups, job->groups_count) < 0 ?
+					  LINK_FAILED :
+					  link_home_open(job->owner, &home);
 
 	dir = result == LINK_OK ? path_open_beneath(home, job->homes->link_directory, O_RDONLY | O_DIRECTORY, 0) :
 	      result == LINK_NO_HOME ? -ENOENT :
@@ -104,7 +108,8 @@ int link_look_start(const struct homes *homes, const struct link_owner *owner, c
 		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
 		    int *pidfd)
 {
-	struct look_job job = { homes, owner, accounts, count, known, data, look };
+	cleanup_free gid_t *groups = NULL;
+	struct look_job job = { homes, owner, accounts, count, known, data, look, NULL, 0 };
 	const struct child_job child = { .run = look_child, .argument = &job, .seconds = seconds };
 	pid_t pid;
 
@@ -114,5 +119,7 @@ int link_look_start(const struct homes *homes, const struct link_owner *owner, c
 		return -EINVAL;
 	memset(look->accounts, LINK_IS_SILENT, sizeof(look->accounts));
 	look->strays = 0;
+	job.groups_count = link_owner_groups(owner, &groups);
+	job.groups = groups;
 	return child_start(&child, &pid, pidfd);
 }

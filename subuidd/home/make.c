@@ -18,6 +18,7 @@
 #include "confine/path.h"
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
+#include "subuidd/home/quota.h"
 
 static int sync_directory(int fd)
 {
@@ -136,6 +137,8 @@ static int account_stage(const struct homes *homes, int making, const struct acc
 
 	if (dir >= 0 && !made && has_data(dir))
 		return -EEXIST;
+	if (dir >= 0 && !homes->subvolumes)
+		quota_disk_tag(dir, account->uid);
 	if (dir >= 0)
 		r = made && !homes->subvolumes ? account_new(dir, account) : account_complete(dir, account);
 	return r < 0 ? r : steal_fd(&dir);

@@ -97,6 +97,7 @@ static int take_back(const struct homes *homes, const struct account *account)
 int home_mend(const struct homes *homes, const struct account *account, gid_t owner_gid, bool views, bool dry,
 	      unsigned *parts)
 {
+	struct home_kept kept;
 	unsigned missing = 0;
 	int r = parts_missing(homes, account, owner_gid, views, &missing);
 
@@ -104,8 +105,8 @@ int home_mend(const struct homes *homes, const struct account *account, gid_t ow
 		r = (missing & PART_DATA) != 0 ? take_back(homes, account) : 0;
 		if (r == 0)
 			r = home_make(homes, account);
-		if (r == 0 && (missing & PART_HOME) != 0 && account->facts.quota != 0)
-			r = home_quota_set(homes, account);
+		if (r == 0 && (missing & PART_HOME) != 0 && (account->facts.quota != 0 || account->facts.files > 0))
+			r = home_quota_set(homes, account, &kept);
 		if (r == 0 && (views || !homes->views))
 			r = home_view_open(homes, account, owner_gid);
 		if (r == 0)

@@ -20,6 +20,7 @@ struct mount {
 	int id;
 	unsigned major, minor;
 	bool local;
+	bool shared, slave; /* to where mounts in it spread, mount_namespaces(7) */
 };
 
 /*
@@ -44,6 +45,14 @@ static bool type_local(const char *type)
 	return false;
 }
 
+/* One of the optional fields, which stand before the separator; blanks in paths are written as \\040. */
+static bool field_there(const char *line, const char *separator, const char *field)
+{
+	const char *at = strstr(line, field);
+
+	return at != NULL && at < separator;
+}
+
 static bool line_read(const char *line, struct mount *mount)
 {
 	const char *separator = strstr(line, " - ");
@@ -53,6 +62,8 @@ static bool line_read(const char *line, struct mount *mount)
 	    sscanf(separator + 3, "%31s", type) != 1)
 		return false;
 	mount->local = type_local(type);
+	mount->shared = field_there(line, separator, " shared:");
+	mount->slave = !mount->shared && field_there(line, separator, " master:");
 	return true;
 }
 
@@ -168,4 +179,18 @@ bool mount_answers(int fd, int known)
 	if (!mount_of(fd, &mount))
 		return false;
 	return mount.local || (mount_of(known, &same) && mount.major == same.major && mount.minor == same.minor);
+}
+
+int mount_shared(int fd)
+{
+	struct mount mount;
+
+	return mount_of(fd, &mount) ? mount.shared : -ENODATA;
+}
+
+int mount_slave(int fd)
+{
+	struct mount mount;
+
+	return mount_of(fd, &mount) ? mount.slave : -ENODATA;
 }

@@ -14,6 +14,11 @@ int mounts_detach(int dir, char *why, size_t size);
  * one that `known` is in. False for anybody's file server (FUSE, network), dead or alive, and in doubt. Asks neither. */
 bool mount_answers(int fd, int known);
 
+/* Whether what is mounted in the mount that fd is in appears elsewhere too (shared), or what is mounted elsewhere appears in it
+ * and nothing of its own leaves (slave). 1, 0 or negative errno. */
+int mount_shared(int fd);
+int mount_slave(int fd);
+
 /* Calls each with every mount point below the path (no slash at its end), as it is named below it. 0 or negative errno. */
 typedef void (*mounts_each_fn)(void *data, const char *name);
 int mounts_each(const char *path, mounts_each_fn each, void *data);

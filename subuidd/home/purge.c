@@ -8,30 +8,24 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/id.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
-#include "confine/harden.h"
 #include "confine/identity.h"
 #include "confine/path.h"
-#include "confine/user_namespace.h"
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
 #include "subuidd/home/mounts.h"
+#include "subuidd/home/quota.h"
 #include "subuidd/home/sessions.h"
 #include "subuidd/home/subvolumes.h"
 #include "subuidd/home/tree.h"
 
-#define MAPS_MAX (PURGE_RANGES_MAX + 3) /* the account, its owner, the common group; some 100 fit into a uid_map */
 #define WHY_MAX 200
 
 enum purge_status { PURGED = 0, PURGE_LEFT = 1, PURGE_FAILED = 2 }; /* of the child */
@@ -42,24 +36,6 @@ struct purge_job {
 	int why;    /* where the child says what is in the way; -1: nobody asks */
 	int userns; /* -1: nobody else's files are meant */
 };
-
-/*
- * Instead of identity_become for an account with ranges: the uid, with all
- * capabilities of a user namespace that maps it, its ranges and maybe its owner, and nothing else. They hold over files of these ids
- * alone. There is no way back: root is not mapped, so that setresuid(0) is EINVAL.
- */
-static int ranges_become(int userns, uint32_t uid)
-{
-	uid_t r, e, s;
-
-	if (setns(userns, CLONE_NEWUSER) != 0 || setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
-	    setresuid(uid, uid, uid) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return -errno;
-	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid || setresuid(0, 0, 0) == 0 ||
-	    setresgid(0, 0, 0) == 0)
-		return -EPERM;
-	return 0;
-}
 
 static __attribute__((format(printf, 2, 3))) void say(const struct purge_job *job, const char *format, ...)
 {
@@ -111,17 +87,11 @@ static int root_part(const struct purge_job *job)
 
 static int account_become(const struct purge_job *job, int home)
 {
-	int fds[3] = { home, job->userns, job->why }, keep[4], count = 0;
-	int r;
+	const int keep[] = { home, job->userns, job->why };
+	int r = home_keep_only(keep, 3);
 
-	for (int fd = 0; fd < 1024 && count < 3; fd++)
-		for (int i = 0; i < 3; i++)
-			if (fds[i] == fd)
-				keep[count++] = fd;
-	keep[count] = -1;
-	if (descriptors_keep(keep) < 0)
-		return -EBADF;
-	r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0) : ranges_become(job->userns, job->uid);
+	if (r == 0)
+		r = job->userns < 0 ? identity_become(job->uid, job->uid, NULL, 0) : home_ids_become(job->userns, job->uid);
 	return r < 0 ? r : child_bind();
 }
 
@@ -185,44 +155,8 @@ int home_purge_finish(const struct homes *homes, uint32_t uid)
 	    (unlinkat(dir, "view", AT_REMOVEDIR) != 0 && errno != ENOENT) ||
 	    unlinkat(parent, name.text, AT_REMOVEDIR) != 0)
 		return errno == EEXIST ? -ENOTEMPTY : -errno;
+	home_quota_forget(homes, uid);
 	return fsync(parent) == 0 ? 0 : -errno;
-}
-
-/* One more id, if it can be anybody's and is not mapped yet. */
-static void map_add(struct id_map *maps, size_t *count, uint32_t id)
-{
-	for (size_t i = 0; i < *count; i++)
-		if (id >= maps[i].inside && id - maps[i].inside < maps[i].count)
-			return;
-	if (id != 0 && !id_special(id))
-		maps[(*count)++] = (struct id_map){ id, id, 1 };
-}
-
-/*
- * Capabilities hold over a file when both its uid and its gid are mapped. What was made in a directory
- * that the account gave to its supplementary group belongs to that group, whoever made it.
- */
-static int ranges_namespace(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
-			    const struct id_range *ranges, size_t count)
-{
-	struct id_map uids[MAPS_MAX] = { { uid, uid, 1 } }, gids[MAPS_MAX];
-	size_t uids_count = 1, gids_count;
-
-	if (count > PURGE_RANGES_MAX)
-		return -E2BIG;
-	for (size_t i = 0; i < count; i++) {
-		if (!id_range_valid(ranges[i].first, ranges[i].count) || ranges[i].first == 0)
-			return -EINVAL;
-		uids[uids_count++] = (struct id_map){ ranges[i].first, ranges[i].first, ranges[i].count };
-	}
-	memcpy(gids, uids, sizeof(gids));
-	gids_count = uids_count;
-	map_add(gids, &gids_count, homes->common_gid);
-	if (owner != NULL) {
-		map_add(uids, &uids_count, owner->uid);
-		map_add(gids, &gids_count, owner->gid);
-	}
-	return user_namespace_open(uids, uids_count, gids, gids_count);
 }
 
 /* Whether there is a `home` that is the account's, without asking what may be mounted there. */
@@ -259,10 +193,12 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	if (r < 0)
 		return r;
 	if (count > 0 || owner != NULL) {
-		userns = ranges_namespace(homes, uid, owner, ranges, count);
+		userns = home_ids_namespace(homes, uid, owner, ranges, count);
 		if (userns < 0)
 			return userns;
 	}
+	if (homes->subvolumes)
+		quota_btrfs_lift(homes->fd, uid);
 	job.dir = dir;
 	job.userns = userns;
 	return child_start(&child, &pid, pidfd);

@@ -1,70 +1,84 @@
 /* SPDX-License-Identifier: ISC */
-/* Disk quota: of the subvolume on btrfs, of the uid elsewhere. */
+/* Limits of bytes and files (inodes) of an account: what its file system keeps, and whether it keeps it. */
+#include "subuidd/home/quota.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/btrfs.h>
 #include <linux/magic.h>
-#include <linux/quota.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "account/fields.h"
 #include "confine/cleanup.h"
 #include "subuidd/home/internal.h"
 
-#ifndef SYS_quotactl_fd
-#define SYS_quotactl_fd 443 /* Linux 5.14, the same on every architecture */
-#endif
-
-#define QUOTA_BLOCK 1024u /* of struct if_dqblk */
-
-/* qgroupid 0 is the subvolume of the descriptor; a limit of all ones is none. */
-static int subvolume_limit(int home, uint64_t bytes)
+/* 1, 0, or negative errno. */
+static int on_btrfs(int fd)
 {
-	struct btrfs_ioctl_qgroup_limit_args args = {
-		.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER,
-		.lim.max_rfer = bytes == 0 ? UINT64_MAX : bytes,
-	};
+	struct statfs fs;
 
-	if (!home_is_subvolume(home))
-		return -EOPNOTSUPP;
-	if (ioctl(home, BTRFS_IOC_QGROUP_LIMIT, &args) == 0)
-		return 0;
-	return errno == ENOTCONN || errno == ENOENT || errno == EINVAL || errno == ENOTTY ? -EOPNOTSUPP : -errno;
+	return fstatfs(fd, &fs) != 0 ? -errno : fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC;
 }
 
-static int user_limit(int home, uint32_t uid, uint64_t bytes)
+static struct limits limits_of(const struct homes *homes, const struct account *account)
 {
-	struct if_dqblk limit = {
-		.dqb_bhardlimit = bytes / QUOTA_BLOCK + (bytes % QUOTA_BLOCK != 0),
-		.dqb_valid = QIF_BLIMITS,
-	};
-
-	if (syscall(SYS_quotactl_fd, home, QCMD((unsigned)Q_SETQUOTA, USRQUOTA), uid, &limit) == 0)
-		return 0;
-	/* ESRCH: not switched on; the others: the kernel or the file system has none */
-	return errno == ESRCH || errno == ENOSYS || errno == EINVAL || errno == ENODEV || errno == ENOTBLK
-		       ? -EOPNOTSUPP
-		       : -errno;
+	return (struct limits){ .bytes = account->facts.quota,
+				.files = account_files_limit(account, homes->files_per_size) };
 }
 
-int home_quota_set(const struct homes *homes, const struct account *account)
+/* `home` itself, whatever disk an administrator has mounted there. */
+static int open_home(const struct homes *homes, const struct account *account)
 {
 	cleanup_fd int dir = home_account_open(homes, account);
+
+	return dir < 0 ? dir : home_directory_open(dir, account->uid);
+}
+
+static struct home_kept kept_on(int home, const struct account *account, const struct limits *limits, bool btrfs)
+{
+	enum account_keeper bytes = btrfs ? quota_btrfs_keeper(home, account->uid) : quota_disk_keeper(home, account->uid);
+	enum account_keeper files = btrfs ? KEPT_METERED : bytes;
+
+	return (struct home_kept){ .bytes = limits->bytes != 0 ? bytes : KEPT_NONE,
+				   .files = limits->files != 0 ? files : KEPT_NONE };
+}
+
+int home_quota_set(const struct homes *homes, const struct account *account, struct home_kept *kept)
+{
+	const struct limits limits = limits_of(homes, account);
+	cleanup_fd int home = open_home(homes, account);
+	int r = home < 0 ? home : on_btrfs(home);
+	bool btrfs = r == 1;
+
+	if (r < 0)
+		return r;
+	r = btrfs ? quota_btrfs_set(home, account->uid, &limits) : quota_disk_set(home, account->uid, &limits);
+	if (r < 0 && r != -EOPNOTSUPP)
+		return r;
+	*kept = kept_on(home, account, &limits, btrfs);
+	return 0;
+}
+
+int home_quota_look(const struct homes *homes, const struct account *account, struct home_kept *kept)
+{
+	const struct limits limits = limits_of(homes, account);
 	cleanup_fd int home = -1;
-	struct statfs fs;
 	int r;
 
-	if (dir < 0)
-		return dir;
-	home = home_directory_open(dir, account->uid);
-	if (home < 0)
-		return home;
-	if (fstatfs(home, &fs) != 0)
-		return -errno;
-	r = fs.f_type == (__typeof__(fs.f_type))BTRFS_SUPER_MAGIC ? subvolume_limit(home, account->facts.quota)
-								  : user_limit(home, account->uid, account->facts.quota);
-	/* no limit is wanted and none can be there */
-	return r == -EOPNOTSUPP && account->facts.quota == 0 ? 0 : r;
+	if (limits.bytes == 0 && limits.files == 0) {
+		*kept = (struct home_kept){ KEPT_NONE, KEPT_NONE };
+		return 0;
+	}
+	home = open_home(homes, account);
+	r = home < 0 ? home : on_btrfs(home);
+	if (r >= 0)
+		*kept = kept_on(home, account, &limits, r == 1);
+	return r < 0 ? r : 0;
+}
+
+void home_quota_forget(const struct homes *homes, uint32_t uid)
+{
+	if (homes->subvolumes)
+		quota_btrfs_clear(homes->fd, uid);
+	else
+		quota_disk_clear(homes->fd, uid);
 }

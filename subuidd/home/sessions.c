@@ -29,10 +29,18 @@
 #define WAIT_MAX_MSEC 32
 #define CLEAN_ROUNDS 2
 #define OTHERS_MAX 16
+#define CGROUPS_FD 0 /* the only descriptor that the child keeps */
+
+/* What the child is to do. */
+struct ending {
+	const struct session_ids *ids;
+	int cgroups; /* of their file system; -1: none, or it cannot be opened */
+};
 
 /* Of one round: those seen, and the ids of ranges among them, which the next round ends at once, too. */
 struct round {
 	const struct session_ids *ids;
+	int cgroups;
 	uint32_t others[OTHERS_MAX];
 	size_t count;
 };
@@ -78,20 +86,23 @@ static int uid_kill(uint32_t uid)
 			return -errno;
 	if (!WIFEXITED(status)) /* another one that ends the same account took it for one of its */
 		return 0;
-	return WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+	return WEXITSTATUS(status) == 0 ? 0 : -ECHILD; /* it could not become what signals */
 }
 
 /* ---- by cgroup */
 
 /* user.slice/user-UID.slice, which systemd makes for each that logs in through pam_systemd or lingers. */
-static void cgroups_kill(const struct session_ids *ids)
+static void cgroups_kill(const struct session_ids *ids, int cgroups)
 {
-	static const char *const places[] = { "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup/unified/user.slice" };
+	static const char *const places[] = { "user.slice", "unified/user.slice" };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		cleanup_dir DIR *dir = opendir(places[i]);
+		cleanup_fd int place = openat(cgroups, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cleanup_dir DIR *dir = place < 0 ? NULL : fdopendir(place);
 		const struct dirent *entry;
 
+		if (dir != NULL)
+			steal_fd(&place); /* the directory's now */
 		while (dir != NULL && (entry = readdir(dir)) != NULL) {
 			char path[NAME_MAX + sizeof("/cgroup.kill")];
 			cleanup_fd int fd = -1;
@@ -111,19 +122,30 @@ static void cgroups_kill(const struct session_ids *ids)
 
 /* ---- one by one */
 
-/* By a descriptor of the very process: its number may be another's by the time of the signal. */
+/*
+ * By a descriptor of the very process: its number may be another's by the time of the signal. A number that is no process's (any
+ * more) is no failure: the chase comes by threads, whose process the next walk finds, and a process that has ended leaves its
+ * number to its group. For those pidfd_open(2) says EINVAL, newer kernels ENOENT or ESRCH. It is looked at once more.
+ */
+int session_kill_one(const struct session_ids *ids, int proc, struct session *session)
+{
+	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(session->pid, NULL, 10), 0);
+
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : errno == EINVAL || errno == ENOENT ? 1 : -errno;
+	if (!session_still(ids, proc, session))
+		return 0;
+	return pidfd_send_signal(pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH ? -errno : 1;
+}
+
 static int session_kill(void *data, int proc, const struct session *seen)
 {
 	struct round *round = data;
 	struct session again = *seen;
-	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(seen->pid, NULL, 10), 0);
+	int r = session_kill_one(round->ids, proc, &again);
 
-	if (pidfd < 0)
-		return errno == ESRCH ? 0 : -errno;
-	if (!session_still(round->ids, proc, &again))
-		return 0;
-	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
-		return -errno;
+	if (r <= 0)
+		return r;
 	if (again.real != round->ids->uid && session_id(round->ids, again.real) && round->count < OTHERS_MAX)
 		round->others[round->count++] = again.real;
 	return 1;
@@ -136,7 +158,7 @@ static int round_run(struct round *round)
 	int r, found, chased;
 
 	round->count = 0;
-	cgroups_kill(round->ids);
+	cgroups_kill(round->ids, round->cgroups);
 	r = uid_kill(round->ids->uid);
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (i == 0 || round->others[i] != round->others[i - 1])
@@ -158,12 +180,15 @@ static long milliseconds(void)
 
 static int end_child(const void *argument)
 {
-	struct round round = { .ids = argument };
+	const struct ending *ending = argument;
+	struct round round = { .ids = ending->ids, .cgroups = CGROUPS_FD };
 	long end = milliseconds() + SESSIONS_SECONDS * 1000;
 	int clean = 0, wait = 1, r = 0;
 
-	if (descriptors_close_from(0) < 0)
-		return SESSIONS_FAILED;
+	if (ending->cgroups < 0 || dup2(ending->cgroups, CGROUPS_FD) < 0)
+		round.cgroups = -1;
+	if (descriptors_close_from(round.cgroups < 0 ? CGROUPS_FD : CGROUPS_FD + 1) < 0)
+		return SESSIONS_FAILED + EBADF;
 	while (r >= 0 && clean < CLEAN_ROUNDS && milliseconds() < end) {
 		r = round_run(&round);
 		clean = r == 0 ? clean + 1 : 0;
@@ -172,12 +197,23 @@ static int end_child(const void *argument)
 		nanosleep(&(struct timespec){ .tv_nsec = wait * 1000000L }, NULL);
 		wait = wait < WAIT_MAX_MSEC ? wait * 2 : wait;
 	}
-	return r < 0 ? SESSIONS_FAILED : clean == CLEAN_ROUNDS ? SESSIONS_NONE : SESSIONS_LEFT;
+	return r < 0 ? (-r < SESSIONS_FAILED ? SESSIONS_FAILED - r : SESSIONS_FAILED + EIO) : clean == CLEAN_ROUNDS ? SESSIONS_NONE : SESSIONS_LEFT;
 }
 
-int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd)
+int sessions_ended(int status)
 {
-	const struct child_job child = { .run = end_child, .argument = ids, .seconds = SESSIONS_SECONDS + 2 * KILL_SECONDS };
+	if (status < 0 || status == SESSIONS_NONE)
+		return status;
+	if (status == SESSIONS_LEFT)
+		return -EBUSY;
+	return status > SESSIONS_FAILED ? -(status - SESSIONS_FAILED) : -ECHILD;
+}
+
+int sessions_end_start(const struct session_ids *ids, int cgroups, pid_t *pid, int *pidfd)
+{
+	cleanup_fd int own = cgroups >= 0 ? -1 : open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct ending ending = { ids, cgroups >= 0 ? cgroups : own };
+	const struct child_job child = { .run = end_child, .argument = &ending, .seconds = SESSIONS_SECONDS + 2 * KILL_SECONDS };
 
 	if (!session_id(ids, ids->uid))
 		return -EINVAL;

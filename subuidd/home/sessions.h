@@ -21,14 +21,17 @@ struct session_ids {
 	size_t count;
 };
 
-/* Exit status of the child. */
-enum sessions_ended { SESSIONS_NONE = 0, SESSIONS_LEFT = 1, SESSIONS_FAILED = 2 };
+/* Exit status of the child. From SESSIONS_FAILED on: that, and an errno. Anything between: it did not come to run. */
+enum sessions_ended { SESSIONS_NONE = 0, SESSIONS_LEFT = 1, SESSIONS_FAILED = 128 };
+/* 0, -EBUSY: some are left, or another negative errno; of what child_watch() tells. */
+int sessions_ended(int status);
 
 /* Starts the child that ends them; it looks twice, and goes on for SESSIONS_SECONDS at most while there are some. What is
  * killed by cgroup (user-UID.slice) and by kill(-1) goes at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
- * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. */
+ * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. cgroups: O_PATH of their file
+ * system, -1: by its path. */
 #define SESSIONS_SECONDS 6
-int sessions_end_start(const struct session_ids *ids, pid_t *pid, int *pidfd);
+int sessions_end_start(const struct session_ids *ids, int cgroups, pid_t *pid, int *pidfd);
 
 /* "PID (NAME)" of one process other than the caller. 1, 0 or negative errno. */
 int sessions_name(uint32_t uid, char *text, size_t size);
@@ -47,6 +50,8 @@ int sessions_find(const struct session_ids *ids, pid_t except, session_visitor v
 int sessions_chase(const struct session_ids *ids, session_visitor visit, void *data);
 /* The same of one number: false when it is not one of them, or no more. */
 bool session_still(const struct session_ids *ids, int proc, struct session *session);
+/* sessions.c: ends it, if it is one of them still (then *session is what it is now). 1; 0: it is gone; or negative errno. */
+int session_kill_one(const struct session_ids *ids, int proc, struct session *session);
 /* Never an id of the host's own. */
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 bool session_id(const struct session_ids *ids, uint32_t id);

@@ -35,7 +35,7 @@ struct top {
 	char prefix[BTRFS_INO_LOOKUP_PATH_MAX + 1];
 };
 
-typedef int (*each)(const struct top *top, const char *path);
+typedef int (*each)(const struct top *top, const char *path, uint64_t id);
 
 static bool on_btrfs(int fd)
 {
@@ -69,14 +69,15 @@ static int walk(const struct top *top, int order, each act)
 	size_t length = strlen(top->prefix);
 	enum btrfs_util_error error;
 	int r = 0, count = 0;
+	uint64_t id;
 	char *path;
 
 	errno = 0;
 	if (btrfs_util_create_subvolume_iterator_fd(top->home, top->id, order, &iterator) != BTRFS_UTIL_OK)
 		return errno != 0 ? -errno : -EIO;
-	while ((error = btrfs_util_subvolume_iterator_next(iterator, &path, NULL)) == BTRFS_UTIL_OK) {
+	while ((error = btrfs_util_subvolume_iterator_next(iterator, &path, &id)) == BTRFS_UTIL_OK) {
 		if (strncmp(path, top->prefix, length) == 0) {
-			int one = act(top, path + length);
+			int one = act(top, path + length, id);
 
 			count++;
 			r = one < 0 ? one : r;
@@ -89,11 +90,12 @@ static int walk(const struct top *top, int order, each act)
 	return r < 0 ? r : count;
 }
 
-static int make_writable(const struct top *top, const char *path)
+static int make_writable(const struct top *top, const char *path, uint64_t id)
 {
 	cleanup_fd int fd = path_open_same_mount(top->home, path, O_RDONLY | O_DIRECTORY);
 	bool read_only = false;
 
+	(void)id;
 	if (fd < 0)
 		return fd;
 	errno = 0;
@@ -123,12 +125,13 @@ static int delete_in(int parent, const char *name)
 	return r;
 }
 
-static int delete_one(const struct top *top, const char *path)
+static int delete_one(const struct top *top, const char *path, uint64_t id)
 {
 	const char *slash = strrchr(path, '/');
 	cleanup_free char *above = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path));
 	cleanup_fd int parent = above == NULL ? -ENOMEM : path_open_same_mount(top->home, above, O_RDONLY | O_DIRECTORY);
 
+	(void)id;
 	return parent < 0 ? parent : delete_in(parent, slash == NULL ? path : slash + 1);
 }
 
@@ -161,4 +164,26 @@ int subvolumes_delete(int dir, int home)
 		return r;
 	errno = 0;
 	return btrfs_util_delete_subvolume_fd(dir, "home", 0) == BTRFS_UTIL_OK ? 1 : errno != 0 ? -errno : -EIO;
+}
+
+struct visit {
+	struct top top; /* first: what act is given is a visit */
+	subvolume_act act;
+	const void *data;
+};
+
+static int visit_one(const struct top *top, const char *path, uint64_t id)
+{
+	const struct visit *visit = (const void *)top;
+
+	(void)path;
+	return visit->act(visit->data, top->home, id);
+}
+
+int subvolumes_each(int home, subvolume_act act, const void *data)
+{
+	struct visit visit = { .act = act, .data = data };
+	int r = on_btrfs(home) ? top_find(home, &visit.top) : -EOPNOTSUPP;
+
+	return r < 0 ? r : walk(&visit.top, 0, visit_one);
 }

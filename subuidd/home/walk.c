@@ -22,6 +22,7 @@ struct walk {
 	disk_visitor visit;
 	void *data;
 	bool names; /* no more than those */
+	disk_known known; /* NULL: none is */
 };
 
 /* One directory below the homes, and what its entries are. */
@@ -154,6 +155,10 @@ static int entry_visit(const struct walk *walk, struct place *place, const char 
 		return fd < 0 ? fd : -errno;
 	if (!entry_fill(place, name, &st, &entry))
 		return name_ours(place->name, name) ? 0 : visit_other(walk, place->name, name);
+	if (walk->known != NULL && walk->known(walk->data, &entry)) {
+		place->accounts = true;
+		return 0;
+	}
 	if (!walk->names)
 		r = account_look(fd, &entry);
 	if (r == -ENOENT)
@@ -220,10 +225,15 @@ static int homes_walk(const struct homes *homes, const struct walk *walk)
 
 int home_walk(const struct homes *homes, disk_visitor visit, void *data)
 {
-	return homes_walk(homes, &(struct walk){visit, data, false});
+	return homes_walk(homes, &(struct walk){.visit = visit, .data = data});
 }
 
 int home_walk_names(const struct homes *homes, disk_visitor visit, void *data)
 {
-	return homes_walk(homes, &(struct walk){visit, data, true});
+	return homes_walk(homes, &(struct walk){.visit = visit, .data = data, .names = true});
+}
+
+int home_walk_unknown(const struct homes *homes, disk_known known, disk_visitor visit, void *data)
+{
+	return homes_walk(homes, &(struct walk){.visit = visit, .known = known, .data = data});
 }

@@ -36,6 +36,10 @@ typedef int (*disk_visitor)(void *data, const struct disk_entry *entry);
  * for each account. */
 int home_walk(const struct homes *homes, disk_visitor visit, void *data);
 
+/* The same of those that known() does not know, which is told kind, uid and names. */
+typedef bool (*disk_known)(void *data, const struct disk_entry *entry);
+int home_walk_unknown(const struct homes *homes, disk_known known, disk_visitor visit, void *data);
+
 /* The same of kind, uid and names alone: three system calls for each account. */
 int home_walk_names(const struct homes *homes, disk_visitor visit, void *data);
 

@@ -2,18 +2,22 @@
 /* Accounts: get, list, modify, lock, unlock, remove, mount. Adding is in add.c. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "account/fields.h"
 #include "subuidd/account_view.h"
+#include "confine/cleanup.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/maintain.h"
+#include "subuidd/meter.h"
 #include "subuidd/op/add.h"
 #include "subuidd/publish.h"
 #include "subuidd/runs.h"
 #include "subuidd/urgent.h"
 #include "subuidd/operation.h"
+#include "subuidd/log.h"
 
 static enum failure answer_account(struct call *call)
 {
@@ -26,42 +30,60 @@ enum failure op_account_get(struct call *call)
 {
 	enum failure failure = call_account(call, TO_READ);
 
-	return failure == FAILURE_NONE ? answer_account(call) : failure;
+	if (failure != FAILURE_NONE)
+		return failure;
+	if ((call->account.flags & ACCOUNT_FULL) != 0) /* something may have been removed: the next one who asks is told */
+		meter_now(call->broker, call->account.uid);
+	return answer_account(call);
+}
+
+/* The rows that the caller may see. */
+static int list_send(struct call *call, const struct listed_account *rows, int n)
+{
+	size_t size = wire_answer_size(OP_ACCOUNT_LIST);
+	cleanup_free char *answers = calloc(WIRE_BATCH, size);
+	unsigned count = 0;
+	int r = answers == NULL ? -ENOMEM : 0;
+
+	for (int i = 0; r == 0 && i < n; i++) {
+		struct answer *row = (struct answer *)(answers + count * size);
+
+		call->answer.cursor = rows[i].account.uid;
+		if (!call->caller.admin && rows[i].account.owner_uid != call->caller.uid)
+			continue;
+		r = account_view_listed(call, &rows[i], &row->account);
+		count++;
+	}
+	if (r == 0)
+		call_rows(call, answers, count);
+	return r;
 }
 
 enum failure op_account_list(struct call *call)
 {
 	const struct request_list *list = &call->request.list;
 	const char *owner = list->all ? NULL : call->owner.name;
-	struct account rows[WIRE_BATCH];
-	struct answer row;
+	struct listed_account rows[WIRE_BATCH];
 	char name[OWNER_MAX + 1] = "";
-	int n;
+	int n, r;
 
-	/* account_view_fill() puts the owner of each row into the call */
+	/* account_view_listed() puts the owner of each row into the call */
 	if (owner != NULL) {
 		memcpy(name, owner, sizeof(name));
 		owner = name;
 	}
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
-	n = store_account_list(call->broker->store, owner, (uint32_t)list->cursor, rows, WIRE_BATCH);
+	n = store_account_listed(call->broker->store, owner, (uint32_t)list->cursor, rows, WIRE_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
-	for (int i = 0; i < n; i++) {
-		int r;
-
-		call->answer.cursor = rows[i].uid;
-		if (!call->caller.admin && rows[i].owner_uid != call->caller.uid)
-			continue;
-		memset(&row, 0, sizeof(row));
-		r = account_view_fill(call, &rows[i], &row.account);
-		if (r < 0)
-			return call_fail_store(call, r);
-		call_row(call, &row);
-	}
+	if (list->all)
+		local_refresh(&call->broker->local);
+	r = list_send(call, rows, n);
+	if (n < WIRE_BATCH)
+		local_free(&call->broker->local);
 	call->answer.more = n == WIRE_BATCH;
-	return FAILURE_NONE;
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
 static enum failure body_update(struct call *call)
@@ -89,19 +111,20 @@ static enum failure account_change(struct call *call)
 	return answer_account(call);
 }
 
+static bool quota_differs(const struct account *a, const struct account *b)
+{
+	return a->facts.quota != b->facts.quota || a->facts.files != b->facts.files;
+}
+
 /* Where the quota cannot be set the row does not say that it is; where the row cannot
  * be written the disk goes back to what the row says. */
 static enum failure modify_quota(struct call *call, const struct account *before)
 {
-	const struct homes *homes = &call->broker->homes;
-	int r;
+	struct home_kept kept;
+	int r = 0;
 
-	if (call->account.facts.quota == before->facts.quota)
-		return FAILURE_NONE;
-	r = home_quota_set(homes, &call->account);
-	if (r == -EOPNOTSUPP)
-		return call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
-				 "use btrfs or a file system with user quotas");
+	if (quota_differs(&call->account, before))
+		r = home_quota_set(&call->broker->homes, &call->account, &kept);
 	return r < 0 ? call_fail_system(call, "its quota cannot be set", r) : FAILURE_NONE;
 }
 
@@ -122,11 +145,12 @@ static enum failure modify_view(struct call *call, const struct account *before)
 static void modify_undo(struct call *call)
 {
 	struct account changed = call->account, row;
+	struct home_kept kept;
 
 	if (store_account_by_uid(call->broker->store, changed.uid, &row) < 0)
 		return;
-	if (row.facts.quota != changed.facts.quota)
-		home_quota_set(&call->broker->homes, &row);
+	if (quota_differs(&row, &changed))
+		home_quota_set(&call->broker->homes, &row, &kept);
 	call->account = row;
 	modify_view(call, &changed);
 	call->account = changed;
@@ -152,6 +176,8 @@ enum failure op_account_modify(struct call *call)
 		alarm_look(call->broker);
 	if (failure != FAILURE_NONE)
 		modify_undo(call);
+	else
+		meter_now(call->broker, call->account.uid);
 	return failure;
 }
 
@@ -233,20 +259,27 @@ enum failure op_account_unlock(struct call *call)
 	if (failure != FAILURE_NONE)
 		return failure;
 	call->account.flags &= ~(uint32_t)ACCOUNT_LOCKED;
-	return account_change(call);
+	failure = account_change(call);
+	if (failure == FAILURE_NONE) /* a removal that is not recorded yet is taken back */
+		urgent_removal_done(call->broker, call->account.uid);
+	return failure;
 }
 
-/* At least nobody logs in to it any more. An account that is not complete, or is on its way out, is not in the index. */
+/* At least nobody logs in to it any more, and it goes on when the store can be written. An account that is not complete, or is on its way out, is not in the index. */
 static enum failure remove_unrecorded(struct call *call)
 {
 	enum failure failure = call->answer.failure.failure;
 	struct account before;
+	int noted;
 
 	if (store_account_by_uid(call->broker->store, call->account.uid, &before) < 0 || before.state != ACCOUNT_ACTIVE)
 		return failure;
+	before.flags |= ACCOUNT_LOCKED;
+	noted = urgent_add_removal(call->broker, &call->account);
 	call->account = before;
-	call->account.flags |= ACCOUNT_LOCKED;
 	failure = lock_unrecorded(call, "its removal is not recorded");
+	if (noted < 0)
+		log_error("%s: its removal is forgotten by a restart: %s", call->target, strerror(-noted));
 	removal_sessions_end(call->broker, call->account.uid, NULL, NULL);
 	return failure;
 }
@@ -268,6 +301,7 @@ enum failure op_account_remove(struct call *call)
 	if (failure != FAILURE_NONE)
 		return remove_unrecorded(call);
 	urgent_done(call->broker, call->account.uid, 0);
+	urgent_removal_done(call->broker, call->account.uid);
 	r = publish_account_gone(call->broker->publication, &call->account);
 	if (r < 0) {
 		removal_sessions_end(call->broker, call->account.uid, NULL, NULL);

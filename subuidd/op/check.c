@@ -17,12 +17,16 @@
 #include "subuidd/operation.h"
 
 #define TOMBSTONES 256 /* looked at for their owners in one step */
+/* Of a cursor: */
+#define FEW (UINT64_C(1) << 63)  /* much is wrong there: this step is a small one */
+#define SLOW (UINT64_C(1) << 62) /* a disk or a directory answers slowly: all of them are */
 
 struct check {
 	struct frozen_turn turn; /* of a proof of the store */
 	struct call *call;
 	int memory;
 	struct check_job job;
+	uint64_t again; /* cursor of the same rows in small steps; 0: they are small */
 	struct check_result early; /* found by the broker, before the child looked */
 };
 
@@ -54,7 +58,7 @@ static const struct {
 void check_step_at(struct call *call, enum check_step step, uint32_t at)
 {
 	call->answer.more = step < STEPS;
-	call->answer.cursor = (uint64_t)step << 32 | at;
+	call->answer.cursor = (call->request.list.cursor & SLOW) | (uint64_t)step << 32 | at;
 }
 
 void check_step_after(struct call *call, enum check_step step)
@@ -62,6 +66,8 @@ void check_step_after(struct call *call, enum check_step step)
 	do
 		step++;
 	while (step < STEPS && steps[step].all && !call->request.list.all);
+	if (step > STEP_OWNERS) /* from here on nobody is looked up */
+		local_free(&call->broker->local);
 	check_step_at(call, step, 0);
 }
 
@@ -76,17 +82,13 @@ void check_send(struct call *call, const struct check_result *result)
 	}
 }
 
-/* Rows that have changed while the child looked are not judged by what it saw. */
-static void forget_changed(struct check *check)
+/* A row that has changed while the child looked is not judged by what it saw. */
+static bool row_changed(const struct check *check, const struct account *row)
 {
-	for (int i = 0; i < check->job.accounts_count; i++) {
-		const struct account *row = &check->job.accounts[i];
-		struct account now = { 0 };
+	struct account now = { 0 };
 
-		check->job.busy[i] = store_account_by_uid(check->call->broker->store, row->uid, &now) < 0 ||
-				     now.state != row->state || now.flags != row->flags ||
-				     call_busy(check->call->broker, row->uid, check->call);
-	}
+	return store_account_by_uid(check->call->broker->store, row->uid, &now) < 0 || now.state != row->state ||
+	       now.flags != row->flags || call_busy(check->call->broker, row->uid, check->call);
 }
 
 static bool finding_stale(const struct check *check, const struct finding *finding)
@@ -97,19 +99,31 @@ static bool finding_stale(const struct check *check, const struct finding *findi
 	if (finding->place == PLACE_LINK && finding->repair == REPAIR_LEFTOVER)
 		return store_account_get(check->call->broker->store, finding->owner, finding->label, &now) != -ENOENT;
 	for (int i = 0; i < check->job.accounts_count; i++)
-		if (check->job.busy[i] && finding->uid == check->job.accounts[i].uid)
-			return true;
+		if (finding->uid == check->job.accounts[i].uid)
+			return row_changed(check, &check->job.accounts[i]);
 	return false;
+}
+
+/* At the same rows, in small steps: no answer holds all that was found, or it took too long. */
+static void look_again(struct check *check, uint64_t how)
+{
+	check->call->answer.cursor = check->again | how;
+	check->call->answer.checked = 0;
 }
 
 static void results_send(struct check *check, struct check_result *found)
 {
 	struct check_result *current = &check->early;
 
-	forget_changed(check);
+	if (check->again != 0 && found->count + current->count >= WIRE_BATCH - 1) {
+		look_again(check, FEW);
+		return;
+	}
 	for (uint32_t i = 0; i < found->count && i < WIRE_BATCH; i++)
 		if (current->count < WIRE_BATCH && !finding_stale(check, &found->findings[i]))
 			current->findings[current->count++] = found->findings[i];
+	if (check->again == 0 && current->count > WIRE_BATCH / 4 && check->call->answer.more)
+		check->call->answer.cursor |= FEW;
 	check_send(check->call, current);
 }
 
@@ -125,6 +139,8 @@ static void check_done(void *data, int status)
 
 	if (result == NULL)
 		failure = call_fail_system(call, "the check", -ENOMEM);
+	else if (status == -ETIMEDOUT && check->again != 0)
+		look_again(check, SLOW);
 	else if (status != 0 || pread(memory, result, sizeof(*result), 0) != (ssize_t)sizeof(*result))
 		failure = call_fail(call, FAILURE_FAILED, "check",
 				    status == -ETIMEDOUT ? "a disk or the user database does not answer" :
@@ -132,6 +148,8 @@ static void check_done(void *data, int status)
 				    "look at the log of subuidd");
 	else
 		results_send(check, result);
+	if (result != NULL && result->total > 0)
+		call->answer.total = result->total;
 	free(check);
 	call_finish(call, failure);
 	if (proof)
@@ -199,6 +217,19 @@ static void proof_turn(struct frozen_turn *turn, int error)
 		call_finish(call, failure);
 }
 
+/* Of an owner's check, which proves no store. */
+static enum failure owner_count(struct call *call)
+{
+	struct store *store = call->broker->store;
+	uint32_t accounts = 0, units = 0;
+	int r = store_account_count(store, call->owner.name, &accounts);
+
+	if (r == 0)
+		r = store_range_units(store, call->owner.name, &units);
+	call->answer.total = (uint64_t)accounts + units;
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 static enum failure step_store(struct call *call, uint32_t at)
 {
 	struct check *check;
@@ -207,7 +238,7 @@ static enum failure step_store(struct call *call, uint32_t at)
 	(void)at;
 	check_step_after(call, STEP_STORE);
 	if (!call->request.list.all) /* where every check begins */
-		return FAILURE_NONE;
+		return owner_count(call);
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
@@ -237,7 +268,7 @@ static bool owners_first(struct call *call, const struct check_job *job, int i)
 {
 	struct account first;
 
-	for (int k = 0; k < i; k++)
+	for (int k = i; k-- > 0;)
 		if (strcmp(job->accounts[k].owner, job->accounts[i].owner) == 0)
 			return false;
 	return store_account_list(call->broker->store, job->accounts[i].owner, 0, &first, 1) == 1 &&
@@ -263,7 +294,17 @@ static enum failure accounts_begin(struct call *call, struct check *check)
 	}
 	call->answer.checked = (uint64_t)job->accounts_count;
 	check_step_at(call, STEP_ACCOUNTS, job->accounts[job->accounts_count - 1].uid);
+	local_refresh(&call->broker->local);
 	return check_begin(call, check);
+}
+
+/* How many rows a step of this call looks at: few where more was wrong than fits, and for as long as they tell of much. */
+static int rows_at_once(const struct call *call, struct check *check)
+{
+	if ((call->request.list.cursor & (FEW | SLOW)) != 0)
+		return CHECK_FEW / 2; /* each may tell of a fault or two */
+	check->again = call->request.list.cursor | FEW; /* more than 0 */
+	return CHECK_BATCH;
 }
 
 /* After the last: who has none at all may have a link left. */
@@ -280,15 +321,49 @@ static enum failure accounts_end(struct call *call, struct check *check, bool no
 	return FAILURE_NONE;
 }
 
+/* Whose account it is, or was: it may have been removed since the last step. */
+static int owner_of(struct store *store, uint32_t uid, char owner[OWNER_MAX + 1])
+{
+	struct id_range holder;
+	struct account row;
+	enum id_kind kind;
+	int r = uid == 0 ? 0 : store_account_by_uid(store, uid, &row);
+
+	if (uid != 0 && r == 0)
+		memcpy(owner, row.owner, sizeof(row.owner));
+	if (r != -ENOENT)
+		return r;
+	r = store_id_holder(store, uid, uid, &holder, &kind);
+	if (r == 0)
+		memcpy(owner, holder.owner, sizeof(holder.owner));
+	return r;
+}
+
+/* The next rows: of all an owner's after the other's, so that each home is looked at by one child or by few. */
+static int accounts_next(struct call *call, uint32_t after, struct account *rows, int max)
+{
+	struct store *store = call->broker->store;
+	char owner[OWNER_MAX + 1] = "";
+	int r;
+
+	if (!call->request.list.all)
+		return store_account_list(store, call->owner.name, after, rows, max);
+	r = owner_of(store, after, owner);
+	return r < 0 ? r : store_account_list_by_owner(store, owner, after, rows, max);
+}
+
 static enum failure step_accounts(struct call *call, uint32_t after)
 {
-	const char *owner = call->request.list.all ? NULL : call->owner.name;
 	struct check *check = calloc(1, sizeof(*check));
 	int n;
 
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
-	n = store_account_list(call->broker->store, owner, after, check->job.accounts, CHECK_BATCH);
+	n = accounts_next(call, after, check->job.accounts, rows_at_once(call, check));
+	if (n == -ENOENT) {
+		free(check);
+		return call_fail(call, FAILURE_BUSY, "check", "an id where it stood has been released", "check again");
+	}
 	if (n < 0) {
 		free(check);
 		return call_fail_store(call, n);
@@ -307,7 +382,7 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
-	n = store_range_list(call->broker->store, owner, after, check->job.ranges, CHECK_BATCH);
+	n = store_range_list(call->broker->store, owner, after, check->job.ranges, rows_at_once(call, check));
 	if (n <= 0) {
 		free(check);
 		if (n < 0)
@@ -323,6 +398,7 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 			check->job.ranges[kept++] = check->job.ranges[i];
 	check->job.ranges_count = kept;
 	call->answer.checked = (uint64_t)kept;
+	local_refresh(&call->broker->local);
 	return check_begin(call, check);
 }
 
@@ -353,7 +429,7 @@ static enum failure step_owners(struct call *call, uint32_t after)
 						store_tombstone_list(call->broker->store, after, rows, TOMBSTONES);
 	int i = 0, r = n;
 
-	for (; r >= 0 && i < n && check->job.owners_count < CHECK_BATCH; i++)
+	for (; r >= 0 && i < n && check->job.owners_count < CHECK_FEW; i++)
 		r = owner_add(call, &check->job, &rows[i]);
 	if (r < 0) {
 		free(check);
@@ -398,7 +474,7 @@ static enum failure step_files(struct call *call, uint32_t at)
 
 enum failure op_check(struct call *call)
 {
-	uint64_t cursor = call->request.list.cursor, step = cursor >> 32;
+	uint64_t cursor = call->request.list.cursor, step = (cursor & ~(FEW | SLOW)) >> 32;
 
 	if (step >= STEPS || (steps[step].all && step != STEP_STORE && !call->request.list.all))
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of a check", "");

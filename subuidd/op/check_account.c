@@ -9,6 +9,7 @@
 #include "account/advice.h"
 #include "account/index.h"
 #include "account/passwd.h"
+#include "subuidd/urgent.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
 
@@ -46,7 +47,7 @@ static void check_index_account(const struct account *row, const char *name, str
 	if (r < 0)
 		return;
 	if (strcmp(seen.name, name) != 0 || seen.owner_uid != row->owner_uid ||
-	    (seen.flags & ACCOUNT_LOCKED) != (row->flags & ACCOUNT_LOCKED) || seen.expires_day != row->facts.expires_day ||
+	    ((seen.flags ^ row->flags) & (ACCOUNT_LOCKED | ACCOUNT_FULL)) != 0 || seen.expires_day != row->facts.expires_day ||
 	    strcmp(seen.comment, row->facts.comment) != 0)
 		check_add_account(result, row, name, "the index says something else than the store", TODO_INDEX,
 				  REPAIR_INDEX);
@@ -70,11 +71,11 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 /* ---- the rest of the host ---- */
 
 /* NSS must answer with our name: then ours is there, and nobody stands before it. */
-static void check_nss(const struct account *row, const char *name, struct check_result *result)
+static void check_nss(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
 	entry_cleanup struct host_entry user = { 0 }, own = { 0 };
 	char fault[FAILURE_TEXT_MAX + 1];
-	int r = user_find_uid(row->uid, &user);
+	int r = local_user_of(&broker->local, row->uid, &user);
 
 	if (r == -ENOENT) {
 		check_add_account(result, row, name, "NSS does not know its uid",
@@ -86,7 +87,7 @@ static void check_nss(const struct account *row, const char *name, struct check_
 		snprintf(fault, sizeof(fault), "its uid %u is also that of %.100s", row->uid, user.user.pw_name);
 		check_add_account(result, row, name, fault, "remove one of them", REPAIR_NONE);
 	}
-	r = group_find_gid(row->uid, &own);
+	r = local_group_of(&broker->local, row->uid, &own);
 	if (r < 0 && r != -ENOENT) {
 		check_add_account(result, row, name, "the group database does not answer for its gid",
 				  "try again when it does", REPAIR_NONE);
@@ -143,6 +144,20 @@ static void check_home(const struct broker *broker, const struct account *row, c
 				  "look at what stands there, move it away, and then: subuid check --repair", REPAIR_NONE);
 }
 
+/* What counts, though the store could not be written: the index says rightly what the row does not. */
+static bool unrecorded(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
+{
+	bool removal = urgent_removal(broker, row->uid, NULL);
+
+	if (row->state != ACCOUNT_ACTIVE || (!removal && !withheld_has(&broker->withheld, row->uid, 0)))
+		return false;
+	check_add_account(result, row, name,
+			  removal ? "its removal is pending: it is locked, and the store could not be written" :
+				    "it is locked, and the store could not be written",
+			  "make room on the disk of " STATE_DIR "; subuidd tries again by itself", REPAIR_NONE);
+	return true;
+}
+
 static void check_account(const struct broker *broker, const struct account *row, struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1];
@@ -151,13 +166,15 @@ static void check_account(const struct broker *broker, const struct account *row
 		check_add(result, row->label, "its name is not one", "load a saved state: subuid state load FILE");
 		return;
 	}
+	if (unrecorded(broker, row, name, result))
+		return;
 	check_index_account(row, name, result);
 	if (row->state != ACCOUNT_ACTIVE) {
 		check_add_account(result, row, name, "it is neither active nor gone",
 				  "see the log: subuidd tries again by itself", REPAIR_NONE);
 		return;
 	}
-	check_nss(row, name, result);
+	check_nss(broker, row, name, result);
 	check_subids(broker, row->uid, 1, row->owner, row->owner_uid, "", name, result);
 	check_home(broker, row, name, result);
 }

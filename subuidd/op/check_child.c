@@ -13,6 +13,7 @@
 #include "account/state_look.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "subuidd/store/state.h"
 
 struct finding *check_add(struct check_result *result, const char *subject, const char *fault, const char *todo)
 {
@@ -69,6 +70,15 @@ static void check_host(const struct broker *broker, struct check_result *result)
 
 /* ---- the store ---- */
 
+/* Rows are looked at where they are, in the index and on the disk, and some in only two of these; store, host and files once. */
+static void count_things(struct store *view, struct check_result *result)
+{
+	struct store_counts counts;
+
+	if (store_counts(view, &counts) == 0)
+		result->total = 3 + 3 * counts.accounts + 2 * counts.ranges + counts.keys;
+}
+
 /* A disk that fails is no damage: a backup that is restored over a sound store loses what was written since. */
 static void check_store(struct check_result *result)
 {
@@ -79,6 +89,8 @@ static void check_store(struct check_result *result)
 
 	if (r == 0)
 		r = store_check(view, why, sizeof(why));
+	if (r == 0)
+		count_things(view, result);
 	if (r < 0 && advice_for(r) != NULL)
 		check_add_error(result, "store", "it cannot be read", r);
 	else if (r < 0)
@@ -87,9 +99,12 @@ static void check_store(struct check_result *result)
 
 static void check_run(const struct broker *broker, const struct check_job *job, struct check_result *result)
 {
+	struct looks *looks = check_links_begin(broker, job, result);
+
+	host_probe_local(&broker->local);
 	check_accounts(broker, job, result);
 	check_ranges(broker, job, result);
-	check_links(broker, job, result);
+	check_links_end(looks, result);
 	if (job->files)
 		check_files(broker, result);
 	if (job->host)

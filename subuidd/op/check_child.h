@@ -12,7 +12,8 @@
 #include "subuidd/broker.h"
 #include "subuidd/wire.h"
 
-#define CHECK_BATCH 32
+#define CHECK_BATCH 256 /* rows of one child: its start is a good part of what a row costs */
+#define CHECK_FEW WIRE_BATCH /* the same where each may tell of something, as findings have to fit one answer */
 #define CHECK_SECONDS 30u
 #define PROOF_SECONDS 3600u
 
@@ -39,6 +40,7 @@ struct check_job {
 struct check_result {
 	struct finding findings[WIRE_BATCH];
 	uint32_t count;
+	uint64_t total; /* of a proof of the store: things that the whole check will look at, about */
 };
 
 /* What is added may be filled further until the next call; never NULL. */
@@ -56,7 +58,10 @@ int check_start(const struct broker *broker, const struct check_job *job, int *m
 /* Each in that child: check_account.c, check_link.c, check_files.c. */
 void check_accounts(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_ranges(const struct broker *broker, const struct check_job *job, struct check_result *result);
-void check_links(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_files(const struct broker *broker, struct check_result *result);
+/* Begun before the rest is looked at, which goes on beside it; NULL: it was said why not. */
+struct looks;
+struct looks *check_links_begin(const struct broker *broker, const struct check_job *job, struct check_result *result);
+void check_links_end(struct looks *looks, struct check_result *result);
 
 #endif

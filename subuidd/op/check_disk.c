@@ -42,13 +42,18 @@ struct disk_walk {
 	struct unexplained *rows;
 };
 
-static bool explained(const struct disk_entry *entry)
+/* It is passed over: what is in it is nobody's business here. */
+static bool explained(void *data, const struct disk_entry *entry)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
+	struct disk_walk *walk = data;
 	struct index_account seen;
 
-	return entry->kind == DISK_ACCOUNT && entry->uid != 0 && index_account_by_uid(&reader, entry->uid, &seen) == 0 &&
-	       strcmp(seen.owner, entry->owner) == 0 && strcmp(seen.label, entry->label) == 0;
+	if (entry->kind != DISK_ACCOUNT || entry->uid == 0 || index_account_by_uid(&reader, entry->uid, &seen) < 0 ||
+	    strcmp(seen.owner, entry->owner) != 0 || strcmp(seen.label, entry->label) != 0)
+		return false;
+	walk->walked.passed++;
+	return true;
 }
 
 static int visit(void *data, const struct disk_entry *entry)
@@ -56,7 +61,7 @@ static int visit(void *data, const struct disk_entry *entry)
 	struct disk_walk *walk = data;
 	struct walked *walked = &walk->walked;
 
-	if (walked->passed++ < walk->from || explained(entry))
+	if (walked->passed++ < walk->from)
 		return 0;
 	if (walked->count == UNEXPLAINED_MAX) {
 		walked->passed--;
@@ -76,7 +81,7 @@ static int visit(void *data, const struct disk_entry *entry)
 static int walk_child(const void *argument)
 {
 	struct disk_walk walk = *(const struct disk_walk *)argument;
-	int r = home_walk(&walk.broker->homes, visit, &walk);
+	int r = home_walk_unknown(&walk.broker->homes, explained, visit, &walk);
 	size_t size;
 
 	walk.walked.error = r < 0 ? r : 0;
@@ -291,7 +296,7 @@ static int judge_some(sd_event_source *source, void *userdata)
 
 		if (pread(check->memory, &row, sizeof(row), place) != (ssize_t)sizeof(row))
 			break;
-		if (check->result.count >= CHECK_BATCH - 1) {
+		if (check->result.count >= CHECK_FEW - 1) {
 			sd_event_source_disable_unref(source);
 			disk_end(check, false, row.at);
 			return 0;

@@ -14,7 +14,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/op/check_step.h"
 
-#define LOOKS (8 * CHECK_BATCH) /* of a step */
+#define LOOKS (8 * CHECK_FEW) /* of a step */
 #define KEY_BATCH 16
 
 /* r: why the walk along the file ended; 0: at this place, to be gone on from. */
@@ -45,7 +45,7 @@ enum failure check_step_index(struct call *call, uint32_t from)
 	uint64_t at = from;
 	int r = 0;
 
-	for (int i = 0; i < LOOKS && result.count < CHECK_BATCH - 1; i++) {
+	for (int i = 0; i < LOOKS && result.count < CHECK_FEW - 1; i++) {
 		r = index_account_next(&reader, &at, &seen);
 		if (r < 0)
 			break;
@@ -76,7 +76,7 @@ enum failure check_step_index_ranges(struct call *call, uint32_t from)
 	uint64_t at = from;
 	int r = 0;
 
-	for (int i = 0; i < LOOKS && result.count < CHECK_BATCH - 1; i++) {
+	for (int i = 0; i < LOOKS && result.count < CHECK_FEW - 1; i++) {
 		r = index_range_next(&reader, &at, &seen);
 		if (r < 0)
 			break;
@@ -178,7 +178,7 @@ enum failure check_step_keys(struct call *call, uint32_t from)
 	uint64_t at = from;
 	int r = 0;
 
-	for (int i = 0; i < LOOKS && result.count < CHECK_BATCH - 1; i++) {
+	for (int i = 0; i < LOOKS && result.count < CHECK_FEW - 1; i++) {
 		r = index_key_next(&reader, &at, &seen);
 		if (r < 0)
 			break;

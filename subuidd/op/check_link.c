@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The links in the owners' homes. Run by the check's child, which does not look itself: one child of its own for each
- * owner, all at once, so that a home that hangs holds up neither the others nor the check.
+ * owner (and LOOK_ACCOUNTS of theirs), many at once, so that a home that hangs holds up neither the others nor the check.
  */
 #include "subuidd/op/check_child.h"
 
@@ -20,45 +20,38 @@
 #include "subuidd/caller.h"
 
 #define LOOK_SECONDS 5u
-#define WAIT_MS ((int)LOOK_SECONDS * 1000 + 1000)
+#define WAIT_MS ((long)LOOK_SECONDS * 1000 + 1000)
+#define LOOK_ACCOUNTS HOMES_AT_ONCE
+#define LOOKS_AT_ONCE 32
+#define SLOW_MS 500 /* one that takes longer takes no other's place */
+#define POLL_MS 50
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
 
-/* One owner, and those of his accounts that are looked at. */
+/* One owner, and some of their accounts: first those that are theirs, then those that were another's of that name. */
 struct look {
-	const struct broker *broker;
+	const struct looks *all;
 	struct link_owner owner;
 	char name[OWNER_MAX + 1];
 	int error; /* of the look-up of the owner */
 	bool strays;
-	size_t count;
-	struct account accounts[CHECK_BATCH];
+	const struct account *accounts;
+	size_t count, own;
 	struct link_look *found; /* shared with the child */
-	int pidfd;
+	struct timespec begun;
+	int pidfd; /* -1: not begun, or at its end */
 };
 
 struct looks {
-	size_t count;
-	struct look *rows; /* CHECK_BATCH */
+	const struct broker *broker;
+	size_t count, begun;
+	struct look *rows;
+	struct account *accounts; /* of the looks, one behind the other */
 	struct link_look *shared;
+	size_t size; /* of that */
 };
-
-static struct look *look_of(struct looks *looks, const struct broker *broker, const char *owner)
-{
-	struct look *look;
-
-	for (size_t i = 0; i < looks->count; i++)
-		if (strcmp(looks->rows[i].name, owner) == 0)
-			return &looks->rows[i];
-	look = &looks->rows[looks->count];
-	*look = (struct look){ .broker = broker, .found = &looks->shared[looks->count], .pidfd = -1 };
-	memcpy(look->name, owner, strnlen(owner, OWNER_MAX));
-	look->error = passwd_by_name(owner, &look->owner);
-	looks->count++;
-	return look;
-}
 
 /* In the child that has become the owner: the index is everybody's to read. In doubt it is known. */
 static bool label_known(const void *data, const char *label)
@@ -68,72 +61,134 @@ static bool label_known(const void *data, const char *label)
 	char name[ACCOUNT_NAME_MAX + 1];
 	struct index_account seen;
 
-	return name_join(look->name, look->broker->settings.separator, label, name) < 0 ||
+	return name_join(look->name, look->all->broker->settings.separator, label, name) < 0 ||
 	       index_account_by_name(&reader, name, &seen) != -ENOENT;
 }
 
-static void looks_fill(struct looks *looks, const struct broker *broker, const struct check_job *job)
-{
-	for (int i = 0; i < job->accounts_count; i++) {
-		const struct account *row = &job->accounts[i];
-		struct look *look;
+/* ---- which */
 
-		if (job->busy[i] || row->state != ACCOUNT_ACTIVE)
-			continue;
-		look = look_of(looks, broker, row->owner);
-		look->strays |= job->first[i] && look->error == 0 && look->owner.uid == row->owner_uid;
-		if (look->error == 0 && look->owner.uid == row->owner_uid)
-			look->accounts[look->count++] = *row;
+static struct look *look_add(struct looks *looks, const char *owner)
+{
+	struct look *look = &looks->rows[looks->count];
+
+	*look = (struct look){ .all = looks, .found = &looks->shared[looks->count], .pidfd = -1 };
+	memcpy(look->name, owner, strnlen(owner, OWNER_MAX));
+	look->error = passwd_by_name_local(&looks->broker->local, owner, &look->owner);
+	looks->count++;
+	return look;
+}
+
+/* The accounts of one look, which lie from its first on: those that are its owner's come first. */
+static void look_fill(struct look *look, const struct check_job *job, struct account *accounts, const int *rows, size_t count)
+{
+	size_t last = count;
+
+	look->accounts = accounts;
+	look->count = count;
+	for (size_t i = 0; i < count; i++) {
+		const struct account *row = &job->accounts[rows[i]];
+		bool own = look->error == 0 && look->owner.uid == row->owner_uid;
+
+		look->strays |= own && job->first[rows[i]];
+		accounts[own ? look->own++ : --last] = *row;
+	}
+}
+
+static int by_owner(const void *a, const void *b, void *data)
+{
+	const struct check_job *job = data;
+	int x = *(const int *)a, y = *(const int *)b;
+	int order = strcmp(job->accounts[x].owner, job->accounts[y].owner);
+
+	return order != 0 ? order : x - y;
+}
+
+static void looks_fill(struct looks *looks, const struct check_job *job)
+{
+	int rows[CHECK_BATCH];
+	size_t n = 0, count;
+
+	for (int i = 0; i < job->accounts_count; i++)
+		if (!job->busy[i] && job->accounts[i].state == ACCOUNT_ACTIVE)
+			rows[n++] = i;
+	qsort_r(rows, n, sizeof(*rows), by_owner, (void *)(uintptr_t)job);
+	for (size_t i = 0; i < n; i += count) {
+		const char *owner = job->accounts[rows[i]].owner;
+
+		for (count = 1; count < LOOK_ACCOUNTS && i + count < n; count++)
+			if (strcmp(job->accounts[rows[i + count]].owner, owner) != 0)
+				break;
+		look_fill(look_add(looks, owner), job, looks->accounts + i, rows + i, count);
 	}
 	for (int i = 0; i < job->owners_count; i++) {
-		struct look *look = look_of(looks, broker, job->owners[i].name);
+		struct look *look = look_add(looks, job->owners[i].name);
 
-		look->strays |= look->error == 0 && look->owner.uid == job->owners[i].uid;
+		look->strays = look->error == 0 && look->owner.uid == job->owners[i].uid;
 	}
 }
 
-static void looks_start(struct looks *looks)
+/* ---- looking */
+
+static void look_begin(struct look *look)
 {
-	for (size_t i = 0; i < looks->count; i++) {
-		struct look *look = &looks->rows[i];
-		int r;
-
-		if (look->count == 0 && !look->strays)
-			continue;
-		r = link_look_start(&look->broker->homes, &look->owner, look->accounts, look->count,
-				    look->strays ? label_known : NULL, look, LOOK_SECONDS, look->found, &look->pidfd);
-		if (r < 0)
-			memset(look->found, LINK_IS_UNREADABLE, sizeof(look->found->accounts));
-	}
+	if (look->own == 0 && !look->strays)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &look->begun);
+	if (link_look_start(&look->all->broker->homes, &look->owner, look->accounts, look->own,
+			    look->strays ? label_known : NULL, look, LOOK_SECONDS, look->found, &look->pidfd) < 0)
+		memset(look->found, LINK_IS_UNREADABLE, sizeof(look->found->accounts));
 }
 
-static int remaining_ms(const struct timespec *begun)
+static long look_age_ms(const struct look *look)
 {
 	struct timespec now;
-	long gone;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	gone = (now.tv_sec - begun->tv_sec) * 1000 + (now.tv_nsec - begun->tv_nsec) / 1000000;
-	return gone >= WAIT_MS ? 0 : (int)(WAIT_MS - gone);
+	return (now.tv_sec - look->begun.tv_sec) * 1000 + (now.tv_nsec - look->begun.tv_nsec) / 1000000;
 }
 
-/* One that hangs in the kernel stays behind, and says nothing. */
-static void looks_wait(struct looks *looks)
+/* As many as may be under way beside those that are slow. */
+static void looks_begin(struct looks *looks)
 {
-	struct timespec begun;
+	size_t quick = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	for (size_t i = 0; i < looks->count; i++) {
-		struct pollfd wait = { .fd = looks->rows[i].pidfd, .events = POLLIN };
-		siginfo_t info;
-
-		if (wait.fd < 0)
-			continue;
-		while (poll(&wait, 1, remaining_ms(&begun)) < 0 && errno == EINTR)
-			;
-		waitid((idtype_t)P_PIDFD, (id_t)wait.fd, &info, WEXITED | WNOHANG);
-		close(wait.fd);
+	for (size_t i = 0; i < looks->begun; i++)
+		quick += looks->rows[i].pidfd >= 0 && look_age_ms(&looks->rows[i]) < SLOW_MS;
+	for (; looks->begun < looks->count && quick < LOOKS_AT_ONCE; looks->begun++) {
+		look_begin(&looks->rows[looks->begun]);
+		quick += looks->rows[looks->begun].pidfd >= 0;
 	}
+}
+
+/* It has ended, or is not waited for any longer: one that hangs in the kernel stays behind, and says nothing. */
+static void look_over(struct look *look, bool ended)
+{
+	siginfo_t info;
+
+	if (!ended && look_age_ms(look) < WAIT_MS)
+		return;
+	waitid((idtype_t)P_PIDFD, (id_t)look->pidfd, &info, WEXITED | WNOHANG);
+	close(look->pidfd);
+	look->pidfd = -1;
+}
+
+/* Until one at least has ended, or some time has passed. False: none is under way. */
+static bool looks_wait(struct looks *looks, struct pollfd *wait)
+{
+	nfds_t count = 0;
+
+	for (size_t i = 0; i < looks->begun; i++)
+		if (looks->rows[i].pidfd >= 0)
+			wait[count++] = (struct pollfd){ .fd = looks->rows[i].pidfd, .events = POLLIN };
+	if (count == 0)
+		return false;
+	if (poll(wait, count, POLL_MS) < 0)
+		return true;
+	count = 0;
+	for (size_t i = 0; i < looks->begun; i++)
+		if (looks->rows[i].pidfd >= 0)
+			look_over(&looks->rows[i], wait[count++].revents != 0);
+	return true;
 }
 
 /* What is said of a link, by its state; NULL: nothing. */
@@ -158,12 +213,12 @@ static void tell_links(const struct look *look, struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1];
 
-	for (size_t i = 0; i < look->count; i++) {
+	for (size_t i = 0; i < look->own; i++) {
 		const struct account *row = &look->accounts[i];
 		unsigned state = look->found->accounts[i];
 		const struct link_words *say = &words[state <= LINK_IS_SILENT ? state : LINK_IS_UNREADABLE];
 
-		if (say->fault == NULL || name_join(look->name, look->broker->settings.separator, row->label, name) < 0)
+		if (say->fault == NULL || name_join(look->name, look->all->broker->settings.separator, row->label, name) < 0)
 			continue;
 		check_add_account(result, row, name, say->fault, say->todo, say->repair)->place =
 			say->repair == REPAIR_ASK ? PLACE_LINK : PLACE_ACCOUNT;
@@ -174,13 +229,13 @@ static void tell_strays(const struct look *look, struct check_result *result)
 {
 	uint32_t count = look->found->strays <= LINK_STRAYS ? look->found->strays : LINK_STRAYS;
 
-	for (uint32_t i = 0; look->pidfd >= 0 && i < count; i++) {
+	for (uint32_t i = 0; look->strays && i < count; i++) {
 		const char *label = look->found->stray[i];
 		char subject[FAILURE_TEXT_MAX + 1];
 		struct finding *finding;
 
 		snprintf(subject, sizeof(subject), "%.150s/%.63s/%.31s", look->owner.home,
-			 look->broker->homes.link_directory, label);
+			 look->all->broker->homes.link_directory, label);
 		finding = check_add(result, subject, "a link to an account that is not there",
 				    "subuid check --repair removes it");
 		finding->repair = REPAIR_LEFTOVER;
@@ -190,53 +245,75 @@ static void tell_strays(const struct look *look, struct check_result *result)
 	}
 }
 
-/* Whose owner is not who he was. */
-static void check_owners(const struct looks *looks, const struct check_job *job, struct check_result *result)
+/* Whose owner is not who they were. */
+static void tell_owner(const struct look *look, struct check_result *result)
 {
-	for (int i = 0; i < job->accounts_count; i++) {
-		const struct account *row = &job->accounts[i];
-		const struct look *look = NULL;
-		char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];
+	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];
 
-		for (size_t k = 0; k < looks->count && look == NULL; k++)
-			if (strcmp(looks->rows[k].name, row->owner) == 0)
-				look = &looks->rows[k];
-		if (job->busy[i] || row->state != ACCOUNT_ACTIVE || look == NULL ||
-		    name_join(row->owner, look->broker->settings.separator, row->label, name) < 0)
+	for (size_t i = look->own; i < look->count; i++) {
+		const struct account *row = &look->accounts[i];
+
+		if (name_join(row->owner, look->all->broker->settings.separator, row->label, name) < 0)
 			continue;
+		snprintf(fault, sizeof(fault), "made for uid %u, and %s is uid %u now", row->owner_uid, look->name,
+			 (unsigned)look->owner.uid);
 		if (look->error == -ENOENT)
 			check_add_account(result, row, name, "its owner is not an account of this host any more",
 					  "remove it, or bring the owner back", REPAIR_NONE);
 		else if (look->error < 0)
 			check_add_account(result, row, name, "the user database does not answer", "", REPAIR_NONE);
-		else if (look->owner.uid != row->owner_uid) {
-			snprintf(fault, sizeof(fault), "made for uid %u, and %s is uid %u now", row->owner_uid,
-				 look->name, (unsigned)look->owner.uid);
+		else
 			check_add_account(result, row, name, fault, "remove it, or give the owner the old uid back",
 					  REPAIR_NONE);
-		}
 	}
 }
 
-void check_links(const struct broker *broker, const struct check_job *job, struct check_result *result)
+static void looks_free(struct looks *looks)
 {
-	struct looks looks = { .rows = calloc(CHECK_BATCH, sizeof(*looks.rows)) };
-	size_t size = CHECK_BATCH * sizeof(*looks.shared);
+	if (looks->shared != NULL)
+		munmap(looks->shared, looks->size);
+	free(looks->rows);
+	free(looks->accounts);
+	free(looks);
+}
 
-	looks.shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (looks.rows == NULL || looks.shared == MAP_FAILED) {
+struct looks *check_links_begin(const struct broker *broker, const struct check_job *job, struct check_result *result)
+{
+	size_t most = (size_t)job->accounts_count + (size_t)job->owners_count + 1;
+	struct looks *looks = calloc(1, sizeof(*looks));
+	void *shared = mmap(NULL, most * sizeof(struct link_look), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (looks != NULL)
+		*looks = (struct looks){ .broker = broker,
+					 .rows = calloc(most, sizeof(*looks->rows)),
+					 .accounts = calloc(most, sizeof(*looks->accounts)),
+					 .shared = shared != MAP_FAILED ? shared : NULL,
+					 .size = most * sizeof(struct link_look) };
+	if (looks == NULL || looks->rows == NULL || looks->accounts == NULL || looks->shared == NULL) {
 		check_add_error(result, "links", "they cannot be looked at", -ENOMEM);
-		free(looks.rows);
+		if (looks != NULL)
+			looks_free(looks);
+		return NULL;
+	}
+	looks_fill(looks, job);
+	looks_begin(looks);
+	return looks;
+}
+
+void check_links_end(struct looks *looks, struct check_result *result)
+{
+	cleanup_free struct pollfd *wait = looks == NULL ? NULL : calloc(looks->count + 1, sizeof(*wait));
+
+	if (looks == NULL)
 		return;
+	while (wait != NULL && looks_wait(looks, wait))
+		looks_begin(looks);
+	if (wait == NULL)
+		check_add_error(result, "links", "they cannot be looked at", -ENOMEM);
+	for (size_t i = 0; wait != NULL && i < looks->count; i++) {
+		tell_owner(&looks->rows[i], result);
+		tell_links(&looks->rows[i], result);
+		tell_strays(&looks->rows[i], result);
 	}
-	looks_fill(&looks, broker, job);
-	looks_start(&looks);
-	looks_wait(&looks);
-	check_owners(&looks, job, result);
-	for (size_t i = 0; i < looks.count; i++) {
-		tell_links(&looks.rows[i], result);
-		tell_strays(&looks.rows[i], result);
-	}
-	free(looks.rows);
-	munmap(looks.shared, size);
+	looks_free(looks);
 }

@@ -57,10 +57,10 @@ static void tell_overdue(struct call *call, const struct removed *row, int64_t s
 static enum failure step_overdue(struct call *call)
 {
 	struct broker *broker = call->broker;
-	struct removed rows[CHECK_BATCH];
+	struct removed rows[CHECK_FEW];
 	struct check_result result = { 0 };
 	int64_t now = time(NULL), grace = DAY + (int64_t)broker->settings.grace_days * DAY;
-	int n = store_removed_due(broker->store, now - grace, known_time_now(broker) - grace, NULL, rows, CHECK_BATCH);
+	int n = store_removed_due(broker->store, now - grace, known_time_now(broker) - grace, NULL, rows, CHECK_FEW);
 
 	if (n < 0)
 		return call_fail_store(call, n);
@@ -114,9 +114,9 @@ static void look(struct call *call, const struct removed *row, struct check_resu
 
 static enum failure step_lost(struct call *call, uint32_t after)
 {
-	struct removed rows[CHECK_BATCH];
+	struct removed rows[CHECK_FEW];
 	struct check_result result = { 0 };
-	int n = store_removed_list(call->broker->store, after, rows, CHECK_BATCH);
+	int n = store_removed_list(call->broker->store, after, rows, CHECK_FEW);
 
 	if (n < 0)
 		return call_fail_store(call, n);

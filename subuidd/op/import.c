@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "subuidd/evidence.h"
 #include "subuidd/op/import.h"
 #include "subuidd/op/rehearsal.h"
 #include "subuidd/lifecycle.h"
@@ -81,7 +82,7 @@ int import_continue(struct call *call, const struct request *request)
 		call_finish(call, import->refused);
 	} else if (flags & IMPORT_GOES_ON) {
 		rehearsal_run(call);
-	} else {
+	} else if ((flags & IMPORT_DRY_RUN) || !evidence_holds(call, import_look)) {
 		import_look(call);
 	}
 	return 0;

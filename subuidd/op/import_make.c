@@ -10,6 +10,7 @@
 #include "subuidd/op/import.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/maintain.h"
+#include "subuidd/meter.h"
 #include "subuidd/log.h"
 #include "subuidd/publish.h"
 
@@ -288,15 +289,14 @@ static void views_make(struct call *call)
 
 static void quota_set(struct call *call, struct import_row *row)
 {
-	int r = row->account.facts.quota != 0 ? home_quota_set(&call->broker->homes, &row->account) : 0;
+	struct home_kept kept;
+	int r = row->account.facts.quota != 0 || row->account.facts.files > 0 ?
+			home_quota_set(&call->broker->homes, &row->account, &kept) : 0;
 
-	if (r == -EOPNOTSUPP) {
-		import_row_take(call, row);
-		row_undo(call, row, call_fail(call, FAILURE_FAILED, "quota", "the file system of the homes keeps none",
-					      "leave it out, or use btrfs or a file system with user quotas"));
-	} else if (r < 0) {
+	if (r < 0)
 		row_undo_errno(call, row, "its quota cannot be set", r);
-	}
+	else
+		meter_want(call->broker, row->account.uid);
 }
 
 static void homes_make(struct call *call)

@@ -23,4 +23,8 @@ int compare_stores(const struct comparison *comparison);
  */
 int compare_host(const struct comparison *comparison);
 
+/* Ids of the file that users, groups or lines of /etc/subuid and /etc/subgid of this host have (invariant 2), and owners who are
+ * another one here. The same returns. */
+int compare_users(const struct comparison *comparison);
+
 #endif

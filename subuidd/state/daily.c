@@ -13,7 +13,7 @@
 
 #include "account/date.h"
 #include "confine/cleanup.h"
-#include "confine/path.h"
+#include "subuidd/earlier.h"
 
 #define PREFIX "state-"
 
@@ -27,36 +27,15 @@ int daily_name(int64_t saved, char *out)
 	return r;
 }
 
-static int directory_make(const char *path, char *why, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	cleanup_fd int above = -1, fd = -1;
-	char parent[256];
-
-	snprintf(parent, sizeof(parent), "%.*s/", (int)(slash - path), path);
-	above = path_open_trusted(parent, O_RDONLY | O_DIRECTORY);
-	fd = above < 0 ? above : path_make_directory(above, slash + 1, 0700, 0);
-	if (fd < 0)
-		snprintf(why, size, "%s: %s", above < 0 ? parent : path, strerror(-fd));
-	return fd < 0 ? fd : steal_fd(&fd);
-}
-
 int daily_open(const struct settings *settings, bool make, char *why, size_t size)
 {
-	cleanup_fd int fd = path_open_trusted(settings->backup_directory, O_RDONLY | O_DIRECTORY);
-	struct stat st;
+	int fd = earlier_directory(settings->backup_directory, make);
 
-	if (fd == -ENOENT && make)
-		fd = directory_make(settings->backup_directory, why, size);
+	if (fd == -EPERM)
+		snprintf(why, size, "%s must be root's, and nobody else's to write", settings->backup_directory);
 	else if (fd < 0)
 		snprintf(why, size, "%s: %s", settings->backup_directory, strerror(-fd));
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) != 0) {
-		snprintf(why, size, "%s must be root's, and nobody else's to write", settings->backup_directory);
-		return -EPERM;
-	}
-	return steal_fd(&fd);
+	return fd;
 }
 
 /* The name of one, whatever is in it. */

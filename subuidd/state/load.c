@@ -120,6 +120,8 @@ static int compare(struct load *load)
 		r = compare_stores(&comparison);
 	if (r == 0)
 		r = compare_host(&comparison);
+	if (r == 0)
+		r = compare_users(&comparison);
 	return r < 0 ? load_fail(load, "comparing", r) : STATUS_DONE;
 }
 

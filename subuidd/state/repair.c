@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "subuidd/earlier.h"
 #include "subuidd/state/copy.h"
 #include "subuidd/state/host.h"
 #include "subuidd/state/replace.h"
@@ -118,8 +119,10 @@ static int homes_look(struct repair *repair)
 static void whole_look(struct repair *repair)
 {
 	const struct host *host = &repair->host;
+	char path[EARLIER_PATH_MAX];
 
-	if (repair->new && !repair->there && host->generation > 0)
+	if (repair->new && !repair->there &&
+	    (host->generation > 0 || earlier_seen(repair->place.settings.backup_directory, path) > 0))
 		report_add(&repair->report, REPORT_DATA,
 			   "the store is gone: a new one is made; its accounts, keys and limits are lost unless "
 			   "subuid state load or "

@@ -7,10 +7,11 @@
 
 #define ALARM_COLUMN 7 /* and after it the facts */
 
-static int account_read(sqlite3_stmt *row, void *out)
+/* The column behind those of the account, or negative errno. */
+static int account_columns(sqlite3_stmt *row, struct account *out)
 {
 	struct account account = { .created = sqlite3_column_int64(row, 4) };
-	int r = 0;
+	int next, r = 0;
 
 	r = r ?: column_u32(row, 0, &account.uid);
 	r = r ?: column_u32(row, 1, &account.owner_uid);
@@ -19,13 +20,21 @@ static int account_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_owner(row, 5, account.owner);
 	r = r ?: column_label(row, 6, account.label);
 	account.facts.alarm = (uint64_t)sqlite3_column_int64(row, ALARM_COLUMN);
-	r = r ?: store_facts_read(row, ALARM_COLUMN + 1, &account.facts);
+	next = r ?: store_facts_read(row, ALARM_COLUMN + 1, &account.facts);
+	r = next < 0 ? next : 0;
 	if (r == 0 && (id_special(account.uid) || account.uid == account.owner_uid || account.state < ACCOUNT_INTENT ||
 		       account.state > ACCOUNT_REMOVING))
 		r = -EUCLEAN;
 	if (r == 0)
-		*(struct account *)out = account;
-	return r;
+		*out = account;
+	return r < 0 ? r : next;
+}
+
+static int account_read(sqlite3_stmt *row, void *out)
+{
+	int r = account_columns(row, out);
+
+	return r < 0 ? r : 0;
 }
 
 int store_account_get(struct store *store, const char *owner, const char *label, struct account *account)
@@ -108,12 +117,81 @@ int store_account_list(struct store *store, const char *owner, uint32_t after_ui
 	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
 }
 
+/* As store_ascending(): a caller that goes on after the last row comes to an end. */
+static int owners_ascending(const struct account *rows, int n, const char *owner, uint32_t after_uid)
+{
+	for (int i = 0; i < n; i++) {
+		int order = strcmp(rows[i].owner, owner);
+
+		if (order < 0 || (order == 0 && rows[i].uid <= after_uid))
+			return -EUCLEAN;
+		owner = rows[i].owner;
+		after_uid = rows[i].uid;
+	}
+	return n;
+}
+
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max)
+{
+	int n = store_list(store, SQL_ACCOUNT_LIST_BY_OWNER, VALUES(NUMBER(after_uid), NUMBER(max), TEXT(owner)),
+			   account_read, rows, sizeof(*rows));
+
+	return owners_ascending(rows, n, owner, after_uid);
+}
+
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max)
 {
 	int n = store_list(store, SQL_ACCOUNT_LIST_UNFINISHED, VALUES(NUMBER(after_uid), NUMBER(max)), account_read,
 			   rows, sizeof(*rows));
 
 	return store_ascending(n, &rows->uid, sizeof(*rows), after_uid);
+}
+
+
+static int belongings_columns(sqlite3_stmt *row, int from, uint32_t uid, struct belongings *out)
+{
+	struct belongings found = {.watch.uid = uid};
+	int r = column_u32(row, from, &found.keys);
+
+	r = r ?: column_u32(row, from + 1, &found.ranges);
+	r = r ?: store_watch_columns(row, from + 2, &found.watch);
+	if (r == 0)
+		*out = found;
+	return r;
+}
+
+static int listed_read(sqlite3_stmt *row, void *out)
+{
+	struct listed_account *listed = out;
+	int next = account_columns(row, &listed->account);
+
+	return next < 0 ? next : belongings_columns(row, next, listed->account.uid, &listed->belongings);
+}
+
+static int belongings_read(sqlite3_stmt *row, void *out)
+{
+	struct belongings *belongings = out;
+
+	return belongings_columns(row, 0, belongings->watch.uid, belongings);
+}
+
+int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max)
+{
+	enum store_statement id = owner == NULL ? SQL_ACCOUNT_LISTED : SQL_ACCOUNT_LISTED_OWNER;
+	const struct store_value values[] = {NUMBER(after_uid), NUMBER(max), TEXT(owner)};
+	int n = store_list(store, id, values, owner == NULL ? 2 : 3, listed_read, rows, sizeof(*rows));
+
+	return store_ascending(n, &rows->account.uid, sizeof(*rows), after_uid);
+}
+
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings)
+{
+	struct belongings found = {.watch.uid = uid};
+	int r = store_one(store, SQL_ACCOUNT_BELONGINGS, VALUES(NUMBER(uid)), belongings_read, &found);
+
+	if (r == 0 || r == -ENOENT)
+		*belongings = found;
+	return r == -ENOENT ? 0 : r;
 }
 
 struct usage {

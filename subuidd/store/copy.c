@@ -30,7 +30,8 @@ int store_copy_begin(struct store *from, struct store_copy **ret)
 	if (to == NULL)
 		return -ENOMEM;
 	code = sqlite3_open_v2("", &to->db,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX |
+				       SQLITE_OPEN_EXRESCODE,
 			       NULL);
 	copy = calloc(1, sizeof(*copy));
 	if (to->db == NULL || copy == NULL) {

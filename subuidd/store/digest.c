@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The digest: the hashes of all rows that decide, XORed into one number of the table `meta` by triggers, so that a
+ * The digest: the hashes of all rows that decide, or that say what was done, XORed into one number of the table `meta` by triggers, so that a
  * row which was changed by anything but a statement is found when they are added up anew. Run by the broker and the
  * state program (root).
  *
@@ -32,6 +32,11 @@ const struct store_digest store_digests[] = {
 	{ "released", { "first", "last" } },
 	{ "watches", { "uid", "last_run", "last_status", "last_good", "alarm", "since", "told" } },
 	{ "key_uses", { "key_id", "used" } },
+	{ "audit",
+	  { "seq", "time", "uid", "pid", "status", "target_uid", "caller", "action", "target", "detail", "owner" } },
+	{ "runs",
+	  { "seq", "uid", "started", "duration", "bytes_in", "bytes_out", "files", "key_id", "status", "kind", "tool",
+	    "address", "fingerprint", "error" } },
 };
 const size_t store_digests_count = sizeof(store_digests) / sizeof(store_digests[0]);
 

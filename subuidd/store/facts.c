@@ -84,5 +84,5 @@ int store_facts_read(sqlite3_stmt *row, int column, struct facts *facts)
 			return r;
 		column++;
 	}
-	return record_check(&facts_record, facts, (1u << FACTS) - 1, &ignored) == FAILURE_NONE ? 0 : -EUCLEAN;
+	return record_check(&facts_record, facts, (1u << FACTS) - 1, &ignored) == FAILURE_NONE ? column : -EUCLEAN;
 }

@@ -156,22 +156,33 @@ int store_key_used(struct store *store, uint32_t id, int64_t *when)
 	return store_one(store, SQL_KEY_USED, VALUES(NUMBER(id)), number_read, when);
 }
 
-int store_watch_next(struct store *store, int64_t *due)
+int store_watch_next(struct store *store, int64_t after, int64_t *due)
 {
-	return store_one(store, SQL_WATCH_NEXT, NULL, 0, number_read, due);
+	return store_one(store, SQL_WATCH_NEXT, VALUES(NUMBER(after)), number_read, due);
+}
+
+int store_watch_columns(sqlite3_stmt *row, int from, struct watch *out)
+{
+	struct watch watch = { .uid = out->uid,
+			       .last_run = sqlite3_column_int64(row, from),
+			       .last_good = sqlite3_column_int64(row, from + 2),
+			       .alarm = sqlite3_column_int64(row, from + 3),
+			       .since = sqlite3_column_int64(row, from + 4),
+			       .told = sqlite3_column_int(row, from + 5) != 0,
+			       .due = sqlite3_column_int64(row, from + 6) };
+	int r = column_u32(row, from + 1, &watch.last_status);
+
+	if (r == 0)
+		*out = watch;
+	return r;
 }
 
 static int watch_read(sqlite3_stmt *row, void *out)
 {
-	struct watch watch = { .last_run = sqlite3_column_int64(row, 1),
-			       .last_good = sqlite3_column_int64(row, 3),
-			       .alarm = sqlite3_column_int64(row, 4),
-			       .since = sqlite3_column_int64(row, 5),
-			       .told = sqlite3_column_int(row, 6) != 0,
-			       .due = sqlite3_column_int64(row, 7) };
+	struct watch watch = { 0 };
 	int r = column_u32(row, 0, &watch.uid);
 
-	r = r ?: column_u32(row, 2, &watch.last_status);
+	r = r ?: store_watch_columns(row, 1, &watch);
 	if (r == 0)
 		*(struct watch *)out = watch;
 	return r;
@@ -186,14 +197,14 @@ int store_watch_get(struct store *store, uint32_t uid, struct watch *watch)
 	return r == -ENOENT ? 0 : r;
 }
 
-int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max)
+int store_watch_changed(struct store *store, bool silent, int64_t now, const struct watch *after, struct watch *rows,
+			int max)
 {
-	return store_list(store, SQL_WATCH_SILENT, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
-}
+	int64_t due = after != NULL ? after->due : INT64_MIN;
+	uint32_t uid = after != NULL ? after->uid : 0;
 
-int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max)
-{
-	return store_list(store, SQL_WATCH_WELL, VALUES(NUMBER(now), NUMBER(max)), watch_read, rows, sizeof(*rows));
+	return store_list(store, silent ? SQL_WATCH_SILENT : SQL_WATCH_WELL,
+			  VALUES(NUMBER(now), NUMBER(due), NUMBER(uid), NUMBER(max)), watch_read, rows, sizeof(*rows));
 }
 
 int store_watch_put(struct store *store, const struct watch *watch)
@@ -211,4 +222,16 @@ int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_
 int store_watch_told(struct store *store, uint32_t uid, bool told)
 {
 	return store_change(store, SQL_WATCH_TOLD, VALUES(NUMBER(uid), NUMBER(told)));
+}
+
+int store_watch_told_owner(struct store *store, const char *owner, bool silent, int64_t now, int *count)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, SQL_WATCH_TOLD_OWNER, VALUES(TEXT(owner), NUMBER(silent), NUMBER(now)));
+	if (r == 0)
+		*count = store_changes(store);
+	return store_save_end(store, r);
 }

@@ -8,6 +8,14 @@
 #define ACCOUNT_SELECT \
 	"SELECT " ACCOUNT_OWN ", coalesce((SELECT alarm FROM watches WHERE watches.uid = accounts.uid), 0), {facts}" \
 	" FROM accounts"
+/* What belongs to the account a: counted in its indexes alone, with what is known of its runs (w, perhaps none). */
+#define BELONGINGS \
+	"(SELECT count(*) FROM keys INDEXED BY keys_uid WHERE uid = a.uid)," \
+	" (SELECT count(*) FROM ranges INDEXED BY ranges_account WHERE account_uid = a.uid)," \
+	" w.last_run, w.last_status, w.last_good, w.alarm, w.since, w.told, w.due"
+#define LISTED_SELECT \
+	"SELECT a.uid, a.owner_uid, a.state, a.flags, a.created, a.owner, a.label, coalesce(w.alarm, 0), {facts}, " \
+	BELONGINGS " FROM accounts AS a"
 #define KEY_COLUMNS \
 	"id, uid, role, options, created, expires, source, type, comment, fingerprint, blob," \
 	" tools, forward, storage_quota"
@@ -69,6 +77,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 				   " WHERE owner = ?3 AND uid > ?1 ORDER BY uid LIMIT ?2",
 	[SQL_ACCOUNT_LIST_UNFINISHED] = ACCOUNT_SELECT " INDEXED BY accounts_unfinished"
 					" WHERE state <> 3 AND uid > ?1 ORDER BY uid LIMIT ?2",
+	[SQL_ACCOUNT_LIST_BY_OWNER] = ACCOUNT_SELECT " INDEXED BY accounts_owner"
+				      " WHERE (owner, uid) > (?3, ?1) ORDER BY owner, uid LIMIT ?2",
+	[SQL_ACCOUNT_LISTED] = LISTED_SELECT " LEFT JOIN watches AS w ON w.uid = a.uid"
+			       " WHERE a.uid > ?1 ORDER BY a.uid LIMIT ?2",
+	[SQL_ACCOUNT_LISTED_OWNER] = LISTED_SELECT " INDEXED BY accounts_owner LEFT JOIN watches AS w ON w.uid = a.uid"
+				     " WHERE a.owner = ?3 AND a.uid > ?1 ORDER BY a.uid LIMIT ?2",
+	[SQL_ACCOUNT_BELONGINGS] = "SELECT " BELONGINGS " FROM accounts AS a LEFT JOIN watches AS w ON w.uid = a.uid"
+				   " WHERE a.uid = ?1",
 	[SQL_USAGE] = "SELECT accounts, units FROM usage WHERE owner = ?1",
 
 	[SQL_KEY_INSERT] = "INSERT INTO keys (uid, role, options, created, expires, source, type, comment,"
@@ -154,11 +170,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			    " told = iif(excluded.alarm = 0, 0, told)",
 	[SQL_WATCH_SILENT] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
 			     " INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL AND due <= ?1"
-			     " ORDER BY due LIMIT ?2",
+			     " AND (due, uid) > (?2, ?3) ORDER BY due, uid LIMIT ?4",
 	[SQL_WATCH_WELL] = "SELECT uid, last_run, last_status, last_good, alarm, since, told, due FROM watches"
-			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1 ORDER BY due LIMIT ?2",
+			   " INDEXED BY watches_told WHERE told = 1 AND due > ?1"
+			   " AND (due, uid) > (?2, ?3) ORDER BY due, uid LIMIT ?4",
 	[SQL_WATCH_NEXT] = "SELECT due FROM watches INDEXED BY watches_due WHERE told = 0 AND due IS NOT NULL"
-			   " ORDER BY due LIMIT 1",
+			   " AND due > ?1 ORDER BY due LIMIT 1",
+	[SQL_WATCH_TOLD_OWNER] = "UPDATE watches SET told = ?2 WHERE told <> ?2 AND (due <= ?3) = ?2"
+				 " AND uid IN (SELECT uid FROM accounts WHERE owner = ?1)",
 	[SQL_WATCH_TOLD] = "UPDATE watches SET told = ?2 WHERE uid = ?1",
 	[SQL_KEY_USE] = "INSERT INTO key_uses (key_id, used) SELECT id, ?3 FROM keys WHERE id = ?1 AND uid = ?2"
 			" ON CONFLICT (key_id) DO UPDATE SET used = max(used, excluded.used)",

@@ -159,7 +159,8 @@ static int open_once(const char *path, struct store **ret)
 	if (store == NULL)
 		return -ENOMEM;
 	code = sqlite3_open_v2(path, &store->db,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX |
+				       SQLITE_OPEN_EXRESCODE, NULL);
 	if (store->db == NULL)
 		return -ENOMEM;
 	if (code == SQLITE_OK)
@@ -240,7 +241,8 @@ int store_view(const char *path, struct store **ret)
 	    snprintf(uri, sizeof(uri), "file:%s?immutable=1&nolock=1", path) >= (int)sizeof(uri))
 		return -EINVAL;
 	r = sqlite3_open_v2(uri, &store->db,
-			    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+			    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX |
+				       SQLITE_OPEN_EXRESCODE,
 			    NULL);
 	if (store->db == NULL)
 		return -ENOMEM;

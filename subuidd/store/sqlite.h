@@ -56,6 +56,10 @@ enum store_statement {
 	SQL_ACCOUNT_LIST,
 	SQL_ACCOUNT_LIST_OWNER,
 	SQL_ACCOUNT_LIST_UNFINISHED,
+	SQL_ACCOUNT_LIST_BY_OWNER,
+	SQL_ACCOUNT_LISTED,
+	SQL_ACCOUNT_LISTED_OWNER,
+	SQL_ACCOUNT_BELONGINGS,
 	SQL_USAGE,
 	SQL_KEY_INSERT,
 	SQL_KEY_GET,
@@ -99,6 +103,7 @@ enum store_statement {
 	SQL_WATCH_WELL,
 	SQL_WATCH_NEXT,
 	SQL_WATCH_TOLD,
+	SQL_WATCH_TOLD_OWNER,
 	SQL_KEY_USE,
 	SQL_KEY_USED,
 	SQL_KNOWN_TIME,
@@ -118,7 +123,7 @@ extern const char *const store_sql[SQL_STATEMENTS];
 #define STORE_SQL_MAX 1024
 const char *store_sql_text(enum store_statement id, char out[STORE_SQL_MAX]);
 /* The facts of an account as values, into values[0..FACTS-1]: how many. They are read back from the columns that begin
- * at `column`: 0 or -EUCLEAN. */
+ * at `column`: the column behind them, or -EUCLEAN. */
 size_t store_facts_values(const struct facts *facts, struct store_value *values);
 int store_facts_read(sqlite3_stmt *row, int column, struct facts *facts);
 
@@ -218,6 +223,8 @@ int store_ascending(int n, const uint32_t *number, size_t size, uint32_t after);
 int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	      store_reader read, void *out);
 int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column */
+/* run.c: what is known of an account's runs, from this column on (NULL reads as 0); its uid stays as it is. */
+int store_watch_columns(sqlite3_stmt *row, int from, struct watch *watch);
 
 /* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);

@@ -88,6 +88,8 @@ int store_account_update(struct store *store, const struct account *account);
 int store_account_delete(struct store *store, uint32_t uid, int64_t when);
 /* In the order of uid, those above after_uid; owner NULL: all. Returns how many were filled (0 at the end). */
 int store_account_list(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
+/* Of all, in the order of owner and then uid, those behind this owner and uid ("" and 0: from the first). */
+int store_account_list_by_owner(struct store *store, const char *owner, uint32_t after_uid, struct account *rows, int max);
 /* The same of those that are not active. O(their number). */
 int store_account_unfinished(struct store *store, uint32_t after_uid, struct account *rows, int max);
 int store_account_count(struct store *store, const char *owner, uint32_t *count);
@@ -205,13 +207,29 @@ struct watch {
 	uint32_t told;        /* 1: that it is silent has been said */
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
+
+/* What belongs to an account, as it is told with it. */
+struct belongings {
+	uint32_t keys, ranges; /* how many */
+	struct watch watch;    /* all 0 where nothing is known */
+};
+struct listed_account {
+	struct account account;
+	struct belongings belongings;
+};
+/* As store_account_list(), with what belongs to each, by one question. */
+int store_account_listed(struct store *store, const char *owner, uint32_t after_uid, struct listed_account *rows, int max);
+int store_account_belongings(struct store *store, uint32_t uid, struct belongings *belongings); /* nothing: of no account */
 int store_watch_put(struct store *store, const struct watch *watch); /* all but due; -EEXIST: something is known */
 int store_watch_alarm(struct store *store, uint32_t uid, int64_t seconds, int64_t now);
-/* Those that are silent and not told of; those that were and are well again; when the next is due (-ENOENT: none). */
-int store_watch_silent(struct store *store, int64_t now, struct watch *rows, int max);
-int store_watch_well(struct store *store, int64_t now, struct watch *rows, int max);
-int store_watch_next(struct store *store, int64_t *due);
+/* Those that are silent and not told of, or those that were and are well again, in the order in which they were due, behind
+ * `after` (NULL: from the first); when the next one is due that is not yet (-ENOENT: none). */
+int store_watch_changed(struct store *store, bool silent, int64_t now, const struct watch *after, struct watch *rows,
+			int max);
+int store_watch_next(struct store *store, int64_t after, int64_t *due);
 int store_watch_told(struct store *store, uint32_t uid, bool told);
+/* Of all accounts of an owner that store_watch_changed() would list; *count: how many. */
+int store_watch_told_owner(struct store *store, const char *owner, bool silent, int64_t now, int *count);
 
 /* limits */
 int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */

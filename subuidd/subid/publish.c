@@ -54,12 +54,12 @@ static int write_files(const void *argument)
 {
 	const struct writer_job *job = argument;
 	struct broker *broker = job->broker;
-	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int etc_fd = handed_etc_open(&broker->handed);
 	struct outcome outcome = { .why = "" };
 	int r;
 
 	umask(022);
-	r = etc_fd < 0 ? -errno :
+	r = etc_fd < 0 ? etc_fd :
 			 subid_write(broker->state_fd, etc_fd, broker->settings.publish, outcome.seen, outcome.why,
 				     sizeof(outcome.why));
 	if (r < 0 && outcome.why[0] == '\0')

@@ -33,16 +33,6 @@ static json_t *whole(json_t *object, bool failed)
 	return NULL;
 }
 
-/* What is said of an alarm and of a last run where there is one. */
-static bool put_account(json_t *object, const struct account_view *view)
-{
-	if (view->last_run == 0)
-		json_object_del(object, "lastStatus");
-	if (view->account.facts.alarm == 0)
-		json_object_del(object, "alarmSince");
-	return false;
-}
-
 static json_t *options_json(uint32_t options)
 {
 	json_t *list = json_array();
@@ -102,7 +92,7 @@ static bool put_more(json_t *object, const struct answer *answer, const char *ac
 	case OP_REPAIR:
 		return put_parts(object, answer->repaired.mended);
 	default:
-		return wire_message(answer->op)->answer[1].record == &account_record && put_account(object, &answer->account);
+		return false;
 	}
 }
 
@@ -129,6 +119,14 @@ json_t *worker_answer(const struct answer *answer, const char *account)
 	if (answer->op == OP_ACCOUNT_ADD)
 		failed |= put_added(reply, &answer->account);
 	return whole(reply, failed);
+}
+
+void worker_account_text(struct json_text *text, const char *name, const struct answer *answer)
+{
+	json_text_begin(text, name);
+	for (const struct wire_part *part = &wire_message(OP_ACCOUNT_LIST)->answer[1]; part->record != NULL; part++)
+		record_text(text, part->record, (const char *)answer + part->at);
+	json_text_end(text);
 }
 
 json_t *worker_answer_failure(const struct failure_text *failure)

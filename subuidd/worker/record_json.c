@@ -148,15 +148,6 @@ static json_t *member_json(const struct field *field, const void *base)
 	}
 }
 
-static bool left_out(const struct field *field, const void *base)
-{
-	if ((field->use & FIELD_TOLD) == 0)
-		return true;
-	if ((field->use & FIELD_IF_KNOWN) != 0 && field_number(field, base) == -1)
-		return true;
-	return (field->use & FIELD_IF_ANY) != 0 && field_empty(field, base);
-}
-
 bool record_put(json_t *object, const struct record *record, const void *base)
 {
 	bool failed = false;
@@ -164,8 +155,45 @@ bool record_put(json_t *object, const struct record *record, const void *base)
 	for (size_t i = 0; i < record->count; i++) {
 		const struct field *field = &record->fields[i];
 
-		if (!left_out(field, base))
+		if (!field_left_out(field, base))
 			failed |= json_object_set_new(object, field->name, member_json(field, base)) < 0;
 	}
 	return failed;
+}
+
+/* ---- out, as text: of a list there are a million */
+
+static void string_text(struct json_text *text, const char *name, const char *value)
+{
+	if (!json_text_string(text, name, value))
+		json_text_value(text, name, field_json(value));
+}
+
+static void member_as_text(struct json_text *text, const struct field *field, const void *base)
+{
+	char value[FIELD_PRINT_MAX];
+
+	switch (field->kind) {
+	case FIELD_TEXT:
+		string_text(text, field->name, field_text(field, base));
+		break;
+	case FIELD_FLAG:
+		json_text_flag(text, field->name, field_number(field, base) != 0);
+		break;
+	case FIELD_DAY:
+	case FIELD_WORD:
+		string_text(text, field->name, field_empty(field, base) && field->kind == FIELD_DAY ?
+						       "" :
+						       field_print(field, base, value));
+		break;
+	default:
+		json_text_number(text, field->name, field_number(field, base));
+	}
+}
+
+void record_text(struct json_text *text, const struct record *record, const void *base)
+{
+	for (size_t i = 0; i < record->count; i++)
+		if (!field_left_out(&record->fields[i], base))
+			member_as_text(text, &record->fields[i], base);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "account/record.h"
+#include "varlink/text.h"
 
 /*
  * The members of object that a peer may give, into base (0 all over). Types and sizes are looked at here, and whether
@@ -17,5 +18,8 @@ int record_parse(const struct record *record, json_t *object, void *base, uint32
 
 /* Adds what is told of base to object. True when that failed. */
 bool record_put(json_t *object, const struct record *record, const void *base);
+
+/* The same as text, members of the object that was begun. */
+void record_text(struct json_text *text, const struct record *record, const void *base);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "subuidd/worker/import.h"
 #include "varlink/server.h"
+#include "varlink/text.h"
 
 #define INTERFACE "io.subuidd.Accounts"
 
@@ -162,36 +163,49 @@ static int handle_one(struct varlink_call *call)
 	return parameters == NULL ? -ENOMEM : varlink_reply(call, parameters);
 }
 
-/* One batch of a list: rows go out as they come. *answer is the final one. */
+/* A row of a list: accounts are many. */
+static int reply_row(struct varlink_call *call, const struct request *request, const struct answer *answer)
+{
+	char account[ACCOUNT_NAME_MAX + 1], buffer[WORKER_ROW_MAX];
+	struct json_text text = JSON_TEXT(buffer);
+	json_t *parameters;
+
+	if (request->op == OP_ACCOUNT_LIST) {
+		json_text_begin(&text, "");
+		worker_account_text(&text, "account", answer);
+		json_text_end(&text);
+		return text.failed ? -ENOMEM : varlink_reply_text_continues(call, text.bytes, text.used);
+	}
+	account_of(call->data, request, answer, account);
+	parameters = worker_answer(answer, account);
+	return parameters == NULL ? -ENOMEM : varlink_reply_continues(call, parameters);
+}
+
+/* One batch of a list: rows go out together, or as they come. *answer is the final one. */
 static int stream_batch(struct varlink_call *call, const struct request *request, struct answer *answer)
 {
 	struct worker *worker = call->data;
-	char account[ACCOUNT_NAME_MAX + 1];
 	int r = host_for(worker, request->op);
 
 	if (r == 0)
 		r = worker_send(worker->broker, request);
 	while (r == 0) {
 		r = worker_receive(worker->broker, request->op, answer);
-		if (r < 0 || !answer->row)
-			return r;
-		if (answer->failure.failure != FAILURE_NONE)
+		if (r == 0 && !answer->row)
+			return varlink_flush(call->stream);
+		if (r == 0 && answer->failure.failure != FAILURE_NONE)
 			return -EPROTO;
-		account_of(worker, request, answer, account);
-
-		json_t *parameters = worker_answer(answer, account);
-
-		if (parameters == NULL)
-			return -ENOMEM;
-		r = varlink_reply_continues(call, parameters);
+		if (r == 0)
+			r = reply_row(call, request, answer);
 	}
 	return r;
 }
 
-/* How far a check has come, after each batch and at the end. */
-static json_t *checked_json(uint64_t checked)
+/* How far a check has come, after each batch and at the end; total 0: not known (yet). */
+static json_t *checked_json(uint64_t checked, uint64_t total)
 {
-	return json_pack("{s:I}", "checked", (json_int_t)checked);
+	return json_pack("{s:I, s:o*}", "checked", (json_int_t)checked, "total",
+			 total > 0 ? json_integer((json_int_t)total) : NULL);
 }
 
 static int handle_list(struct varlink_call *call)
@@ -199,7 +213,7 @@ static int handle_list(struct varlink_call *call)
 	struct request request;
 	struct answer answer = {0};
 	struct failure_text failure;
-	uint64_t checked = 0;
+	uint64_t checked = 0, total = 0;
 
 	if (!call->more)
 		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
@@ -213,10 +227,11 @@ static int handle_list(struct varlink_call *call)
 		if (answer.failure.failure != FAILURE_NONE)
 			return reply_failure(call, &answer.failure);
 		checked += answer.checked;
+		total = answer.total > 0 ? answer.total : total;
 		if (!answer.more)
 			break;
 		if (request.op == OP_CHECK)
-			r = varlink_reply_continues(call, checked_json(checked));
+			r = varlink_reply_continues(call, checked_json(checked, total));
 		if (r < 0)
 			return r;
 		if (answer.cursor == request.list.cursor)
@@ -224,7 +239,7 @@ static int handle_list(struct varlink_call *call)
 		request.list.cursor = answer.cursor;
 	}
 
-	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked) : json_object());
+	return varlink_reply(call, request.op == OP_CHECK ? checked_json(checked, total) : json_object());
 }
 
 static int handle_import(struct varlink_call *call)

@@ -26,6 +26,10 @@ int worker_parse_parts(json_t *parameters, struct request *request, struct failu
  * reply. account: full name of the account that a key or range is of, "" none. Pure.
  * NULL: no memory. */
 json_t *worker_answer(const struct answer *answer, const char *account);
+/* The same of an account alone, as text: as the member `name` of the object that was begun, "" by itself. Pure. */
+struct json_text;
+#define WORKER_ROW_MAX 8192 /* each byte of its texts escaped */
+void worker_account_text(struct json_text *text, const char *name, const struct answer *answer);
 json_t *worker_answer_failure(const struct failure_text *failure);
 
 /* Asks the broker. A message from it that is not exactly what it has to be is

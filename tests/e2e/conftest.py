@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/subuidd/socket"
+SLOW = int(os.environ.get("SUBUIDD_SLOW", "1"))  # a virtual machine without the processor's help takes so many times as long
 
 
 def pytest_configure(config):
@@ -28,6 +29,7 @@ def pytest_configure(config):
 
 def wait_until(condition, what, seconds=15.0):
     """Waits for a condition, never for a time."""
+    seconds *= SLOW
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
@@ -54,7 +56,7 @@ def run(*argv, user=None, check=True, input=None, env=None, timeout=120, cwd=Non
     environment.update(env or {})
     result = subprocess.run(
         [str(word) for word in argv], input=input, capture_output=True, text=text, env=environment,
-        timeout=timeout, cwd=cwd, **options,
+        timeout=timeout * SLOW, cwd=cwd, **options,
     )
     if check and result.returncode != 0:
         raise AssertionError(
@@ -95,7 +97,7 @@ class Host:
     def stop_daemon(self, how=signal.SIGTERM):
         daemon, self.daemon = self.daemon, None
         daemon.send_signal(how)
-        daemon.wait(20)
+        daemon.wait(20 * SLOW)
         self.daemon_log.close()
         return daemon.returncode
 
@@ -181,7 +183,7 @@ def call(method, parameters=None, user=None, more=False, timeout=20):
     if more:
         message["more"] = True
     with socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(timeout)
+        peer.settimeout(timeout * SLOW)
         peer.connect(SOCKET)
         peer.sendall(json.dumps(message).encode() + b"\0")
         replies, buffer = [], b""

@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -106,6 +107,16 @@ static void modes(void)
 	TRY("mknod-fifo", mknod("fifo", S_IFIFO | 0600, 0));
 	TRY("mknod-socket", mknod("socket", S_IFSOCK | 0600, 0));
 	TRY("mknod-char", mknod("null", S_IFCHR | 0600, 0x103));
+}
+
+/* Out of the project that a quota counts; to set what is there already asks for the same right. */
+static int set_project(void)
+{
+	int fd = open("project", O_RDWR | O_CREAT, 0600);
+	struct fsxattr attributes = { 0 };
+
+	(void)ioctl(fd, FS_IOC_FSGETXATTR, &attributes);
+	return ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
 }
 
 static int openat2_setuid(void)
@@ -375,6 +386,7 @@ static void kernel(void)
 	TRY("bpf", syscall(SYS_bpf, 0, NULL, 0) < 0 && errno != EPERM ? 0 : -1);
 	TRY("tiocsti", ioctl(0, TIOCSTI, "x") < 0 && (errno == ENOTTY || errno == EIO) ? 0 : -1);
 	TRY("openat2-setuid", openat2_setuid());
+	TRY("set-project", set_project());
 }
 
 /* One of many that live at once; they end with the pipe that they wait at. */

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from conftest import run, wait_until
 
 STATE = Path("/var/lib/subuidd")
+BACKUPS = Path("/var/backups/subuidd")
 HOMES = Path("/srv/subuid")
 
 MIB = 1 << 20
@@ -37,6 +39,20 @@ def mount(kind, directory, image):
 
 
 @contextlib.contextmanager
+def nothing_known():
+    """Of what the host had before nothing is in /var/backups/subuidd, so that the daemon starts on an empty state."""
+    aside = BACKUPS.with_name("subuidd.aside")
+    if BACKUPS.exists():
+        BACKUPS.rename(aside)
+    try:
+        yield
+    finally:
+        shutil.rmtree(BACKUPS, ignore_errors=True)
+        if aside.exists():
+            aside.rename(BACKUPS)
+
+
+@contextlib.contextmanager
 def state_and_homes_on(host, kind, directory):
     """The daemon, with its state and homes on one file system of this kind. Gives the file system's directory."""
     top = directory / "disk"
@@ -50,8 +66,9 @@ def state_and_homes_on(host, kind, directory):
             os.chown(top / name, status.st_uid, status.st_gid)
             (top / name).chmod(status.st_mode & 0o7777)
             run("mount", "--bind", top / name, place)
-        host.start_daemon()
-        yield top
+        with nothing_known():
+            host.start_daemon()
+            yield top
     finally:
         if host.daemon is not None:
             host.stop_daemon()

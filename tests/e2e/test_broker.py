@@ -40,7 +40,7 @@ def evil(host, tmp_path):
     real = tmp_path / "real"
     run("cp", "-a", WORKER, real)
     host.stop_daemon()
-    run("install", "-m", "0755", binary, WORKER)
+    run("install", "-m", "0711", binary, WORKER)
     log = open("/run/evil.log", "wb")
     daemon = subprocess.Popen(["/usr/sbin/subuidd", "--foreground"], stdout=log, stderr=log, cwd="/")
     try:
@@ -49,7 +49,7 @@ def evil(host, tmp_path):
     finally:
         daemon.terminate()
         daemon.wait(20)
-        run("install", "-m", "0755", real, WORKER)
+        run("install", "-m", "0711", real, WORKER)
         host.start_daemon()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What `subuid check` sees of the disk, and what `--repair` makes of it: damage, named, repaired (or asked about), sound."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import filesystems
 from conftest import call, call_as, run, wait_until
 
 HOMES = Path("/srv/subuid")
@@ -247,6 +249,19 @@ def test_a_file_in_the_place_of_a_link_is_renamed_when_somebody_says_so(host, tm
     assert (link / "precious").exists()
     repaired(host, "--yes")
     assert (Path(f"{link}.aside-1") / "precious").read_text() == "data" and link.is_symlink()
+
+
+def test_a_link_that_stays_behind_a_removal_is_said(host, tmp_path):
+    """The owner has made its directory theirs alone to read: no child of theirs can take the link out."""
+    owner, name, _ = add(host, tmp_path)
+    directory = Path(f"/home/{owner}/subuid")
+    directory.chmod(0o500)
+    said = host.subuid("remove", "web1", "--purge", user=owner).stdout
+    assert "its files are deleted; the link stays: " in said, said
+    assert os.path.islink(directory / "web1")
+    directory.chmod(0o755)
+    repaired(host, user=owner)
+    assert not os.path.lexists(directory / "web1")
 
 
 def test_a_link_of_a_removed_account(host, tmp_path):
@@ -731,8 +746,9 @@ def small_homes(host, tmp_path):
     HOMES.chmod(0o711)
     store = STATE.with_name("subuidd.aside")
     os.rename(STATE, store)
-    host.start_daemon()
-    yield HOMES
+    with filesystems.nothing_known():
+        host.start_daemon()
+        yield HOMES
     if host.daemon is not None:
         host.stop_daemon()
     for line in reversed(Path("/proc/mounts").read_text().splitlines()):
@@ -856,6 +872,83 @@ def test_doctor_says_why_the_daemon_refused_to_start(host, tmp_path):
         (STATE / "state.db").chmod(0o600)
         host.start_daemon()
     assert "refused" not in host.subuid("doctor", check=False).stdout
+
+
+def test_doctor_has_one_advice_for_a_lost_store(host, tmp_path):
+    """What the daemon has said of the store, and not beside it that it makes a new one."""
+    add(host, tmp_path)
+    host.stop_daemon()
+    aside = tmp_path / "aside"
+    run("cp", "-a", STATE, aside)
+    try:
+        shutil.rmtree(STATE)
+        assert run("/usr/sbin/subuidd", check=False).returncode == 65
+        bad = [line for line in host.subuid("doctor", check=False).stdout.splitlines() if line.startswith("\u2717")]
+        said, = (line for line in bad if "daemon: refused to start" in line)
+        assert "accept what is there (subuid check --repair)" in said
+        others = [line for line in bad if line != said]
+        assert {f"{STATE}/{name}" for name in ("state.db", "index", "keys")} <= {line.split()[1].rstrip(":") for line in others}
+        assert all("see why the daemon refused to start" in line for line in others), others
+    finally:
+        shutil.rmtree(STATE)
+        run("cp", "-a", aside, STATE)
+        host.start_daemon()
+
+
+# ---- races
+
+
+SWAPS = r"""
+import os, sys
+home, target = sys.argv[1:]
+links, aside = f"{home}/subuid", f"{home}/aside"
+while True:
+    try:
+        os.rename(links, aside)
+        os.symlink(target, links)
+        os.unlink(links)
+        os.rename(aside, links)
+        os.unlink(f"{links}/web1")
+    except OSError:
+        if os.path.islink(links):
+            os.unlink(links)
+        if os.path.isdir(aside) and not os.path.lexists(links):
+            os.rename(aside, links)
+        elif os.path.isdir(aside):
+            os.rename(aside, f"{aside}-{os.urandom(4).hex()}")
+"""
+
+
+def test_an_owner_who_swaps_their_directory_makes_a_repair_change_nothing_elsewhere(host, tmp_path):
+    """While root repairs, the directory of links is now a directory, now a link to one of root's."""
+    owner, name, _ = add(host, tmp_path)
+    target = Path("/run/roots")
+    target.mkdir(mode=0o755)
+    (target / "web1").symlink_to(f"{HOMES}/{owner}/web1/view")
+    before = os.lstat(target / "web1").st_ino
+    swaps = subprocess.Popen(["/usr/bin/python3", "-c", SWAPS, f"/home/{owner}", target], user=owner, cwd="/")
+    try:
+        def naive():  # the control: root, by path
+            with contextlib.suppress(OSError):
+                Path(f"/home/{owner}/subuid/control").write_text("")
+            return (target / "control").exists()
+
+        wait_until(naive, "a write of root's by path lands there", 30)
+        (target / "control").unlink()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            host.subuid("check", "--repair", "--yes", "--all", check=False)
+            host.subuid("add", "web1", "--owner", owner, check=False)
+        assert swaps.poll() is None
+    finally:
+        swaps.kill()
+        swaps.wait()
+    assert os.listdir(target) == ["web1"] and os.lstat(target / "web1").st_ino == before
+    shutil.rmtree(target)
+    home = Path(f"/home/{owner}")
+    for left in (*home.glob("aside*"), home / "subuid"):
+        left.unlink() if left.is_symlink() else shutil.rmtree(left, ignore_errors=True)
+    repaired(host, "--yes")
 
 
 # ---- many

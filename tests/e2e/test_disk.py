@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: ISC
 """A full disk keeps nobody in: locking, removing keys and accounts, and ending sessions go on."""
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,52 @@ def test_a_full_disk_keeps_nobody_in(host, tmp_path, disk, what):
     # btrfs gives room back at its next commit
     wait_until(lambda: host.subuid("add", "more", "--owner", owner, check=False).returncode == 0, "and there is room again", 60)
     assert host.subuid("check").returncode == 0
+
+
+@contextlib.contextmanager
+def store_unwritable(host):
+    """Its log alone: as if the reserve had been used up too."""
+    strace = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-P", "/var/lib/subuidd/state.db-wal", "-e", "trace=pwrite64",
+                               "-e", "inject=pwrite64:error=ENOSPC", "-p", str(host.daemon.pid)])
+    try:
+        wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+        yield
+    finally:
+        strace.terminate()
+        strace.wait()
+
+
+@pytest.mark.parametrize("how, then", [("--purge", "restart"), ("--purge", "kill"), ("--keep-home", "restart"), ("--purge", "unlock")])
+def test_a_removal_that_cannot_be_recorded_goes_on_later(host, tmp_path, how, then):
+    owner, name, key = host.account(tmp_path, label=f"gone{how.strip('-')[0]}{then[0]}")
+    label = name.split("+")[1]
+    home = filesystems.HOMES / owner / label
+    uid = host.subuid_json("show", name)["account"]["uid"]
+    with store_unwritable(host):
+        result = host.subuid("remove", label, how, "--yes", user=owner, check=False)
+        assert result.returncode == 1 and "its removal is not recorded" in result.stderr, result
+        assert "is tried again" in result.stderr, result
+        shown = host.subuid_json("show", name)["account"]
+        assert shown["locked"] and shown["state"] == "removing", shown
+        assert "removing" in host.subuid("list", user=owner).stdout
+        assert "its removal is pending" in host.subuid("check", user=owner, check=False).stdout
+        again = host.subuid("add", label, user=owner, check=False)  # it would be told that it is there, and lose it
+        assert again.returncode == 1 and "its removal is pending" in again.stderr, again
+        if then == "kill":
+            host.stop_daemon(signal.SIGKILL)
+    if then == "unlock":  # taken back
+        host.subuid("unlock", label, user=owner)
+        host.restart_daemon()
+        assert host.subuid_json("show", name)["account"]["state"] == "active" and (home / "home").exists()
+        assert logs_in(host, name, key)
+        assert host.subuid("check", user=owner).returncode == 0
+        return
+    if then == "restart":
+        host.restart_daemon()
+    else:
+        host.start_daemon()
+    wait_until(lambda: host.subuid("show", name, check=False).returncode == 3, "it is gone", 20)
+    wait_until(lambda: not home.exists(), "its home is away")
+    wait_until(lambda: host.subuid("check", user=owner).returncode == 0, "nothing is left to say")
+    aside = filesystems.HOMES / ".removed" / str(uid)
+    wait_until(lambda: aside.exists() == (how == "--keep-home"), "its data is deleted, or kept", 20)

@@ -301,6 +301,21 @@ def test_the_commands_say_that_nobody_answers(host, place):
         file.write_text(file.read_text().replace(f"{owner}:700000000:10\n", ""))
 
 
+def test_doctor_takes_nobody_for_missing_in_an_outage(host, place):
+    """Its advice would be to set the host up again. A group of the directory's, so that the files do not know it."""
+    group = Path("/etc/group")
+    text = group.read_text()
+    missing = "the group subuids-forward is not there"
+    group.write_text("".join(line for line in text.splitlines(True) if not line.startswith("subuids-forward:")))
+    try:
+        assert missing in host.subuid("doctor", check=False).stdout, "the control"
+        with outage():
+            report = host.subuid("doctor", check=False).stdout
+    finally:
+        group.write_text(text)
+    assert missing not in report and "the user database does not answer" in report, report
+
+
 def test_who_is_in_the_admin_group_is_in_doubt_too(host, place):
     admins, user, other = People.new(), host.new_user(), host.new_user()  # a group of the same name and number
     gid, asks = pwd.getpwnam(admins).pw_gid, pwd.getpwnam(user)

@@ -176,6 +176,7 @@ def test_another_store(host, saved, tmp_path, account):
 CLEAN = """
 mount -t tmpfs t /var/lib/subuidd && chmod 0755 /var/lib/subuidd
 mkdir -p {homes} && chmod 0711 {homes} && mount --bind {homes} /srv/subuid
+mkdir -p /var/backups && mount -t tmpfs t /var/backups
 mount -t tmpfs t /run/subuidd && chmod 0755 /run/subuidd
 {prepare}
 /usr/sbin/subuidd --foreground 2> {log} &
@@ -409,6 +410,40 @@ def test_marks_that_are_damaged(host, saved, tmp_path, account):
     goes_on(host, account, tmp_path)
 
 
+LOOKS = """import pwd, sys
+for name in sys.stdin:
+    try:
+        print(pwd.getpwnam(name.strip()).pw_uid, flush=True)
+    except KeyError:
+        print("nobody", flush=True)
+"""
+
+
+def test_who_had_a_lost_index_mapped_sees_the_new_one(host, saved, account):
+    """Made by a daemon that had nothing mapped of it, so that nobody is told through the old file."""
+    host.start_daemon()
+    host.subuid("add", "short", user=account[0])
+    name, uid = f"{account[0]}+short", uid_of(host, account[0], "short")
+    process = subprocess.Popen(["/usr/bin/python3", "-c", LOOKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def seen():
+        process.stdin.write(f"{name}\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    try:
+        assert seen() == str(uid)
+        host.stop_daemon()
+        (STATE / "index").unlink()
+        assert seen() == str(uid), "the control: it has it mapped"
+        host.start_daemon()
+        host.subuid("remove", "short", "--purge", "--yes", user=account[0])
+        wait_until(lambda: seen() == "nobody", "the process sees the new index", 5)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_an_index_that_is_gone_or_damaged_is_doubt(host, saved, account):
     (STATE / "index").unlink()
     (STATE / "keys").unlink()
@@ -430,6 +465,43 @@ def test_the_whole_directory_is_gone(host, saved, tmp_path, account):
     refused("homes that it knows nothing of")
     run("rm", "-rf", STATE)
     run("cp", "-a", aside, STATE)
+
+
+BACKUPS = Path("/var/backups/subuidd")
+
+
+@pytest.mark.parametrize("evidence", ["ids-were-given", "state-"])
+def test_state_and_homes_are_gone_together(host, saved, tmp_path, account, evidence):
+    """A disk that is not mounted, and a directory that somebody removed: nothing on either is left to tell."""
+    host.start_daemon()
+    host.subuid("state", "save", "--daily")
+    host.stop_daemon()
+    aside, kept = tmp_path / "aside", tmp_path / "kept"
+    run("cp", "-a", STATE, aside)
+    run("cp", "-a", BACKUPS, kept)
+    for path in BACKUPS.iterdir():
+        if not path.name.startswith(evidence):
+            path.unlink()
+    name, = (path.name for path in BACKUPS.iterdir())
+    run("mount", "-t", "tmpfs", "-o", "mode=0711", "t", HOMES)
+    try:
+        run("rm", "-rf", STATE)
+        refused(f"{BACKUPS}/{name} says that there was one")
+        assert not STORE.exists()
+        result = host.subuid("check", "--repair", check=False)
+        assert result.returncode == 4 and "the store is gone" in result.stdout, result
+        host.subuid("check", "--repair", "--yes")
+        silent_start(host)
+        host.stop_daemon()
+        run("rm", "-rf", STATE, HOMES / ".high-water")
+        (BACKUPS / name).unlink()
+        silent_start(host)  # the control: nothing tells
+        host.stop_daemon()
+    finally:
+        wait_until(lambda: run("umount", HOMES, check=False).returncode == 0, "nobody holds it")
+        run("rm", "-rf", STATE, BACKUPS)
+        run("cp", "-a", aside, STATE)
+        run("cp", "-a", kept, BACKUPS)
 
 
 def test_an_index_without_anything_else(host, saved, tmp_path, account):
@@ -496,13 +568,10 @@ def large(host, saved, tmp_path):
 
 def ends_by_itself(host, *words):
     """It serves, until the proof beside it has found what is wrong."""
-    start = LOG.stat().st_size
-    host.start_daemon()
-    assert host.daemon.wait(120) == REFUSED
-    host.daemon = None
-    said = LOG.read_bytes()[start:].decode()
-    for word in (*words, "is not accepted", "subuid state load"):
-        assert word in said, said
+    result = foreground(timeout=120)
+    assert result.returncode == REFUSED, result
+    for word in ("serving", *words, "is not accepted", "subuid state load"):
+        assert word in result.stderr, result.stderr
 
 
 def test_a_large_store_is_proved_beside_the_service(host, large, account):

@@ -3,8 +3,11 @@
 needs, an id that is given out while a large store is still being proved."""
 
 import contextlib
+import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -84,9 +87,10 @@ def test_homes_that_are_not_mounted(host, saved, tmp_path, account):
 
 @pytest.mark.parametrize("statement", [
     "UPDATE watches SET alarm = 0", "DELETE FROM released", "UPDATE released SET last = last + 64", "UPDATE key_uses SET used = 1",
+    "UPDATE audit SET caller = 'bob'", "UPDATE runs SET status = 1",
 ])
 def test_rows_of_every_table_that_decides_are_proved(host, saved, tmp_path, account, statement):
-    """What is silent for too long, what may be chosen again below the mark, when a key was used."""
+    """What is silent for too long, what may be chosen again below the mark, when a key was used; who did what, how runs ended."""
     host.start_daemon()
     host.subuid("set", "web1", "--alarm", "2d", user=account[0])
     host.subuid("add", "gone", user=account[0])
@@ -98,8 +102,7 @@ def test_rows_of_every_table_that_decides_are_proved(host, saved, tmp_path, acco
     host.stop_daemon()
     table = statement.split()[1 if statement.startswith("UPDATE") else 2]
     with contextlib.closing(sqlite3.connect(STORE)) as db, db:
-        dropped = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE ?",
-                             [f"digest_{table}%"]).fetchall()
+        dropped = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", [table]).fetchall()
         for name, _ in dropped:
             db.execute(f"DROP TRIGGER {name}")
         assert db.execute(statement).rowcount > 0
@@ -112,9 +115,22 @@ def test_rows_of_every_table_that_decides_are_proved(host, saved, tmp_path, acco
     refused("the rows are not those that were written")
 
 
-def test_an_id_that_is_given_out_while_a_large_store_is_proved(host, large, tmp_path, account):
-    """All of the state is an older one, marks and index too: the homes alone tell, and that takes a while. Whoever gets the uid
-    of such a home meanwhile does not make it known."""
+@pytest.fixture
+def long_walk(host, large):
+    """So many homes that looking at them takes about a second; whose they are, the store knows."""
+    directory = HOMES / host.new_user()
+    directory.mkdir(0o711)
+    for i in range(60000):
+        os.mkdir(directory / f"w{i}", 0o710)
+        os.chown(directory / f"w{i}", 0, 2110000000 + i % 6000)
+    yield large
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("how", ["add", "import"])
+def test_no_id_is_given_out_before_the_homes_are_compared(host, long_walk, tmp_path, account, how):
+    """All of the state is an older one, marks and index too: the homes alone tell, and looking at them takes a while. Calls that
+    would give out an id wait for that, all others do not."""
     kept = Saved(tmp_path / "large")
     host.start_daemon()
     host.subuid("add", "later", user=account[0])
@@ -122,17 +138,36 @@ def test_an_id_that_is_given_out_while_a_large_store_is_proved(host, large, tmp_
     host.stop_daemon()
     kept.back()
     other = host.new_user()
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"owner,label\n{other},other\n")
     start = LOG.stat().st_size
     host.start_daemon()
-    host.subuid("add", "other", user=other, check=False)
-    gid = (HOMES / other / "other").stat().st_gid
+    assert host.subuid("lock", "web1", user=account[0]).returncode == 0
+    argv = ["add", "other", "--owner", other] if how == "add" else ["import", rows]
     try:
+        assert host.subuid(*argv, check=False).returncode != 0
         assert host.daemon.wait(30) == REFUSED
     finally:
         said = LOG.read_bytes()[start:].decode()
         if host.daemon.poll() is not None:
             host.daemon = None
     assert f"{account[0]}/later (uid {later})" in said, said
-    assert gid == later, "the control: the uid was given out a second time"
+    assert "account.lock" in said.split("is not accepted")[0], "what gives out no id has waited"
+    assert not (HOMES / other).exists(), "the uid was given out a second time"
+
+
+def test_what_waits_for_the_homes_goes_on(host, long_walk, tmp_path, account):
+    other = host.new_user()
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"owner,label\n{other},other\n")
+    start = LOG.stat().st_size
+    host.start_daemon()
+    waiting = [subprocess.Popen(["/usr/bin/subuid", *argv])
+               for argv in (["add", "new", "--owner", account[0]], ["range", "add", "65536", "--owner", account[0]],
+                            ["import", rows])]
+    assert [process.wait(60) for process in waiting] == [0, 0, 0]
+    said = LOG.read_bytes()[start:].decode()
+    assert "homes are compared" in said.split("account.intent")[0], said
+    host.stop_daemon()
     home_gone(HOMES / other / "other")
     (HOMES / other).rmdir()

@@ -27,7 +27,7 @@ def new_host(host):
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if line.split()[4].startswith(f"{HOMES}/"):
             run("umount", "-l", line.split()[4])
-    for place in [*STATE.iterdir(), *HOMES.iterdir(), *Path("/home").glob("*/subuid")]:
+    for place in [*STATE.iterdir(), *HOMES.iterdir(), *Path("/home").glob("*/subuid"), Path("/var/backups/subuidd")]:
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     host.start_daemon()
 

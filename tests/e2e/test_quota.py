@@ -2,11 +2,12 @@
 """The quota of an account is the kernel's: what a key may push ends there."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from conftest import run
+from conftest import run, wait_until
 
 HOMES = Path("/srv/subuid")
 MIB = 1 << 20
@@ -55,3 +56,47 @@ def test_a_quota_that_is_lifted_lets_the_rest_in(host, tmp_path, disk_with_quota
     assert host.rsync(key, tmp_path / "file", f"{name}@127.0.0.1:", check=False).returncode != 0
     host.subuid("set", "web1", "--quota", "none", user=owner)
     host.rsync(key, tmp_path / "file", f"{name}@127.0.0.1:")
+
+
+def qgroups():
+    """{group: its parents}"""
+    rows = [line.split() for line in run("btrfs", "qgroup", "show", "-p", HOMES).stdout.splitlines()]
+    return {row[0]: row[3].split(",") for row in rows if row and row[0][0].isdigit()}
+
+
+FILL = """
+import os, sys
+block, n = os.urandom(1 << 20), 0
+try:
+    for n in range(60):
+        with open(f"{sys.argv[1]}/f{n}", "wb") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+except OSError:
+    print(n)
+else:
+    print(60)
+"""
+
+
+def test_subvolumes_of_an_account_are_one_group(host, tmp_path, disk_with_quotas):
+    owner, name, key = host.account(tmp_path, "push", "web1", None, "--quota", "20M")
+    home, uid = HOMES / owner / "web1" / "home", pwd.getpwnam(name).pw_uid
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    assert "bytes: enforced by the file system; files: metered after each run" in host.subuid("show", name).stdout
+    host.stop_daemon()  # which looks at it soon after it was made
+    run(*become, "btrfs", "subvolume", "create", home / "nested")
+    nested = "0/" + run("btrfs", "inspect-internal", "rootid", home / "nested").stdout.strip()
+    # the control: what is in it counts for none until the account is looked at
+    assert run(*become, "/usr/bin/python3", "-c", FILL, home / "nested").stdout == "60\n"
+    run("find", home / "nested", "-name", "f*", "-delete")
+    host.start_daemon()
+    wait_until(lambda: f"1/{uid}" in qgroups()[nested], "the nested one is a member after a start")
+    run("btrfs", "qgroup", "remove", nested, f"1/{uid}", HOMES)
+    host.rsync(key, "-a", "/etc/hostname", f"{name}@127.0.0.1:")
+    wait_until(lambda: f"1/{uid}" in qgroups()[nested], "it is a member after a run")
+    run("btrfs", "filesystem", "sync", HOMES)
+    assert int(run(*become, "/usr/bin/python3", "-c", FILL, home / "nested").stdout) < 20
+    host.subuid("remove", "web1", "--purge", "--yes", user=owner)
+    wait_until(lambda: f"1/{uid}" not in qgroups(), "its group is gone")

@@ -308,7 +308,7 @@ def hook(host):
 def test_silence_is_told_once_and_so_is_its_end(host, push, hook):
     assert host.subuid_json("set", push.name, "--alarm", "2s")["alarm"] == 2
     lines = wait_until(hook, "the hook is called")
-    assert lines[0][:3] == ["subuidd", push.name, "silent"] and int(lines[0][3]) >= 2
+    assert lines[0][:3] == ["subuidd-hook", push.name, "silent"] and int(lines[0][3]) >= 2
     assert account(host, push.name)["silent"] is True and "SILENT" in host.subuid("status", push.name).stdout
     assert check(host, push.name).returncode == 2
     host.restart_daemon()

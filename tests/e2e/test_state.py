@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -79,9 +80,10 @@ def views_unmount():
 
 
 def wipe(homes=False):
-    """What a lost disk leaves."""
+    """What a lost disk leaves; with the homes: another host, which knows of nothing."""
     shutil.rmtree(STATE, ignore_errors=True)
     if homes:
+        shutil.rmtree("/var/backups/subuidd", ignore_errors=True)
         views_unmount()
         shutil.rmtree(HOMES)
         HOMES.mkdir(mode=0o711)
@@ -453,6 +455,55 @@ def test_what_is_set_aside_here_keeps_its_grace_period(host, tmp_path):
     assert known >= past
 
 
+@pytest.mark.parametrize("whose", ["user", "group", "subuid", "subgid", "nobody"])
+def test_ids_that_others_of_this_host_have_are_refused(host, tmp_path, whose):
+    """The new host has users of its own, one of whom has the uid or the range of an account of the file."""
+    owner = host.new_user()
+    host.subuid("add", "web1", "--owner", owner, "--range", "65536")
+    uid = host.subuid_json("show", f"{owner}+web1")["account"]["uid"]
+    first = host.subuid_json("range", "list", "--owner", owner)[0]["first"]
+    file = save(host, tmp_path / "saved")
+    host.stop_daemon()
+    wipe(homes=True)
+    other = host.new_user()
+    lines = {"subuid": Path("/etc/subuid"), "subgid": Path("/etc/subgid")}
+    before = {name: path.read_text() for name, path in lines.items()}
+    if whose == "user":
+        run("useradd", "--uid", str(uid), "--no-user-group", "victim")
+    elif whose == "group":
+        run("groupadd", "--gid", str(uid), "victims")
+    elif whose != "nobody":
+        lines[whose].write_text(before[whose] + f"{other}:{first + 65535}:10\n")
+    try:
+        for options in (("--yes", "--dry-run"), ("--yes",)):
+            result = load(host, file, *options, check=False)
+            assert result.returncode == (0 if whose == "nobody" else 4), result
+            assert ("in the way: " in result.stdout) == (whose != "nobody"), result
+            assert "does not answer" not in result.stdout, result
+        assert (STATE / "state.db").exists() == (whose == "nobody")
+    finally:
+        run("userdel", "victim", check=False)
+        run("groupdel", "victims", check=False)
+        for name, path in lines.items():
+            path.write_text(before[name])
+
+
+def test_an_owner_who_is_another_one_here_is_named(host, tmp_path):
+    owner = host.new_user()
+    add(owner, "web1")
+    file = save(host, tmp_path / "saved")
+    uid = pwd.getpwnam(owner).pw_uid
+    host.stop_daemon()
+    run("usermod", "--uid", str(uid + 5000), owner)
+    try:
+        told = load(host, file, "--dry-run").stdout
+        assert f"{owner} has uid {uid + 5000} here, and {uid} in the file" in told
+    finally:
+        run("usermod", "--uid", str(uid), owner)
+    assert "in the file: nobody" not in load(host, file, "--dry-run").stdout
+    host.start_daemon()
+
+
 def test_ids_that_would_change_hands_are_refused(host, tmp_path):
     """The file of another host, on which the ids are somebody else's."""
     owner, other = host.new_user(), host.new_user()
@@ -721,7 +772,7 @@ def test_copies_of_a_clock_that_ran_ahead_push_out_no_newer_one(host, backups):
     old.unlink()
     host.subuid("add", "later", "--owner", host.new_user())
     host.subuid("state", "save", "--daily")
-    left = sorted(path.name for path in directory.iterdir())
+    left = sorted(path.name for path in directory.glob("state-*"))
     assert left == [old.name, ahead[3].name, ahead[4].name]
     assert host.subuid_json("state", "verify", old)["generation"] > host.subuid_json("state", "verify", ahead[4])["generation"]
 
@@ -829,7 +880,7 @@ def another_host(tmp_path):
         shutil.rmtree(tmp_path / "newhost/home" / home.name / "subuid", ignore_errors=True)
     script = (f"umount -l -R /srv; mount -o loop {image} /srv && mount --bind {tmp_path}/newhost/home /home && "
               f"mount --bind {tmp_path}/newhost/root /root && mount -t tmpfs -o mode=0755 tmpfs /var/lib/subuidd && "
-              "mount -t tmpfs -o mode=0755 tmpfs /run/subuidd")
+              "mount -t tmpfs -o mode=0755 tmpfs /run/subuidd && mount -t tmpfs -o mode=0755 tmpfs /var/backups")
     run(*there, "sh", "-c", script)
 
     def command(text, **options):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, call, run, wait_until
+from test_unit import Unit
 
 PATIENCE = 2.0  # of whoever asks the broker meanwhile; it answers in milliseconds
 HOWS = ["silent", "greedy", "stopped", "dead"]
@@ -160,6 +161,25 @@ def test_a_start_waits_for_no_file_server(host, pair, place, how):
         wait_until(lambda: place != "view" or "fuse" not in mounts_of(directory), "the view is the account's own again")
         assert deed("show", name)[0] == 0
     assert deed("check")[1].count("owner's view shows") == 0
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_start_in_mounts_of_its_own_waits_for_no_file_server(host, pair, how):
+    """What is mounted below the homes is cloned and handed over with them, and nobody asks it."""
+    owner, name, other, _ = pair
+    view, who = place_of("view", owner, name)
+    inside, account = place_of("inside", owner, name)
+    with server(how, view, who), server(how, inside, account):
+        assert hangs(view) and hangs(inside)
+        unit = Unit(host, True)
+        try:
+            assert time.monotonic() - unit.begun < 5
+            lock_is_quick(host, other)
+            wait_until(lambda: not hangs(view), "the view is the account's own again, on the host")
+            status, said = deed("remove", name)
+            assert status == 0, said
+        finally:
+            unit.close()
 
 
 @pytest.mark.parametrize("how", HOWS)

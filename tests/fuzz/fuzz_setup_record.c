@@ -77,8 +77,8 @@ bool pam_file_known(const char *path)
 
 /* ---- what setup does, written down a second time */
 
-static const char *const users[] = { "subuidd", "subuidd-keys", NULL };
-static const char *const groups[] = { "subuids", "subuids-forward", "subuidd", "subuidd-keys", NULL };
+static const char *const users[] = { "subuidd", "subuidd-keys", "subuidd-hook", NULL };
+static const char *const groups[] = { "subuids", "subuids-forward", "subuidd", "subuidd-keys", "subuidd-hook", NULL };
 static const char *const directories[] = { STATE_DIR, "/srv/subuid", "/etc/ssh/sshd_config.d", "/etc/subuidd.conf.d", NULL };
 static const char *const files[] = { "/etc/nsswitch.conf", "/etc/pam.d/sshd", "/etc/pam.d/common-account",
 				     "/etc/ssh/sshd_config.d/50-subuidd.conf", "/etc/subuidd.conf.d/20-subid.conf",

@@ -188,9 +188,9 @@ static void others_read(struct store *store)
 	store_marks(store, marks);
 	store_account_count(store, NULL, &number);
 	store_range_units(store, "alice", &number);
-	store_watch_silent(store, INT64_MAX, watches, 4);
-	store_watch_well(store, INT64_MAX, watches, 4);
-	store_watch_next(store, &when);
+	store_watch_changed(store, true, INT64_MAX, NULL, watches, 4);
+	store_watch_changed(store, false, INT64_MAX, NULL, watches, 4);
+	store_watch_next(store, 0, &when);
 	store_key_used(store, 1, &when);
 	store_key_forwards(store, UID);
 }

@@ -561,15 +561,20 @@ static void aside_it_goes_whole_and_once(void **state)
 
 static void quota_says_what_it_cannot(void **state)
 {
+	struct home_kept kept = { KEPT_BY_DISK, KEPT_BY_DISK };
 	int r;
 
 	(void)state;
 	web1.facts.quota = 0;
-	assert_int_equal(home_quota_set(&homes, &web1), 0);
+	assert_int_equal(home_quota_set(&homes, &web1, &kept), 0);
+	assert_true(kept.bytes == KEPT_NONE && kept.files == KEPT_NONE);
 	web1.facts.quota = 1 << 20;
-	r = home_quota_set(&homes, &web1);
+	web1.facts.files = 77;
+	r = home_quota_set(&homes, &web1, &kept);
 	web1.facts.quota = 0;
-	assert_int_equal(r, -EOPNOTSUPP);
+	web1.facts.files = 0;
+	assert_int_equal(r, 0);
+	assert_true(kept.bytes == KEPT_METERED && kept.files == KEPT_METERED);
 	if (strcmp(fixture_type, "btrfs") == 0) {
 		char text[256];
 		int fd;
@@ -577,7 +582,8 @@ static void quota_says_what_it_cannot(void **state)
 		snprintf(text, sizeof(text), "btrfs quota enable %s", fixture_top);
 		assert_int_equal(system(text), 0);
 		web1.facts.quota = 1 << 20;
-		assert_int_equal(home_quota_set(&homes, &web1), 0);
+		assert_int_equal(home_quota_set(&homes, &web1, &kept), 0);
+		assert_true(kept.bytes == KEPT_BY_DISK && kept.files == KEPT_NONE);
 		fd = open(at("homes/alice/web1/home/large"), O_WRONLY | O_CREAT, 0600);
 		for (r = 0; r < 64 && ftruncate(fd, 0) == 0; r++) {
 			char *block = calloc(1, 4 << 20);
@@ -590,7 +596,7 @@ static void quota_says_what_it_cannot(void **state)
 		close(fd);
 		assert_int_equal(r, 0);
 		web1.facts.quota = 0;
-		assert_int_equal(home_quota_set(&homes, &web1), 0);
+		assert_int_equal(home_quota_set(&homes, &web1, &kept), 0);
 		snprintf(text, sizeof(text), "btrfs quota disable %s", fixture_top);
 		assert_int_equal(system(text), 0);
 	}

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "account/index_check.h"
 #include "account/index_view.h"
@@ -647,6 +648,41 @@ static void a_removed_file_is_noticed(void **state)
 	index_writer_free(anew);
 }
 
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* By the process that made it in a former life: it has nothing mapped through which it could tell. */
+static void another_file_in_its_place_is_seen_by_who_looks(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, 3, 0, 1), *anew;
+	struct index_reader reader = reader_of(f->path);
+	struct account account = fixture_account(2);
+	struct index_account found;
+	double until;
+
+	check_account(&reader, &account);
+	index_writer_free(writer);
+	assert_int_equal(unlink(f->path), 0);
+	account.flags ^= ACCOUNT_LOCKED;
+	for (until = seconds() + 2.5; seconds() < until;) /* the control: while there is none, what was there goes on */
+		assert_int_equal(index_account_by_uid(&reader, account.uid, &found), 0);
+	assert_int_not_equal(found.flags, account.flags);
+	assert_int_equal(index_writer_create(f->dirfd, &f->options, &anew), 0);
+	assert_int_equal(index_put_account(anew, &account, '+'), 0);
+	assert_int_equal(index_writer_publish(anew, 2), 0);
+	for (until = seconds() + 2.5; found.flags != account.flags && seconds() < until;)
+		assert_int_equal(index_account_by_uid(&reader, account.uid, &found), 0);
+	assert_int_equal(found.flags, account.flags);
+	check_account(&reader, &account);
+	index_writer_free(anew);
+}
+
 static int even_uid(void *data, uint32_t uid)
 {
 	(void)data;
@@ -815,6 +851,7 @@ int main(void)
 		TEST(a_lock_gets_through_on_a_full_disk),
 		TEST(what_is_equal_is_not_written),
 		TEST(a_removed_file_is_noticed),
+		TEST(another_file_in_its_place_is_seen_by_who_looks),
 		TEST(a_stale_file_serves_on_once_it_is_pruned),
 		TEST(a_page_that_fails_is_an_error),
 		TEST(no_descriptor_is_kept),

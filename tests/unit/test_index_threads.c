@@ -154,6 +154,20 @@ static void change(struct index_writer *writer, uint32_t rounds)
 	}
 }
 
+/* One mapping is left, and nobody is in it. */
+static void assert_nothing_leaked(void)
+{
+	unsigned taken = 0, users = 0;
+
+	for (size_t i = 0; i < INDEX_MAPPINGS; i++) {
+		taken += atomic_load(&reader.mappings[i].steps) % 4 != 0;
+		for (size_t lane = 0; lane < INDEX_LANES; lane++)
+			users += atomic_load(&reader.lanes[lane].users[i]);
+	}
+	assert_int_equal(taken, 1);
+	assert_int_equal(users, 0);
+}
+
 static void readers_see_no_wrong_answer_while_it_changes(void **state)
 {
 	struct fixture *f = *state;
@@ -176,15 +190,39 @@ static void readers_see_no_wrong_answer_while_it_changes(void **state)
 	assert_int_equal(atomic_load(&wrong), 0);
 	assert_true(atomic_load(&lookups) > 1000);
 	assert_true(atomic_load(&came) > 100 && atomic_load(&went) > 100); /* both answers were seen */
-	/* nothing leaked: one mapping is left, with one user */
-	unsigned claimed = 0, users = 0;
+	assert_nothing_leaked();
+}
 
-	for (size_t i = 0; i < sizeof(reader.mappings) / sizeof(reader.mappings[0]); i++) {
-		claimed += atomic_load(&reader.mappings[i].claimed);
-		users += atomic_load(&reader.mappings[i].users);
+static void *find_on(void *nothing)
+{
+	for (uint32_t i = 0; !atomic_load(&stop); i++)
+		if (!stable_found(i % STABLE))
+			atomic_fetch_add(&wrong, 1);
+	return nothing;
+}
+
+static void more_threads_than_lanes_look_up(void **state)
+{
+	struct fixture *f = *state;
+	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
+	pthread_t threads[INDEX_LANES + 8];
+	size_t count = sizeof(threads) / sizeof(threads[0]);
+
+	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
+	atomic_store(&stop, false);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, find_on, NULL), 0);
+	for (uint32_t round = 0; round < 20; round++) {
+		index_writer_free(writer);
+		writer = fixture_publish(f, STABLE, RANGES, round + 2);
 	}
-	assert_int_equal(claimed, 1);
-	assert_int_equal(users, 1);
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	index_writer_free(writer);
+	assert_int_equal(atomic_load(&wrong), 0);
+	assert_true(stable_found(1)); /* the last file, if nobody has looked since */
+	assert_nothing_leaked();
 }
 
 static void a_fork_amid_lookups_goes_on(void **state)
@@ -273,8 +311,8 @@ static void with_every_mapping_taken_it_maps_alone(void **state)
 	struct index_writer *writer = fixture_publish(f, STABLE, RANGES, 1);
 
 	reader = (struct index_reader){ .path = f->path, .trusted = getuid() };
-	for (size_t i = 0; i < sizeof(reader.mappings) / sizeof(reader.mappings[0]); i++)
-		atomic_store(&reader.mappings[i].claimed, 1);
+	for (size_t i = 0; i < INDEX_MAPPINGS; i++)
+		atomic_store(&reader.mappings[i].steps, 1);
 	for (uint32_t i = 0; i < STABLE; i++)
 		assert_true(stable_found(i));
 	index_writer_free(writer);
@@ -318,6 +356,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(readers_see_no_wrong_answer_while_it_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_threads_than_lanes_look_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_fork_amid_lookups_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_writer_may_be_killed_anywhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_every_mapping_taken_it_maps_alone, setup, teardown),

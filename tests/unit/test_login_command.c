@@ -247,6 +247,32 @@ static void locked_and_expired_are_barred(void **state)
 	assert_string_equal(account_barred(&account, 0), "locked");
 }
 
+static void what_writes_is_taken_away_over_the_limit(void **state)
+{
+	static const char push[] = "rsync --server -r . x", pull[] = "rsync --server --sender -r . x";
+	struct login_command command = { .role = ROLE_PUSH };
+
+	(void)state;
+	assert_false(login_command_narrow(&command, push));
+	assert_false(login_command_narrow(&command, pull)); /* it never could */
+	assert_true(login_command_narrow(&command, "true"));
+	command.role = ROLE_BLIND;
+	assert_false(login_command_narrow(&command, push));
+	command.role = ROLE_SYNC;
+	assert_false(login_command_narrow(&command, push));
+	assert_int_equal(command.role, ROLE_SYNC);
+	assert_true(login_command_narrow(&command, pull));
+	assert_int_equal(command.role, ROLE_PULL); /* whatever the words say, the gate lets nothing in */
+	assert_true(login_command_narrow(&command, push));
+	assert_int_equal(command.role, ROLE_PULL);
+	command = (struct login_command){ .role = ROLE_NONE, .tools = "sftp", .options = KEY_APPEND_ONLY };
+	assert_false(login_command_narrow(&command, "sftp"));
+	assert_int_equal(command.options, KEY_APPEND_ONLY);
+	command.options = 0;
+	assert_true(login_command_narrow(&command, "sftp"));
+	assert_int_equal(command.options, KEY_READ_ONLY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +283,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_one_address_is_forwarded_to),
 		cmocka_unit_test(the_gate_follows_what_the_client_asks),
 		cmocka_unit_test(anything_else_is_refused),
+		cmocka_unit_test(what_writes_is_taken_away_over_the_limit),
 		cmocka_unit_test(roles_map_to_options_of_the_gate),
 		cmocka_unit_test(locked_and_expired_are_barred),
 	};

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -100,7 +101,7 @@ static int ids_end(const struct session_ids *ids)
 	int pidfd = -1, status = 0, r;
 	pid_t pid;
 
-	r = sessions_end_start(ids, &pid, &pidfd);
+	r = sessions_end_start(ids, -1, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;
@@ -351,6 +352,101 @@ static void one_that_forks_and_ends_is_caught(void **state)
 	close(ready[0]);
 }
 
+/* ---- what is gone, or no process, when its turn comes */
+
+static void *wait_in_thread(void *data)
+{
+	*(pid_t *)data = (pid_t)syscall(SYS_gettid);
+	if (write(((int *)data)[1], "x", 1) == 1)
+		for (;;)
+			pause();
+	return NULL;
+}
+
+/* Its thread's number goes to whoever reads; it lives. */
+static int with_a_thread(void *data)
+{
+	int ready = *(int *)data, told[2];
+	int word[2] = { 0 };
+	pthread_t thread;
+	char byte;
+
+	alarm(20);
+	if (pipe(told) != 0)
+		return 1;
+	word[1] = told[1];
+	if (pthread_create(&thread, NULL, wait_in_thread, word) != 0 || read(told[0], &byte, 1) != 1 ||
+	    write(ready, &word[0], sizeof(word[0])) != sizeof(word[0]))
+		return 1;
+	for (;;)
+		pause();
+}
+
+static int session_kill_pid(pid_t pid)
+{
+	const struct session_ids ids = { .uid = UID };
+	struct session session = { .real = UID };
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	snprintf(session.pid, sizeof(session.pid), "%d", (int)pid);
+	r = session_kill_one(&ids, proc, &session);
+	close(proc);
+	return r;
+}
+
+/* The newest number may be that of a thread: the chase looks at it, and /proc shows it to whoever asks for it by name. */
+static void a_thread_is_no_failure(void **state)
+{
+	int ready[2];
+	pid_t pid, thread;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = start_as(UID, with_a_thread, &ready[1]);
+	assert_int_equal(read(ready[0], &thread, sizeof(thread)), sizeof(thread));
+	assert_int_not_equal(thread, pid);
+	assert_true(pidfd_open(thread, 0) < 0 && errno != ESRCH); /* the control: there is no such process */
+	assert_true(session_kill_pid(thread) >= 0);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* Between the look and the signal it has ended and been waited for; its number stays in use by its process group. */
+static void one_that_has_left_its_number_to_its_group_is_no_failure(void **state)
+{
+	int ready[2];
+	char byte;
+	pid_t leader = fork(), member;
+
+	(void)state;
+	if (leader == 0) {
+		setpgid(0, 0);
+		for (;;)
+			pause();
+	}
+	setpgid(leader, leader);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	member = fork();
+	if (member == 0)
+		_exit(sleep_for_good(&ready[1]));
+	assert_int_equal(setpgid(member, leader), 0);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	kill(leader, SIGKILL);
+	assert_int_equal(waitpid(leader, NULL, 0), leader);
+	assert_true(pidfd_open(leader, 0) < 0); /* EINVAL of Linux 6.1, ESRCH of 6.18 */
+	assert_true(session_kill_pid(leader) >= 0);
+	kill(member, SIGKILL);
+	assert_int_equal(waitpid(member, NULL, 0), member);
+	assert_int_equal(session_kill_pid(leader), 0);
+	assert_int_equal(sessions_ended(SESSIONS_LEFT), -EBUSY);
+	assert_int_equal(sessions_ended(SESSIONS_FAILED + EMFILE), -EMFILE);
+	assert_int_equal(sessions_ended(125), -ECHILD);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* ---- by cgroup */
 
 static void what_is_in_its_cgroup_goes_whatever_it_is(void **state)
@@ -393,6 +489,8 @@ int main(void)
 		cmocka_unit_test(it_is_known_by_each_of_its_uids),
 		cmocka_unit_test(a_fork_bomb_ends),
 		cmocka_unit_test(one_that_forks_and_ends_is_caught),
+		cmocka_unit_test(a_thread_is_no_failure),
+		cmocka_unit_test(one_that_has_left_its_number_to_its_group_is_no_failure),
 		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
 	};
 

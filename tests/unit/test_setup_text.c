@@ -428,12 +428,32 @@ static void differences_are_shown_line_by_line(void **state)
 	free(shown);
 }
 
+static void sources_that_ask_over_a_network_are_known(void **state)
+{
+	char source[64] = "";
+
+	(void)state;
+	assert_false(nsswitch_needs_network("passwd: files subuid systemd sss\ngroup: compat winbind # nis\nhosts: dns\n", false,
+					    source, sizeof(source)));
+	assert_false(nsswitch_needs_network("# passwd: nis\n\nnetgroup: nis\n", false, source, sizeof(source)));
+	assert_true(nsswitch_needs_network("passwd: files nis\n", false, source, sizeof(source)));
+	assert_string_equal(source, "nis");
+	assert_true(nsswitch_needs_network("passwd: files\n  group:\tfiles [!NOTFOUND=return SUCCESS=merge] hesiod", false, source,
+					   sizeof(source)));
+	assert_string_equal(source, "hesiod");
+	assert_true(nsswitch_needs_network("initgroups: ldap\n", false, source, sizeof(source)));
+	assert_string_equal(source, "ldap");
+	assert_false(nsswitch_needs_network("passwd: files ldap\ngroup: files ldap\n", true, source, sizeof(source)));
+	assert_false(nsswitch_needs_network("passwd: files [NOTFOUND=return nis\n", false, source, sizeof(source)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nsswitch_lines_get_our_source_where_it_is_always_asked),
 		cmocka_unit_test(adding_twice_changes_nothing),
 		cmocka_unit_test(after_adding_every_database_reaches_us),
+		cmocka_unit_test(sources_that_ask_over_a_network_are_known),
 		cmocka_unit_test(removing_takes_exactly_our_source),
 		cmocka_unit_test(missing_databases_are_added_at_the_end),
 		cmocka_unit_test(subid_asks_us_in_the_place_of_its_first_source),

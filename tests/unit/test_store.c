@@ -545,6 +545,66 @@ static void the_schema_itself_states_the_invariants(void **state)
 			fail_msg("not refused: %s (%s)", refused[i], sqlite3_errmsg(store->db));
 }
 
+/* What a list counts by one question is what each list of its own has. */
+static void what_is_listed_is_counted(void **state)
+{
+	struct listed_account rows[8];
+	struct belongings has;
+	struct ssh_key keys[8];
+	struct id_range ranges[8];
+	uint32_t id;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		char label[8], blob[8];
+
+		snprintf(label, sizeof(label), "w%u", i);
+		assert_int_equal(add(i % 2 == 0 ? "alice" : "bob", label, 2100000000u + i), 0);
+		for (uint32_t n = 0; n < i; n++) {
+			snprintf(blob, sizeof(blob), "AAAA%u", n);
+			assert_int_equal(add_key(2100000000u + i, blob, &id), 0);
+		}
+	}
+	assert_int_equal(add_range("bob", 1073741824u, 65536, 2100000003u), 0);
+	assert_int_equal(add_range("bob", 1073741824u + 65536, 65536, 0), 0);
+	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000001u, 50, 200)), 0);
+	assert_int_equal(store_account_listed(store, NULL, 0, rows, 8), 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t uid = 2100000000u + i;
+		int counted = store_range_list_account(store, uid, 0, ranges, 8);
+
+		assert_int_equal(rows[i].account.uid, uid);
+		assert_int_equal(rows[i].belongings.keys, store_key_list(store, uid, 0, keys, 8));
+		assert_int_equal(rows[i].belongings.ranges, counted);
+		assert_int_equal(rows[i].belongings.watch.uid, uid);
+		assert_int_equal(rows[i].belongings.watch.alarm, i == 1 ? 50 : 0);
+		assert_int_equal(store_account_belongings(store, uid, &has), 0);
+		assert_memory_equal(&has, &rows[i].belongings, sizeof(has));
+	}
+	assert_int_equal(store_account_listed(store, "bob", 2100000001u, rows, 8), 1);
+	assert_int_equal(rows[0].account.uid, 2100000003u);
+	assert_int_equal(store_account_belongings(store, 4711, &has), 0);
+	assert_int_equal(has.keys + has.ranges, 0);
+}
+
+static void by_owner_a_list_goes_on_after_the_last_row(void **state)
+{
+	struct account rows[3];
+
+	(void)state;
+	assert_int_equal(add("bob", "w1", 2100000000u), 0);
+	assert_int_equal(add("alice", "w2", 2100000001u), 0);
+	assert_int_equal(add("bob", "w3", 2100000002u), 0);
+	assert_int_equal(add("alice", "w4", 2100000003u), 0);
+	assert_int_equal(store_account_list_by_owner(store, "", 0, rows, 3), 3);
+	assert_int_equal(rows[0].uid, 2100000001u);
+	assert_int_equal(rows[1].uid, 2100000003u);
+	assert_int_equal(rows[2].uid, 2100000000u);
+	assert_int_equal(store_account_list_by_owner(store, "bob", rows[2].uid, rows, 3), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(store_account_list_by_owner(store, "bob", rows[0].uid, rows, 3), 0);
+}
+
 static void lists_go_on_after_the_last_row(void **state)
 {
 	struct account rows[3];
@@ -1246,25 +1306,54 @@ static void silence_is_due_and_told_once(void **state)
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
 	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
 	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 50, 200)), 0);
-	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), 0);
 	assert_int_equal(due, 250); /* not before it was asked for */
-	assert_int_equal(store_watch_silent(store, 249, rows, 4), 0);
-	assert_int_equal(store_watch_silent(store, 250, rows, 4), 1);
+	assert_int_equal(store_watch_changed(store, true, 249, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 1);
 	assert_int_equal(rows[0].uid, 2100000000u);
 	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, true)), 0);
-	assert_int_equal(store_watch_silent(store, 1000, rows, 4), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
+	assert_int_equal(store_watch_changed(store, true, 1000, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 0);
 	assert_int_equal(add_run(2100000000u, 298, 0, RUN_BACKUP), 0);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 1);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 1);
 	assert_int_equal(CHANGE(store_watch_told(store, 2100000000u, false)), 0);
-	assert_int_equal(store_watch_well(store, 300, rows, 4), 0);
-	assert_int_equal(store_watch_next(store, &due), 0);
+	assert_int_equal(store_watch_changed(store, false, 300, NULL, rows, 4), 0);
+	assert_int_equal(store_watch_next(store, 0, &due), 0);
 	assert_int_equal(due, 350);
 	assert_int_equal(CHANGE(store_watch_alarm(store, 2100000000u, 0, 300)), 0);
-	assert_int_equal(store_watch_next(store, &due), -ENOENT);
+	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
+}
+
+static void what_is_told_together_is_of_one_owner(void **state)
+{
+	struct watch rows[4];
+	int64_t due = 0;
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("alice", "web2", 2100000001u), 0);
+	assert_int_equal(add("bob", "web1", 2100000002u), 0);
+	assert_int_equal(add("alice", "web3", 2100000003u), 0);
+	assert_int_equal(add("alice", "web4", 2100000004u), 0);
+	for (uint32_t uid = 2100000000u; uid < 2100000004u; uid++)
+		assert_int_equal(CHANGE(store_watch_alarm(store, uid, uid == 2100000003u ? 500 : 50, 200)), 0);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 2), 2);
+	assert_int_equal(rows[1].uid, 2100000001u);
+	assert_int_equal(store_watch_changed(store, true, 250, &rows[1], rows, 4), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", true, 250, &count)), 0);
+	assert_int_equal(count, 2); /* neither bob's, nor the one that is not due, nor the one without an alarm */
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 1);
+	assert_int_equal(rows[0].uid, 2100000002u);
+	assert_int_equal(store_watch_next(store, 250, &due), 0);
+	assert_int_equal(due, 700);
+	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", false, 249, &count)), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 3);
 }
 
 static void a_key_of_another_account_is_not_used_by_it(void **state)
@@ -1435,8 +1524,8 @@ static int plan_has_both(void *data, int columns, char **values, char **names)
 /* By owner and position in one look, not by reading everybody's rows from there on. */
 static void an_owners_list_reads_his_rows_only(void **state)
 {
-	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_KEY_LIST_UID,
-						     SQL_RANGE_LIST_OWNER};
+	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_ACCOUNT_LISTED_OWNER,
+						     SQL_KEY_LIST_UID, SQL_RANGE_LIST_OWNER};
 	char sql[2048], text[STORE_SQL_MAX];
 
 	(void)state;
@@ -1573,7 +1662,7 @@ static void a_step_does_not_vouch_for_damage(void **state)
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
 	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
-	snprintf(back, sizeof(back), "PRAGMA user_version = %d", store_schema_version() - 1);
+	snprintf(back, sizeof(back), "PRAGMA user_version = %d", store_schema_version() - 2); /* a step that adds columns */
 	assert_int_equal(raw(back), SQLITE_OK);
 	store_close(store);
 	assert_int_equal(store_open(path, &store), -ENOTRECOVERABLE); /* the control: sound, but the step was made already */
@@ -1602,6 +1691,8 @@ int main(void)
 		T(rows_that_are_wrong_in_themselves_are_refused),
 		T(the_schema_itself_states_the_invariants),
 		T(an_id_in_use_is_not_deleted),
+		T(what_is_listed_is_counted),
+		T(by_owner_a_list_goes_on_after_the_last_row),
 		T(lists_go_on_after_the_last_row),
 		T(keys_are_never_numbered_twice),
 		T(ranges_do_not_overlap_and_are_counted),
@@ -1613,6 +1704,7 @@ int main(void)
 		T(runs_are_listed_newest_first_and_the_oldest_go),
 		T(only_good_backups_count),
 		T(silence_is_due_and_told_once),
+		T(what_is_told_together_is_of_one_owner),
 		T(a_key_of_another_account_is_not_used_by_it),
 		T(the_generation_rises_with_what_is_published),
 		T(misuse_is_a_bug),

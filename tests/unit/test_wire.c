@@ -206,6 +206,7 @@ static void fill_account(struct account_view *view)
 	view->account.facts.expires_day = -1;
 	view->account.facts.view = UINT32_MAX;
 	view->account.facts.quota = view->files_limit = UINT64_MAX;
+	view->bytes_kept = view->files_kept = UINT32_MAX;
 	view->account.facts.files = -1;
 	FILL(view->account.owner);
 	FILL(view->account.label);
@@ -285,7 +286,7 @@ static void fill_rest_of_answer(struct answer *answer)
 static void fill_answer(struct answer *answer)
 {
 	answer->row = answer->more = UINT32_MAX;
-	answer->cursor = answer->checked = UINT64_MAX;
+	answer->cursor = answer->checked = answer->total = UINT64_MAX;
 	answer->failure.failure = UINT32_MAX;
 	FILL(answer->failure.what);
 	FILL(answer->failure.why);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * `user-manager UID|NAME`: may there be a service manager of this user's? Run by systemd before each user@UID.service (as root,
+ * ExecCondition=), and by polkit for a name that may be ours, which wants to linger (as polkitd). Status 0: yes; 1: a sub-account, or an id inside a range, so that the unit is passed over. PAM refuses these
+ * anyway, but that is a failed unit for each login, and a manager would run what lies in the account's home.
+ *
+ * In doubt yes: it is asked for every user of the host, and PAM decides.
+ */
+#include <stdbool.h>
+
+#include "account/id.h"
+#include "account/index.h"
+#include "account/name.h"
+
+enum { WANTED = 0, PASSED_OVER = 1 };
+
+static struct index_reader accounts = INDEX_READER(INDEX_PATH);
+
+static bool uid_ours(uint32_t uid)
+{
+	struct index_account account;
+	struct id_range range;
+
+	return index_account_by_uid(&accounts, uid, &account) == 0 || index_range_by_id(&accounts, uid, &range) == 0;
+}
+
+static bool name_ours(const char *name)
+{
+	struct index_account account;
+	struct index_host host;
+	struct id_range range;
+	uint32_t id;
+
+	return name_has_separator(name) && (index_account_by_name(&accounts, name, &account) == 0 ||
+					    index_range_by_name(&accounts, name, &id, &range, &host) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t uid;
+
+	if (argc != 2)
+		return WANTED;
+	if (id_parse(argv[1], &uid) == 0)
+		return uid_ours(uid) ? PASSED_OVER : WANTED;
+	return name_ours(argv[1]) ? PASSED_OVER : WANTED;
+}

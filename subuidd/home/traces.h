@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What other programs of the host keep under the name or the ids of an account, and would find again if the name came back:
+ * that it lingers (logind), crontabs, at jobs. It goes when the account's data does.
+ */
+#ifndef SUBUIDD_HOME_TRACES_H
+#define SUBUIDD_HOME_TRACES_H
+
+#include <sys/types.h>
+
+#include "account/account.h"
+#include "subuidd/home/sessions.h"
+
+struct traces {
+	struct session_ids ids;
+	const char *owner, *label;
+	char separator;
+	int named_anew; /* another account has the name by now: what is under it is that one's */
+};
+
+/* Starts the child that removes them: regular files only, of exactly these names or ids. 0 and pid, pidfd (close-on-exec),
+ * or negative errno. Its exit status: 0, or 1 when something stays. */
+#define TRACES_SECONDS 10
+int traces_start(const struct traces *traces, pid_t *pid, int *pidfd);
+
+#endif

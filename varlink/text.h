@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * JSON written straight as text, for lists of a million rows: no tree is made of a row that nobody looks at. What comes
+ * out is what jansson would write of the same members. Pure.
+ */
+#ifndef VARLINK_TEXT_H
+#define VARLINK_TEXT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_text {
+	char *bytes;
+	size_t size, used;
+	bool failed; /* it did not fit, or there was no memory */
+};
+
+#define JSON_TEXT(buffer)                                     \
+	{                                                     \
+		.bytes = (buffer), .size = sizeof(buffer)     \
+	}
+
+/* An object begins and ends; between them its members. name "": it is no member of another object. */
+void json_text_begin(struct json_text *text, const char *name);
+void json_text_end(struct json_text *text);
+
+/* Members, whose names are plain words. A string of printable ASCII alone; false: it is not, and nothing was written. */
+bool json_text_string(struct json_text *text, const char *name, const char *value);
+void json_text_value(struct json_text *text, const char *name, json_t *value); /* takes the reference; NULL: no memory */
+void json_text_number(struct json_text *text, const char *name, int64_t number);
+void json_text_flag(struct json_text *text, const char *name, bool flag);
+
+#endif
