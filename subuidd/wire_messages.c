@@ -78,8 +78,9 @@ static RECORD(key_remove_record, key_remove_fields);
 #define LIST_ALL(use) { "all", MEMBER(struct request_list, all), FIELD_FLAG, use }
 #define LIST_BEFORE(use) \
 	{ "before", MEMBER(struct request_list, cursor), FIELD_NUMBER, use, .least = 0, .most = INT64_MAX }
-static const struct field list_fields[] = { LIST_ALL(0), LIST_BEFORE(0) };
-static const struct field list_all_fields[] = { LIST_ALL(GIVEN), LIST_BEFORE(0) };
+#define LIST_CURSOR { NULL, MEMBER(struct request_list, cursor), FIELD_NUMBER }
+static const struct field list_fields[] = { LIST_ALL(0), LIST_CURSOR };
+static const struct field list_all_fields[] = { LIST_ALL(GIVEN), LIST_CURSOR };
 static const struct field list_before_fields[] = { LIST_ALL(GIVEN), LIST_BEFORE(GIVEN) };
 static RECORD(list_record, list_fields);
 static RECORD(list_all_record, list_all_fields);

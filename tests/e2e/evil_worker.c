@@ -51,7 +51,7 @@ static size_t message(struct request *request, const void **what)
 		break;
 	case 4:
 		names(request);
-		request->add.facts.set = (uint32_t)rand() % 99;
+		request->add.set = (uint32_t)rand() % 99;
 		request->add.facts.quota = (uint64_t)rand() << 33;
 		request->add.range_count = (uint32_t)rand() * 2u;
 		break;

@@ -27,6 +27,10 @@ def faults():
     return [reply["parameters"]["finding"] for reply in replies if "finding" in reply["parameters"]]
 
 
+WIRE = ("subuidd/wire", "subuidd/wire_messages", "account/record", "account/records", "account/fields", "account/date",
+        "account/name", "account/failure")
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -36,7 +40,7 @@ def evil(host, tmp_path):
     """The daemon with a worker that was taken over; the real one again afterwards."""
     binary = tmp_path / "evil"
     run("cc", "-O1", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", binary, ROOT / "tests/e2e/evil_worker.c",
-        ROOT / "subuidd/wire.c")
+        *(ROOT / f"{name}.c" for name in WIRE))
     real = tmp_path / "real"
     run("cp", "-a", WORKER, real)
     host.stop_daemon()

@@ -587,7 +587,7 @@ def test_an_import_and_others_do_not_disturb_each_other(host, tmp_path):
 def another_host(host):
     """The same owners, an empty store, no homes and no links; what was there comes back."""
     host.stop_daemon()
-    places = [Path("/var/lib/subuidd"), Path("/srv/subuid")]
+    places = [Path("/var/lib/subuidd"), Path("/srv/subuid"), Path("/var/backups/subuidd")]
     places += [Path(entry.pw_dir) / "subuid" for entry in pwd.getpwall() if entry.pw_dir.startswith("/home/")]
     places = [place for place in places if place.exists()]
 
