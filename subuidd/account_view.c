@@ -61,7 +61,7 @@ static int view_fill(const struct broker *broker, const struct link_owner *owner
 	view->account = *account;
 	if (withheld_has(&broker->withheld, account->uid, 0))
 		view->account.flags |= ACCOUNT_LOCKED;
-	if (urgent_removal(broker, account->uid, NULL) && account->state == ACCOUNT_ACTIVE)
+	if (withheld_removal(&broker->withheld, account->uid, NULL) && account->state == ACCOUNT_ACTIVE)
 		view->account.state = ACCOUNT_REMOVING;
 	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);

@@ -31,12 +31,23 @@ enum who {
 	WHO_ROOT,
 };
 
+enum operation_trait {
+	TRAIT_CHANGES = 1u << 0,     /* it needs an index that can be published to */
+	TRAIT_NEEDS_OWNER = 1u << 1, /* not for accounts whose owner has left passwd(5) */
+	TRAIT_GIVES = 1u << 2,       /* ids: only when the homes have been compared with the store */
+	TRAIT_GROWS = 1u << 3,       /* it can wait: of what is left of the disk nothing goes to it */
+	TRAIT_IN_DOUBT = 1u << 4,    /* for root and the admin group also while nobody can say whether the owner is there: it
+				   * looks, or only takes access away. A thief does not get to stay because a directory is down. */
+	TRAIT_OF_OWNER = 1u << 5,    /* about an owner as a whole, of whom something may be left though they are gone */
+	TRAIT_LINES = 1u << 6,       /* it may change /etc/subuid and /etc/subgid */
+	TRAIT_OF_GOING = 1u << 7,    /* also for an account whose removal is pending: nothing of it is lost then */
+	TRAIT_NO_SYSTEM = 1u << 8,   /* not for system users: a service that was taken over would get a login that stays */
+};
+
 struct operation {
 	uint32_t op;
 	enum who who;
-	bool changes;     /* needs an index that can be published to */
-	bool needs_owner; /* not for accounts whose owner has left passwd(5) */
-	bool gives;       /* ids: only when the homes have been compared with the store */
+	unsigned traits; /* enum operation_trait, or-ed */
 	const char *action; /* in the audit trail */
 	enum failure (*handle)(struct call *call);
 };

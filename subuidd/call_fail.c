@@ -120,12 +120,6 @@ static enum failure no_such_account(struct call *call)
 	return call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such sub-account", "see subuid list");
 }
 
-/* What is refused for an account that is to go: whoever is told of a change would lose it. */
-static bool would_be_lost(uint32_t op)
-{
-	return op != OP_ACCOUNT_LOCK && op != OP_ACCOUNT_UNLOCK && op != OP_KEY_REMOVE;
-}
-
 enum failure call_account(struct call *call, enum account_for purpose)
 {
 	const struct request_name *name = request_name(&call->request);
@@ -146,7 +140,8 @@ enum failure call_account(struct call *call, enum account_for purpose)
 				 account.state == ACCOUNT_REMOVING ? "it is being removed" : "it is not complete yet",
 				 "try again");
 	}
-	if (purpose == TO_CHANGE && would_be_lost(call->request.op) && urgent_removal(call->broker, account.uid, NULL))
+	if (purpose == TO_CHANGE && (call->operation->traits & TRAIT_OF_GOING) == 0 &&
+	    withheld_removal(&call->broker->withheld, account.uid, NULL))
 		return call_fail(call, FAILURE_BUSY, NULL, "its removal is pending: the store could not be written",
 				 "wait until it is gone, or take that back: subuid unlock");
 	call->account = account;

@@ -146,8 +146,8 @@ void meter_now(struct broker *broker, uint32_t uid)
 
 /* ---- what came of it ---- */
 
-static const struct operation full = { OP_ACCOUNT_MODIFY, WHO_ROOT, false, false, false, "account.full", NULL };
-static const struct operation thaw = { OP_ACCOUNT_MODIFY, WHO_ROOT, false, false, false, "account.thaw", NULL };
+static const struct operation full = { OP_ACCOUNT_MODIFY, WHO_ROOT, 0, "account.full", NULL };
+static const struct operation thaw = { OP_ACCOUNT_MODIFY, WHO_ROOT, 0, "account.thaw", NULL };
 
 static enum failure body_flags(struct call *call)
 {

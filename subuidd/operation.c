@@ -16,33 +16,39 @@
 #define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
 
 static const struct operation operations[] = {
-	{ OP_STATUS, WHO_ANYONE, false, false, false, "status", op_status },
-	{ OP_ACCOUNT_ADD, WHO_OWNER, true, true, true, "account.add", op_account_add },
-	{ OP_ACCOUNT_GET, WHO_OWNER, false, false, false, "account.get", op_account_get },
-	{ OP_ACCOUNT_LIST, WHO_OWNER, false, false, false, "account.list", op_account_list },
-	{ OP_ACCOUNT_MODIFY, WHO_OWNER, true, false, false, "account.modify", op_account_modify },
+	{ OP_STATUS, WHO_ANYONE, 0, "status", op_status },
+	{ OP_ACCOUNT_ADD, WHO_OWNER,
+	  TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM,
+	  "account.add", op_account_add },
+	{ OP_ACCOUNT_GET, WHO_OWNER, TRAIT_IN_DOUBT, "account.get", op_account_get },
+	{ OP_ACCOUNT_LIST, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "account.list", op_account_list },
+	{ OP_ACCOUNT_MODIFY, WHO_OWNER, TRAIT_CHANGES | TRAIT_GROWS, "account.modify", op_account_modify },
 	/* Locking and removing go ahead with an index that cannot be written: the sessions end, the store says it. */
-	{ OP_ACCOUNT_LOCK, WHO_OWNER, false, false, false, "account.lock", op_account_lock },
-	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, true, true, false, "account.unlock", op_account_unlock },
-	{ OP_ACCOUNT_REMOVE, WHO_OWNER, false, false, false, "account.remove", op_account_remove },
-	{ OP_ACCOUNT_MOUNT, WHO_OWNER, false, true, false, "account.mount", op_account_mount },
-	{ OP_KEY_ADD, WHO_OWNER, true, true, false, "key.add", op_key_add },
-	{ OP_KEY_LIST, WHO_OWNER, false, false, false, "key.list", op_key_list },
-	{ OP_KEY_REMOVE, WHO_OWNER, false, false, false, "key.remove", op_key_remove },
-	{ OP_RANGE_ADD, WHO_OWNER, true, true, true, "range.add", op_range_add },
-	{ OP_RANGE_LIST, WHO_OWNER, false, false, false, "range.list", op_range_list },
-	{ OP_RANGE_REMOVE, WHO_OWNER, true, false, false, "range.remove", op_range_remove },
-	{ OP_LIMIT_GET, WHO_OWNER, false, false, false, "limit.get", op_limit_get },
-	{ OP_LIMIT_SET, WHO_ADMIN, false, false, false, "limit.set", op_limit_set },
-	{ OP_AUDIT_LIST, WHO_OWNER, false, false, false, "audit.list", op_audit_list },
-	{ OP_CHECK, WHO_OWNER, false, false, false, "check", op_check },
-	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, false, false, false, "tombstone.release", op_tombstone_release },
-	{ OP_LIMIT_LIST, WHO_ROOT, false, false, false, "limit.list", op_limit_list },
-	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, false, "tombstone.list", op_tombstone_list },
-	{ OP_RUN_LIST, WHO_OWNER, false, false, false, "run.list", op_run_list },
-	{ OP_STATE_SAVE, WHO_ROOT, false, false, false, "state.save", op_state_save },
-	{ OP_REPAIR, WHO_OWNER, false, false, false, "repair", op_repair }, /* of what is nobody's: root */
-	{ OP_IMPORT, WHO_ADMIN, true, true, false, "import", op_import }, /* gives: import_continue() */
+	{ OP_ACCOUNT_LOCK, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_GOING, "account.lock", op_account_lock },
+	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS | TRAIT_OF_GOING,
+	  "account.unlock", op_account_unlock },
+	{ OP_ACCOUNT_REMOVE, WHO_OWNER, TRAIT_LINES, "account.remove", op_account_remove },
+	{ OP_ACCOUNT_MOUNT, WHO_OWNER, TRAIT_NEEDS_OWNER, "account.mount", op_account_mount },
+	{ OP_KEY_ADD, WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS, "key.add", op_key_add },
+	{ OP_KEY_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "key.list", op_key_list },
+	{ OP_KEY_REMOVE, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_GOING, "key.remove", op_key_remove },
+	{ OP_RANGE_ADD, WHO_OWNER,
+	  TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM,
+	  "range.add", op_range_add },
+	{ OP_RANGE_LIST, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "range.list", op_range_list },
+	{ OP_RANGE_REMOVE, WHO_OWNER, TRAIT_CHANGES | TRAIT_LINES, "range.remove", op_range_remove },
+	{ OP_LIMIT_GET, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "limit.get", op_limit_get },
+	{ OP_LIMIT_SET, WHO_ADMIN, TRAIT_GROWS | TRAIT_OF_OWNER, "limit.set", op_limit_set },
+	{ OP_AUDIT_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "audit.list", op_audit_list },
+	{ OP_CHECK, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "check", op_check },
+	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, TRAIT_GROWS, "tombstone.release", op_tombstone_release },
+	{ OP_LIMIT_LIST, WHO_ROOT, 0, "limit.list", op_limit_list },
+	{ OP_TOMBSTONE_LIST, WHO_ROOT, 0, "tombstone.list", op_tombstone_list },
+	{ OP_RUN_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "run.list", op_run_list },
+	{ OP_STATE_SAVE, WHO_ROOT, 0, "state.save", op_state_save },
+	{ OP_REPAIR, WHO_OWNER, 0, "repair", op_repair }, /* of what is nobody's: root */
+	{ OP_IMPORT, WHO_ADMIN, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS,
+	  "import", op_import }, /* gives: import_continue() */
 };
 
 static const struct operation *operation_find(uint32_t op)
@@ -55,19 +61,9 @@ static const struct operation *operation_find(uint32_t op)
 
 static bool asks_for_all(const struct request *request)
 {
-	switch (request->op) {
-	case OP_ACCOUNT_LIST:
-	case OP_KEY_LIST:
-	case OP_RANGE_LIST:
-	case OP_AUDIT_LIST:
-	case OP_RUN_LIST:
-	case OP_CHECK:
-		return request->list.all;
-	case OP_REPAIR:
+	if (request->op == OP_REPAIR)
 		return request->repair.repair != REPAIR_ACCOUNT && request->repair.place != PLACE_LINK;
-	default:
-		return false;
-	}
+	return wire_message(request->op)->list && request->list.all;
 }
 
 /* The name of the owner that is asked about; "" the caller himself. */
@@ -104,8 +100,7 @@ static enum failure permit(struct call *call)
 	if (!caller->ordinary)
 		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "this account cannot own sub-accounts",
 				 "call as the owner");
-	/* A service that was taken over would get a login that stays, and ids for namespaces. */
-	if (caller->uid <= SYSTEM_UID_MAX && (call->operation->op == OP_ACCOUNT_ADD || call->operation->op == OP_RANGE_ADD))
+	if (caller->uid <= SYSTEM_UID_MAX && (call->operation->traits & TRAIT_NO_SYSTEM) != 0)
 		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "a system user takes no ids by himself",
 				 "have an administrator do it, with --owner");
 	if (asks_for_all(&call->request) || (owner[0] != '\0' && strcmp(owner, caller->name) != 0))
@@ -113,12 +108,6 @@ static enum failure permit(struct call *call)
 				 "only root and members of the admin group act for others",
 				 "leave the owner out to act on your own accounts");
 	return FAILURE_NONE;
-}
-
-/* About an owner as a whole, of whom something may be left though he is gone. */
-static bool asks_of_owner(uint32_t op)
-{
-	return op == OP_ACCOUNT_LIST || op == OP_RANGE_LIST || op == OP_CHECK || op == OP_LIMIT_GET || op == OP_LIMIT_SET;
 }
 
 static enum failure owner_known(struct call *call, const char *name)
@@ -147,30 +136,9 @@ static void owner_named(struct call *call, const char *name)
 	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
 }
 
-/* What root and the admin group may do while nobody can say whether the owner is there: looking, and what only takes
- * access away. A thief does not get to stay because a directory is down. */
-static bool goes_on_in_doubt(const struct call *call)
-{
-	switch (call->request.op) {
-	case OP_ACCOUNT_GET:
-	case OP_ACCOUNT_LIST:
-	case OP_ACCOUNT_LOCK:
-	case OP_KEY_LIST:
-	case OP_KEY_REMOVE:
-	case OP_RANGE_LIST:
-	case OP_LIMIT_GET:
-	case OP_AUDIT_LIST:
-	case OP_CHECK:
-	case OP_RUN_LIST:
-		return call->caller.admin;
-	default:
-		return false;
-	}
-}
-
 static enum failure owner_in_doubt(struct call *call, const char *name, int error)
 {
-	if (!goes_on_in_doubt(call))
+	if (!call->caller.admin || (call->operation->traits & TRAIT_IN_DOUBT) == 0)
 		return call_fail_doubt(call, error);
 	owner_named(call, name);
 	return FAILURE_NONE;
@@ -178,11 +146,11 @@ static enum failure owner_in_doubt(struct call *call, const char *name, int erro
 
 static enum failure owner_gone(struct call *call, const char *name)
 {
-	if (call->operation->needs_owner)
+	if ((call->operation->traits & TRAIT_NEEDS_OWNER) != 0)
 		return call_fail(call, FAILURE_NOT_FOUND, name, "there is no such account on this host",
 				 "check the name of the owner");
 	owner_named(call, name);
-	return asks_of_owner(call->request.op) ? owner_known(call, name) : FAILURE_NONE;
+	return (call->operation->traits & TRAIT_OF_OWNER) != 0 ? owner_known(call, name) : FAILURE_NONE;
 }
 
 static enum failure owner_resolve(struct call *call)
@@ -259,17 +227,17 @@ static enum failure call_run(struct call *call)
 		failure = permit(call);
 	if (failure == FAILURE_NONE)
 		failure = owner_resolve(call);
-	if (failure == FAILURE_NONE && room_needed(call->request.op))
+	if (failure == FAILURE_NONE && (call->operation->traits & TRAIT_GROWS) != 0)
 		failure = room_there(call);
 	if (failure != FAILURE_NONE)
 		return failure;
-	if (call->operation->gives && evidence_holds(call, call_goes_on))
+	if ((call->operation->traits & TRAIT_GIVES) != 0 && evidence_holds(call, call_goes_on))
 		return CALL_PENDING;
-	if (call->operation->changes)
+	if ((call->operation->traits & TRAIT_CHANGES) != 0)
 		failure = churn_change(call);
 	if (failure != FAILURE_NONE)
 		return failure;
-	if (call->operation->changes) {
+	if ((call->operation->traits & TRAIT_CHANGES) != 0) {
 		r = publication_repair(broker->publication);
 		if (r < 0)
 			return call_fail_system(call, "the index cannot be written", r);

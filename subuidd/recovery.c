@@ -14,8 +14,8 @@
 #define VIEWS_AT_A_TIME 32
 #define VIEWS_AGAIN_SECONDS 60u
 
-const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, false, "account.undo", NULL };
-const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, false, "account.remove", NULL };
+const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.undo", NULL };
+const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.remove", NULL };
 
 /* The child that makes a link is told to only when the home is made: where there is none, a link, and the directory that it
  * is in, were there before. Not after a loss of power, which may take the home and not the link. */

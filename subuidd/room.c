@@ -43,20 +43,3 @@ void room_keep(struct broker *broker)
 	if (r < 0)
 		log_error("no room can be kept for locks on a full disk: %s", strerror(-r));
 }
-
-bool room_needed(uint32_t op)
-{
-	switch (op) {
-	case OP_ACCOUNT_ADD:
-	case OP_ACCOUNT_MODIFY:
-	case OP_ACCOUNT_UNLOCK:
-	case OP_KEY_ADD:
-	case OP_RANGE_ADD:
-	case OP_LIMIT_SET:
-	case OP_TOMBSTONE_RELEASE:
-	case OP_IMPORT:
-		return true;
-	default:
-		return false;
-	}
-}

@@ -18,7 +18,5 @@ bool room_nearly_full(const struct statvfs *fs);
 bool room_short(const struct broker *broker);
 /* Keeps what is needed for changes on a full disk (store_reserve()), while there is room for it. */
 void room_keep(struct broker *broker);
-/* An operation (enum op) that is refused when the disk is nearly full. */
-bool room_needed(uint32_t op);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/* The settings: a table with a row for each key, and what must hold between them. Run by the broker and the state program. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,35 +46,12 @@ enum key {
 	KEYS
 };
 
-static const struct settings_key keys[KEYS] = {
-	[IDS_ACCOUNTS] = { "ids", "accounts" },
-	[IDS_RANGES] = { "ids", "ranges" },
-	[SUBID_PUBLISH] = { "subid", "publish" },
-	[NAMES_SEPARATOR] = { "names", "separator" },
-	[NAMES_ENUMERATE] = { "names", "enumerate" },
-	[NAMES_RANGES] = { "names", "range_names" },
-	[HOMES_DIRECTORY] = { "homes", "directory" },
-	[HOMES_LINK] = { "homes", "link_directory" },
-	[HOMES_VIEWS] = { "homes", "views_at_start" },
-	[HOMES_VIEW] = { "homes", "view" },
-	[HOMES_FILES] = { "homes", "files_per_size" },
-	[HOMES_GRACE] = { "homes", "grace_days" },
-	[LIMITS_ACCOUNTS] = { "limits", "accounts" },
-	[LIMITS_KEYS] = { "limits", "keys" },
-	[LIMITS_RANGES] = { "limits", "ranges" },
-	[SESSIONS_KEY] = { "sessions", "per_key" },
-	[SESSIONS_ACCOUNT] = { "sessions", "per_account" },
-	[SESSIONS_UNUSED] = { "sessions", "unused_seconds" },
-	[SESSIONS_SILENCE] = { "sessions", "silence_seconds" },
-	[SESSIONS_MEMORY] = { "sessions", "memory_mib" },
-	[SESSIONS_CPU] = { "sessions", "cpu_weight" },
-	[ACCESS_ADMIN_GROUP] = { "access", "admin_group" },
-	[ALARM_HOOK] = { "alarm", "hook" },
-	[STATE_BACKUPS] = { "state", "backup_directory" },
-	[STATE_KEPT] = { "state", "backups_kept" },
-	[SERVICE_PER_UID] = { "service", "connections_per_uid" },
-	[SERVICE_CONNECTIONS] = { "service", "connections" },
-	[SERVICE_IDLE] = { "service", "idle_seconds" },
+/* What one key means: taken into the member of struct settings at this offset (blocks: into the whole of it). */
+struct setting {
+	struct settings_key key;
+	int (*take)(const struct setting *setting, const char *value, void *out, char *why, size_t size);
+	size_t offset, size;
+	uint32_t least, most; /* of a number */
 };
 
 struct loading {
@@ -118,20 +97,23 @@ static int refuse(char *why, size_t size, const char *text)
 	return -EINVAL;
 }
 
-static int take_number(const char *value, uint32_t min, uint32_t max, uint32_t *number, char *why, size_t size)
+static int take_number(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
 	uint32_t parsed;
 
-	if (id_parse(value, &parsed) < 0 || parsed < min || parsed > max) {
-		snprintf(why, size, "not a number from %u to %u", min, max);
+	if (id_parse(value, &parsed) < 0 || parsed < setting->least || parsed > setting->most) {
+		snprintf(why, size, "not a number from %u to %u", setting->least, setting->most);
 		return -EINVAL;
 	}
-	*number = parsed;
+	memcpy(out, &parsed, sizeof(parsed));
 	return 0;
 }
 
-static int take_bool(const char *value, bool *truth, char *why, size_t size)
+static int take_bool(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
+	bool *truth = out;
+
+	(void)setting;
 	if (strcmp(value, "yes") == 0 || strcmp(value, "true") == 0)
 		*truth = true;
 	else if (strcmp(value, "no") == 0 || strcmp(value, "false") == 0)
@@ -143,8 +125,11 @@ static int take_bool(const char *value, bool *truth, char *why, size_t size)
 
 const char *const publish_names[] = { [PUBLISH_PLUGIN] = "plugin", [PUBLISH_FILES] = "files", [PUBLISH_BOTH] = "both" };
 
-static int take_publish(const char *value, enum publish_to *publish, char *why, size_t size)
+static int take_publish(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
+	enum publish_to *publish = out;
+
+	(void)setting;
 	for (size_t i = 0; i < sizeof(publish_names) / sizeof(publish_names[0]); i++) {
 		if (strcmp(value, publish_names[i]) != 0)
 			continue;
@@ -154,10 +139,11 @@ static int take_publish(const char *value, enum publish_to *publish, char *why, 
 	return refuse(why, size, "neither plugin, files nor both");
 }
 
-static int take_view(const char *value, uint32_t *view, char *why, size_t size)
+static int take_view(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
-	uint32_t parsed;
+	uint32_t *view = out, parsed;
 
+	(void)setting;
 	if (account_view_parse(value, &parsed) < 0 || parsed == VIEW_DEFAULT)
 		return refuse(why, size, "neither theirs nor owner");
 	*view = parsed;
@@ -165,13 +151,15 @@ static int take_view(const char *value, uint32_t *view, char *why, size_t size)
 }
 
 /* "16K", "1M", "4096"; "none". */
-static int take_file_size(const char *value, uint64_t *bytes, char *why, size_t size)
+static int take_file_size(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
+	uint64_t *bytes = out;
 	size_t length = strlen(value);
 	unsigned shift = length == 0 ? 0 : value[length - 1] == 'K' ? 10 : value[length - 1] == 'M' ? 20 : 0;
 	char digits[16];
 	uint32_t number;
 
+	(void)setting;
 	if (strcmp(value, "none") == 0) {
 		*bytes = 0;
 		return 0;
@@ -194,8 +182,7 @@ static int block_check(struct id_block block, bool units, char *why, size_t size
 	return 0;
 }
 
-static int take_blocks(const char *value, bool units, struct id_block *blocks, unsigned *count, char *why,
-		       size_t size)
+static int blocks_parse(const char *value, bool units, struct id_block *blocks, unsigned *count, char *why, size_t size)
 {
 	struct id_block parsed[SETTINGS_BLOCKS_MAX];
 	char copy[1024], *rest = copy, *word;
@@ -224,8 +211,11 @@ static int take_blocks(const char *value, bool units, struct id_block *blocks, u
 	return 0;
 }
 
-static int take_separator(const char *value, char *separator, char *why, size_t size)
+static int take_separator(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
+	char *separator = out;
+
+	(void)setting;
 	if (strlen(value) != 1 || strchr(SEPARATORS, value[0]) == NULL)
 		return refuse(why, size, "not one of the characters " SEPARATORS);
 	*separator = value[0];
@@ -242,11 +232,11 @@ static bool component_valid(const char *text, size_t length)
 	return !(length == 1 && text[0] == '.') && !(length == 2 && text[0] == '.' && text[1] == '.');
 }
 
-static int take_directory(const char *value, char *directory, size_t max, char *why, size_t size)
+static int take_directory(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
 	const char *at = value;
 
-	if (strlen(value) >= max)
+	if (strlen(value) >= setting->size)
 		return refuse(why, size, "too long");
 	if (*at != '/')
 		return refuse(why, size, "not an absolute path");
@@ -257,101 +247,90 @@ static int take_directory(const char *value, char *directory, size_t max, char *
 			return refuse(why, size, "not a plain path of [A-Za-z0-9._@+-], without . and .. in it");
 		at += 1 + length;
 	}
-	memcpy(directory, value, strlen(value) + 1);
+	memcpy(out, value, strlen(value) + 1);
 	return 0;
 }
 
-static int take_link(const char *value, char *link, size_t max, char *why, size_t size)
+static int take_link(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
-	if (strlen(value) >= max || !component_valid(value, strlen(value)))
+	if (strlen(value) >= setting->size || !component_valid(value, strlen(value)))
 		return refuse(why, size, "not the name of one directory, of [A-Za-z0-9._@+-]");
-	memcpy(link, value, strlen(value) + 1);
+	memcpy(out, value, strlen(value) + 1);
 	return 0;
 }
 
-static int take_group(const char *value, char *group, size_t max, char *why, size_t size)
+static int take_group(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
-	if (strlen(value) >= max || !comment_valid(value, max - 1) || strchr(value, ',') != NULL)
+	if (strlen(value) >= setting->size || !comment_valid(value, setting->size - 1) || strchr(value, ',') != NULL)
 		return refuse(why, size, "not the name of a group");
-	memcpy(group, value, strlen(value) + 1);
+	memcpy(out, value, strlen(value) + 1);
 	return 0;
 }
 
-static int take_value(struct settings *s, enum key key, const char *value, char *why, size_t size)
+/* No hook is one, too. */
+static int take_hook(const struct setting *setting, const char *value, void *out, char *why, size_t size)
 {
-	switch (key) {
-	case IDS_ACCOUNTS:
-		return take_blocks(value, false, s->accounts, &s->accounts_count, why, size);
-	case IDS_RANGES:
-		return take_blocks(value, true, s->ranges, &s->ranges_count, why, size);
-	case SUBID_PUBLISH:
-		return take_publish(value, &s->publish, why, size);
-	case NAMES_SEPARATOR:
-		return take_separator(value, &s->separator, why, size);
-	case NAMES_ENUMERATE:
-		return take_bool(value, &s->enumerate, why, size);
-	case NAMES_RANGES:
-		return take_bool(value, &s->range_names, why, size);
-	case HOMES_DIRECTORY:
-		return take_directory(value, s->homes, sizeof(s->homes), why, size);
-	case HOMES_LINK:
-		return take_link(value, s->link_directory, sizeof(s->link_directory), why, size);
-	case HOMES_VIEWS:
-		return take_number(value, 0, 1000000, &s->views_at_start, why, size);
-	case HOMES_VIEW:
-		return take_view(value, &s->view, why, size);
-	case HOMES_FILES:
-		return take_file_size(value, &s->files_per_size, why, size);
-	case HOMES_GRACE:
-		return take_number(value, 0, 36500, &s->grace_days, why, size);
-	case LIMITS_ACCOUNTS:
-		return take_number(value, 0, 100000000, &s->limit_accounts, why, size);
-	case LIMITS_KEYS:
-		return take_number(value, 0, 100000, &s->limit_keys, why, size);
-	case LIMITS_RANGES:
-		return take_number(value, 0, 32768, &s->limit_ranges, why, size);
-	case SESSIONS_KEY:
-		return take_number(value, 1, SESSIONS_MAX, &s->sessions_key, why, size);
-	case SESSIONS_ACCOUNT:
-		return take_number(value, 1, SESSIONS_MAX, &s->sessions_account, why, size);
-	case SESSIONS_UNUSED:
-		return take_number(value, 0, 86400, &s->unused_seconds, why, size);
-	case SESSIONS_SILENCE:
-		return take_number(value, 0, 604800, &s->silence_seconds, why, size);
-	case SESSIONS_MEMORY:
-		return take_number(value, 64, 524288, &s->memory_mib, why, size);
-	case SESSIONS_CPU:
-		return take_number(value, 1, 10000, &s->cpu_weight, why, size);
-	case ACCESS_ADMIN_GROUP:
-		return take_group(value, s->admin_group, sizeof(s->admin_group), why, size);
-	case ALARM_HOOK:
-		if (value[0] == '\0') {
-			s->hook[0] = '\0';
-			return 0;
-		}
-		return take_directory(value, s->hook, sizeof(s->hook), why, size);
-	case STATE_BACKUPS:
-		return take_directory(value, s->backup_directory, sizeof(s->backup_directory), why, size);
-	case STATE_KEPT:
-		return take_number(value, 0, 10000, &s->backups_kept, why, size);
-	case SERVICE_PER_UID:
-		return take_number(value, 1, 4096, &s->connections_per_uid, why, size);
-	case SERVICE_CONNECTIONS:
-		return take_number(value, 1, 4096, &s->connections, why, size);
-	case SERVICE_IDLE:
-		return take_number(value, 1, 3600, &s->idle_seconds, why, size);
-	case KEYS:
-		break;
-	}
-	return refuse(why, size, "no such key");
+	if (value[0] != '\0')
+		return take_directory(setting, value, out, why, size);
+	memset(out, 0, setting->size);
+	return 0;
 }
+
+static int take_account_blocks(const struct setting *setting, const char *value, void *out, char *why, size_t size)
+{
+	struct settings *s = out;
+
+	(void)setting;
+	return blocks_parse(value, false, s->accounts, &s->accounts_count, why, size);
+}
+
+static int take_range_blocks(const struct setting *setting, const char *value, void *out, char *why, size_t size)
+{
+	struct settings *s = out;
+
+	(void)setting;
+	return blocks_parse(value, true, s->ranges, &s->ranges_count, why, size);
+}
+
+static const struct setting table[KEYS] = {
+#define IN(member) offsetof(struct settings, member), sizeof(((struct settings *)0)->member)
+	[IDS_ACCOUNTS] = { { "ids", "accounts" }, take_account_blocks, 0, 0, 0, 0 },
+	[IDS_RANGES] = { { "ids", "ranges" }, take_range_blocks, 0, 0, 0, 0 },
+	[SUBID_PUBLISH] = { { "subid", "publish" }, take_publish, IN(publish), 0, 0 },
+	[NAMES_SEPARATOR] = { { "names", "separator" }, take_separator, IN(separator), 0, 0 },
+	[NAMES_ENUMERATE] = { { "names", "enumerate" }, take_bool, IN(enumerate), 0, 0 },
+	[NAMES_RANGES] = { { "names", "range_names" }, take_bool, IN(range_names), 0, 0 },
+	[HOMES_DIRECTORY] = { { "homes", "directory" }, take_directory, IN(homes), 0, 0 },
+	[HOMES_LINK] = { { "homes", "link_directory" }, take_link, IN(link_directory), 0, 0 },
+	[HOMES_VIEWS] = { { "homes", "views_at_start" }, take_number, IN(views_at_start), 0, 1000000 },
+	[HOMES_VIEW] = { { "homes", "view" }, take_view, IN(view), 0, 0 },
+	[HOMES_FILES] = { { "homes", "files_per_size" }, take_file_size, IN(files_per_size), 0, 0 },
+	[HOMES_GRACE] = { { "homes", "grace_days" }, take_number, IN(grace_days), 0, 36500 },
+	[LIMITS_ACCOUNTS] = { { "limits", "accounts" }, take_number, IN(limit_accounts), 0, 100000000 },
+	[LIMITS_KEYS] = { { "limits", "keys" }, take_number, IN(limit_keys), 0, 100000 },
+	[LIMITS_RANGES] = { { "limits", "ranges" }, take_number, IN(limit_ranges), 0, 32768 },
+	[SESSIONS_KEY] = { { "sessions", "per_key" }, take_number, IN(sessions_key), 1, SESSIONS_MAX },
+	[SESSIONS_ACCOUNT] = { { "sessions", "per_account" }, take_number, IN(sessions_account), 1, SESSIONS_MAX },
+	[SESSIONS_UNUSED] = { { "sessions", "unused_seconds" }, take_number, IN(unused_seconds), 0, 86400 },
+	[SESSIONS_SILENCE] = { { "sessions", "silence_seconds" }, take_number, IN(silence_seconds), 0, 604800 },
+	[SESSIONS_MEMORY] = { { "sessions", "memory_mib" }, take_number, IN(memory_mib), 64, 524288 },
+	[SESSIONS_CPU] = { { "sessions", "cpu_weight" }, take_number, IN(cpu_weight), 1, 10000 },
+	[ACCESS_ADMIN_GROUP] = { { "access", "admin_group" }, take_group, IN(admin_group), 0, 0 },
+	[ALARM_HOOK] = { { "alarm", "hook" }, take_hook, IN(hook), 0, 0 },
+	[STATE_BACKUPS] = { { "state", "backup_directory" }, take_directory, IN(backup_directory), 0, 0 },
+	[STATE_KEPT] = { { "state", "backups_kept" }, take_number, IN(backups_kept), 0, 10000 },
+	[SERVICE_PER_UID] = { { "service", "connections_per_uid" }, take_number, IN(connections_per_uid), 1, 4096 },
+	[SERVICE_CONNECTIONS] = { { "service", "connections" }, take_number, IN(connections), 1, 4096 },
+	[SERVICE_IDLE] = { { "service", "idle_seconds" }, take_number, IN(idle_seconds), 1, 3600 },
+#undef IN
+};
 
 static int take(void *data, unsigned key, const char *value, const char *place, char *why, size_t size)
 {
 	struct loading *loading = data;
 
 	snprintf(loading->place[key], sizeof(loading->place[key]), "%s", place);
-	return take_value(&loading->settings, (enum key)key, value, why, size);
+	return table[key].take(&table[key], value, (char *)&loading->settings + table[key].offset, why, size);
 }
 
 /* A fault between two keys is told of the one that somebody set. */
@@ -385,9 +364,12 @@ static int settings_check(const struct loading *loading, char *why, size_t size)
 int settings_load(const char *root, struct settings *settings, char *why, size_t size)
 {
 	struct loading loading = { 0 };
+	struct settings_key keys[KEYS];
 	const struct settings_reader reader = { keys, KEYS, take, &loading };
 	int r;
 
+	for (unsigned i = 0; i < KEYS; i++)
+		keys[i] = table[i].key;
 	settings_default(&loading.settings);
 	r = settings_files_read(root, &reader, why, size);
 	if (r == 0)

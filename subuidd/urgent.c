@@ -20,7 +20,6 @@
 
 #define MAGIC UINT64_C(0x746e656772753031) /* "10urgent" */
 #define AGAIN_SECONDS 30u
-#define REMOVAL_FIRST 0xfffffff0u /* in the place of a key, which has no such number (KEY_ID_KEPT_MAX): an account is to go */
 #define REMOVAL_KEEP 1u
 #define REMOVAL_PURGE 2u
 
@@ -30,9 +29,9 @@ struct note {
 	uint64_t check; /* of what is before it */
 };
 
-static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, false, false, false, "account.lock", NULL };
-static const struct operation remove_late = { OP_ACCOUNT_REMOVE, WHO_ROOT, false, false, false, "account.removing", NULL };
-static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, false, false, false, "key.remove", NULL };
+static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, 0, "account.lock", NULL };
+static const struct operation remove_late = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_LINES, "account.removing", NULL };
+static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, 0, "key.remove", NULL };
 
 /* ---- the notes ---- */
 
@@ -115,23 +114,18 @@ void urgent_done(struct broker *broker, uint32_t uid, uint32_t key)
 
 bool urgent_removal(const struct broker *broker, uint32_t uid, uint32_t *flags)
 {
-	for (size_t i = 0; i < broker->withheld.count; i++) {
-		const struct withheld_entry *entry = &broker->withheld.entries[i];
+	uint32_t how = 0;
 
-		if (entry->uid != uid || entry->key < REMOVAL_FIRST)
-			continue;
-		if (flags != NULL)
-			*flags = ((entry->key & REMOVAL_KEEP) != 0 ? ACCOUNT_KEEP_HOME : 0) |
-				 ((entry->key & REMOVAL_PURGE) != 0 ? ACCOUNT_PURGE : 0);
-		return true;
-	}
-	return false;
+	if (!withheld_removal(&broker->withheld, uid, &how))
+		return false;
+	*flags = ((how & REMOVAL_KEEP) != 0 ? ACCOUNT_KEEP_HOME : 0) | ((how & REMOVAL_PURGE) != 0 ? ACCOUNT_PURGE : 0);
+	return true;
 }
 
 static void removal_forget(struct broker *broker, uint32_t uid)
 {
 	for (uint32_t how = 0; how <= (REMOVAL_KEEP | REMOVAL_PURGE); how++)
-		withheld_remove(&broker->withheld, uid, REMOVAL_FIRST | how);
+		withheld_remove(&broker->withheld, uid, WITHHELD_REMOVAL | how);
 }
 
 int urgent_add_removal(struct broker *broker, const struct account *account)
@@ -140,14 +134,14 @@ int urgent_add_removal(struct broker *broker, const struct account *account)
 		       ((account->flags & ACCOUNT_PURGE) != 0 ? REMOVAL_PURGE : 0);
 
 	removal_forget(broker, account->uid);
-	return urgent_add(broker, account->uid, REMOVAL_FIRST | how);
+	return urgent_add(broker, account->uid, WITHHELD_REMOVAL | how);
 }
 
 void urgent_removal_done(struct broker *broker, uint32_t uid)
 {
 	int r;
 
-	if (!urgent_removal(broker, uid, NULL))
+	if (!withheld_removal(&broker->withheld, uid, NULL))
 		return;
 	removal_forget(broker, uid);
 	r = notes_write(broker);
@@ -179,7 +173,7 @@ static int look(struct call *call, const struct withheld_entry *entry)
 
 	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
 		return 1;
-	if (r < 0 || entry->key >= REMOVAL_FIRST)
+	if (r < 0 || entry->key >= WITHHELD_REMOVAL)
 		return r == 0 && call_busy(call->broker, entry->uid, NULL) ? -EBUSY : r; /* a call is about to end with it */
 	if (entry->key == 0)
 		return (call->account.flags & ACCOUNT_LOCKED) != 0;
@@ -202,13 +196,13 @@ static void account_take(struct broker *broker, const struct withheld_entry *ent
 
 static const struct operation *operation_late(const struct withheld_entry *entry)
 {
-	return entry->key == 0 ? &lock_late : entry->key >= REMOVAL_FIRST ? &remove_late : &key_remove_late;
+	return entry->key == 0 ? &lock_late : entry->key >= WITHHELD_REMOVAL ? &remove_late : &key_remove_late;
 }
 
 /* True when the store has it now. */
 static bool record(struct broker *broker, const struct withheld_entry *entry)
 {
-	bool key = entry->key != 0 && entry->key < REMOVAL_FIRST;
+	bool key = entry->key != 0 && entry->key < WITHHELD_REMOVAL;
 	struct call call = { .broker = broker, .operation = operation_late(entry),
 			     .caller = { .root = true, .admin = true, .named = true, .name = "subuidd" } };
 	int r = look(&call, entry);

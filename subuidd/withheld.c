@@ -13,6 +13,20 @@ bool withheld_has(const struct withheld *withheld, uint32_t uid, uint32_t key)
 	return false;
 }
 
+bool withheld_removal(const struct withheld *withheld, uint32_t uid, uint32_t *how)
+{
+	for (size_t i = 0; i < withheld->count; i++) {
+		const struct withheld_entry *entry = &withheld->entries[i];
+
+		if (entry->uid != uid || entry->key < WITHHELD_REMOVAL)
+			continue;
+		if (how != NULL)
+			*how = entry->key & ~WITHHELD_REMOVAL;
+		return true;
+	}
+	return false;
+}
+
 int withheld_add(struct withheld *withheld, uint32_t uid, uint32_t key)
 {
 	struct withheld_entry *grown;

@@ -20,6 +20,12 @@ struct withheld {
 bool withheld_has(const struct withheld *withheld, uint32_t uid, uint32_t key);
 int withheld_add(struct withheld *withheld, uint32_t uid, uint32_t key); /* 0 or -ENOMEM */
 void withheld_remove(struct withheld *withheld, uint32_t uid, uint32_t key);
+
+/* An account that is to go, whose removal could not be written either: in the place of a key, which has no such number
+ * (KEY_ID_KEPT_MAX), with how it goes in the lowest bits. */
+#define WITHHELD_REMOVAL 0xfffffff0u
+bool withheld_removal(const struct withheld *withheld, uint32_t uid, uint32_t *how); /* how may be NULL */
+
 void withheld_free(struct withheld *withheld);
 
 #endif

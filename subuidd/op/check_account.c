@@ -147,7 +147,7 @@ static void check_home(const struct broker *broker, const struct account *row, c
 /* What counts, though the store could not be written: the index says rightly what the row does not. */
 static bool unrecorded(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
-	bool removal = urgent_removal(broker, row->uid, NULL);
+	bool removal = withheld_removal(&broker->withheld, row->uid, NULL);
 
 	if (row->state != ACCOUNT_ACTIVE || (!removal && !withheld_has(&broker->withheld, row->uid, 0)))
 		return false;

@@ -119,10 +119,10 @@ enum store_statement {
 
 extern const char *const store_sql[SQL_STATEMENTS];
 
-/* facts.c: the text of a statement, with the columns of facts in the place of {facts}. out: STORE_SQL_MAX bytes. */
+/* sql_text.c: the text of a statement, with the columns of facts in the place of {facts}. out: STORE_SQL_MAX bytes. */
 #define STORE_SQL_MAX 1024
 const char *store_sql_text(enum store_statement id, char out[STORE_SQL_MAX]);
-/* The facts of an account as values, into values[0..FACTS-1]: how many. They are read back from the columns that begin
+/* facts.c: the facts of an account as values, into values[0..FACTS-1]: how many. They are read back from the columns that begin
  * at `column`: the column behind them, or -EUCLEAN. */
 size_t store_facts_values(const struct facts *facts, struct store_value *values);
 int store_facts_read(sqlite3_stmt *row, int column, struct facts *facts);

@@ -190,15 +190,7 @@ static void look(void *data)
 /* Its own change may have been told of by another call that ended before it. */
 static bool may_have_changed(const struct call *call)
 {
-	switch (call->request.op) {
-	case OP_ACCOUNT_ADD:
-	case OP_ACCOUNT_REMOVE:
-	case OP_RANGE_ADD:
-	case OP_RANGE_REMOVE:
-		return call->broker->settings.publish != PUBLISH_PLUGIN;
-	default:
-		return false;
-	}
+	return (call->operation->traits & TRAIT_LINES) != 0 && call->broker->settings.publish != PUBLISH_PLUGIN;
 }
 
 /* A call that changed something is answered when the files show it. */
