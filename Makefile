@@ -35,12 +35,12 @@ LINK_GUEST  = $(CC) -shared $(HARDEN_LD) -Wl,-z,defs -Wl,-z,nodelete $(CFLAGS) $
 # ---- what an account is: libc only ------------------------------------------------
 ACCOUNT     = account/name account/id account/fields account/run account/failure account/role account/key account/key_blob account/key_from
 RECORDS     = account/record account/records account/date account/failure account/fields account/name account/id
-INDEX       = account/index account/index_map account/index_view account/index_list account/index_check account/range_name
+INDEX       = index/index index/map index/view index/list index/check account/range_name
 FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
 SECCOMP     = confine/seccomp confine/seccomp_filters
-INDEX_WRITER = subuidd/index/writer subuidd/index/file subuidd/index/place subuidd/index/list subuidd/index/entry \
-              subuidd/index/verify subuidd/index/peek subuidd/index/grow subuidd/index/size subuidd/index/prune subuidd/index/guard subuidd/index/account subuidd/index/range subuidd/index/key subuidd/index/way
+INDEX_WRITER = index/writer/writer index/writer/file index/writer/place index/writer/list index/writer/entry \
+              index/writer/verify index/writer/peek index/writer/grow index/writer/size index/writer/prune index/writer/guard index/writer/account index/writer/range index/writer/key index/writer/way
 
 WIRE        = subuidd/wire subuidd/wire_messages subuidd/request $(RECORDS)
 
@@ -63,12 +63,12 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/traces subuidd/home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
-              account/advice account/state_look account/part account/index_walk \
+              account/advice index/state_look account/part index/walk \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
               subuidd/state/compare subuidd/state/compare_host subuidd/state/compare_users subuidd/subid/files subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/trouble subuidd/earlier subuidd/index/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
+              subuidd/trouble subuidd/earlier index/writer/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field subuidd/worker/record_json \
@@ -85,7 +85,7 @@ SUBUID      = cli/main cli/arguments cli/options cli/facts cli/fact_value cli/co
 HOST        = setup/main setup/setup setup/say setup/file setup/file_deed setup/record setup/revert setup/pam_files setup/service setup/sshd setup/steps setup/subid \
               setup/users setup/text setup/text_nsswitch setup/text_network setup/network setup/text_pam \
               setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_linger setup/doctor_subid setup/doctor_sshd setup/doctor_state \
-              cli/arguments cli/complain cli/call cli/print cli/program cli/daemon cli/subid_text account/subid_lock account/advice account/state_look \
+              cli/arguments cli/complain cli/call cli/print cli/program cli/daemon cli/subid_text account/subid_lock account/advice index/state_look \
               confine/path confine/landlock confine/view confine/user_namespace \
               account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/scan varlink/client
 RRSYNC      = backup/rrsync backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/name.h"
 #include "backup/login_command.h"
 #include "confine/harden.h"

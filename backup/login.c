@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/name.h"
 #include "account/role.h"
 #include "backup/exit_status.h"

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "account/account.h"
-#include "account/index.h"
+#include "index/index.h"
 
 #define LOGIN_COMMAND_MAX 511
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 struct exec_account {
 	struct index_account account;

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 /* NAME of a command line, "web1" (the caller's own) or "alice+web1". An exit status; it was said why. */
 int lookup_account(const char *name, struct index_account *account, struct index_host *host);

@@ -19,7 +19,7 @@
 #include <shadow.h>
 #include <stdint.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/range_name.h"
 
 /* What the functions of a program's name service have in common. */

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/index.h"
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/index.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "nss/subid.h"
 
 static struct index_reader index_file = {.path = INDEX_PATH, .trusted = SUBID_TRUSTED_UID};
@@ -38,7 +38,7 @@ static int owner_stands(struct subid_user *user, const char *owner, uint32_t own
 		return 1;
 	rc = subid_name_is(owner, owner_uid);
 	if (rc == 1) {
-		memcpy(user->owner_seen, owner, strlen(owner) + 1); /* OWNER_MAX at most: account/index.h */
+		memcpy(user->owner_seen, owner, strlen(owner) + 1); /* OWNER_MAX at most: index/index.h */
 		user->owner_seen_uid = owner_uid;
 	}
 	return rc;

@@ -13,7 +13,7 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/name.h"
 #include "pam/owner.h"
 #include "pam/session.h"

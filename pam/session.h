@@ -5,7 +5,7 @@
 
 #include <security/pam_modules.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 #define NAME_LOGGED_MAX 256
 

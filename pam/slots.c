@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/index_format.h"
+#include "index/format.h"
 #include "confine/cleanup.h"
 
 /* Bytes of the file: of the account, and of each key by its number. The file itself holds `struct untold` alone. */

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "account/id.h"
-#include "account/index.h"
+#include "index/index.h"
 #include "account/name.h"
 
 enum { WANTED = 0, PASSED_OVER = 1 };

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 #define SERVICES_DEFAULT "sshd"
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 enum finding {
 	FINDING_GOOD,

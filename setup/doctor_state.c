@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "account/advice.h"
-#include "account/state_look.h"
+#include "index/state_look.h"
 #include "cli/print.h"
 #include "setup/setup.h"
 #include "setup/text.h"

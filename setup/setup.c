@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "account/failure.h"
-#include "account/index.h"
+#include "index/index.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"

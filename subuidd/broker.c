@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "confine/identity.h"
@@ -24,7 +24,7 @@
 #include "subuidd/evidence.h"
 #include "subuidd/known_time.h"
 #include "subuidd/lifecycle.h"
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 #include "subuidd/log.h"
 #include "subuidd/maintain.h"
 #include "subuidd/meter.h"

@@ -12,7 +12,7 @@
 #include "subuidd/broker.h"
 #include "subuidd/earlier.h"
 #include "subuidd/evidence_internal.h"
-#include "subuidd/index/peek.h"
+#include "index/writer/peek.h"
 #include "subuidd/log.h"
 #include "subuidd/store/high_water.h"
 #include "subuidd/trouble.h"

@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/passwd.h"
 #include "subuidd/probe.h"
 #include "subuidd/probe_chain.h"

@@ -9,7 +9,7 @@
 #include "confine/cleanup.h"
 #include "subuidd/broker.h"
 #include "subuidd/caller.h"
-#include "subuidd/index/guard.h"
+#include "index/writer/guard.h"
 #include "subuidd/log.h"
 #include "subuidd/publish_internal.h"
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 #include "subuidd/publish.h"
 #include "subuidd/withheld.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "account/fields.h"
-#include "account/index_format.h"
+#include "index/format.h"
 #include "account/name.h"
 #include "subuidd/settings.h"
 #include "subuidd/settings_file.h"

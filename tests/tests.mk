@@ -89,7 +89,7 @@ fuzz_run_OBJS  = account/run
 FUZZ          += run
 
 # what check and doctor share
-state_look_OBJS = account/state_look account/advice account/part $(PASSWD)
+state_look_OBJS = index/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look
 
 # settings
@@ -502,8 +502,9 @@ check-prerequisites:
 
 check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz check-faults-sample
 
-lint:
+lint: all
 	tests/lint
+	tests/house
 print-defs:
 	@printf '%s\n' "$$DEFS_WORDS"
 print-defs: export DEFS_WORDS = $(DEFS)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "account/advice.h"
-#include "account/index.h"
+#include "index/index.h"
 #include "account/passwd.h"
 #include "subuidd/urgent.h"
 

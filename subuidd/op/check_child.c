@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "account/advice.h"
-#include "account/state_look.h"
+#include "index/state_look.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "subuidd/store/state.h"

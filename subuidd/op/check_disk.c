@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "subuidd/child.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "account/advice.h"
-#include "account/index.h"
-#include "account/index_walk.h"
+#include "index/index.h"
+#include "index/walk.h"
 #include "confine/cleanup.h"
 #include "subuidd/op/check_step.h"
 

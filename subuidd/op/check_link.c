@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "confine/cleanup.h"
 #include "subuidd/caller.h"
 

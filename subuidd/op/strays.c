@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"

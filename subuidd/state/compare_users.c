@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "account/name.h"
 #include "account/passwd.h"
 #include "subuidd/state/compare.h"

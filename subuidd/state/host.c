@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "account/id.h"
-#include "account/index.h"
+#include "index/index.h"
 #include "subuidd/home/walk.h"
-#include "subuidd/index/peek.h"
+#include "index/writer/peek.h"
 #include "subuidd/state/save.h"
 
 static int seen_add(struct host *host, const struct seen *seen)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "confine/cleanup.h"
 #include "subuidd/subid/files.h"
 #include "subuidd/subid/found.h"

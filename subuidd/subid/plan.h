@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-#include "account/index_view.h"
+#include "index/view.h"
 #include "subuidd/settings.h"
 #include "subuidd/subid/lines.h"
 #include "subuidd/subid/owners.h"

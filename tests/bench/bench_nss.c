@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "nss/answer.h"
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 
 #define UID_FIRST 2100000000u
 #define LOOKUPS 2000000u

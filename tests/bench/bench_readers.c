@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 
 #define UID_FIRST 2100000000u
 #define RANGE_FIRST 1073741824u

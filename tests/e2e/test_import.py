@@ -808,7 +808,7 @@ def header_bounds():
     """What the module looks at before it looks anything up: ids outside cost a comparison."""
     source = Path("/srv/bounds.c")
     source.write_text("""#include <stdio.h>
-#include "account/index.h"
+#include "index/index.h"
 int main(void) { struct index_reader r = INDEX_READER("/var/lib/subuidd/index"); struct index_host h;
 if (index_host(&r, &h) != 0) return 1; printf("%u %u\\n", h.range_first, h.range_last); return 0; }""")
     root = Path(__file__).resolve().parents[2]

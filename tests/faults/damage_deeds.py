@@ -194,7 +194,7 @@ def file_gone(*paths):
 
 
 def noise(path, table=None):
-    """In the header, or where a table of the index (account/index_format.h) begins; what is behind it are records."""
+    """In the header, or where a table of the index (index/format.h) begins; what is behind it are records."""
     def deed(site):
         with open(path, "r+b") as file:
             header = file.read(512)

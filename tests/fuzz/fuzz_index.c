@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/index_check.h"
-#include "account/index_view.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/view.h"
+#include "index/writer/file.h"
 
 #define UID_FIRST 2100000000u
 #define ACCOUNTS 12u

@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "account/passwd.h"
 #include "account/source.h"
 #include "account/subid_lock.h"

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 
 #define UID_FIRST 2100000000u
 #define UID_LAST 2147352575u

@@ -7,11 +7,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "account/index_check.h"
-#include "account/index_view.h"
+#include "index/check.h"
+#include "index/view.h"
 #include "account/id.h"
-#include "subuidd/index/file.h"
-#include "subuidd/index/guard.h"
+#include "index/writer/file.h"
+#include "index/writer/guard.h"
 #include "tests/unit/index_fixture.h"
 
 static struct index_reader reader_of(const char *path)

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <time.h>
 
-#include "account/index_check.h"
-#include "account/index_view.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/view.h"
+#include "index/writer/file.h"
 #include "tests/unit/index_fixture.h"
 
 #define ACCOUNTS 7u

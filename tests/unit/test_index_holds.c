@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "tests/unit/index_fixture.h"
 
 #define ACCOUNTS 50u

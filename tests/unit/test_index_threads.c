@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Readers in threads and in forked children while the writer changes, grows and replaces the file: accounts and
  * ranges, by name, by id and in their owners' lists.
- * Run under ThreadSanitizer too: all that readers share is in account/index_map.c. */
+ * Run under ThreadSanitizer too: all that readers share is in index/map.c. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "tests/unit/index_fixture.h"
 
 #define THREADS 8

@@ -21,7 +21,7 @@
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
 
-#include "account/index.h"
+#include "index/index.h"
 #include "pam/owner.h"
 #include "pam/verdict.h"
 

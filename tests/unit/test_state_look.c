@@ -11,7 +11,7 @@
 #include "account/account.h"
 #include "account/advice.h"
 #include "account/part.h"
-#include "account/state_look.h"
+#include "index/state_look.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)

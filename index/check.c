@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
-#include "account/index_check.h"
+#include "index/check.h"
 #include "account/name.h"
 
 #define MIX_A UINT64_C(0xa0761d6478bd642f)

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/index_check.h"
+#include "index/check.h"
 #include "confine/cleanup.h"
-#include "subuidd/index/file.h"
+#include "index/writer/file.h"
 
 enum { SUFFIX_NEW, SUFFIX_OLD };
 

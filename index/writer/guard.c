@@ -3,7 +3,7 @@
  * A disk that fails under the index (the file system has shut down) must not end the daemon in the middle of a lock: it
  * could not end the sessions any more.
  */
-#include "subuidd/index/guard.h"
+#include "index/writer/guard.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* The lookups of account/index.h: a hold on the file around those of account/index_view.h. */
+/* The lookups of index/index.h: a hold on the file around those of index/view.h. */
 #include <errno.h>
 #include <string.h>
 
-#include "account/index.h"
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/index.h"
+#include "index/map.h"
+#include "index/view.h"
 #include "account/range_name.h"
 
 /* The result of a lookup, an expression with the view `view`, while the file is held. */

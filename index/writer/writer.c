@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/index/file.h"
+#include "index/writer/file.h"
 
 /* ---- life ---- */
 

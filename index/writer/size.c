@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* How large a file has to be, and whether something still fits. */
-#include "subuidd/index/file.h"
+#include "index/writer/file.h"
 
 #define SLOTS_MIN 16u
 #define LINES_MIN 64u

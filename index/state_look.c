@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Run as root: by a child of the broker that has a deadline, and by `subuid doctor`. */
-#include "account/state_look.h"
+#include "index/state_look.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "account/advice.h"
 #include "account/passwd.h"
-#include "account/index.h"
+#include "index/index.h"
 #include "confine/cleanup.h"
 
 #define TEXT_MAX 256

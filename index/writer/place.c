@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 uint32_t index_record_write(struct index_writer *writer, struct index_record *record)
 {

@@ -43,8 +43,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/map.h"
+#include "index/view.h"
 
 #define ATTEMPTS 8 /* each is lost only to another thread or to a writer that moved on */
 #define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */

@@ -2,7 +2,7 @@
 /*
  * Lookups in an index file that lies in memory. Pure: no system call, no state.
  * Nothing in the file is trusted; what is answered was checked in a copy.
- * Returns as in account/index.h.
+ * Returns as in index/index.h.
  */
 #ifndef ACCOUNT_INDEX_VIEW_H
 #define ACCOUNT_INDEX_VIEW_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "account/index.h"
+#include "index/index.h"
 
 /* base: aligned to INDEX_LINE, must stay. -EUCLEAN: not an index, or a damaged one. */
 int index_view_init(struct index_view *view, const void *base, uint64_t size);

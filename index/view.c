@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "account/id.h"
-#include "account/index_check.h"
-#include "account/index_view.h"
+#include "index/check.h"
+#include "index/view.h"
 
 int index_view_init(struct index_view *view, const void *base, uint64_t size)
 {

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/index_check.h"
-#include "account/index_view.h"
+#include "index/check.h"
+#include "index/view.h"
 
 int index_list_decode(const struct index_view *view, const union index_public_copy *copy, struct index_list *list)
 {

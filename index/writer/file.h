@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "account/index_view.h"
-#include "subuidd/index/writer.h"
+#include "index/view.h"
+#include "index/writer/writer.h"
 
 struct index_count {
 	uint64_t live;  /* slots that name a record */

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 static int prune_accounts(struct index_writer *writer, const struct index_keep *keep)
 {

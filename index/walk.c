@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The keys file from its beginning to its end. Run by the daemon, for a check. */
-#include "account/index_walk.h"
+#include "index/walk.h"
 
 #include <errno.h>
 
-#include "account/index_check.h"
-#include "account/index_map.h"
-#include "account/index_view.h"
+#include "index/check.h"
+#include "index/map.h"
+#include "index/view.h"
 
 static int view_key_next(const struct index_view *view, uint64_t *cursor, struct ssh_key *key)
 {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "subuidd/index/writer.h"
+#include "index/writer/writer.h"
 
 #define BAD_MAX 99
 

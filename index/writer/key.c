@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 /* The slot and the record of a key, by uid and blob. 1: it says what `wanted` (may be NULL) says; 0: something else. */
 static int key_find(const struct index_writer *writer, const struct ssh_key *key, struct index_record *head,

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 /* Row as the store would give it, as far as the index knows it. */
 static int carry_account(struct index_writer *to, const struct index_account *from, char separator)

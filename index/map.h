@@ -2,7 +2,7 @@
 #ifndef ACCOUNT_INDEX_MAP_H
 #define ACCOUNT_INDEX_MAP_H
 
-#include "account/index.h"
+#include "index/index.h"
 
 /* One lookup's hold on a mapping. Lies on the stack of the thread that looks up: its address chooses the lane. */
 struct index_hold {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* A look at an index file that may be anybody's, of any time and in any state. Run by the broker (root). */
-#include "subuidd/index/peek.h"
+#include "index/writer/peek.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/index_view.h"
+#include "index/view.h"
 #include "confine/cleanup.h"
 
 static int view_look(const struct index_view *view, struct index_peek *ret)

@@ -2,8 +2,8 @@
 /* An owner's list: entries keep their place for life, holes are chained through the slots. */
 #include <errno.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 static uint32_t list_lines(uint32_t capacity)
 {

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 static int account_find(const struct index_writer *writer, uint32_t uid, struct index_found *found)
 {

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "account/index_format.h"
+#include "index/format.h"
 
 _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "a slot is published by one store");
 

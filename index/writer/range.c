@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "account/id.h"
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 static int range_find(const struct index_writer *writer, uint32_t first, struct index_found *found)
 {

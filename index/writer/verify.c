@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 #include "account/id.h"
-#include "account/index_check.h"
-#include "subuidd/index/file.h"
+#include "index/check.h"
+#include "index/writer/file.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22

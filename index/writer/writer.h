@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The index writer: derives the two published files from the store's rows.
- * Run by the broker alone (root). A change is O(1); see account/index_format.h.
+ * Run by the broker alone (root). A change is O(1); see index/format.h.
  *
  * Files are made as NAME.new in the state directory, allocated whole, filled,
  * fsynced, renamed over NAME; then the old file is marked superseded.
@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #include "account/account.h"
-#include "account/index.h"
+#include "index/index.h"
 
 struct index_writer; /* opaque: one for the public index, one for the keys */
 

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "account/account.h"
-#include "account/index_format.h"
+#include "index/format.h"
 
 #define INDEX_PATH STATE_DIR "/index" /* STATE_DIR: /var/lib/subuidd, from the Makefile */
 #define KEYS_PATH STATE_DIR "/keys"
@@ -34,7 +34,7 @@ struct index_view {
 #define INDEX_LANES (1u << INDEX_LANES_LOG2)
 
 /* One per file and program, with static storage. Treat the members as private:
- * account/index_map.c says how they work. */
+ * index/map.c says how they work. */
 struct index_reader {
 	const char *path;
 	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "account/id.h"
-#include "subuidd/index/file.h"
+#include "index/writer/file.h"
 
 /* Appends text and its NUL to the record. */
 static void text_put(struct index_record *head, const char *text)
