@@ -42,22 +42,22 @@ SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = index/writer/writer index/writer/file index/writer/place index/writer/list index/writer/entry \
               index/writer/verify index/writer/peek index/writer/grow index/writer/size index/writer/prune index/writer/guard index/writer/account index/writer/range index/writer/key index/writer/way
 
-WIRE        = subuidd/wire subuidd/wire_messages subuidd/request $(RECORDS)
+WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/request $(RECORDS)
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = subuidd/store/sqlite subuidd/store/statement subuidd/store/schema subuidd/store/schema_check subuidd/store/sql subuidd/store/ids \
               subuidd/store/account subuidd/store/facts subuidd/store/sql_text subuidd/store/key subuidd/store/range subuidd/store/run subuidd/store/audit subuidd/store/copy subuidd/store/hash subuidd/store/high_water \
               subuidd/store/digest subuidd/store/readable subuidd/store/marks subuidd/store/reserve subuidd/store/state $(RECORDS)
-SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk subuidd/evidence_beside subuidd/earlier account/date subuidd/watermark subuidd/trouble subuidd/listen subuidd/handed subuidd/shares subuidd/workers subuidd/worker_channel subuidd/spawn subuidd/child \
-              subuidd/operation subuidd/call subuidd/call_fail subuidd/maintain subuidd/account_view subuidd/caller subuidd/audit subuidd/tally \
+SUBUIDD     = subuidd/main subuidd/broker subuidd/life/evidence subuidd/life/evidence_disk subuidd/life/evidence_beside subuidd/call/earlier account/date subuidd/call/watermark subuidd/base/trouble subuidd/door/listen subuidd/base/handed subuidd/door/shares subuidd/door/workers subuidd/door/worker_channel subuidd/door/spawn subuidd/base/child \
+              subuidd/door/operation subuidd/call/call subuidd/call/call_fail subuidd/call/maintain subuidd/call/account_view subuidd/call/caller subuidd/call/audit subuidd/call/tally \
               subuidd/op/account subuidd/op/add subuidd/op/key subuidd/op/range subuidd/op/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
-              subuidd/op/audit subuidd/op/run subuidd/runs subuidd/meter subuidd/alarm subuidd/alarm_pace subuidd/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/op/strays subuidd/subid/line \
-              subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/op/frozen subuidd/op/state \
-              subuidd/lifecycle subuidd/mend subuidd/refusal subuidd/recovery subuidd/publish subuidd/publish_build subuidd/removal subuidd/purge subuidd/known_time subuidd/room subuidd/urgent subuidd/withheld \
+              subuidd/op/audit subuidd/op/run subuidd/runs/runs subuidd/life/meter subuidd/runs/alarm subuidd/runs/alarm_pace subuidd/runs/hook subuidd/op/status subuidd/op/import subuidd/op/import_row subuidd/op/import_make subuidd/op/import_look subuidd/op/rehearsal subuidd/op/claim subuidd/op/disk subuidd/life/strays subuidd/subid/line \
+              subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/life/frozen subuidd/op/state \
+              subuidd/life/lifecycle subuidd/life/mend subuidd/call/refusal subuidd/life/recovery subuidd/publish/publish subuidd/publish/publish_build subuidd/life/removal subuidd/life/purge subuidd/call/known_time subuidd/call/room subuidd/life/urgent subuidd/publish/withheld \
               subuidd/subid/publish subuidd/subid/watch subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners \
               subuidd/subid/found subuidd/subid/lines subuidd/subid/text account/subid_lock \
-              subuidd/settings subuidd/settings_file subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files \
-              $(WIRE) subuidd/log subuidd/state/directory subuidd/state/save subuidd/state/format \
+              subuidd/base/settings subuidd/base/settings_file subuidd/ids/allocate subuidd/ids/group subuidd/ids/local subuidd/ids/probe subuidd/ids/probe_ahead subuidd/ids/probe_chain subuidd/ids/projects subuidd/ids/subid_files \
+              $(WIRE) subuidd/base/log subuidd/base/state_directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count \
               subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/traces subuidd/home/walk confine/child \
@@ -65,10 +65,10 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/evidence subuidd/evidence_disk
               subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
               account/advice index/state_look account/part index/walk \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
-STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/state/directory subuidd/state/format subuidd/state/save \
+STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/base/state_directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
-              subuidd/state/compare subuidd/state/compare_host subuidd/state/compare_users subuidd/subid/files subuidd/state/replace subuidd/state/load subuidd/state/repair \
-              subuidd/trouble subuidd/earlier index/writer/peek subuidd/settings subuidd/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
+              subuidd/state/compare subuidd/state/compare_host subuidd/state/compare_users subuidd/ids/subid_files subuidd/state/replace subuidd/state/load subuidd/state/repair \
+              subuidd/base/trouble subuidd/call/earlier index/writer/peek subuidd/base/settings subuidd/base/settings_file subuidd/home/walk subuidd/home/home subuidd/home/acl subuidd/home/view subuidd/home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role $(INDEX) $(PASSWD)
 WORKER      = subuidd/worker/worker account/part subuidd/worker/serve subuidd/worker/parse subuidd/worker/key subuidd/worker/import subuidd/worker/import_row subuidd/worker/field subuidd/worker/record_json \

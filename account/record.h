@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Records written down once: a table with a row for each member of a struct. Interpreters go over the rows: the check
- * of what people write (below), the shape on the wire (subuidd/wire.c), JSON both ways (subuidd/worker/record_json.c),
+ * of what people write (below), the shape on the wire (subuidd/wire/wire.c), JSON both ways (subuidd/worker/record_json.c),
  * columns of the store (subuidd/store/account.c), options and lines of the command (cli/facts.c). Pure, libc only.
  */
 #ifndef ACCOUNT_RECORD_H

@@ -21,7 +21,7 @@
 #define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
 #define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
 #define COPY_OLD (3 * 86400) /* seconds: a timer that is missed once or twice is none that does not run */
-#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
+#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/call/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
 /* What it left when it last refused to start, a line. */

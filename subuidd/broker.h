@@ -14,13 +14,13 @@
 #include <systemd/sd-event.h>
 
 #include "account/failure.h"
-#include "subuidd/handed.h"
+#include "subuidd/base/handed.h"
 #include "subuidd/home/home.h"
-#include "subuidd/local.h"
-#include "subuidd/probe.h"
-#include "subuidd/settings.h"
+#include "subuidd/ids/local.h"
+#include "subuidd/ids/probe.h"
+#include "subuidd/base/settings.h"
 #include "subuidd/store/store.h"
-#include "subuidd/withheld.h"
+#include "subuidd/publish/withheld.h"
 
 struct alarms;
 struct call;

@@ -14,9 +14,9 @@
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "subuidd/broker.h"
-#include "subuidd/evidence.h"
-#include "subuidd/log.h"
-#include "subuidd/refusal.h"
+#include "subuidd/life/evidence.h"
+#include "subuidd/base/log.h"
+#include "subuidd/call/refusal.h"
 
 enum { EXIT_USAGE = 2 };
 

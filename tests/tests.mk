@@ -70,7 +70,7 @@ home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
 home_mend_LIBS = $(home_LIBS)
-projects_OBJS  = subuidd/projects
+projects_OBJS  = subuidd/ids/projects
 UNIT          += projects
 home_count_OBJS = $(HOME_OBJS)
 home_count_LIBS = $(home_LIBS)
@@ -93,7 +93,7 @@ state_look_OBJS = index/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look
 
 # settings
-settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
+settings_OBJS  = subuidd/base/settings subuidd/base/settings_file account/fields account/name account/id
 settings_LIBS  = -leconf
 UNIT          += settings
 
@@ -130,17 +130,17 @@ fuzz_import_LIBS = -ljansson
 FUZZ            += import
 
 # log
-log_OBJS       = subuidd/log account/name
+log_OBJS       = subuidd/base/log account/name
 log_LIBS       = -lsystemd
 UNIT          += log
 
 # allocate, subid files
-subid_files_OBJS = subuidd/subid/files account/id
-allocate_OBJS    = subuidd/child confine/child subuidd/allocate subuidd/local subuidd/probe subuidd/probe_ahead subuidd/probe_chain subuidd/projects subuidd/subid/files $(PASSWD) subuidd/settings subuidd/settings_file account/fields $(store_OBJS) \
+subid_files_OBJS = subuidd/ids/subid_files account/id
+allocate_OBJS    = subuidd/base/child confine/child subuidd/ids/allocate subuidd/ids/local subuidd/ids/probe subuidd/ids/probe_ahead subuidd/ids/probe_chain subuidd/ids/projects subuidd/ids/subid_files $(PASSWD) subuidd/base/settings subuidd/base/settings_file account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
-probe_ahead_OBJS = subuidd/probe_ahead subuidd/child confine/child
+probe_ahead_OBJS = subuidd/ids/probe_ahead subuidd/base/child confine/child
 probe_ahead_LIBS = -lsystemd
 UNIT            += probe_ahead
 subid_lines_OBJS = subuidd/subid/lines account/id
@@ -148,8 +148,8 @@ subid_lock_OBJS  = account/subid_lock
 comma = ,
 subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
 UNIT            += subid_lines subid_lock
-fuzz_subid_OBJS     = subuidd/subid/files account/id
-fuzz_settings_OBJS  = subuidd/settings subuidd/settings_file account/fields account/name account/id
+fuzz_subid_OBJS     = subuidd/ids/subid_files account/id
+fuzz_settings_OBJS  = subuidd/base/settings subuidd/base/settings_file account/fields account/name account/id
 fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
@@ -177,7 +177,7 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 check-unit: $(BUILD)/tests/test_passwd
 
 # local users in memory: the files are the test's
-LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/local subuidd/subid/files $(PASSWD) account/id account/name \
+LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/ids/local subuidd/ids/subid_files $(PASSWD) account/id account/name \
                    tests/unit/test_local)
 OBJECTS         += $(LOCAL_TEST_OBJS)
 $(BUILD)/tests/local/%.o: %.c Makefile
@@ -355,18 +355,18 @@ check-rrsync:
 	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
 
 # which removed data is due: the pure part
-known_time_OBJS     = subuidd/known_time
+known_time_OBJS     = subuidd/call/known_time
 UNIT               += known_time
-alarm_pace_OBJS     = subuidd/alarm_pace
+alarm_pace_OBJS     = subuidd/runs/alarm_pace
 UNIT               += alarm_pace
 
 # bounds per uid: clock and store are the test's
-churn_OBJS          = subuidd/op/churn subuidd/audit subuidd/tally account/failure account/role account/name account/id
+churn_OBJS          = subuidd/op/churn subuidd/call/audit subuidd/call/tally account/failure account/role account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
 UNIT               += churn
 
 # connections by whose they are
-shares_OBJS         = subuidd/shares
+shares_OBJS         = subuidd/door/shares
 UNIT               += shares
 
 # the broker's decoder
@@ -413,7 +413,7 @@ fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account
 fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
 fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
 fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
-                           subuidd/subid/found subuidd/subid/lines subuidd/subid/files account/name account/id
+                           subuidd/subid/found subuidd/subid/lines subuidd/ids/subid_files account/name account/id
 fuzz_subid_write_LIBS    = $(foreach f,openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)
 setup_record_OBJS        = confine/path
@@ -494,8 +494,10 @@ check-threads:
 check-e2e: all
 	tests/e2e/run_files
 
-check-layers:
+# Who includes whom, and circles of symbols.
+check-layers: all
 	tests/layers
+	tests/house --circles
 
 check-prerequisites:
 	tests/prerequisites

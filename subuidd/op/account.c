@@ -7,17 +7,17 @@
 #include <time.h>
 
 #include "account/fields.h"
-#include "subuidd/account_view.h"
+#include "subuidd/call/account_view.h"
 #include "confine/cleanup.h"
-#include "subuidd/lifecycle.h"
-#include "subuidd/maintain.h"
-#include "subuidd/meter.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/call/maintain.h"
+#include "subuidd/life/meter.h"
 #include "subuidd/op/add.h"
-#include "subuidd/publish.h"
-#include "subuidd/runs.h"
-#include "subuidd/urgent.h"
-#include "subuidd/operation.h"
-#include "subuidd/log.h"
+#include "subuidd/publish/publish.h"
+#include "subuidd/runs/runs.h"
+#include "subuidd/life/urgent.h"
+#include "subuidd/door/operation.h"
+#include "subuidd/base/log.h"
 
 static enum failure answer_account(struct call *call)
 {

@@ -9,17 +9,17 @@
 #include "confine/cleanup.h"
 #include "subuidd/op/repair.h"
 #include "subuidd/op/limit.h"
-#include "subuidd/allocate.h"
+#include "subuidd/ids/allocate.h"
 #include "subuidd/op/churn.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/disk.h"
-#include "subuidd/lifecycle.h"
+#include "subuidd/life/lifecycle.h"
 #include "subuidd/op/add.h"
 #include "subuidd/op/key.h"
 #include "subuidd/op/range.h"
-#include "subuidd/request.h"
-#include "subuidd/operation.h"
-#include "subuidd/runs.h"
+#include "subuidd/wire/request.h"
+#include "subuidd/door/operation.h"
+#include "subuidd/runs/runs.h"
 
 static enum failure differs(struct call *call, const char *how, const char *todo)
 {

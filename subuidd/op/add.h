@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_OP_ADD_H
 #define SUBUIDD_OP_ADD_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* call->account, which is there, is what is asked for; what was not said is not compared. */
 enum failure add_account_same(struct call *call);

@@ -2,7 +2,7 @@
 /* Reading the audit trail, newest first. */
 #include <string.h>
 
-#include "subuidd/operation.h"
+#include "subuidd/door/operation.h"
 
 enum failure op_audit_list(struct call *call)
 {

@@ -11,10 +11,10 @@
 
 #include "account/advice.h"
 #include "confine/cleanup.h"
-#include "subuidd/op/frozen.h"
-#include "subuidd/child.h"
+#include "subuidd/life/frozen.h"
+#include "subuidd/base/child.h"
 #include "subuidd/op/check_step.h"
-#include "subuidd/operation.h"
+#include "subuidd/door/operation.h"
 
 #define TOMBSTONES 256 /* looked at for their owners in one step */
 /* Of a cursor: */

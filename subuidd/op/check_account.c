@@ -9,7 +9,7 @@
 #include "account/advice.h"
 #include "index/index.h"
 #include "account/passwd.h"
-#include "subuidd/urgent.h"
+#include "subuidd/life/urgent.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
 

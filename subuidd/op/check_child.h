@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "subuidd/broker.h"
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 
 #define CHECK_BATCH 256 /* rows of one child: its start is a good part of what a row costs */
 #define CHECK_FEW WIRE_BATCH /* the same where each may tell of something, as findings have to fit one answer */

@@ -14,7 +14,7 @@
 #include "index/index.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
-#include "subuidd/child.h"
+#include "subuidd/base/child.h"
 #include "subuidd/home/walk.h"
 #include "subuidd/op/check_step.h"
 

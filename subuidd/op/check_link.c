@@ -17,7 +17,7 @@
 
 #include "index/index.h"
 #include "confine/cleanup.h"
-#include "subuidd/caller.h"
+#include "subuidd/call/caller.h"
 
 #define LOOK_SECONDS 5u
 #define WAIT_MS ((long)LOOK_SECONDS * 1000 + 1000)

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "subuidd/known_time.h"
-#include "subuidd/lifecycle.h"
+#include "subuidd/call/known_time.h"
+#include "subuidd/life/lifecycle.h"
 #include "subuidd/op/check_step.h"
 #include "subuidd/store/state.h"
 

@@ -4,7 +4,7 @@
 #define SUBUIDD_CHECK_STEP_H
 
 #include "subuidd/op/check_child.h"
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 enum check_step {
 	STEP_STORE,

@@ -9,7 +9,7 @@
 
 #include "account/id.h"
 #include "confine/cleanup.h"
-#include "subuidd/tally.h"
+#include "subuidd/call/tally.h"
 
 #define ACCOUNTS_A_DAY_FACTOR 8u /* times the limit, and */
 #define ACCOUNTS_A_DAY_MIN 64u   /* not less than so many */

@@ -6,7 +6,7 @@
 #ifndef SUBUIDD_CHURN_H
 #define SUBUIDD_CHURN_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* Whether this owner may have one more uid taken today. */
 enum failure churn_account(struct call *call, const struct limit *limit);

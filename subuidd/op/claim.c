@@ -8,10 +8,10 @@
 #include <time.h>
 
 #include "account/id.h"
-#include "subuidd/caller.h"
-#include "subuidd/lifecycle.h"
+#include "subuidd/call/caller.h"
+#include "subuidd/life/lifecycle.h"
 #include "subuidd/op/disk.h"
-#include "subuidd/probe.h"
+#include "subuidd/ids/probe.h"
 #include "subuidd/subid/line.h"
 
 static bool inside(const struct id_block *blocks, unsigned count, uint32_t first, uint32_t last)

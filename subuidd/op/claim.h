@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_CLAIM_H
 #define SUBUIDD_CLAIM_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. What only the very
  * same account (call->account) or owner had before is theirs again; with an account that has data set aside

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "subuidd/op/strays.h"
+#include "subuidd/life/strays.h"
 
 /* What helps. */
 static void todo(const struct home_look *look, char *text, size_t size)

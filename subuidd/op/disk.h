@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_OP_DISK_H
 #define SUBUIDD_OP_DISK_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* Looks at home and set-aside data of this account (owner, owner_uid, label, uid). wanted: root has named the uid, and what
  * is there of it is taken up. Fills account->flags (ACCOUNT_*_THERE), or says what stands in the way, and touches nothing. */

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "subuidd/evidence.h"
+#include "subuidd/life/evidence.h"
 #include "subuidd/op/import.h"
 #include "subuidd/op/rehearsal.h"
-#include "subuidd/lifecycle.h"
-#include "subuidd/log.h"
-#include "subuidd/publish.h"
-#include "subuidd/runs.h"
-#include "subuidd/operation.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/base/log.h"
+#include "subuidd/publish/publish.h"
+#include "subuidd/runs/runs.h"
+#include "subuidd/door/operation.h"
 
 /* ---- collecting ---- */
 

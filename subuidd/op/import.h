@@ -14,8 +14,8 @@
 
 #include <limits.h>
 
-#include "subuidd/child.h"
-#include "subuidd/call.h"
+#include "subuidd/base/child.h"
+#include "subuidd/call/call.h"
 
 #define NO_SLOT UINT_MAX
 

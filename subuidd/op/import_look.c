@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 
 #include "account/name.h"
-#include "subuidd/log.h"
+#include "subuidd/base/log.h"
 #include "subuidd/op/import.h"
-#include "subuidd/op/strays.h"
-#include "subuidd/request.h"
+#include "subuidd/life/strays.h"
+#include "subuidd/wire/request.h"
 
 /* Rows that make an account, as far as it is known by now. What is wrong with a row is said in the transaction. */
 static bool row_makes(struct call *call, struct import_row *row)

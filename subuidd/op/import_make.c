@@ -6,13 +6,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "subuidd/child.h"
+#include "subuidd/base/child.h"
 #include "subuidd/op/import.h"
-#include "subuidd/lifecycle.h"
-#include "subuidd/maintain.h"
-#include "subuidd/meter.h"
-#include "subuidd/log.h"
-#include "subuidd/publish.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/call/maintain.h"
+#include "subuidd/life/meter.h"
+#include "subuidd/base/log.h"
+#include "subuidd/publish/publish.h"
 
 #define UNFINISHED_SECONDS 30u
 

@@ -7,13 +7,13 @@
 
 #include "account/id.h"
 #include "subuidd/op/limit.h"
-#include "subuidd/lifecycle.h"
+#include "subuidd/life/lifecycle.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/import.h"
 #include "subuidd/op/add.h"
 #include "subuidd/op/key.h"
 #include "subuidd/op/range.h"
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 
 static enum failure present(struct import_row *row)
 {

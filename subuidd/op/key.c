@@ -11,11 +11,11 @@
 #include "account/role.h"
 #include "confine/cleanup.h"
 #include "subuidd/op/limit.h"
-#include "subuidd/lifecycle.h"
+#include "subuidd/life/lifecycle.h"
 #include "subuidd/op/key.h"
-#include "subuidd/publish.h"
-#include "subuidd/urgent.h"
-#include "subuidd/operation.h"
+#include "subuidd/publish/publish.h"
+#include "subuidd/life/urgent.h"
+#include "subuidd/door/operation.h"
 
 int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 {

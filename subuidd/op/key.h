@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_OP_KEY_H
 #define SUBUIDD_OP_KEY_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* The key as it will be stored: with the broker's own time and fingerprint. 0 or -EINVAL. */
 int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "subuidd/op/limit.h"
-#include "subuidd/operation.h"
+#include "subuidd/door/operation.h"
 
 int limit_of(struct call *call, const char *owner, struct limit *limit)
 {

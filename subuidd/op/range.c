@@ -9,13 +9,13 @@
 #include "account/id.h"
 #include "confine/cleanup.h"
 #include "subuidd/op/limit.h"
-#include "subuidd/allocate.h"
+#include "subuidd/ids/allocate.h"
 #include "subuidd/op/churn.h"
 #include "subuidd/op/claim.h"
 #include "subuidd/op/range.h"
-#include "subuidd/publish.h"
-#include "subuidd/request.h"
-#include "subuidd/operation.h"
+#include "subuidd/publish/publish.h"
+#include "subuidd/wire/request.h"
+#include "subuidd/door/operation.h"
 
 #define BATCH 64
 

@@ -3,7 +3,7 @@
 #ifndef SUBUIDD_OP_RANGE_H
 #define SUBUIDD_OP_RANGE_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* Whether so many blocks more are allowed to the owner; in the open transaction. */
 enum failure range_limit(struct call *call, const char *owner, uint32_t units);

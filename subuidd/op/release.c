@@ -14,10 +14,10 @@
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
-#include "subuidd/child.h"
+#include "subuidd/base/child.h"
 #include "subuidd/home/walk.h"
-#include "subuidd/log.h"
-#include "subuidd/operation.h"
+#include "subuidd/base/log.h"
+#include "subuidd/door/operation.h"
 
 #define WALK_SECONDS 600u /* some seconds for a million homes; a disk that hangs is not waited for for ever */
 

@@ -11,12 +11,12 @@
 #include <time.h>
 
 #include "subuidd/op/repair.h"
-#include "subuidd/child.h"
-#include "subuidd/known_time.h"
-#include "subuidd/lifecycle.h"
-#include "subuidd/log.h"
-#include "subuidd/publish.h"
-#include "subuidd/operation.h"
+#include "subuidd/base/child.h"
+#include "subuidd/call/known_time.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/base/log.h"
+#include "subuidd/publish/publish.h"
+#include "subuidd/door/operation.h"
 
 static enum failure body_nothing(struct call *call)
 {

@@ -2,7 +2,7 @@
 /* Reading the runs of an account, newest first; or all, in the order in which they came (an export). */
 #include <string.h>
 
-#include "subuidd/operation.h"
+#include "subuidd/door/operation.h"
 
 enum failure op_run_list(struct call *call)
 {

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "confine/child.h"
-#include "subuidd/child.h"
-#include "subuidd/op/frozen.h"
-#include "subuidd/operation.h"
-#include "subuidd/log.h"
+#include "subuidd/base/child.h"
+#include "subuidd/life/frozen.h"
+#include "subuidd/door/operation.h"
+#include "subuidd/base/log.h"
 #include "subuidd/state/save.h"
 
 struct save {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "confine/landlock.h"
-#include "subuidd/operation.h"
+#include "subuidd/door/operation.h"
 
 enum failure op_status(struct call *call)
 {

@@ -14,7 +14,7 @@
 #include "account/name.h"
 #include "account/passwd.h"
 #include "subuidd/state/compare.h"
-#include "subuidd/subid/files.h"
+#include "subuidd/ids/subid_files.h"
 
 #define BATCH 64
 #define ASKED_MAX 20000u /* accounts that are asked for by number: two questions each, some 50 us */

@@ -13,7 +13,7 @@
 
 #include "account/date.h"
 #include "confine/cleanup.h"
-#include "subuidd/earlier.h"
+#include "subuidd/call/earlier.h"
 
 #define PREFIX "state-"
 

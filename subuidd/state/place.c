@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "confine/path.h"
-#include "subuidd/state/directory.h"
+#include "subuidd/base/state_directory.h"
 #include "subuidd/state/program.h"
 
 /* What to do about a daemon that runs: one that does saves by itself, so that it is about to start or to end. */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "subuidd/settings.h"
+#include "subuidd/base/settings.h"
 #include "subuidd/state/format.h"
 
 #define REASON_SIZE 512

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "subuidd/earlier.h"
+#include "subuidd/call/earlier.h"
 #include "subuidd/state/copy.h"
 #include "subuidd/state/host.h"
 #include "subuidd/state/replace.h"

@@ -329,7 +329,7 @@ static const char step_evidence[] =
 static const char *const step_6[] = { step_evidence, NULL };
 
 /*
- * Time that is known to have passed (subuidd/known_time.h), so that a wrong clock deletes nothing: in seconds, and when
+ * Time that is known to have passed (subuidd/call/known_time.h), so that a wrong clock deletes nothing: in seconds, and when
  * that was written. A removal says what it was then. since = 0: to be deleted at once; why: what is in the way.
  * reserve   always empty: filled and emptied it leaves pages that are free (reserve.c).
  */

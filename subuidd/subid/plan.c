@@ -10,7 +10,7 @@
 #include "index/map.h"
 #include "index/view.h"
 #include "confine/cleanup.h"
-#include "subuidd/subid/files.h"
+#include "subuidd/ids/subid_files.h"
 #include "subuidd/subid/found.h"
 #include "subuidd/subid/text.h"
 

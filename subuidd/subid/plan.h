@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "index/view.h"
-#include "subuidd/settings.h"
+#include "subuidd/base/settings.h"
 #include "subuidd/subid/lines.h"
 #include "subuidd/subid/owners.h"
 

@@ -7,7 +7,7 @@
 #ifndef SUBUIDD_SUBID_PUBLISH_H
 #define SUBUIDD_SUBID_PUBLISH_H
 
-#include "subuidd/call.h"
+#include "subuidd/call/call.h"
 
 /* At the start and when the settings were read again: the files are looked through, and from then on whenever names may
  * have gone to others (watch.h). 0 or negative errno. */

@@ -13,8 +13,8 @@
 #include <sys/inotify.h>
 #include <time.h>
 
-#include "subuidd/log.h"
-#include "subuidd/subid/files.h"
+#include "subuidd/base/log.h"
+#include "subuidd/ids/subid_files.h"
 
 #define SOON_USEC 100000u
 #define LOOK_SECONDS 60u

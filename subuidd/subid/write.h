@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-#include "subuidd/settings.h"
+#include "subuidd/base/settings.h"
 
 /* 0, or negative errno and a sentence in why. 0 with a sentence: some owners are in doubt, so that their lines
  * are as they were. Takes no lock when there is nothing to write. seen (may be NULL): both files as they were when they were last

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 
 /* Says what is wrong; -EINVAL. */
 int field_invalid(struct failure_text *failure, const char *what, const char *why, const char *todo);

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 #include "subuidd/worker/field.h"
 #include "subuidd/worker/record_json.h"
 

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 #include "varlink/stream.h"
 
 /* Parameters of a call (an object) into the request of this op. Pure.

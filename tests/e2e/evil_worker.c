@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 
 #define ROUNDS 500
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 
 static int serve(void)
 {

@@ -27,7 +27,7 @@ def faults():
     return [reply["parameters"]["finding"] for reply in replies if "finding" in reply["parameters"]]
 
 
-WIRE = ("subuidd/wire", "subuidd/wire_messages", "account/record", "account/records", "account/fields", "account/date",
+WIRE = ("subuidd/wire/wire", "subuidd/wire/messages", "account/record", "account/records", "account/fields", "account/date",
         "account/name", "account/failure")
 
 

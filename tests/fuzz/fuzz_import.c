@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "cli/import.h"
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 #include "subuidd/worker/import.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

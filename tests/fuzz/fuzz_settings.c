@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "account/name.h"
-#include "subuidd/settings.h"
+#include "subuidd/base/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

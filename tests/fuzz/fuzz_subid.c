@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "subuidd/subid/files.h"
+#include "subuidd/ids/subid_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

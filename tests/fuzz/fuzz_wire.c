@@ -12,7 +12,7 @@
 #include "account/key.h"
 #include "account/name.h"
 #include "account/role.h"
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

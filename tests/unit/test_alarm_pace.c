@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "subuidd/alarm_pace.h"
+#include "subuidd/runs/alarm_pace.h"
 
 #define ALICE 1000u
 #define BOB (ALICE + ALARM_BUCKETS) /* in the same bucket */

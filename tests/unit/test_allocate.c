@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "subuidd/allocate.h"
-#include "subuidd/probe.h"
+#include "subuidd/ids/allocate.h"
+#include "subuidd/ids/probe.h"
 #include "subuidd/store/sqlite.h"
 
 static char directory[64];

@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include "account/id.h"
-#include "subuidd/log.h"
+#include "subuidd/base/log.h"
 #include "subuidd/op/churn.h"
-#include "subuidd/room.h"
-#include "subuidd/tally.h"
+#include "subuidd/call/room.h"
+#include "subuidd/call/tally.h"
 
 #define VICTIM 1000u
 #define LONG_AGO 0

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "subuidd/known_time.h"
-#include "subuidd/log.h"
+#include "subuidd/call/known_time.h"
+#include "subuidd/base/log.h"
 
 #define DAY 86400
 #define GRACE 30 /* days */

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#include "subuidd/local.h"
+#include "subuidd/ids/local.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 

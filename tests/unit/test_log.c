@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/log.h"
+#include "subuidd/base/log.h"
 
 /* Runs act in a child whose standard error is a pipe; its text and its end. */
 static int said(void (*act)(void), char *text, size_t size)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/probe_ahead.h"
+#include "subuidd/ids/probe_ahead.h"
 
 #define FIRST 2100000000u
 

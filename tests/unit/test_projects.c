@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/projects.h"
+#include "subuidd/ids/projects.h"
 
 static void named(const char *text, bool expected)
 {

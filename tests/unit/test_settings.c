@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/settings.h"
+#include "subuidd/base/settings.h"
 
 static char root[64];
 static char why[512];

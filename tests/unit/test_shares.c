@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/shares.h"
+#include "subuidd/door/shares.h"
 
 static const struct caller root = { .uid = 0, .root = true, .admin = true };
 static const struct caller alice = { .uid = 1000, .ordinary = true };

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/subid/files.h"
+#include "subuidd/ids/subid_files.h"
 
 static struct subid_list list;
 

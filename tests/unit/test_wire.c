@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "subuidd/wire.h"
+#include "subuidd/wire/wire.h"
 
 static size_t request_begin(struct request *request, uint32_t op)
 {

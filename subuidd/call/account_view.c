@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+/* An account as show and add tell it: its row and what belongs to it. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "account/fields.h"
+#include "subuidd/call/account_view.h"
+#include "subuidd/call/call.h"
+#include "subuidd/life/urgent.h"
+
+/* The same owner mostly comes many times: they are looked up once per call. */
+static const struct link_owner *owner_of(struct call *call, const char *name, int (*look)(struct call *, const char *))
+{
+	if (strcmp(call->owner.name, name) != 0) {
+		look(call, name);
+		memset(call->owner.name, 0, sizeof(call->owner.name));
+		memcpy(call->owner.name, name, strnlen(name, OWNER_MAX));
+	}
+	return call->owner_exists ? &call->owner : NULL;
+}
+
+/* The parts with a slash between each two: of a list there are a million. out is 0 all over. */
+static int path_text(char *out, size_t size, const char *const *parts)
+{
+	size_t used = 0;
+
+	for (; *parts != NULL; parts++) {
+		size_t length = strlen(*parts);
+
+		if (length + 2 > size - used)
+			return -ENAMETOOLONG;
+		if (used > 0)
+			out[used++] = '/';
+		memcpy(out + used, *parts, length);
+		used += length;
+	}
+	return 0;
+}
+
+static void view_belongings(const struct belongings *has, struct account_view *view)
+{
+	const struct watch *watch = &has->watch;
+
+	view->keys = has->keys;
+	view->ranges = has->ranges;
+	view->last_run = watch->last_run;
+	view->last_status = watch->last_status;
+	view->last_good = watch->last_good;
+	view->alarm_since = watch->since;
+	view->told = watch->told;
+	view->silent = watch->due != 0 && watch->due <= time(NULL);
+}
+
+static int view_fill(const struct broker *broker, const struct link_owner *owner, const struct account *account,
+		     struct account_view *view)
+{
+	const char *const home[] = { broker->settings.homes, account->owner, account->label, "home", NULL };
+	struct home_kept kept;
+
+	view->account = *account;
+	if (withheld_has(&broker->withheld, account->uid, 0))
+		view->account.flags |= ACCOUNT_LOCKED;
+	if (withheld_removal(&broker->withheld, account->uid, NULL) && account->state == ACCOUNT_ACTIVE)
+		view->account.state = ACCOUNT_REMOVING;
+	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
+	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
+	if (home_quota_look(&broker->homes, account, &kept) == 0) {
+		view->bytes_kept = kept.bytes;
+		view->files_kept = kept.files;
+	}
+	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
+		return -EUCLEAN;
+	if (path_text(view->home, sizeof(view->home), home) < 0)
+		return -EUCLEAN;
+	/* A link that is too long to be told is left out. */
+	if (owner != NULL && owner->home[0] == '/' &&
+	    path_text(view->link, sizeof(view->link),
+		      (const char *const[]){ owner->home, broker->settings.link_directory, account->label, NULL }) < 0)
+		memset(view->link, 0, sizeof(view->link));
+	return 0;
+}
+
+int account_view_fill(struct call *call, const struct account *account, struct account_view *view)
+{
+	const struct link_owner *owner = owner_of(call, account->owner, call_owner_look);
+	struct belongings has;
+	int r = store_account_belongings(call->broker->store, account->uid, &has);
+
+	if (r < 0)
+		return r;
+	view_belongings(&has, view);
+	return view_fill(call->broker, owner, account, view);
+}
+
+int account_view_listed(struct call *call, const struct listed_account *row, struct account_view *view)
+{
+	const struct link_owner *owner = owner_of(call, row->account.owner, call_owner_look_local);
+
+	view_belongings(&row->belongings, view);
+	return view_fill(call->broker, owner, &row->account, view);
+}

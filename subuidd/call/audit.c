@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+/* The audit trail: who did what, or was refused. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "subuidd/base/log.h"
+#include "subuidd/call/call.h"
+#include "subuidd/call/room.h"
+#include "subuidd/call/tally.h"
+
+/* Refusals cost a durable write each, and anybody can cause them: so many a minute are
+ * recorded of each who answers for them, the rest are counted into the next one. */
+#define REFUSALS_A_MINUTE 60u
+#define NAMELESS ((uid_t)-1) /* counted together */
+
+/* Under which uid a caller without a name of his own is counted: sub-accounts and ids in ranges under their owner's,
+ * who can call as any of them (beside what he does by himself, which is not theirs to use up). All others, somebody's
+ * ids by /etc/subuid, are one. */
+static uid_t answerable(struct store *store, const struct caller *caller)
+{
+	struct id_range holder, range;
+	struct account account;
+	enum id_kind kind;
+
+	if (store_id_holder(store, caller->uid, caller->uid, &holder, &kind) < 0)
+		return NAMELESS;
+	if (kind == ID_ACCOUNT && store_account_by_uid(store, caller->uid, &account) == 0)
+		return account.owner_uid;
+	if (kind == ID_RANGE && store_range_get(store, holder.first, &range) == 0)
+		return range.owner_uid;
+	return kind == ID_TOMBSTONE ? holder.owner_uid : NAMELESS;
+}
+
+/* True when one more may be recorded; *dropped: those that were not before it. */
+static bool refusal_admitted(struct store *store, const struct caller *caller, unsigned *dropped)
+{
+	static struct tallies named = TALLIES(60), nameless = TALLIES(60);
+	bool own = caller->root || caller->ordinary;
+	struct tally *refuser;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	refuser = own ? tally_of(&named, caller->uid, now.tv_sec / 60 * 60) :
+			tally_of(&nameless, answerable(store, caller), now.tv_sec / 60 * 60);
+	if (refuser == NULL)
+		return true; /* no memory: what was refused is recorded all the same */
+	if (refuser->since != now.tv_sec / 60 * 60) {
+		refuser->since = now.tv_sec / 60 * 60;
+		refuser->used = 0;
+	}
+	if (refuser->used >= REFUSALS_A_MINUTE && !caller->root) {
+		refuser->dropped++;
+		return false;
+	}
+	refuser->used++;
+	*dropped = refuser->dropped;
+	refuser->dropped = 0;
+	return true;
+}
+
+static struct audit_entry entry_of(const struct call *call, const char *action, const struct failure_text *failure)
+{
+	struct audit_entry entry = {
+		.time = time(NULL),
+		.uid = call->caller.uid,
+		.pid = call->caller.pid,
+		.status = failure != NULL ? failure->failure : FAILURE_NONE,
+		.target_uid = call->account.uid,
+	};
+
+	text_escape(call->caller.name, entry.caller, sizeof(entry.caller));
+	text_escape(action, entry.action, sizeof(entry.action));
+	text_escape(call->target, entry.target, sizeof(entry.target));
+	text_escape(failure != NULL ? failure->why : call->detail, entry.detail, sizeof(entry.detail));
+	return entry;
+}
+
+int audit_write(struct call *call, const char *action, const struct failure_text *failure)
+{
+	struct audit_entry entry = entry_of(call, action, failure);
+
+	return store_audit_add(call->broker->store, &entry);
+}
+
+void audit_log(const struct call *call, const char *action, const struct failure_text *failure)
+{
+	struct audit_entry entry = entry_of(call, action, failure);
+	const char *result = failure != NULL ? failure_name((enum failure)entry.status) : "done";
+
+	log_info("%s: %s (uid %u, pid %d): %s: %s%s%s", entry.action, entry.caller, entry.uid, entry.pid, entry.target,
+		 result != NULL ? result : "?", entry.detail[0] != '\0' ? ": " : "", entry.detail);
+}
+
+void audit_refusal(struct call *call)
+{
+	struct store *store = call->broker->store;
+	struct failure_text failure = call->answer.failure;
+	unsigned dropped = 0;
+	int r;
+
+	if (!refusal_admitted(store, &call->caller, &dropped))
+		return;
+	if (dropped > 0)
+		log_warn("uid %u: %u refusals were not recorded before this one: too many in a minute",
+			 (unsigned)call->caller.uid, dropped);
+	audit_log(call, call->operation->action, &failure);
+	if (room_short(call->broker))
+		return; /* what is left is for changes */
+	r = store_begin(store);
+	if (r == 0) {
+		r = audit_write(call, call->operation->action, &failure);
+		if (r == 0)
+			r = store_commit(store);
+		else
+			store_rollback(store);
+	}
+	if (r < 0)
+		log_error("a refusal could not be recorded: %s", strerror(-r));
+}

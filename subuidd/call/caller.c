@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+#include "subuidd/ids/group.h"
+#include "subuidd/call/caller.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "account/id.h"
+#include "account/passwd.h"
+#include "confine/cleanup.h"
+
+/* True when the peer had gid among its groups when it connected; the kernel's word, not NSS'. */
+static bool peer_in_group(int fd, gid_t primary, gid_t gid)
+{
+	cleanup_free gid_t *groups = NULL;
+	socklen_t size = 0;
+
+	if (primary == gid)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE || size == 0)
+		return false;
+	groups = malloc(size);
+	if (groups == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof(*groups); i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+int caller_from_socket(int fd, struct caller *caller)
+{
+	struct caller found = { 0 };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	if (size != sizeof(peer) || (peer.uid != 0 && id_special(peer.uid)))
+		return -EACCES;
+	found.uid = peer.uid;
+	found.gid = peer.gid;
+	found.pid = peer.pid;
+	found.root = peer.uid == 0;
+	found.admin = found.root;
+	snprintf(found.name, sizeof(found.name), "%u", (unsigned)peer.uid);
+	*caller = found;
+	return 0;
+}
+
+void caller_admin(int fd, const char *admin_group, struct caller *caller)
+{
+	gid_t gid = (gid_t)-1;
+	int r;
+
+	if (caller->admin || admin_group[0] == '\0')
+		return;
+	r = group_by_name(admin_group, &gid);
+	caller->admin = r == 0 && peer_in_group(fd, caller->gid, gid);
+	caller->admin_doubt = r < 0 && r != -ENOENT;
+}
+
+int caller_name(struct caller *caller, struct store *store, char separator)
+{
+	struct account account;
+	struct link_owner owner;
+	int r;
+
+	if (caller->named)
+		return 0;
+	/* The store knows sub-accounts in every state, NSS only the active ones. */
+	r = store_account_by_uid(store, caller->uid, &account);
+	if (r == 0) {
+		r = name_join(account.owner, separator, account.label, caller->name);
+		caller->admin = false;
+		caller->named = r == 0;
+		return r;
+	}
+	if (r != -ENOENT)
+		return r;
+	r = passwd_by_uid(caller->uid, &owner);
+	if (r < 0 && r != -ENOENT && r != -ENAMETOOLONG)
+		return r;
+	if (r == 0 && owner_name_valid(owner.name, separator)) {
+		memset(caller->name, 0, sizeof(caller->name));
+		memcpy(caller->name, owner.name, sizeof(owner.name));
+		caller->ordinary = true;
+	}
+	caller->named = true;
+	return 0;
+}
+
+/* A name that does not fit is nobody's that we could serve; a home that does not fit is none. */
+static int owner_fill(const struct passwd *passwd, struct link_owner *owner)
+{
+	struct link_owner found = { .uid = passwd->pw_uid, .gid = passwd->pw_gid };
+
+	if (strlen(passwd->pw_name) >= sizeof(found.name))
+		return -ENAMETOOLONG;
+	memcpy(found.name, passwd->pw_name, strlen(passwd->pw_name));
+	if (passwd->pw_dir != NULL && strlen(passwd->pw_dir) < sizeof(found.home))
+		memcpy(found.home, passwd->pw_dir, strlen(passwd->pw_dir));
+	*owner = found;
+	return 0;
+}
+
+static int owner_found(int r, const struct host_entry *entry, struct link_owner *owner)
+{
+	return r < 0 ? r : owner_fill(&entry->user, owner);
+}
+
+int passwd_by_uid(uid_t uid, struct link_owner *owner)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return owner_found(user_find_uid(uid, &entry), &entry, owner);
+}
+
+int passwd_by_name(const char *name, struct link_owner *owner)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return owner_found(user_find(name, &entry), &entry, owner);
+}
+
+int passwd_by_name_local(const struct local *local, const char *name, struct link_owner *owner)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+
+	return local_user(local, name, &entry) == 0 ? owner_fill(&entry.user, owner) : passwd_by_name(name, owner);
+}
+
+enum failure owner_check(const struct link_owner *owner, char separator, struct failure_text *text)
+{
+	if (owner->uid == 0)
+		return failure_set(text, FAILURE_NOT_PERMITTED, owner->name, "root has no sub-accounts",
+				   "name an ordinary account as the owner");
+	if (id_special(owner->uid) || !owner_name_valid(owner->name, separator))
+		return failure_set(text, FAILURE_NOT_PERMITTED, owner->name, "this account cannot own sub-accounts",
+				   "name an ordinary account as the owner");
+	return FAILURE_NONE;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/* Counting connections by whose they are; see shares.h. */
+#include "subuidd/door/shares.h"
+
+#include <stdlib.h>
+
+static bool share_is(const struct share *share, const struct caller *caller)
+{
+	bool together = !caller->root && !caller->ordinary;
+
+	return share->together == together && (together || share->uid == caller->uid);
+}
+
+static struct share *share_find(const struct shares *shares, const struct caller *caller)
+{
+	struct share *share = shares->first;
+
+	while (share != NULL && !share_is(share, caller))
+		share = share->next;
+	return share;
+}
+
+struct share *share_take(struct shares *shares, const struct caller *caller)
+{
+	struct share *share = share_find(shares, caller);
+
+	if (share == NULL) {
+		share = calloc(1, sizeof(*share));
+		if (share == NULL)
+			return NULL;
+		share->uid = caller->uid;
+		share->together = !caller->root && !caller->ordinary;
+		share->next = shares->first;
+		shares->first = share;
+	}
+	share->held++;
+	shares->held++;
+	return share;
+}
+
+void share_drop(struct shares *shares, struct share *share)
+{
+	shares->held--;
+	if (--share->held > 0)
+		return;
+	for (struct share **at = &shares->first; *at != NULL; at = &(*at)->next)
+		if (*at == share) {
+			*at = share->next;
+			break;
+		}
+	free(share);
+}
+
+unsigned share_held(const struct shares *shares, const struct caller *caller)
+{
+	const struct share *share = share_find(shares, caller);
+
+	return share == NULL ? 0 : share->held;
+}
+
+unsigned share_held_uid(const struct shares *shares, uid_t uid)
+{
+	for (const struct share *share = shares->first; share != NULL; share = share->next)
+		if (!share->together && share->uid == uid)
+			return share->held;
+	return 0;
+}
+
+bool share_yields(const struct share *from, unsigned mine, bool quiet)
+{
+	if (!from->together && from->uid == 0)
+		return false; /* root's: who puts things right is not put out */
+	return from->held > mine + 1 || (mine == 0 && quiet);
+}

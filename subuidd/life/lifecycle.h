@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The life of an account (docs/design.md): intent, active, removing. Each
+ * arrow is one durable transaction; the answer is sent after the index shows it.
+ * The same functions serve a caller and recovery (a call without a worker).
+ */
+#ifndef SUBUIDD_LIFECYCLE_H
+#define SUBUIDD_LIFECYCLE_H
+
+#include "subuidd/base/child.h"
+#include "subuidd/call/call.h"
+
+extern const struct operation recovery_undo, recovery_remove;
+
+/* The process that forks the children which make links: started, and again when it has ended. 0 or negative errno. */
+int lifecycle_open(struct broker *broker);
+void lifecycle_close(struct broker *broker);
+
+/* In the transaction of the intent, last: the child that will make the link, which becomes the owner while the disk
+ * works. Then one of the other two. */
+enum failure lifecycle_prepare(struct call *call);
+void lifecycle_abandon(struct call *call);
+
+/* The words for a link that cannot be made. */
+enum failure lifecycle_link_refused(struct call *call, enum link_result result);
+
+/* call->account is committed as INTENT: home, view, link, then active. */
+enum failure lifecycle_complete(struct call *call);
+
+/* mend.c: call->account is active, its owner is there. What is missing of it is made again (dry: is only found out). `how`:
+ * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or OP_REPAIR. */
+enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry);
+
+/* As it is when it is complete: the row that makes it so. */
+struct account lifecycle_active(const struct account *account);
+
+/* What of it was made goes, and what call->account.flags say was there before stays (ACCOUNT_THERE); the id stays a
+ * tombstone. Returns `failure`, the text of which is in the answer. */
+enum failure lifecycle_undo(struct call *call, enum failure failure);
+/* The same where there may be a link, too: CALL_PENDING. */
+enum failure lifecycle_take_back(struct call *call, enum failure failure);
+
+/* removal.c: call->account is committed as REMOVING and out of the index. */
+enum failure removal_complete(struct call *call);
+
+/* purge.c: deletes removed data whose time has come, one after the other. */
+void removal_purge(struct broker *broker);
+
+/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long, and says in
+ * call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE when that was said already. */
+enum failure purge_for_call(struct call *call, struct removed row);
+bool purge_under_way(const struct broker *broker, uint32_t uid);
+
+/* Ends the sessions of an account now; of a locked or removed one once more, when a login that was
+ * under way has become one. 1: `done` (may be NULL) will be told, in the event loop: 0 none is left, -EBUSY for
+ * what cannot be ended within two seconds, or another negative errno; or negative errno at once. */
+int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data);
+/* The same, once. */
+int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data);
+
+/* Removes what logind, cron and at keep of an account that is removed (home/traces.h). 1: `done` will be told; or
+ * negative errno at once. */
+int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data);
+
+/* recovery.c: finishes or undoes what a crash or a failure left, in the event loop. 0 or negative errno. */
+int recovery_start(struct broker *broker);
+
+/* Mounts the owners' views, a few at a time, if there are not too many. */
+int recovery_views(struct broker *broker);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: ISC */
+/* At the start, and after a failure: finishes or undoes what is in between, mounts the views. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine/cleanup.h"
+#include "subuidd/home/mounts.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/base/log.h"
+
+#define BATCH 256
+#define VIEWS_AT_A_TIME 32
+#define VIEWS_AGAIN_SECONDS 60u
+
+const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.undo", NULL };
+const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.remove", NULL };
+
+/* The child that makes a link is told to only when the home is made: where there is none, a link, and the directory that it
+ * is in, were there before. Not after a loss of power, which may take the home and not the link. */
+static uint32_t link_flags(const struct broker *broker, const struct account *account)
+{
+	return broker->same_boot && !home_begun(&broker->homes, account) ? ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE : 0;
+}
+
+static int recover(struct broker *broker, const struct account *account)
+{
+	bool intent = account->state < ACCOUNT_ACTIVE;
+	enum failure failure;
+	struct call *call = call_internal(broker, intent ? &recovery_undo : &recovery_remove, account);
+
+	if (call == NULL)
+		return -ENOMEM;
+	if (intent)
+		call->account.flags |= link_flags(broker, account);
+	if (intent)
+		failure = lifecycle_take_back(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
+	else
+		failure = removal_complete(call);
+	if (failure != CALL_PENDING)
+		call_finish(call, failure);
+	return 0;
+}
+
+int recovery_start(struct broker *broker)
+{
+	cleanup_free struct account *rows = calloc(BATCH, sizeof(*rows));
+	uint32_t after = 0;
+	int n;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	broker->unfinished = false;
+	while ((n = store_account_unfinished(broker->store, after, rows, BATCH)) > 0)
+		for (int i = 0; i < n; i++) {
+			int r = 0;
+
+			after = rows[i].uid;
+			if (!call_busy(broker, rows[i].uid, NULL))
+				r = recover(broker, &rows[i]);
+			if (r < 0)
+				return r;
+		}
+	return n;
+}
+
+/* False: whether there is an owner who could look is not known now. */
+static bool view_open(struct broker *broker, const struct account *account)
+{
+	struct link_owner owner;
+	int r = passwd_by_name(account->owner, &owner);
+
+	if (r == -ENOENT || r == -ENAMETOOLONG || (r == 0 && owner.uid != account->owner_uid))
+		return true; /* nobody who could look; `check` tells */
+	if (r < 0)
+		return false;
+	r = home_view_open(&broker->homes, account, owner.gid);
+	if (r < 0)
+		log_error("%s %s: the owner's view cannot be made: %s", account->owner, account->label, strerror(-r));
+	return true;
+}
+
+static int views_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	int r = recovery_views(userdata);
+
+	(void)usec;
+	if (r < 0)
+		log_error("the owners' views: %s", strerror(-r));
+	sd_event_source_disable_unref(source);
+	return 0;
+}
+
+/* Those that are mounted are passed over then. */
+static void views_later(struct broker *broker)
+{
+	sd_event_source *timer = NULL;
+
+	log_error("the user database does not answer: the views of some owners are made when it does");
+	broker->views_doubt = false;
+	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, VIEWS_AGAIN_SECONDS * UINT64_C(1000000), 1000000,
+				       views_again, broker) < 0)
+		log_error("the owners' views cannot be planned: run subuid mount");
+}
+
+static int views_some(sd_event_source *source, void *userdata)
+{
+	struct broker *broker = userdata;
+	struct account rows[VIEWS_AT_A_TIME];
+	int n = store_account_list(broker->store, NULL, (uint32_t)broker->views_after, rows, VIEWS_AT_A_TIME);
+
+	for (int i = 0; i < n; i++) {
+		broker->views_after = rows[i].uid;
+		if (rows[i].state == ACCOUNT_ACTIVE)
+			broker->views_doubt |= !view_open(broker, &rows[i]);
+	}
+	if (n > 0)
+		return 0;
+	sd_event_source_disable_unref(source);
+	if (broker->views_doubt)
+		views_later(broker);
+	return 0;
+}
+
+/* A view that is mounted, of an account that is there: it may be of the other kind (an older version, another setting). */
+static void mounted_one(void *data, const char *name)
+{
+	struct broker *broker = data;
+	char owner[OWNER_MAX + 1], label[LABEL_MAX + 1], rest[sizeof("view")];
+	struct account account;
+	int end = 0;
+
+	/* the widths are those of the arrays: OWNER_MAX, LABEL_MAX */
+	if (sscanf(name, "%32[^/]/%31[^/]/%4[^/]%n", owner, label, rest, &end) == 3 && name[end] == '\0' &&
+	    strcmp(rest, "view") == 0 && store_account_get(broker->store, owner, label, &account) == 0 &&
+	    account.state == ACCOUNT_ACTIVE)
+		broker->views_doubt |= !view_open(broker, &account);
+}
+
+/* Where views are made on demand, those that are there are kept of the kind that they are to be. */
+static int views_mounted(sd_event_source *source, void *userdata)
+{
+	struct broker *broker = userdata;
+	int r = mounts_each(broker->homes.path, mounted_one, broker);
+
+	sd_event_source_disable_unref(source);
+	if (r < 0)
+		log_error("views that are mounted: %s", strerror(-r));
+	if (broker->views_doubt)
+		views_later(broker);
+	return 0;
+}
+
+int recovery_views(struct broker *broker)
+{
+	sd_event_source *source = NULL;
+	uint32_t accounts = 0;
+	int r = store_account_count(broker->store, NULL, &accounts);
+
+	if (r < 0)
+		return r;
+	broker->views_on_demand = accounts > broker->settings.views_at_start;
+	if (broker->views_on_demand) {
+		log_info("%u accounts: the owners' views are made on demand (views_at_start)", accounts);
+	}
+	broker->views_after = 0;
+	r = sd_event_add_defer(broker->event, &source, broker->views_on_demand ? views_mounted : views_some, broker);
+	if (r < 0)
+		return r;
+	return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
