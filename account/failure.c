@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The kinds of failure: their names on the wire and the exit status of subuid(1) for each. */
 #include <string.h>
 
 #include "account/failure.h"

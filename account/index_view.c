@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Lookups in an index file that is already in memory. Every record is copied, then the copy is checked and used.
+ * Runs in foreign and setuid processes.
+ */
 #include <errno.h>
 #include <string.h>
 

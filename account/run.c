@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Checks the record of a run, which a sub-account can write: nothing in it is believed before it has passed here.
+ */
 #include "account/run.h"
 
 #include <errno.h>

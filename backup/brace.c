@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Expands braces, as in {a,b} and {1..9}, the way bash does. The client chooses the pattern; the work is bounded.
+ */
 #include "backup/brace.h"
 
 #include <ctype.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The words between key index and login shell (`push key=12 fp=…`), written and read here, and the line of
+ * authorized_keys that carries them. Also what a key may do with a given command. Pure.
+ */
 #include "backup/login_command.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Runs a gate as a child, watches it until it ends, and records the run. Part of the login shell. */
 #include "backup/run_watch.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid add`: makes a sub-account and prints what to paste on the machine that holds the private key. */
 #include "cli/subuid.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid adopt`: takes ranges that are in /etc/subuid and /etc/subgid into the daemon's table. Run by root. */
 #include "cli/subuid.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid exec` and `subuid shell`: run a command over the files of one's own account, in a user namespace. */
 #include "cli/subuid.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Cuts a file for `subuid import` into records: CSV with a header line, or one JSON object on each line. */
 #include "cli/import.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Questions that the index answers without the daemon, with messages for people when it cannot. */
 #include "cli/lookup.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Starts child processes that end with their parent: by fork(2), or beside the parent in its own memory. */
 #include "confine/child.h"
 
 #include <errno.h>

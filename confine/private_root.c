@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Builds a mount namespace that holds one directory, a few paths of the system, and nothing else. Run by the
+ * gates.
+ */
 #include "confine/private_root.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Opens a user namespace with given id maps and returns its descriptor; the caller stays where it is. */
 #include "confine/user_namespace.h"
 
 #include <errno.h>

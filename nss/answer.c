@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * What the NSS functions share: lookups in the index, the NSS status for an error, and room in the caller's
+ * buffer.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>

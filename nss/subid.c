@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The entry points of the libsubid plug-in, and how its three sources (index, files, chain) are put together. */
 #include "nss/subid.h"
 
 #include <errno.h>

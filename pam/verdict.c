@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Decides whether a sub-account may log in, from the index and from what NSS says about the owner. Pure. */
 #include "pam/verdict.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * What doctor checks of the kernel: Landlock, seccomp, openat2, user namespaces, id-mapped mounts, and setuid
+ * files.
+ */
 #include "setup/doctor.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Reads and replaces the files that setup edits: beside the old one, synced, renamed, with the same owner, mode
+ * and xattrs.
+ */
 #include "setup/setup.h"
 
 #include <errno.h>

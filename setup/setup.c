@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * `subuid setup`: runs the steps, takes all of them back when one fails, and undoes them on request. Run by root.
+ */
 #include "cli/daemon.h"
 #include "setup/setup.h"
 

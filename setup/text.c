@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Pure functions over the text of configuration files: lines, sshd's settings, and a diff for people. */
 #include "setup/text.h"
 
 #include <fnmatch.h>

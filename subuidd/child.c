@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Waits for child processes in the event loop, each with a deadline and perhaps a channel. Run by the broker. */
 #include "subuidd/child.h"
 
 #include <errno.h>

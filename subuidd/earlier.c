@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Finds traces of an earlier store on this host: the note that ids were given out, and the daily copies. */
 #include "subuidd/earlier.h"
 
 #include <dirent.h>

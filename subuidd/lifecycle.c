@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * From the intent to make an account to an active one, and back: home, link, activation, and undo after a failure.
+ * Run by the broker.
+ */
 #include "subuidd/account_view.h"
 #include "subuidd/lifecycle.h"
 #include "subuidd/maintain.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The log: to standard error, the journal or syslog, whichever there is. */
 #define SD_JOURNAL_SUPPRESS_LOCATION /* the place would always be this file */
 
 #include <errno.h>

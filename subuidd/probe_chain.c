@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Asks the libsubid plug-in that was configured before ours whether it has given ids out. Run by the broker. */
 #include "subuidd/probe_chain.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* What each setting of subuidd.conf(5) may be, and its default. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

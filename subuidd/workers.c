@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Which worker serves which connection: how many are kept ready, who waits, and who makes way when all places are
+ * taken.
+ */
 #include "subuidd/workers.h"
 
 #include <errno.h>

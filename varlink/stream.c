@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Sends and receives Varlink messages (JSON that ends with NUL) over a socket, with a deadline. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>

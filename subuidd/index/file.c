@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The index file itself: made, mapped, and renamed into its place. Run by the broker, its only writer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>

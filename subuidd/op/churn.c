@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Bounds on how fast an owner can use up ids and make the audit trail grow. */
 #include "subuidd/op/churn.h"
 
 #include <errno.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Remembers which of our lines were in /etc/subuid and /etc/subgid before us, so that they can stay when we cease.
+ */
 #include "subuidd/subid/found.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Sets of lines of /etc/subuid and /etc/subgid: growing, sorting, finding and parsing them. */
 #include "subuidd/subid/lines.h"
 
 #include <errno.h>

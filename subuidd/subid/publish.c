@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Has a child write our lines into /etc/subuid and /etc/subgid, and holds back answers until the files show a
+ * change. Run by the broker.
+ */
 #include "subuidd/subid/publish.h"
 
 #include <errno.h>
