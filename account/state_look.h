@@ -21,7 +21,7 @@ struct state_fault {
 	const char *path;
 	const char *fault;
 	const char *todo;
-	bool derived; /* index or keys: built anew from the store by `subuid check --repair` */
+	bool derived; /* index or keys: rebuilt from the store by `subuid check --repair` */
 };
 
 typedef void (*state_fault_found)(void *data, const struct state_fault *fault);
