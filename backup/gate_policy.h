@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the gate was told by its own command line, and what it found of the host. */
+/* What the gate's own command line says, and what the gate found out about the host. */
 #ifndef BACKUP_GATE_POLICY_H
 #define BACKUP_GATE_POLICY_H
 

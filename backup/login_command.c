@@ -63,7 +63,7 @@ int login_command_format(const struct ssh_key *key, char *out, size_t size)
 
 	if (roles_format(key, roles) < 0 || !fingerprint_valid(key->fingerprint))
 		return -EINVAL;
-	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* what the parser does not take back */
+	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* the parser would not accept it */
 		return -EINVAL;
 	if (!append(out, size, &used, "%s", roles))
 		return -EINVAL;
@@ -257,7 +257,7 @@ bool login_command_is_rsync(const struct login_command *command, const char *ori
 bool login_command_narrow(struct login_command *command, const char *original)
 {
 	if (!login_command_is_rsync(command, original)) {
-		/* what may only add has nothing that it could do */
+		/* a key that may only add could do nothing with it */
 		if ((command->options & KEY_APPEND_ONLY) != 0)
 			return false;
 		command->options |= KEY_READ_ONLY;

@@ -16,7 +16,7 @@
 
 #define WINDOW 60     /* seconds */
 #define FREE_IN_WINDOW 40
-#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits without end for one who sleeps */
+#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits for ever for one that sleeps */
 #define TURN_PAUSE 50000000
 
 /*

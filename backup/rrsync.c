@@ -179,9 +179,9 @@ static bool has_ids_of_server(const struct gate_policy *policy)
 }
 
 /*
- * A push gets a root of its own, whoever asks, and where no id is lost by it a pull too. In a user namespace
- * a pull without -fake-super would give files of other owners to nobody; what it could do outside DIR is to look
- * at names, sizes and dates, since its filter lets it change nothing.
+ * A push always gets a root of its own, and so does a pull if no id is lost by it. In a user namespace a pull
+ * without -fake-super would give files of other owners to nobody; outside DIR it could only look at names, sizes
+ * and dates, since its filter lets it change nothing.
  */
 static bool wants_private_root(const struct gate_policy *policy, const char *directory, bool pull)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a client may say to `rsync --server`: one table. Unknown means refused. What
- * is here is policy (direction, deletion, overwriting, reach); what confines is the kernel.
+ * What a client may say to `rsync --server`: one table. Unknown means refused. The table is policy (direction,
+ * deletion, overwriting, reach); the kernel does the confining.
  */
 #ifndef BACKUP_RSYNC_OPTIONS_H
 #define BACKUP_RSYNC_OPTIONS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Profiles: what a tool is, in a file of the administrator's (subuid-tools(5)). Words with
+ * Profiles: a file of the administrator's says what a tool is (subuid-tools(5)). Words with
  * blanks between, no quotes, no shell. A file with one wrong line is no profile at all.
  */
 #ifndef BACKUP_TOOL_PROFILE_H
