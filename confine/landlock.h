@@ -27,7 +27,7 @@ struct landlock_rule {
 /* The kernel's ABI, or negative errno (-ENOSYS, -EOPNOTSUPP: not enabled). */
 int landlock_abi(void);
 
-/* What abi lacks of full confinement, as one line for a log or man page; "" nothing. */
+/* What abi lacks for full confinement, as one line for a log or man page; "" if nothing. */
 const char *landlock_missing(int abi);
 
 /* Allows the rules and nothing else: handles every right that this ABI knows, all TCP, abstract

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A root directory of one's own: a mount namespace that holds the working directory,
- * a few paths of the system, and nothing else. What is not there cannot be asked for
- * its size, touched or chmodded, which Landlock leaves open.
+ * A root directory of one's own: a mount namespace that holds the working directory, a few paths of the system, and
+ * nothing else. A process cannot stat, touch or chmod a file that is not there, which Landlock would leave open.
  *
  * With CAP_SYS_ADMIN a mount namespace; without, a user namespace too, in which the
- * caller's uid and gid are what they were, and every other id is nobody's.
+ * caller's uid and gid are what they were, and every other id shows as nobody.
  */
 #ifndef CONFINE_PRIVATE_ROOT_H
 #define CONFINE_PRIVATE_ROOT_H
