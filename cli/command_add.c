@@ -120,7 +120,7 @@ static int print_added_json(json_t *reply, const char *name, const char *label, 
 	return print_json(reply);
 }
 
-/* Whoever finds an empty home where a full one was has to be told. */
+/* Tells the user that the home is empty, although a full one was there before. */
 static void print_mended(const json_t *mended)
 {
 	const json_t *part;

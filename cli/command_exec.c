@@ -40,7 +40,7 @@ struct exec {
 	struct exec_account of;
 };
 
-/* What is behind LABEL is the command's, options too: getopt sees only what is before. */
+/* Everything behind LABEL belongs to the command, options too: getopt sees only the words before it. */
 static int options_parse(const char *name, const char *help, int argc, char **argv, struct exec *exec,
 			 int *operands)
 {
@@ -68,7 +68,7 @@ static int failed(const char *what, int error, const char *todo)
 	return STATUS_FAILED;
 }
 
-/* Inside the namespace: into the home, as whom it is to be. */
+/* Inside the namespace: enters the home and takes the wanted identity. */
 static int settle(const struct exec *exec)
 {
 	char home[sizeof(exec->of.host.homes) + ACCOUNT_NAME_MAX + sizeof("//home")];

@@ -134,7 +134,8 @@ static int import_line(struct import_text *text, struct import_batch *batch)
 	json_decref(object);
 	if (r < 0) {
 		json_decref(rows);
-		/* what is before it in the file is made first, so that the file says how far it came */
+		/* everything before it in the file is made first, so that the line number says how far the import
+		 * came */
 		status = import_batch_flush(batch);
 		if (status != STATUS_DONE)
 			return -1 - status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Into the namespace in which the caller is root over the files of an account of theirs: exec, shell, ls, copy. */
+/* Enters the namespace in which the caller is root over the files of an account of theirs: exec, shell, ls,
+ * copy. */
 #ifndef CLI_EXEC_ACCOUNT_H
 #define CLI_EXEC_ACCOUNT_H
 

@@ -60,7 +60,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* Root needs no program for it, and is in no table of who may. */
+/* Root needs no program for it, and no table lists root's rights. */
 static int map_write(pid_t pid, const char *name, const struct id_map *maps, size_t count)
 {
 	char path[48], text[4096];

@@ -14,7 +14,7 @@
 /* ---- import_text.c: the file, one object for each line ---- */
 
 #define CSV_COLUMNS_MAX 32
-#define IMPORT_LINE_MAX (60u * 1024u) /* what one call can carry */
+#define IMPORT_LINE_MAX (60u * 1024u) /* as many as one call can carry */
 
 struct import_text {
 	FILE *file;

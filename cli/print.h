@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What goes to the terminal: aligned, control bytes escaped (what the daemon sends is not trusted to be clean). */
+/* Output for the terminal: aligned, with control bytes escaped (the daemon is not trusted to send clean text). */
 #ifndef CLI_PRINT_H
 #define CLI_PRINT_H
 

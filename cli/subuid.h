@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * subuid(1): turns a command line into calls of io.subuidd.Accounts and shows the
- * replies. Runs with the caller's own rights and nothing more; what he may do is
- * decided by the daemon, which knows him from the socket.
+ * subuid(1): turns a command line into calls of io.subuidd.Accounts and shows the replies. Runs with the caller's
+ * own rights and nothing more; the daemon decides what the caller may do, and knows them from the socket.
  */
 #ifndef CLI_SUBUID_H
 #define CLI_SUBUID_H
