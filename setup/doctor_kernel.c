@@ -159,7 +159,8 @@ static void check_views(struct doctor *doctor)
 			strerrordesc_np(abs(error)));
 }
 
-/* A file with mode 6755 that an account made would make a process with its uid of whoever runs it. */
+/* A file with mode 6755 that an account made would give the account's uid to the process of any user who runs
+ * it. */
 static void check_setuid(struct doctor *doctor)
 {
 	const char *path = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;

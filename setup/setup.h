@@ -67,7 +67,7 @@ int setup_fail_errno(const char *what, int error, const char *todo);
 
 /* ---- record.c */
 
-/* Reads the record; an empty one where there is none. 0, or -1 and it was said why. */
+/* Reads the record; an empty one if there is no file. 0, or -1 after saying why. */
 int record_load(struct setup *setup);
 /* Takes the reference of deed, appends it and writes the record through. 0 or -1. */
 int record_add(struct setup *setup, json_t *deed);
@@ -160,14 +160,14 @@ int module_check(const char *path, const char *symbol);
 /* Makes a directory of root as a deed, if it is not there. 0 or -1. */
 int directory_make(struct setup *setup, const char *path, mode_t mode);
 
-/* ---- subid.c: who answers for subordinate ids */
+/* ---- subid.c: what answers for subordinate ids */
 
 #define SETTINGS_DIR SYSCONFDIR "/subuidd.conf.d"
 #define SUBID_SETTINGS SETTINGS_DIR "/20-subid.conf"
 
 /* The setting publish = as the daemon reads it. */
 enum publish_way { PUBLISH_WAY_UNKNOWN, PUBLISH_WAY_PLUGIN, PUBLISH_WAY_FILES, PUBLISH_WAY_BOTH };
-/* *said: what the daemon says where it cannot be known; the caller frees it. */
+/* *said: the daemon's words if it cannot be known; the caller frees it. */
 enum publish_way publish_way(char **said);
 
 /* What useradd, usermod and userdel do while subid names a plug-in. */
@@ -178,7 +178,7 @@ enum shadow_tools {
 };
 enum shadow_tools shadow_tools(void);
 bool subid_files_present(void);
-/* What to know of them, and what to do about it. */
+/* Describes them, and what to do about them. */
 const char *shadow_what(enum shadow_tools tools);
 const char *shadow_todo(enum shadow_tools tools);
 

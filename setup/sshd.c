@@ -169,7 +169,7 @@ int sshd_ask(const char *user, bool member, char **output)
 
 /* ---- the step */
 
-/* sshd's answer, or -1 and it was said why there is none. */
+/* sshd's answer, or -1 after saying why there is none. */
 static int ask(const char *user, bool member, char **output, const char *todo)
 {
 	int status = sshd_ask(user, member, output);

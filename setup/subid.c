@@ -101,7 +101,7 @@ const char *shadow_todo(enum shadow_tools tools)
 	       "both files when nothing is left in them";
 }
 
-/* Ours does not believe a file that others may write, and whoever is in it would lose his ids. */
+/* Our plug-in does not believe a file that others may write, and users who are in it would lose their ids. */
 static int subid_file_check(const char *path)
 {
 	struct stat st;

@@ -72,7 +72,7 @@ bool sshd_config_includes(const char *text, const char *directory, const char *p
 		if (!config_word(&rest, keyword, sizeof(keyword)))
 			continue;
 		if (strcasecmp(keyword, "Match") == 0)
-			return false; /* what follows holds for some connections only */
+			return false; /* the rest applies to some connections only */
 		if (strcasecmp(keyword, "Include") == 0 && include_reads(rest, directory, path))
 			return true;
 	}

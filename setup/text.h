@@ -25,7 +25,7 @@
  * 0 or negative errno. */
 int nsswitch_add(const char *text, bool subid, char **out);
 
-/* Takes our source out of every line. subid: what goes into its place there, "" nothing. */
+/* Takes our source out of every line. subid: the source that takes its place there; "": none. */
 int nsswitch_remove(const char *text, const char *subid, char **out);
 
 /* The same for the line of subid alone. */
@@ -38,7 +38,7 @@ bool nsswitch_reaches(const char *text, const char *database);
  * nslcd(8) instead. */
 bool nsswitch_needs_network(const char *text, bool nslcd, char *source, size_t size);
 
-/* Copies the first source of the database into source; "" when there is none. */
+/* Copies the first source of the database into source; "" if there is none. */
 void nsswitch_first_source(const char *text, const char *database, char *source, size_t size);
 
 /* ---- pam.d(5) */
@@ -65,7 +65,7 @@ enum pam_place {
 typedef char *(*pam_load)(void *data, const char *name);
 
 /* Where our module stands in this stack ("account", "session") of a service, included files too.
- * options: what is written behind the module, may be NULL. */
+ * options: the words behind the module; may be NULL. */
 enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options,
 			 size_t options_size);
 
