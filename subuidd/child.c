@@ -97,7 +97,8 @@ static int child_answered(sd_event_source *source, int fd, uint32_t events, void
 	return 0;
 }
 
-/* Nobody would hear of its end: what is begun in its place must not meet it. Not waited for, which may be long. */
+/* Nobody would hear of its end, and its successor must not meet it. It is not waited for, since that may take
+ * long. */
 static void unwatched(int pidfd)
 {
 	siginfo_t info;

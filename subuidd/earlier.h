@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whether this host had a store before, told by what is in neither the state directory nor the homes: a note, and the daily
- * copies in the directory of the setting backup_directory. The note is always in EARLIER_DIRECTORY: a network disk that hangs
- * must not hold up who gives out an id. Run by the broker and the state program (root).
+ * Whether this host had a store before. Two things outside of the state directory and the homes tell: a note, and
+ * the daily copies in the directory of the setting backup_directory. The note is always in EARLIER_DIRECTORY: a
+ * network disk that hangs must not hold up giving out an id. Run by the broker and the state program (root).
  */
 #ifndef SUBUIDD_EARLIER_H
 #define SUBUIDD_EARLIER_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What the store is compared with at the start. Run by the broker (root), on descriptors; nothing is changed. */
+/* Evidence that the store is compared with at the start. Run by the broker (root), on descriptors; nothing is
+ * changed. */
 #include "subuidd/evidence.h"
 
 #include <errno.h>
@@ -277,7 +278,7 @@ static int store_never_gave(struct store *store, bool *never)
 	return r;
 }
 
-/* Whether all of it can be read while whoever started us waits. */
+/* Whether all of it can be read while the process that started us waits. */
 static int store_small(const struct broker *broker, bool *small)
 {
 	uint32_t accounts = 0;

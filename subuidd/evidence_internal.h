@@ -10,7 +10,7 @@
 #include "subuidd/home/walk.h"
 #include "subuidd/store/store.h"
 
-/* What was found, one after the other in one sentence. */
+/* The findings, one after the other in one sentence. */
 struct findings {
 	char text[640];
 	size_t length;

@@ -18,7 +18,7 @@
 
 struct handed {
 	int etc;     /* O_PATH, SYSCONFDIR; -1: not handed */
-	int cgroups; /* O_PATH, /sys/fs/cgroup; -1: not handed, or there is none */
+	int cgroups; /* O_PATH, /sys/fs/cgroup; -1: not handed, or none exists */
 };
 
 /* In the host's namespace. 0, or negative errno and a sentence in why. */

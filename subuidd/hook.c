@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Running the administrator's program for alarms: as a user of its own that has nothing, whom nothing else is, in a pid
+ * Runs the administrator's program for alarms: as a user that exists for nothing else and owns nothing, in a pid
  * namespace that ends with it. Run by the broker, which waits for none of it.
  */
 #include "subuidd/hook.h"
@@ -93,8 +93,9 @@ static void program_execute(const char *program, char *const *argv)
 }
 
 /*
- * The first process of a pid namespace, whose end is the end of all that is in it, wherever they went. It waits for the
- * program and ends with its status, or with the daemon. (Without a namespace: what is still in the program's own session's first group.)
+ * The first process of a pid namespace, whose end is the end of all processes in it, wherever they went. It waits
+ * for the program and ends with its status, or with the daemon. (Without a namespace: the end of the processes that
+ * are still in the first group of the program's own session.)
  */
 static int first_process(const char *program, char *const *argv, const struct link_owner *user)
 {

@@ -87,12 +87,12 @@ struct link_job {
 	struct link_owner owner;
 	char directory[64]; /* "subuid" */
 	char label[LABEL_MAX + 1];
-	char text[LINK_TEXT_MAX];  /* what the link says */
-	char other[LINK_TEXT_MAX]; /* what it said when the host could (or could not) do views */
+	char text[LINK_TEXT_MAX];  /* the target of the link */
+	char other[LINK_TEXT_MAX]; /* its target while the host could (or could not) do views */
 	size_t ours;               /* so many bytes of `text` lead to the owner's accounts: "<homes>/<owner>/" */
 	bool make;
 	enum link_mend mend;
-	uint32_t flags; /* ACCOUNT_*_THERE: what is not to be removed */
+	uint32_t flags; /* ACCOUNT_*_THERE: these are not to be removed */
 	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
@@ -113,7 +113,7 @@ int link_owner_become_with(const struct link_owner *owner, int channel, const gi
 enum link_result link_home_open(const struct link_owner *owner, int *home);
 /* As the owner, in the owner's home: LINK_LOOK_*. */
 unsigned char link_look(const struct link_job *job, int home);
-/* As the owner: makes it in the directory of links; what is new is not written out. */
+/* As the owner: makes it in the directory of links; the new link is not synced. */
 enum link_result link_place(const struct link_job *job, int dir);
 /* As the owner, in the owner's home. */
 enum link_result link_remove(const struct link_job *job, int home);

@@ -139,7 +139,8 @@ static int set_aside(const struct homes *homes, struct place *place)
 	return account_directory(place, dir, HOME_ASIDE);
 }
 
-/* What was being made when the host ended is empty, and would be used; anything else was not made by us. */
+/* A directory that was being made when the host went down is empty, and would be used; anything else was not made
+ * by us. */
 static int half_made(const struct homes *homes, struct place *place)
 {
 	struct uid_name name = home_uid_name(place->account->uid);

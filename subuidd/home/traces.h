@@ -15,7 +15,7 @@ struct traces {
 	struct session_ids ids;
 	const char *owner, *label;
 	char separator;
-	int named_anew; /* another account has the name by now: what is under it is that one's */
+	int named_anew; /* another account has the name by now, and the traces under it */
 };
 
 /* Starts the child that removes them: regular files only, of exactly these names or ids. 0 and pid, pidfd (close-on-exec),
