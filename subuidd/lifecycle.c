@@ -85,8 +85,8 @@ static enum failure body_removing(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Somebody wrote into a home that was made now: the owner, who saw the view. It is not ours to delete, and would be in the
- * way for good: the account is removed like any other, by recovery, and what is in it set aside, without end. */
+/* Somebody wrote into the new home: the owner, who saw the view. It is not ours to delete, and would be in the way
+ * for good: recovery removes the account like any other, and its data is set aside without end. */
 static enum failure keep_data(struct call *call, enum failure failure)
 {
 	struct failure_text why = call->answer.failure;
@@ -189,7 +189,7 @@ static enum failure link_failed(struct call *call, enum link_result result)
 							       : lifecycle_undo(call, failure);
 }
 
-/* What a child said, or how it ended. */
+/* A child's result, or how it ended. */
 static enum link_result link_result_from(int status)
 {
 	if (status == -ETIMEDOUT)
@@ -301,7 +301,7 @@ static int watch_link(struct call *call)
 
 	r = link_prepared(call->broker->forker, &pid, &pidfd);
 	if (r < 0) {
-		lifecycle_close(call->broker); /* what it still says would be taken for the next answer */
+		lifecycle_close(call->broker); /* its late words would be taken for the next answer */
 		return r;
 	}
 	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, looked, call, &call->linker);

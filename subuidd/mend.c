@@ -66,7 +66,7 @@ static void linked(void *data, int status)
 
 	if (status >= LINK_OK && status <= LINK_MENDED)
 		result = (enum link_result)status;
-	/* looked at only: what stands there would be renamed */
+	/* looked at only: anything in its place would be renamed */
 	if (result == LINK_OCCUPIED && call->mend_dry && call->mend_link == LINK_MEND_ASIDE)
 		result = LINK_MENDED;
 	if (result == LINK_MENDED)

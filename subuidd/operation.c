@@ -41,7 +41,7 @@ static const struct operation operations[] = {
 	{ OP_TOMBSTONE_LIST, WHO_ROOT, false, false, false, "tombstone.list", op_tombstone_list },
 	{ OP_RUN_LIST, WHO_OWNER, false, false, false, "run.list", op_run_list },
 	{ OP_STATE_SAVE, WHO_ROOT, false, false, false, "state.save", op_state_save },
-	{ OP_REPAIR, WHO_OWNER, false, false, false, "repair", op_repair }, /* of what is nobody's: root */
+	{ OP_REPAIR, WHO_OWNER, false, false, false, "repair", op_repair }, /* nobody's things: root */
 	{ OP_IMPORT, WHO_ADMIN, true, true, false, "import", op_import }, /* gives: import_continue() */
 };
 
@@ -70,7 +70,7 @@ static bool asks_for_all(const struct request *request)
 	}
 }
 
-/* The name of the owner that is asked about; "" the caller himself. */
+/* The name of the owner that is asked about; "": the caller. */
 static const char *owner_asked(const struct request *request)
 {
 	const struct request_name *name = request_name(request);
@@ -80,8 +80,8 @@ static const char *owner_asked(const struct request *request)
 	return name != NULL ? name->owner : "";
 }
 
-/* Decided from who calls and what is named, before anything is looked up: the same
- * answer whether what he names is there or not. */
+/* Decided from who calls and what is named, before anything is looked up: the same answer whether the thing named
+ * exists or not. */
 static enum failure permit(struct call *call)
 {
 	const struct caller *caller = &call->caller;
@@ -115,7 +115,7 @@ static enum failure permit(struct call *call)
 	return FAILURE_NONE;
 }
 
-/* About an owner as a whole, of whom something may be left though he is gone. */
+/* About an owner as a whole; something may be left of one who no longer exists. */
 static bool asks_of_owner(uint32_t op)
 {
 	return op == OP_ACCOUNT_LIST || op == OP_RANGE_LIST || op == OP_CHECK || op == OP_LIMIT_GET || op == OP_LIMIT_SET;
@@ -147,8 +147,8 @@ static void owner_named(struct call *call, const char *name)
 	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
 }
 
-/* What root and the admin group may do while nobody can say whether the owner is there: looking, and what only takes
- * access away. A thief does not get to stay because a directory is down. */
+/* Operations allowed to root and the admin group while nobody can say whether the owner exists: looking, and those
+ * that only take access away. A thief does not get to stay because a directory is down. */
 static bool goes_on_in_doubt(const struct call *call)
 {
 	switch (call->request.op) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Between publish.c (each change) and publish_build.c (both files anew) only. */
+/* Only between publish.c (each change) and publish_build.c (rebuilding both files). */
 #ifndef SUBUIDD_PUBLISH_INTERNAL_H
 #define SUBUIDD_PUBLISH_INTERNAL_H
 

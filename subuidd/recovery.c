@@ -17,8 +17,8 @@
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, true, false, false, "account.undo", NULL };
 const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, true, false, false, "account.remove", NULL };
 
-/* The child that makes a link is told to only when the home is made: where there is none, a link, and the directory that it
- * is in, were there before. Not after a loss of power, which may take the home and not the link. */
+/* The child makes the link only once the home is made: if there is no home, then a link and its directory existed
+ * before. This does not hold after a loss of power, which may take the home and not the link. */
 static uint32_t link_flags(const struct broker *broker, const struct account *account)
 {
 	return broker->same_boot && !home_begun(&broker->homes, account) ? ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE : 0;
@@ -65,7 +65,7 @@ int recovery_start(struct broker *broker)
 	return n;
 }
 
-/* False: whether there is an owner who could look is not known now. */
+/* False: nobody knows now whether there is an owner who could look. */
 static bool view_open(struct broker *broker, const struct account *account)
 {
 	struct link_owner owner;

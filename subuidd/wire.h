@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Between a worker (no privilege, parses the peer's JSON) and the broker (root):
- * one SOCK_SEQPACKET pair per worker, one packet per message, fixed sizes. The
- * broker takes a request only if its size is exactly wire_request_size(op), its
- * strings end inside their arrays, its unused bytes are 0 and its op is in the table;
- * anything else kills the worker (invariant 8). Who the caller is, is not in it: the
- * broker knows from SO_PEERCRED of the connection that it gave this worker (invariant 9).
+ * The messages between a worker (no privilege, parses the peer's JSON) and the broker (root): one SOCK_SEQPACKET
+ * pair per worker, one packet per message, fixed sizes. The broker takes a request only if its size is exactly
+ * wire_request_size(op), its strings end inside their arrays, its unused bytes are 0 and its op is in the table;
+ * anything else kills the worker (invariant 8). It does not say who the caller is: the broker knows that from
+ * SO_PEERCRED of the connection that it gave this worker (invariant 9).
  *
  * worker -> broker, first: one byte 'R' (WIRE_READY), sent when it has sealed itself.
  * broker -> worker, once: struct wire_connection with the connected socket (SCM_RIGHTS).

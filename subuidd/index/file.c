@@ -359,7 +359,7 @@ int index_file_publish(struct index_writer *writer)
 
 	if (fd < 0)
 		return -errno;
-	if (fsync(fd) < 0) /* what was stored through the map is in it */
+	if (fsync(fd) < 0) /* it includes everything that was stored through the map */
 		return -errno;
 	rc = place_take(writer, new, old);
 	if (rc < 0)

@@ -42,7 +42,7 @@ struct disk_walk {
 	struct unexplained *rows;
 };
 
-/* It is passed over: what is in it is nobody's business here. */
+/* It is passed over: its content is no business of this check. */
 static bool explained(void *data, const struct disk_entry *entry)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -137,7 +137,7 @@ static struct finding *tell(struct disk_check *check, const struct disk_entry *e
 	return check_add(&check->result, path, fault, todo);
 }
 
-/* Of an account whose id nobody has any more. owner, label: whose it was, "": that is not known. */
+/* Of an account whose id nobody has any more. owner, label: the former holder; "": unknown. */
 static void tell_leftover(struct disk_check *check, const struct disk_entry *entry, enum finding_place place,
 			  const char *owner, const char *label)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What is on the disk before an account is made. Run by the broker, for a change and for a dry run alike. */
+/* Looks at what is on the disk before an account is made. Run by the broker, for a change and for a dry run
+ * alike. */
 #include "subuidd/op/disk.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 #include "subuidd/op/strays.h"
 
-/* What helps. */
+/* The advice. */
 static void todo(const struct home_look *look, char *text, size_t size)
 {
 	switch (look->there) {

@@ -9,10 +9,10 @@
 
 struct rehearsal {
 	struct broker *broker;
-	const void *asker;           /* whose connection it is; compared, never followed */
+	const void *asker;           /* the connection that it belongs to; compared, never followed */
 	struct store_copy *copy;     /* being made, and */
-	sd_event_source *source;     /* by whom, and */
-	struct call *call;           /* for whom; or whose batch waits for a look at the disk */
+	sd_event_source *source;     /* its caller, and */
+	struct call *call;           /* the owner; or the call whose batch waits for a look at the disk */
 	struct store *store;         /* when it is there */
 };
 
