@@ -260,7 +260,7 @@ static bool purge_begin(struct broker *broker, const struct removed *row, purge_
 	*purge = (struct purge){ .next = broker->purges, .broker = broker, .row = *row, .done = done, .data = data };
 	broker->purges = purge;
 	purge->why_fd = memfd_create("purge", MFD_CLOEXEC); /* without it the reason is not said, no more */
-	r = removal_ending_begin(broker, row->uid, purge_ended, purge); /* who runs as it fills what is being emptied */
+	r = removal_ending_begin(broker, row->uid, purge_ended, purge); /* its processes would refill it */
 	if (r < 0)
 		r = purge_pass(purge);
 	if (r <= 0)

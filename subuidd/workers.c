@@ -17,7 +17,7 @@
 #include "subuidd/workers_internal.h"
 
 #define READY_WANTED 4u    /* workers that wait for a connection */
-#define READY_KEPT 2u      /* of these, for who has no connection yet */
+#define READY_KEPT 2u      /* of these, for users without a connection yet */
 #define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
@@ -90,8 +90,8 @@ static void waiting_drop(struct workers *workers, struct connection **at)
 	connection_free(connection);
 }
 
-/* Who is next: of those of whom the fewest are served, the one who has waited longest. A burst of one user's is
- * a line of its own. */
+/* The next to be served: of the users with the fewest served connections, the one that has waited longest. A burst
+ * of one user's is a queue of its own. */
 static struct connection **waiting_next(struct workers *workers)
 {
 	struct connection **next = &workers->waiting;
@@ -102,7 +102,7 @@ static struct connection **waiting_next(struct workers *workers)
 	return next;
 }
 
-/* The last ready workers are kept for who is not served at all: they do not wait for one to start. */
+/* The last ready workers are kept for users who are not served at all: they do not wait for one to start. */
 static bool waiting_may_go(const struct workers *workers, const struct connection *connection)
 {
 	return connection->share->served == 0 || connection->caller.root ||

@@ -22,7 +22,7 @@ struct copy {
 
 /* A directory of its own below TMPDIR or /var/tmp. 0 or negative errno. */
 int copy_prepare(struct copy *copy);
-/* The directory `name` below state_fd (STATE_DIR), emptied first: what is in it can be renamed. */
+/* The directory `name` below state_fd (STATE_DIR), emptied first: files in it can be renamed. */
 int copy_prepare_at(int state_fd, const char *name, struct copy *copy);
 
 /* Reads all of in_fd, checks it, opens and proves the database. 0, or negative errno and a sentence in why. */

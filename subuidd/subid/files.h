@@ -14,7 +14,7 @@
 
 #include "account/id.h"
 
-/* One line's ids, and who it says holds them. */
+/* One line's ids, and the holder that it names. */
 struct subid_entry {
 	uint32_t first, last;
 	uint32_t reach; /* the highest last of this one and of all before it */
@@ -56,7 +56,7 @@ bool subid_file_settled(const struct stat *st);
 /* One file, read again only when it has changed. */
 struct subid_file {
 	const char *path;
-	struct stat seen; /* what was read, by device, inode, size and times; all 0: nothing yet */
+	struct stat seen; /* the file that was read, by device, inode, size and times; all 0: none yet */
 	struct subid_list list;
 };
 

@@ -212,7 +212,7 @@ int subid_lines_merge(const char *present, size_t length, const struct subid_lin
 	if (seen == NULL || text == NULL || copy == NULL)
 		return -ENOMEM;
 	memcpy(copy, present, length);
-	copy[length] = '\0'; /* what stands behind the last line is looked at */
+	copy[length] = '\0'; /* the byte behind the last line is looked at */
 	used = keep_present(copy, length, before, mine, seen, text);
 	while (line_next(&rest, &left, &at, &line)) {
 		long number = subid_lines_find(mine, at, line);

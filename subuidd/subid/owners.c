@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who still is who they were. With a local user for each line, a look-up each would read /etc/passwd once for every owner: a
- * hundred thousand of them took a quarter of an hour. So the file is read once, where nsswitch.conf asks it first, and the
- * look-up (account/passwd.h) is for those who are not in it. Run by children of the broker (root).
+ * Checks that owners are still the same users. With a local user for each line, one look-up each would read
+ * /etc/passwd once for every owner: a hundred thousand of them took a quarter of an hour. So the file is read once,
+ * if nsswitch.conf asks it first, and the look-up (account/passwd.h) is for users that are not in it. Run by
+ * children of the broker (root).
  */
 #include "subuidd/subid/owners.h"
 
@@ -18,7 +19,7 @@
 #include "confine/cleanup.h"
 
 #define ENTRY_BYTES 65536
-#define DOUBT_SECONDS 10 /* spent on answers that do not come; after that, all who are left are in doubt */
+#define DOUBT_SECONDS 10 /* spent on answers that do not come; after that, all the rest are in doubt */
 
 /* One name, and its claims: those from `first` on. */
 struct owner {

@@ -43,7 +43,7 @@ struct subid_publisher {
 	struct subid_watch watch;
 };
 
-/* What the child says. */
+/* The child's message. */
 struct outcome {
 	char why[WHY_MAX];
 	struct stat seen[WATCH_FILES];

@@ -2,10 +2,10 @@
 /*
  * Our lines in /etc/subuid and /etc/subgid, written by a child process of the broker (root).
  *
- * What lines these files may have from us is in STATE_DIR/subid-lines, written before they are and
- * cut down after: whoever comes back from a crash knows which lines to take away, and never takes
- * one that somebody else wrote. Order: shadow's locks, the union of old and new lines into
- * subid-lines, both files (each beside the old one, synced, renamed), the new lines into subid-lines.
+ * STATE_DIR/subid-lines has the lines that these files may have from us. It is written before they are and cut down
+ * after: after a crash we know which lines to take away, and never take one that somebody else wrote. Order:
+ * shadow's locks, the union of old and new lines into subid-lines, both files (each beside the old one, synced,
+ * renamed), the new lines into subid-lines.
  *
  * Somebody else's line is taken away in one case, whatever `publish` says: it gives ids of the index to a name that has gone to
  * another user (plan.h).
