@@ -80,8 +80,8 @@ enum account_keeper {
 #define FILES_MAX (INT64_C(1) << 40)
 #define FILES_LEAST 10000 /* of a limit that comes from the size */
 
-/* What is said of an account, by its owner or an import. Each member is a row of facts_record (records.c), in this
- * order: whatever reads, checks, stores, sends or shows them goes by that table. */
+/* The settings of an account, made by its owner or an import. Each member is a row of facts_record (records.c), in
+ * this order: all code that reads, checks, stores, sends or shows them goes by that table. */
 struct facts {
 	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
 	uint64_t quota;      /* bytes; 0 none */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the host's user database says of a user, a group or a shadow entry: the one look-up of the whole project.
- * There are three answers, and a source that is down is never one of "no":
+ * Looks up a user, a group or a shadow entry in the host's user database: the one look-up of the whole project.
+ * There are three answers, and a source that is down never means "no":
  *
  *	0         found
  *	-ENOENT   nobody: every source was asked, and every one said so (and, for a name, /etc/passwd has root)

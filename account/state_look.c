@@ -185,7 +185,7 @@ static void read_through(struct look *look, const char *path)
 		tell(look, path, false, advice != NULL ? advice : "", "cannot be read: %s", error_text(errno));
 }
 
-/* What the daemon reads as its settings, beside the two files. */
+/* The daemon's other sources of settings, beside the two files. */
 static void drop_ins_look(struct look *look, const char *directory)
 {
 	cleanup_dir DIR *dir = opendir(directory);

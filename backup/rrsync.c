@@ -170,7 +170,7 @@ static bool is_pull(const char *command)
 }
 
 /*
- * What a file's owner is, on the disk or in its attributes, is what the server sent. Otherwise the numbers are this
+ * The owner of a file, on the disk or in its attributes, is as the server sent it. Otherwise the numbers are this
  * host's, and the server's names would be wrong for them.
  */
 static bool has_ids_of_server(const struct gate_policy *policy)

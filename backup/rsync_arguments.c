@@ -265,7 +265,7 @@ static int add_files_log(const struct build *b)
 
 /*
  * What the policy asks of rsync. Last, so that nothing of the client's comes
- * after it. Without --fake-super there is nobody to keep devices and setid bits, and the system
+ * after it. Without --fake-super nothing keeps devices and setid bits, and the system
  * call filter refuses to make them: rsync is told, lest each one be an error.
  */
 static int add_policy(const struct build *b)

@@ -15,7 +15,7 @@
 
 extern struct index_reader pam_index;
 
-/* A PAM_ item of text; NULL: there is none. */
+/* A PAM_ item of text; NULL: not set. */
 const char *pam_item(const pam_handle_t *pamh, int type);
 
 /* One line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and unless the

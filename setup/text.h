@@ -61,7 +61,7 @@ enum pam_place {
 	PAM_PLACE_LATE,	 /* something before it may end the stack with success, or jump over it */
 };
 
-/* Yields the text of another file of /etc/pam.d, NULL if there is none; freed by the callee. */
+/* Yields the text of another file of /etc/pam.d, NULL if it does not exist; freed by the callee. */
 typedef char *(*pam_load)(void *data, const char *name);
 
 /* Where our module stands in this stack ("account", "session") of a service, included files too.

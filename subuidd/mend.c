@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is missing of an active account is made again: for `add`, which promises that it is there when it answers, and for a
- * repair. The home and the view first, by the broker, then the link, by a child that has become the owner. Every step may be
- * repeated.
+ * Makes missing parts of an active account again: for `add`, which promises that they exist when it answers, and
+ * for a repair. The home and the view first, by the broker, then the link, by a child that has become the owner.
+ * Every step may be repeated.
  */
 #include <errno.h>
 #include <stdio.h>

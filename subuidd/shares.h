@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whose the connections are. A user with accounts has a share of their own; all uids that can have no accounts (a
+ * Shares of the connections. A user with accounts has a share of their own; all uids that can have no accounts (a
  * user has 65536 of them and more: subordinate ids, sub-accounts) have one together, or one user could take
  * every connection there is. Between listen.c, workers.c and worker_channel.c only; run by the broker.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * How much each uid has used of something that is bounded per uid. Nobody's count makes way for another's: an entry
- * goes only when it says nothing any more, so that a stranger, whatever his uid, can neither use up nor erase
+ * goes only when it says nothing any more, so that a stranger, whatever their uid, can neither use up nor erase
  * another user's share. The table grows with the uids that are counted in `lifetime`: count under uids that are
  * hard to come by (those in passwd(5)), not under uids of which an owner of ranges has thousands. Run by the
  * broker.

@@ -22,7 +22,7 @@
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
 #define QUIET_USEC 1000000u /* a peer that has asked nothing for so long makes way for one who has no connection */
-#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: who waits is told that there is no worker. More than
+#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: then peers learn that there is no worker. More than
 					    are ready, so that it is not said when all of those are killed at once. */
 
 static void workers_fill(struct broker *broker);

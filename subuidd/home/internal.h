@@ -102,7 +102,7 @@ int link_job_fill(const struct homes *homes, const struct link_owner *owner, con
 int link_child(const void *job);
 int link_job_valid(const struct link_owner *owner, const struct account *account);
 struct link_job link_job_of(const struct homes *homes, const struct link_owner *owner, bool make);
-/* What is of the one account. */
+/* The parts of the one account. */
 void link_job_texts(struct link_job *job, const struct homes *homes, const struct account *account);
 
 /* In a child. All of the owner's groups; 0 or negative errno. */

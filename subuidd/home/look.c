@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is there before an account is made: whether it can be taken up, and whose it is if not. Run by the broker (root)
- * for a change and for a dry run alike, by descriptor; nothing is followed, nothing is changed.
+ * Looks at what exists before an account is made: whether it can be taken up, and if not, whose it is. Run by the
+ * broker (root) for a change and for a dry run alike, by descriptor; nothing is followed, nothing is changed.
  */
 #include <errno.h>
 #include <fcntl.h>

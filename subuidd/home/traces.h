@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What other programs of the host keep under the name or the ids of an account, and would find again if the name came back:
- * that it lingers (logind), crontabs, at jobs. It goes when the account's data does.
+ * Traces that other programs of the host keep under the name or the ids of an account, and would find again if the
+ * name came back: lingering (logind), crontabs, at jobs. They go with the account's data.
  */
 #ifndef SUBUIDD_HOME_TRACES_H
 #define SUBUIDD_HOME_TRACES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes. Owners' and account directories are root's, so that what stands in them stays as it is
- * while it is looked at; of what an account can change (`home`) only the first names are read.
+ * Visits everything below the homes. Owners' and account directories are root's, so their content stays as it is
+ * during the visit; of the part that an account can change (`home`) only the first names are read.
  */
 #include "subuidd/home/walk.h"
 

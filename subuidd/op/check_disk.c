@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes against the store. A child walks and passes over what the index explains (which is proven
- * against the store by steps of its own); the broker looks up the rest, some at a time, so that nobody is held up. The
- * cursor is how many entries have been passed.
+ * Compares everything below the homes with the store. A child walks and passes over what the index explains (which
+ * is proven against the store by steps of its own); the broker looks up the rest, some at a time, so that nobody is
+ * held up. The cursor is how many entries have been passed.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Ranges of subordinate ids: given to an owner, or to one of his sub-accounts. */
+/* Ranges of subordinate ids: given to an owner, or to one of the owner's sub-accounts. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the rest of this host holds, against the database of a saved state, for the state program: see compare.h. Users and groups
- * are enumerated, and asked for by the number of each account, for a directory need not enumerate.
+ * Compares the ids that the rest of this host holds with the database of a saved state, for the state program: see
+ * compare.h. Users and groups are enumerated, and asked for by the number of each account, for a directory need not
+ * enumerate.
  */
 #include <errno.h>
 #include <grp.h>

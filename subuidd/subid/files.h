@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What /etc/subuid and /etc/subgid give away, so that we do not give the same.
+ * Ids that /etc/subuid and /etc/subgid give away, so that we do not give out the same.
  * Run by the broker on files that root edits; a line that cannot be read is
  * counted, not guessed at, and does not stop the others from being heeded.
  */

@@ -78,7 +78,8 @@ static int compare_name(const void *name, const void *owner)
 	return strcmp(name, ((const struct owner *)owner)->name);
 }
 
-/* Of two entries of one name the first counts, as in every look-up. Whatever ends this early leaves the rest to ask(). */
+/* Of two entries of one name the first counts, as in every look-up. Anything that ends this early leaves the rest
+ * to ask(). */
 static void ask_local(struct owner *owners, size_t count)
 {
 	cleanup_file FILE *file = fopen(SYSCONFDIR "/passwd", "re");

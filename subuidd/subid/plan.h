@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What /etc/subuid and /etc/subgid should have of us, and what has to go: from the index, the user database and what our
- * own records say. Nothing is written here. Run by the writer and by `check` (children of the broker, root).
+ * The lines that /etc/subuid and /etc/subgid should have from us, and those that have to go: from the index, the
+ * user database and our own records. Nothing is written here. Run by the writer and by `check` (children of the
+ * broker, root).
  */
 #ifndef SUBUIDD_SUBID_PLAN_H
 #define SUBUIDD_SUBID_PLAN_H

@@ -164,6 +164,6 @@ int main(void)
 
 	if (r == -EPROTO)
 		fatal("answer of the broker", 0);
-	/* Whatever else ended it (closed, too slow, not JSON) is the peer's own doing. */
+	/* Anything else that ended it (closed, too slow, not JSON) is the peer's own doing. */
 	_exit(0);
 }
