@@ -130,7 +130,7 @@ enum role {
 	ROLE_PUSH = 1,
 	ROLE_PULL = 2,
 	ROLE_SYNC = 3,
-	ROLE_BLIND = 4, /* push that learns nothing of what is there */
+	ROLE_BLIND = 4, /* push that learns nothing about existing files */
 	ROLE_NONE = 5,  /* no rsync at all */
 };
 

@@ -10,7 +10,7 @@
 struct gate_policy {
 	bool read_only;    /* -ro */
 	bool write_only;   /* -wo */
-	bool blind;        /* -blind: write_only, and nothing comes back of what is there */
+	bool blind;        /* -blind: write_only, and nothing about existing files comes back */
 	bool no_delete;    /* -no-del, and with -ro and -blind */
 	bool no_overwrite; /* -no-overwrite */
 	bool munge;        /* -munge */

@@ -241,7 +241,7 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 	argv[n] = NULL;
 }
 
-/* `true` asks whether the host is there: either answers it. */
+/* `true` asks whether the host is up: either answers it. */
 bool login_command_is_rsync(const struct login_command *command, const char *original)
 {
 	static const char rsync[] = "rsync";

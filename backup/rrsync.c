@@ -101,7 +101,7 @@ static bool by_number(const struct rsync_request *request)
 	return false;
 }
 
-/* A restore by number is one, too: names that cannot be had are told of, and no reason to refuse. */
+/* A restore by number is one, too: missing names are reported, and no reason to refuse. */
 static void place_names(const struct gate_policy *policy, const struct rsync_request *request, const char *source,
 			struct gate_names *names)
 {
@@ -115,7 +115,7 @@ static void place_names(const struct gate_policy *policy, const struct rsync_req
 	refuse_part(PROGRAM, path, why);
 }
 
-/* The end to read of rsync's log to the login shell; where there is no private root, there is no log. */
+/* Sends the read end of rsync's log to the login shell; without a private root there is no log. */
 static void report_files(struct gate_policy *policy, int files)
 {
 	policy->report = files >= 0 && file_count_send(FILE_COUNT_SOCKET, files) == 0;

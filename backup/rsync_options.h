@@ -30,7 +30,7 @@ enum {
 	OPTION_OVERWRITES = 1u << 3, /* reaches other existing files: refused by -no-overwrite */
 	OPTION_WRITES = 1u << 4,     /* refused by -ro */
 	OPTION_IDENTITY = 1u << 5,   /* --super, --fake-super: the gate's own choice under -fake-super */
-	OPTION_LOOKS = 1u << 6,      /* tells what is there, or acts upon it: refused by -blind */
+	OPTION_LOOKS = 1u << 6,      /* reveals existing files, or acts on them: refused by -blind */
 };
 
 struct rsync_option {

@@ -17,7 +17,7 @@ int rsync_paths_base(const struct gate_policy *policy, const struct rsync_reques
 int rsync_paths_add(const struct gate_policy *policy, const struct rsync_request *request, struct text_list *argv,
 		    struct gate_refusal *refusal);
 
-/* 0 when path (relative to DIR) is inside DIR or not there; -EPERM when a link leads out. */
+/* 0 if path (relative to DIR) is inside DIR or does not exist; -EPERM if a link leads out. */
 int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool follow,
 		       struct gate_refusal *refusal);
 

@@ -30,7 +30,7 @@ struct tool_profile {
 	struct tool_words quota;       /* added when the key has a storage quota; {quota} in it */
 	struct {
 		bool present;
-		bool new_files_only; /* the kernel lets nothing that is there be changed */
+		bool new_files_only; /* the kernel lets no existing file be changed */
 		struct tool_words run;
 	} form[TOOL_FORMS];
 };

@@ -138,7 +138,7 @@ int command_exec(int argc, char **argv)
 int command_shell(int argc, char **argv)
 {
 	entry_cleanup struct host_entry caller = { 0 };
-	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt the shell that is there is good enough */
+	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt an existing shell is good enough */
 	const char *of_login = known && caller.user.pw_shell[0] != '\0' ? caller.user.pw_shell : "/bin/sh";
 	const char *wanted = getenv("SHELL");
 	char shell[PATH_MAX], *command[] = {shell, NULL};

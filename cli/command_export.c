@@ -85,7 +85,7 @@ static int each_limit(json_t *reply, void *data)
 	return limit == NULL ? 0 : put_copy(data, "limit", limit, names);
 }
 
-/* One that is not active is either not there yet or already gone: then its id is what is left of it. */
+/* An account that is not active does not exist yet or is already gone: then only its id is left. */
 static int each_account(json_t *reply, void *data)
 {
 	static const char *const names[] = { "owner", "label",   "uid",	       "created",  "alarmSince",

@@ -35,7 +35,7 @@ static const char help[] =
 #define BAR 30
 #define STATUS_INTERRUPTED 130 /* as a shell says it of SIGINT */
 
-/* The call that is under way is waited for, so that what is said is what was made. */
+/* Waits for the call that is under way, so that the report says what was made. */
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)

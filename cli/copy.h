@@ -35,7 +35,7 @@ struct copy {
 };
 
 /* True where a link at this depth (directories between it and the top) stays below the top, whatever other links
- * are there: its target is relative, goes up at its beginning alone, and not above the top. Pure. */
+ * exist: its target is relative, goes up at its beginning alone, and not above the top. Pure. */
 bool copy_link_stays(const char *target, unsigned depth);
 
 /* The directory source into the empty directory target, both borrowed. Failures are reported and counted. */

@@ -81,7 +81,7 @@ static int map_ids(int go, pid_t pid, const struct id_map *maps, size_t count)
 	char byte;
 
 	if (read(go, &byte, 1) != 1)
-		return 1; /* there is no namespace, and it was said why */
+		return 1; /* there is no namespace, and the user has been told why */
 	if (getuid() == 0)
 		return map_write(pid, "uid_map", maps, count) == 0 && map_write(pid, "gid_map", maps, count) == 0 ? 0 : 1;
 	for (int i = 0; i < 2; i++) {

@@ -16,7 +16,7 @@
 /* The options of a command (ended by COMMON_OPTIONS) and one for each fact. Returns out. */
 const struct option *facts_options(const struct option *own, struct option out[FACTS_OPTIONS_MAX]);
 
-/* True when c is one of those: its value is in parameters, or *status says that it is wrong, and it was said why. */
+/* True when c is one of those: its value is in parameters, or *status says that it is wrong, after saying why. */
 bool facts_option(int c, const char *text, json_t *parameters, int *status);
 
 /* before, a paragraph for each fact, after. Returns out. */

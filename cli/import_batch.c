@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Calls of Import: so many rows at a time, and what is said of what came of each line. */
+/* Calls of Import: some rows at a time, and the report on the outcome of each line. */
 #include "cli/import.h"
 
 #include <string.h>
@@ -107,7 +107,7 @@ static const char *home_words(const char *home)
 						   "home made";
 }
 
-/* In a dry run of every account; else of those of which something was there. */
+/* In a dry run for every account; otherwise for those of which something existed. */
 static void disk_say(const struct answers *answers, const json_t *result)
 {
 	const struct import_batch *batch = answers->batch;

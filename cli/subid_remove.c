@@ -20,7 +20,7 @@
 struct shortened {
 	const char *name, *old, *new;
 	struct subid_entries *entries;
-	bool ready; /* `new` is there, to be put in its place */
+	bool ready; /* `new` exists, to be put in its place */
 };
 
 /* Lines are compared by their text, not by the user they mean. */

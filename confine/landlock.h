@@ -21,7 +21,7 @@ struct landlock_rule {
 	const char *path; /* opened O_PATH|O_CLOEXEC by the call; or NULL */
 	int fd;           /* used when path is NULL; borrowed */
 	enum landlock_access access;
-	int optional;     /* 1: a path that is not there is passed over */
+	int optional;     /* 1: a missing path is passed over */
 };
 
 /* The kernel's ABI, or negative errno (-ENOSYS, -EOPNOTSUPP: not enabled). */

@@ -149,7 +149,7 @@ static const int rsync_mknod[] = { SCMP_SYS(mknod), SCMP_SYS(mknodat) };
  */
 static const int rsync_fcntl[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
 
-/* Of a tool that may change what is there. */
+/* For a tool that may change existing files. */
 static const int tool_fcntl[] = { F_GETLK, F_SETLK, F_SETLKW };
 static const int tool_locking[] = { SCMP_SYS(flock) };
 
@@ -178,7 +178,7 @@ static const int tool_making[] = {
 };
 
 /* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and
- * the uid say. For a tool that may change what is there; prctl(2), the first, for all of them. */
+ * the uid say. For a tool that may change existing files; prctl(2), the first, for all tools. */
 static const int tool_not_refused[] = { SCMP_SYS(prctl), SCMP_SYS(truncate), SCMP_SYS(truncate64) };
 
 static const int tool_modes[] = {
@@ -282,9 +282,9 @@ static int rule_open_mode(scmp_filter_ctx filter, int call, unsigned flags, uint
 }
 
 /*
- * A receiver that reads no file: it opens files to write, new ones (mkstemp(3)) to read too, and directories. Which
- * files it would read are the blocks that its peer says are there already, whether they were asked for or
- * not, and it does so without O_CLOEXEC; with it, the dynamic loader opens libraries, and rsync what it changes modes of.
+ * A receiver that reads no file: it opens files to write, new ones (mkstemp(3)) to read too, and directories. It
+ * would read the files whose blocks its peer claims are there already, whether they were asked for or not, and it
+ * does so without O_CLOEXEC; with it, the dynamic loader opens libraries, and rsync what it changes modes of.
  */
 static int rule_open_blind(scmp_filter_ctx filter, int call, unsigned flags)
 {

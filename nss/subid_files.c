@@ -147,7 +147,7 @@ static int ask_open(int fd, const struct question *question)
 	return rc;
 }
 
-/* A file that is not there holds nothing. */
+/* A missing file holds nothing. */
 static int ask(enum subid_type type, const struct question *question)
 {
 	int rc = -EAGAIN;

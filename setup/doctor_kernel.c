@@ -168,7 +168,7 @@ static void check_setuid(struct doctor *doctor)
 	struct statvfs fs;
 
 	if (homes < 0 || fstatvfs(homes, &fs) != 0)
-		return; /* the owner's view is said to be wrong for the same reason */
+		return; /* the check of the owner's view reports the same fault */
 	if ((fs.f_flag & ST_NOSUID) != 0)
 		found_f(doctor, FINDING_GOOD, "set-uid files", "", "%s is mounted nosuid: those of accounts count nowhere", path);
 	else

@@ -30,7 +30,7 @@ static const char help[] =
 
 struct setup_options {
 	bool dry_run, undo, keep_data;
-	bool stop; /* --help: all was said */
+	bool stop; /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {

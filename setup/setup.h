@@ -89,15 +89,15 @@ int record_revert(struct setup *setup, size_t first);
 #define SETUP_NUMBER_MAX 999999 /* of a deed's copies in SETUP_DIR */
 
 struct setup_file {
-	char *text; /* "" when the file is not there */
+	char *text; /* "" if the file does not exist */
 	size_t length;
 	bool exists;
 	struct stat st;
 };
 void setup_file_done(struct setup_file *file);
 
-/* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also when it
- * is not there), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */
+/* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also if it does not
+ * exist), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */
 int file_load(const char *path, struct setup_file *file);
 
 /* Writes text beside the file, with the owner, mode and extended attributes of `old`, and renames it
@@ -157,7 +157,7 @@ int step_pam(struct setup *setup);
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);
-/* Makes a directory of root as a deed, if it is not there. 0 or -1. */
+/* Makes a directory of root as a deed, if it does not exist. 0 or -1. */
 int directory_make(struct setup *setup, const char *path, mode_t mode);
 
 /* ---- subid.c: what answers for subordinate ids */
@@ -174,7 +174,7 @@ enum publish_way publish_way(char **said);
 enum shadow_tools {
 	SHADOW_UNKNOWN, /* one of the two */
 	SHADOW_SILENT,	/* before 4.14: they write no subordinate ids, and report success */
-	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid is there */
+	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid exists */
 };
 enum shadow_tools shadow_tools(void);
 bool subid_files_present(void);

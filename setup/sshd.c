@@ -268,7 +268,7 @@ static int dropin_make(const char *source, char **wanted)
 	return 0;
 }
 
-/* True when the drop-in is there and is neither what we would write nor what we last wrote. */
+/* True if the drop-in exists and is neither what we would write nor what we last wrote. */
 static bool edited(const struct setup *setup, const struct setup_file *now, const char *wanted)
 {
 	return now->exists && strcmp(now->text, wanted) != 0 && !record_has(setup, "file", SSHD_DROPIN);

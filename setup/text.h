@@ -15,7 +15,7 @@
 
 #define NSS_SOURCE "subuid"
 
-/* Lists our source for passwd, group, shadow and, where there is such a line, initgroups;
+/* Lists our source for passwd, group, shadow and, if there is such a line, initgroups;
  * with subid, for that too, in the place of what was its first source (the only one that libsubid asks).
  *
  * It goes behind `files`: local entries keep their precedence and nothing of ours runs
@@ -80,7 +80,7 @@ bool sshd_config_includes(const char *text, const char *directory, const char *p
 /* The drop-in with this time (seconds) in the place of @UNUSED@; NULL: without the lines that have one. */
 int sshd_dropin(const char *source, const char *unused, char **out);
 
-/* The value of a keyword in the output of `sshd -T`; "" when it is not there. */
+/* The value of a keyword in the output of `sshd -T`; "" if it is missing. */
 void sshd_value(const char *output, const char *keyword, char *value, size_t size);
 
 /* ---- what a change looks like */

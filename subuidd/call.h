@@ -137,7 +137,7 @@ enum account_for {
 enum failure call_account(struct call *call, enum account_for purpose);
 bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except);
 
-/* The owner is the one that the account was made for, and is there. */
+/* Checks that the owner exists and is the one that the account was made for. */
 enum failure call_owner_same(struct call *call);
 
 /* audit.c: a row in the open transaction; the line of the log when that is committed; both

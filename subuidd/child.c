@@ -151,7 +151,7 @@ int child_watch_answer(sd_event *event, int pidfd, int channel, unsigned seconds
 
 void child_go(struct child *child)
 {
-	/* one that has ended already is told of by its end */
+	/* one that has ended already is reported by its end */
 	(void)!send(child->channel, "", 1, MSG_NOSIGNAL);
 }
 

@@ -16,8 +16,8 @@
 /* That directory; make: 0700 where it is missing. A descriptor or negative errno: -EPERM, others could write there. */
 int earlier_directory(const char *path, bool make);
 
-/* Leaves the note, on the disk. Where it is there already it costs two system calls for each part of the path. 0 or negative
- * errno. */
+/* Leaves the note, on the disk. If it exists already this costs two system calls for each part of the path. 0 or
+ * negative errno. */
 int earlier_note(void);
 
 /* 1: and the path of what tells (EARLIER_PATH_MAX bytes), the newest daily copy or else the note, in `copies` or in

@@ -209,7 +209,7 @@ static int homes_there(const struct broker *broker, char *why, size_t size)
 	if (r < 0)
 		return trouble_say(why, size, STORE_PATH, r);
 	if (accounts == 0 || home_walk_names(&broker->homes, first_account, NULL) != 0)
-		return 0; /* one that cannot be read is said by the proof */
+		return 0; /* the proof reports one that cannot be read */
 	snprintf(why, size,
 		 "%s: none of the homes is there, and not the high-water mark beside them: mount the disk that they are "
 		 "on, and start subuidd again; when they are really lost: subuid check --repair",

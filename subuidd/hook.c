@@ -61,7 +61,7 @@ static int hook_trusted(const char *program, char real[PATH_MAX], char *why, siz
 	return 0;
 }
 
-/* In the child, which goes on with nothing of root's but its program's name. */
+/* In the child, which keeps nothing of root's but its program's name. */
 static int become_hook(const struct link_owner *user)
 {
 	const struct rlimit cpu = { HOOK_CPU_SECONDS, HOOK_CPU_SECONDS }, processes = { HOOK_PROCESSES, HOOK_PROCESSES };
@@ -86,7 +86,7 @@ static void program_execute(const char *program, char *const *argv)
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LANG=C.UTF-8", home[] = "HOME=/";
 	char *const environment[] = { path, language, home, NULL };
 
-	/* where there is no namespace: at least the program ends with the first process */
+	/* without a namespace: at least the program ends with the first process */
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return;
 	execve(program, argv, environment);

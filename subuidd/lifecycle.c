@@ -97,7 +97,7 @@ static enum failure keep_data(struct call *call, enum failure failure)
 	return leave(call, failure);
 }
 
-/* View and home, but for what was there before. */
+/* View and home, except parts that existed before. */
 static int unmake(struct call *call)
 {
 	const struct homes *homes = &call->broker->homes;
@@ -209,7 +209,7 @@ static void linked(void *data, int status)
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
 	else if (call->view != FAILURE_NONE)
-		failure = lifecycle_take_back(call, call->view); /* its text is there already */
+		failure = lifecycle_take_back(call, call->view); /* its text is set already */
 	else if (r < 0)
 		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
 	else
@@ -231,7 +231,7 @@ static enum failure make(struct call *call)
 	r = call->account.facts.quota != 0 || call->account.facts.files > 0 ? home_quota_set(homes, &call->account, &kept) : 0;
 	if (r < 0)
 		return call_fail_system(call, "its quota cannot be set", r);
-	meter_want(call->broker, call->account.uid); /* a home that was there may have too much in it */
+	meter_want(call->broker, call->account.uid); /* a home that existed before may have too much in it */
 	return FAILURE_NONE;
 }
 

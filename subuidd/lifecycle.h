@@ -47,8 +47,8 @@ enum failure removal_complete(struct call *call);
 /* purge.c: deletes removed data whose time has come, one after the other. */
 void removal_purge(struct broker *broker);
 
-/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long, and says in
- * call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE when that was said already. */
+/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long,
+ * and says in call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE if that was reported already. */
 enum failure purge_for_call(struct call *call, struct removed row);
 bool purge_under_way(const struct broker *broker, uint32_t uid);
 

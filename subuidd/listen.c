@@ -86,7 +86,7 @@ static int run_directory_open(void)
 	return fd;
 }
 
-/* Nobody else listens: the lock on the state directory is ours, so a socket that is there is a left-over. */
+/* Nobody else listens: the lock on the state directory is ours, so an existing socket is a left-over. */
 static int listen_bind(int directory)
 {
 	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -80,8 +80,8 @@ static const char *owner_asked(const struct request *request)
 	return name != NULL ? name->owner : "";
 }
 
-/* Decided from who calls and what is named, before anything is looked up: the same answer whether the thing named
- * exists or not. */
+/* Decided from the caller and the names in the request, before anything is looked up: the same answer whether the
+ * thing named exists or not. */
 static enum failure permit(struct call *call)
 {
 	const struct caller *caller = &call->caller;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was there before ours.
- * Run by the broker (root); NSS modules of the host run in this process. If a question has no answer, that is an
- * error and nothing is given out.
+ * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was configured before
+ * ours. Run by the broker (root); NSS modules of the host run in this process. If a question has no answer, that is
+ * an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
  *

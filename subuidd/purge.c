@@ -113,7 +113,7 @@ static int purge_forget(struct purge *purge)
 	return r;
 }
 
-/* For `check`, where it is not what was said before. */
+/* For `check`, if it differs from the last report. */
 static void remember_why(struct purge *purge, const char *why)
 {
 	struct store *store = purge->broker->store;
@@ -202,8 +202,8 @@ static int former_owner(struct broker *broker, uint32_t uid, struct link_owner *
 	return r == -ENAMETOOLONG || r == -ENOENT ? 0 : r;
 }
 
-/* The account's own files, and what containers left in its home under ids of the ranges that it had. 1: a child is at it;
- * 0: nothing is there; or negative errno. */
+/* The account's own files, and what containers left in its home under ids of the ranges that it had. 1: a child is
+ * at work; 0: nothing exists; or negative errno. */
 static int purge_pass(struct purge *purge)
 {
 	struct broker *broker = purge->broker;

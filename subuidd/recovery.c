@@ -123,7 +123,7 @@ static int views_some(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* A view that is mounted, of an account that is there: it may be of the other kind (an older version, another setting). */
+/* A mounted view of an existing account: it may be of the other kind (an older version, another setting). */
 static void mounted_one(void *data, const char *name)
 {
 	struct broker *broker = data;
@@ -138,7 +138,7 @@ static void mounted_one(void *data, const char *name)
 		broker->views_doubt |= !view_open(broker, &account);
 }
 
-/* Where views are made on demand, those that are there are kept of the kind that they are to be. */
+/* If views are made on demand, existing ones are kept of the wanted kind. */
 static int views_mounted(sd_event_source *source, void *userdata)
 {
 	struct broker *broker = userdata;

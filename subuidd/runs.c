@@ -193,7 +193,7 @@ void runs_look(struct broker *broker)
 
 static int sweep_begin(struct spool *spool)
 {
-	/* Opened anew: a duplicate would share its place in the directory. */
+	/* Opened again: a duplicate would share its position in the directory. */
 	cleanup_fd int fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || (spool->sweep = fdopendir(fd)) == NULL)

@@ -355,7 +355,7 @@ static int take(void *data, unsigned key, const char *value, const char *place, 
 	return take_value(&loading->settings, (enum key)key, value, why, size);
 }
 
-/* A fault between two keys is told of the one that somebody set. */
+/* A fault between two keys is reported for the one that somebody set. */
 static int refuse_pair(const struct loading *loading, enum key a, enum key b, char *why, size_t size,
 		       const char *text)
 {

@@ -177,11 +177,11 @@ struct request_repair {
 
 enum import_kind {
 	IMPORT_ACCOUNT = 1,
-	IMPORT_KEY,       /* of an account that is there, or in a row before */
+	IMPORT_KEY,       /* of an existing account, or of one in an earlier row */
 	IMPORT_RANGE,     /* the same; label "": the owner's own */
 	IMPORT_LIMIT,
 	IMPORT_TOMBSTONE, /* ids that another host has given out; owner and label: to whom */
-	IMPORT_RUN,       /* of an account that is there, as IMPORT_KEY */
+	IMPORT_RUN,       /* of an existing account, as IMPORT_KEY */
 	IMPORT_KIND_MAX_,
 };
 

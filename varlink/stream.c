@@ -73,7 +73,7 @@ static void message_consume(struct varlink_stream *stream, size_t length)
 		stream->start = 0;
 }
 
-/* One read into what is free behind the bytes that are there. */
+/* One read into the free space behind the bytes already read. */
 static int fill(struct varlink_stream *stream, int64_t deadline)
 {
 	ssize_t got;

@@ -19,7 +19,7 @@ struct count_job {
 	struct home_count *result;
 };
 
-/* The kernel says which subvolumes there are: nothing of the account's is opened. */
+/* The kernel lists the subvolumes: nothing of the account's is opened. */
 static int join(const void *data, int home, uint64_t subvolume)
 {
 	const struct count_job *job = data;

@@ -93,7 +93,7 @@ int home_make(const struct homes *homes, const struct account *account);
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
 
-/* True when anything of it is there that home_make() makes: in its place, or not yet. */
+/* True if any part of it that home_make() makes exists, in its place or not yet. */
 bool home_begun(const struct homes *homes, const struct account *account);
 
 /* Writes out what the last two made. Waits for the disk: whatever else can be under way meanwhile is begun before. 0 or
@@ -111,8 +111,8 @@ int home_unmake(const struct homes *homes, const struct account *account);
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid);
 int home_view_close(const struct homes *homes, const struct account *account);
 
-/* Closes the view and renames the account directory to .removed/<uid>. 0 also when it is there already;
- * -ENOENT: neither here nor there. */
+/* Closes the view and renames the account directory to .removed/<uid>. 0 also if it is there already; -ENOENT: in
+ * neither place. */
 int home_set_aside(const struct homes *homes, const struct account *account);
 
 /* Deletes .removed/<uid>: mounts and btrfs subvolumes in it by a child as root, then the contents by the same child, which
@@ -122,7 +122,7 @@ int home_set_aside(const struct homes *homes, const struct account *account);
  * directories: 0, -ENOTEMPTY when something was left. */
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
 int home_purge_finish(const struct homes *homes, uint32_t uid);
-/* 0: data of this uid is set aside; -ENOENT: it is not there, or there is no home in it; or negative errno. */
+/* 0: data of this uid is set aside; -ENOENT: it does not exist, or contains no home; or negative errno. */
 int home_aside_look(const struct homes *homes, uint32_t uid);
 
 /* The same for files that others left there: containers under ids of the account's ranges (at most PURGE_RANGES_MAX
@@ -171,7 +171,7 @@ int home_leftover_set_aside(const struct homes *homes, const struct account *acc
  * become the owner (groups, gid, uid; proven), never by root. */
 enum link_result {
 	LINK_OK = 0,       /* made, or there already and right; removed, or gone already */
-	LINK_NO_HOME,      /* the owner's home is not there */
+	LINK_NO_HOME,      /* the owner's home does not exist */
 	LINK_NOT_HIS,      /* the home directory is not the owner's own */
 	LINK_OCCUPIED,     /* a file, directory or other link stands there: left alone */
 	LINK_DIRECTORY,    /* ~/subuid cannot be made, is a symlink, or belongs to another user */
@@ -190,7 +190,7 @@ enum link_mend {
 /* What a child that has become the owner saw before it makes a link: one byte. */
 enum {
 	LINK_LOOK_RESULT = 0x0f,    /* enum link_result: LINK_OK, it can be made or is right; else what stands in the way */
-	LINK_LOOK_RIGHT = 0x10,     /* the account's own link was there before */
+	LINK_LOOK_RIGHT = 0x10,     /* the account's own link existed before */
 	LINK_LOOK_DIRECTORY = 0x20, /* the directory of links was, and would go with this one */
 };
 uint32_t link_look_flags(unsigned char look); /* ACCOUNT_*_THERE of it */

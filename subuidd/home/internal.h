@@ -30,15 +30,15 @@ int home_owner_open(const struct homes *homes, const struct account *account);
  * root's alone. */
 int home_account_open(const struct homes *homes, const struct account *account);
 
-/* `home` in the account directory, whosever it is. -EXDEV: something is mounted on it that need not answer; it was not
- * asked. This is the one way in: an openat(2) of "home" would wait for a file server of the owner's. */
+/* `home` in the account directory, whoever owns it. -EXDEV: something is mounted on it that need not answer; it was
+ * not asked. This is the one way in: an openat(2) of "home" would wait for a file server of the owner's. */
 int home_inside_open(int account_dir);
 /* The same if it belongs to uid (else -EPERM). */
 int home_directory_open(int account_dir, uint32_t uid);
-/* `view` in it: 1 something is mounted there, which was not asked; 0 and what is there; -ENOENT; or negative errno. */
+/* `view` in it: 1 something is mounted there, which was not asked; 0 and its stat; -ENOENT; or negative errno. */
 int home_view_look(int account_dir, struct stat *st);
 
-/* The directory of one owner, made when it is not there. A descriptor or negative errno. */
+/* The directory of one owner, made if it does not exist. A descriptor or negative errno. */
 int home_owner_make(const struct homes *homes, const struct account *account);
 
 /* Removes the account directory `dir`, `name` in parent, by rmdir(2) alone: -ENOTEMPTY, and what is left stays. */

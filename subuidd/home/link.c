@@ -149,7 +149,7 @@ static enum link_result link_make(const struct link_job *job, int home)
 
 	if (result != LINK_OK)
 		return result;
-	/* before the answer says that it is there */
+	/* before the answer says that it exists */
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
@@ -206,7 +206,7 @@ static bool may_write(int dirfd)
 	return faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-/* Whether path_make_directory() would give one: *dir, -1 when it is not there yet. */
+/* Whether path_make_directory() would give one: *dir, -1 if it does not exist yet. */
 static enum link_result directory_look(const struct link_job *job, int home, int *dir)
 {
 	cleanup_fd int fd = openat(home, job->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

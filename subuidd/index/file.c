@@ -320,7 +320,7 @@ int index_file_recover(const struct index_writer *writer)
 	return unlinkat(writer->dirfd, old, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* The link NAME.old and the map are there before the rename: after it, marking the old file cannot
+/* The link NAME.old and the map exist before the rename: after it, marking the old file cannot
  * fail, and a writer killed in between finds NAME.old when it comes back. */
 static int place_take(const struct index_writer *writer, const char *new, const char *old)
 {

@@ -61,9 +61,9 @@ bool index_writer_present(const struct index_writer *writer);
  * empty directory by rmdir(2), anything else is renamed to NAME.bad-N. 0 or negative errno. */
 int index_way_clear(int state_dirfd, const char *name);
 
-/* Each replaces what was there under the same uid, range or key id, or writes nothing where that is equal. They grow the
- * file (twice the size, renamed over) when it is full. 0 or negative errno; on
- * failure readers still see the state before. */
+/* Each replaces the old entry of the same uid, range or key id, or writes nothing where that is equal. They grow
+ * the file (twice the size, renamed over) when it is full. 0 or negative errno; on failure readers still see the
+ * state before. */
 int index_put_account(struct index_writer *writer, const struct account *account, char separator);
 int index_remove_account(struct index_writer *writer, const struct account *account);
 int index_put_range(struct index_writer *writer, const struct id_range *range);

@@ -15,7 +15,7 @@ static struct index_reader reader = INDEX_READER(INDEX_PATH);
 
 /* ---- what readers see ---- */
 
-/* One word for all of them: which file it is, and why, is said where the files are looked at. */
+/* One word for all of them: the check of the files says which file it is, and why. */
 static void index_unreadable(struct check_result *result, int error)
 {
 	for (uint32_t i = 0; i < result->count; i++)
@@ -70,7 +70,7 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 
 /* ---- the rest of the host ---- */
 
-/* NSS must answer with our name: then ours is there, and nobody stands before it. */
+/* NSS must answer with our name: then our module is there, and no other before it. */
 static void check_nss(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
 	entry_cleanup struct host_entry user = { 0 }, own = { 0 };

@@ -59,7 +59,7 @@ int check_start(const struct broker *broker, const struct check_job *job, int *m
 void check_accounts(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_ranges(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_files(const struct broker *broker, struct check_result *result);
-/* Begun before the rest is looked at, which goes on beside it; NULL: it was said why not. */
+/* Begun before the rest is looked at, which goes on beside it; NULL: the reason has been reported. */
 struct looks;
 struct looks *check_links_begin(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_links_end(struct looks *looks, struct check_result *result);

@@ -167,7 +167,7 @@ static void tell_leftover(struct disk_check *check, const struct disk_entry *ent
 	memcpy(finding->label, entry->label, sizeof(finding->label));
 }
 
-/* Of an account that is there, elsewhere. */
+/* Of an account that exists elsewhere. */
 static void tell_misplaced(struct disk_check *check, const struct disk_entry *entry, const struct account *row)
 {
 	const struct broker *broker = check->call->broker;
@@ -183,7 +183,7 @@ static void tell_misplaced(struct disk_check *check, const struct disk_entry *en
 	tell(check, entry, fault, todo);
 }
 
-/* True: its id is one of an account, or changes hands just now; all was said. */
+/* True: its id belongs to an account, or is just changing hands; everything has been reported. */
 static bool judge_live(struct disk_check *check, const struct disk_entry *entry)
 {
 	struct call *call = check->call;
@@ -209,7 +209,7 @@ static void judge_account(struct disk_check *check, const struct disk_entry *ent
 {
 	struct account row;
 
-	/* another uid's in the place of an account is said of the account */
+	/* one of another uid in the place of an account is reported for the account */
 	if (store_account_get(check->call->broker->store, entry->owner, entry->label, &row) == 0 || judge_live(check, entry))
 		return;
 	tell_leftover(check, entry, PLACE_ACCOUNT, entry->owner, entry->label);

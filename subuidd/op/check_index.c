@@ -66,7 +66,7 @@ static bool range_stored(struct store *store, const struct id_range *seen)
 	       strcmp(row.owner, seen->owner) == 0 && strcmp(row.label, seen->label) == 0;
 }
 
-/* The same of ranges: newuidmap grants what is there. */
+/* The same for ranges: newuidmap grants the entries of the file. */
 enum failure check_step_index_ranges(struct call *call, uint32_t from)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -123,7 +123,8 @@ static void key_check(const struct account *row, const char *name, const struct 
 		check_add_account(result, row, name, fault, TODO_INDEX, REPAIR_INDEX);
 }
 
-/* Where the file cannot be read at all, that is said once: of the whole host at the end of the walk along it, to owners here. */
+/* If the file cannot be read at all, that is reported once: of the whole host at the end of the walk along it, to
+ * owners here. */
 static bool keys_readable(const struct call *call, struct check_result *result)
 {
 	static struct index_reader reader = INDEX_READER(KEYS_PATH);

@@ -7,7 +7,7 @@
  * next start as that of a single account is (lifecycle.h).
  *
  * Before the transaction the disk is looked at, so that a dry run says what an import would, and an import
- * writes down with its intents what was there before (ACCOUNT_THERE): that is taken up, and no undo touches it.
+ * writes down with its intents what existed before (ACCOUNT_THERE): that is taken up, and no undo touches it.
  */
 #ifndef SUBUIDD_IMPORT_H
 #define SUBUIDD_IMPORT_H
@@ -59,10 +59,10 @@ struct import_shared {
 struct import {
 	bool collecting;
 	struct store *rehearsed; /* the copy of the store that a dry run goes on in; NULL: none (rehearsal.h) */
-	enum failure refused; /* all of it; told when all is there */
+	enum failure refused; /* all of it; reported once it is complete */
 	struct failure_text refusal;
 	size_t count;
-	struct import_row *slots[WIRE_IMPORT_BATCH]; /* rows of accounts that are not there yet, by owner */
+	struct import_row *slots[WIRE_IMPORT_BATCH]; /* rows of accounts that do not exist yet, by owner */
 	size_t slots_count;
 	struct import_group groups[WIRE_IMPORT_BATCH];
 	size_t groups_count;

@@ -48,7 +48,7 @@ static void slots_fill(struct call *call)
 	qsort(import->slots, import->slots_count, sizeof(import->slots[0]), by_owner);
 }
 
-/* Memory for the children, and the places in it; without it none of them is looked at, and that is said then. */
+/* Memory for the children, and the places in it; without it none of them is looked at, which is then reported. */
 static void slots_share(struct import *import)
 {
 	void *memory = import->slots_count == 0 ? MAP_FAILED :

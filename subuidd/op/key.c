@@ -26,7 +26,7 @@ int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 	return key_fingerprint(key);
 }
 
-/* A key that names a tool that is not there would admit and then refuse. The name has been checked. */
+/* A key for a tool that does not exist would admit and then refuse. The name has been checked. */
 enum failure key_tools_there(struct call *call, const struct ssh_key *key)
 {
 	static const char *const places[] = { TOOLS_ADMIN_DIR, TOOLS_SHIPPED_DIR };

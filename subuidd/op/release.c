@@ -27,7 +27,7 @@ enum { LOOK_CLEAN, LOOK_FOUND, LOOK_FAILED }; /* exit status */
 struct look {
 	const struct homes *homes;
 	uint32_t first, last;
-	uint32_t account_uid; /* 0: none, or it is there and keeps its home */
+	uint32_t account_uid; /* 0: none, or it exists and keeps its home */
 	int memory;
 	struct call *call;
 };

@@ -61,7 +61,7 @@ static enum failure repair_index(struct call *call)
 	return record(call);
 }
 
-/* ---- an account that is there ---- */
+/* ---- an existing account ---- */
 
 static enum failure repair_account(struct call *call, enum link_mend how)
 {
@@ -72,7 +72,7 @@ static enum failure repair_account(struct call *call, enum link_mend how)
 	return failure != FAILURE_NONE ? failure : lifecycle_mend(call, how, call->request.repair.dry_run != 0);
 }
 
-/* ---- a link to an account that is not there ---- */
+/* ---- a link to an account that does not exist ---- */
 
 static void unlinked(void *data, int status)
 {

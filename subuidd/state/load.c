@@ -26,7 +26,7 @@ struct load {
 	struct copy copy;
 	struct host host;
 	struct store *present; /* NULL: missing or unreadable */
-	bool there;	       /* a file is there, readable or not */
+	bool there;	       /* a file exists, readable or not */
 	bool kin;
 	uint64_t identity, generation; /* of the present store; 0 not known */
 	struct report report;

@@ -75,7 +75,7 @@ struct place {
 	int state_fd, lock_fd;
 	int homes_fd; /* -1: there is no such directory */
 };
-/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status and it was said why.
+/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status after saying why.
  */
 int place_open(struct place *place, const char *verb, bool lock);
 void place_close(struct place *place);

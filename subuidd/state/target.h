@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A file that is there whole or not at all: written beside its place, synced, renamed. Run by the state program
+/* A file that exists whole or not at all: written beside its place, synced, renamed. Run by the state program
  * (root). */
 #ifndef SUBUIDD_STATE_TARGET_H
 #define SUBUIDD_STATE_TARGET_H

@@ -48,7 +48,7 @@ uint64_t subid_name_hash(const char *name, size_t length);
 bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names,
 		      size_t count, struct id_block *holder);
 
-/* The same file, not changed since: by device, inode, size and times. False for one that was not there. */
+/* The same file, not changed since: by device, inode, size and times. False for one that did not exist. */
 bool subid_file_same(const struct stat *a, const struct stat *b);
 /* False: it was changed just now, and can change again within the same tick of its clock. */
 bool subid_file_settled(const struct stat *st);

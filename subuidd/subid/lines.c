@@ -177,7 +177,7 @@ bool subid_line_parse(const char *at, size_t length, struct subid_parts *parts)
 	return true;
 }
 
-/* Those that are there stay where they are; of two equal ones the first. */
+/* Existing ones stay where they are; of two equal ones the first. */
 static size_t keep_present(const char *present, size_t length, const struct subid_lines *before,
 			   const struct subid_lines *mine, bool *seen, char *out)
 {

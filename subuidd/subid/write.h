@@ -18,9 +18,10 @@
 
 #include "subuidd/settings.h"
 
-/* 0, or negative errno and a sentence in why. 0 with a sentence: some owners are in doubt, so that their lines
- * are as they were. Takes no lock when there is nothing to write. seen (may be NULL): both files as they were when they were last
- * read or written, zeroes for one that is not there; all zeroes when others wrote them in between, so that not all of it has been judged. */
+/* 0, or negative errno and a sentence in why. 0 with a sentence: some owners are in doubt, so that their lines are
+ * as they were. Takes no lock when there is nothing to write. seen (may be NULL): both files as they were when they
+ * were last read or written, zeroes for one that does not exist; all zeroes when others wrote them in between, so
+ * that not all of it has been judged. */
 int subid_write(int state_fd, int etc_fd, enum publish_to publish, struct stat seen[2], char *why, size_t size);
 
 #endif

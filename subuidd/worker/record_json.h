@@ -12,12 +12,12 @@
 
 /*
  * The members of object that a peer may give, into base (0 all over). Types and sizes are looked at here, and
- * whether a required one is there; request_shape() decides which values are allowed. *set: bit i for each given row
+ * whether a required one is given; request_shape() decides which values are allowed. *set: bit i for each given row
  * i that is not required. 0, or -EINVAL and *failure.
  */
 int record_parse(const struct record *record, json_t *object, void *base, uint32_t *set, struct failure_text *failure);
 
-/* Adds what is told of base to object. True when that failed. */
+/* Adds the members of base that are shown to object. True if that failed. */
 bool record_put(json_t *object, const struct record *record, const void *base);
 
 /* The same as text, members of the object that was begun. */
