@@ -15,7 +15,7 @@ struct exec_account {
 };
 
 /* NAME of a command line: looked up, and the calling process is in its namespace. root: real root may, too, for any
- * account. Returns an exit status, after saying why. */
+ * account. Returns an exit status; failures have been reported. */
 int exec_account_enter(const char *name, bool root, struct exec_account *entered);
 
 /* The path of its home: its length, or negative errno. */
