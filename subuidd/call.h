@@ -50,7 +50,7 @@ struct call_sink {
 
 /* How a call of many rows differs from others. */
 struct call_batch {
-	bool (*collects)(const struct call *call); /* it waits for more rows: its sender may send nothing else */
+	bool (*collects)(const struct call *call); /* it waits for more rows; if not, its sender is not heard */
 	bool (*changes)(const struct call *call, uint32_t uid);
 	void (*free)(struct call *call);
 };
