@@ -35,7 +35,7 @@ enum {
 	ACCOUNT_KEEP_HOME = 1u << 1, /* removal: set the data aside without end */
 	ACCOUNT_PURGE = 1u << 2,     /* removal: delete the data now */
 	ACCOUNT_FORWARDS = 1u << 3,  /* published only: one of its keys has the role forward */
-	/* Of an intent alone, never published: what was there before, so that no undo touches it. */
+	/* Only set in an intent, never published: what existed before, so that no undo touches it. */
 	ACCOUNT_HOME_THERE = 1u << 4,   /* its account directory, in its place */
 	ACCOUNT_ASIDE_THERE = 1u << 5,  /* its data, set aside: that is where it goes back to, */
 	ACCOUNT_ASIDE_DUE = 1u << 6,    /* ... for the grace period; with KEEP_HOME without end; else nobody knew of it */
@@ -49,7 +49,7 @@ enum {
 	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE | \
 	 ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE)
 
-/* What there is of an account outside of the store: what is missing is made again. */
+/* The parts of an account outside of the store. Missing parts are made again. */
 enum account_part {
 	PART_DATA = 1u << 0,   /* it lay set aside, and is back in its place */
 	PART_HOME = 1u << 1,   /* an empty one */
@@ -63,7 +63,7 @@ enum account_part {
 enum account_view_kind {
 	VIEW_DEFAULT = 0, /* as the setting of the host says */
 	VIEW_THEIRS = 1,  /* as the account's, as another user's */
-	VIEW_OWNER = 2,   /* as the owner's own: programs of theirs trust what was pushed */
+	VIEW_OWNER = 2,   /* as the owner's own: the owner's programs trust what was pushed */
 };
 
 /* Who keeps a limit of the account, of bytes or files. */
@@ -80,8 +80,8 @@ enum account_keeper {
 #define FILES_MAX (INT64_C(1) << 40)
 #define FILES_LEAST 10000 /* of a limit that comes from the size */
 
-/* What is said of an account, by its owner or an import. Each member is a row of facts_record (records.c), in this
- * order: whatever reads, checks, stores, sends or shows them goes by that table. */
+/* The settings of an account, made by its owner or an import. Each member is a row of facts_record (records.c), in
+ * this order: all code that reads, checks, stores, sends or shows them goes by that table. */
 struct facts {
 	int32_t expires_day; /* days since the epoch, shadow(5): unusable from that day on; -1 never */
 	uint64_t quota;      /* bytes; 0 none */
@@ -118,7 +118,7 @@ struct id_range {
 	uint32_t first;
 	uint32_t count;
 	uint32_t owner_uid;   /* the owner, also when the range is a sub-account's */
-	uint32_t account_uid; /* the sub-account that it was given to; 0: the owner himself */
+	uint32_t account_uid; /* the sub-account that it was given to; 0: the owner */
 	int64_t created;
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1]; /* of account_uid; "" for the owner's own */
@@ -130,7 +130,7 @@ enum role {
 	ROLE_PUSH = 1,
 	ROLE_PULL = 2,
 	ROLE_SYNC = 3,
-	ROLE_BLIND = 4, /* push that learns nothing of what is there */
+	ROLE_BLIND = 4, /* push that learns nothing about existing files */
 	ROLE_NONE = 5,  /* no rsync at all */
 };
 
@@ -169,8 +169,8 @@ struct ssh_key {
 struct limit {
 	uint32_t accounts;
 	uint32_t keys;   /* per account */
-	uint32_t ranges; /* RANGE_UNIT blocks, the owner's and his accounts' together */
-	uint32_t is_default; /* 1: no row of his own, the settings apply */
+	uint32_t ranges; /* RANGE_UNIT blocks, the owner's and their accounts' together */
+	uint32_t is_default; /* 1: the owner has no row, the settings apply */
 	char owner[OWNER_MAX + 1];
 };
 

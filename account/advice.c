@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A disk that fails is not a damaged file: whoever restores a backup over data that is sound, because a cable was loose,
- * loses what was written since. So these words come from the error, and those about damage from what was read.
+ * A failing disk is not a damaged file. Anyone who restores a backup over sound data because of a loose cable loses
+ * everything written since the backup. So the words here come from the error; the words about damage come from what
+ * was read.
  */
 #include "account/advice.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Dates such as 2027-01-31, to and from days since 1970-01-01. Knows no locale and no time zone. */
 #include "account/date.h"
 
 #include <errno.h>

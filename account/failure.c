@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The kinds of failure: their names on the wire and the exit status of subuid(1) for each. */
 #include <string.h>
 
 #include "account/failure.h"
@@ -20,7 +21,7 @@ static const struct {
 	[FAILURE_BUSY] = {"Busy", 1},
 };
 
-/* The arrays go over the wire whole: the bytes after the text are 0, not what was there before.
+/* The arrays go over the wire whole: the bytes after the text are 0, not old content.
  * By way of a copy: `from` may be the present text. */
 static void set_text(char *to, const char *from)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Numbers of users and groups: strict decimals, blocks "first-last", and the ids that nobody may be given. */
 #include <errno.h>
 #include <string.h>
 

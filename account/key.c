@@ -54,7 +54,7 @@ static bool starts_with(const char *line, size_t length, const char *start)
 	return length >= size && memcmp(line, start, size) == 0;
 }
 
-/* Said before anything else is: whoever pasted one has to hear that, not "two lines". */
+/* Reported before anything else: anyone who pasted a private key has to hear that, not "two lines". */
 static bool is_private(const char *line, size_t length)
 {
 	static const char pem[] = "PRIVATE KEY-----";

@@ -138,7 +138,7 @@ static enum key_error check_ed25519(struct bytes *rest)
 	return take_string(rest, &point) && point.length == 32 ? KEY_OK : KEY_BLOB;
 }
 
-/* "ssh:" or "ssh:something": what the token was told that the key is for. */
+/* "ssh:" or "ssh:something": what the token was told the key is for. */
 static enum key_error check_application(struct bytes *rest)
 {
 	struct bytes application;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Own character tests, not <ctype.h>: what a name is must not follow the locale of a foreign process. */
+/* Own character tests, not <ctype.h>: the locale of a foreign process must not decide what a name is. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -134,8 +134,8 @@ static size_t utf8_decode(const unsigned char *text, uint32_t *code)
 	return length;
 }
 
-/* What moves the cursor, breaks the line or reorders the text beside it (bidirectional controls
- * make a log line read as another one). */
+/* Characters that move the cursor, break the line or reorder the text beside them (bidirectional controls make a
+ * log line read like another one). */
 static bool code_controls(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||

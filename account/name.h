@@ -14,9 +14,8 @@
 #define ACCOUNT_NAME_MAX (OWNER_MAX + 1 + LABEL_MAX)
 #define SEPARATOR_DEFAULT '+'
 
-/* Characters that may be configured as the separator. A name without any of
- * them is nobody's sub-account, whatever the setting: guests use this to say
- * "not found" without opening the index. */
+/* Characters that may be configured as the separator. A name without any of them is no sub-account, whatever the
+ * setting: guests use this to say "not found" without opening the index. */
 #define SEPARATORS "+%=~."
 
 /* True when label is [a-z0-9][a-z0-9_-]{0,30}. */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * getpwnam_r(3) and its kin say who is found. They do not say who is not: glibc (2.36, measured with a module that gives
- * every status with every errno) returns what the *last* source said. So with `passwd: files ldap systemd` a directory that
- * is down and a local file that cannot be opened (EMFILE) both end as "0, no result" as soon as a later source has never
- * heard of the name, and a source that is UNAVAIL with errno 0 does so in the last place as well. An error number, on
- * the other hand, is always an outage, ENOENT and ESRCH too (nslcd that does not run gives UNAVAIL with ENOENT): plain "not
- * found" is 0, whatever the module left in errno.
+ * getpwnam_r(3) and its kin say reliably that a user is found, but not that a user does not exist: glibc (2.36,
+ * measured with a module that gives every status with every errno) returns what the *last* source said. So with
+ * `passwd: files ldap systemd` a directory that is down and a local file that cannot be opened (EMFILE) both end as
+ * "0, no result" as soon as a later source has never heard of the name, and a source that is UNAVAIL with errno 0
+ * does so in the last place as well. An error number, on the other hand, is always an outage, ENOENT and ESRCH too
+ * (nslcd that does not run gives UNAVAIL with ENOENT): plain "not found" is 0, whatever the module left in errno.
  *
  * So "found" and error numbers are taken from glibc, and a "no" only when each source, asked by itself, says NOTFOUND
  * (account/source.c).
  *
- * Run by everybody, in foreign processes too.
+ * Runs in every program of ours and in foreign processes.
  */
 #include "account/passwd.h"
 
@@ -70,8 +70,8 @@ static int grow(struct host_entry *entry)
 	return 0;
 }
 
-/* An error number is doubt. Those that say something to a person are kept; any other could mean something else to a caller
- * ("there is none", "no index", "the name is too long"). */
+/* An error number is doubt. Those that tell a person something are kept; any other could mean something else to a
+ * caller ("not found", "no index", "the name is too long"). */
 static int doubt(int error)
 {
 	static const int kept[] = { EACCES, EPERM, EMFILE, ENFILE, ENOMEM, ENOBUFS, EIO, ETIMEDOUT, ECONNREFUSED };
@@ -82,7 +82,7 @@ static int doubt(int error)
 	return -EAGAIN;
 }
 
-/* ---- glibc: who is found */
+/* ---- glibc: users that are found */
 
 /* 0 found, 1 not, else an error number with its sign. */
 static int ask_libc(const struct question *q)
@@ -115,7 +115,7 @@ static int ask_libc(const struct question *q)
 	return error == 0 ? 1 : -error;
 }
 
-/* ---- each source: who is not */
+/* ---- each source: users that do not exist */
 
 /* One source's own function, as glibc calls it: with errno for its error number. */
 static enum nss_status call(const struct question *q, void *function)

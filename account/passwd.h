@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the host's user database says of a user, a group or a shadow entry: the one look-up of the whole project.
- * There are three answers, and a source that is down is never one of "no":
+ * Looks up a user, a group or a shadow entry in the host's user database: the one look-up of the whole project.
+ * There are three answers, and a source that is down never means "no":
  *
  *	0         found
  *	-ENOENT   nobody: every source was asked, and every one said so (and, for a name, /etc/passwd has root)
@@ -35,13 +35,13 @@ struct host_entry {
 void host_entry_done(struct host_entry *entry);
 #define entry_cleanup __attribute__((cleanup(host_entry_done)))
 
-/* Fill entry->user, ->group or ->shadow; what is in entry is undefined unless 0 is returned. */
+/* Fill entry->user, ->group or ->shadow; entry is undefined unless 0 is returned. */
 int user_find(const char *name, struct host_entry *entry);
 int user_find_uid(uid_t uid, struct host_entry *entry);
 int group_find(const char *name, struct host_entry *entry);
 int group_find_gid(gid_t gid, struct host_entry *entry);
-/* The same where the local file is known not to have it, and of sources that were found once. Who is found is whom glibc
- * finds. */
+/* The same, if the local file is known not to have the user, with sources that were read once. Finds the same users
+ * as glibc. */
 struct source_functions;
 int user_sources_beyond_files(struct source_functions *sources); /* 0 or negative errno: ask as above */
 int group_sources_beyond_files(struct source_functions *sources);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Names for ids inside ranges, such as alice+_1073742824, and the way back from the name to the id. */
 #include <errno.h>
 #include <string.h>
 

@@ -34,7 +34,7 @@ static int64_t signed_number(const struct field *field, const void *at)
 	return small;
 }
 
-/* Of 8 bytes as it is: what is told or given is below 2^63. */
+/* Numbers of 8 bytes stay as they are: all that are shown or given are below 2^63. */
 int64_t field_number(const struct field *field, const void *base)
 {
 	int64_t number = signed_number(field, member(field, base));

@@ -63,7 +63,7 @@ struct record {
 /* .offset and .size of a row */
 #define MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 
-/* The row of this name; NULL: there is none. */
+/* The row of this name; NULL: not found. */
 const struct field *record_find(const struct record *record, const char *name);
 
 /* The number of a member that is no text (FIELD_FLAG: 0 or 1), and the way back (it fits). */
@@ -82,11 +82,11 @@ int64_t field_word_find(const struct field *field, const char *word);
 /* The word of a number, or NULL. */
 const char *field_word(const struct field *field, int64_t number);
 
-/* What a person may have written wrong in the members that are in `set` (bit i: row i). FAILURE_NONE, or
+/* Checks the members in `set` (bit i: row i) for what a person may have written wrong. FAILURE_NONE, or
  * FAILURE_INVALID and the text. */
 enum failure record_check(const struct record *record, const void *base, uint32_t set, struct failure_text *text);
 
-/* What no sound program writes: flags that are neither 0 nor 1. */
+/* Checks for what no sound program writes: flags that are neither 0 nor 1. */
 bool record_sound(const struct record *record, const void *base);
 
 /* The first member in `set` that differs, or NULL. */

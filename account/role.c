@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* What a key may do, between text and bits: roles, options, tools and the address of a forward. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>

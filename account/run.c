@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Checks the record of a run, which a sub-account can write: nothing in it is believed before it has passed here.
+ */
 #include "account/run.h"
 
 #include <errno.h>
@@ -46,7 +49,7 @@ static bool texts_sound(const struct run *run)
 	       of_set(run->fingerprint, sizeof(run->fingerprint), ":+/") && printable(run->error, sizeof(run->error));
 }
 
-/* What is counted has to fit into a signed number of the store. */
+/* Counts have to fit into a signed number of the store. */
 static bool count_sound(uint64_t count)
 {
 	return count <= INT64_MAX || count == RUN_UNKNOWN;

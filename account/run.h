@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is known of one run: a login of a sub-account with a command. The login shell leaves it as a file
+ * The facts about one run: a login of a sub-account with a command. The login shell leaves it as a file
  * of exactly these bytes in the spool; the daemon takes it from there. Same host, same build: no byte order.
  */
 #ifndef ACCOUNT_RUN_H

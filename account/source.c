@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * nsswitch.conf(5), read as glibc does, and the modules that it names, called as glibc does. What glibc keeps from its
- * callers is the status of each source; this is how to learn it. Run by everybody, in foreign processes too: no stdio, nothing
- * static, nothing from the environment.
+ * nsswitch.conf(5), read as glibc does, and the modules that it names, called as glibc does. glibc does not tell
+ * its callers the status of each source; this does. Runs in every program of ours and in foreign processes: no
+ * stdio, nothing static, nothing from the environment.
  */
 #include "account/source.h"
 
@@ -57,7 +57,7 @@ static int read_all(int fd, char *buffer, size_t size, size_t *used)
 	}
 }
 
-/* Text of the file, ending with NUL; glibc's own default when there is none. From malloc. */
+/* Text of the file, ending with NUL; glibc's own default if the file does not exist. From malloc. */
 static int switch_read(char **text)
 {
 	cleanup_fd int fd = open(SWITCH_PATH, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -78,7 +78,7 @@ static int switch_read(char **text)
 	return 0;
 }
 
-/* What stands behind "database:"; the last such line counts. glibc's default where there is none. */
+/* The text behind "database:"; the last such line counts. glibc's default if there is no such line. */
 static struct text database_line(const char *text, const char *database)
 {
 	struct text found = { "files", 5 };

@@ -29,7 +29,7 @@ int source_functions_beyond_files(const char *database, const char *function, st
 int source_one(const char *database, const char *source, const char *function, int (*ask)(void *function, void *data),
 	       void *data);
 
-/* True when the local file is asked first and whoever is found there is who is meant. */
+/* True if the local file is asked first, so that a user found there is the user who is meant. */
 bool source_files_first(const char *database);
 
 #endif

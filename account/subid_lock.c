@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a power cut leaves, and why it may be taken away.
+ * What a power cut leaves behind, and why it may be removed.
  *
- * A lock is the directory entry FILE.lock with a pid in it. After a power cut the entry can be there without the pid, when
- * nobody synced it; shadow (4.13 to 4.20: lib/commonio.c, do_lock_file) stops at such a lock for good ("existing lock file
- * without a PID"), and so do useradd and usermod. Or it has the pid of a process of the boot before, which by now is
- * somebody else's. So here the pid is synced before the link, and the directory after link and unlink. And, while
- * lckpwdf(3) is ours, a lock is taken away
+ * A lock is the directory entry FILE.lock with a pid in it. After a power cut the entry can be there without the
+ * pid, if nobody synced it; shadow (4.13 to 4.20: lib/commonio.c, do_lock_file) stops at such a lock for good
+ * ("existing lock file without a PID"), and so do useradd and usermod. Or it has the pid of a process of the boot
+ * before, which by now belongs to another process. So here the pid is synced before the link, and the directory
+ * after link and unlink. And, while lckpwdf(3) is ours, a lock is taken away
  *
  *   - whose process is gone, or was started after the lock was made (the pid was given out again);
  *   - that was made before this boot, or at a time that has not come yet (the clock ran ahead, and was set right since);
  *   - that has no pid in it and has not changed for ODD_SECONDS.
  *
- * That this takes no lock from anybody who lives: all of shadow's tools, and we, take lckpwdf before FILE.lock and let go of it
- * after (commonio_lock, commonio_unlock; a record lock, which the kernel drops when its holder dies), so that whoever
- * made the lock of the real /etc cannot be at work while lckpwdf is ours. The exception is `--prefix`, without lckpwdf:
- * it has its pid in the lock, written and synced before the link, and lives, which is looked at. A lock without a pid is never a step
- * of any of them, since the pid is written before the link; it is a power cut's, or an administrator's who made it by hand:
- * for those the minute.
+ * Why this takes no lock from a process that is alive: all of shadow's tools, and we, take lckpwdf before FILE.lock
+ * and let go of it after (commonio_lock, commonio_unlock; a record lock, which the kernel drops when its holder
+ * dies), so that no process that made the lock of the real /etc can be at work while lckpwdf is ours. The exception
+ * is `--prefix`, without lckpwdf: it has its pid in the lock, written and synced before the link, and is alive,
+ * which is checked. A lock without a pid is never a step of any of them, since the pid is written before the link;
+ * a power cut left it, or an administrator made it by hand; the minute is for such locks.
  *
  * Run by root: a child of the broker, and `subuid adopt`.
  */
@@ -252,7 +252,7 @@ static void unlock_files(int dirfd, int count)
 		snprintf(lock, sizeof(lock), "%s.lock", names[count]);
 		unlinkat(dirfd, lock, 0);
 	}
-	fsync(dirfd); /* or a power cut brings them back, with the pid of whoever has it then */
+	fsync(dirfd); /* or a power cut brings them back, with a pid that another process has by then */
 }
 
 static int lock_files(int dirfd)

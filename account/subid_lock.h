@@ -27,7 +27,7 @@ bool subid_lock_left(int dirfd);
 enum subid_lock_state {
 	LOCK_NONE,
 	LOCK_HELD, /* *pid has it */
-	LOCK_DEAD, /* of a process that is gone: whoever comes next takes it away */
+	LOCK_DEAD, /* of a process that is gone: the next one to come removes it */
 	LOCK_ODD,  /* empty or rubbish, as a power cut leaves it: shadow's tools stop at it for good */
 };
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Expands braces, as in {a,b} and {1..9}, the way bash does. The client chooses the pattern; the work is bounded.
+ */
 #include "backup/brace.h"
 
 #include <ctype.h>
@@ -142,7 +145,7 @@ static int expand_sequence(const char *word, const struct group *group, const st
 	return r;
 }
 
-/* Before from there is nothing left to expand. */
+/* Everything before `from` is expanded already. */
 static int expand(const char *word, size_t from, unsigned groups, struct text_list *words)
 {
 	struct sequence sequence;

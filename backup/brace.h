@@ -9,7 +9,7 @@
 #define BRACE_WORDS_MAX 4096u
 #define BRACE_BYTES_MAX (1u << 20)
 
-/* Appends what the pattern (of struct word) expands to, in order; itself when there is nothing to expand.
+/* Appends what the pattern (of struct word) expands to, in order; the pattern itself if it has nothing to expand.
  * Backslashes stay. 0, -E2BIG (too much of it, or nested too deep), -ENOMEM. */
 int brace_expand(const char *pattern, struct text_list *words);
 

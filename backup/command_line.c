@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Splits the client's command into words and patterns, as a shell would, without running one. */
 #include "backup/command_line.h"
 
 #include <errno.h>

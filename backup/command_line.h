@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Splits the command that an ssh client sent into words, as the shell that the
- * client reckoned with would have done, without a shell. Quotes and backslashes
- * are taken off; variables, command substitution and operators (`;`, `|`, `$`, `&`)
- * are ordinary characters; wildcards and braces are left to who expands them. Pure, libc only; the client chooses every byte.
+ * Splits the command that an ssh client sent into words, as the shell that the client expects would have done,
+ * without a shell. Quotes and backslashes are taken off; variables, command substitution and operators (`;`, `|`,
+ * `$`, `&`) are ordinary characters; wildcards and braces are left to the code that expands them. Pure, libc only;
+ * the client chooses every byte.
  */
 #ifndef BACKUP_COMMAND_LINE_H
 #define BACKUP_COMMAND_LINE_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How many files a run carries, which rsync's server tells its own log alone: a line for each regular file whose
- * data has gone over. The log is a fifo in the private root of the gate; its other end goes to the login shell,
- * which counts. Whoever has taken rsync over can write there what he likes, and lie about his own run only.
+ * How many files a run carries. rsync's server tells this only to its own log: a line for each regular file whose
+ * data it has transferred. The log is a fifo in the private root of the gate; its other end goes to the login
+ * shell, which counts. Anyone who has taken rsync over can write anything there, and so can only lie about their
+ * own run.
  */
 #ifndef BACKUP_FILE_COUNT_H
 #define BACKUP_FILE_COUNT_H

@@ -32,7 +32,7 @@ static const char *test_directory(void)
 
 static int enter_directory(const char *directory)
 {
-	/* The path is the administrator's, links in it are his; not those of /proc. */
+	/* The administrator chose the path and any links in it; links of /proc are not followed. */
 	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof(how));
 
@@ -118,7 +118,7 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	r = process_harden();
 	if (r < 0)
 		return r;
-	/* Modes are the client's choice (rsync -p); what it leaves open is not for others to write. */
+	/* The client chooses modes (rsync -p); where it leaves them open, others still cannot write. */
 	umask(umask(0) | S_IWGRP | S_IWOTH);
 	*step = "working directory";
 	if (getcwd(path, size) == NULL)

@@ -10,7 +10,7 @@
 #include "backup/gate_policy.h"
 
 /*
- * DIR becomes the working directory, and with private_root the only one that there is: confine/private_root.h.
+ * DIR becomes the working directory, and with private_root the only one that exists: confine/private_root.h.
  * 0; 1 and *step: this host gives no private root, and *error is why; negative errno (-ENOSYS: the kernel has
  * no openat2; -ENOTRECOVERABLE: half-way). names, unless NULL: opened in the private root. *files: the
  * end to read of FILE_COUNT_LOG there with -report, else as it was.

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 /*
- * flock(2) on each directory of the way, shared; exclusive on the last one, when it is there. What is not there
- * yet is held by its name: a read lock (fcntl(2), by open file) on a byte of the directory it will lie in;
- * which byte follows from the name. Whoever comes along that way, also when it has been made in the
- * meantime, asks for such locks of others. Two that come at once may both be turned away, never both let in.
+ * flock(2) on each directory of the way, shared; exclusive on the last one, if it exists. A directory that does not
+ * exist yet is held by its name: a read lock (fcntl(2), by open file) on a byte of the directory it will lie in;
+ * which byte follows from the name. Another run that comes that way asks for such locks too, even if the directory
+ * has been made in the meantime. Two that come at once may both be turned away, never both let in.
  *
  * Far behind those bytes a third lock says who holds it: it begins at the second of the start, and is as
  * long as the number of the process. No file is needed, and nothing is left over.
@@ -82,7 +82,7 @@ static int hold(int fd, int how, char *holder, size_t size)
 	return 0;
 }
 
-/* Others that are making this name. taken: it is we who make it, or write there. */
+/* Others that are making this name. taken: we are the ones who make it, or write there. */
 static int hold_name(int fd, const char *name, size_t length, bool taken, char *holder, size_t size)
 {
 	int64_t byte = name_byte(name, length);

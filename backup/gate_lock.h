@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 /*
- * path: the directory that is to change, relative to the working directory ("." itself), of which the end need
- * not be there yet. 0; -EWOULDBLOCK and who has it since when into holder; other negative errno.
+ * path: the directory that is to change, relative to the working directory ("." itself), whose last components need
+ * not exist yet. 0; -EWOULDBLOCK, and holder says who has it and since when; another negative errno.
  */
 int gate_lock(const char *path, char *holder, size_t size);
 

@@ -64,7 +64,7 @@ static int read_whole(int fd, bool fake_super, char **ret, size_t *size)
 
 static int file_read(int directory, const char *name, bool fake_super, char **ret, size_t *size)
 {
-	/* not waiting for the other end of a fifo, or for who holds a lease */
+	/* do not wait for the other end of a fifo, or for the holder of a lease */
 	cleanup_fd int fd = path_open_beneath(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 	return fd < 0 ? fd : read_whole(fd, fake_super, ret, size);

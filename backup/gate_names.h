@@ -23,9 +23,8 @@ struct gate_names {
 
 /*
  * Fills and closes them from the nearest directory at or above source that has an etc/passwd. Run confined, with
- * DIR as the working directory. fake_super: what a file is, is said by its attribute.
- * 0 (also when there is none); negative errno: there is one and it cannot be used, *path (of size) names it,
- * and there are no names.
+ * DIR as the working directory. fake_super: an attribute says what a file is. 0 (also if there is no such file);
+ * negative errno: there is one and it cannot be used, *path (of size) names it, and no names are available.
  */
 int gate_names_place(struct gate_names *names, const char *source, bool fake_super, char *path, size_t size);
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Parses the gate's own command line: the options that an administrator or the login shell put in front of the
+ * key.
+ */
 #include "backup/gate_policy.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the gate was told by its own command line, and what it found of the host. */
+/* What the gate's own command line says, and what the gate found out about the host. */
 #ifndef BACKUP_GATE_POLICY_H
 #define BACKUP_GATE_POLICY_H
 
@@ -10,7 +10,7 @@
 struct gate_policy {
 	bool read_only;    /* -ro */
 	bool write_only;   /* -wo */
-	bool blind;        /* -blind: write_only, and nothing comes back of what is there */
+	bool blind;        /* -blind: write_only, and nothing about existing files comes back */
 	bool no_delete;    /* -no-del, and with -ro and -blind */
 	bool no_overwrite; /* -no-overwrite */
 	bool munge;        /* -munge */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The login shell of every sub-account. Run by sshd as the sub-account, as
- * `login -c 'push … key=12 fp=SHA256:…'`: words of ours out of the key index; they, and of
- * the client's command whether it is about rsync, say which gate it is. No
- * shell: whatever else it is called with, by a misconfigured sshd, su or cron, is refused.
- * Who the account is comes from the kernel, where its home lies from the index.
+ * The login shell of every sub-account. Run by sshd as the sub-account, as `login -c 'push … key=12 fp=SHA256:…'`:
+ * our own words, out of the key index. These words, and whether the client's command is about rsync, decide which
+ * gate runs. It is not a shell: anything else that a misconfigured sshd, su or cron calls it with is refused. The
+ * kernel says which account it is, the index says where its home is.
  */
 #include <errno.h>
 #include <signal.h>
@@ -168,7 +167,7 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	return end_like(status);
 }
 
-/* What the key is for, in words for the person at the other end. */
+/* Says what the key is for, in words for the person at the other end. */
 static int refuse_command(const struct index_account *account, const struct login_command *command,
 			  const char *why)
 {

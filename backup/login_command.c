@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The words between key index and login shell (`push key=12 fp=…`), written and read here, and the line of
+ * authorized_keys that carries them. Also what a key may do with a given command. Pure.
+ */
 #include "backup/login_command.h"
 
 #include <errno.h>
@@ -59,7 +63,7 @@ int login_command_format(const struct ssh_key *key, char *out, size_t size)
 
 	if (roles_format(key, roles) < 0 || !fingerprint_valid(key->fingerprint))
 		return -EINVAL;
-	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* what the parser does not take back */
+	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* the parser would not accept it */
 		return -EINVAL;
 	if (!append(out, size, &used, "%s", roles))
 		return -EINVAL;
@@ -237,7 +241,7 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 	argv[n] = NULL;
 }
 
-/* `true` asks whether the host is there: either answers it. */
+/* `true` asks whether the host is up: either answers it. */
 bool login_command_is_rsync(const struct login_command *command, const char *original)
 {
 	static const char rsync[] = "rsync";
@@ -253,7 +257,7 @@ bool login_command_is_rsync(const struct login_command *command, const char *ori
 bool login_command_narrow(struct login_command *command, const char *original)
 {
 	if (!login_command_is_rsync(command, original)) {
-		/* what may only add has nothing that it could do */
+		/* a key that may only add could do nothing with it */
 		if ((command->options & KEY_APPEND_ONLY) != 0)
 			return false;
 		command->options |= KEY_READ_ONLY;

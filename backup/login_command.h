@@ -63,8 +63,8 @@ bool login_command_is_rsync(const struct login_command *command, const char *ori
  * nothing is left of them that it could be for, and *command is as it was. Pure. */
 bool login_command_narrow(struct login_command *command, const char *original);
 
-/* An rsync client's command that only looks: it reads, or is a dry run (-n). For what is recorded of it; what it may do,
- * the gate decides. */
+/* An rsync client's command that only looks: it reads, or is a dry run (-n). Used for the record of the run; the
+ * gate decides what it may do. */
 bool login_command_looks(const char *original);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Makes a clean passwd or group file out of an untrusted one, line by line. */
 #include "backup/name_table.h"
 
 #include <stdbool.h>

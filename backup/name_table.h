@@ -2,8 +2,8 @@
 /*
  * Names and numbers out of a passwd or group file that came from anywhere. Pure.
  *
- * What is made of it is read by libc inside rsync, which sends a name with its length in one byte: a name of
- * 256 bytes and more would go on as the file list. So lines are made anew, and nothing is handed through.
+ * libc inside rsync reads the result, and rsync sends a name with its length in one byte: the rest of a name of 256
+ * bytes or more would be taken for the file list. So every line is written afresh, and nothing is handed through.
  */
 #ifndef BACKUP_NAME_TABLE_H
 #define BACKUP_NAME_TABLE_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define NAME_TABLE_NAME_MAX 255
-#define NAME_TABLE_GROWTH 3 /* what is made is at most so many times as long */
+#define NAME_TABLE_GROWTH 3 /* the result is at most this many times as long */
 
 enum name_table_kind { NAME_TABLE_PASSWD, NAME_TABLE_GROUP };
 

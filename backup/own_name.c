@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Preloaded into a confined tool that does not start without knowing who it is (sftp-server). It sees no
- * passwd and no index, which would tell it all others too: here is the one entry that is its own, from the
+ * Preloaded into a confined tool that does not start without knowing who it is (sftp-server). It sees neither
+ * passwd nor the index, which would also tell it about all others: this is the one entry of its own, from the
  * environment that the gate made. A guest: libc only, prints nothing, keeps errno.
  *
- * And without writing to /dev/null, which it opens to fill standard descriptors that are not there (they are):
- * a filter that lets existing files be read only cannot tell which file it is.
+ * It also keeps the tool from opening /dev/null for writing, as it does to fill missing standard descriptors (none
+ * is missing): a filter that only lets existing files be read cannot tell which file it is.
  */
 #include <fcntl.h>
 #include <pwd.h>

@@ -16,14 +16,14 @@
 
 #define WINDOW 60     /* seconds */
 #define FREE_IN_WINDOW 40
-#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits without end for one who sleeps */
+#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits for ever for one that sleeps */
 #define TURN_PAUSE 50000000
 
 /*
- * In the keyring of the uid: a key that this uid alone reads and changes, outside of its file systems, and that no gate's
- * system call filter lets a session reach. Where the host has no keyrings each refusal is told of, and waits.
- * Keyrings know no mounts: a system in a container that has no user namespace of its own may give the same uid to another
- * account. So the key has the name of the file that the turn is taken on.
+ * In the keyring of the uid: a key that this uid alone reads and changes, outside of its file systems, and that no
+ * gate's system call filter lets a session reach. If the host has no keyrings each refusal is reported, and waits.
+ * Keyrings know no mounts: a system in a container that has no user namespace of its own may give the same uid to
+ * another account. So the key has the name of the file that the turn is taken on.
  */
 #define KEY_NAME "subuid:pace:%jx:%jx"
 #define KEY_NAME_MAX (sizeof(KEY_NAME) + 2 * 2 * sizeof(uintmax_t))
@@ -72,7 +72,7 @@ static bool count_read(const char *name, struct count *count)
 	return key >= 0 && syscall(SYS_keyctl, KEYCTL_READ, key, count, sizeof(*count)) == (long)sizeof(*count);
 }
 
-/* Made, or given this value when it is there. */
+/* Made, or set to this value if it exists. */
 static bool count_write(const char *name, const struct count *count)
 {
 	return syscall(SYS_add_key, "user", name, count, sizeof(*count), KEY_SPEC_USER_KEYRING) >= 0;

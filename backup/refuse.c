@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Says no: one line to standard error, which the client's user sees, and one to the system log. Shared by all
+ * gates.
+ */
 #include "backup/refuse.h"
 
 #include <stdbool.h>

@@ -101,7 +101,7 @@ static bool by_number(const struct rsync_request *request)
 	return false;
 }
 
-/* A restore by number is one, too: names that cannot be had are told of, and no reason to refuse. */
+/* A restore by number is one, too: missing names are reported, and no reason to refuse. */
 static void place_names(const struct gate_policy *policy, const struct rsync_request *request, const char *source,
 			struct gate_names *names)
 {
@@ -115,7 +115,7 @@ static void place_names(const struct gate_policy *policy, const struct rsync_req
 	refuse_part(PROGRAM, path, why);
 }
 
-/* The end to read of rsync's log to the login shell; where there is no private root, there is no log. */
+/* Sends the read end of rsync's log to the login shell; without a private root there is no log. */
 static void report_files(struct gate_policy *policy, int files)
 {
 	policy->report = files >= 0 && file_count_send(FILE_COUNT_SOCKET, files) == 0;
@@ -170,7 +170,7 @@ static bool is_pull(const char *command)
 }
 
 /*
- * What a file's owner is, on the disk or in its attributes, is what the server sent. Otherwise the numbers are this
+ * The owner of a file, on the disk or in its attributes, is as the server sent it. Otherwise the numbers are this
  * host's, and the server's names would be wrong for them.
  */
 static bool has_ids_of_server(const struct gate_policy *policy)
@@ -179,9 +179,9 @@ static bool has_ids_of_server(const struct gate_policy *policy)
 }
 
 /*
- * A push gets a root of its own, whoever asks, and where no id is lost by it a pull too. In a user namespace
- * a pull without -fake-super would give files of other owners to nobody; what it could do outside DIR is to look
- * at names, sizes and dates, since its filter lets it change nothing.
+ * A push always gets a root of its own, and so does a pull if no id is lost by it. In a user namespace a pull
+ * without -fake-super would give files of other owners to nobody; outside DIR it could only look at names, sizes
+ * and dates, since its filter lets it change nothing.
  */
 static bool wants_private_root(const struct gate_policy *policy, const char *directory, bool pull)
 {

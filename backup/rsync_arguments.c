@@ -80,9 +80,9 @@ struct build {
 };
 
 /*
- * A directory of the receiver. rsync looks for a relative one from the
- * destination; it stays as it is, so that it lies where plain rsync would put it. An absolute one is
- * DIR's, and so is one with ".." once it is known to stay below DIR.
+ * A directory of the receiver. rsync looks for a relative one from the destination; it stays as it is, so that it
+ * lies where plain rsync would put it. An absolute one becomes a path in DIR, and so does one with ".." once it is
+ * known to stay below DIR.
  */
 static int add_directory(const struct build *b, const struct rsync_chosen *chosen)
 {
@@ -116,7 +116,7 @@ static int add_file(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=./%s", chosen->option->name, path);
 }
 
-/* The value of the last option of this kind, which is the one that counts; NULL: there is none. */
+/* The value of the last option of this kind, which is the one that counts; NULL: not given. */
 static const char *last_value(const struct rsync_request *request, enum option_argument kind)
 {
 	for (size_t i = request->options_count; i-- > 0;)
@@ -198,7 +198,7 @@ static int add_bytes(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=%s", chosen->option->name, chosen->value);
 }
 
-/* The client's where it is shorter: one who says nothing holds locks, memory and a place. */
+/* The client's timeout if it is shorter: a silent client holds locks, memory and a place. */
 static int add_timeout(const struct build *b)
 {
 	const char *value = last_value(b->request, ARGUMENT_SECONDS);
@@ -248,7 +248,7 @@ static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=%s", option->name, chosen->value);
 }
 
-/* rsync has one log: where the client asks for one in DIR, his files are not counted. */
+/* rsync has one log: if the client asks for one in DIR, its files are not counted. */
 static int add_files_log(const struct build *b)
 {
 	int r;
@@ -265,7 +265,7 @@ static int add_files_log(const struct build *b)
 
 /*
  * What the policy asks of rsync. Last, so that nothing of the client's comes
- * after it. Without --fake-super there is nobody to keep devices and setid bits, and the system
+ * after it. Without --fake-super nothing keeps devices and setid bits, and the system
  * call filter refuses to make them: rsync is told, lest each one be an error.
  */
 static int add_policy(const struct build *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From the client's words to the arguments of our own `rsync --server`: every one
- * is made anew, none is handed through. Pure, libc only.
+ * From the client's words to the arguments of our own `rsync --server`: every one is written afresh, none is handed
+ * through. Pure, libc only.
  *
  * In two steps, since a `--link-dest=../prev` is relative to a destination that
  * comes after it and may be a link: parse; the caller looks where the destination

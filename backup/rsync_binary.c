@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Where rsync is, and what the installed version can do. */
 #include "backup/rsync_binary.h"
 
 #include <errno.h>

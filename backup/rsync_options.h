@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a client may say to `rsync --server`: one table. Unknown means refused. What
- * is here is policy (direction, deletion, overwriting, reach); what confines is the kernel.
+ * What a client may say to `rsync --server`: one table. Unknown means refused. The table is policy (direction,
+ * deletion, overwriting, reach); the kernel does the confining.
  */
 #ifndef BACKUP_RSYNC_OPTIONS_H
 #define BACKUP_RSYNC_OPTIONS_H
@@ -30,7 +30,7 @@ enum {
 	OPTION_OVERWRITES = 1u << 3, /* reaches other existing files: refused by -no-overwrite */
 	OPTION_WRITES = 1u << 4,     /* refused by -ro */
 	OPTION_IDENTITY = 1u << 5,   /* --super, --fake-super: the gate's own choice under -fake-super */
-	OPTION_LOOKS = 1u << 6,      /* tells what is there, or acts upon it: refused by -blind */
+	OPTION_LOOKS = 1u << 6,      /* reveals existing files, or acts on them: refused by -blind */
 };
 
 struct rsync_option {

@@ -11,7 +11,7 @@
 
 #include "backup/run_watch.h"
 
-#define BY_ITSELF_MS 2000 /* what is written is finished, a partial file kept */
+#define BY_ITSELF_MS 2000 /* it finishes what it writes, and keeps a partial file */
 #define POLITE_MS 2000    /* after SIGTERM */
 #define LEFTOVER_MS 1000  /* children of one that has ended well */
 

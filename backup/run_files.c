@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The count of files of a run. The log is read ten times a second and not at each line: to be woken for each file
- * would cost more than all the rest. What fits into the pipe bounds what a session can make its login shell do.
+ * The count of files of a run. The log is read ten times a second and not at each line: waking up for each file
+ * would cost more than all the rest. The size of the pipe bounds the work that a session can cause its login shell.
  */
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -33,7 +33,7 @@ static void log_read(struct run_files *files)
 
 	for (size_t taken = 0; taken < PIPE_SIZE; taken += (size_t)got) {
 		got = read(files->log, bytes, sizeof(bytes));
-		if (got <= 0) /* nothing, or nobody who writes: not yet, or not any more */
+		if (got <= 0) /* nothing, or no writer: not yet, or not any more */
 			return;
 		file_count_take(&files->count, bytes, (size_t)got);
 	}

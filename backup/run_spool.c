@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The file of one run in the daemon's spool. Written by the login shell, with the uid of the sub-account. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Runs a gate as a child, watches it until it ends, and records the run. Part of the login shell. */
 #include "backup/run_watch.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ static void tool_of(const struct login_command *command, const char *original, s
 	}
 }
 
-/* What is no address is left out, as a record with it would be. */
+/* Anything but an address is left out: a record with it would be refused. */
 static void address_of(const char *connection, struct run *run)
 {
 	size_t length = strspn(connection, RUN_ADDRESS_SET);
@@ -135,7 +136,7 @@ static void line_take(struct watch *watch, const char *bytes, size_t count)
 	}
 }
 
-/* To whoever reads our standard error; nobody is no reason to stop. */
+/* To the reader of our standard error; having none is no reason to stop. */
 static void pass_on(const char *bytes, size_t count)
 {
 	while (count > 0) {
@@ -299,7 +300,7 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
 	watch.files.socket = report[0];
 	if (r < 0)
 		return r;
-	/* From here on beside the child: what it costs delays nobody. */
+	/* From here on this runs beside the child: its cost delays nobody. */
 	data_leave();
 	signal(SIGPIPE, SIG_IGN);
 	watch.pidfd = (int)syscall(SYS_pidfd_open, watch.pid, 0);

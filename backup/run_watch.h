@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A gate as a child, and what is to be known of its run. The login shell stays its parent: the same uid, but
+ * A gate as a child, and the record of its run. The login shell stays its parent: the same uid, but
  * not dumpable and outside of the child's Landlock domain, so that a client that has taken the child over
  * reaches neither this process nor the spool.
  */
@@ -21,8 +21,8 @@ void run_describe(const struct login_command *command, const char *original, str
  * is in the spool then, if there is one; a run that cannot be recorded goes on all the same. */
 int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status);
 
-/* run_spool.c: the file of one run. It stays locked while the run lasts: one that is closed without its end
- * is of a session that was ended. -1: there is none. */
+/* run_spool.c: the file of one run. It stays locked while the run lasts: a file that is closed without an end
+ * belongs to a session that was ended. -1: no file. */
 int run_spool_open(const struct run *run);
 void run_spool_write(int fd, const struct run *run);
 
@@ -47,7 +47,7 @@ struct run_end {
 void run_end_gone(struct run_end *end, uint64_t now);
 uint64_t run_end_due(const struct run_end *end); /* UINT64_MAX: nothing is to be done */
 void run_end_step(struct run_end *end, uint64_t now);
-/* What the first process of a run has left behind when it ended: a second, then nothing of it is left. */
+/* Waits a second for processes that the first process of a run left behind when it ended, then kills them. */
 void run_end_leftover(const struct run_end *end);
 
 /* run_connection.c: payload bytes of the ssh connection so far, by inet_diag(7). False: nobody can say. */

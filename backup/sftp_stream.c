@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Follows the packets that an sftp client sends, and turns each open for writing into one that makes a new file. */
 #include "backup/sftp_stream.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * subuid-tool: what an ssh key may do with backup tools other than rsync, as profiles say it. Run by
- * the login shell of a sub-account, with the uid of the account and no privilege. The client's own
- * command is in SSH_ORIGINAL_COMMAND; it says which tool, and where below the home, and no more.
+ * subuid-tool: what an ssh key may do with backup tools other than rsync, as profiles say it. Run by the login
+ * shell of a sub-account, with the uid of the account and no privilege. The client's own command is in
+ * SSH_ORIGINAL_COMMAND; it says which tool and which place below the home, and no more.
  *
- * The order: our own arguments; profiles; the client's words, which are only compared; then the home and
- * what the tool needs are all that there is; then the tool.
+ * The order: our own arguments; profiles; the client's words, which are only compared; then nothing exists but the
+ * home and what the tool needs; then the tool.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +33,7 @@ struct order {
 	uint64_t memory; /* bytes, of each process */
 };
 
-/* What the administrator has to mend goes to the log; the client's user learns which file it is. */
+/* Faults that the administrator has to fix go to the log; the client's user learns which file it is. */
 static int refuse_profile(const struct tool *tool, int error)
 {
 	char why[REFUSAL_TEXT_MAX + 1];
@@ -110,7 +110,7 @@ static int choose(const struct order *order, const struct command_line *line, st
 	return refuse(PROGRAM, line->count > 0 ? line->words[0].text : "no command", why, EXIT_REFUSED);
 }
 
-/* HOME is nowhere: what a tool reads there would be the client's to write. */
+/* HOME is a path that does not exist: the client could write whatever a tool reads there. */
 static int environment_build(const struct tool_profile *profile, const struct tool_values *values,
 			     struct text_list *environment)
 {

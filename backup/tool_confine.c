@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Lowers the process before a tool runs: private root, Landlock, system call filter, all as its profile says. */
 #include "backup/tool_confine.h"
 
 #include <errno.h>

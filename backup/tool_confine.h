@@ -6,9 +6,9 @@
 #include "backup/tool_profile.h"
 
 /*
- * HOME becomes the working directory and, where the host gives a private root, the only one that there is
- * beside what the tool reads and executes; its canonical path into path. 0; 1 and *step, *error: no private
- * root on this host; negative errno (-ENOTRECOVERABLE: half-way).
+ * HOME becomes the working directory and, where the host gives a private root, the only one that exists beside what
+ * the tool reads and executes; its canonical path goes into path. 0; 1 and *step, *error: no private root on this
+ * host; negative errno (-ENOTRECOVERABLE: half-way).
  */
 int tool_enter(const char *home, const struct tool_profile *profile, enum tool_form form, const char **step,
 	       int *error);

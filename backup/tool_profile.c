@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Parses the profile of a tool, subuid-tools(5). */
 #include "backup/tool_profile.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Profiles: what a tool is, in a file of the administrator's (subuid-tools(5)). Words with
+ * Profiles: a file of the administrator's says what a tool is (subuid-tools(5)). Words with
  * blanks between, no quotes, no shell. A file with one wrong line is no profile at all.
  */
 #ifndef BACKUP_TOOL_PROFILE_H
@@ -30,7 +30,7 @@ struct tool_profile {
 	struct tool_words quota;       /* added when the key has a storage quota; {quota} in it */
 	struct {
 		bool present;
-		bool new_files_only; /* the kernel lets nothing that is there be changed */
+		bool new_files_only; /* the kernel lets no existing file be changed */
 		struct tool_words run;
 	} form[TOOL_FORMS];
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What all commands have in common of their command lines. */
+/* What the command lines of all commands have in common. */
 #include "cli/subuid.h"
 
 #include <stdio.h>

@@ -171,7 +171,7 @@ int call_rows(const char *method, json_t *parameters, const char *member, int (*
 	return list_call(method, parameters, &rows);
 }
 
-/* Of its own: what comes next has a connection of which nothing was taken. */
+/* A connection of its own: the next call gets one from which nothing was read. */
 json_t *daemon_status(void)
 {
 	static struct varlink_stream stream;

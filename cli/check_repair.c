@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Run with the caller's rights: what he may mend is decided by the daemon. */
+/* Run with the caller's rights: the daemon decides what they may repair. */
 #include "cli/check_repair.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static void say(const json_t *finding, const char *what, const char *done)
 		printf("%s: %s%s\n", shown(json_text(finding, "subject")), what, shown(done));
 }
 
-/* What came of it: a word for `result`; *done what was done (caller decrefs the reply). */
+/* The outcome: a word for `result`, and in *done what was done (the caller decrefs the reply). */
 static const char *repair_one(const json_t *finding, json_t *parameters, const struct check_repair *how, json_t **reply)
 {
 	bool forget = strcmp(json_text(finding, "repair"), "forget") == 0;

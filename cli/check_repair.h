@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid check --repair`: what a check has found, put right one thing after the other. */
+/* `subuid check --repair`: puts right the findings of a check, one after the other. */
 #ifndef CLI_CHECK_REPAIR_H
 #define CLI_CHECK_REPAIR_H
 
@@ -8,7 +8,7 @@
 
 struct check_repair {
 	bool dry_run;
-	bool yes; /* what has data in it is set aside without a question */
+	bool yes; /* things that have data in them are set aside without asking */
 };
 
 /* One after the other, each once; says of each what came of it (without --json). Returns an array of {subject, repair, result,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What the holder of a key is to paste. Only words that no shell and no ssh_config reads otherwise get into it. */
+/* The text that the holder of a key pastes. It contains only words that every shell and ssh_config read the same
+ * way. */
 #include "cli/new_key.h"
 
 #include <limits.h>
@@ -58,7 +59,7 @@ static void identity_of(const char *label, const struct new_key *key, char out[N
 		snprintf(out, NAME_MAX + 1, "%s", label);
 }
 
-/* What the command and its words are about: rsync first, then tools in the order of the key. */
+/* The use that the command and its words are for: rsync first, then tools in the order of the key. */
 struct client {
 	const char *account, *label, *host;
 	const struct new_key *key;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid add`: makes a sub-account and prints what to paste on the machine that holds the private key. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ static int print_added_json(json_t *reply, const char *name, const char *label, 
 	return print_json(reply);
 }
 
-/* Whoever finds an empty home where a full one was has to be told. */
+/* Tells the user that the home is empty, although a full one was there before. */
 static void print_mended(const json_t *mended)
 {
 	const json_t *part;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid adopt`: takes ranges that are in /etc/subuid and /etc/subgid into the daemon's table. Run by root. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static const char help[] =
 
 struct adoption {
 	struct subid_entries uids, gids;
-	struct subid_entries published; /* what the daemon itself keeps there */
+	struct subid_entries published; /* the daemon's own lines there */
 	const char *owner;
 	struct subid_entry **all; /* of both files, as far as they are wanted, in order */
 	size_t count;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid audit`: prints the audit trail, newest first. */
 #include "cli/subuid.h"
 
 #include "cli/options.h"

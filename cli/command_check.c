@@ -201,7 +201,7 @@ static int print_checked(const struct check *check, json_t *repairs)
 	return status;
 }
 
-/* What is found after a repair is what counts; of a dry run, what was found before. */
+/* The findings after a repair count; of a dry run, those before it. */
 static int repair(const struct arguments *arguments, struct check *check, json_t **repairs)
 {
 	if (json_array_size(check->findings) == 0)

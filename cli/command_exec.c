@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid exec` and `subuid shell`: run a command over the files of one's own account, in a user namespace. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ struct exec {
 	struct exec_account of;
 };
 
-/* What is behind LABEL is the command's, options too: getopt sees only what is before. */
+/* Everything behind LABEL belongs to the command, options too: getopt sees only the words before it. */
 static int options_parse(const char *name, const char *help, int argc, char **argv, struct exec *exec,
 			 int *operands)
 {
@@ -67,7 +68,7 @@ static int failed(const char *what, int error, const char *todo)
 	return STATUS_FAILED;
 }
 
-/* Inside the namespace: into the home, as whom it is to be. */
+/* Inside the namespace: enters the home and takes the wanted identity. */
 static int settle(const struct exec *exec)
 {
 	char home[sizeof(exec->of.host.homes) + ACCOUNT_NAME_MAX + sizeof("//home")];
@@ -137,7 +138,7 @@ int command_exec(int argc, char **argv)
 int command_shell(int argc, char **argv)
 {
 	entry_cleanup struct host_entry caller = { 0 };
-	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt the shell that is there is good enough */
+	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt an existing shell is good enough */
 	const char *of_login = known && caller.user.pw_shell[0] != '\0' ? caller.user.pw_shell : "/bin/sh";
 	const char *wanted = getenv("SHELL");
 	char shell[PATH_MAX], *command[] = {shell, NULL};

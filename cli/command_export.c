@@ -85,7 +85,7 @@ static int each_limit(json_t *reply, void *data)
 	return limit == NULL ? 0 : put_copy(data, "limit", limit, names);
 }
 
-/* One that is not active is either not there yet or already gone: then its id is what is left of it. */
+/* An account that is not active does not exist yet or is already gone: then only its id is left. */
 static int each_account(json_t *reply, void *data)
 {
 	static const char *const names[] = { "owner", "label",   "uid",	       "created",  "alarmSince",
@@ -148,7 +148,7 @@ static int each_key(json_t *reply, void *data)
 	return put(export, row);
 }
 
-/* Whose key it was is told by the fingerprint. */
+/* The fingerprint tells whose key it was. */
 static int each_run(json_t *reply, void *data)
 {
 	static const char *const names[] = {"started", "durationMs", "tool",    "kind",	    "status", "keyId", "fingerprint",
@@ -187,7 +187,7 @@ static int each_range(json_t *reply, void *data)
 	return put(data, row);
 }
 
-/* What others were seen to hold is of this host alone. */
+/* Ids that others were seen to hold concern this host alone. */
 static int each_tombstone(json_t *reply, void *data)
 {
 	static const char *const names[] = {"owner", "label", "first", "count", "created", "ownerUid", "accountUid", NULL};

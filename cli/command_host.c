@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid setup` and `subuid doctor`: a program of its own does them. What they are linked with (the index, the
- * confinement, the loader of modules) no command of a user's needs. */
+/* `subuid setup` and `subuid doctor`: a separate program does them. No user's command needs the code that it is
+ * linked with (the index, the confinement, the loader of modules). */
 #include <stddef.h>
 
 #include "cli/own_program.h"

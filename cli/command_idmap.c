@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid idmap`: prints ranges as newuidmap, LXC and podman want them. Asks the index, not the daemon. */
 #include "cli/subuid.h"
 
 #include <stdlib.h>

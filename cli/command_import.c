@@ -35,7 +35,7 @@ static const char help[] =
 #define BAR 30
 #define STATUS_INTERRUPTED 130 /* as a shell says it of SIGINT */
 
-/* The call that is under way is waited for, so that what is said is what was made. */
+/* Waits for the call that is under way, so that the report says what was made. */
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)
@@ -134,7 +134,8 @@ static int import_line(struct import_text *text, struct import_batch *batch)
 	json_decref(object);
 	if (r < 0) {
 		json_decref(rows);
-		/* what is before it in the file is made first, so that the file says how far it came */
+		/* everything before it in the file is made first, so that the line number says how far the import
+		 * came */
 		status = import_batch_flush(batch);
 		if (status != STATUS_DONE)
 			return -1 - status;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid key add`, `key list` and `key remove`. */
 #include "cli/subuid.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid limit`: shows what an owner may have; root and administrators set it. */
 #include "cli/subuid.h"
 
 #include <string.h>

@@ -140,7 +140,7 @@ static const char *keeper_text(const char *keeper)
 						"";
 }
 
-/* What a limit is worth, in one line where both are kept alike. */
+/* Who enforces the limits, in one line if it is the same for both. */
 static void print_limit(const json_t *account)
 {
 	const char *bytes = json_text(account, "quotaKept"), *files = json_text(account, "filesKept");

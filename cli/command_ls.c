@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* subuid ls: what is in an account, as the server had it. Runs as the owner, in the namespace of the account. */
+/* subuid ls: lists the files of an account as the server had them. Runs as the owner, in the namespace of the
+ * account. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,7 @@ static uint64_t entry_size(const struct stored_entry *entry)
 	return S_ISLNK(entry->server.mode) ? strlen(entry->target) : (uint64_t)entry->disk.st_size;
 }
 
-/* The account's own number is nobody's on the server. */
+/* The account's own number means nobody on the server. */
 static void owner_cell(struct listing *listing, const struct stored_entry *entry, uint32_t id)
 {
 	if (!entry->has_stored && id == listing->account_uid)
@@ -137,7 +138,7 @@ static void row(struct listing *listing, const char *path, const struct stored_e
 		row_table(listing, path, entry);
 }
 
-/* What is found later comes first: depth first, without as many descriptors as there are levels. */
+/* Directories found last are listed first: depth first, without a descriptor for each level. */
 static void later(struct listing *listing, const char *path)
 {
 	char **more = reallocarray(listing->left, listing->left_count + 1, sizeof(*more));

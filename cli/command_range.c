@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid range add`, `range list` and `range remove`. */
 #include "cli/subuid.h"
 
 #include <string.h>

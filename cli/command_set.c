@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What can be changed of an account that is there, and root's release of ids. */
+/* Changes the settings of an existing account; also root's release of ids. */
 #include "cli/subuid.h"
 
 #include <stdio.h>

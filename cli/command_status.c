@@ -155,7 +155,7 @@ static int parse(int argc, char **argv, struct asked *asked)
 	};
 	int c, status = STATUS_DONE;
 
-	/* Whatever is wrong, and wherever: to monitoring it is "unknown". */
+	/* Any error, wherever it is: to monitoring it is "unknown". */
 	for (int i = 1; i < argc; i++)
 		asked->check = asked->check || strcmp(argv[i], "--check") == 0;
 	while ((c = option_next("status", help, argc, argv, options, &status)) > 0) {

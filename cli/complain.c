@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What a command says when it fails. */
+/* The messages of a command that fails. */
 #include <stdio.h>
 
 #include "cli/print.h"

@@ -163,7 +163,7 @@ static int span_copy(struct copy *copy, int from, int to, off_t at, off_t end)
 	return 0;
 }
 
-/* Holes stay holes: one of 8 TiB costs whoever pushed it nothing. */
+/* Holes stay holes: one of 8 TiB costs the pusher nothing. */
 static int data_copy(struct copy *copy, const struct stored_entry *entry, int to)
 {
 	off_t size = entry->disk.st_size, at = 0;

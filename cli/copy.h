@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A tree that was pushed, copied out harmless: what is written is plain files and directories of the caller's,
+ * Copies out a tree that was pushed and makes it harmless: it writes plain files and directories of the caller's,
  * without setuid, devices, and links that lead out. Runs as the owner in the namespace of the account; every name,
- * link and mode of the source is the choice of whoever holds a key, also while it is read.
+ * link and mode of the source is the choice of anyone who holds a key, also while it is read.
  */
 #ifndef CLI_COPY_H
 #define CLI_COPY_H
@@ -21,7 +21,7 @@ struct copy_counts {
 };
 
 struct copy {
-	bool untrusted; /* what is made is uid's, everybody's to read and nobody's to run */
+	bool untrusted; /* the copy belongs to uid; everybody may read it and nobody run it */
 	uint32_t uid;	/* of the account */
 	struct copy_counts counts;
 	void (*failed)(void *data, const char *path, int error);
@@ -35,10 +35,10 @@ struct copy {
 };
 
 /* True where a link at this depth (directories between it and the top) stays below the top, whatever other links
- * are there: its target is relative, goes up at its beginning alone, and not above the top. Pure. */
+ * exist: its target is relative, goes up at its beginning alone, and not above the top. Pure. */
 bool copy_link_stays(const char *target, unsigned depth);
 
-/* The directory source into the empty directory target, both borrowed. What fails is told and counted. */
+/* The directory source into the empty directory target, both borrowed. Failures are reported and counted. */
 void copy_tree(struct copy *copy, int source, int target);
 
 /* One file (a link, a device: left) as name in the directory target. 0 or negative errno. */

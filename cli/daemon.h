@@ -7,14 +7,14 @@
 
 bool systemd_runs(void);
 
-/* True when something listens on the daemon's socket; *pid: who made it listen. */
+/* True when something listens on the daemon's socket; *pid: the process that made it listen. */
 bool daemon_listens(int *pid);
 
 struct stopped {
 	int service, socket; /* units that were active */
 	int by_hand;	     /* a daemon that somebody had started */
 };
-/* Stops it, if it runs, and waits until it has ended. STATUS_DONE, or another status and it was said why. */
+/* Stops it, if it runs, and waits until it has ended. STATUS_DONE, or another status after saying why. */
 int daemon_stop(struct stopped *stopped);
 bool daemon_ran(const struct stopped *stopped);
 /* One that did not run, because it refused to start, is to be started: true where systemd is to do that. */

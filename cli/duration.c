@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Spans of time such as 90m, 26h and 3d, to and from seconds. */
 #include "cli/duration.h"
 
 #include <errno.h>

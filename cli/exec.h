@@ -12,7 +12,7 @@
 
 /* Moves the calling process (one thread) into a user and a mount namespace of its own, where the
  * caller's own ids are 0 and these, the same for uids and gids, are mapped; capabilities in it are
- * full. An exit status; it was said why. */
+ * full. Returns an exit status; failures have been reported. */
 int exec_namespace(const struct id_map *maps, size_t count);
 
 /* Mounts the directory over itself without setuid, devices and followed symbolic links, for this

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Whose account it is, which ids it has, and into a namespace with these. Runs with the caller's own rights. */
+/* Finds out whose account it is and which ids it has, and enters a namespace with these. Runs with the caller's own
+ * rights. */
 #include "cli/exec_account.h"
 
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 
-/* The account's uid and ranges under their own numbers: what is seen inside is what is on disk. */
+/* The account's uid and ranges under their own numbers: ids look inside as they are on disk. */
 static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MAPS_MAX], size_t *count)
 {
 	cleanup_free struct id_range *ranges = NULL;

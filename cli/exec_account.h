@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Into the namespace in which the caller is root over the files of an account of theirs: exec, shell, ls, copy. */
+/* Enters the namespace in which the caller is root over the files of an account of theirs: exec, shell, ls,
+ * copy. */
 #ifndef CLI_EXEC_ACCOUNT_H
 #define CLI_EXEC_ACCOUNT_H
 
@@ -14,7 +15,7 @@ struct exec_account {
 };
 
 /* NAME of a command line: looked up, and the calling process is in its namespace. root: real root may, too, for any
- * account. An exit status; it was said why. */
+ * account. Returns an exit status; failures have been reported. */
 int exec_account_enter(const char *name, bool root, struct exec_account *entered);
 
 /* The path of its home: its length, or negative errno. */

@@ -60,7 +60,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* Root needs no program for it, and is in no table of who may. */
+/* Root needs no program for it, and no table lists root's rights. */
 static int map_write(pid_t pid, const char *name, const struct id_map *maps, size_t count)
 {
 	char path[48], text[4096];
@@ -81,7 +81,7 @@ static int map_ids(int go, pid_t pid, const struct id_map *maps, size_t count)
 	char byte;
 
 	if (read(go, &byte, 1) != 1)
-		return 1; /* there is no namespace, and it was said why */
+		return 1; /* there is no namespace, and the user has been told why */
 	if (getuid() == 0)
 		return map_write(pid, "uid_map", maps, count) == 0 && map_write(pid, "gid_map", maps, count) == 0 ? 0 : 1;
 	for (int i = 0; i < 2; i++) {

@@ -16,7 +16,7 @@ json_t *fact_value(const struct field *field, const char *text, int64_t today);
 /* Of a file to import: as a person writes it, or a number. The same. */
 json_t *fact_value_import(const struct field *field, const json_t *value);
 
-/* Of an account (a reply), as a person reads it; "" where nothing is said of it. Returns out. */
+/* Of an account (a reply), as a person reads it; "" if it is not set. Returns out. */
 const char *fact_text(const struct field *field, const json_t *account, char out[FACT_TEXT_MAX]);
 
 #endif

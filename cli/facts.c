@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What can be said of an account, between the command line and the interface. Runs as the caller. */
+/* The settings of an account, between the command line and the interface. Runs as the caller. */
 #include "cli/facts.h"
 
 #include <stdio.h>

@@ -14,7 +14,7 @@
 /* ---- import_text.c: the file, one object for each line ---- */
 
 #define CSV_COLUMNS_MAX 32
-#define IMPORT_LINE_MAX (60u * 1024u) /* what one call can carry */
+#define IMPORT_LINE_MAX (60u * 1024u) /* as many as one call can carry */
 
 struct import_text {
 	FILE *file;
@@ -47,14 +47,14 @@ int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure
 
 struct import_counts {
 	unsigned long lines, made, present, failed;
-	unsigned long taken_up; /* of those that were made: onto a home that was there, or set aside */
+	unsigned long taken_up; /* of those that were made: onto an existing home, or one set aside */
 };
 
 struct import_batch {
 	bool dry_run, keep_going;
 	const char *name; /* of the file, for messages */
 	FILE *report;     /* of lines that failed, as JSON lines; NULL: messages */
-	bool quiet;       /* nothing is said of lines that are well */
+	bool quiet;       /* nothing is reported for lines that are well */
 	struct import_counts counts;
 	bool stopped;     /* a line failed, and that stops all */
 	int status;       /* of the first failure, as exit status */

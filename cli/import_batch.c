@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Calls of Import: so many rows at a time, and what is said of what came of each line. */
+/* Calls of Import: some rows at a time, and the report on the outcome of each line. */
 #include "cli/import.h"
 
 #include <string.h>
@@ -46,7 +46,7 @@ static const struct timespec before_again = {.tv_nsec = 200000000};
 struct answers {
 	struct import_batch *batch;
 	const json_t *rows; /* that were sent */
-	bool patient;     /* who is busy is tried again */
+	bool patient;     /* a busy daemon is tried again */
 	json_t *again;    /* lines that came to no end, as members */
 	bool busy;        /* since one of them could not be tried */
 	unsigned long line; /* that the answers are about */
@@ -107,7 +107,7 @@ static const char *home_words(const char *home)
 						   "home made";
 }
 
-/* In a dry run of every account; else of those of which something was there. */
+/* In a dry run for every account; otherwise for those of which something existed. */
 static void disk_say(const struct answers *answers, const json_t *result)
 {
 	const struct import_batch *batch = answers->batch;
@@ -199,7 +199,7 @@ static int flush(struct import_batch *batch, bool last)
 	json_t *rows = batch->rows;
 	int status = STATUS_DONE;
 
-	/* what fits one call needs no copy of the store to go on in */
+	/* an import that fits one call needs no copy of the store */
 	batch->goes_on = batch->dry_run && (batch->goes_on || !last);
 	batch->rows = NULL;
 	batch->bytes = 0;

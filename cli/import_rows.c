@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* One line of a file for `subuid import` becomes rows of the method Import: what CSV and people write, and exports. Pure. */
+/* One line of a file for `subuid import` becomes rows of the method Import: CSV, JSON written by people, and
+ * exports. Pure. */
 #include "cli/import.h"
 
 #include <errno.h>
@@ -131,7 +132,7 @@ static int put_size(json_t *row, const char *name, const json_t *value, struct f
 	return 0;
 }
 
-/* What the object says of keys is said of each of them that does not say it itself. */
+/* Settings for keys in the object apply to each key that does not set them itself. */
 static int key_facts(const json_t *object, json_t *key, struct failure_text *failure)
 {
 	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};
@@ -166,7 +167,7 @@ static int key_row(const json_t *object, const json_t *key, unsigned long line, 
 	return r;
 }
 
-/* A restriction that is nobody's would be taken for one that holds. */
+/* Users would think that a restriction without a key is in force. */
 static int keys_not_meant(const json_t *object, struct failure_text *failure)
 {
 	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Cuts a file for `subuid import` into records: CSV with a header line, or one JSON object on each line. */
 #include "cli/import.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ static enum csv_at csv_after(enum csv_at at, int c)
 	return c == '"' ? QUOTED : c == ',' ? FIELD_BEGIN : PLAIN;
 }
 
-/* What is longer than any is read to its end and forgotten: nothing inside of it is taken for a line. */
+/* A record that is too long is read to its end and dropped: nothing inside it is taken for a line. */
 static int record_read(struct import_text *text, size_t *length, struct failure_text *failure)
 {
 	enum csv_at at = FIELD_BEGIN;

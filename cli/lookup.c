@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Questions that the index answers without the daemon, with messages for people when it cannot. */
 #include "cli/lookup.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ static int compare(const void *a, const void *b)
 int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count)
 {
 	cleanup_free struct id_range *list = NULL;
-	const uint32_t uid = account_uid != 0 ? account_uid : owner_uid; /* whose list */
+	const uint32_t uid = account_uid != 0 ? account_uid : owner_uid; /* the owner of the list */
 	struct index_account account;
 	struct id_range range;
 	size_t used = 0, room = 0;

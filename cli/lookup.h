@@ -7,14 +7,15 @@
 
 #include "index/index.h"
 
-/* NAME of a command line, "web1" (the caller's own) or "alice+web1". An exit status; it was said why. */
+/* NAME of a command line, "web1" (the caller's own) or "alice+web1". Returns an exit status; failures have been
+ * reported. */
 int lookup_account(const char *name, struct index_account *account, struct index_host *host);
 
-/* The ranges of an owner: those given to the sub-account account_uid, or with 0 those that he kept for himself.
- * Ascending; *ranges is on the heap, the caller frees it. An exit status; it was said why. */
+/* The ranges of an owner: those given to the sub-account account_uid, or with 0 the owner's own. Ascending; *ranges
+ * is on the heap, the caller frees it. Returns an exit status; a failure has been reported. */
 int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count);
 
-/* An owner by name; NULL: the caller. An exit status; it was said why. */
+/* An owner by name; NULL: the caller. Returns an exit status; failures have been reported. */
 int lookup_owner(const char *name, uint32_t *uid);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* subuid(1): global options, help, and the table of commands. */
 #include "cli/subuid.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The options and the file of a new key, shared by `subuid add` and `subuid key add`. */
 #include "cli/new_key.h"
 
 #include <errno.h>

@@ -34,7 +34,7 @@ struct new_key {
 bool new_key_option(struct new_key *key, int c, const char *value);
 
 /* The parameter `key` (NewKey of the interface). Reads the file with the caller's
- * rights; what is not a public key, a private one above all, is refused here and sent nowhere. */
+ * rights; anything but a public key, a private one above all, is refused here and sent nowhere. */
 int new_key_json(const struct new_key *key, json_t **parameter);
 
 /* Its roles as they will be: --forward alone is the role forward, nothing at all is push. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Reads the values of options: names, numbers, sizes and dates. */
 #include "cli/options.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 /*
  * Runs LIBEXECDIR/program with these words (the first is the verb, NULL ends), --json where that was asked for, and
  * our own standard descriptors. Its exit status, which is one of subuid(1) (75 of `state collect`: there is no
- * save), or STATUS_UNREACHABLE (it is not there) or STATUS_FAILED and it was said why.
+ * save), or STATUS_UNREACHABLE (it does not exist) or STATUS_FAILED, after saying why.
  */
 int own_program_run(const char *program, const char *const words[]);
 

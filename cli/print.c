@@ -73,7 +73,7 @@ void table_number(struct table *table, uint64_t number)
 	table_cell(table, text);
 }
 
-/* Characters, not bytes: what is shown is valid UTF-8. */
+/* Characters, not bytes: only valid UTF-8 is shown. */
 static size_t width(const char *text)
 {
 	size_t count = 0;
@@ -132,7 +132,7 @@ static void widen(struct table *table)
 	}
 }
 
-/* What is held is printed. */
+/* Prints the rows that were held back. */
 static void table_flush(struct table *table)
 {
 	widen(table);

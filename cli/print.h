@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What goes to the terminal: aligned, control bytes escaped (what the daemon sends is not trusted to be clean). */
+/* Output for the terminal: aligned, with control bytes escaped (the daemon is not trusted to send clean text). */
 #ifndef CLI_PRINT_H
 #define CLI_PRINT_H
 
@@ -43,7 +43,7 @@ int print_json(const json_t *value);
 /* True when stdout is a terminal that takes colours, and the user did not say NO_COLOR. */
 bool colours(void);
 
-/* Members of replies: "" and 0 when they are not there. */
+/* Members of replies: "" and 0 if they are missing. */
 const char *json_text(const json_t *object, const char *name);
 uint64_t json_number(const json_t *object, const char *name);
 

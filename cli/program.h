@@ -5,13 +5,13 @@
 
 #include <stdbool.h>
 
-/* Runs argv[0], found in the system's directories, with a fixed environment, no input,
- * signals at their defaults and out of reach of the terminal's ctrl-C. *output (may be NULL;
- * the caller frees it): what it wrote to both outputs, up to 1 MiB.
- * Its exit status, 128 + signal, or negative errno (-ENOENT: not installed). */
+/* Runs argv[0], found in the system's directories, with a fixed environment, no input, signals at their defaults
+ * and out of reach of the terminal's ctrl-C. *output (may be NULL; the caller frees it): all that it wrote to
+ * standard output and standard error, up to 1 MiB. Its exit status, 128 + signal, or negative errno (-ENOENT: not
+ * installed). */
 int command_run(const char *const argv[], char **output);
 
-/* The same, for one that has to succeed: 0, or -1 when it did not exit with 0, and it was said why. */
+/* The same, for one that has to succeed: 0, or -1 if it did not exit with 0, after saying why. */
 int command_must(const char *const argv[], const char *todo);
 
 /* True when the program is in one of the system's directories. */

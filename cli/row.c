@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Rows of long lists: what they say, and as JSON. Run with the caller's rights. */
+/* Rows of long lists: their text, and their JSON. Run with the caller's rights. */
 #include "cli/row.h"
 
 #include <stdio.h>

@@ -14,7 +14,7 @@ struct row {
 	const json_t *object;
 };
 
-/* Members: "", 0 and false when they are not there. */
+/* Members: "", 0 and false if they are missing. */
 const char *row_text(const struct row *row, const char *name);
 uint64_t row_number(const struct row *row, const char *name);
 bool row_flag(const struct row *row, const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What several commands show or take alike. */
+/* What several commands show or take in the same way. */
 #ifndef CLI_ROWS_H
 #define CLI_ROWS_H
 
@@ -10,7 +10,7 @@
 int print_keys(const json_t *keys);
 int print_ranges(const json_t *ranges);
 
-/* Root has no sub-accounts: what is his own for others is everybody's for him. */
+/* Root has no sub-accounts: where other users get their own, root gets everybody's. */
 bool caller_owns_nothing(void);
 
 /* A command line of --owner NAME, --all and no operands. STATUS_DONE and *parameters, or

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What was pushed, read. Runs as the owner, in a namespace in which they may read all of it; every byte is the
+ * Reads what was pushed. Runs as the owner, in a namespace in which they may read all of it; every byte is the
  * account's choice: a name may become another thing between two looks, so that each is one descriptor from the
  * first look on.
  */

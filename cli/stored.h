@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-struct stored {	     /* what rsync keeps in user.rsync.%stat */
+struct stored {	     /* the attributes that rsync keeps in user.rsync.%stat */
 	mode_t mode; /* with its kind */
 	uint32_t major, minor;
 	uint32_t uid, gid;
@@ -25,8 +25,8 @@ struct stored_entry {
 	char target[PATH_MAX]; /* of a symbolic link */
 };
 
-/* Opens path below dir, through no link and no mount; what is no file or directory on the disk is not opened, only
- * looked at. 0 or negative errno. */
+/* Opens path below dir, through no link and no mount; anything but a file or directory on the disk is not opened,
+ * only looked at. 0 or negative errno. */
 int entry_open(int dir, const char *path, struct stored_entry *entry);
 void entry_close(struct stored_entry *entry);
 

@@ -20,10 +20,10 @@
 struct shortened {
 	const char *name, *old, *new;
 	struct subid_entries *entries;
-	bool ready; /* `new` is there, to be put in its place */
+	bool ready; /* `new` exists, to be put in its place */
 };
 
-/* As lines are compared: what stands there, and not whom it means. */
+/* Lines are compared by their text, not by the user they mean. */
 static int text_order(const void *a, const void *b)
 {
 	const struct subid_entry *x = a, *y = b;
@@ -59,7 +59,7 @@ static bool line_goes(const struct subid_entries *entries, const struct subid_en
 	return found != NULL && found->taken;
 }
 
-/* What is left of the file, in memory of *out. */
+/* The rest of the file, in memory of *out. */
 static int rest(int fd, const struct subid_entries *entries, const struct subid_entries *published, char **out,
 		size_t *length)
 {
@@ -130,7 +130,8 @@ static int file_prepare(int etc, struct shortened *file, const struct subid_entr
 	return r == 0 && linkat(etc, file->name, etc, file->old, 0) != 0 ? -errno : r;
 }
 
-/* Both or none. Who is killed between the two finds the other line when it is run again: its range is adopted. */
+/* Both or none. A run that is killed between the two finds the other line when it is run again: its range is
+ * adopted. */
 static int files_replace(int etc, struct shortened files[FILES])
 {
 	int done = 0, r = 0;

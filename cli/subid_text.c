@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Reads the lines of /etc/subuid and /etc/subgid for `subuid adopt`, and finds the user of each. */
 #include "cli/subid_text.h"
 
 #include <errno.h>

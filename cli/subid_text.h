@@ -13,7 +13,7 @@
 
 struct subid_entry {
 	char name[64]; /* as it stands there: a name, or a uid */
-	char owner[OWNER_MAX + 1]; /* of passwd(5); "": nobody's */
+	char owner[OWNER_MAX + 1]; /* of passwd(5); "": no such user */
 	uint32_t first, count;
 	bool taken; /* it is in the daemon's table */
 };
@@ -30,20 +30,19 @@ int subid_entry_parse(const char *line, size_t length, struct subid_entry *entry
 int subid_entries_read(const char *path, struct subid_entries *entries);
 void subid_entries_free(struct subid_entries *entries);
 
-/* By what stands there, name and ids, and not by whom it means: sorted once, then an entry that stands there so, or
- * NULL. */
+/* Finds an entry by its text (name and ids), not by the user it means. Sorts once; returns the entry or NULL. */
 void subid_entries_sort(struct subid_entries *entries);
 const struct subid_entry *subid_entries_find(const struct subid_entries *entries, const struct subid_entry *entry);
 
 /* Asks passwd(5) for the owners of all. 0, or negative errno: it does not answer for one of them. */
 int subid_entries_owners(struct subid_entries *entries);
 
-/* Order by owner and ids: those of one range of one owner are neighbours, whatever they name him and wherever they
- * stand. */
+/* Order by owner and ids: those of one range of one owner are neighbours, whether they say name or uid and wherever
+ * they stand. */
 int subid_entry_order(const struct subid_entry *a, const struct subid_entry *b);
 
 /* Takes the lines of `taken` entries out of the one file and the other, both or none, under the locks of shadow's
- * tools; every other byte stays, and so do lines that the daemon itself keeps there. Orders both lists anew.
+ * tools; every other byte stays, and so do lines that the daemon itself keeps there. Sorts both lists again.
  * 0, or negative errno: -EBUSY another program holds the locks. */
 int subid_entries_remove(struct subid_entries *uids, struct subid_entries *gids);
 

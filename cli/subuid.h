@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * subuid(1): turns a command line into calls of io.subuidd.Accounts and shows the
- * replies. Runs with the caller's own rights and nothing more; what he may do is
- * decided by the daemon, which knows him from the socket.
+ * subuid(1): turns a command line into calls of io.subuidd.Accounts and shows the replies. Runs with the caller's
+ * own rights and nothing more; the daemon decides what the caller may do, and knows them from the socket.
  */
 #ifndef CLI_SUBUID_H
 #define CLI_SUBUID_H
@@ -69,7 +68,7 @@ int subcommand_run(const struct subcommand *commands, const char *name, const ch
 /*
  * The next option of a command, as getopt_long(3), which it is. --json and --help
  * are every command's. > 0: its value; 0: the operands (from optind) follow;
- * < 0: stop with *status, all was said.
+ * < 0: stop with *status; everything has been reported.
  */
 #define COMMON_OPTIONS                                                                                             \
 	{"json", no_argument, NULL, 'J'}, {"help", no_argument, NULL, 'h'},                                        \
@@ -87,7 +86,7 @@ void complain(const char *what, const char *why, const char *todo);
 int usage_error(const char *what, const char *why, const char *todo); /* the same; STATUS_USAGE */
 
 /* Calls a method of io.subuidd.Accounts (by its last word). Takes the reference of
- * parameters. STATUS_DONE and *reply (caller decrefs), or another status, and it was said why. */
+ * parameters. STATUS_DONE and *reply (caller decrefs), or another status, after saying why. */
 int call(const char *method, json_t *parameters, json_t **reply);
 
 /* The daemon's Status, without a word when it does not answer (NULL). Caller decrefs. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Starts child processes that end with their parent: by fork(2), or beside the parent in its own memory. */
 #include "confine/child.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ static _Noreturn void child_run(const struct child_job *job)
 
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
 		signal(signal_number, SIG_DFL);
-	/* a copy of the parent's memory: nobody may look into it, whoever this becomes */
+	/* a copy of the parent's memory: nobody may look into it, whichever user this becomes */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0 || child_bind() < 0)
 		_exit(125);
 	alarm(job->seconds);
@@ -71,7 +72,7 @@ static int child_beside(void *argument)
 	child_run(argument);
 }
 
-/* parent_pid stays what it was: who waits for this process waits for that one. */
+/* parent_pid stays as it was: code that waits for this process waits for that one. */
 int child_start_beside(const struct child_job *job, pid_t *pid)
 {
 	static alignas(16) char stack[BESIDE_STACK]; /* each child's own, as all memory */

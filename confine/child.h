@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Child processes that go on as somebody else, or do what may hang: forked, not exec'ed, because all they need is a few
- * calls. A child begins as what its parent is, with the default signal dispositions, and dies with it.
+ * Child processes that go on as another user, or do work that may hang: forked, not exec'ed, because all they need
+ * is a few calls. A child begins as what its parent is, with the default signal dispositions, and dies with it.
  */
 #ifndef CONFINE_CHILD_H
 #define CONFINE_CHILD_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Gives up ways to more privilege and closes descriptors. Run early by the daemon's processes and the gates. */
 #include "confine/harden.h"
 
 #include <errno.h>

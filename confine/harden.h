@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What a process gives up whoever it is: ways to more privilege, and descriptors. Libc only. */
+/* What every process gives up: ways to more privilege, and descriptors. Libc only. */
 #ifndef CONFINE_HARDEN_H
 #define CONFINE_HARDEN_H
 
@@ -9,8 +9,8 @@ int process_harden(void);
 /* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
 int descriptors_close_from(int first);
 
-/* Keeps the first count alone. They are somebody else's, and no way to files: negative errno when one is
- * not there or is a directory. */
+/* Keeps the first count alone. They come from another process and must be no way to files: negative errno if one is
+ * missing or is a directory. */
 int descriptors_first_only(int count);
 
 /* Same as descriptors_close_from(), but keeps the descriptors of the list (sorted, ended by -1). */

@@ -81,9 +81,9 @@ static bool capability_effective(unsigned capability)
 }
 
 /*
- * When CAP_SETPCAP is there; without, what the set holds cannot be had but through an exec of a set-uid file. Only what is
- * in it is dropped: each drop costs new credentials, and for all of them, as the library does it, a quarter of a
- * millisecond.
+ * If CAP_SETPCAP is held; without it, what the set holds cannot be had but through an exec of a set-uid file. Only
+ * what is in it is dropped: each drop costs new credentials, and for all of them, as the library does it, a quarter
+ * of a millisecond.
  */
 static int bounding_empty(void)
 {
@@ -180,7 +180,7 @@ static int capabilities_proven(const int *capabilities)
 
 int capabilities_keep(const int *capabilities)
 {
-	/* While CAP_SETPCAP is there: both this and the bounding set need it. */
+	/* While CAP_SETPCAP is held: both this and the bounding set need it. */
 	if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) != 0)
 		return -errno;
 	capng_clear(CAPNG_SELECT_ALL);

@@ -43,7 +43,7 @@ struct ruleset_attr {
 
 #define FS_ABI_1 (FS_REFER - 1)
 
-/* What each ABI can refuse; a newer kernel knows the last row that is ours. ABI 7
+/* What each ABI can refuse; for a newer kernel the last row of ours applies. ABI 7
  * brought logging flags and 8 thread synchronisation: nothing to refuse. */
 static const struct {
 	struct ruleset_attr handled;

@@ -21,13 +21,13 @@ struct landlock_rule {
 	const char *path; /* opened O_PATH|O_CLOEXEC by the call; or NULL */
 	int fd;           /* used when path is NULL; borrowed */
 	enum landlock_access access;
-	int optional;     /* 1: a path that is not there is passed over */
+	int optional;     /* 1: a missing path is passed over */
 };
 
 /* The kernel's ABI, or negative errno (-ENOSYS, -EOPNOTSUPP: not enabled). */
 int landlock_abi(void);
 
-/* What abi lacks of full confinement, as one line for a log or man page; "" nothing. */
+/* What abi lacks for full confinement, as one line for a log or man page; "" if nothing. */
 const char *landlock_missing(int abi);
 
 /* Allows the rules and nothing else: handles every right that this ABI knows, all TCP, abstract

@@ -8,18 +8,18 @@
 
 #define MEMORY_LEAST (1u << 30) /* where the host does not say, or has less: no program starts with nothing */
 
-/* Of the table: what the caller says, and no more than the host has. */
+/* In the table: the caller's value, at most what the host has. */
 #define OF_CALLER RLIM_INFINITY
 
 /*
- * The same for rsync, in all its roles, and for the tools: what tells them apart is in the system call filters.
+ * The same for rsync, in all its roles, and for the tools: only the system call filters tell them apart.
  *
- * NPROC counts threads, and what other sessions of the uid have: two processes of rsync, one each of sshd and
- * the login shell make room for more than a hundred sessions at once.
- * DATA and not AS: what is written to counts, not the addresses that Go, and the loader for libraries, set aside. A list
- * of files larger than the host's memory would end by the kernel killing somebody; so it ends by an error
- * of the one whose list it is. All processes of an account together are a matter of control groups.
- * No CPU and FSIZE: a backup takes as long and is as large as it is.
+ * NPROC counts threads, those of other sessions of the uid too: two processes of rsync, one each of sshd and the
+ * login shell make room for more than a hundred sessions at once. DATA and not AS: memory that is written to
+ * counts, not the addresses that Go, and the loader for libraries, reserve. With a list of files larger than the
+ * host's memory the kernel would kill some process; with the limit, the run whose list it is ends with an error.
+ * All processes of an account together are a matter of control groups. No CPU and FSIZE: a backup takes as long and
+ * is as large as it is.
  */
 static const struct {
 	__rlimit_resource_t resource;

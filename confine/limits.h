@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What one session may use up of a host, whoever has taken it over. */
+/* How much of a host one session may use up, even one that has been taken over. */
 #ifndef CONFINE_LIMITS_H
 #define CONFINE_LIMITS_H
 

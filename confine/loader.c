@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Finds the dynamic loader that this very process was started with. */
 #include "confine/loader.h"
 
 #include <elf.h>

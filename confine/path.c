@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Opens paths that others might tamper with: below a directory, on one mount, or by way of directories that only
+ * root can change.
+ */
 #include "confine/path.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Builds a mount namespace that holds one directory, a few paths of the system, and nothing else. Run by the
+ * gates.
+ */
 #include "confine/private_root.h"
 
 #include <errno.h>
@@ -58,7 +62,8 @@ static int map_self(uid_t uid, gid_t gid)
 	return write_text("/proc/self/gid_map", text);
 }
 
-/* What may be done in one's own user namespace is given up again; also by an exec as uid 0. */
+/* Gives up again what a process may do in its own user namespace, so that an exec as uid 0 does not bring it
+ * back. */
 static int drop_namespace_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -83,7 +88,7 @@ static int tree_open(const char *path, uint64_t attributes)
 	return steal_fd(&fd);
 }
 
-/* Sorted by length: what is mounted on a path inside another one comes after it. */
+/* Sorted by length: a mount on a path inside another one comes after it. */
 static void tree_insert(struct tree *trees, size_t count, struct tree made)
 {
 	while (count > 0 && strlen(trees[count - 1].path) > strlen(made.path)) {
@@ -235,7 +240,7 @@ static int root_build(const char *directory, const struct root_entry *entries, s
 		r = root_change(directory);
 	if (r == 0)
 		return 0;
-	/* as it was; when that fails nothing is there any more, and whoever goes on finds nothing */
+	/* as it was; if that fails nothing is left, and a process that goes on finds nothing */
 	files_close(entries);
 	back = umount2(STAGE, MNT_DETACH);
 	return chdir(directory) != 0 || back != 0 ? -ENOTRECOVERABLE : r;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A root directory of one's own: a mount namespace that holds the working directory,
- * a few paths of the system, and nothing else. What is not there cannot be asked for
- * its size, touched or chmodded, which Landlock leaves open.
+ * A root directory of one's own: a mount namespace that holds the working directory, a few paths of the system, and
+ * nothing else. A process cannot stat, touch or chmod a file outside of it, which Landlock would leave open.
  *
  * With CAP_SYS_ADMIN a mount namespace; without, a user namespace too, in which the
- * caller's uid and gid are what they were, and every other id is nobody's.
+ * caller's uid and gid are what they were, and every other id shows as nobody.
  */
 #ifndef CONFINE_PRIVATE_ROOT_H
 #define CONFINE_PRIVATE_ROOT_H
@@ -16,8 +15,8 @@ struct root_entry {
 	const char *path; /* absolute; links in it are followed here, and are none there */
 	bool device;      /* a device node, to be used as one */
 	bool writable;
-	bool optional;    /* passed over when it is not there */
-	int *file;        /* instead of what is there: a new, empty, read-only file, which *file alone can write */
+	bool optional;    /* passed over if it does not exist */
+	int *file;        /* in its place: a new, empty, read-only file, which *file alone can write */
 	bool fifo;        /* instead of that file, a fifo to be written to, which *file reads without waiting */
 };
 

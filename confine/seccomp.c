@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Installs the system call filters that seccomp_rules.c generated when subuidd was built. */
 #include "confine/seccomp.h"
 
 #include <errno.h>

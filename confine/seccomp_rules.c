@@ -3,7 +3,7 @@
  * System call filters: run when subuidd is built, it writes them as C (libseccomp
  * needs longer to make one than the gate may take to start).
  *
- * Allow-lists: what is not named here does not happen. Three kinds of "no": ENOSYS
+ * Allow-lists: a call that is not named here does not happen. Three kinds of "no": ENOSYS
  * (rsync: anything not named, so that libraries take their older way, also for calls
  * that are younger than this file), EPERM (rsync: calls that are named below because
  * of what they would do), kill (worker: anything).
@@ -69,7 +69,7 @@ static const int rsync_allowed[] = {
 	SCMP_SYS(arch_prctl), SCMP_SYS(set_thread_area), SCMP_SYS(set_tls), SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo),
 	SCMP_SYS(riscv_flush_icache), SCMP_SYS(cacheflush),
-	/* processes, signals, time; whom a signal reaches is Landlock's to say (ABI 6) */
+	/* processes, signals, time; Landlock decides whom a signal reaches (ABI 6) */
 	SCMP_SYS(execve), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(exit),
 	SCMP_SYS(exit_group), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(getpid), SCMP_SYS(getppid),
 	SCMP_SYS(gettid), SCMP_SYS(getpgrp), SCMP_SYS(getpgid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
@@ -144,12 +144,12 @@ static const struct {
 static const int rsync_mknod[] = { SCMP_SYS(mknod), SCMP_SYS(mknodat) };
 
 /*
- * fcntl(2) without the commands that make it send signals, watch directories, or lock: whoever reads would hold
- * up those who write, who ask for locks in the same places (backup/gate_lock.c).
+ * fcntl(2) without the commands that make it send signals, watch directories, or lock: readers would hold up
+ * writers, which ask for locks in the same places (backup/gate_lock.c).
  */
 static const int rsync_fcntl[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
 
-/* Of a tool that may change what is there. */
+/* For a tool that may change existing files. */
 static const int tool_fcntl[] = { F_GETLK, F_SETLK, F_SETLKW };
 static const int tool_locking[] = { SCMP_SYS(flock) };
 
@@ -157,8 +157,8 @@ static const int tool_locking[] = { SCMP_SYS(flock) };
 static const unsigned long rsync_ioctl[] = { TCGETS, FIONREAD, FIONBIO, FIOCLEX };
 
 /*
- * Other tools (sftp-server, borg, rclone): what rsync may, and what the run times of Python and
- * Go cannot do without. setuid modes, sockets, namespaces and the rest of rsync_refused stay out.
+ * Other tools (sftp-server, borg, rclone): the calls that rsync may make, and those that the run times of Python
+ * and Go cannot do without. setuid modes, sockets, namespaces and the rest of rsync_refused stay out.
  */
 static const int tool_allowed[] = {
 	SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
@@ -170,14 +170,15 @@ static const int tool_allowed[] = {
 /* Of rsync_allowed: it is refused where nothing may be removed. */
 static const int tool_removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir) };
 
-/* Of rsync_changing: what makes something new and cannot change what is there. By descriptor, those that want one
- * that can be written to: it is of a new file. Mode and dates want none, so that they stay as they are made. */
+/* From rsync_changing: calls that make something new and cannot change existing files. Of the calls by descriptor,
+ * those that need one open for writing, which only a new file has. Calls for mode and dates need none and are left
+ * out, so that both stay as they are when a file is made. */
 static const int tool_making[] = {
 	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
 };
 
 /* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and
- * the uid say. For a tool that may change what is there; prctl(2), the first, for all of them. */
+ * the uid say. For a tool that may change existing files; prctl(2), the first, for all tools. */
 static const int tool_not_refused[] = { SCMP_SYS(prctl), SCMP_SYS(truncate), SCMP_SYS(truncate64) };
 
 static const int tool_modes[] = {
@@ -200,8 +201,8 @@ static const int worker_allowed[] = {
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday), SCMP_SYS(time),
 	SCMP_SYS(getpid), SCMP_SYS(gettid),
-	/* Not tgkill(2), with which a worker could end the others, who have its uid: whose pid is its own is not known
-	 * when this is made. abort(3) ends it all the same, by SIGSYS. */
+	/* Not tgkill(2), with which a worker could end the others, who have its uid: its own pid is not known when
+	 * this filter is made. abort(3) ends it all the same, by SIGSYS. */
 };
 
 static int allow_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
@@ -281,9 +282,9 @@ static int rule_open_mode(scmp_filter_ctx filter, int call, unsigned flags, uint
 }
 
 /*
- * A receiver that reads no file: it opens files to write, new ones (mkstemp(3)) to read too, and directories. Which
- * files it would read are the blocks that its peer says are there already, whether they were asked for or
- * not, and it does so without O_CLOEXEC; with it, the dynamic loader opens libraries, and rsync what it changes modes of.
+ * A receiver that reads no file: it opens files to write, new ones (mkstemp(3)) to read too, and directories. It
+ * would read the files whose blocks its peer claims are there already, whether they were asked for or not, and it
+ * does so without O_CLOEXEC; with it, the dynamic loader opens libraries, and rsync what it changes modes of.
  */
 static int rule_open_blind(scmp_filter_ctx filter, int call, unsigned flags)
 {

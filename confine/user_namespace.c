@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Opens a user namespace with given id maps and returns its descriptor; the caller stays where it is. */
 #include "confine/user_namespace.h"
 
 #include <errno.h>
@@ -55,10 +56,10 @@ struct namespace_job {
 };
 
 /*
- * In the new namespace, with the parent's memory and descriptors (CLONE_VM, CLONE_FILES): what it opens, the
- * parent has, and no page tables are copied. The parent stands still meanwhile (CLONE_VFORK). The
- * child opens its own namespace, because that is always allowed, while the parent would need
- * CAP_SYS_PTRACE; it becomes nobody else, and ends. One system call; errno is the parent's, too.
+ * In the new namespace, with the parent's memory and descriptors (CLONE_VM, CLONE_FILES): the parent gets every
+ * descriptor that it opens, and no page tables are copied. The parent stands still meanwhile (CLONE_VFORK). The
+ * child opens its own namespace, because that is always allowed, while the parent would need CAP_SYS_PTRACE; it
+ * does not change its user, and ends. One system call; errno is the parent's, too.
  */
 static int namespace_child(void *argument)
 {
@@ -71,7 +72,7 @@ static int namespace_child(void *argument)
 	return 0;
 }
 
-/* __WALL: it was made without an exit signal, so that nobody's SIGCHLD handling sees it. */
+/* __WALL: it was made without an exit signal, so that no SIGCHLD handling sees it. */
 static void namespace_reap(pid_t pid)
 {
 	int saved = errno;

@@ -14,9 +14,8 @@
 #define STACKED_MAX 4096 /* mounts on one another that are taken off: an owner may mount as many as fuse.conf(5) says */
 
 /*
- * The gid map has a second line for a group that the account may give its files
- * besides its own (the one that all accounts are in). Unmapped, such a file
- * could neither be changed nor deleted through the view (EOVERFLOW).
+ * The gid map has a second line for the group that the account may give its files to besides its own (all accounts
+ * are in it). Unmapped, such a file could neither be changed nor deleted through the view (EOVERFLOW).
  */
 static int view_namespace(uid_t disk_uid, gid_t disk_gid, uid_t shown_uid, gid_t shown_gid, gid_t common_gid)
 {
@@ -46,8 +45,8 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW,
-		/* out of the peer group that the clone inherits: what is mounted below the one must not
-		 * appear below the other. move_mount makes it shared again where the target's mount is. */
+		/* out of the peer group that the clone inherits: mounts below the one must not appear below the
+		 * other. move_mount makes it shared again where the target's mount is. */
 		.propagation = MS_PRIVATE,
 	};
 	cleanup_fd int userns = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
@@ -85,7 +84,7 @@ int view_mount(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gid, uid
 	return view_mount_group(source_fd, target_fd, disk_uid, disk_gid, shown_uid, shown_gid, VIEW_NO_GROUP);
 }
 
-/* What is mounted is not asked: its owner may be a file server that does not answer. */
+/* The mounted file system itself is not asked: it may belong to a file server that does not answer. */
 bool view_mounted(int dirfd, const char *name)
 {
 	cleanup_fd int fd = path_open_same_mount(dirfd, name, O_PATH | O_NOFOLLOW);

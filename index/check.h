@@ -14,8 +14,8 @@
 
 _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "a slot is published by one store");
 
-/* Keyed hash of bytes: multiply and fold. Spreads names, finds damage; no defence
- * against somebody who may write the file. */
+/* Keyed hash of bytes: multiply and fold. Spreads names, finds damage; it is no defence against anyone who can
+ * write the file. */
 uint64_t index_hash(uint64_t seed, const void *data, size_t size);
 
 uint64_t index_hash_number(uint64_t seed, uint64_t number);

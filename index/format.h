@@ -44,7 +44,7 @@
 enum index_table_id {
 	INDEX_BY_NAME = 0,  /* account, by full name */
 	INDEX_BY_ID = 1,    /* account, by uid */
-	INDEX_BY_OWNER = 2, /* owner record, by owner_uid: heads his list */
+	INDEX_BY_OWNER = 2, /* owner record, by owner_uid: heads the owner's list */
 	INDEX_BY_BLOCK = 3, /* range, once for each RANGE_UNIT block that it touches, by first/RANGE_UNIT + k */
 	INDEX_BY_KEY = 4,   /* key, by account uid and blob */
 	INDEX_TABLES = 5,
@@ -66,7 +66,8 @@ struct index_table {
 #define SESSION_MEMORY_MIB 16u
 #define SESSIONS_MAX 1024u /* connections of one account at once */
 
-/* What a session of any account may cost: [sessions] of subuidd.conf(5). All 0: an index of a program that knows none. */
+/* What a session of any account may cost: [sessions] of subuidd.conf(5). All 0: written by a version that knows
+ * none. */
 struct index_sessions {
 	uint16_t per_key, per_account;
 	uint16_t memory; /* of each process of a run, in units of 16 MiB */
@@ -167,7 +168,7 @@ struct index_range_record {
 	uint32_t count;
 	uint32_t account_uid;
 	uint32_t position;      /* in the owner's list */
-	uint32_t held_position; /* in the list of the account that has it; 0: the owner himself */
+	uint32_t held_position; /* in the list of the account that has it; 0: the owner */
 	char text[];            /* owner NUL label NUL */
 };
 
@@ -175,7 +176,7 @@ struct index_range_record {
  * has one, too, under its uid: they are found without going through all that its owner has. */
 struct index_owner_record {
 	struct index_record head;
-	uint32_t list_line; /* first line of his list; a longer one gets new lines and a new OWNER record */
+	uint32_t list_line; /* first line of the list; a longer one gets new lines and a new OWNER record */
 	char text[];        /* owner NUL */
 };
 

@@ -5,7 +5,7 @@
  * a second. Runs in foreign and setuid processes: libc only, async-fork-safe, thread-safe, never
  * allocates from the heap, keeps errno.
  *
- * Each lookup returns 0, -ENOENT (there is none), or another negative errno:
+ * Each lookup returns 0, -ENOENT (not found), or another negative errno:
  * unavailable (-ENXIO no index, -EUCLEAN damaged, -EPERM wrong owner or mode).
  * Outputs are untouched unless 0 is returned.
  */
@@ -52,7 +52,7 @@ struct index_reader {
 };
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
 
-/* Public facts of one account, copied out of the map. What follows the NUL of a string is undefined. */
+/* Public facts of one account, copied out of the map. Bytes behind the NUL of a string are undefined. */
 struct index_account {
 	uint32_t uid;
 	uint32_t owner_uid;
@@ -114,9 +114,9 @@ int index_range_by_name(struct index_reader *reader, const char *name, uint32_t 
  * all but created and comment, which are 0. */
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);
 
-/* "<homes>/<owner>/<label>" into out: root's directory, and what passwd(5) calls the home. Whatever reads a
- * dot file of a user at his login (pam_env, systemd --user, mail delivery) finds none that the account
- * could have written. Returns its length, or -ENAMETOOLONG. */
+/* "<homes>/<owner>/<label>" into out: root's directory, and what passwd(5) calls the home. Programs that read a
+ * user's dot files at login (pam_env, systemd --user, mail delivery) find none that the account could have written.
+ * Returns its length, or -ENAMETOOLONG. */
 int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,
 			    size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The list of what one owner has: his accounts and ranges; or an account: its ranges. */
+/* What one owner has (accounts and ranges), or one account (ranges), as a list. */
 #include <errno.h>
 #include <string.h>
 

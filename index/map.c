@@ -4,13 +4,11 @@
  * in a child forked while another thread was anywhere in here: no lock, nothing
  * that waits for another thread.
  *
- * A thread that looks up counts itself in, sees that the mapping is still the
- * current one, reads, and counts itself out. The counters are spread over lanes, a
- * pair of cache lines each, so that threads do not wait for each other's lines; the
- * address of the hold, which is on the thread's stack, says which lane. That needs
- * no thread-local storage, which a module that is loaded late may not get, and is as
- * good in a signal's handler and after a fork. Threads in one lane are slower, no more;
- * when they have met often enough, all threads are spread anew.
+ * A thread that looks up counts itself in, sees that the mapping is still the current one, reads, and counts itself
+ * out. The counters are spread over lanes, a pair of cache lines each, so that threads do not wait for each other's
+ * lines; the address of the hold, which is on the thread's stack, says which lane. That needs no thread-local
+ * storage, which a module that is loaded late may not get, and is as good in a signal's handler and after a fork.
+ * Threads in one lane are slower, no more; when they have met often enough, all threads are spread out again.
  *
  * A mapping's life is a count of steps: free, claimed by the thread that opens the
  * file into it, retired by the one that put another in its place, closing, free.
@@ -24,16 +22,14 @@
  * A thread that comes too late has a count in a mapping that may be anything by then,
  * but reads nothing of it; when it counts itself out it looks like any other.
  *
- * On a superseded file every thread that meets it opens the new one; the one that
- * swings `current` wins, the others drop theirs. A thread holds the old mapping
- * while it opens, so its number cannot come round to mean another file.
- * A file that was removed, or another put in its place, is told by nobody when the writer that had it mapped is gone. So
- * once a second one of the threads looks whether the path still leads to the file that is mapped; else it counts as superseded.
- * What cannot be found or looked at changes nothing.
+ * On a superseded file every thread that meets it opens the new one; the one that swings `current` wins, the others
+ * drop theirs. A thread holds the old mapping while it opens, so its number cannot come round to mean another file.
+ * Nobody announces that the file was removed or replaced once the writer that had it mapped is gone. So once a
+ * second one of the threads checks that the path still leads to the mapped file; if it does not, the file counts as
+ * superseded. If the check itself fails, nothing changes.
  *
- * What a fork leaves behind of other threads, a count or a claim, stays for ever: that
- * mapping is not unmapped in the child. When every mapping is taken, the call maps
- * the file for itself alone.
+ * A count or a claim of another thread that a fork leaves behind stays for ever: that mapping is not unmapped in
+ * the child. When every mapping is taken, the call maps the file for itself alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +44,7 @@
 
 #define ATTEMPTS 8 /* each is lost only to another thread or to a writer that moved on */
 #define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */
-#define MEETINGS 1024 /* cost some tenths of a millisecond: what spreading anew costs each thread is little beside it */
+#define MEETINGS 1024 /* cost some tenths of a millisecond: spreading again costs each thread little beside it */
 
 /* A mapping's step, by its lowest two bits; the others count its lives, which tells a thread that was held up of them. */
 enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
@@ -164,7 +160,7 @@ static void lane_met(struct index_reader *reader, struct index_lane *lane)
 		atomic_fetch_add_explicit(&reader->spread, 2 * GOLDEN, memory_order_relaxed);
 }
 
-/* Takes hold of the mapping in use; NULL when there is none (hold->number 0), or none stays long enough. */
+/* Takes hold of the mapping in use. NULL if there is none (hold->number 0), or if none stays in use long enough. */
 static struct index_mapping *mapping_get(struct index_reader *reader, struct index_hold *hold)
 {
 	hold->reader = reader;

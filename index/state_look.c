@@ -55,7 +55,7 @@ enum {
 	MAY_LACK = 1u << 0,
 	MAY_BE_LINK = 1u << 1, /* of root's, to where the disk is */
 	DERIVED = 1u << 2,
-	NOT_WRITABLE = 1u << 3, /* mode: what it must not have more than; else exactly this */
+	NOT_WRITABLE = 1u << 3, /* mode: it may have fewer bits, but no others; else exactly this mode */
 };
 
 static const struct file_rule {
@@ -63,7 +63,7 @@ static const struct file_rule {
 	mode_t type, mode;
 	const char *group; /* NULL: any */
 	unsigned flags;
-	const char *missing; /* what to do when it is not there */
+	const char *missing; /* what to do if it does not exist */
 } rules[] = {
 	{ STATE_DIR, S_IFDIR, 0755, NULL, 0, "run subuid setup" },
 	{ STATE_DIR "/state.db", S_IFREG, 0600, NULL, 0,
@@ -166,7 +166,8 @@ static bool rule_look(struct look *look, const struct file_rule *rule)
 	return true;
 }
 
-/* Index and keys are mapped by everybody: what the disk does not give shows in a read, not in a fault of theirs. */
+/* Every process maps index and keys: a page that the disk cannot deliver shows here in a read, not as a fault in a
+ * mapping. */
 static void read_through(struct look *look, const char *path)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -184,7 +185,7 @@ static void read_through(struct look *look, const char *path)
 		tell(look, path, false, advice != NULL ? advice : "", "cannot be read: %s", error_text(errno));
 }
 
-/* What the daemon reads as its settings, beside the two files. */
+/* The daemon's other sources of settings, beside the two files. */
 static void drop_ins_look(struct look *look, const char *directory)
 {
 	cleanup_dir DIR *dir = opendir(directory);

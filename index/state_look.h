@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What must hold of the files and disks that everything stands on: looked at by `subuid check` (a child of the broker) and
- * by `subuid doctor`, so that both say the same, before the daemon refuses to start. Changes nothing; may wait for a
- * disk or the user database.
+ * Checks the files and disks that everything depends on. `subuid check` (a child of the broker) and `subuid doctor`
+ * both use it, so that they say the same, before the daemon refuses to start. Changes nothing; may wait for a disk
+ * or the user database.
  */
 #ifndef ACCOUNT_STATE_LOOK_H
 #define ACCOUNT_STATE_LOOK_H
@@ -21,7 +21,7 @@ struct state_fault {
 	const char *path;
 	const char *fault;
 	const char *todo;
-	bool derived; /* index or keys: built anew from the store by `subuid check --repair` */
+	bool derived; /* index or keys: rebuilt from the store by `subuid check --repair` */
 };
 
 typedef void (*state_fault_found)(void *data, const struct state_fault *fault);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Lookups in an index file that is already in memory. Every record is copied, then the copy is checked and used.
+ * Runs in foreign and setuid processes.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -134,7 +138,7 @@ int index_record_copy(const struct index_view *view, uint32_t line, unsigned kin
 
 	if (line >= header->records_lines)
 		return -EUCLEAN;
-	/* What follows trusts the copy alone: the map may change under us if it is damaged. */
+	/* The code below trusts only the copy: the map may change under us if it is damaged. */
 	memcpy(copy, from, INDEX_LINE);
 	if (copy->lines == 0 || copy->lines > lines_max || copy->lines > header->records_lines - line)
 		return -EUCLEAN;
@@ -193,8 +197,8 @@ static bool account_sound(const struct index_view *view, const union index_publi
 	return (*comment == '\0' ? 0 : text_length(comment, end, COMMENT_MAX)) + 1 == end - comment;
 }
 
-/* Copies of a fixed size cost less than their lengths would; what comes after the NUL
- * is more of the same record, or 0. */
+/* Copying a fixed size costs less than finding the lengths; the bytes behind the NUL are more of the same record,
+ * or 0. */
 int index_account_decode(const struct index_view *view, const union index_public_copy *copy,
 			 struct index_account *account)
 {

@@ -80,7 +80,7 @@ int index_range_decode(const union index_public_copy *copy, struct id_range *ran
 
 int index_key_decode(const struct index_record *head, struct ssh_key *key);
 
-/* An owner's list as his record describes it. */
+/* An owner's list as the owner's record describes it. */
 struct index_list {
 	uint64_t line; /* first line */
 	uint32_t capacity;
@@ -94,8 +94,8 @@ int index_list_decode(const struct index_view *view, const union index_public_co
 const index_slot *index_list_at(const struct index_view *view, const struct index_list *list, uint32_t k);
 int index_list_read(const struct index_view *view, const struct index_list *list, uint32_t k, index_slot *slot);
 
-/* The list's next entry, as index_view_owner_next(): for who has found the list, once for all of it. The
- * writer makes a longer list beside a full one: what is read here is then as it was at that moment. */
+/* The list's next entry, as index_view_owner_next(), for callers that found the list once. The writer makes a
+ * longer list beside a full one; a reader here then still sees the list as it was at that moment. */
 int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid,
 		    uint64_t *cursor, int *is_range, struct index_account *account, struct id_range *range);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Along a whole index file, for who proves it: not for guests. */
+/* Walks a whole index file, for code that proves it; not for guests. */
 #ifndef ACCOUNT_INDEX_WALK_H
 #define ACCOUNT_INDEX_WALK_H
 

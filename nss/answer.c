@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * What the NSS functions share: lookups in the index, the NSS status for an error, and room in the caller's
+ * buffer.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -23,7 +27,7 @@ enum nss_status answer_status(int rc, int *errnop)
 		*errnop = ERANGE;
 		return NSS_STATUS_TRYAGAIN;
 	case -ENXIO:
-		*errnop = ENOENT; /* glibc's word for "the file is not there" */
+		*errnop = ENOENT; /* glibc's word for "the file does not exist" */
 		return NSS_STATUS_UNAVAIL;
 	default:
 		*errnop = -rc;

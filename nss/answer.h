@@ -43,7 +43,7 @@ struct answer_range {
 int answer_range_by_name(const char *name, struct answer_range *range);
 int answer_range_by_id(uint32_t id, struct answer_range *range);
 
-/* One enumeration: where it is. glibc serialises the calls; atomic for those who do not. */
+/* The position of one enumeration. glibc serialises the calls; atomic, for callers that do not. */
 typedef _Atomic(uint64_t) answer_cursor;
 
 /* The account at the cursor, and where the cursor goes once it was answered. */

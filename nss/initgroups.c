@@ -16,7 +16,7 @@ static int group_add(gid_t gid, long int *start, long int *size, gid_t **groups,
 
 	if (*start >= *size) {
 		if (limit > 0 && *size >= limit)
-			return 0; /* full: what does not fit is left out */
+			return 0; /* full: the rest is left out */
 		larger = *size > 0 ? *size * 2 : 1;
 		if (limit > 0 && larger > limit)
 			larger = limit;

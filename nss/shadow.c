@@ -10,7 +10,7 @@
 
 #include "nss/answer.h"
 
-/* As glibc's files module answers who may not open /etc/shadow. */
+/* The answer that glibc's files module gives to callers that may not open /etc/shadow. */
 static int shadow_allowed(void)
 {
 	return geteuid() == 0 ? 0 : -EACCES;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The entry points of the libsubid plug-in, and how its three sources (index, files, chain) are put together. */
 #include "nss/subid.h"
 
 #include <errno.h>
@@ -28,8 +29,8 @@ static bool type_valid(enum subid_type type)
 }
 
 /* Each source is asked only for what those before it have not granted, so that a request within the index costs no
- * file and does not fail with one. What is left when neither can go on, the chain must hold as a whole.
- * 0 and *holds; -ENOENT: nobody knows the user. */
+ * file and does not fail with one. If neither can go on, the chain must hold all of the rest. 0 and *holds;
+ * -ENOENT: no source knows the user. */
 static int user_holds(struct subid_user *user, const char *owner, enum subid_type type, uint64_t first,
 		      uint64_t last, bool *holds)
 {
@@ -74,8 +75,8 @@ enum subid_status shadow_subid_has_range(const char *owner, unsigned long start,
 	return status_of(rc);
 }
 
-/* Files alone are listed as they are written, so that what containers mapped yesterday is mapped today; else
- * ascending: what the files hold is below our ranges, and they are below the accounts, unless settings say
+/* Files alone are listed as they are written, so that containers map today what they mapped yesterday; otherwise in
+ * ascending order: ids of the files are below our ranges, and those are below the accounts, unless settings say
  * otherwise. */
 static int user_list(const char *owner, enum subid_type type, struct subid_pieces *pieces)
 {

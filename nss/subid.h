@@ -2,12 +2,12 @@
 /*
  * libsubid_subuid: who holds which subordinate id, as shadow's libsubid asks it. Runs
  * in setuid newuidmap and newgidmap among others: libc only; no environment, output,
- * signal or lock; heap for the arrays that the ABI hands out and for nothing else.
+ * signal or lock; heap only for the arrays that the ABI hands out.
  *
  * What a user holds is the union of
- *  - the index: an owner's ranges, those that he gave to his sub-accounts too, and the uids of
- *    his sub-accounts one by one; a sub-account's own ranges. Uids and gids are the same numbers;
- *  - /etc/subuid or /etc/subgid: lines with his name, or his uid in its place;
+ *  - the index: an owner's ranges, also those given to the owner's sub-accounts, and the uids of these sub-accounts
+ *    one by one; a sub-account's own ranges. Uids and gids are the same numbers;
+ *  - /etc/subuid or /etc/subgid: lines with the user's name, or with the uid in its place;
  *  - the plug-in that was configured before ours (STATE_DIR/subid-chain).
  *
  * Inside, functions return 0 (or 1 where they say so) or a negative errno. A negative errno is
@@ -47,19 +47,19 @@ int subid_pieces_add(struct subid_pieces *pieces, uint64_t first, uint64_t last)
 void subid_pieces_join(struct subid_pieces *pieces);
 void subid_pieces_free(struct subid_pieces *pieces);
 
-/* ---- subid_user.c: who is asked for */
+/* ---- subid_user.c: the user who is asked about */
 
 struct subid_user {
 	char name[SUBID_USER_MAX + 1];
 	uint32_t uid;
-	bool known;			/* to passwd; if not, only lines with this very name can be his */
+	bool known;			/* to passwd; if not, only lines with this very name can count */
 	bool is_account;		/* a sub-account of the index */
 	char owner_seen[OWNER_MAX + 1]; /* name of an owner that was looked up and is still owner_seen_uid */
 	uint32_t owner_seen_uid;
 };
 
-/* owner: a name, or a number: the user with this uid. 0, -EINVAL (cannot be a name), or doubt; among
- * it a number that is somebody's name and somebody else's uid. */
+/* owner: a name, or a number: the user with this uid. 0, -EINVAL (cannot be a name), or doubt, as for a number that
+ * is the name of one user and the uid of another. */
 int subid_user_find(const char *owner, struct subid_user *user);
 
 /* 1: the user of this name has this uid today; 0: not. */
@@ -72,7 +72,7 @@ bool subid_number(const char *text, size_t length, uint64_t *number);
 
 /* ---- subid_index.c */
 
-/* 1: uid is a sub-account's, and name its name; 0: nobody's. Another's name: doubt. */
+/* 1: uid belongs to a sub-account, and name is its name; 0: to none. If the name is another's: doubt. */
 int subid_index_account(uint32_t uid, const char *name);
 
 /* 1: the index says whose this id is; 0: it does not; or doubt. */
@@ -118,13 +118,13 @@ int subid_text_feed(struct subid_text *text, const char *bytes, size_t size);
 int subid_text_end(struct subid_text *text);
 
 int subid_files_extend(enum subid_type type, const struct subid_user *user, uint64_t last, uint64_t *next);
-/* 1: there was at least one line of his; 0: none. */
+/* 1: the user has at least one line; 0: none. */
 int subid_files_list(enum subid_type type, const struct subid_user *user, struct subid_pieces *pieces);
 int subid_files_owners(enum subid_type type, uint32_t id, struct subid_owners *owners);
 
 /* ---- subid_chain.c: the plug-in that was configured before */
 
-/* Each: 1 it knows the user or has something to add, 0 it does not, or there is none. */
+/* Each: 1 it knows the user or has something to add; 0 it does not, or there is no chain. */
 int subid_chain_holds(const char *owner, uint64_t first, uint64_t count, enum subid_type type, bool *holds);
 int subid_chain_list(const char *owner, enum subid_type type, struct subid_pieces *pieces);
 int subid_chain_owners(uint32_t id, enum subid_type type, struct subid_owners *owners);

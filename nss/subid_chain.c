@@ -44,7 +44,7 @@ static int name_check(const char *text, size_t length, char name[NAME_MAX_ + 1])
 	return 0;
 }
 
-/* 1 with the name, 0: there is none. */
+/* 1 with the name; 0: no chain is configured. */
 static int name_read(char name[NAME_MAX_ + 1])
 {
 	cleanup_fd int fd = -1;
@@ -87,7 +87,7 @@ static void chain_close(struct chain *chain)
 
 #define chain_cleanup __attribute__((cleanup(chain_close)))
 
-/* 1, or 0: there is none. One that is named and cannot be loaded is doubt: shadow itself would go on
+/* 1, or 0: no chain is configured. A plug-in that is named and cannot be loaded is doubt; shadow itself would go on
  * without a word. */
 static int chain_open(struct chain *chain)
 {

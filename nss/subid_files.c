@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * /etc/subuid and /etc/subgid, for the users who were in them before. Read by the piece into
- * the stack, never mapped (somebody may truncate them), never kept.
+ * the stack, never mapped (another process may truncate them), never kept.
  *
  *	line = owner ":" first ":" count        owner: a name, or a uid
  *
- * Numbers are decimal without sign, space or leading zero: what two programs could read in two
- * ways gives nobody anything, as every other line that is not of this form.
+ * Numbers are decimal without sign, space or leading zero: a line that two programs could read in two ways grants
+ * nothing, like every other line that is not of this form.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 #define CHUNK 8192
 #define FILE_BYTES_MAX (INT64_C(1) << 28) /* some ten million lines */
-#define ATTEMPTS 4			  /* each is lost to somebody who writes the file in place */
+#define ATTEMPTS 4			  /* each is lost to a program that writes the file in place */
 #define PASSES 1000 /* over the file, for a request that is in so many pieces in the opposite order */
 
 int subid_line_parse(const char *text, size_t length, struct subid_line *line)
@@ -80,7 +80,7 @@ static const char *path_of(enum subid_type type)
 	return type == ID_TYPE_UID ? SYSCONFDIR "/subuid" : SYSCONFDIR "/subgid";
 }
 
-/* Whoever can write the file gives ids away. */
+/* Anyone who can write the file can give ids away. */
 static int file_trusted(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode) || st->st_uid != SUBID_TRUSTED_UID || (st->st_mode & 022) != 0)
@@ -147,7 +147,7 @@ static int ask_open(int fd, const struct question *question)
 	return rc;
 }
 
-/* A file that is not there holds nothing. */
+/* A missing file holds nothing. */
 static int ask(enum subid_type type, const struct question *question)
 {
 	int rc = -EAGAIN;
@@ -205,12 +205,12 @@ static int line_is_ours(const struct subid_line *line)
 	return rc != 0 ? rc : subid_index_has(line->last);
 }
 
-/* ---- does he hold these ids? */
+/* ---- does the user hold these ids? */
 
 struct extent {
 	const struct subid_user *user;
 	uint64_t first, last;
-	uint64_t at;	 /* all before it are his */
+	uint64_t at;	 /* the user holds all before it */
 	uint64_t passed; /* where the last pass began */
 };
 
@@ -266,7 +266,7 @@ int subid_files_extend(enum subid_type type, const struct subid_user *user, uint
 	return rc;
 }
 
-/* ---- what does he hold? */
+/* ---- what does the user hold? */
 
 struct list {
 	const struct subid_user *user;
@@ -336,7 +336,7 @@ static int holders_line(const struct subid_line *line, void *data)
 		return rc < 0 ? rc : 0;
 	rc = line_uid(line, &uid);
 	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc; /* a user who is gone holds nothing */
+		return rc == -ENOENT ? 0 : rc; /* a user who no longer exists holds nothing */
 	return subid_owners_add(holders->owners, uid);
 }
 

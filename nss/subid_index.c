@@ -26,8 +26,8 @@ int subid_index_account(uint32_t uid, const char *name)
 	return strcmp(account.name, name) == 0 ? 1 : -ENOTUNIQ;
 }
 
-/* What the index says of an owner is his as long as he is the one that it was said of: a name that
- * was given to another user since, and a uid that was, hold nothing. */
+/* An owner has what the index says as long as both name and uid are still the same user's: a name or a uid that was
+ * given to another user since holds nothing. */
 static int owner_stands(struct subid_user *user, const char *owner, uint32_t owner_uid)
 {
 	int rc;
@@ -69,7 +69,7 @@ int subid_index_has(uint32_t id)
 	return rc == 0 ? 1 : is_nothing(rc) ? 0 : rc;
 }
 
-/* The last id of the piece that holds id and is the user's: 1; 0 it is not his. */
+/* The last id of the user's piece that contains id: 1; 0 the user does not hold it. */
 static int piece_end(struct subid_user *user, uint32_t id, uint32_t *last)
 {
 	struct index_account account;

@@ -8,7 +8,7 @@
 
 #define PIECES_MAX (INT32_MAX / 2) /* the ABI counts in int */
 
-/* Ids that nobody is ever given, whoever says so: inside 0..2^32-2. */
+/* Ids that nobody is ever given, whichever source grants them: inside 0..2^32-2. */
 static const struct id_block special[] = {{0, 0}, {65534, 65535}};
 
 bool subid_request_valid(uint64_t first, uint64_t count)

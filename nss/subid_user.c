@@ -58,7 +58,7 @@ bool subid_number(const char *text, size_t length, uint64_t *number)
 	return true;
 }
 
-/* A number is the uid of the user who is meant, unless it is the name of another one. */
+/* A number is the uid of the user meant, unless it is also the name of another user. */
 static int find_by_number(uint32_t uid, struct subid_user *user)
 {
 	uint32_t named = 0;

@@ -2,9 +2,8 @@
 /*
  * pam_subuid.so: may this sub-account log in? Runs in foreign processes, most of them root's.
  *
- * The module has a say about sub-accounts only. A name without a separator is none,
- * and is passed over before anything is read: neither a damaged index nor a
- * mistyped option keeps root out of his own machine.
+ * The module has a say about sub-accounts only. A name without a separator is none, and is passed over before
+ * anything is read: neither a damaged index nor a mistyped option locks root out of the machine.
  */
 #include <errno.h>
 #include <string.h>
@@ -119,7 +118,7 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 	return refuse_account(pamh, flags, &account, verdict_text(verdict), verdict_pam(verdict));
 }
 
-/* What the other functions answer: nothing to do for ours, no opinion about anybody else. */
+/* The answer of the other functions: nothing to do for our accounts, no opinion about other users. */
 static int answer(const pam_handle_t *pamh, int ours, int undecided)
 {
 	struct index_account account;
@@ -196,7 +195,7 @@ EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const ch
 	KEEPING_ERRNO(session_open(pamh, flags));
 }
 
-/* Nothing was opened, so that there is always success in closing it. */
+/* Nothing was opened, so closing always succeeds. */
 EXPORT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	(void)flags, (void)argc, (void)argv;

@@ -139,7 +139,7 @@ static void data_free(pam_handle_t *pamh, void *data, int status)
 	free(data);
 }
 
-/* What pam_systemd(8), which comes after us, makes of a session where there is systemd: properties of its scope. */
+/* Properties of the session's scope, which pam_systemd(8), coming after us, sets on hosts with systemd. */
 static void session_scope(pam_handle_t *pamh, const struct index_sessions *allowed)
 {
 	char memory[32], weight[32];
@@ -161,7 +161,7 @@ static void session_scope(pam_handle_t *pamh, const struct index_sessions *allow
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account)
 {
 	const struct index_sessions allowed = sessions_allowed();
-	struct ssh_key *key = calloc(1, sizeof(*key)); /* 5 KiB, too much for a stack of somebody else's */
+	struct ssh_key *key = calloc(1, sizeof(*key)); /* 5 KiB, too much for the stack of a foreign process */
 	int fd = slots_of(pamh, account), r = key == NULL ? -ENOMEM : key_of(pamh, account, key);
 	const uint32_t id = r == 0 ? key->id : 0;
 	char why[WHY_MAX];

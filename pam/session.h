@@ -15,7 +15,7 @@
 
 extern struct index_reader pam_index;
 
-/* A PAM_ item of text; NULL: there is none. */
+/* A PAM_ item of text; NULL: not set. */
 const char *pam_item(const pam_handle_t *pamh, int type);
 
 /* One line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and unless the
@@ -25,7 +25,7 @@ int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *
 int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status);
 void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why);
 
-/* A place among the account's sessions: PAM_SUCCESS, or PAM_PERM_DENIED and it was said. */
+/* A place among the account's sessions: PAM_SUCCESS, or PAM_PERM_DENIED after saying so. */
 int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account);
 
 /* A place among the key's, as the session begins. */

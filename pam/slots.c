@@ -121,6 +121,6 @@ bool slots_tell(int fd, time_t now, unsigned *more)
 		*more = untold.more;
 		untold = (struct untold){ .since = now };
 	}
-	/* what cannot be counted is told of */
+	/* a session that cannot be counted is reported */
 	return fd < 0 || pwrite(fd, &untold, sizeof(untold), 0) != (ssize_t)sizeof(untold) || tell;
 }

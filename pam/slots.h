@@ -14,10 +14,11 @@
 
 #define SLOTS_REFUSED 4 /* connections of a key that wait to be told why they are turned away */
 
-/* The file RUN/sessions/UID of this account; all of it is made where it is not there. Descriptor or negative errno. */
+/* The file RUN/sessions/UID of this account; missing parts of the path are made. Descriptor or negative errno. */
 int slots_open(const char *run, uint32_t uid);
 
-/* RUN/pace/UID: whose turn it is among commands that come to nothing (backup/pace.c). The account may open and lock it. */
+/* RUN/pace/UID: whose turn it is among commands that come to nothing (backup/pace.c). The account may open and lock
+ * it. */
 void slots_pace(const char *run, uint32_t uid);
 
 /* One of `most` places is taken, or this process has one: 0; -EBUSY; negative errno. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Decides whether a sub-account may log in, from the index and from what NSS says about the owner. Pure. */
 #include "pam/verdict.h"
 
 #include <errno.h>
@@ -44,10 +45,10 @@ bool password_locked(const char *field)
 }
 
 /*
- * An outage is no verdict on anybody. The account stood by the index, which says itself whether it is locked, and a
- * directory that is down must not stop the backups of all whom it knows. The price: an owner who was locked there can
- * have accounts that go on logging in until it answers again; `subuid lock` needs no directory.
- * A process that may not read shadow, and a passwd entry whose other half is missing, are no outage: they stay so.
+ * An outage is no verdict on anyone. The index vouches for the account and says itself whether it is locked, and a
+ * directory that is down must not stop the backups of all its users. The price: accounts of an owner who was locked
+ * there can go on logging in until it answers again; `subuid lock` needs no directory. A process that may not read
+ * shadow, and a passwd entry whose other half is missing, are no outage: they stay so.
  */
 static bool is_outage(int error)
 {

@@ -26,7 +26,7 @@ enum verdict {
 
 /* What NSS says of the owner. */
 struct owner_facts {
-	int error; /* 0: all is known; -ENOENT: there is none; else something could not be found out */
+	int error; /* 0: all is known; -ENOENT: no such user; else something could not be found out */
 	bool known; /* uid is */
 	uid_t uid;
 	bool locked;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid doctor`: runs the checks in order and prints what they found. Run by root. */
 #include "setup/doctor.h"
 #include "setup/setup.h"
 

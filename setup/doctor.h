@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid doctor`: what is found, and what to do about it. Changes nothing that lasts. */
+/* `subuid doctor`: reports what it finds, and what to do about it. Makes no lasting change. */
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
 
@@ -14,7 +14,7 @@ enum finding {
 	FINDING_BAD,
 };
 
-/* What the checks learn and need of one another. */
+/* What the checks learn and need from one another. */
 #define DOUBT_TODO "the user database does not answer; see /etc/nsswitch.conf and what it names"
 
 struct doctor {
@@ -30,7 +30,7 @@ struct doctor {
 	struct index_account account;
 };
 
-/* One line: what was looked at, what was found, and what to do about it ("" nothing). */
+/* One line: what was checked, what was found, and what to do about it ("": nothing). */
 void found(struct doctor *doctor, enum finding finding, const char *check, const char *what, const char *todo);
 /* The same with the text of an error (positive or negative errno). */
 void found_error(struct doctor *doctor, const char *check, int error, const char *todo);
@@ -47,7 +47,7 @@ void doctor_host(struct doctor *doctor);
 /* ---- doctor_linger.c: user managers */
 void doctor_linger(struct doctor *doctor);
 
-/* ---- doctor_subid.c: who answers newuidmap, and what the files say; text: nsswitch.conf's */
+/* ---- doctor_subid.c: what answers newuidmap, and what the files say; text: nsswitch.conf's */
 void doctor_subid(struct doctor *doctor, const char *text);
 void doctor_subid_files(struct doctor *doctor);
 

@@ -26,7 +26,8 @@
 
 /* ---- installed parts */
 
-/* A program that its own user may read can be written to by whoever has that uid, before it has hardened itself. */
+/* Anyone who has the uid of a program that its own user may read can write into it before it has hardened
+ * itself. */
 static bool check_unreadable(struct doctor *doctor, int directory, const char *name, const struct stat *st)
 {
 	cleanup_fd int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -274,7 +275,7 @@ static int user_there(const char *name)
 	return r < 0 ? r : group_find(name, &group);
 }
 
-/* r: what the look-up said. False, having said why: it is not there, or nobody knows. */
+/* r: result of the look-up. False, after saying why: it does not exist, or nobody knows. */
 static bool there(struct doctor *doctor, int r, const char *what, const char *name)
 {
 	if (r == -ENOENT)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * What doctor checks of the kernel: Landlock, seccomp, openat2, user namespaces, id-mapped mounts, and setuid
+ * files.
+ */
 #include "setup/doctor.h"
 
 #include <errno.h>
@@ -155,7 +159,8 @@ static void check_views(struct doctor *doctor)
 			strerrordesc_np(abs(error)));
 }
 
-/* A file with mode 6755 that an account made would make a process with its uid of whoever runs it. */
+/* A file with mode 6755 that an account made would give the account's uid to the process of any user who runs
+ * it. */
 static void check_setuid(struct doctor *doctor)
 {
 	const char *path = doctor->index_error == 0 ? doctor->host.homes : HOMES_DIR;
@@ -163,7 +168,7 @@ static void check_setuid(struct doctor *doctor)
 	struct statvfs fs;
 
 	if (homes < 0 || fstatvfs(homes, &fs) != 0)
-		return; /* the owner's view is said to be wrong for the same reason */
+		return; /* the check of the owner's view reports the same fault */
 	if ((fs.f_flag & ST_NOSUID) != 0)
 		found_f(doctor, FINDING_GOOD, "set-uid files", "", "%s is mounted nosuid: those of accounts count nowhere", path);
 	else

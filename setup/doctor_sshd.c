@@ -67,7 +67,7 @@ static void check_demands(struct doctor *doctor, const char *user, const char *o
 
 void doctor_sshd(struct doctor *doctor)
 {
-	/* Without an account: the keys' user, as if he were in the group. */
+	/* Without an account: the keys' user, as if it were in the group. */
 	const char *user = doctor->has_account ? doctor->account.name : KEYS_USER;
 	entry_cleanup struct host_entry group = { 0 };
 	cleanup_free char *output = NULL;

@@ -24,7 +24,7 @@
 #define REFUSED_PATH RUN_DIR "/refused" /* subuidd/call/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
 
-/* What it left when it last refused to start, a line. */
+/* The line that the daemon left when it last refused to start. */
 static void refusal_read(char *line, size_t size)
 {
 	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -71,7 +71,7 @@ static void check_daemon(struct doctor *doctor)
 			(unsigned long long)json_number(doctor->status, "generation"));
 }
 
-/* What the daemon makes, or has said what is to be done about, has one advice: the daemon's. */
+/* Things that the daemon makes, or has given advice about, get the daemon's advice. */
 static const char *missing_todo(const struct doctor *doctor, const char *todo)
 {
 	return doctor->refused[0] != '\0' ? "see why the daemon refused to start" : doctor->status == NULL ? START_TODO : todo;
@@ -196,7 +196,7 @@ static void check_lastlog(struct doctor *doctor)
 
 /* ---- copies of the state */
 
-/* What `state newest` says: "off", "none DIRECTORY" or "FILE SECONDS". */
+/* The output of `state newest`: "off", "none DIRECTORY" or "FILE SECONDS". */
 static void check_copies(struct doctor *doctor)
 {
 	static const char *const argv[] = { LIBEXECDIR "/state", "newest", NULL };

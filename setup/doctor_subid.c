@@ -22,7 +22,7 @@
 #define ONE_BY_ONE 4096u /* ids of a line that are looked up one by one */
 #define NAMES_MAX 10000u /* lines whose names are looked up */
 
-/* ---- who answers newuidmap */
+/* ---- what answers newuidmap */
 
 static void check_plugin(struct doctor *doctor, const char *source)
 {
@@ -106,7 +106,7 @@ static bool line_parse(char *text, struct line *line)
 	       id_range_valid(line->first, line->count);
 }
 
-/* The owner's name, or that of his account that the range was given to. */
+/* The owner's name, or that of the owner's account that the range was given to. */
 static bool range_is_of(const struct doctor *doctor, const struct id_range *range, const char *name)
 {
 	char account[ACCOUNT_NAME_MAX + 1];
@@ -162,7 +162,7 @@ static bool range_overlaps(const struct doctor *doctor, const struct line *line,
 	       !range_is_of(doctor, range, line->name);
 }
 
-/* Surely nobody's: a name service in trouble does not make it so. */
+/* Certain that no user has it: a name service in trouble is not enough. */
 static bool name_is_nobodys(const char *name)
 {
 	entry_cleanup struct host_entry entry = { 0 };
@@ -206,7 +206,7 @@ static void check_subid_file(struct doctor *doctor, const char *path)
 		found(doctor, FINDING_GOOD, path, "has nothing that we gave out to somebody else", "");
 }
 
-/* What a power cut or a kill left. One that somebody holds at this moment is no finding. */
+/* A lock that a power cut or a kill left behind. One that a process holds at this moment is no finding. */
 static void check_lock(struct doctor *doctor, int etc_fd, const char *name)
 {
 	char path[64];

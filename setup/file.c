@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Reads and replaces the files that setup edits: beside the old one, synced, renamed, with the same owner, mode
+ * and xattrs.
+ */
 #include "setup/setup.h"
 
 #include <errno.h>
@@ -172,7 +176,7 @@ static int replace(int directory, const char *name, const char *temporary, const
 		r = -errno;
 	if (r < 0)
 		return r;
-	if (old != NULL && !old->exists) { /* not there a moment ago: put there only if it still is not */
+	if (old != NULL && !old->exists) { /* did not exist a moment ago: put there only if it still does not */
 		if (linkat(directory, temporary, directory, name, 0) != 0)
 			return errno == EEXIST ? -ESTALE : -errno;
 	} else if (renameat(directory, temporary, directory, name) != 0) {

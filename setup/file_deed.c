@@ -17,7 +17,7 @@ static void copy_path(char path[PATH_MAX], json_int_t number, const char *when)
 	snprintf(path, PATH_MAX, "%s/%lld.%s", SETUP_DIR, (long long)number, when);
 }
 
-/* What was there and what we put there, kept for an exact undo. */
+/* The old content and ours, kept for an exact undo. */
 static int copies_store(json_int_t number, const char *before, const char *after)
 {
 	char path[PATH_MAX];

@@ -24,7 +24,7 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 	if (finding == FINDING_BAD)
 		doctor->bad = true;
 	if (doctor->json) {
-		char clean[1024]; /* what other programs said need not be UTF-8 */
+		char clean[1024]; /* output of other programs need not be UTF-8 */
 
 		json_array_append_new(doctor->checks,
 				      json_pack("{s:s, s:s, s:s, s:s}", "check", check, "result", names[finding],

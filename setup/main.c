@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* /usr/libexec/subuidd/host: what subuid(1) runs for `subuid setup` and `subuid doctor`. Root's. */
+/* /usr/libexec/subuidd/host: subuid(1) runs it for `subuid setup` and `subuid doctor`. For root only. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

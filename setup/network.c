@@ -12,7 +12,7 @@
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))
 
-/* The service as it is, whoever made it so: with a drop-in of ours or of the administrator's own. */
+/* The service as it is now: with a drop-in of ours or of the administrator's. */
 static bool network_private(void)
 {
 	static const char *const argv[] = { "systemctl", "show", "--property=PrivateNetwork", "--value", SERVICE_UNIT, NULL };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The record of what setup did: what --undo takes back. Whatever is not known to be ours is not in it. */
+/* The record of what setup did, which --undo takes back. Only things that are known to be ours are in it. */
 #include "setup/setup.h"
 
 #include <dirent.h>
@@ -15,8 +15,8 @@
 
 #define RECORD_VERSION 1
 
-/* All that setup does, and nothing else is taken back, whatever a damaged record says. What an earlier version did
- * stays in the table. */
+/* Everything that setup does. Nothing else is taken back, whatever a damaged record says. Deeds of earlier versions
+ * stay in the table. */
 static const struct {
 	const char *kind, *name, *edit;
 } known[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What setup says: what it changes, what is as it should be, what failed. */
+/* The messages of setup: what it changes, what is as it should be, what failed. */
 #include <stdio.h>
 #include <string.h>
 

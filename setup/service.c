@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The steps of setup that concern systemd: the socket, the timer, and reloading sshd and the daemon. */
 #include "cli/daemon.h"
 #include "cli/program.h"
 #include "setup/setup.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * `subuid setup`: runs the steps, takes all of them back when one fails, and undoes them on request. Run by root.
+ */
 #include "cli/daemon.h"
 #include "setup/setup.h"
 
@@ -27,7 +30,7 @@ static const char help[] =
 
 struct setup_options {
 	bool dry_run, undo, keep_data;
-	bool stop; /* --help: all was said */
+	bool stop; /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {

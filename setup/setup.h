@@ -67,7 +67,7 @@ int setup_fail_errno(const char *what, int error, const char *todo);
 
 /* ---- record.c */
 
-/* Reads the record; an empty one where there is none. 0, or -1 and it was said why. */
+/* Reads the record; an empty one if there is no file. 0, or -1 after saying why. */
 int record_load(struct setup *setup);
 /* Takes the reference of deed, appends it and writes the record through. 0 or -1. */
 int record_add(struct setup *setup, json_t *deed);
@@ -89,15 +89,15 @@ int record_revert(struct setup *setup, size_t first);
 #define SETUP_NUMBER_MAX 999999 /* of a deed's copies in SETUP_DIR */
 
 struct setup_file {
-	char *text; /* "" when the file is not there */
+	char *text; /* "" if the file does not exist */
 	size_t length;
 	bool exists;
 	struct stat st;
 };
 void setup_file_done(struct setup_file *file);
 
-/* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also when it
- * is not there), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */
+/* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also if it does not
+ * exist), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */
 int file_load(const char *path, struct setup_file *file);
 
 /* Writes text beside the file, with the owner, mode and extended attributes of `old`, and renames it
@@ -157,28 +157,28 @@ int step_pam(struct setup *setup);
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);
-/* Makes a directory of root as a deed, if it is not there. 0 or -1. */
+/* Makes a directory of root as a deed, if it does not exist. 0 or -1. */
 int directory_make(struct setup *setup, const char *path, mode_t mode);
 
-/* ---- subid.c: who answers for subordinate ids */
+/* ---- subid.c: what answers for subordinate ids */
 
 #define SETTINGS_DIR SYSCONFDIR "/subuidd.conf.d"
 #define SUBID_SETTINGS SETTINGS_DIR "/20-subid.conf"
 
 /* The setting publish = as the daemon reads it. */
 enum publish_way { PUBLISH_WAY_UNKNOWN, PUBLISH_WAY_PLUGIN, PUBLISH_WAY_FILES, PUBLISH_WAY_BOTH };
-/* *said: what the daemon says where it cannot be known; the caller frees it. */
+/* *said: the daemon's words if it cannot be known; the caller frees it. */
 enum publish_way publish_way(char **said);
 
 /* What useradd, usermod and userdel do while subid names a plug-in. */
 enum shadow_tools {
 	SHADOW_UNKNOWN, /* one of the two */
 	SHADOW_SILENT,	/* before 4.14: they write no subordinate ids, and report success */
-	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid is there */
+	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid exists */
 };
 enum shadow_tools shadow_tools(void);
 bool subid_files_present(void);
-/* What to know of them, and what to do about it. */
+/* Describes them, and what to do about them. */
 const char *shadow_what(enum shadow_tools tools);
 const char *shadow_todo(enum shadow_tools tools);
 

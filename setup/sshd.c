@@ -169,7 +169,7 @@ int sshd_ask(const char *user, bool member, char **output)
 
 /* ---- the step */
 
-/* sshd's answer, or -1 and it was said why there is none. */
+/* sshd's answer, or -1 after saying why there is none. */
 static int ask(const char *user, bool member, char **output, const char *todo)
 {
 	int status = sshd_ask(user, member, output);
@@ -268,7 +268,7 @@ static int dropin_make(const char *source, char **wanted)
 	return 0;
 }
 
-/* True when the drop-in is there and is neither what we would write nor what we last wrote. */
+/* True if the drop-in exists and is neither what we would write nor what we last wrote. */
 static bool edited(const struct setup *setup, const struct setup_file *now, const char *wanted)
 {
 	return now->exists && strcmp(now->text, wanted) != 0 && !record_has(setup, "file", SSHD_DROPIN);

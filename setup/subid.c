@@ -4,9 +4,9 @@
  * writes (publish =). Never by both at random: with `publish = files` nsswitch.conf does not name us.
  *
  * While it names any plug-in, shadow's own tools cannot change the files. Until 4.13 they said nothing; since 4.14
- * useradd and userdel fail, whatever they were asked for, as long as one of the files is there (shadow's
- * issues 1004 and 1346). A host on which nobody can be added or deleted is not one that works: there the files it is,
- * unless the administrator says otherwise.
+ * useradd and userdel fail, whatever they were asked for, as long as one of the files exists (shadow's issues 1004
+ * and 1346). A host on which nobody can be added or deleted is not one that works: there the files it is, unless
+ * the administrator says otherwise.
  */
 #include "cli/program.h"
 #include "setup/setup.h"
@@ -101,7 +101,7 @@ const char *shadow_todo(enum shadow_tools tools)
 	       "both files when nothing is left in them";
 }
 
-/* Ours does not believe a file that others may write, and whoever is in it would lose his ids. */
+/* Our plug-in does not believe a file that others may write, and users who are in it would lose their ids. */
 static int subid_file_check(const char *path)
 {
 	struct stat st;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Pure functions over the text of configuration files: lines, sshd's settings, and a diff for people. */
 #include "setup/text.h"
 
 #include <fnmatch.h>
@@ -71,7 +72,7 @@ bool sshd_config_includes(const char *text, const char *directory, const char *p
 		if (!config_word(&rest, keyword, sizeof(keyword)))
 			continue;
 		if (strcasecmp(keyword, "Match") == 0)
-			return false; /* what follows holds for some connections only */
+			return false; /* the rest applies to some connections only */
 		if (strcasecmp(keyword, "Include") == 0 && include_reads(rest, directory, path))
 			return true;
 	}

@@ -15,7 +15,7 @@
 
 #define NSS_SOURCE "subuid"
 
-/* Lists our source for passwd, group, shadow and, where there is such a line, initgroups;
+/* Lists our source for passwd, group, shadow and, if there is such a line, initgroups;
  * with subid, for that too, in the place of what was its first source (the only one that libsubid asks).
  *
  * It goes behind `files`: local entries keep their precedence and nothing of ours runs
@@ -25,7 +25,7 @@
  * 0 or negative errno. */
 int nsswitch_add(const char *text, bool subid, char **out);
 
-/* Takes our source out of every line. subid: what goes into its place there, "" nothing. */
+/* Takes our source out of every line. subid: the source that takes its place there; "": none. */
 int nsswitch_remove(const char *text, const char *subid, char **out);
 
 /* The same for the line of subid alone. */
@@ -38,7 +38,7 @@ bool nsswitch_reaches(const char *text, const char *database);
  * nslcd(8) instead. */
 bool nsswitch_needs_network(const char *text, bool nslcd, char *source, size_t size);
 
-/* Copies the first source of the database into source; "" when there is none. */
+/* Copies the first source of the database into source; "" if there is none. */
 void nsswitch_first_source(const char *text, const char *database, char *source, size_t size);
 
 /* ---- pam.d(5) */
@@ -61,11 +61,11 @@ enum pam_place {
 	PAM_PLACE_LATE,	 /* something before it may end the stack with success, or jump over it */
 };
 
-/* Yields the text of another file of /etc/pam.d, NULL if there is none; freed by the callee. */
+/* Yields the text of another file of /etc/pam.d, NULL if it does not exist; freed by the callee. */
 typedef char *(*pam_load)(void *data, const char *name);
 
 /* Where our module stands in this stack ("account", "session") of a service, included files too.
- * options: what is written behind the module, may be NULL. */
+ * options: the words behind the module; may be NULL. */
 enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options,
 			 size_t options_size);
 
@@ -80,7 +80,7 @@ bool sshd_config_includes(const char *text, const char *directory, const char *p
 /* The drop-in with this time (seconds) in the place of @UNUSED@; NULL: without the lines that have one. */
 int sshd_dropin(const char *source, const char *unused, char **out);
 
-/* The value of a keyword in the output of `sshd -T`; "" when it is not there. */
+/* The value of a keyword in the output of `sshd -T`; "" if it is missing. */
 void sshd_value(const char *output, const char *keyword, char *value, size_t size);
 
 /* ---- what a change looks like */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Which source of users asks a network by itself, from within whoever asks: for a daemon whose service has none. */
+/* Finds a source of users that asks the network by itself, from within the calling process: for a daemon whose
+ * service has no network. */
 #include "setup/text.h"
 
 #include <stdio.h>

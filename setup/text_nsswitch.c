@@ -11,7 +11,7 @@
 
 #define ITEMS_MAX 32
 
-/* What glibc does after a source has answered. */
+/* How glibc goes on after a source has answered. */
 struct source_actions {
 	bool success_goes_on; /* merge or continue */
 	bool failure_ends;    /* not found, unavailable or try again: the search is over */

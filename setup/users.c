@@ -48,7 +48,7 @@ static int group_make(struct setup *setup, const char *name)
 	return command_must(argv, "make the group by hand and run it again");
 }
 
-/* A user of this name that is somebody's, or root, would run the workers with his rights. */
+/* A user of this name that is a person's, or root, would run the workers with that user's rights. */
 static int user_check(const struct passwd *entry, const char *what)
 {
 	entry_cleanup struct host_entry group = { 0 };

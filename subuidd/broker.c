@@ -45,7 +45,7 @@
 #define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
 #define DESCRIPTORS_OTHER 128u
 
-/* What root is lowered to, and what for. */
+/* The capabilities that root keeps, and why. */
 static const int broker_capabilities[] = {
 	CAP_CHOWN,           /* gives the home to its account */
 	CAP_DAC_READ_SEARCH, /* opens homes and unmounted views, whatever their modes; DAC_OVERRIDE is not needed */
@@ -105,7 +105,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	return sd_event_exit(broker->event, 0);
 }
 
-/* What cannot change while homes and names are in use stays as it is. */
+/* Settings that cannot change while homes and names are in use keep their value. */
 static void settings_apply(struct broker *broker, struct settings *fresh)
 {
 	const struct settings *now = &broker->settings;
@@ -256,7 +256,7 @@ static int data_open(struct broker *broker, char *why)
 	broker->same_boot = index_file_of_this_boot(broker->state_fd, "index");
 	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
 			     &broker->publication, why, REASON_MAX);
-	/* wrong owners and modes are mended by building them anew; a directory in their place is not */
+	/* rebuilding them mends wrong owners and modes, but not a directory in their place */
 	if (r < 0 && !trouble_owner(INDEX_PATH, S_IFREG, 0, 0644, why, REASON_MAX))
 		trouble_owner(KEYS_PATH, S_IFREG, 0, 0640, why, REASON_MAX);
 	return r;

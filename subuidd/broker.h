@@ -47,14 +47,14 @@ struct broker {
 	sd_event *event;
 	struct settings settings;
 	struct store *store;
-	struct watermark *watermark; /* what was given out, outside of the store */
+	struct watermark *watermark; /* the ids given out, recorded outside of the store */
 	struct publication *publication;
 	struct workers *workers;
 	struct subid_publisher *subids; /* our lines in /etc/subuid and /etc/subgid */
 	struct homes homes;
 	struct handed handed; /* of the host's mounts */
 	int forker; /* of the children that make links; -1: none */
-	struct host_probe host;     /* what the rest of the host holds */
+	struct host_probe host;     /* ids that the rest of the host holds */
 	struct allocate_probe probe; /* points to it */
 	struct local local;         /* users and groups, for lists and checks; forgotten when they end */
 	int state_fd;  /* /var/lib/subuidd */
@@ -72,9 +72,9 @@ struct broker {
 	struct strays *strays;        /* homes without an account, op/strays.h */
 	uint64_t views_after;         /* recovery: uid of the last account whose view was mounted */
 	bool views_on_demand; /* more accounts than views_at_start */
-	bool same_boot; /* another of us has run since the host was booted: what it left was not cut off by a loss of power */
+	bool same_boot; /* another of us has run since boot: no loss of power has cut off what it left */
 	bool unfinished;              /* accounts may be left in between: recovery looks again */
-	bool purging;                 /* what is due is being looked through */
+	bool purging;                 /* the data that is due is being looked through */
 	struct purge *purges;         /* under way */
 	int64_t started;              /* CLOCK_BOOTTIME, seconds */
 	int64_t known_begin;          /* known_time.h: at the start */
@@ -84,9 +84,9 @@ struct broker {
 	bool unproved;                /* the store is too large to be proved within the start: evidence_beside() */
 	bool homes_unheard;           /* they are being compared with the store: no id is given out */
 	char refused_store[REASON_MAX]; /* why it is not accepted; "": it is. Exit status EVIDENCE_STATUS */
-	struct spool *spool;          /* of runs, runs.c; NULL: there is none */
+	struct spool *spool;          /* of runs, runs.c; NULL: none */
 	struct alarms *alarms;        /* alarm.c */
-	struct meter *meter;          /* of limits that no file system keeps; NULL: there is none */
+	struct meter *meter;          /* of limits that no file system keeps; NULL: none */
 };
 
 /* Everything from the lock to the first ready worker. 0, or negative errno and a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* subuidd(8): options, becoming a daemon, and telling whoever started it how that went. */
+/* subuidd(8): options, becoming a daemon, and telling the process that started it how that went. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,7 +20,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* What no sentence begins with: the daemon serves; the store is not accepted, and the sentence follows. */
+/* Bytes that no sentence begins with: the daemon serves; the store is not accepted, and the sentence follows. */
 #define DAEMON_READY '\1'
 #define DAEMON_REFUSES '\2'
 
@@ -47,7 +47,7 @@ struct options {
 	bool hand_over; /* by the unit, handed.h */
 };
 
-/* Ends the program where there is nothing more to do. */
+/* Ends the program if there is nothing more to do. */
 static struct options options_parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -121,7 +121,8 @@ static __attribute__((noreturn)) void await_daemon(int pipe_fd, pid_t child)
 	_exit(refuses ? EVIDENCE_STATUS : EXIT_FAILURE);
 }
 
-/* From here on nothing holds the terminal or the pipes of whoever started us: the workers would, too. */
+/* From here on nothing holds the terminal or the pipes of the process that started us: the workers would hold them
+ * too. */
 static void descriptors_detach(void)
 {
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -130,7 +131,8 @@ static void descriptors_detach(void)
 		fatal("/dev/null: %s", strerror(errno));
 }
 
-/* The last that a process closes when it ends: who waits for its end finds the lock and the store let go of. */
+/* The last descriptor that a process closes when it ends: anyone who waits for its end finds lock and store
+ * released. */
 static int closed_last(int fd)
 {
 	int high = fcntl(fd, F_DUPFD_CLOEXEC, 512);
@@ -168,7 +170,7 @@ static int daemonise(void)
 	return closed_last(pair[1]);
 }
 
-/* To whoever waits for the start (-1: nobody). */
+/* To the process that waits for the start (-1: none). */
 static void start_tell(int start_fd, const char *text, size_t length)
 {
 	cleanup_fd int fd = start_fd;
@@ -183,7 +185,7 @@ static __attribute__((noreturn)) void start_fail(int start_fd, bool refused, con
 	char text[REASON_MAX + 1];
 
 	snprintf(text, sizeof(text), "%s%s", refused ? (const char[]){ DAEMON_REFUSES, '\0' } : "", why);
-	/* left open: whoever waits goes on when all of this process is gone */
+	/* left open: the waiting process goes on when all of this process is gone */
 	if (start_fd >= 0 && write(start_fd, text, strnlen(text, sizeof(text))) < 0)
 		log_warn("nobody waits for the start");
 	if (!refused)
@@ -218,7 +220,7 @@ static bool environment_kept(const char *entry)
 	return false;
 }
 
-/* Nothing of whoever started us but what the service manager says. */
+/* Keeps nothing of the starting process but the words of the service manager. */
 static void environment_clean(void)
 {
 	size_t kept = 0;

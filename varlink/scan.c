@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The plain row of a list: see scan.h. Run by whoever called. */
+/* The plain row of a list: see scan.h. */
 #include "varlink/scan.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ static bool take(struct scan *scan, const char *bytes)
 	return true;
 }
 
-/* What stands between two quotes: printable ASCII, no escape. */
+/* The text between two quotes: printable ASCII, no escapes. */
 static bool take_string(struct scan *scan, const char **text)
 {
 	if (!take(scan, "\""))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Sends and receives Varlink messages (JSON that ends with NUL) over a socket, with a deadline. */
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -72,7 +73,7 @@ static void message_consume(struct varlink_stream *stream, size_t length)
 		stream->start = 0;
 }
 
-/* One read into what is free behind the bytes that are there. */
+/* One read into the free space behind the bytes already read. */
 static int fill(struct varlink_stream *stream, int64_t deadline)
 {
 	ssize_t got;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * JSON written straight as text, for lists of a million rows: no tree is made of a row that nobody looks at. What comes
- * out is what jansson would write of the same members. Pure.
+ * JSON written straight as text, for lists of a million rows: no tree is built for a row that nobody looks at. The
+ * output is what jansson would write for the same members. Pure.
  */
 #ifndef VARLINK_TEXT_H
 #define VARLINK_TEXT_H

@@ -104,7 +104,7 @@ static int account_insert(struct index_writer *writer, const struct account *acc
 	return rc;
 }
 
-/* Same name and owner: what else would it replace? */
+/* Same name and owner: it can only replace that one. */
 static bool same_account(const union index_public_copy *a, const union index_public_copy *b)
 {
 	size_t text = offsetof(struct index_account_record, text);

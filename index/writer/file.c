@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The index file itself: made, mapped, and renamed into its place. Run by the broker, its only writer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -319,7 +320,7 @@ int index_file_recover(const struct index_writer *writer)
 	return unlinkat(writer->dirfd, old, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* The link NAME.old and the map are there before the rename: after it, marking the old file cannot
+/* The link NAME.old and the map exist before the rename: after it, marking the old file cannot
  * fail, and a writer killed in between finds NAME.old when it comes back. */
 static int place_take(const struct index_writer *writer, const char *new, const char *old)
 {
@@ -358,7 +359,7 @@ int index_file_publish(struct index_writer *writer)
 
 	if (fd < 0)
 		return -errno;
-	if (fsync(fd) < 0) /* what was stored through the map is in it */
+	if (fsync(fd) < 0) /* it includes everything that was stored through the map */
 		return -errno;
 	rc = place_take(writer, new, old);
 	if (rc < 0)

@@ -45,7 +45,7 @@ int index_file_create(struct index_writer *writer, const struct index_size *size
 /* Maps NAME as it is: -ESTALE when it is not one of ours, whole and for these options. */
 int index_file_map(struct index_writer *writer, bool any_boot);
 void index_file_unmap(struct index_writer *writer);
-/* Durable rename of NAME.new over NAME; the file that was there is marked superseded. */
+/* Durable rename of NAME.new over NAME; the old file is marked superseded. */
 int index_file_publish(struct index_writer *writer);
 /* Ends what a writer that was killed while publishing left: NAME.old. */
 int index_file_recover(const struct index_writer *writer);
@@ -95,7 +95,7 @@ int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line
 		       union index_public_copy *copy);
 int index_key_encode(const struct ssh_key *key, union index_key_copy *copy);
 
-/* A record that is there: its line, and its checked copy. */
+/* An existing record: its line, and its checked copy. */
 struct index_found {
 	uint32_t line;
 	union index_public_copy copy;
@@ -111,17 +111,17 @@ int index_verify(struct index_writer *writer);
 struct index_need {
 	uint64_t slots[INDEX_TABLES];
 	uint64_t lines;
-	uint32_t holder; /* whose list gets an entry besides the owner's; 0: nobody's */
-	bool urgent; /* a change of what is there: may use the last reserve when the disk is full */
+	uint32_t holder; /* the account whose list also gets an entry, besides the owner's; 0: none */
+	bool urgent; /* a change of existing entries: may use the last reserve when the disk is full */
 };
 
-/* 0: there is room. 1: there is, in a larger file: what was looked up before lies
- * elsewhere now. Or a negative errno. */
+/* 0: there is room. 1: there is, in a larger file: earlier look-ups point to the wrong place now. Or a negative
+ * errno. */
 int index_room(struct index_writer *writer, const struct index_need *need);
 /* Makes room for a record of `lines` lines, for need->slots and, unless the change is
  * urgent (it adds nothing to the list), in the owner's list. 0 or negative errno. */
 int index_room_for(struct index_writer *writer, struct index_need *need, uint32_t owner_uid, unsigned lines);
-/* What is needed fits; with reserve into the lines as well that are kept for urgent changes. */
+/* Whether the needed lines fit; with reserve, also into the lines that are kept for urgent changes. */
 bool index_fits(const struct index_writer *writer, const struct index_need *need, bool reserve);
 /* Of a file for what `options` expect, for what the writer has and for `need` (NULL: nothing). */
 struct index_size index_size_for(const struct index_writer *writer, const struct index_need *need);

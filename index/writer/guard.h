@@ -3,8 +3,9 @@
 #ifndef SUBUIDD_INDEX_GUARD_H
 #define SUBUIDD_INDEX_GUARD_H
 
-/* Runs act(data). What it returns; -EIO when a page could not be read or written: it was left in the middle, so that the file
- * is to be built anew, and what it had open or allocated is lost. Not from within itself; of one thread. */
+/* Runs act(data) and returns its result, or -EIO if a page could not be read or written: then act was left in the
+ * middle, so that the file has to be rebuilt, and anything that it had open or allocated is lost. Not reentrant;
+ * for one thread. */
 int index_guarded(int (*act)(void *data), void *data);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What an index file says of itself, whichever boot, host or generation it is of: evidence for the store. Run by
+/* What an index file says about itself, from whichever boot, host or generation: evidence for the store. Run by
  * the broker at its start and the state program (root); nothing is changed. */
 #ifndef SUBUIDD_INDEX_PEEK_H
 #define SUBUIDD_INDEX_PEEK_H
@@ -12,8 +12,8 @@ struct index_peek {
 	bool accounts;	     /* it shows at least one */
 };
 
-/* The file NAME in the directory. 0; -ENOENT: there is none; -EUCLEAN: it is damaged, and tells nothing; -EPERM: it
- * is not ours, or others can write it; or another negative errno. */
+/* The file NAME in the directory. 0; -ENOENT: it does not exist; -EUCLEAN: it is damaged, and tells nothing;
+ * -EPERM: it is not ours, or others can write it; or another negative errno. */
 int index_peek(int dirfd, const char *name, struct index_peek *ret);
 
 #endif

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Writes records into an index that is mapped, and publishes or clears the slots of the hash tables that name
+ * them.
+ */
 #include <errno.h>
 #include <string.h>
 

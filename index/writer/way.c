@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Something that is no file, or not ours, stands where the index has to be: rename(2) does not replace a directory, and another's
- * file cannot be marked as superseded, so that no start and no change would mend that. Nothing is lost: what has something in it is renamed. Run by the broker (root) in its state
- * directory, which is root's alone.
+ * Clears the place of the index of anything that is no file, or not ours: rename(2) does not replace a directory,
+ * and another user's file cannot be marked as superseded, so that neither a start nor a change would mend that.
+ * Nothing is lost: things that are not empty are renamed. Run by the broker (root) in its state directory, which is
+ * root's alone.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -30,7 +30,7 @@ struct index_options {
 };
 
 /* Opens the file if it is current: sound, of this boot, of this `host` and of
- * exactly `generation`. 0, or -ESTALE (build it anew), or another negative errno. */
+ * exactly `generation`. 0, or -ESTALE (rebuild it), or another negative errno. */
 int index_writer_open(int state_dirfd, const struct index_options *options, uint64_t generation,
 		      struct index_writer **ret);
 
@@ -57,13 +57,13 @@ bool index_writer_published(const struct index_writer *writer);
 /* The path leads to this file, and not to another one or to nothing: somebody may have removed it. */
 bool index_writer_present(const struct index_writer *writer);
 
-/* Before that: what stands in the way of NAME, its NAME.new and NAME.old, and is no file of ours, goes: an empty directory by rmdir(2),
- * anything else is renamed to NAME.bad-N. 0 or negative errno. */
+/* To be called before: clears away anything in the place of NAME, NAME.new and NAME.old that is no file of ours: an
+ * empty directory by rmdir(2), anything else is renamed to NAME.bad-N. 0 or negative errno. */
 int index_way_clear(int state_dirfd, const char *name);
 
-/* Each replaces what was there under the same uid, range or key id, or writes nothing where that is equal. They grow the
- * file (twice the size, renamed over) when it is full. 0 or negative errno; on
- * failure readers still see the state before. */
+/* Each replaces the old entry of the same uid, range or key id, or writes nothing where that is equal. They grow
+ * the file (twice the size, renamed over) when it is full. 0 or negative errno; on failure readers still see the
+ * state before. */
 int index_put_account(struct index_writer *writer, const struct account *account, char separator);
 int index_remove_account(struct index_writer *writer, const struct account *account);
 int index_put_range(struct index_writer *writer, const struct id_range *range);
@@ -71,7 +71,7 @@ int index_remove_range(struct index_writer *writer, const struct id_range *range
 int index_put_key(struct index_writer *writer, const struct ssh_key *key);
 int index_remove_key(struct index_writer *writer, const struct ssh_key *key);
 
-/* After a change: what the readers now see is the store's `generation`. */
+/* After a change: says that readers now see the store's `generation`. */
 void index_writer_commit(struct index_writer *writer, uint64_t generation);
 
 /* Another file has taken its place: readers that have this one mapped open that, also when somebody had removed it. */

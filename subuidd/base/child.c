@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Waits for child processes in the event loop, each with a deadline and perhaps a channel. Run by the broker. */
 #include "subuidd/base/child.h"
 
 #include <errno.h>
@@ -96,7 +97,8 @@ static int child_answered(sd_event_source *source, int fd, uint32_t events, void
 	return 0;
 }
 
-/* Nobody would hear of its end: what is begun in its place must not meet it. Not waited for, which may be long. */
+/* Nobody would hear of its end, and its successor must not meet it. It is not waited for, since that may take
+ * long. */
 static void unwatched(int pidfd)
 {
 	siginfo_t info;
@@ -149,7 +151,7 @@ int child_watch_answer(sd_event *event, int pidfd, int channel, unsigned seconds
 
 void child_go(struct child *child)
 {
-	/* one that has ended already is told of by its end */
+	/* one that has ended already is reported by its end */
 	(void)!send(child->channel, "", 1, MSG_NOSIGNAL);
 }
 

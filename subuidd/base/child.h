@@ -22,7 +22,7 @@ void child_go(struct child *child);
 /* While an answer is told: the next one, or its end, is told to `done`, within so many seconds from now (0: no deadline;
  * once more before child_go(), with one). It stays valid until then. */
 void child_await(struct child *child, unsigned seconds, child_done done);
-/* It is not to go (any further); nothing is told of it. */
+/* It must not go (any further); nothing is reported about it. */
 void child_forget(struct child *child);
 
 #endif

@@ -70,7 +70,8 @@ static int homes_share(const char *homes)
 	own = path_open_trusted(homes, O_RDONLY);
 	if (own < 0)
 		return own;
-	/* what is mounted below, too: a file server over a view that is taken off in the clone has to go here as well */
+	/* with the mounts below it: a file server over a view that is taken off in the clone has to go here as
+	 * well */
 	if (mount_setattr(own, "", AT_EMPTY_PATH | AT_RECURSIVE, &shared, sizeof(shared)) != 0)
 		return -errno;
 	return steal_fd(&own);
@@ -126,8 +127,9 @@ int handed_give(const char *homes, char *why, size_t size)
 		return r;
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return failed(why, size, HANDED_PATH, -errno);
-	/* shadow's lock is the one file of /etc that is opened by its path (lckpwdf(3)): it has to be there to be left writable.
-	 * Not taken: whoever stops a program that holds it would hold up the start. */
+	/* shadow's lock is the one file of /etc that is opened by its path (lckpwdf(3)): it has to be there to be
+	 * left writable. The lock is not taken: a user who stops a program that holds it would hold up the
+	 * start. */
 	lock = open(SYSCONFDIR "/.pwd.lock", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0)
 		return failed(why, size, SYSCONFDIR "/.pwd.lock", -errno);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a service that has mounts of its own is handed of the host's.
+ * The host's mounts that are handed to a service with mounts of its own.
  *
  * systemd gives subuidd.service a mount namespace (ProtectSystem=full, PrivateTmp= and the like) in which /etc and the control
  * groups cannot be written, and from which no mount gets out. Three things have to: the owners' views, which are for
@@ -18,7 +18,7 @@
 
 struct handed {
 	int etc;     /* O_PATH, SYSCONFDIR; -1: not handed */
-	int cgroups; /* O_PATH, /sys/fs/cgroup; -1: not handed, or there is none */
+	int cgroups; /* O_PATH, /sys/fs/cgroup; -1: not handed, or none exists */
 };
 
 /* In the host's namespace. 0, or negative errno and a sentence in why. */

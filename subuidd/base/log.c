@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The log: to standard error, the journal or syslog, whichever there is. */
 #define SD_JOURNAL_SUPPRESS_LOCATION /* the place would always be this file */
 
 #include <errno.h>
@@ -83,7 +84,7 @@ static void write_stderr(int priority, const char *line)
 __attribute__((format(printf, 2, 0))) static void log_line(int priority, const char *format, va_list arguments)
 {
 	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
-	int saved = errno; /* of the caller, who may go on to use it */
+	int saved = errno; /* of the caller, which may go on to use it */
 
 	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): each caller has started it */
 	text_escape(vsnprintf(text, sizeof(text), format, arguments) < 0 ? format : text, line, sizeof(line));

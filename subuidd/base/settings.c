@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The settings: a table with a row for each key, and what must hold between them. Run by the broker and the state program. */
+/* What each setting of subuidd.conf(5) may be, and its default. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -333,7 +333,7 @@ static int take(void *data, unsigned key, const char *value, const char *place, 
 	return table[key].take(&table[key], value, (char *)&loading->settings + table[key].offset, why, size);
 }
 
-/* A fault between two keys is told of the one that somebody set. */
+/* A fault between two keys is reported for the one that somebody set. */
 static int refuse_pair(const struct loading *loading, enum key a, enum key b, char *why, size_t size,
 		       const char *text)
 {

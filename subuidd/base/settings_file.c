@@ -3,7 +3,7 @@
  * libeconf parses the files. Around it: the drop-ins are listed here, since
  * econf_readDirs() before 0.6 does not check who wrote them, and the shape of each
  * line is checked first, since libeconf passes over what it does not understand
- * ("=5", a key given twice), and takes a line without "=" as more of the value before it.
+ * ("=5", a key given twice), and takes a line without "=" for more of the value before it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -50,7 +50,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(int error, char *why, si
 	return error;
 }
 
-/* Whoever can write the settings of a root daemon is root. */
+/* Anyone who can write the settings of a root daemon is root. */
 static const char *not_trusted(const struct stat *st)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
@@ -67,7 +67,7 @@ static bool key_line(const char *text)
 	return name > 0 && text[name + strspn(text + name, " \t")] == '=';
 }
 
-/* What is wrong with one line (without its newline), or NULL. */
+/* The fault of one line (without its newline), or NULL. */
 static const char *line_fault(const char *line, size_t length, bool *is_key)
 {
 	*is_key = false;

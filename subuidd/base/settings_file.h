@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Which files make up the settings and what they say: layering, who may have
- * written them, shape. What a value means is settings.c's subject.
+ * written them, shape. settings.c knows what a value means.
  */
 #ifndef SUBUIDD_SETTINGS_FILE_H
 #define SUBUIDD_SETTINGS_FILE_H

@@ -58,9 +58,9 @@ static bool holder_is_state(int pid)
 	return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, "state\n") == 0;
 }
 
-/* A POSIX lock: the children that have not become something else yet do not inherit it,
- * and who holds it can be asked. One that is nobody's is of a daemon that was just killed: the child that
- * shares its descriptors for a moment (confine/user_namespace.c) lets go of it when it ends. */
+/* A POSIX lock: the children that have not become something else yet do not inherit it, and the kernel tells who
+ * holds it. A lock without a holder is from a daemon that was just killed: the child that shares its descriptors
+ * for a moment (confine/user_namespace.c) releases it when it ends. */
 int state_directory_lock(int state_fd, char *why, size_t size)
 {
 	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);

@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /* Whether the path is something else than root's own file or directory (type: S_IFREG, S_IFDIR) without these bits
- * of mode; `right`: the mode that it should have. True, and a sentence with the command in why. False also when it
- * is not there. */
+ * of mode; `right`: the mode that it should have. True, and a sentence with the command in why. False also if it
+ * does not exist. */
 bool trouble_owner(const char *path, mode_t type, mode_t without, mode_t right, char *why, size_t size);
 
 /* "PATH: ERROR; what to do", for errors of disks too. Returns error. */

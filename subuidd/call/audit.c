@@ -10,14 +10,14 @@
 #include "subuidd/call/room.h"
 #include "subuidd/call/tally.h"
 
-/* Refusals cost a durable write each, and anybody can cause them: so many a minute are
- * recorded of each who answers for them, the rest are counted into the next one. */
+/* Each refusal costs a durable write, and anybody can cause them: a limited number a minute is recorded for each
+ * user who answers for them, the rest are counted into the next one. */
 #define REFUSALS_A_MINUTE 60u
 #define NAMELESS ((uid_t)-1) /* counted together */
 
-/* Under which uid a caller without a name of his own is counted: sub-accounts and ids in ranges under their owner's,
- * who can call as any of them (beside what he does by himself, which is not theirs to use up). All others, somebody's
- * ids by /etc/subuid, are one. */
+/* The uid under which a caller without a name is counted: sub-accounts and ids in ranges under their owner's, since
+ * the owner can call as any of them (apart from the owner's own calls, whose share they cannot use up). All others,
+ * ids that users have by /etc/subuid, count as one. */
 static uid_t answerable(struct store *store, const struct caller *caller)
 {
 	struct id_range holder, range;
@@ -45,7 +45,7 @@ static bool refusal_admitted(struct store *store, const struct caller *caller, u
 	refuser = own ? tally_of(&named, caller->uid, now.tv_sec / 60 * 60) :
 			tally_of(&nameless, answerable(store, caller), now.tv_sec / 60 * 60);
 	if (refuser == NULL)
-		return true; /* no memory: what was refused is recorded all the same */
+		return true; /* no memory: the refusal is recorded all the same */
 	if (refuser->since != now.tv_sec / 60 * 60) {
 		refuser->since = now.tv_sec / 60 * 60;
 		refuser->used = 0;
@@ -107,7 +107,7 @@ void audit_refusal(struct call *call)
 			 (unsigned)call->caller.uid, dropped);
 	audit_log(call, call->operation->action, &failure);
 	if (room_short(call->broker))
-		return; /* what is left is for changes */
+		return; /* the remaining room is for changes */
 	r = store_begin(store);
 	if (r == 0) {
 		r = audit_write(call, call->operation->action, &failure);

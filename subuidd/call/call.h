@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A call: one request under way, from the packet that brought it to its answer. It lives and ends here. It calls
- * nobody up: where its answers go (struct call_sink), what else a batch of rows has to say (struct call_batch) and
- * what an answer has to wait for (broker->hold) are functions that whoever knows about them has put there.
+ * A call: one request under way, from the packet that brought it to its answer. It lives and ends here. It calls no
+ * code above it: where its answers go (struct call_sink), what else a batch of rows has to say (struct call_batch)
+ * and what an answer has to wait for (broker->hold) are functions that the code above has put there.
  *
  * A handler returns FAILURE_NONE (call->answer is the final answer), a failure (its text is in call->answer.failure),
  * or CALL_PENDING when it goes on by itself and ends with call_finish().
@@ -26,7 +26,7 @@ struct import;
 
 enum who {
 	WHO_ANYONE,
-	WHO_OWNER, /* on his own accounts; admins and root on anybody's */
+	WHO_OWNER, /* on their own accounts; admins and root on anybody's */
 	WHO_ADMIN,
 	WHO_ROOT,
 };
@@ -52,16 +52,16 @@ struct operation {
 	enum failure (*handle)(struct call *call);
 };
 
-/* Who asked, and takes the answers: any number of rows, then the final one, after which the call is no more. */
+/* The asker, who takes the answers: any number of rows, then the final one, after which the call is gone. */
 struct call_sink {
 	void (*row)(void *asker, uint32_t op, struct answer *row);
 	void (*rows)(void *asker, uint32_t op, char *rows, unsigned count); /* WIRE_BATCH at the most, one behind the other */
 	void (*end)(void *asker, uint32_t op, struct answer *answer);
 };
 
-/* What a call of many rows does otherwise than others. */
+/* How a call of many rows differs from others. */
 struct call_batch {
-	bool (*collects)(const struct call *call); /* it waits for more rows: who sends them may not be heard otherwise */
+	bool (*collects)(const struct call *call); /* it waits for more rows; if not, its sender is not heard */
 	bool (*changes)(const struct call *call, uint32_t uid);
 	void (*free)(struct call *call);
 };
@@ -74,7 +74,7 @@ struct call {
 	const struct call_batch *batch; /* NULL: it is no batch */
 	const struct operation *operation;
 	struct caller caller;
-	struct link_owner owner; /* whose accounts it is about */
+	struct link_owner owner; /* the owner of the accounts that it is about */
 	bool owner_exists;       /* passwd(5) has them */
 	int owner_doubt;         /* negative errno: whether it has them is not known now, 0: it is */
 	struct account account;  /* that is being changed: busy for others while the call is under way */
@@ -95,7 +95,7 @@ struct call {
 	struct answer answer;
 };
 
-/* A call of this asker's, and one that nobody made: what recovery goes on with. NULL: no memory. */
+/* A call of this asker's, and one without an asker, for recovery to go on with. NULL: no memory. */
 struct call *call_new(struct broker *broker, const struct operation *operation, const struct caller *caller,
 		      const struct call_sink *sink, void *asker);
 struct call *call_internal(struct broker *broker, const struct operation *operation, const struct account *account);
@@ -103,7 +103,7 @@ struct call *call_internal(struct broker *broker, const struct operation *operat
 /* The call waits for more rows of its batch. */
 bool call_collects(const struct call *call);
 
-/* Whoever asked has gone: it goes on and answers nobody, or, when it still collects, is freed. */
+/* The asker has gone: the call goes on and answers nobody or, if it still collects rows, is freed. */
 void call_leave(struct call *call);
 
 /* Frees it: nothing of it is done, nobody is told. */
@@ -111,7 +111,7 @@ void call_abandon(struct call *call);
 
 /* Ends the call: answers, records a refusal, frees it. */
 void call_finish(struct call *call, enum failure failure);
-/* The same, whether or not /etc/subuid shows it already: for who has waited for that. */
+/* The same, whether or not /etc/subuid shows the change already: for code that has waited for that. */
 void call_finish_now(struct call *call, enum failure failure);
 
 /* `return call_fail(...)`: fills the text. what NULL: the target. */
@@ -144,12 +144,11 @@ enum account_for {
 	TO_REMOVE, /* in any state, and no other call is changing it */
 };
 
-/* Loads the account that the request names into call->account. Same text for "absent" and
- * "not his". */
+/* Loads the account that the request names into call->account. Same text for "absent" and "not theirs". */
 enum failure call_account(struct call *call, enum account_for purpose);
 bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except);
 
-/* The owner is the one that the account was made for, and is there. */
+/* Checks that the owner exists and is the one that the account was made for. */
 enum failure call_owner_same(struct call *call);
 
 /* audit.c: a row in the open transaction; the line of the log when that is committed; both

@@ -60,7 +60,7 @@ enum failure call_fail_doubt(struct call *call, int error)
 
 static int owner_looked(struct call *call, int r)
 {
-	if (r == -ENAMETOOLONG) /* somebody whom we could not serve */
+	if (r == -ENAMETOOLONG) /* a user whom we could not serve */
 		r = -ENOENT;
 	call->owner_exists = r == 0;
 	call->owner_doubt = r == -ENOENT ? 0 : r;
@@ -113,13 +113,14 @@ bool call_busy(const struct broker *broker, uint32_t uid, const struct call *exc
 	return false;
 }
 
-/* One text for "there is none" and "it is not his" (nobody learns which). */
+/* One text for "it does not exist" and "it is not yours" (nobody learns which). */
 static enum failure no_such_account(struct call *call)
 {
 	memset(&call->account, 0, sizeof(call->account));
 	return call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such sub-account", "see subuid list");
 }
 
+/* Changes are refused for an account that is being removed: the user who made one would lose it. */
 enum failure call_account(struct call *call, enum account_for purpose)
 {
 	const struct request_name *name = request_name(&call->request);

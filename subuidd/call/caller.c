@@ -93,7 +93,7 @@ int caller_name(struct caller *caller, struct store *store, char separator)
 	return 0;
 }
 
-/* A name that does not fit is nobody's that we could serve; a home that does not fit is none. */
+/* A user whose name does not fit cannot be served; a home that does not fit counts as none. */
 static int owner_fill(const struct passwd *passwd, struct link_owner *owner)
 {
 	struct link_owner found = { .uid = passwd->pw_uid, .gid = passwd->pw_gid };

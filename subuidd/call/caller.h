@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who calls, and whose accounts a call is about. The caller comes from the kernel
+ * The caller, and the owner whose accounts a call is about. The caller comes from the kernel
  * (SO_PEERCRED, SO_PEERGROUPS), taken by the broker at accept (invariant 9); names
  * come from NSS. Run by the broker.
  */
@@ -24,15 +24,15 @@ struct caller {
 	bool admin; /* root, or in the admin group */
 	bool admin_doubt; /* whether there is such a group is not known now: not admin */
 	bool named; /* caller_name() has run */
-	bool ordinary; /* has a name and is nobody's sub-account: may own accounts */
+	bool ordinary; /* has a name and is no sub-account: may own accounts */
 	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */
 };
 
 /* The peer of a connected socket, as the kernel says it: one system call. -EACCES: an id that names nobody (the
  * overflow id of a user namespace, -1). */
 int caller_from_socket(int fd, struct caller *caller);
-/* Whether that peer is in the admin group ("": there is none): a look-up in the group database. Before caller_name(),
- * which takes it from a sub-account. */
+/* Whether that peer is in the admin group ("": no such group is set): a look-up in the group database. Before
+ * caller_name(), which takes it from a sub-account. */
 void caller_admin(int fd, const char *admin_group, struct caller *caller);
 
 /* Finds the name. -ENOENT is no failure (a number is a caller too): 0, or negative errno when

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Finds traces of an earlier store on this host: the note that ids were given out, and the daily copies. */
 #include "subuidd/call/earlier.h"
 
 #include <dirent.h>
@@ -81,7 +82,7 @@ static bool copy_named(const char *name)
 	       strlen(name) <= EARLIER_NAME_MAX;
 }
 
-/* What is in the files is looked at by whoever loads one. */
+/* The content of the files is checked when one is loaded. */
 static int directory_look(const char *path, char name[EARLIER_NAME_MAX + 1])
 {
 	cleanup_fd int fd = earlier_directory(path, false);

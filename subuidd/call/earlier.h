@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whether this host had a store before, told by what is in neither the state directory nor the homes: a note, and the daily
- * copies in the directory of the setting backup_directory. The note is always in EARLIER_DIRECTORY: a network disk that hangs
- * must not hold up who gives out an id. Run by the broker and the state program (root).
+ * Whether this host had a store before. Two things outside of the state directory and the homes tell: a note, and
+ * the daily copies in the directory of the setting backup_directory. The note is always in EARLIER_DIRECTORY: a
+ * network disk that hangs must not hold up giving out an id. Run by the broker and the state program (root).
  */
 #ifndef SUBUIDD_EARLIER_H
 #define SUBUIDD_EARLIER_H
@@ -16,8 +16,8 @@
 /* That directory; make: 0700 where it is missing. A descriptor or negative errno: -EPERM, others could write there. */
 int earlier_directory(const char *path, bool make);
 
-/* Leaves the note, on the disk. Where it is there already it costs two system calls for each part of the path. 0 or negative
- * errno. */
+/* Leaves the note, on the disk. If it exists already this costs two system calls for each part of the path. 0 or
+ * negative errno. */
 int earlier_note(void);
 
 /* 1: and the path of what tells (EARLIER_PATH_MAX bytes), the newest daily copy or else the note, in `copies` or in

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Time that is known to have passed. The clock of a host can be wrong by years for one boot; what was removed is deleted
- * when its time is over, for good. So that takes two clocks: that of the host, and one that cannot run ahead. The second one
- * runs while the daemon does (CLOCK_BOOTTIME), and for each start it is set on by what the host's clock says has passed since it
- * was last written, but by no more than a day. It lags behind where a host is mostly off, and never leads.
+ * Time that is known to have passed. The clock of a host can be wrong by years for one boot, and removed data is
+ * deleted for good when its time is over. So that takes two clocks: that of the host, and one that cannot run
+ * ahead. The second one runs while the daemon does (CLOCK_BOOTTIME), and at each start it is advanced by the time
+ * that has passed by the host's clock since it was last written, but by no more than a day. It lags behind on a
+ * host that is mostly off, and never runs ahead.
  */
 #ifndef SUBUIDD_KNOWN_TIME_H
 #define SUBUIDD_KNOWN_TIME_H
@@ -20,11 +21,12 @@ struct broker;
 
 /* ---- pure ---- */
 
-/* The known time of a start: what was written, and how much of what the clock says has passed since then. */
+/* The known time of a start: the time that was written, plus the accepted part of what has passed since then by the
+ * clock. */
 int64_t known_time_begin(const struct known_time *written, int64_t clock);
 
-/* What was removed before these is due: by the clock, by the known time. Both 1 (only what is to be deleted at once, which
- * has 0) so soon after a start. */
+/* Data removed before these times is due: by the clock, and by the known time. Both are 1 soon after a start (then
+ * only data that is to be deleted at once is due, which has 0). */
 struct due {
 	int64_t before;
 	int64_t known_before;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One timer for everything that is looked at again: what is planned earlier wins. */
+/* One timer for everything that is looked at again: the earliest plan wins. */
 #include "subuidd/call/maintain.h"
 
 #include "subuidd/base/log.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* When the broker looks again at what is left to do. What it does then is the function that it gave. */
+/* When the broker looks again at the work that is left. It gives the function that then does it. */
 #ifndef SUBUIDD_MAINTAIN_H
 #define SUBUIDD_MAINTAIN_H
 

@@ -3,7 +3,8 @@
 #ifndef SUBUIDD_REFUSAL_H
 #define SUBUIDD_REFUSAL_H
 
-/* RUN_DIR/refused (0644): when, and why, in one line; makes RUN_DIR where it is not there. What cannot be written is not said. */
+/* RUN_DIR/refused (0644): when, and why, in one line; makes RUN_DIR if it does not exist. A failure to write is not
+ * reported. */
 void refusal_record(const char *why);
 
 /* It has started. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What each uid has used of something that is bounded per uid. Nobody's count makes
- * way for another's: an entry goes only when it says nothing any more, so that a
- * stranger, whatever his uid, can neither use up nor forget what is somebody else's. The table
- * grows with the uids that are counted in `lifetime`: count under uids that are hard to come by (of
- * passwd(5)), not under those of which an owner of ranges has thousands. Run by the broker.
+ * How much each uid has used of something that is bounded per uid. Nobody's count makes way for another's: an entry
+ * goes only when it says nothing any more, so that a stranger, whatever their uid, can neither use up nor erase
+ * another user's share. The table grows with the uids that are counted in `lifetime`: count under uids that are
+ * hard to come by (those in passwd(5)), not under uids of which an owner of ranges has thousands. Run by the
+ * broker.
  */
 #ifndef SUBUIDD_TALLY_H
 #define SUBUIDD_TALLY_H
@@ -28,7 +28,7 @@ struct tallies {
 	size_t size; /* a power of two, or 0 */
 	size_t count;
 	time_t lifetime;
-	uint64_t key; /* random: who can choose uids does not choose slots */
+	uint64_t key; /* random: a user who can choose uids cannot choose slots */
 };
 #define TALLIES(seconds) { .lifetime = (seconds) }
 

@@ -84,7 +84,7 @@ static void on_commit(void *data, uint64_t generation)
 	high_water_generation(watermark->files, generation);
 }
 
-/* What both know. *files as high_water_read() says. */
+/* The mark that both know. *files as in high_water_read(). */
 static int mark_collect(struct broker *broker, struct high_water *mark, unsigned *files)
 {
 	uint32_t marks[HIGH_WATER_REGIONS];

@@ -22,7 +22,7 @@
 #define ROOT_RESERVE 8u /* connections beyond the limit, for root to put things right */
 #define PAUSE_USEC 200000u
 
-/* What a peer reads that is not served; ends with the NUL of the frame. */
+/* The message to a peer that is not served; ends with the NUL of the frame. */
 static const char refusal_limit[] =
 	"{\"error\":\"io.subuidd.Accounts.LimitReached\",\"parameters\":{\"what\":\"connection\","
 	"\"why\":\"too many connections are open\",\"todo\":\"close some, or try again later\"}}";
@@ -86,7 +86,7 @@ static int run_directory_open(void)
 	return fd;
 }
 
-/* Nobody else listens: the lock on the state directory is ours, so a socket that is there is a left-over. */
+/* Nobody else listens: the lock on the state directory is ours, so an existing socket is a left-over. */
 static int listen_bind(int directory)
 {
 	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -98,7 +98,7 @@ static int listen_bind(int directory)
 		return -errno;
 	if (unlinkat(directory, socket_name, 0) < 0 && errno != ENOENT)
 		return -errno;
-	before = umask(0111); /* 0666 from birth: who the caller is comes from the kernel */
+	before = umask(0111); /* 0666 from birth: the kernel says who the caller is */
 	r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	umask(before);
 	if (r == 0 && listen(fd, SOMAXCONN) < 0)
@@ -139,8 +139,9 @@ void listen_close(int fd)
 		unlinkat(directory, socket_name, 0);
 }
 
-/* Not worth a wait: who does not take one line is not told. Closed with a peer's request
- * unread, the line would be lost to an error on his side, so the last few refused stay open, half. */
+/* Not worth waiting: a peer that does not take one line is not told. If the socket were closed with the peer's
+ * request unread, the peer would get an error and lose the line, so the last few refused connections stay half
+ * open. */
 static void refuse(struct broker *broker, int fd, const char *text, size_t size)
 {
 	int *place = &broker->refused[broker->refused_next++ % REFUSED_MAX];
@@ -158,7 +159,7 @@ void listen_refuse_broken(struct broker *broker, int fd)
 	refuse(broker, fd, refusal_broken, sizeof(refusal_broken));
 }
 
-/* A place for the caller: a free one, or that of somebody who has more and asks nothing. */
+/* A place for the caller: a free one, or one of a user who has more and asks nothing. */
 static bool place_found(struct broker *broker, const struct caller *caller)
 {
 	const struct shares *shares = workers_shares(broker);
@@ -179,13 +180,14 @@ static void admit(struct broker *broker, int accepted)
 		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
-	/* before any look-up: whoever knocks without end costs little */
+	/* before any look-up: a peer that knocks without end costs little */
 	if (!caller.root &&
 	    share_held_uid(workers_shares(broker), caller.uid) >= broker->settings.connections_per_uid) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}
-	/* who it is decides with whom it is counted; when that cannot be found out now, it is asked again with the call */
+	/* the caller's identity decides under whom it is counted; if it cannot be found out now, it is asked again
+	 * with the call */
 	caller_admin(fd, broker->settings.admin_group, &caller);
 	caller_name(&caller, broker->store, broker->settings.separator); /* a sub-account is no admin */
 	if (!place_found(broker, &caller)) {

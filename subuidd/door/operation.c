@@ -66,7 +66,7 @@ static bool asks_for_all(const struct request *request)
 	return wire_message(request->op)->list && request->list.all;
 }
 
-/* The name of the owner that is asked about; "" the caller himself. */
+/* The name of the owner that is asked about; "": the caller. */
 static const char *owner_asked(const struct request *request)
 {
 	const struct request_name *name = request_name(request);
@@ -76,8 +76,8 @@ static const char *owner_asked(const struct request *request)
 	return name != NULL ? name->owner : "";
 }
 
-/* Decided from who calls and what is named, before anything is looked up: the same
- * answer whether what he names is there or not. */
+/* Decided from the caller and the names in the request, before anything is looked up: the same answer whether the
+ * thing named exists or not. */
 static enum failure permit(struct call *call)
 {
 	const struct caller *caller = &call->caller;
@@ -110,6 +110,7 @@ static enum failure permit(struct call *call)
 	return FAILURE_NONE;
 }
 
+/* About an owner as a whole; something may be left of one who no longer exists. */
 static enum failure owner_known(struct call *call, const char *name)
 {
 	struct store *store = call->broker->store;
@@ -136,6 +137,8 @@ static void owner_named(struct call *call, const char *name)
 	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
 }
 
+/* Operations allowed to root and the admin group while nobody can say whether the owner exists: looking, and those
+ * that only take access away. A thief does not get to stay because a directory is down. */
 static enum failure owner_in_doubt(struct call *call, const char *name, int error)
 {
 	if (!call->caller.admin || (call->operation->traits & TRAIT_IN_DOUBT) == 0)

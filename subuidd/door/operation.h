@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What can be asked of the broker: one closed table {op, who may, function}. Each
+ * The requests that the broker knows: one closed table {op, who may, function}. Each
  * call goes through the same steps: shape, permission, limit, conflict, act (durably),
  * answer.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whose the connections are. A user with accounts has a share of their own; all uids that can have no accounts (a
+ * Shares of the connections. A user with accounts has a share of their own; all uids that can have no accounts (a
  * user has 65536 of them and more: subordinate ids, sub-accounts) have one together, or one user could take
  * every connection there is. Between listen.c, workers.c and worker_channel.c only; run by the broker.
  */
@@ -32,11 +32,11 @@ void share_drop(struct shares *shares, struct share *share);
 
 /* How many connections the caller's share has. */
 unsigned share_held(const struct shares *shares, const struct caller *caller);
-/* The same of a uid before its name is known: at least this many; 0 also for those who are counted together. */
+/* The same for a uid before its name is known: at least this many; 0 also for uids that are counted together. */
 unsigned share_held_uid(const struct shares *shares, uid_t uid);
 
-/* Whether a connection of the share `from` makes way for one of somebody who has `mine`: the larger share does,
- * and everybody for who has none, once they have been quiet. */
+/* Whether a connection of the share `from` makes way for one of a user who has `mine`: the larger share does, and
+ * every share does for a user who has none, once they have been quiet. */
 bool share_yields(const struct share *from, unsigned mine, bool quiet);
 
 #endif

@@ -71,8 +71,8 @@ void worker_failed(struct worker *worker, const char *what)
 	worker_end(worker);
 }
 
-/* Non-blocking: what the worker has not taken by now fits the socket's buffer (one batch
- * of answers), or it is not sound. */
+/* Non-blocking: answers that the worker has not taken yet fit the socket's buffer (one batch), or the worker is not
+ * sound. */
 static void worker_send(struct worker *worker, uint32_t op, struct answer *answer)
 {
 	ssize_t sent;

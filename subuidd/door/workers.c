@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Which worker serves which connection: how many are kept ready, who waits, and who makes way when all places are
+ * taken.
+ */
 #include "subuidd/door/workers.h"
 
 #include <errno.h>
@@ -13,12 +17,12 @@
 #include "subuidd/door/workers_internal.h"
 
 #define READY_WANTED 4u    /* workers that wait for a connection */
-#define READY_KEPT 2u      /* of these, for who has no connection yet */
+#define READY_KEPT 2u      /* of these, for users without a connection yet */
 #define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
 #define QUIET_USEC 1000000u /* a peer that has asked nothing for so long makes way for one who has no connection */
-#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: who waits is told that there is no worker. More than
+#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: then peers learn that there is no worker. More than
 					    are ready, so that it is not said when all of those are killed at once. */
 
 static void workers_fill(struct broker *broker);
@@ -86,8 +90,8 @@ static void waiting_drop(struct workers *workers, struct connection **at)
 	connection_free(connection);
 }
 
-/* Who is next: of those of whom the fewest are served, the one who has waited longest. A burst of one user's is
- * a line of its own. */
+/* The next to be served: of the users with the fewest served connections, the one that has waited longest. A burst
+ * of one user's is a queue of its own. */
 static struct connection **waiting_next(struct workers *workers)
 {
 	struct connection **next = &workers->waiting;
@@ -98,7 +102,7 @@ static struct connection **waiting_next(struct workers *workers)
 	return next;
 }
 
-/* The last ready workers are kept for who is not served at all: they do not wait for one to start. */
+/* The last ready workers are kept for users who are not served at all: they do not wait for one to start. */
 static bool waiting_may_go(const struct workers *workers, const struct connection *connection)
 {
 	return connection->share->served == 0 || connection->caller.root ||

@@ -23,11 +23,11 @@ struct workers;
 int workers_open(struct broker *broker, char *why, size_t size);
 void workers_close(struct broker *broker);
 
-/* Whose the connections are that are being served or wait for a worker. */
+/* The users of the connections that are being served or wait for a worker. */
 const struct shares *workers_shares(const struct broker *broker);
 
-/* All places are taken: ends a connection for this caller's, one of the largest share that has no call under way. False:
- * there is none, since the caller has as many as anybody, or everybody is being served. */
+/* All places are taken: ends a connection, of the largest share and without a call under way, in favour of this
+ * caller's. False: there is none to end, since the caller has as many as anybody, or everybody is being served. */
 bool workers_make_room(struct broker *broker, const struct caller *caller);
 
 /* Takes fd: gives it to a ready worker, or keeps it until one is. 0, or negative errno (fd is closed). */
@@ -43,7 +43,7 @@ struct worker_image {
 };
 int worker_image_open(struct worker_image *image, char *why, size_t size);
 void worker_image_close(struct worker_image *image);
-/* 0, or negative errno. *fd: our end, non-blocking, which is told who sends. */
+/* 0, or negative errno. *fd: our end, non-blocking, on which the kernel names the sender. */
 int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int *pidfd);
 
 #endif

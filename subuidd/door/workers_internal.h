@@ -50,7 +50,7 @@ uint64_t worker_clock(void);
 /* It ended before it was of use: the next attempts come slower. */
 void worker_failed(struct worker *worker, const char *what);
 
-/* Kills it, if it is still there. The struct lives until the process is reaped: whoever is in the middle of it may
+/* Kills it, if it is still there. The struct lives until the process is reaped: code in the middle of using it may
  * still look. */
 void worker_end(struct worker *worker);
 

@@ -21,7 +21,7 @@ struct entry {
 	uid_t uid;     /* of ACL_USER */
 };
 
-/* What closes an account directory: its account (by group) and its owner may pass, nobody else. */
+/* The ACL that closes an account directory: its account (by group) and its owner may pass, nobody else. */
 static size_t closed_entries(uid_t owner, struct entry entries[ENTRIES_MAX])
 {
 	entries[0] = (struct entry){ ACL_USER_OBJ, 7, 0 };
@@ -177,7 +177,7 @@ uid_t home_acl_owner(int account_dir)
 }
 
 /*
- * Where views cannot be. What it does not do: `rsync -a` gives every file its
+ * For hosts where views are impossible. Its limits: `rsync -a` gives every file its
  * sender's mode, and the group bits of a mode are the ACL's mask, so a file pushed with
  * 0600 has the mask --- and the owner cannot read it; and the sub-account can take
  * the ACL away (it owns the files). `subuid exec`, a user namespace, reads those.

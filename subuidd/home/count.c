@@ -19,7 +19,7 @@ struct count_job {
 	struct home_count *result;
 };
 
-/* The kernel says which subvolumes there are: nothing of the account's is opened. */
+/* The kernel lists the subvolumes: nothing of the account's is opened. */
 static int join(const void *data, int home, uint64_t subvolume)
 {
 	const struct count_job *job = data;
@@ -33,7 +33,7 @@ static int count_child(const void *argument)
 	const int keep[] = { job->home, job->userns };
 	struct rlimit files = { COUNT_DEPTH + 64, COUNT_DEPTH + 64 };
 
-	(void)subvolumes_each(job->home, join, job); /* where quotas are off there is nothing to join */
+	(void)subvolumes_each(job->home, join, job); /* if quotas are off there is nothing to join */
 	if (job->limits->bytes == 0 && job->limits->files == 0)
 		return 0;
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || home_keep_only(keep, 2) < 0 ||

@@ -202,7 +202,7 @@ static int private_directory(int homes_fd, const char *name)
  */
 static int views_probe(int making, bool *views)
 {
-	/* what a crash in here left: root may not even open a directory whose owner is mapped to nobody */
+	/* left by a crash in here: root may not even open a directory whose owner is mapped to nobody */
 	int r = view_unmount(making, "probe.view");
 	cleanup_fd int source = r < 0 ? r : path_make_directory(making, "probe", 0700, 0);
 	cleanup_fd int target = r < 0 ? r : path_make_directory(making, "probe.view", 0, 0);

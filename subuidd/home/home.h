@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Homes, links and views. Run by the broker (root), on descriptors only: what is
- * below <homes> above `home` is root's; below `home` root never follows anything.
+ * Homes, links and views. Run by the broker (root), on descriptors only: everything below <homes> and above `home`
+ * is root's; below `home` root never follows anything.
  *
  *   /srv/subuid/                      root 0711
  *   /srv/subuid/.removed/             root 0700: data of removed accounts, "<uid>"
@@ -38,7 +38,7 @@ struct homes {
 	bool ordered;        /* metadata reaches the disk in the order of its changes */
 	uint32_t view;       /* setting of the host: enum account_view_kind, for accounts that do not say */
 	uint64_t files_per_size; /* setting of the host: account_files_limit() */
-	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: there is none yet */
+	gid_t common_gid;    /* of the group "subuids", (gid_t)-1: none yet */
 };
 
 /* Where something may be left over. */
@@ -57,7 +57,7 @@ int homes_directory_open(const char *path);
 int homes_open(const char *path, const char *link_directory, struct homes *homes);
 void homes_close(struct homes *homes);
 
-/* What is there before an account is made. */
+/* What exists before an account is made. */
 enum home_there {
 	HOME_FREE,        /* nothing: it will be made */
 	HOME_HIS,         /* the account directory of this uid, in its place: it can be taken up */
@@ -70,7 +70,7 @@ enum home_there {
 
 struct home_look {
 	enum home_there there;
-	uint32_t uid;   /* of HOME_OTHERS: whose it is */
+	uint32_t uid;   /* with HOME_OTHERS: its owner */
 	uint32_t flags; /* ACCOUNT_*_THERE of it */
 	char why[256];  /* of those that stand in the way: a sentence */
 };
@@ -81,9 +81,9 @@ int home_look(const struct homes *homes, const struct account *account, struct h
 bool home_look_conflict(enum home_there there);
 
 /*
- * Account directory, home and view directory. Safe to repeat: completes what a crash left; refuses (-EEXIST) a `home`
- * that is not this uid's. What account->flags say was there before is taken up (HOME_THERE), or brought back
- * (ASIDE_THERE); what is in it stays as it is. What is new is durable after home_sync().
+ * Account directory, home and view directory. Safe to repeat: completes what a crash left; refuses (-EEXIST) a
+ * `home` that is not this uid's. A home that existed before, by account->flags, is taken up (HOME_THERE), or
+ * brought back (ASIDE_THERE); its content stays as it is. New things are durable after home_sync().
  */
 int home_make(const struct homes *homes, const struct account *account);
 
@@ -93,26 +93,26 @@ int home_make(const struct homes *homes, const struct account *account);
 #define HOMES_AT_ONCE 64
 int home_make_many(const struct homes *homes, const struct account *const *accounts, size_t count, int *results);
 
-/* True when anything of it is there that home_make() makes: in its place, or not yet. */
+/* True if any part of it that home_make() makes exists, in its place or not yet. */
 bool home_begun(const struct homes *homes, const struct account *account);
 
 /* Writes out what the last two made. Waits for the disk: whatever else can be under way meanwhile is begun before. 0 or
  * negative errno: then nothing is known of any of them. */
 int home_sync(const struct homes *homes, const struct account *const *accounts, size_t count);
 
-/* Undoes home_make for a home that nobody has used: the directories must be empty but for what home_make made. What
- * account->flags say was there before stays, or goes back to where it was set aside. */
+/* Undoes home_make for a home that nobody has used: the directories must be empty but for what home_make made.
+ * Things that existed before, by account->flags, stay, or go back to where they were set aside. */
 int home_unmake(const struct homes *homes, const struct account *account);
 
-/* Mounts the owner's view, nosuid,nodev,nosymfollow: as it is (VIEW_THEIRS; noexec too, and the home itself is opened to
- * whom the account directory lets in, its owner), or id-mapped so that the account's uid and gid appear as owner_uid and
- * owner_gid (VIEW_OWNER). 0 also when it is mounted already; one of the other kind is replaced. Without views: access and
- * default ACLs on the home for the owner, by descriptor. */
+/* Mounts the owner's view, nosuid,nodev,nosymfollow: as it is (VIEW_THEIRS; noexec too, and the home itself is
+ * opened to the one user whom the account directory lets in, its owner), or id-mapped so that the account's uid and
+ * gid appear as owner_uid and owner_gid (VIEW_OWNER). 0 also when it is mounted already; one of the other kind is
+ * replaced. Without views: access and default ACLs on the home for the owner, by descriptor. */
 int home_view_open(const struct homes *homes, const struct account *account, gid_t owner_gid);
 int home_view_close(const struct homes *homes, const struct account *account);
 
-/* Closes the view and renames the account directory to .removed/<uid>. 0 also when it is there already;
- * -ENOENT: neither here nor there. */
+/* Closes the view and renames the account directory to .removed/<uid>. 0 also if it is there already; -ENOENT: in
+ * neither place. */
 int home_set_aside(const struct homes *homes, const struct account *account);
 
 /* Deletes .removed/<uid>: mounts and btrfs subvolumes in it by a child as root, then the contents by the same child, which
@@ -122,13 +122,13 @@ int home_set_aside(const struct homes *homes, const struct account *account);
  * directories: 0, -ENOTEMPTY when something was left. */
 int home_purge_start(const struct homes *homes, uint32_t uid, int *pidfd);
 int home_purge_finish(const struct homes *homes, uint32_t uid);
-/* 0: data of this uid is set aside; -ENOENT: it is not there, or there is no home in it; or negative errno. */
+/* 0: data of this uid is set aside; -ENOENT: it does not exist, or contains no home; or negative errno. */
 int home_aside_look(const struct homes *homes, uint32_t uid);
 
-/* The same for what others left there: containers under ids of the account's ranges (at most
- * PURGE_RANGES_MAX of them), and with owner, who may be NULL, its owner as root of a namespace (subuid exec). The child
- * is confined to these ids by a user namespace. why: a file (borrowed) into which it writes a sentence when it did not
- * succeed; -1: none. */
+/* The same for files that others left there: containers under ids of the account's ranges (at most PURGE_RANGES_MAX
+ * of them), and with owner, who may be NULL, its owner as root of a namespace (subuid exec). The child is confined
+ * to these ids by a user namespace. why: a file (borrowed) into which it writes a sentence if it fails; -1:
+ * none. */
 #define PURGE_RANGES_MAX 64
 int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
 			    const struct id_range *ranges, size_t count, int why, int *pidfd);
@@ -137,9 +137,10 @@ struct home_kept {
 	enum account_keeper bytes, files;
 };
 
-/* Puts the limits of the account on its file system, as far as that has any. 0 and who keeps them, or negative errno. */
+/* Sets the limits of the account on its file system, as far as that supports them. 0 and who keeps them, or
+ * negative errno. */
 int home_quota_set(const struct homes *homes, const struct account *account, struct home_kept *kept);
-/* Who keeps them, and nothing is changed. */
+/* The same answer, but nothing is changed. */
 int home_quota_look(const struct homes *homes, const struct account *account, struct home_kept *kept);
 /* After a purge: nothing of them is left behind. */
 void home_quota_forget(const struct homes *homes, uint32_t uid);
@@ -148,15 +149,16 @@ void home_quota_forget(const struct homes *homes, uint32_t uid);
  * -ENOTCONN: all is well but the view is not mounted (where that is done on demand, no fault). */
 int home_check(const struct homes *homes, const struct account *account, char *why, size_t size);
 
-/* mend.c: what is missing of an account that is complete is made again: *parts is what (enum account_part, or-ed; 0: all
- * was there). Data that lies in .removed/<uid> is put back, a home that is gone is made empty. views: the owner's view is
- * mounted, too. dry: nothing is made. 0; -EEXIST: something else stands there; -EPERM: not root's alone, or another
- * uid's; or another negative errno: then *parts is untouched, some of it may have been made, and it can be repeated. */
+/* mend.c: makes missing parts of a complete account again: *parts says which (enum account_part, or-ed; 0: none was
+ * missing). Data in .removed/<uid> is put back; a home that is gone is made again, empty. views: the owner's view
+ * is mounted, too. dry: nothing is made. 0; -EEXIST: something else is in its place; -EPERM: not root's alone, or
+ * another uid's; or another negative errno: then *parts is untouched, some parts may have been made, and the call
+ * can be repeated. */
 int home_mend(const struct homes *homes, const struct account *account, gid_t owner_gid, bool views, bool dry,
 	      unsigned *parts);
 
-/* What is left below the homes of an account that is not there. Of `account` uid, owner, label and owner_uid count. Each: 0;
- * -ENOENT: there is no such thing; -ENOTEMPTY: there is data in it, and it stays; or another negative errno. */
+/* Leftovers below the homes of an account that does not exist. Of `account` uid, owner, label and owner_uid count.
+ * Each: 0; -ENOENT: no such thing; -ENOTEMPTY: it contains data, and stays; or another negative errno. */
 int home_leftover_empty(const struct homes *homes, const struct account *account, enum home_place place);
 /* The owner that may enter it; -ENODATA: it does not say. */
 int home_leftover_owner(const struct homes *homes, const struct account *account, enum home_place place,
@@ -169,10 +171,10 @@ int home_leftover_set_aside(const struct homes *homes, const struct account *acc
  * become the owner (groups, gid, uid; proven), never by root. */
 enum link_result {
 	LINK_OK = 0,       /* made, or there already and right; removed, or gone already */
-	LINK_NO_HOME,      /* the owner's home is not there */
+	LINK_NO_HOME,      /* the owner's home does not exist */
 	LINK_NOT_HIS,      /* the home directory is not the owner's own */
 	LINK_OCCUPIED,     /* a file, directory or other link stands there: left alone */
-	LINK_DIRECTORY,    /* ~/subuid cannot be made, or is a symlink or somebody else's */
+	LINK_DIRECTORY,    /* ~/subuid cannot be made, is a symlink, or belongs to another user */
 	LINK_FAILED,
 	LINK_TIMEOUT,      /* the home did not answer in time */
 	LINK_MENDED,       /* of link_start_mend() alone: it was not right, and is now */
@@ -182,13 +184,13 @@ enum link_mend {
 	LINK_MEND_NOT = 0,
 	LINK_MEND_LOOK,  /* says what the next one would, and changes nothing */
 	LINK_MEND,       /* makes what is missing; a link that leads to another place in the owner's accounts is ours */
-	LINK_MEND_ASIDE, /* what else stands there is renamed to <label>.aside-N first */
+	LINK_MEND_ASIDE, /* anything else in its place is renamed to <label>.aside-N first */
 };
 
 /* What a child that has become the owner saw before it makes a link: one byte. */
 enum {
 	LINK_LOOK_RESULT = 0x0f,    /* enum link_result: LINK_OK, it can be made or is right; else what stands in the way */
-	LINK_LOOK_RIGHT = 0x10,     /* the account's own link was there before */
+	LINK_LOOK_RIGHT = 0x10,     /* the account's own link existed before */
 	LINK_LOOK_DIRECTORY = 0x20, /* the directory of links was, and would go with this one */
 };
 uint32_t link_look_flags(unsigned char look); /* ACCOUNT_*_THERE of it */
@@ -200,8 +202,9 @@ struct link_owner {
 	char home[PATH_TEXT_MAX + 1];
 };
 
-/* Starts the child; it ends by itself with enum link_result as its exit status. What account->flags say was there before
- * is not removed. *pidfd (close-on-exec) becomes readable then; *pid to wait for. */
+/* Starts the child; it ends by itself with enum link_result as its exit status. A link that existed before, by
+ * account->flags, is not removed. *pidfd (close-on-exec) becomes readable when the child ends; *pid is to be waited
+ * for. */
 int link_start(const struct homes *homes, const struct link_owner *owner, const struct account *account, bool make,
 	       pid_t *pid, int *pidfd);
 /* Starts the process that forks for link_prepare(): early, while there is little memory to copy. It ends when the
@@ -219,12 +222,12 @@ int link_prepared(int forker, pid_t *pid, int *pidfd);
 int link_start_mend(const struct homes *homes, const struct link_owner *owner, const struct account *account,
 		    enum link_mend how, pid_t *pid, int *pidfd);
 
-/* What links in an owner's home lead to, found out by a child that has become the owner (link_look.c). */
+/* Where links in an owner's home lead, found out by a child that has become the owner (link_look.c). */
 enum link_state {
 	LINK_IS_RIGHT = 0,
 	LINK_IS_MISSING,
 	LINK_IS_OTHER,      /* it leads elsewhere, to something */
-	LINK_IS_DANGLING,   /* it leads elsewhere, and there is nothing */
+	LINK_IS_DANGLING,   /* it leads elsewhere, to nothing */
 	LINK_IS_OCCUPIED,   /* no link stands there */
 	LINK_IS_UNREADABLE,
 	LINK_IS_SILENT,     /* the home did not answer in time */
@@ -232,7 +235,7 @@ enum link_state {
 #define LINK_STRAYS 31
 struct link_look { /* in memory that is shared with the child (MAP_SHARED) */
 	unsigned char accounts[HOMES_AT_ONCE]; /* enum link_state */
-	uint32_t strays; /* links of ours that are nobody's, see below */
+	uint32_t strays; /* links of ours that belong to no account, see below */
 	char stray[LINK_STRAYS][LABEL_MAX + 1];
 };
 /* True when the owner has an account of this label; called in the child. */
@@ -242,8 +245,8 @@ typedef bool (*link_known)(const void *data, const char *label);
 int link_look_start(const struct homes *homes, const struct link_owner *owner, const struct account *accounts,
 		    size_t count, link_known known, const void *data, unsigned seconds, struct link_look *look,
 		    int *pidfd);
-/* The groups of the owner, as its child has them: asked for by whoever starts it, which has to be a child itself. *ret is from
- * malloc. How many, or negative errno. */
+/* The groups of the owner, for the child that becomes it: its parent asks for them, and has to be a child itself.
+ * *ret is from malloc. Returns how many, or negative errno. */
 int link_owner_groups(const struct link_owner *owner, gid_t **ret);
 
 /*
@@ -257,11 +260,12 @@ int link_owner_groups(const struct link_owner *owner, gid_t **ret);
 #define LINKS_AT_ONCE HOMES_AT_ONCE
 int link_prepare_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
 		      size_t count, unsigned char *looks, unsigned char *results, pid_t *pid, int *pidfd, int *channel);
-/* Takes the links of several accounts of one owner away, but for what account->flags say was there before. results: what
- * came of it when the child has ended, untouched where it did not get so far. */
+/* Removes the links of several accounts of one owner, except those that existed before, by account->flags. results:
+ * the outcomes once the child has ended, untouched where it did not get so far. */
 int link_remove_many(const struct homes *homes, const struct link_owner *owner, const struct account *const *accounts,
 		     size_t count, unsigned char *results, pid_t *pid, int *pidfd);
-/* What waitid(2) said of the child: its exit status; a signal (its alarm, the broker's kill) is LINK_TIMEOUT. */
+/* Turns the result of waitid(2) into a link_result: the exit status; a signal (its alarm, the broker's kill) is
+ * LINK_TIMEOUT. */
 enum link_result link_result_of(const siginfo_t *info);
 const char *link_result_why(enum link_result result);
 const char *link_result_todo(enum link_result result);

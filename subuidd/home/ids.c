@@ -59,8 +59,8 @@ static void map_add(struct id_map *maps, size_t *count, uint32_t id)
 }
 
 /*
- * Capabilities hold over a file when both its uid and its gid are mapped. What was made in a directory
- * that the account gave to its supplementary group belongs to that group, whoever made it.
+ * Capabilities hold over a file when both its uid and its gid are mapped. A file that was made in a directory that
+ * the account gave to its supplementary group belongs to that group, whichever user made it.
  */
 int home_ids_namespace(const struct homes *homes, uint32_t uid, const struct link_owner *owner,
 		       const struct id_range *ranges, size_t count)

@@ -30,15 +30,15 @@ int home_owner_open(const struct homes *homes, const struct account *account);
  * root's alone. */
 int home_account_open(const struct homes *homes, const struct account *account);
 
-/* `home` in the account directory, whosever it is. -EXDEV: something is mounted on it that need not answer; it was not
- * asked. This is the one way in: an openat(2) of "home" would wait for a file server of the owner's. */
+/* `home` in the account directory, whoever owns it. -EXDEV: something is mounted on it that need not answer; it was
+ * not asked. This is the one way in: an openat(2) of "home" would wait for a file server of the owner's. */
 int home_inside_open(int account_dir);
 /* The same if it belongs to uid (else -EPERM). */
 int home_directory_open(int account_dir, uint32_t uid);
-/* `view` in it: 1 something is mounted there, which was not asked; 0 and what is there; -ENOENT; or negative errno. */
+/* `view` in it: 1 something is mounted there, which was not asked; 0 and its stat; -ENOENT; or negative errno. */
 int home_view_look(int account_dir, struct stat *st);
 
-/* The directory of one owner, made when it is not there. A descriptor or negative errno. */
+/* The directory of one owner, made if it does not exist. A descriptor or negative errno. */
 int home_owner_make(const struct homes *homes, const struct account *account);
 
 /* Removes the account directory `dir`, `name` in parent, by rmdir(2) alone: -ENOTEMPTY, and what is left stays. */
@@ -87,12 +87,12 @@ struct link_job {
 	struct link_owner owner;
 	char directory[64]; /* "subuid" */
 	char label[LABEL_MAX + 1];
-	char text[LINK_TEXT_MAX];  /* what the link says */
-	char other[LINK_TEXT_MAX]; /* what it said when the host could (or could not) do views */
+	char text[LINK_TEXT_MAX];  /* the target of the link */
+	char other[LINK_TEXT_MAX]; /* its target while the host could (or could not) do views */
 	size_t ours;               /* so many bytes of `text` lead to the owner's accounts: "<homes>/<owner>/" */
 	bool make;
 	enum link_mend mend;
-	uint32_t flags; /* ACCOUNT_*_THERE: what is not to be removed */
+	uint32_t flags; /* ACCOUNT_*_THERE: these are not to be removed */
 	int channel; /* to the broker, of a child that waits for its word; -1: none */
 };
 
@@ -102,7 +102,7 @@ int link_job_fill(const struct homes *homes, const struct link_owner *owner, con
 int link_child(const void *job);
 int link_job_valid(const struct link_owner *owner, const struct account *account);
 struct link_job link_job_of(const struct homes *homes, const struct link_owner *owner, bool make);
-/* What is of the one account. */
+/* The parts of the one account. */
 void link_job_texts(struct link_job *job, const struct homes *homes, const struct account *account);
 
 /* In a child. All of the owner's groups; 0 or negative errno. */
@@ -113,7 +113,7 @@ int link_owner_become_with(const struct link_owner *owner, int channel, const gi
 enum link_result link_home_open(const struct link_owner *owner, int *home);
 /* As the owner, in the owner's home: LINK_LOOK_*. */
 unsigned char link_look(const struct link_job *job, int home);
-/* As the owner: makes it in the directory of links; what is new is not written out. */
+/* As the owner: makes it in the directory of links; the new link is not synced. */
 enum link_result link_place(const struct link_job *job, int dir);
 /* As the owner, in the owner's home. */
 enum link_result link_remove(const struct link_job *job, int home);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes of accounts that are not there. Run by the broker (root) for a repair, which root asked for.
- * Directories of root's are removed when there is nothing in them, by rmdir(2); anything else is moved at most.
+ * Leftovers below the homes, of accounts that do not exist. Run by the broker (root) for a repair that root asked
+ * for. Directories of root's are removed by rmdir(2) if they are empty; anything else is moved at most.
  */
 #include <errno.h>
 #include <fcntl.h>

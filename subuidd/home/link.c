@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The link in the owner's home. All of it happens in a child that has become the
- * owner: whatever he, or who can write in his home, puts in the way, is followed or refused
- * with his rights alone. Root never opens anything there.
+ * The link in the owner's home. All of it happens in a child that has become the owner: anything that the owner, or
+ * anyone who can write in their home, puts in the way is followed or refused with the owner's rights alone. Root
+ * never opens anything there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,7 +113,8 @@ int link_says(int dirfd, const char *name, const char *text)
 	return (size_t)n == strlen(text) && memcmp(found, text, (size_t)n) == 0;
 }
 
-/* The same account's link from before the host changed (views or not): ours, made anew, with no moment without one. */
+/* The same account's link from before the host changed (views or not): ours, replaced without a moment in which
+ * there is none. */
 static enum link_result link_renew(const struct link_job *job, int dir)
 {
 	char name[LABEL_MAX + sizeof(".subuid-new-")];
@@ -148,7 +149,7 @@ static enum link_result link_make(const struct link_job *job, int home)
 
 	if (result != LINK_OK)
 		return result;
-	/* before the answer says that it is there */
+	/* before the answer says that it exists */
 	return fsync(dir) == 0 && (there || fsync(home) == 0) ? LINK_OK : LINK_FAILED;
 }
 
@@ -166,8 +167,8 @@ static enum link_result link_take(const struct link_job *job, int dir)
 	return says == -ENOENT || unlinkat(dir, job->label, 0) == 0 || errno == ENOENT ? LINK_OK : LINK_FAILED;
 }
 
-/* Before the answer says that they are gone. Also when there was nothing to remove: who removed it may have been killed
- * before this. The last one takes the directory along; it stays when there is anything in it. */
+/* Done before the answer says that they are gone, even if there was nothing to remove: the child that removed it
+ * may have been killed before this. With the last link goes the directory, unless something else is in it. */
 static enum link_result links_gone(const struct link_job *job, int home, int dir)
 {
 	int saved = fsync(dir);
@@ -177,7 +178,7 @@ static enum link_result links_gone(const struct link_job *job, int home, int dir
 	return saved == 0 ? LINK_OK : LINK_FAILED;
 }
 
-/* -1: there is none; *result says what that means. */
+/* -1: it does not exist; *result says what that means. */
 static int link_directory(const struct link_job *job, int home, enum link_result *result)
 {
 	int dir = path_open_beneath(home, job->directory, O_RDONLY | O_DIRECTORY, 0);
@@ -205,7 +206,7 @@ static bool may_write(int dirfd)
 	return faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-/* Whether path_make_directory() would give one: *dir, -1 when it is not there yet. */
+/* Whether path_make_directory() would give one: *dir, -1 if it does not exist yet. */
 static enum link_result directory_look(const struct link_job *job, int home, int *dir)
 {
 	cleanup_fd int fd = openat(home, job->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -219,7 +220,7 @@ static enum link_result directory_look(const struct link_job *job, int home, int
 	return LINK_OK;
 }
 
-/* In a directory that is there: what link_place() would do. */
+/* In an existing directory: says what link_place() would do. */
 static unsigned char label_look(const struct link_job *job, int dir)
 {
 	int says = link_says(dir, job->label, job->text);

@@ -44,7 +44,7 @@ static int order_receive(int fd, struct link_job *order)
 	return 1;
 }
 
-/* What NSS has to load, it loads here once, and not in each child. */
+/* NSS loads its modules here once, and not in each child. */
 static void modules_load(void)
 {
 	gid_t groups[1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the links in an owner's home say, and which of them are nobody's any more: by a child that has become the owner
- * and follows nothing. It may hang where that home hangs; who started it does not.
+ * Reads the links in an owner's home and finds those that belong to no account any more, in a child that has become
+ * the owner and follows nothing. The child may hang if that home hangs; its parent does not.
  */
 #include <dirent.h>
 #include <errno.h>

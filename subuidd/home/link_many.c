@@ -30,7 +30,7 @@ static void links_look(const struct links_job *job, struct link_job *one, int ho
 	}
 }
 
-/* Of none it is said that it is there before all are written out. */
+/* None is reported as made before all are synced. */
 static enum link_result links_make(const struct links_job *job, struct link_job *one, int home, unsigned char *made)
 {
 	bool there = faccessat(home, one->directory, F_OK, AT_SYMLINK_NOFOLLOW) == 0;

@@ -12,7 +12,7 @@
 
 #define ASIDE_MAX 99
 
-/* True for a link into the owner's accounts: what it says can be told from the store, so that nothing is lost with it. */
+/* True for a link into the owner's accounts: the store knows its target, so nothing is lost with it. */
 static bool link_ours(const struct link_job *job, int dir)
 {
 	char found[LINK_TEXT_MAX + 1];
@@ -47,7 +47,7 @@ static enum link_result clear_place(const struct link_job *job, int dir)
 	return unlinkat(dir, job->label, 0) == 0 || errno == ENOENT ? LINK_OK : LINK_FAILED;
 }
 
-/* What making it would say. */
+/* The result that making it would have. */
 static enum link_result link_expect(const struct link_job *job, int dir, int says)
 {
 	if (says == -ENOENT || link_ours(job, dir))

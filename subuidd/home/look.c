@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is there before an account is made: whether it can be taken up, and whose it is if not. Run by the broker (root)
- * for a change and for a dry run alike, by descriptor; nothing is followed, nothing is changed.
+ * Looks at what exists before an account is made: whether it can be taken up, and if not, whose it is. Run by the
+ * broker (root) for a change and for a dry run alike, by descriptor; nothing is followed, nothing is changed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -139,7 +139,8 @@ static int set_aside(const struct homes *homes, struct place *place)
 	return account_directory(place, dir, HOME_ASIDE);
 }
 
-/* What was being made when the host ended is empty, and would be used; anything else was not made by us. */
+/* A directory that was being made when the host went down is empty, and would be used; anything else was not made
+ * by us. */
 static int half_made(const struct homes *homes, struct place *place)
 {
 	struct uid_name name = home_uid_name(place->account->uid);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Making, unmaking and setting aside an account directory. It is made whole below
- * .making (root 0700) and then renamed into its place, so that nobody ever sees a
- * half-made one; every step may be repeated after a crash. What was there before (ACCOUNT_THERE) is taken up where it
- * is, or brought back from where it was set aside, and an undo leaves it there, or takes it back.
+ * Makes, unmakes and sets aside an account directory. It is made whole below .making (root 0700) and then renamed
+ * into its place, so that nobody ever sees a half-made one; every step may be repeated after a crash. Things that
+ * existed before (ACCOUNT_THERE) are taken up where they are, or brought back from where they were set aside; an
+ * undo leaves them there, or puts them back aside.
  */
 #include <btrfsutil.h>
 #include <errno.h>
@@ -156,7 +156,8 @@ int home_owner_make(const struct homes *homes, const struct account *account)
 	return home_roots_directory(&st) ? steal_fd(&owner) : -EPERM;
 }
 
-/* Into its place. *owner is the directory of the owner `whose`, for those of his that follow one another. */
+/* Moves it into its place. *owner is the directory of the owner `whose`, for accounts of one owner that follow one
+ * another. */
 static int account_move(const struct homes *homes, int making, const struct account *account, int *owner,
 			const char **whose)
 {
@@ -257,8 +258,9 @@ int home_sync(const struct homes *homes, const struct account *const *accounts, 
 	const char *whose = "";
 	int r = making < 0 ? making : 0;
 
-	/* from behind: the owner's directory once for all of his that follow one another, after the last. In the order of
-	 * the journal those that were moved out of .making are taken along by that change; what was taken up was not. */
+	/* backwards: the owner's directory once for all of the owner's accounts in a row, after the last. By the
+	 * order of the journal that change includes those that were moved out of .making, but not those that were
+	 * taken up. */
 	for (size_t i = count; r == 0 && i-- > 0;) {
 		if (homes->ordered && !was_there(accounts[i]))
 			continue;
@@ -275,7 +277,7 @@ static int directory_remove(int dirfd, const char *name)
 	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-/* rmdir(2) alone, for a subvolume too: what is not empty stays, and the answer is -ENOTEMPTY. */
+/* rmdir(2) only, for a subvolume too: a directory that is not empty stays, and the answer is -ENOTEMPTY. */
 int home_dismantle(int parent, const char *name, int dir)
 {
 	int r = view_unmount(dir, "view");
@@ -289,7 +291,7 @@ int home_dismantle(int parent, const char *name, int dir)
 	return r < 0 ? r : sync_directory(parent);
 }
 
-/* What has data in it is nothing of ours, and stays. */
+/* Anything with data in it is not ours, and stays. */
 static int staged_dismantle(const struct homes *homes, const struct account *account)
 {
 	struct uid_name name = home_uid_name(account->uid);
@@ -301,14 +303,14 @@ static int staged_dismantle(const struct homes *homes, const struct account *acc
 	return has_data(dir) ? 0 : home_dismantle(making, name.text, dir);
 }
 
-/* The owner's directory goes with his last account, unless it was there before his first one. */
+/* The owner's directory goes with the owner's last account, unless it existed before the first one. */
 static void owner_remove(const struct homes *homes, const struct account *account)
 {
 	if ((account->flags & ACCOUNT_OWNER_THERE) == 0 && unlinkat(homes->fd, account->owner, AT_REMOVEDIR) == 0)
 		fsync(homes->fd);
 }
 
-/* What was made in its place. */
+/* The one that was made in its place. */
 static int placed_dismantle(const struct homes *homes, const struct account *account)
 {
 	cleanup_fd int owner = home_owner_open(homes, account);
@@ -352,7 +354,7 @@ int home_set_aside(const struct homes *homes, const struct account *account)
 		return removed;
 	dir = home_account_open(homes, account);
 	if (dir == -ENOENT || dir == -EEXIST) {
-		owner_remove(homes, account); /* whoever moved it may have been killed right after that */
+		owner_remove(homes, account); /* the process that moved it may have been killed right after that */
 		return faccessat(removed, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -ENOENT;
 	}
 	if (dir < 0)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An account on the disk that is not as it must be: what is missing is found, and made again. Run by the broker (root) for
- * `add` and a repair, and, to find out only, by the child that checks. Nothing that is there is
- * ever replaced.
+ * Finds the missing parts of an account on the disk and makes them again. Run by the broker (root) for `add` and a
+ * repair, and, only to find out, by the child that checks. Nothing that exists is ever replaced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +14,8 @@
 #include "confine/view.h"
 #include "subuidd/home/internal.h"
 
-/* 1: .removed/<uid> is this account's directory with its home; 0: there is none; -EEXIST: it is something else. */
+/* 1: .removed/<uid> is this account's directory with its home; 0: it does not exist; -EEXIST: it is something
+ * else. */
 static int data_aside(const struct homes *homes, const struct account *account)
 {
 	struct uid_name name = home_uid_name(account->uid);

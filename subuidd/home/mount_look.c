@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whether what is mounted somewhere answers by itself. An owner may mount a file server of theirs, by fusermount3 with
- * allow_other, where they can write, and every stat(2) of it is a question to that server. So nothing is asked that has not
- * been looked up before: the kernel says, of the descriptor alone, which mount it is in (/proc/self/fdinfo), and of that
- * mount what is mounted there (/proc/self/mountinfo). Run by the broker and its children (root).
+ * Whether the kernel itself answers for a mount. Owners may mount a file server of theirs, by fusermount3 with
+ * allow_other, where they can write, and every stat(2) of it is a question to that server. So no mount is asked
+ * before it has been looked up: the kernel says, from the descriptor alone, which mount it is in
+ * (/proc/self/fdinfo), and what is mounted there (/proc/self/mountinfo). Run by the broker and its children (root).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static struct {
 	size_t count;
 } table = { .file = -1 };
 
-/* The kernel alone answers for these. What is not named here is taken for one that may not answer. */
+/* The kernel alone answers for these. Any other is assumed to be one that may not answer. */
 static bool type_local(const char *type)
 {
 	static const char *const local[] = { "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "ramfs" };
@@ -130,7 +130,7 @@ static int table_ready(void)
 	if (table.file >= 0 && table.pid == getpid() && poll(&changed, 1, 0) == 0)
 		return 0;
 	table_forget();
-	/* opened before it is read: what changes meanwhile is told by the next poll(2) */
+	/* opened before it is read: the next poll(2) reports changes made meanwhile */
 	table.file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (table.file < 0)
 		return -errno;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Mounts below a directory, whoever made them: the owner's FUSE, a bind mount of root's. Run by a child of the broker, as
- * root, before the data of a removed account is deleted.
+ * Takes away all mounts below a directory: an owner's FUSE, a bind mount of root's. Run by a child of the broker,
+ * as root, before the data of a removed account is deleted.
  *
- * What is mounted is read in /proc and never asked: a file server that is dead or hangs would hold up whoever did. The
- * mount point is reached by descriptor, from the directory, through no link and no other mount, so that what the account
- * changes meanwhile leads nowhere else; a mount below another one goes with that one.
+ * Mounts are read from /proc and never asked: a dead or hanging file server would hold up the asker. The mount
+ * point is reached by descriptor, from the directory, through no link and no other mount, so that changes by the
+ * account meanwhile lead nowhere else; a mount below another one goes with that one.
  */
 #include "subuidd/home/mounts.h"
 

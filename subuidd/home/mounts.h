@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What is mounted below the homes: taking it away, and not asking it. */
+/* Mounts below the homes: taking them away without asking them. */
 #ifndef SUBUIDD_HOME_MOUNTS_H
 #define SUBUIDD_HOME_MOUNTS_H
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Deleting the data of a removed account. The contents are the sub-account's, made
- * to any shape it liked, so a child that has become it deletes them: it follows no
- * link and crosses no mount, and whatever it could be tricked into, the sub-account could do itself. What only
- * root can take away, mounts and subvolumes, the child takes away before, on descriptors. The broker itself opens nothing
- * below `home`, and waits for none of it.
+ * Deletes the data of a removed account. The sub-account could give its files any shape, so a child that has become
+ * the sub-account deletes them: it follows no link and crosses no mount, and the sub-account itself could do
+ * anything that the child could be tricked into. Mounts and subvolumes, which only root can remove, the child
+ * removes first, on descriptors. The broker itself opens nothing below `home`, and waits for none of it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,8 +63,8 @@ static int own_home_open(int dir, uint32_t uid)
 	return st.st_uid == uid ? steal_fd(&fd) : -EPERM;
 }
 
-/* As root, before anything of the account's is touched: what only root can take away. A descriptor of `home`; -ENOENT: there
- * is nothing left to empty. */
+/* As root, before any file of the account's is touched: removes what only root can. A descriptor of `home`;
+ * -ENOENT: nothing is left to empty. */
 static int root_part(const struct purge_job *job)
 {
 	cleanup_fd int home = -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Limits of bytes and files (inodes) of an account: what its file system keeps, and whether it keeps it. */
+/* Limits of bytes and files (inodes) of an account: the limits that its file system has, and whether it enforces
+ * them. */
 #include "subuidd/home/quota.h"
 
 #include <errno.h>

@@ -12,9 +12,9 @@ struct limits {
 };
 
 /*
- * ext4, xfs and whatever else has quotas by quotactl(2). Both are set: that of the uid counts every file of the uid wherever it
- * lies, that of the project (its number is the uid's) everything below the account directory, whosever it is. An owner of a
- * file may take it out of a project in some kernels; nobody can give a file another uid.
+ * ext4, xfs and whatever else has quotas by quotactl(2). Both are set: that of the uid counts every file of the uid
+ * wherever it lies, that of the project (its number is the uid's) everything below the account directory, whoever
+ * owns it. An owner of a file may take it out of a project in some kernels; nobody can give a file another uid.
  */
 void quota_disk_tag(int dir, uint32_t uid); /* of a directory of root's in which nothing is yet; best effort */
 int quota_disk_set(int home, uint32_t uid, const struct limits *limits);

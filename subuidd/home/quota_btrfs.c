@@ -61,7 +61,7 @@ static int member_set(int fd, uint64_t member, uint64_t group, bool assign)
 	struct btrfs_ioctl_qgroup_assign_args args = { .assign = assign, .src = member, .dst = group };
 	int r = group_call(fd, BTRFS_IOC_QGROUP_ASSIGN, &args);
 
-	if (r > 0) { /* what it shares with others has to be counted anew: the kernel does, meanwhile */
+	if (r > 0) { /* extents shared with others have to be counted again: the kernel does it in the background */
 		struct btrfs_ioctl_quota_rescan_args rescan = { 0 };
 
 		(void)ioctl(fd, BTRFS_IOC_QUOTA_RESCAN, &rescan);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Quotas of the uid and of the project, by quotactl_fd(2): ext4 and xfs. A new account directory gets the project when it is made,
- * while it is root's and empty, whether or not the file system counts: what is made in it later inherits
- * it, and quotas that are switched on another day find it there.
+ * Quotas of the uid and of the project, by quotactl_fd(2): ext4 and xfs. A new account directory gets the project
+ * when it is made, while it is root's and empty, whether or not the file system counts: files made in it later
+ * inherit the project, and quotas that are switched on another day find it there.
  */
 #include "subuidd/home/quota.h"
 
@@ -25,7 +25,7 @@ static int quota_call(int fd, unsigned command, unsigned type, uint32_t id, void
 	return syscall(SYS_quotactl_fd, fd, QCMD(command, type), id, argument) == 0 ? 0 : -errno;
 }
 
-/* FS_QUOTA_*: what is counted and what is enforced. */
+/* FS_QUOTA_*: the quotas that are counted and enforced. */
 static unsigned quota_state(int fd)
 {
 	struct fs_quota_statv state = { .qs_version = FS_QSTATV_VERSION1 };
@@ -89,7 +89,7 @@ enum account_keeper quota_disk_keeper(int home, uint32_t uid)
 	return (state & FS_QUOTA_UDQ_ENFD) != 0 ? KEPT_FOR_UID : KEPT_METERED;
 }
 
-/* The uid is given to nobody again: what was counted for it goes with the last file, once it has no limit. */
+/* The uid is never given out again: its counters go with the last file, once it has no limit. */
 void quota_disk_clear(int homes_fd, uint32_t uid)
 {
 	const struct limits none = { 0, 0 };

@@ -89,7 +89,8 @@ static bool number(const char *name)
 	return name[0] >= '1' && name[0] <= '9';
 }
 
-/* Each thread has uids of its own, for whoever asks the kernel and not libc; and the first one may have ended before others. */
+/* Each thread has uids of its own, for a program that asks the kernel and not libc; and the first one may have
+ * ended before others. */
 static bool threads_ours(int proc, const struct session_ids *ids, struct session *session)
 {
 	char path[32];

@@ -31,7 +31,7 @@
 #define OTHERS_MAX 16
 #define CGROUPS_FD 0 /* the only descriptor that the child keeps */
 
-/* What the child is to do. */
+/* The child's task. */
 struct ending {
 	const struct session_ids *ids;
 	int cgroups; /* of their file system; -1: none, or it cannot be opened */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What runs as an account: every process that has its uid, or an id of its ranges, as real, effective, saved or file system
- * uid, in whichever of its threads. A file of the account's with mode 6755, run by its owner, makes one that has the
- * effective uid alone. Not one whose real and saved uid are root's: that is a server of the host's (sshd, NFS), which acts
- * for the account for a moment and is nothing of its.
+ * Everything that runs as an account: every process that has its uid, or an id of its ranges, as real, effective,
+ * saved or file system uid, in whichever of its threads. A file of the account's with mode 6755, run by its owner,
+ * makes one that has the effective uid alone. Not one whose real and saved uid are root's: that is a server of the
+ * host's (sshd, NFS), which acts for the account for a moment and is not the account's.
  */
 #ifndef SUBUIDD_HOME_SESSIONS_H
 #define SUBUIDD_HOME_SESSIONS_H
@@ -26,10 +26,10 @@ enum sessions_ended { SESSIONS_NONE = 0, SESSIONS_LEFT = 1, SESSIONS_FAILED = 12
 /* 0, -EBUSY: some are left, or another negative errno; of what child_watch() tells. */
 int sessions_ended(int status);
 
-/* Starts the child that ends them; it looks twice, and goes on for SESSIONS_SECONDS at most while there are some. What is
- * killed by cgroup (user-UID.slice) and by kill(-1) goes at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
- * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. cgroups: O_PATH of their file
- * system, -1: by its path. */
+/* Starts the child that ends them; it looks twice, and goes on for SESSIONS_SECONDS at most while there are some.
+ * Processes killed by cgroup (user-UID.slice) and by kill(-1) go at once, forking or not; the rest by pidfd, one by
+ * one. *pid and *pidfd (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative
+ * errno. cgroups: O_PATH of their file system, -1: by its path. */
 #define SESSIONS_SECONDS 6
 int sessions_end_start(const struct session_ids *ids, int cgroups, pid_t *pid, int *pidfd);
 

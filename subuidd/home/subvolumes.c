@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * btrfs: subvolumes inside of a home. Containers make them, and so can whoever has the uid; read-only ones, too. Nobody but
- * root can delete them. Run by a child of the broker, as root.
+ * Deletes btrfs subvolumes inside a home. Containers make them, and so can anyone who has the uid, also read-only
+ * ones. Only root can delete them. Run by a child of the broker, as root.
  *
  * The kernel says where they are; the way to each is walked by descriptor, below the home, through no link and no mount:
  * an account that moves something meanwhile can only have something else of its own deleted.
@@ -28,7 +28,7 @@
 
 #define ROUNDS 4 /* while somebody makes new ones */
 
-/* What of the paths that the kernel says is the way to the home: "" when it is a subvolume itself. */
+/* The part of the kernel's paths that leads to the home; "" if the home is a subvolume itself. */
 struct top {
 	int home;
 	uint64_t id; /* of the subvolume that the home is, or is in */
@@ -105,9 +105,9 @@ static int make_writable(const struct top *top, const char *path, uint64_t id)
 	return 0;
 }
 
-/* CAP_DAC_OVERRIDE is nothing that the broker has, and CAP_SYS_ADMIN is what deleting takes: so the directory's owner looks
- * for its entry, with root's word. The directory stays whose it is; its mode is put back, and who is killed before has not made it
- * worse for the next one. */
+/* The broker lacks CAP_DAC_OVERRIDE, and deleting takes CAP_SYS_ADMIN: so the directory's owner looks for its
+ * entry, with root's word. The directory keeps its owner; its mode is put back, and a run that is killed before
+ * that has not made it worse for the next one. */
 static int delete_in(int parent, const char *name)
 {
 	struct stat st;
@@ -141,7 +141,7 @@ static int delete_nested(int home)
 	int r = top_find(home, &top), count = 1;
 
 	for (int i = 0; r >= 0 && count > 0 && i < ROUNDS; i++) {
-		walk(&top, 0, make_writable); /* those above first: what is in a read-only one cannot be deleted */
+		walk(&top, 0, make_writable); /* those above first: nothing inside a read-only one can be deleted */
 		count = walk(&top, BTRFS_UTIL_SUBVOLUME_ITERATOR_POST_ORDER, delete_one);
 		r = count < 0 ? count : 0;
 	}
@@ -167,7 +167,7 @@ int subvolumes_delete(int dir, int home)
 }
 
 struct visit {
-	struct top top; /* first: what act is given is a visit */
+	struct top top; /* first: act is given a visit */
 	subvolume_act act;
 	const void *data;
 };

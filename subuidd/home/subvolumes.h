@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 
-/* Deletes every subvolume below `home`, read-only and nested ones, too; and `home` in `dir` itself, whole, when it is one.
- * Needs CAP_SYS_ADMIN, CAP_CHOWN and CAP_FOWNER. 1: `home` is gone; 0: it is there, and no subvolume in it; or negative errno. */
+/* Deletes every subvolume below `home`, read-only and nested ones, too; and `home` in `dir` itself, whole, when it
+ * is one. Needs CAP_SYS_ADMIN, CAP_CHOWN and CAP_FOWNER. 1: `home` is gone; 0: it exists, without a subvolume in
+ * it; or negative errno. */
 int subvolumes_delete(int dir, int home);
 
 /* Each subvolume in the home, by its id. How many, or negative errno; -EOPNOTSUPP: not on btrfs. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What other programs of the host keep under the name or the ids of an account, and would find again if the name came back:
- * that it lingers (logind), crontabs, at jobs. It goes when the account's data does.
+ * Traces that other programs of the host keep under the name or the ids of an account, and would find again if the
+ * name came back: lingering (logind), crontabs, at jobs. They go with the account's data.
  */
 #ifndef SUBUIDD_HOME_TRACES_H
 #define SUBUIDD_HOME_TRACES_H
@@ -15,7 +15,7 @@ struct traces {
 	struct session_ids ids;
 	const char *owner, *label;
 	char separator;
-	int named_anew; /* another account has the name by now: what is under it is that one's */
+	int named_anew; /* another account has the name by now, and the traces under it */
 };
 
 /* Starts the child that removes them: regular files only, of exactly these names or ids. 0 and pid, pidfd (close-on-exec),

@@ -160,7 +160,7 @@ static int tree_up(struct tree *tree)
 	tree->fd = steal_fd(&up);
 	tree->inode = level->inode;
 	tree->depth--;
-	/* what was below has changed, so this one has to be looked at again */
+	/* the content below has changed, so this one has to be looked at again */
 	tree_gone(tree);
 	return 0;
 }

@@ -56,7 +56,7 @@ static void walk_entry(struct walk *walk, int dirfd, const char *name)
 	struct stat st;
 	int fd;
 
-	if (place < 0 || fstat(place, &st) != 0) /* gone, or a mount: what is in it is on another file system */
+	if (place < 0 || fstat(place, &st) != 0) /* gone, or a mount: its content is on another file system */
 		return;
 	walk->names++;
 	walk->files += S_ISDIR(st.st_mode) || st.st_nlink < 2 ? 1 : 1.0 / (double)st.st_nlink;

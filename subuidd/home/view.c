@@ -61,7 +61,8 @@ static int home_alone_open(const struct homes *homes, const struct account *acco
 	return st.st_dev == home->st_dev && st.st_ino == home->st_ino ? steal_fd(&fd) : -EXDEV;
 }
 
-/* `home` itself lets in whom the account directory does: whatever is below has the modes that it was given. */
+/* `home` itself lets in the same users as the account directory: everything below has the modes that it was
+ * given. */
 static int home_open_up(int home, const struct stat *st)
 {
 	const mode_t others = S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes. Owners' and account directories are root's, so that what stands in them stays as it is
- * while it is looked at; of what an account can change (`home`) only the first names are read.
+ * Visits everything below the homes. Owners' and account directories are root's, so their content stays as it is
+ * during the visit; of the part that an account can change (`home`) only the first names are read.
  */
 #include "subuidd/home/walk.h"
 
@@ -33,7 +33,7 @@ struct place {
 	bool accounts;	     /* it had one */
 };
 
-/* What this program or the file system keeps there, and what is nobody's data. */
+/* Entries that this program or the file system keeps there, and that are nobody's data. */
 static bool name_ours(const char *directory, const char *name)
 {
 	static const struct {
@@ -108,7 +108,7 @@ static bool home_has_data(int dirfd)
 	return fd != -ENOENT && (fd < 0 || home_directory_empty(fd) != 1);
 }
 
-/* What an account directory has in it. 0 or negative errno. */
+/* The content of an account directory. 0 or negative errno. */
 static int account_look(int account_dir, struct disk_entry *entry)
 {
 	cleanup_fd int fd = path_open_same_mount(account_dir, ".", O_RDONLY | O_DIRECTORY);
@@ -122,7 +122,7 @@ static int account_look(int account_dir, struct disk_entry *entry)
 	return 0;
 }
 
-/* Name and kind of one entry of a place. False: it is nothing of ours. */
+/* Name and kind of one entry of a place. False: it is not ours. */
 static bool entry_fill(const struct place *place, const char *name, const struct stat *st, struct disk_entry *entry)
 {
 	bool account = place->kind == DISK_ACCOUNT;

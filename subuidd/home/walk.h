@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes, whoever knows of it: for proving the store against the disk. Run by the broker's
- * children and by the state program (root), on descriptors; nothing is followed, nothing is changed, and no
- * mount below the homes is entered (RESOLVE_NO_XDEV): what an account mounts cannot hold it up.
+ * Visits everything below the homes, known or not: for proving the store against the disk. Run by the broker's
+ * children and by the state program (root), on descriptors; nothing is followed, nothing is changed, and no mount
+ * below the homes is entered (RESOLVE_NO_XDEV): an account's mounts cannot hold it up.
  */
 #ifndef SUBUIDD_HOME_WALK_H
 #define SUBUIDD_HOME_WALK_H
@@ -31,9 +31,9 @@ struct disk_entry {
 /* Non-zero ends the walk and is returned. */
 typedef int (*disk_visitor)(void *data, const struct disk_entry *entry);
 
-/* All of it, owners in the order of readdir(3). 0, what the visitor said, or negative errno (the disk cannot be
- * read: then nothing is known of what was not visited). What goes meanwhile is passed over. A dozen system calls
- * for each account. */
+/* Visits all of it, owners in the order of readdir(3). 0, the visitor's result, or negative errno (the disk cannot
+ * be read: then nothing is known about the entries not visited). Entries that disappear meanwhile are passed over.
+ * A dozen system calls for each account. */
 int home_walk(const struct homes *homes, disk_visitor visit, void *data);
 
 /* The same of those that known() does not know, which is told kind, uid and names. */

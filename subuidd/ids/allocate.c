@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Chooses ids: walks the configured blocks for ids that the store never gave out and nobody else on the host
+ * holds.
+ */
 #include <errno.h>
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Choosing ids: the next that the store has never given out, tested against the
- * rest of the host. Called inside a store transaction, in which the caller then
- * inserts the account or range: what is chosen is taken or rolled back.
+ * Chooses ids: the next that the store has never given out, tested against the rest of the host. Called inside a
+ * store transaction, in which the caller then inserts the account or range: the chosen ids are taken, or rolled
+ * back.
  */
 #ifndef SUBUIDD_ALLOCATE_H
 #define SUBUIDD_ALLOCATE_H

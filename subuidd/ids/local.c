@@ -63,7 +63,7 @@ static bool field_id(struct field field, uint32_t *id)
 	return number < UINT32_MAX;
 }
 
-/* What glibc would read otherwise than by its colons, or pass over. */
+/* Lines that glibc would not read by their colons, or would pass over. */
 static bool name_plain(struct field name)
 {
 	return name.length > 0 && strchr("+-# \t", name.at[0]) == NULL;

@@ -33,14 +33,15 @@ struct local {
 	struct local_file files[LOCAL_DATABASES];
 };
 
-/* Reads what has changed. What cannot be read or understood is not known; nothing is said of it here. */
+/* Reads the files that have changed. Lines that cannot be read or understood count as unknown; nothing is reported
+ * here. */
 void local_refresh(struct local *local);
 void local_free(struct local *local);
 
 /* The first line of that name, in entry->user (in its own memory). 0; or -ENOENT, which means nothing: ask NSS. */
 int local_user(const struct local *local, const char *name, struct host_entry *entry);
 
-/* Whose id it is, as user_find_uid() and group_find_gid() say it, without another look at a file that has not got it. */
+/* Finds who has an id, as user_find_uid() and group_find_gid() do, without another look at a file that lacks it. */
 int local_user_of(const struct local *local, uint32_t uid, struct host_entry *entry);
 int local_group_of(const struct local *local, uint32_t gid, struct host_entry *entry);
 

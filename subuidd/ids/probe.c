@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was there before ours. Run by the
- * broker (root); NSS modules of the host run in this process. What cannot be told is an error and nothing is given out.
+ * Asks NSS, the subid files, the files of projects and the source of subordinate ids that was configured before
+ * ours. Run by the broker (root); NSS modules of the host run in this process. If a question has no answer, that is
+ * an error and nothing is given out.
  *
  * A single id is asked for by number, as uid and as gid: the answer is exact.
  *
@@ -12,8 +13,8 @@
  * the range that is none of those asked for. So the ranges of the settings have to
  * lie outside of what such a source hands out, as subuidd.conf(5) says.
  *
- * To enumerate takes as long as there are users. What was found is kept as long as /etc/passwd and /etc/group are
- * the same, and for ENTRIES_SECONDS at most, since other sources tell of no change.
+ * To enumerate takes as long as there are users. The list is kept as long as /etc/passwd and /etc/group are the
+ * same, and for ENTRIES_SECONDS at most, since other sources tell of no change.
  *
  * A source that does not answer is doubt, wherever it stands in nsswitch.conf (account/passwd.h): nothing is given out.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the rest of this host holds: NSS (passwd, group) and the subid files. Run by the broker. */
+/* Ids that the rest of this host holds: NSS (passwd, group) and the subid files. Run by the broker. */
 #ifndef SUBUIDD_PROBE_H
 #define SUBUIDD_PROBE_H
 

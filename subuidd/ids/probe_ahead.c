@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* A child process that asks NSS about the ids of the next batch of an import, so that the broker need not wait. */
 #include "subuidd/ids/probe_ahead.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Asks the libsubid plug-in that was configured before ours whether it has given ids out. Run by the broker. */
 #include "subuidd/ids/probe_chain.h"
 
 #include <dlfcn.h>
@@ -26,7 +27,7 @@ struct chain {
 	void (*free)(void *array); /* plug-ins before shadow 4.16 have none: free(3) */
 };
 
-/* [a-z0-9_-]{1,32}, with or without a newline; as nss/subid_chain.c reads it. 1, 0: there is none. */
+/* [a-z0-9_-]{1,32}, with or without a newline; as nss/subid_chain.c reads it. 1; 0: none is configured. */
 static int name_read(char name[NAME_BYTES_MAX + 1])
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The source of subordinate ids that was configured before ours (STATE_DIR/subid-chain, written by
- * `subuid setup`): what it has given to somebody is not given out. Run by the broker (root): the
+ * `subuid setup`): ids that it has given to anyone are not given out. Run by the broker (root): the
  * plug-in runs in this process, as NSS modules do.
  */
 #ifndef SUBUIDD_PROBE_CHAIN_H

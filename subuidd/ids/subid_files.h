@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What /etc/subuid and /etc/subgid give away, so that we do not give the same.
+ * Ids that /etc/subuid and /etc/subgid give away, so that we do not give out the same.
  * Run by the broker on files that root edits; a line that cannot be read is
  * counted, not guessed at, and does not stop the others from being heeded.
  */
@@ -14,7 +14,7 @@
 
 #include "account/id.h"
 
-/* One line's ids, and who it says holds them. */
+/* One line's ids, and the holder that it names. */
 struct subid_entry {
 	uint32_t first, last;
 	uint32_t reach; /* the highest last of this one and of all before it */
@@ -48,7 +48,7 @@ uint64_t subid_name_hash(const char *name, size_t length);
 bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names,
 		      size_t count, struct id_block *holder);
 
-/* The same file, not changed since: by device, inode, size and times. False for one that was not there. */
+/* The same file, not changed since: by device, inode, size and times. False for one that did not exist. */
 bool subid_file_same(const struct stat *a, const struct stat *b);
 /* False: it was changed just now, and can change again within the same tick of its clock. */
 bool subid_file_settled(const struct stat *st);
@@ -56,7 +56,7 @@ bool subid_file_settled(const struct stat *st);
 /* One file, read again only when it has changed. */
 struct subid_file {
 	const char *path;
-	struct stat seen; /* what was read, by device, inode, size and times; all 0: nothing yet */
+	struct stat seen; /* the file that was read, by device, inode, size and times; all 0: none yet */
 	struct subid_list list;
 };
 

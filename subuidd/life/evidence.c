@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What the store is compared with at the start. Run by the broker (root), on descriptors; nothing is changed. */
+/* Evidence that the store is compared with at the start. Run by the broker (root), on descriptors; nothing is
+ * changed. */
 #include "subuidd/life/evidence.h"
 
 #include <errno.h>
@@ -208,7 +209,7 @@ static int homes_there(const struct broker *broker, char *why, size_t size)
 	if (r < 0)
 		return trouble_say(why, size, STORE_PATH, r);
 	if (accounts == 0 || home_walk_names(&broker->homes, first_account, NULL) != 0)
-		return 0; /* one that cannot be read is said by the proof */
+		return 0; /* the proof reports one that cannot be read */
 	snprintf(why, size,
 		 "%s: none of the homes is there, and not the high-water mark beside them: mount the disk that they are "
 		 "on, and start subuidd again; when they are really lost: subuid check --repair",
@@ -277,7 +278,7 @@ static int store_never_gave(struct store *store, bool *never)
 	return r;
 }
 
-/* Whether all of it can be read while whoever started us waits. */
+/* Whether all of it can be read while the process that started us waits. */
 static int store_small(const struct broker *broker, bool *small)
 {
 	uint32_t accounts = 0;

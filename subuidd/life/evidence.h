@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A store that knows less than the host is not accepted (invariants 1 and 14): it would give out once more what
- * others have. What the store says is compared with the high-water mark, the index and what lies below the homes,
- * and it is proved in itself, before anything is published, finished or undone.
+ * A store that knows less than the host is not accepted (invariants 1 and 14): it would give out ids that others
+ * have. The store is compared with the high-water mark, the index and what lies below the homes, and it is proved
+ * in itself, before anything is published, finished or undone.
  */
 #ifndef SUBUIDD_EVIDENCE_H
 #define SUBUIDD_EVIDENCE_H
@@ -15,15 +15,15 @@ struct call;
 
 #define EVIDENCE_STATUS 65 /* EX_DATAERR of sysexits.h: no start mends it */
 
-/* Before the store is opened, which makes one where there is none (homes are open): a store that is gone or empty
- * on a host that had one. This and the next: 0; -EUCLEAN: not accepted; or another negative errno: it cannot be
- * found out; with a sentence in why. */
+/* Called before the store is opened, which would make a missing one (homes are open): finds a store that is gone or
+ * empty on a host that had one. This and the next: 0; -EUCLEAN: not accepted; or another negative errno: it cannot
+ * be found out; with a sentence in why. */
 int evidence_before(const struct broker *broker, char *why, size_t size);
 
 /* Once it is open. A store that is small is proved here, the others by evidence_beside(). */
 int evidence_start(struct broker *broker, char *why, size_t size);
 
-/* What store_open() said, as a sentence. Returns error, or -EUCLEAN: damaged. */
+/* The result of store_open() as a sentence. Returns error, or -EUCLEAN: damaged. */
 int evidence_unopened(int error, char *why, size_t size);
 
 /* Proves what evidence_start() left, in processes beside the service. When they find what is not to be accepted, the

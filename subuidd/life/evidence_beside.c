@@ -72,7 +72,7 @@ static void refuse(struct broker *broker, const struct findings *findings)
 
 struct proof {
 	struct findings findings;
-	int read; /* what reading the store said; 0 or -EUCLEAN: it could be read */
+	int read; /* result of reading the store; 0 or -EUCLEAN: it could be read */
 };
 
 /* The child: the store as it was when it was frozen. */
@@ -135,7 +135,7 @@ static void proof_next(struct broker *broker)
 
 /* ---- the homes ---- */
 
-/* What the child leaves: this, and then all that it does not know. */
+/* The child's result: this, and then everything that the store does not know. */
 struct walked {
 	int result; /* of the walk */
 	uint32_t count;
@@ -187,7 +187,7 @@ static int entry_has_row(struct store *store, const struct disk_entry *entry)
 	int r = entry_known(store, entry);
 
 	if (r <= 0 || entry->kind != DISK_ACCOUNT)
-		return r; /* what is set aside keeps its uid from being chosen (op/disk.c) */
+		return r; /* data that is set aside keeps its uid from being chosen (op/disk.c) */
 	r = store_account_by_uid(store, entry->uid, &account);
 	if (r == 0)
 		return strcmp(account.owner, entry->owner) == 0 && strcmp(account.label, entry->label) == 0;
@@ -213,7 +213,7 @@ static int strangers_read(struct broker *broker, int memory, uint32_t count, str
 	return 0;
 }
 
-/* What is there is named, also when not all of it could be read. */
+/* Names the findings even if not everything could be read. */
 static void homes_hear(struct broker *broker, int memory, const struct walked *walked)
 {
 	struct findings findings = {.length = 0};

@@ -53,7 +53,7 @@ int entry_known(struct store *store, const struct disk_entry *entry)
 	int r;
 
 	if ((entry->kind != DISK_ACCOUNT && entry->kind != DISK_REMOVED) || entry->uid == 0)
-		return 1; /* nobody's data by its form; `check` names it */
+		return 1; /* by its form nobody's data; `check` names it */
 	r = store_id_holder(store, entry->uid, entry->uid, &holder, &kind);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

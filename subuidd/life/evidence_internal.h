@@ -10,7 +10,7 @@
 #include "subuidd/home/walk.h"
 #include "subuidd/store/store.h"
 
-/* What was found, one after the other in one sentence. */
+/* The findings, one after the other in one sentence. */
 struct findings {
 	char text[640];
 	size_t length;
@@ -22,7 +22,7 @@ int findings_say(const struct findings *findings, char *why, size_t size);
 
 #define STRANGERS_NAMED 3
 
-/* Homes and data that the store knows nothing of: the first are named. */
+/* Homes and data that the store does not know: the first are named. */
 struct strangers {
 	struct disk_entry named[STRANGERS_NAMED];
 	uint32_t count;
@@ -31,11 +31,12 @@ void strangers_add(struct strangers *strangers, const struct disk_entry *entry);
 /* Adds a finding when there are any. */
 void strangers_say(const struct strangers *strangers, const char *homes, struct findings *findings);
 
-/* 1: the entry's uid is of an account of this store, or of a tombstone; 0: it knows nothing of it; negative errno.
- */
+/* 1: the entry's uid is of an account of this store, or of a tombstone; 0: it does not know the uid; negative
+ * errno.
+ * */
 int entry_known(struct store *store, const struct disk_entry *entry);
 
-/* A home that cannot be read is doubt: it is said, and no reason not to serve the others. */
+/* A home that cannot be read is doubt: it is reported, and no reason not to serve the others. */
 void homes_unread(const char *path, int error);
 
 /* The store in itself. 0; -EUCLEAN with a finding; or another negative errno and a sentence in why. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Who reads the frozen store, and who waits for it: see frozen.h. Run by the broker. */
+/* Keeps track of the readers of the frozen store, and of those that wait for it: see frozen.h. Run by the
+ * broker. */
 #include "subuidd/life/frozen.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * From the intent to make an account to an active one, and back: home, link, activation, and undo after a failure.
+ * Run by the broker.
+ */
 #include "subuidd/call/account_view.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/call/maintain.h"
@@ -81,8 +85,8 @@ static enum failure body_removing(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Somebody wrote into a home that was made now: the owner, who saw the view. It is not ours to delete, and would be in the
- * way for good: the account is removed like any other, by recovery, and what is in it set aside, without end. */
+/* Somebody wrote into the new home: the owner, who saw the view. It is not ours to delete, and would be in the way
+ * for good: recovery removes the account like any other, and its data is set aside without end. */
 static enum failure keep_data(struct call *call, enum failure failure)
 {
 	struct failure_text why = call->answer.failure;
@@ -93,7 +97,7 @@ static enum failure keep_data(struct call *call, enum failure failure)
 	return leave(call, failure);
 }
 
-/* View and home, but for what was there before. */
+/* View and home, except parts that existed before. */
 static int unmake(struct call *call)
 {
 	const struct homes *homes = &call->broker->homes;
@@ -185,7 +189,7 @@ static enum failure link_failed(struct call *call, enum link_result result)
 							       : lifecycle_undo(call, failure);
 }
 
-/* What a child said, or how it ended. */
+/* A child's result, or how it ended. */
 static enum link_result link_result_from(int status)
 {
 	if (status == -ETIMEDOUT)
@@ -205,7 +209,7 @@ static void linked(void *data, int status)
 	if (result != LINK_OK)
 		failure = link_failed(call, result);
 	else if (call->view != FAILURE_NONE)
-		failure = lifecycle_take_back(call, call->view); /* its text is there already */
+		failure = lifecycle_take_back(call, call->view); /* its text is set already */
 	else if (r < 0)
 		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
 	else
@@ -227,7 +231,7 @@ static enum failure make(struct call *call)
 	r = call->account.facts.quota != 0 || call->account.facts.files > 0 ? home_quota_set(homes, &call->account, &kept) : 0;
 	if (r < 0)
 		return call_fail_system(call, "its quota cannot be set", r);
-	meter_want(call->broker, call->account.uid); /* a home that was there may have too much in it */
+	meter_want(call->broker, call->account.uid); /* a home that existed before may have too much in it */
 	return FAILURE_NONE;
 }
 
@@ -297,7 +301,7 @@ static int watch_link(struct call *call)
 
 	r = link_prepared(call->broker->forker, &pid, &pidfd);
 	if (r < 0) {
-		lifecycle_close(call->broker); /* what it still says would be taken for the next answer */
+		lifecycle_close(call->broker); /* its late words would be taken for the next answer */
 		return r;
 	}
 	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, looked, call, &call->linker);

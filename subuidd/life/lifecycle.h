@@ -27,15 +27,16 @@ enum failure lifecycle_link_refused(struct call *call, enum link_result result);
 /* call->account is committed as INTENT: home, view, link, then active. */
 enum failure lifecycle_complete(struct call *call);
 
-/* mend.c: call->account is active, its owner is there. What is missing of it is made again (dry: is only found out). `how`:
- * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or OP_REPAIR. */
+/* mend.c: call->account is active, its owner exists. Makes missing parts of it again (dry: only finds them). `how`:
+ * what may be done about the link. CALL_PENDING, or a failure. Ends with the answer of OP_ACCOUNT_ADD or
+ * OP_REPAIR. */
 enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry);
 
 /* As it is when it is complete: the row that makes it so. */
 struct account lifecycle_active(const struct account *account);
 
-/* What of it was made goes, and what call->account.flags say was there before stays (ACCOUNT_THERE); the id stays a
- * tombstone. Returns `failure`, the text of which is in the answer. */
+/* Removes the parts that were made; parts that existed before, by call->account.flags, stay (ACCOUNT_THERE); the id
+ * stays a tombstone. Returns `failure`, whose text is in the answer. */
 enum failure lifecycle_undo(struct call *call, enum failure failure);
 /* The same where there may be a link, too: CALL_PENDING. */
 enum failure lifecycle_take_back(struct call *call, enum failure failure);
@@ -46,8 +47,8 @@ enum failure removal_complete(struct call *call);
 /* purge.c: deletes removed data whose time has come, one after the other. */
 void removal_purge(struct broker *broker);
 
-/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long, and says in
- * call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE when that was said already. */
+/* Deletes what was set aside of call->account, whose row is committed. The call waits for it, some seconds long,
+ * and says in call->answer.removal what came of it. CALL_PENDING, or FAILURE_NONE if that was reported already. */
 enum failure purge_for_call(struct call *call, struct removed row);
 bool purge_under_way(const struct broker *broker, uint32_t uid);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is missing of an active account is made again: for `add`, which promises that it is there when it answers, and for a
- * repair. The home and the view first, by the broker, then the link, by a child that has become the owner. Every step may be
- * repeated.
+ * Makes missing parts of an active account again: for `add`, which promises that they exist when it answers, and
+ * for a repair. The home and the view first, by the broker, then the link, by a child that has become the owner.
+ * Every step may be repeated.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void linked(void *data, int status)
 
 	if (status >= LINK_OK && status <= LINK_MENDED)
 		result = (enum link_result)status;
-	/* looked at only: what stands there would be renamed */
+	/* looked at only: anything in its place would be renamed */
 	if (result == LINK_OCCUPIED && call->mend_dry && call->mend_link == LINK_MEND_ASIDE)
 		result = LINK_MENDED;
 	if (result == LINK_MENDED)

@@ -32,7 +32,7 @@ struct want {
 	struct want *next;
 	uint32_t uid;
 	bool wanted; /* false: it only rests */
-	uint64_t due, rest; /* not before `rest`, whoever asks */
+	uint64_t due, rest; /* not before `rest`, whoever asks for it */
 };
 
 struct meter {
@@ -197,7 +197,7 @@ static void counted(void *data, int status)
 			 status == -ETIMEDOUT ? "it takes too long" : "the process that counts has failed");
 	else if (verdict != COUNT_NOT)
 		full_set(broker, &row, verdict == COUNT_OVER, meter->count);
-	/* what is not known stays as it was */
+	/* the unknown one stays as it was */
 	over = verdict == COUNT_OVER || (verdict == COUNT_NOT && (row.flags & ACCOUNT_FULL) != 0);
 	want_set(broker, row.uid, over || (want_find(meter, row.uid) != NULL && want_find(meter, row.uid)->wanted),
 		 now + (over && rest < FULL_USEC ? FULL_USEC : rest), now + rest);
@@ -205,7 +205,7 @@ static void counted(void *data, int status)
 
 /* ---- counting ---- */
 
-/* Its ranges, as many as a namespace takes, and its owner: what they made in its home counts. */
+/* Its ranges, as many as a namespace takes, and its owner: files that they made in its home count. */
 static int count_begin(struct broker *broker, const struct account *row, const struct count_limits *limits)
 {
 	struct meter *meter = broker->meter;
@@ -230,7 +230,7 @@ static int count_begin(struct broker *broker, const struct account *row, const s
 	return r;
 }
 
-/* 1: it is being counted; 0: there is nothing to count; or negative errno. */
+/* 1: it is being counted; 0: nothing to count; or negative errno. */
 static int count_one(struct broker *broker, uint32_t uid)
 {
 	struct count_limits limits = { 0, 0 };
@@ -270,7 +270,7 @@ static int look_due(sd_event_source *source, uint64_t usec, void *userdata)
 	} else if (call_busy(broker, want->uid, NULL)) {
 		want_set(broker, want->uid, true, clock_now(broker) + BUSY_USEC, want->rest);
 	} else {
-		want->wanted = false; /* what ends from now on is counted next time */
+		want->wanted = false; /* runs that end from now on are counted next time */
 		r = count_one(broker, want->uid);
 		if (r < 0)
 			log_warn("uid %u: what is in its home cannot be counted: %s", want->uid, strerror(-r));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Limits that no file system keeps: what is in a home is counted when a run has ended, and while there is too much, the
- * account cannot write (ACCOUNT_FULL in store and index; the login shell refuses). Run by the broker; a child counts.
+ * Limits that no file system enforces: a home is counted when a run has ended, and while there is too much, the
+ * account cannot write (ACCOUNT_FULL in store and index; the login shell refuses). Run by the broker; a child
+ * counts.
  */
 #ifndef SUBUIDD_METER_H
 #define SUBUIDD_METER_H
@@ -11,15 +12,17 @@
 struct broker;
 struct meter;
 
-/* Goes over all accounts that have limits, a few at a time: what an earlier version, another setting or other quotas of the
- * file system have left is put right. 0 or negative errno. Again: after a change of the settings. */
+/* Goes over all accounts that have limits, a few at a time, and puts right what an earlier version, another setting
+ * or other quotas of the file system have left. 0 or negative errno. To be called again after a change of the
+ * settings. */
 int meter_start(struct broker *broker);
 void meter_close(struct broker *broker);
 
-/* Something in the home of the account has changed, or its limits have. Cheap; what it does comes later. */
+/* Says that something in the home of the account has changed, or its limits have. Cheap; the work is done later. */
 void meter_want(struct broker *broker, uint32_t uid);
 
-/* The same for whoever waits for it: one that is over its limit is counted at once, and not when its turn comes. */
+/* The same for a caller that waits for it: an account over its limit is counted at once, and not when its turn
+ * comes. */
 void meter_now(struct broker *broker, uint32_t uid);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Deleting what was set aside: what is due, one row after the other, and what a call waits for. Run by the broker; the work is
- * done by children (home/purge.c), each with a deadline.
+ * Deletes data that was set aside: data that is due, one row after the other, and data that a call waits for. Run
+ * by the broker; the work is done by children (home/purge.c), each with a deadline.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@
 #define AGAIN_SECONDS 3600u   /* until what is due is tried once more */
 #define CALL_SECONDS 10u      /* that a call waits */
 
-/* r: 0 it is gone and recorded, or negative errno; why: what is in the way. */
+/* r: 0 it is gone and recorded, or negative errno; why: the obstacle. */
 typedef void (*purge_done)(void *data, int r, const char *why);
 
 /* One row under way. */
@@ -35,8 +35,8 @@ struct purge {
 	struct purge *next; /* of broker->purges */
 	struct broker *broker;
 	struct removed row;
-	/* What is left when the account's own files are gone is tried with its owner's ids as well, and as many of its ranges at
-	 * a time as can be mapped. */
+	/* Files that are left when the account's own are gone are tried with its owner's ids as well, and as many
+	 * of its ranges at a time as can be mapped. */
 	bool with_owner;
 	uint32_t after_range;
 	int why_fd; /* of the child: a sentence */
@@ -113,7 +113,7 @@ static int purge_forget(struct purge *purge)
 	return r;
 }
 
-/* For `check`, where it is not what was said before. */
+/* For `check`, if it differs from the last report. */
 static void remember_why(struct purge *purge, const char *why)
 {
 	struct store *store = purge->broker->store;
@@ -187,7 +187,7 @@ static void purged(void *data, int status)
 	purge_end(purge, r);
 }
 
-/* Who had the account; one who has left passwd(5) is a number. */
+/* The owner that had the account; one who has left passwd(5) is a number. */
 static int former_owner(struct broker *broker, uint32_t uid, struct link_owner *owner)
 {
 	struct id_range holder;
@@ -202,8 +202,8 @@ static int former_owner(struct broker *broker, uint32_t uid, struct link_owner *
 	return r == -ENAMETOOLONG || r == -ENOENT ? 0 : r;
 }
 
-/* The account's own files, and what containers left in its home under ids of the ranges that it had. 1: a child is at it;
- * 0: nothing is there; or negative errno. */
+/* The account's own files, and what containers left in its home under ids of the ranges that it had. 1: a child is
+ * at work; 0: nothing exists; or negative errno. */
 static int purge_pass(struct purge *purge)
 {
 	struct broker *broker = purge->broker;
@@ -225,7 +225,7 @@ static int purge_pass(struct purge *purge)
 	return r < 0 ? r : 1;
 }
 
-/* What stays of these harms nobody: its uid is not given out again. The data goes all the same. */
+/* Leftovers of these harm nobody: the uid is not given out again. The data goes all the same. */
 static void purge_traced(void *data, int status)
 {
 	struct purge *purge = data;
@@ -260,7 +260,7 @@ static bool purge_begin(struct broker *broker, const struct removed *row, purge_
 	*purge = (struct purge){ .next = broker->purges, .broker = broker, .row = *row, .done = done, .data = data };
 	broker->purges = purge;
 	purge->why_fd = memfd_create("purge", MFD_CLOEXEC); /* without it the reason is not said, no more */
-	r = removal_ending_begin(broker, row->uid, purge_ended, purge); /* who runs as it fills what is being emptied */
+	r = removal_ending_begin(broker, row->uid, purge_ended, purge); /* its processes would refill it */
 	if (r < 0)
 		r = purge_pass(purge);
 	if (r <= 0)
@@ -344,8 +344,8 @@ enum failure purge_for_call(struct call *call, struct removed row)
 
 /* ---- all that is due ---- */
 
-/* All of it is tried, batch after batch: what cannot be deleted (its owner can see to that) must not stand in the way of
- * what is behind it. False at the end. */
+/* All of it is tried, batch after batch: data that cannot be deleted (owners can bring that about) must not stand
+ * in the way of the rows behind it. False at the end. */
 static bool sweep_fetch(struct sweep *sweep)
 {
 	struct store *store = sweep->broker->store;

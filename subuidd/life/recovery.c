@@ -17,8 +17,8 @@
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.undo", NULL };
 const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.remove", NULL };
 
-/* The child that makes a link is told to only when the home is made: where there is none, a link, and the directory that it
- * is in, were there before. Not after a loss of power, which may take the home and not the link. */
+/* The child makes the link only once the home is made: if there is no home, then a link and its directory existed
+ * before. This does not hold after a loss of power, which may take the home and not the link. */
 static uint32_t link_flags(const struct broker *broker, const struct account *account)
 {
 	return broker->same_boot && !home_begun(&broker->homes, account) ? ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE : 0;
@@ -65,7 +65,7 @@ int recovery_start(struct broker *broker)
 	return n;
 }
 
-/* False: whether there is an owner who could look is not known now. */
+/* False: nobody knows now whether there is an owner who could look. */
 static bool view_open(struct broker *broker, const struct account *account)
 {
 	struct link_owner owner;
@@ -123,7 +123,7 @@ static int views_some(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* A view that is mounted, of an account that is there: it may be of the other kind (an older version, another setting). */
+/* A mounted view of an existing account: it may be of the other kind (an older version, another setting). */
 static void mounted_one(void *data, const char *name)
 {
 	struct broker *broker = data;
@@ -138,7 +138,7 @@ static void mounted_one(void *data, const char *name)
 		broker->views_doubt |= !view_open(broker, &account);
 }
 
-/* Where views are made on demand, those that are there are kept of the kind that they are to be. */
+/* If views are made on demand, existing ones are kept of the wanted kind. */
 static int views_mounted(sd_event_source *source, void *userdata)
 {
 	struct broker *broker = userdata;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The end of accounts: sessions, view, link, home. What is set aside is deleted by purge.c. Run by the broker. */
+/* The end of accounts: sessions, view, link, home. purge.c deletes the data that is set aside. Run by the
+ * broker. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,14 +161,14 @@ static struct removed removed_row(const struct call *call)
 	struct removed removed = { .uid = call->account.uid, .known = known_time_now(call->broker) };
 
 	removed.keep = (call->account.flags & ACCOUNT_KEEP_HOME) != 0;
-	/* What is to be purged is due at once. */
+	/* Data that is to be purged is due at once. */
 	removed.when = (call->account.flags & ACCOUNT_PURGE) != 0 ? 0 : (int64_t)time(NULL);
 	memcpy(removed.owner, call->account.owner, sizeof(removed.owner));
 	memcpy(removed.label, call->account.label, sizeof(removed.label));
 	return removed;
 }
 
-/* Its home was lost before: there is nothing that anybody could miss later. */
+/* Its home was lost before: there is nothing left to miss later. */
 static enum failure body_gone_without_data(struct call *call)
 {
 	int r = store_account_delete(call->broker->store, call->account.uid, time(NULL));

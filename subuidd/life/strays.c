@@ -137,7 +137,7 @@ static int rows_read(struct strays *strays)
 		return -errno;
 	if (st.st_size % (off_t)sizeof(*rows) != 0)
 		return -EIO;
-	rows = malloc((size_t)st.st_size + 1); /* so that there is a list, also when it is empty */
+	rows = malloc((size_t)st.st_size + 1); /* so that there is a list, even an empty one */
 	if (rows == NULL)
 		return -ENOMEM;
 	if (pread(strays->fd, rows, (size_t)st.st_size, 0) != st.st_size)

@@ -15,8 +15,8 @@ struct strays;
 /* There is a list, and it is not too old. */
 bool strays_ready(const struct broker *broker);
 
-/* Starts making one; done is told when it is there, or its end as child_watch() does. 0 or negative errno. One at a time:
- * -EBUSY. */
+/* Starts making one; done is called when it is complete, or its end as child_watch() does. 0 or negative errno. One
+ * at a time: -EBUSY. */
 int strays_start(struct broker *broker, child_done done, void *data);
 
 /* Nobody is told any more. */

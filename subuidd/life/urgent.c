@@ -165,7 +165,7 @@ static enum failure body_key(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* What is not there any more needs no lock. 1: nothing to do; 0: the rows; or negative errno. */
+/* An account or key that is gone needs no lock. 1: nothing to do; 0: the rows; or negative errno. */
 static int look(struct call *call, const struct withheld_entry *entry)
 {
 	struct store *store = call->broker->store;

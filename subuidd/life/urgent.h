@@ -17,7 +17,8 @@ struct broker;
 #define URGENT_NAME "urgent" /* in the state's directory, root 0600 */
 #define URGENT_MAX 256       /* notes that it holds */
 
-/* At a start: what was noted is withheld, and recorded where that can be done now. 0 or negative errno (no memory). */
+/* At a start: withholds everything that was noted, and records it if that is possible now. 0 or negative errno (no
+ * memory). */
 int urgent_open(struct broker *broker);
 void urgent_close(struct broker *broker);
 

@@ -32,7 +32,7 @@ enum failure op_account_get(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	if ((call->account.flags & ACCOUNT_FULL) != 0) /* something may have been removed: the next one who asks is told */
+	if ((call->account.flags & ACCOUNT_FULL) != 0) /* something may be gone: the next caller is told */
 		meter_now(call->broker, call->account.uid);
 	return answer_account(call);
 }
@@ -233,7 +233,7 @@ static void lock_ended(void *data, int status)
 }
 
 /* Published first, then every process of it is ended: a login that starts later sees
- * the lock. Also when publishing failed: what runs ends in any case. */
+ * the lock. Even if publishing failed: running processes are ended in any case. */
 enum failure op_account_lock(struct call *call)
 {
 	enum failure failure = call_account(call, TO_CHANGE);

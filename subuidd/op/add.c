@@ -66,8 +66,8 @@ enum failure add_account_same(struct call *call)
 	return differs(call, why, "use subuid set, or choose another label");
 }
 
-/* An equal account is answered as if it had been made now; what was not said is not compared. What is missing of its home, view
- * and link is made again: who is answered finds them. */
+/* An equal account is answered as if it had been made now; settings that were not given are not compared. Missing
+ * parts (home, view, link) are made again, so that a caller who gets an answer finds them. */
 static enum failure add_again(struct call *call)
 {
 	const struct request_add *add = &call->request.add;
@@ -179,7 +179,7 @@ void add_account_fill(struct call *call)
 	memcpy(account->label, add->name.label, sizeof(account->label));
 }
 
-/* By number: what is there of it on the disk is taken up, and with it what the store knows of that. */
+/* By number: data of it on the disk is taken up, together with what the store knows of that data. */
 static enum failure take_uid(struct call *call, struct account *account, uint32_t wanted)
 {
 	enum failure failure;

@@ -5,7 +5,8 @@
 
 #include "subuidd/call/call.h"
 
-/* call->account, which is there, is what is asked for; what was not said is not compared. */
+/* Whether call->account, which exists, is as the request wants it; settings that were not given are not
+ * compared. */
 enum failure add_account_same(struct call *call);
 
 /* call->account becomes what is asked for, of call->owner, without an id. */

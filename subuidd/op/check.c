@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Proving the invariants, in steps: the cursor says which comes next, so that a
+ * Proves the invariants, in steps: the cursor says which comes next, so that a
  * check of a million accounts holds nobody up. Its upper half is the step, the lower
- * one where in it. Run by the broker; what may hang is done by children (check_child.h).
+ * one where in it. Run by the broker; children do the work that may hang (check_child.h).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static enum failure step_ranges(struct call *call, uint32_t after);
 static enum failure step_owners(struct call *call, uint32_t after);
 static enum failure step_files(struct call *call, uint32_t at);
 
-/* Only who may see all may see what is of nobody in particular. */
+/* Only a caller who may see everything may see findings that belong to nobody in particular. */
 static const struct {
 	bool all;
 	enum failure (*run)(struct call *call, uint32_t at);
@@ -95,7 +95,7 @@ static bool finding_stale(const struct check *check, const struct finding *findi
 {
 	struct account now;
 
-	/* what a child took for nobody's link may be that of an account which is made just now */
+	/* a link that a child took for nobody's may belong to an account that is just being made */
 	if (finding->place == PLACE_LINK && finding->repair == REPAIR_LEFTOVER)
 		return store_account_get(check->call->broker->store, finding->owner, finding->label, &now) != -ENOENT;
 	for (int i = 0; i < check->job.accounts_count; i++)
@@ -307,7 +307,7 @@ static int rows_at_once(const struct call *call, struct check *check)
 	return CHECK_BATCH;
 }
 
-/* After the last: who has none at all may have a link left. */
+/* After the last: owners without any account may have a link left. */
 static enum failure accounts_end(struct call *call, struct check *check, bool none)
 {
 	check_step_after(call, STEP_ACCOUNTS);
@@ -321,7 +321,7 @@ static enum failure accounts_end(struct call *call, struct check *check, bool no
 	return FAILURE_NONE;
 }
 
-/* Whose account it is, or was: it may have been removed since the last step. */
+/* The owner of the account, or its former owner: it may have been removed since the last step. */
 static int owner_of(struct store *store, uint32_t uid, char owner[OWNER_MAX + 1])
 {
 	struct id_range holder;
@@ -402,7 +402,7 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 	return check_begin(call, check);
 }
 
-/* One who had an account and has none: what is left of the links. */
+/* An owner who had an account and has none: checks for leftover links. */
 static int owner_add(struct call *call, struct check_job *job, const struct id_range *row)
 {
 	uint32_t accounts = 0;

@@ -15,7 +15,7 @@ static struct index_reader reader = INDEX_READER(INDEX_PATH);
 
 /* ---- what readers see ---- */
 
-/* One word for all of them: which file it is, and why, is said where the files are looked at. */
+/* One word for all of them: the check of the files says which file it is, and why. */
 static void index_unreadable(struct check_result *result, int error)
 {
 	for (uint32_t i = 0; i < result->count; i++)
@@ -70,7 +70,7 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 
 /* ---- the rest of the host ---- */
 
-/* NSS must answer with our name: then ours is there, and nobody stands before it. */
+/* NSS must answer with our name: then our module is there, and no other before it. */
 static void check_nss(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
 	entry_cleanup struct host_entry user = { 0 }, own = { 0 };
@@ -97,13 +97,13 @@ static void check_nss(const struct broker *broker, const struct account *row, co
 	}
 }
 
-/* owner, label: who has them here; "": the owner himself. */
+/* owner, label: the holder here; label "": the owner. */
 static void check_subids(const struct broker *broker, uint32_t first, uint32_t count, const char *owner,
 			 uint32_t owner_uid, const char *label, const char *subject, struct check_result *result)
 {
 	struct id_block holder = { first, first + count - 1 };
 	char name[ACCOUNT_NAME_MAX + 1], number[16], fault[FAILURE_TEXT_MAX + 1];
-	const char *const names[] = { owner, number, name }; /* as lines of the files may name him */
+	const char *const names[] = { owner, number, name }; /* as lines of the files may name the user */
 	bool given = name_join(owner, broker->settings.separator, label, name) == 0;
 	int r;
 
@@ -144,7 +144,7 @@ static void check_home(const struct broker *broker, const struct account *row, c
 				  "look at what stands there, move it away, and then: subuid check --repair", REPAIR_NONE);
 }
 
-/* What counts, though the store could not be written: the index says rightly what the row does not. */
+/* A change that counts although the store could not be written: the index is right and the row is not. */
 static bool unrecorded(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
 {
 	bool removal = withheld_removal(&broker->withheld, row->uid, NULL);

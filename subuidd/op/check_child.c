@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What a check finds, and the child that looks: it has the broker's privileges, may hang, and is killed then. */
+/* The findings of a check, and the child that looks: it has the broker's privileges, may hang, and is then
+ * killed. */
 #include "subuidd/op/check_child.h"
 
 #include <errno.h>

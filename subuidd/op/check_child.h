@@ -27,29 +27,29 @@ struct check_job {
 	struct check_owner {
 		char name[OWNER_MAX + 1];
 		uint32_t uid;
-	} owners[CHECK_BATCH]; /* who has no account any more: their links alone */
+	} owners[CHECK_BATCH]; /* owners without an account any more: their links alone */
 	int accounts_count, ranges_count, owners_count;
 	bool store; /* all of it, which is frozen (store.h) */
 	bool files; /* /etc/subuid and /etc/subgid, as far as they are ours */
 	bool host;  /* owners and modes of our files, the disks */
 	bool busy[CHECK_BATCH];  /* accounts that are being changed, or have been since */
-	bool first[CHECK_BATCH]; /* the owner's first account: with it goes what else his links lead to */
+	bool first[CHECK_BATCH]; /* the owner's first account: the owner's other links are checked with it */
 };
 
-/* What was found; more than fits: the last one says so. */
+/* The findings; if there are more than fit, the last one says so. */
 struct check_result {
 	struct finding findings[WIRE_BATCH];
 	uint32_t count;
 	uint64_t total; /* of a proof of the store: things that the whole check will look at, about */
 };
 
-/* What is added may be filled further until the next call; never NULL. */
+/* The new finding may be filled further until the next call; never NULL. */
 struct finding *check_add(struct check_result *result, const char *subject, const char *fault, const char *todo);
 /* The same about an account, with its names. */
 struct finding *check_add_account(struct check_result *result, const struct account *row, const char *name,
 				  const char *fault, const char *todo, enum finding_repair repair);
 
-/* The words for an errno: what was tried, and what it means. */
+/* The words for an errno: the attempt, and what the error means. */
 void check_add_error(struct check_result *result, const char *subject, const char *doing, int error);
 
 /* Starts it. *memory: a file of one struct check_result, written when it exits with 0. 0 or negative errno. */
@@ -59,7 +59,7 @@ int check_start(const struct broker *broker, const struct check_job *job, int *m
 void check_accounts(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_ranges(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_files(const struct broker *broker, struct check_result *result);
-/* Begun before the rest is looked at, which goes on beside it; NULL: it was said why not. */
+/* Begun before the rest is looked at, which goes on beside it; NULL: the reason has been reported. */
 struct looks;
 struct looks *check_links_begin(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_links_end(struct looks *looks, struct check_result *result);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What lies below the homes against the store. A child walks and passes over what the index explains (which is proven
- * against the store by steps of its own); the broker looks up the rest, some at a time, so that nobody is held up. The
- * cursor is how many entries have been passed.
+ * Compares everything below the homes with the store. A child walks and passes over what the index explains (which
+ * is proven against the store by steps of its own); the broker looks up the rest, some at a time, so that nobody is
+ * held up. The cursor is how many entries have been passed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ struct disk_walk {
 	struct unexplained *rows;
 };
 
-/* It is passed over: what is in it is nobody's business here. */
+/* It is passed over: its content is no business of this check. */
 static bool explained(void *data, const struct disk_entry *entry)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -137,7 +137,7 @@ static struct finding *tell(struct disk_check *check, const struct disk_entry *e
 	return check_add(&check->result, path, fault, todo);
 }
 
-/* Of an account whose id nobody has any more. owner, label: whose it was, "": that is not known. */
+/* Of an account whose id nobody has any more. owner, label: the former holder; "": unknown. */
 static void tell_leftover(struct disk_check *check, const struct disk_entry *entry, enum finding_place place,
 			  const char *owner, const char *label)
 {
@@ -167,7 +167,7 @@ static void tell_leftover(struct disk_check *check, const struct disk_entry *ent
 	memcpy(finding->label, entry->label, sizeof(finding->label));
 }
 
-/* Of an account that is there, elsewhere. */
+/* Of an account that exists elsewhere. */
 static void tell_misplaced(struct disk_check *check, const struct disk_entry *entry, const struct account *row)
 {
 	const struct broker *broker = check->call->broker;
@@ -183,7 +183,7 @@ static void tell_misplaced(struct disk_check *check, const struct disk_entry *en
 	tell(check, entry, fault, todo);
 }
 
-/* True: its id is one of an account, or changes hands just now; all was said. */
+/* True: its id belongs to an account, or is just changing hands; everything has been reported. */
 static bool judge_live(struct disk_check *check, const struct disk_entry *entry)
 {
 	struct call *call = check->call;
@@ -209,7 +209,7 @@ static void judge_account(struct disk_check *check, const struct disk_entry *ent
 {
 	struct account row;
 
-	/* another uid's in the place of an account is said of the account */
+	/* one of another uid in the place of an account is reported for the account */
 	if (store_account_get(check->call->broker->store, entry->owner, entry->label, &row) == 0 || judge_live(check, entry))
 		return;
 	tell_leftover(check, entry, PLACE_ACCOUNT, entry->owner, entry->label);

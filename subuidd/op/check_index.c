@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Index and keys against the store, both ways. Run by the broker: what it looks at lies in memory and in the store, and a
- * step is some hundred look-ups.
+ * Compares index and keys with the store, both ways. Run by the broker: everything is in memory and in the store,
+ * and a step is some hundred look-ups.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static bool range_stored(struct store *store, const struct id_range *seen)
 	       strcmp(row.owner, seen->owner) == 0 && strcmp(row.label, seen->label) == 0;
 }
 
-/* The same of ranges: newuidmap grants what is there. */
+/* The same for ranges: newuidmap grants the entries of the file. */
 enum failure check_step_index_ranges(struct call *call, uint32_t from)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -92,7 +92,7 @@ enum failure check_step_index_ranges(struct call *call, uint32_t from)
 
 /* ---- keys ---- */
 
-/* What sshd is told of a key; when it was made is not in the file. */
+/* The facts of a key that sshd is told; the file does not have the time when it was made. */
 static bool keys_same(const struct ssh_key *a, const struct ssh_key *b)
 {
 	return a->id == b->id && a->uid == b->uid && a->role == b->role && a->options == b->options &&
@@ -123,7 +123,8 @@ static void key_check(const struct account *row, const char *name, const struct 
 		check_add_account(result, row, name, fault, TODO_INDEX, REPAIR_INDEX);
 }
 
-/* Where the file cannot be read at all, that is said once: of the whole host at the end of the walk along it, to owners here. */
+/* If the file cannot be read at all, that is reported once: of the whole host at the end of the walk along it, to
+ * owners here. */
 static bool keys_readable(const struct call *call, struct check_result *result)
 {
 	static struct index_reader reader = INDEX_READER(KEYS_PATH);
@@ -168,7 +169,7 @@ static bool key_stored(struct store *store, const struct ssh_key *seen)
 	       store_account_by_uid(store, seen->uid, &account) == 0 && account.state == ACCOUNT_ACTIVE;
 }
 
-/* The other way: whoever has a key that is there can log in. */
+/* The other way: anyone who has a key that is in the file can log in. */
 enum failure check_step_keys(struct call *call, uint32_t from)
 {
 	static struct index_reader reader = INDEX_READER(KEYS_PATH);

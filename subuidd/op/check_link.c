@@ -191,7 +191,7 @@ static bool looks_wait(struct looks *looks, struct pollfd *wait)
 	return true;
 }
 
-/* What is said of a link, by its state; NULL: nothing. */
+/* The finding for a link, by its state; NULL: none. */
 static const struct link_words {
 	const char *fault, *todo;
 	enum finding_repair repair;
@@ -245,7 +245,7 @@ static void tell_strays(const struct look *look, struct check_result *result)
 	}
 }
 
-/* Whose owner is not who they were. */
+/* Accounts whose owner is no longer the same user. */
 static void tell_owner(const struct look *look, struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];

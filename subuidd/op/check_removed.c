@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Data of removed accounts: what should be gone, for somebody counts on it, and what is gone and should be there. Run by
- * the broker. The cursor is 0 for what is due, of which only the store is asked; then the uid behind which the rows go on.
+ * Data of removed accounts: data that should be gone, since somebody counts on it, and data that is gone and should
+ * be there. Run by the broker. The cursor is 0 for data that is due, for which only the store is asked; then it is
+ * the uid behind which the rows go on.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int64_t due_since(struct broker *broker, const struct removed *row)
 	return store_id_holder(broker->store, row->uid, row->uid, &holder, &kind) == 0 ? holder.created : 0;
 }
 
-/* Whose it was, and the day. */
+/* The former holder, and the day. */
 static void describe(const struct broker *broker, const struct removed *row, int64_t when,
 		     char name[ACCOUNT_NAME_MAX + 1], char date[DATE])
 {
@@ -68,7 +69,8 @@ static enum failure step_overdue(struct call *call)
 		int64_t since = due_since(broker, &rows[i]);
 
 		call->answer.checked++;
-		/* what somebody was told of is named at once, unless it goes at this moment */
+		/* data that somebody was told is gone is reported at once, unless it is being deleted at this
+		 * moment */
 		if (now - since > DAY ||
 		    (rows[i].when == 0 && (rows[i].why[0] != '\0' || !purge_under_way(broker, rows[i].uid))))
 			tell_overdue(call, &rows[i], since, &result);
@@ -94,7 +96,7 @@ static void tell_lost(struct call *call, const struct removed *row, struct check
 	finding->uid = row->uid;
 }
 
-/* What is deleted at once is meant to go, and so is what is deleted just now. */
+/* Data that is to be deleted at once is meant to go, and so is data that is being deleted now. */
 static void look(struct call *call, const struct removed *row, struct check_result *result)
 {
 	struct broker *broker = call->broker;

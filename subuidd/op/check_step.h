@@ -11,7 +11,7 @@ enum check_step {
 	STEP_HOST,
 	STEP_ACCOUNTS,
 	STEP_RANGES,
-	STEP_OWNERS, /* who has no account any more */
+	STEP_OWNERS, /* owners without an account any more */
 	STEP_FILES,
 	STEP_INDEX,
 	STEP_INDEX_RANGES,

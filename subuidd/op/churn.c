@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Bounds on how fast an owner can use up ids and make the audit trail grow. */
 #include "subuidd/op/churn.h"
 
 #include <errno.h>
@@ -51,8 +52,8 @@ enum failure churn_account(struct call *call, const struct limit *limit)
 	return FAILURE_NONE;
 }
 
-/* Each change is a row of the audit trail, for good. What was used comes back with time, looked at
- * only when it is used again; an entry that is older than a full bucket is an empty one. */
+/* Each change is a row of the audit trail, for good. The used share comes back with time, which is computed only
+ * when it is used again; an entry that is older than a full bucket is an empty one. */
 enum failure churn_change(struct call *call)
 {
 	static struct tallies changers = TALLIES(CHANGES_AT_ONCE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Ids are never given out twice, so whoever takes and gives back, again and again,
- * would use them up for all. These bounds are for owners; root and admins are free.
+ * Ids are never given out twice, so an owner who takes and gives back again and again would use them up for
+ * everybody. These bounds are for owners; root and admins are free.
  */
 #ifndef SUBUIDD_CHURN_H
 #define SUBUIDD_CHURN_H
@@ -11,10 +11,10 @@
 /* Whether this owner may have one more uid taken today. */
 enum failure churn_account(struct call *call, const struct limit *limit);
 
-/* Whether units more, and what he has given back, stay within a multiple of his limit. */
+/* Whether units more, together with those given back, stay within a multiple of the owner's limit. */
 enum failure churn_range(struct call *call, const struct limit *limit, uint32_t present, uint32_t units);
 
-/* One more change by this caller: bounds how fast he makes the audit trail grow. */
+/* One more change by this caller: bounds how fast they make the audit trail grow. */
 enum failure churn_change(struct call *call);
 
 #endif

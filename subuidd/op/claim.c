@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Ids that root names by number: whose they were, whose they are, and what else of the host says that they are taken. */
+/* Ids that root names by number: who had them, who has them, and whether anything else on the host has taken
+ * them. */
 #include "subuidd/op/claim.h"
 
 #include <errno.h>
@@ -71,8 +72,8 @@ static bool nameless(const struct id_range *holder)
 	return holder->owner_uid != 0 && (holder->label[0] == '\0' ? holder->owner[0] == '\0' : strcmp(holder->label, number) == 0);
 }
 
-/* A tombstone of just these ids, and of call->account (label "": of the owner himself) as it would be once more. One that
- * was made of what lay on the disk may not know for whom (owner_uid 0), or by which name. */
+/* A tombstone of exactly these ids, and of call->account (label "": of the owner) as it would be again. A tombstone
+ * that was made from data on the disk may not know for whom (owner_uid 0), or by which name. */
 static bool had_before(const struct call *call, const struct id_range *holder, uint32_t first, uint32_t last)
 {
 	if (holder->first != first || holder->first + holder->count - 1 != last)
@@ -103,8 +104,8 @@ static enum failure aside_forget(struct call *call, const char *what, struct acc
 	return FAILURE_NONE;
 }
 
-/* An import that was cut off goes on, an account that was removed is restored with its ids: root has named owner,
- * label and number. No files change hands. account: whose uid it is, NULL: a range. */
+/* An import that was cut off goes on, or a removed account is restored with its ids: root has named owner, label
+ * and number. No files change hands. account: the one that has the uid; NULL: a range. */
 static enum failure give_back(struct call *call, const char *what, const struct id_range *holder, struct account *account)
 {
 	enum failure failure = account != NULL ? aside_forget(call, what, account) : FAILURE_NONE;
@@ -125,7 +126,7 @@ static enum failure give_back(struct call *call, const char *what, const struct 
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* again: what he had before is free for him. */
+/* again: ids that the owner had before are free for this owner. */
 static enum failure store_free(struct call *call, const char *what, uint32_t first, uint32_t last, bool again)
 {
 	struct id_range holder;

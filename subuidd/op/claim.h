@@ -5,9 +5,9 @@
 
 #include "subuidd/call/call.h"
 
-/* In the open transaction: the id is of the settings' blocks and nobody's, or who has it is said. What only the very
- * same account (call->account) or owner had before is theirs again; with an account that has data set aside
- * (account->flags, from disk_look()) that, too: what the store knew of it is in the flags from now on. */
+/* In the open transaction: the id is in the settings' blocks and free, or the failure says who has it. Ids that
+ * only the very same account (call->account) or owner had before are theirs again; so is data set aside for the
+ * account (account->flags, from disk_look()): the flags from now on hold what the store knew of it. */
 enum failure claim_uid(struct call *call, struct account *account);
 enum failure claim_range(struct call *call, uint32_t first, uint32_t count);
 

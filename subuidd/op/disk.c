@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What is on the disk before an account is made. Run by the broker, for a change and for a dry run alike. */
+/* Looks at what is on the disk before an account is made. Run by the broker, for a change and for a dry run
+ * alike. */
 #include "subuidd/op/disk.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 #include "subuidd/life/strays.h"
 
-/* What helps. */
+/* The advice. */
 static void todo(const struct home_look *look, char *text, size_t size)
 {
 	switch (look->there) {
@@ -26,7 +27,7 @@ static void todo(const struct home_look *look, char *text, size_t size)
 	}
 }
 
-/* A uid that was chosen now has nothing of its own on the disk, or it is not to be given out. */
+/* A uid that has just been chosen must own nothing on the disk, or it is not given out. */
 static void unexpected(const struct account *account, struct home_look *look)
 {
 	if (look->there != HOME_HIS && look->there != HOME_ASIDE)
@@ -35,8 +36,9 @@ static void unexpected(const struct account *account, struct home_look *look)
 	snprintf(look->why, sizeof(look->why), "data of uid %u, which was to be given out, is there already", account->uid);
 }
 
-/* The owner's directory was there before us only if it was there before all of their accounts: one that another add has
- * made goes with whichever of them is undone or removed last. Their first row tells, as each has asked the one before. */
+/* The owner's directory existed before us only if it existed before all of their accounts: one that another add has
+ * made goes with whichever of them is undone or removed last. Their first row tells, as each has asked the one
+ * before. */
 static int owner_there(struct store *store, const char *owner, uint32_t *flags)
 {
 	struct account first;

@@ -5,8 +5,9 @@
 
 #include "subuidd/call/call.h"
 
-/* Looks at home and set-aside data of this account (owner, owner_uid, label, uid). wanted: root has named the uid, and what
- * is there of it is taken up. Fills account->flags (ACCOUNT_*_THERE), or says what stands in the way, and touches nothing. */
+/* Looks at home and set-aside data of this account (owner, owner_uid, label, uid). wanted: root has named the uid,
+ * and existing parts are taken up. Fills account->flags (ACCOUNT_*_THERE), or says what stands in the way, and
+ * touches nothing. */
 enum failure disk_look(struct call *call, struct account *account, bool wanted);
 
 /* No files but those of the account's own place belong to its uid. Of uids that the store has never heard of; strays.h

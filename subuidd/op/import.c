@@ -88,7 +88,7 @@ int import_continue(struct call *call, const struct request *request)
 	return 0;
 }
 
-/* Who is refused has sent the rest already: it is taken, and answered once. */
+/* A refused caller has sent the rest already: it is taken, and answered once. */
 int import_begin(struct call *call, enum failure failure)
 {
 	if (call->import == NULL && batch_open(call) < 0)
@@ -167,7 +167,7 @@ static int lines_run(struct call *call)
 	int (*start)(void *) = probe->start;
 	int r = start != NULL ? start(probe->data) : 0;
 
-	/* what the rest of the host holds is read once for the batch, not for each of its ids */
+	/* ids that the rest of the host holds are read once for the batch, not for each of its ids */
 	probe->start = NULL;
 	for (size_t at = 0, length; r == 0 && at < import->count; at += length) {
 		length = line_length(import, at);
@@ -179,7 +179,7 @@ static int lines_run(struct call *call)
 	return r;
 }
 
-/* Nothing of the batch: what had been made in the transaction was not. */
+/* Nothing of the batch is made: the transaction is undone. */
 static void batch_forget(struct import *import)
 {
 	for (size_t i = 0; i < import->count; i++) {

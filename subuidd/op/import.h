@@ -7,7 +7,7 @@
  * next start as that of a single account is (lifecycle.h).
  *
  * Before the transaction the disk is looked at, so that a dry run says what an import would, and an import
- * writes down with its intents what was there before (ACCOUNT_THERE): that is taken up, and no undo touches it.
+ * writes down with its intents what existed before (ACCOUNT_THERE): that is taken up, and no undo touches it.
  */
 #ifndef SUBUIDD_IMPORT_H
 #define SUBUIDD_IMPORT_H
@@ -36,7 +36,7 @@ struct import_row {
 	unsigned char look;     /* LINK_LOOK_* */
 	unsigned char link;     /* enum link_result, of one that is fresh */
 	char target[ACCOUNT_NAME_MAX + 1];
-	char action[32]; /* what the audit trail calls it; "": nothing was changed */
+	char action[32]; /* its name in the audit trail; "": nothing was changed */
 	char detail[128];
 };
 
@@ -59,17 +59,17 @@ struct import_shared {
 struct import {
 	bool collecting;
 	struct store *rehearsed; /* the copy of the store that a dry run goes on in; NULL: none (rehearsal.h) */
-	enum failure refused; /* all of it; told when all is there */
+	enum failure refused; /* all of it; reported once it is complete */
 	struct failure_text refusal;
 	size_t count;
-	struct import_row *slots[WIRE_IMPORT_BATCH]; /* rows of accounts that are not there yet, by owner */
+	struct import_row *slots[WIRE_IMPORT_BATCH]; /* rows of accounts that do not exist yet, by owner */
 	size_t slots_count;
 	struct import_group groups[WIRE_IMPORT_BATCH];
 	size_t groups_count;
 	struct import_shared *shared; /* NULL: no slots */
-	unsigned looking;     /* what is waited for before the transaction */
+	unsigned looking;     /* awaited before the transaction */
 	unsigned children;    /* that make links, or take them back */
-	int synced;           /* what home_sync() said of all homes */
+	int synced;           /* result of home_sync() for all homes */
 	struct import_row *fresh[WIRE_IMPORT_BATCH]; /* accounts that are being made, by owner */
 	size_t fresh_count;
 	struct import_row rows[WIRE_IMPORT_BATCH];
@@ -104,7 +104,7 @@ void import_links_made(void *group, int status);
  * goes on with import_end(). */
 enum failure import_make(struct call *call);
 
-/* What came of each row, then the final answer. */
+/* The outcome of each row, then the final answer. */
 void import_end(struct call *call);
 
 #endif

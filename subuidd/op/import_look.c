@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Before the transaction of an import: what stands in the owners' homes where links will be, seen by one child for each
- * owner that has become the owner (home/link_many.c), with a deadline; and, for uids that are named, a list of the homes
- * that nobody has. The same child makes the links later, when the broker says so. In a dry run nobody says so.
+ * Before the transaction of an import: looks at the places of the links in the owners' homes, by one child for each
+ * owner that has become that owner (home/link_many.c), with a deadline; and, for uids that are named, makes a list
+ * of the homes that nobody has. The same child makes the links later, when the broker says so. In a dry run nobody
+ * says so.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "subuidd/life/strays.h"
 #include "subuidd/wire/request.h"
 
-/* Rows that make an account, as far as it is known by now. What is wrong with a row is said in the transaction. */
+/* Rows that make an account, as far as is known by now. The transaction reports faults in rows. */
 static bool row_makes(struct call *call, struct import_row *row)
 {
 	struct request shaped = { .op = OP_IMPORT, .import = row->request };
@@ -47,7 +48,7 @@ static void slots_fill(struct call *call)
 	qsort(import->slots, import->slots_count, sizeof(import->slots[0]), by_owner);
 }
 
-/* Memory for the children, and the places in it; without it none of them is looked at, and that is said then. */
+/* Memory for the children, and the places in it; without it none of them is looked at, which is then reported. */
 static void slots_share(struct import *import)
 {
 	void *memory = import->slots_count == 0 ? MAP_FAILED :
@@ -71,7 +72,7 @@ static void look_ended(struct call *call)
 		import_looked(call);
 }
 
-/* What the child says, or how it ended: from then on it is not followed any more, where it did not say that it is well. */
+/* The child's message, or how it ended: unless it said that all is well, it is not followed any more. */
 static bool group_well(struct import_group *group, int status)
 {
 	if (status == LINK_LOOKED)
@@ -94,7 +95,7 @@ static void group_looked(void *data, int status)
 	look_ended(group->call);
 }
 
-/* What the child that is forked now has to know of the accounts: their names. */
+/* The facts that the child to be forked needs of the accounts: their names. */
 static void accounts_of(const struct import *import, const struct import_group *group, struct account *accounts,
 			const struct account **list)
 {
@@ -168,7 +169,8 @@ static bool strays_wanted(struct call *call)
 	return false;
 }
 
-/* What could not be found out is said where it is needed. Another import's list is not waited for: it is soon there. */
+/* Anything that could not be found out is reported where it is needed. Another import's list is not waited for: it
+ * will soon be there. */
 static void strays_made(void *data, int status)
 {
 	struct call *call = data;

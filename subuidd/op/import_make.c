@@ -16,7 +16,7 @@
 
 #define UNFINISHED_SECONDS 30u
 
-/* What was to be made for an account that is not there after all. */
+/* Parts that were to be made for an account that does not exist after all. */
 static void dependents_fail(struct import *import, const struct import_row *gone)
 {
 	for (size_t i = 0; i < import->count; i++) {
@@ -224,7 +224,7 @@ void import_links_made(void *data, int status)
 		group->lost = LINK_FAILED;
 		return;
 	}
-	(void)status; /* what came of each is in the shared memory */
+	(void)status; /* the outcome of each is in the shared memory */
 	group_results(call->import, group);
 	if (--call->import->children == 0)
 		links_made(call);

@@ -65,7 +65,7 @@ static enum failure owner_find(struct call *call, struct import_row *row)
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
 }
 
-/* Into call->account: active and nobody's at this moment, or made by a row before. *found: there is one. */
+/* Into call->account: active and not in use at this moment, or made by an earlier row. *found: it exists. */
 static enum failure account_find(struct call *call, const struct import_row *row, bool *found)
 {
 	int r = store_account_get(call->broker->store, row->request.name.owner, row->request.name.label, &call->account);
@@ -101,7 +101,7 @@ static enum failure account_same(struct call *call, struct import_row *row)
 	return add_account_same(call) == FAILURE_NONE ? present(row) : FAILURE_EXISTS;
 }
 
-/* What was known of it elsewhere: an alarm without a time begins now. */
+/* Facts known of it elsewhere: an alarm without a time begins now. */
 static int watch_put(struct call *call, const struct request_import *asked)
 {
 	struct watch watch = { .uid = call->account.uid, .last_run = asked->last_run, .last_status = asked->last_status,
@@ -132,7 +132,7 @@ static const char *data_there(uint32_t flags)
 					     "";
 }
 
-/* What the child saw in the owner's home. */
+/* The child's findings in the owner's home. */
 static enum failure link_free(struct call *call, const struct import_row *row)
 {
 	unsigned look = row->look & LINK_LOOK_RESULT;
@@ -281,7 +281,8 @@ static const struct import_row *line_first(const struct import *import, const st
 	return row;
 }
 
-/* The next row of the same line that asks for a range for whom this one does; NULL before the first, and behind the last. */
+/* The next row of the same line that asks for a range for the same holder; NULL before the first, and behind the
+ * last. */
 static const struct import_row *line_range_next(const struct import *import, const struct import_row *row,
 						const struct import_row *at)
 {
@@ -314,7 +315,7 @@ static bool line_has(const struct import *import, const struct import_row *row, 
 	return false;
 }
 
-/* What is there already of what the line asks for anywhere. */
+/* The existing part of what the line asks for anywhere. */
 static int units_present(const struct call *call, const struct import_row *row, uint32_t *units)
 {
 	struct id_range rows[16];
@@ -334,7 +335,7 @@ static int units_present(const struct call *call, const struct import_row *row, 
 	return n;
 }
 
-/* Anywhere: what there is of it already is counted, so that the same file may be read again. */
+/* Anywhere: existing ids are counted, so that the same file may be read again. */
 static enum failure range_anywhere(struct call *call, struct import_row *row)
 {
 	uint32_t units = request_units(row->request.count), there = 0;
@@ -455,7 +456,7 @@ static void row_begin(struct call *call, struct import_row *row)
 	memcpy(call->target, row->target, sizeof(call->target));
 }
 
-/* What only root may state: ids by number, when things were, and what became of them elsewhere. */
+/* Facts that only root may state: ids by number, times, and what became of things elsewhere. */
 static bool needs_root(const struct request_import *asked)
 {
 	return asked->uid != 0 || asked->first != 0 || asked->created != 0 || asked->kind == IMPORT_TOMBSTONE ||

@@ -26,7 +26,7 @@ int key_prepare(const struct ssh_key *asked, uint32_t uid, struct ssh_key *key)
 	return key_fingerprint(key);
 }
 
-/* A key that names a tool that is not there would admit and then refuse. The name has been checked. */
+/* A key for a tool that does not exist would admit and then refuse. The name has been checked. */
 enum failure key_tools_there(struct call *call, const struct ssh_key *key)
 {
 	static const char *const places[] = { TOOLS_ADMIN_DIR, TOOLS_SHIPPED_DIR };
@@ -217,7 +217,7 @@ static void key_ended(void *data, int status)
 	call_finish(call, key_sessions(call, call->answer.failure.failure, status));
 }
 
-/* The store does not take it: it counts all the same. published, noted: what came of that. */
+/* The store does not take it: it counts all the same. published, noted: the results of that. */
 static enum failure key_unrecorded(struct call *call, int published, int noted)
 {
 	char reason[FAILURE_TEXT_MAX + 1], why[FAILURE_TEXT_MAX + 1];
@@ -229,8 +229,8 @@ static enum failure key_unrecorded(struct call *call, int published, int noted)
 			 noted < 0 ? "it is tried again; a restart of subuidd would forget it" : "it is tried again");
 }
 
-/* A key of another account is not found, as one that does not exist. The account's sessions end: sshd asks for
- * a key when a connection begins, and who has one open could go on with a key that is gone, for ever. */
+/* A key of another account is not found, as one that does not exist. The account's sessions end: sshd asks for a
+ * key when a connection begins, so an open connection could go on for ever with a key that is gone. */
 enum failure op_key_remove(struct call *call)
 {
 	const struct request_key_remove *request = &call->request.key_remove;
@@ -252,7 +252,7 @@ enum failure op_key_remove(struct call *call)
 	failure = call_transaction(call, call->operation->action, body_key_remove);
 	if (failure == FAILURE_NONE)
 		urgent_done(call->broker, call->account.uid, call->key.id);
-	else /* before the index may be made anew from a store that still has it */
+	else /* before the index may be rebuilt from a store that still has it */
 		noted = urgent_add(call->broker, call->account.uid, call->key.id);
 	r = publish_key_gone(call->broker->publication, &call->key);
 	if (r >= 0 && call->key.forward[0] != '\0')

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What owners may have, and the list of removed ids. */
+/* The limits of owners, and the list of removed ids. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,8 @@ enum failure op_limit_get(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* What is not asked for is read in the same transaction: two admins who set different limits both get theirs. */
+/* Limits that are not asked for are read in the same transaction: two admins who set different limits both get
+ * theirs. */
 static enum failure body_limit(struct call *call)
 {
 	const struct request_limit_set *set = &call->request.limit_set;

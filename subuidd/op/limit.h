@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What owners may have. */
+/* The limits of owners. */
 #ifndef SUBUIDD_OP_LIMIT_H
 #define SUBUIDD_OP_LIMIT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Ranges of subordinate ids: given to an owner, or to one of his sub-accounts. */
+/* Ranges of subordinate ids: given to an owner, or to one of the owner's sub-accounts. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +81,8 @@ int range_units_of_account(struct call *call, const struct account *account, uin
 	return n;
 }
 
-/* A range of the caller's own, or of who he may act for; another's is not found, as one that does not exist. */
+/* A range of the caller's own, or of an owner they may act for; another's is not found, like one that does not
+ * exist. */
 static enum failure range_find(struct call *call, uint32_t first, struct id_range *range)
 {
 	char what[16];
@@ -96,7 +97,7 @@ static enum failure range_find(struct call *call, uint32_t first, struct id_rang
 	return FAILURE_NONE;
 }
 
-/* The block behind a range, for whoever has that one. */
+/* The block behind a range, for the holder of that range. */
 static enum failure range_follow(struct call *call, uint32_t units)
 {
 	struct id_range *range = &call->range, before;

@@ -9,11 +9,11 @@
 
 struct rehearsal {
 	struct broker *broker;
-	const void *asker;           /* whose connection it is; compared, never followed */
+	const void *asker;           /* the connection that it belongs to; compared, never followed */
 	struct store_copy *copy;     /* being made, and */
-	sd_event_source *source;     /* by whom, and */
-	struct call *call;           /* for whom; or whose batch waits for a look at the disk */
-	struct store *store;         /* when it is there */
+	sd_event_source *source;     /* its caller, and */
+	struct call *call;           /* the owner; or the call whose batch waits for a look at the disk */
+	struct store *store;         /* once it exists */
 };
 
 static void rehearsal_end(struct rehearsal *rehearsal)
@@ -31,7 +31,7 @@ static void copy_failed(struct rehearsal *rehearsal, struct call *call, int erro
 	call_finish(call, call_fail_system(call, "the store cannot be copied for a dry run", error));
 }
 
-/* The answer may find that the client has gone, which ends the rehearsal: nothing of it is looked at after. */
+/* The answer may find that the client has gone, which ends the rehearsal: it must not be looked at afterwards. */
 static void batch_run(struct rehearsal *rehearsal, struct call *call)
 {
 	call->import->rehearsed = rehearsal->store;

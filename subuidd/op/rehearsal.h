@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A dry run of an import that is longer than one batch. What its lines may do depends on what the lines before
- * them would have made, and a transaction of the store cannot be left open between two messages of a client. So it
- * goes on in a copy of the store, line by line as an import does, for as long as the connection lasts. One at a time.
+ * A dry run of an import that is longer than one batch. The outcome of a line depends on what the lines before it
+ * would have made, and a transaction of the store cannot be left open between two messages of a client. So it goes
+ * on in a copy of the store, line by line as an import does, for as long as the connection lasts. One at a time.
  */
 #ifndef SUBUIDD_REHEARSAL_H
 #define SUBUIDD_REHEARSAL_H

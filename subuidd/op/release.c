@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Root's release of ids that nobody has any more. What still belongs to them below the homes would go to the next holder,
- * and the next start would be refused: a home whose id the store does not know says that the store has lost an account. A
- * child (root, on descriptors; nothing is changed) therefore reads all names below the homes first. The broker does not
- * wait for it.
+ * Root's release of ids that nobody has any more. Files below the homes that still belong to them would go to the
+ * next holder, and the next start would be refused: a home whose id the store does not know says that the store has
+ * lost an account. A child (root, on descriptors; nothing is changed) therefore reads all names below the homes
+ * first. The broker does not wait for it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,11 +23,11 @@
 
 enum { LOOK_CLEAN, LOOK_FOUND, LOOK_FAILED }; /* exit status */
 
-/* What is looked for: ids of the block, and the account that had it; what was found is left in the file. */
+/* The search: for ids of the block, and for the account that had it; the findings are left in the file. */
 struct look {
 	const struct homes *homes;
 	uint32_t first, last;
-	uint32_t account_uid; /* 0: none, or it is there and keeps its home */
+	uint32_t account_uid; /* 0: none, or it exists and keeps its home */
 	int memory;
 	struct call *call;
 };
@@ -162,8 +162,8 @@ static int aside(struct store *store, uint32_t uid)
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-/* Before a child is started for nothing: the ids are removed ones, and not of data that is known. The transaction says
- * the same once more. account_uid: who had the block, if they have no row any more. */
+/* Checked before a child is started for nothing: the ids are removed ones, and no known data belongs to them. The
+ * transaction checks the same again. account_uid: the former holder of the block, if it has no row any more. */
 static enum failure ids_removed(struct call *call, const char *what, struct id_range *ids)
 {
 	struct store *store = call->broker->store;

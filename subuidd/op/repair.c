@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a check has found is put right: one thing at a time, named as the finding names it, and looked at once more before
- * anything is touched. Derived things are made anew; of what has data in it nothing is ever deleted. Every repair is in the
- * audit trail.
+ * Puts right the findings of a check: one thing at a time, named as the finding names it, and looked at again
+ * before anything is touched. Derived things are rebuilt; things with data in them are never deleted. Every repair
+ * is in the audit trail.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -61,7 +61,7 @@ static enum failure repair_index(struct call *call)
 	return record(call);
 }
 
-/* ---- an account that is there ---- */
+/* ---- an existing account ---- */
 
 static enum failure repair_account(struct call *call, enum link_mend how)
 {
@@ -72,7 +72,7 @@ static enum failure repair_account(struct call *call, enum link_mend how)
 	return failure != FAILURE_NONE ? failure : lifecycle_mend(call, how, call->request.repair.dry_run != 0);
 }
 
-/* ---- a link to an account that is not there ---- */
+/* ---- a link to an account that does not exist ---- */
 
 static void unlinked(void *data, int status)
 {
@@ -257,7 +257,7 @@ static enum failure body_forget(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Whose it was: by its place, by its id, or, when neither says it, by who may enter it. */
+/* The former holder: by its place, by its id, or, if neither tells, by who may enter it. */
 static enum failure former_owner(struct call *call, struct account *account)
 {
 	struct id_range holder;

@@ -22,7 +22,7 @@ enum failure op_run_list(struct call *call)
 	for (int i = 0; i < n; i++) {
 		memset(&row, 0, sizeof(row));
 		row.run = rows[i];
-		row.run.uid = all ? rows[i].uid : 0; /* who asks for one knows which */
+		row.run.uid = all ? rows[i].uid : 0; /* a caller who asks for one account knows which */
 		call->answer.cursor = rows[i].seq;
 		call_row(call, &row);
 	}

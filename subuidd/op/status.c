@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What anybody may know: that the service is there, and as whom it sees the caller. */
+/* What anybody may know: that the service runs, and which user it takes the caller for. */
 #include <stdio.h>
 #include <string.h>
 

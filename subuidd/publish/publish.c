@@ -46,8 +46,9 @@ static int uid_bounds(struct publication *p, const struct settings *settings, st
 	return n;
 }
 
-/* Ids that may have names: those of the settings' blocks, and from and to a power of two where a range was taken over
- * from elsewhere. Not to the range itself: what is in the header changes with the whole file, and so a few times in all. */
+/* Ids that may have names: those of the settings' blocks, and from and to a power of two where a range was taken
+ * over from elsewhere. Not to the exact range: the header changes only with the whole file, and this way only a few
+ * times in all. */
 static void range_bounds_widen(struct index_host *host, const struct id_range *range)
 {
 	const uint32_t last = range->first + (range->count - 1);
@@ -235,7 +236,7 @@ int publication_settings(struct publication *p, const struct settings *settings)
 	return publication_repair(p);
 }
 
-/* Somebody may have removed a file, or put another one in its place: those who open it now would see that. */
+/* Somebody may have removed a file, or put another one in its place: readers that open it now would see that. */
 static bool ready(struct publication *p)
 {
 	if (!p->broken && !(index_writer_present(p->public) && index_writer_present(p->keys))) {
@@ -452,7 +453,7 @@ static int each_range(struct publication *p, const struct account *account,
 	return n;
 }
 
-/* Keys before the account, so that who sees the account can log in to it. */
+/* Keys before the account, so that anyone who sees the account can log in to it. */
 static int put_whole(struct publication *p, const void *row)
 {
 	const struct account *account = row;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Publishing: what is committed in the store is put into the two index files, and
- * only then acknowledged. When a file cannot be written (a full disk), readers go on
- * seeing what was before, and nothing is acknowledged until both have been built anew.
+ * Publishes committed changes of the store: they are put into the two index files, and only then acknowledged. When
+ * a file cannot be written (a full disk), readers go on seeing the old state, and nothing is acknowledged until
+ * both have been rebuilt.
  */
 #ifndef SUBUIDD_PUBLISH_H
 #define SUBUIDD_PUBLISH_H
@@ -39,19 +39,19 @@ int publish_range_gone(struct publication *publication, const struct id_range *r
 /* The readers see everything that has been committed: says so in the files. */
 void publication_commit(struct publication *publication);
 
-/* What has changed for /etc/subuid and /etc/subgid since the last call: or-ed, and then forgotten. */
+/* The changes for /etc/subuid and /etc/subgid since the last call: or-ed, and then forgotten. */
 enum { PUBLISHED_RANGES = 1u << 0, PUBLISHED_ACCOUNTS = 1u << 1 };
 unsigned publication_changes(struct publication *publication);
 
-/* Builds both files anew, whatever they are. */
+/* Rebuilds both files, whatever their state. */
 int publication_rebuild(struct publication *publication);
 
-/* Builds both files anew when something is missing in them, or one of them is gone. 0 when they are whole. */
+/* Rebuilds both files if something is missing in them, or one of them is gone. 0 when they are whole. */
 int publication_repair(struct publication *publication);
 
-/* For what has to be shut out now, whether or not the files can be made whole: what readers see is changed where it stands.
- * 0: nobody logs in with it any more; or negative errno. The account as locked, without its keys where even that cannot be
- * written; the key; the account and all of its. */
+/* For access that has to end now, whether or not the files can be made whole: the view of the readers is changed in
+ * place. 0: nobody logs in with it any more; or negative errno. The account as locked, without its keys where even
+ * that cannot be written; the key; the account and all of its. */
 int publish_account_locked(struct publication *publication, const struct account *account);
 
 #endif

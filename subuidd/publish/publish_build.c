@@ -163,8 +163,8 @@ static int fill(struct build *build)
 	return r;
 }
 
-/* From then on it is the one that readers see, also when the last step failed. Whoever follows the old file, which somebody
- * may have removed, is told. */
+/* From then on readers see this one, even if the last step failed. Readers that follow the old file, which somebody
+ * may have removed, are told. */
 static int take_place(struct index_writer **writer, struct index_writer **old, uint64_t generation)
 {
 	int r = index_writer_publish(*writer, generation);
@@ -244,7 +244,7 @@ static int key_kept(void *data, const struct ssh_key *key)
 	       !withheld_has(build->p->withheld, key->uid, key->id);
 }
 
-/* What is taken away first: it needs no room. */
+/* Removals first: they need no room. */
 static int reuse(struct build *build)
 {
 	const struct index_keep keep = { build, account_kept, range_kept, key_kept };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Between publish.c (each change) and publish_build.c (both files anew) only. */
+/* Only between publish.c (each change) and publish_build.c (rebuilding both files). */
 #ifndef SUBUIDD_PUBLISH_INTERNAL_H
 #define SUBUIDD_PUBLISH_INTERNAL_H
 
@@ -28,8 +28,8 @@ int publication_put_account(struct publication *p, struct index_writer *writer, 
 /* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
 int publication_build(struct publication *publication);
 
-/* At a start, without room for new files: those that are there, of whichever boot, made to say what the store does. 0, or
- * negative errno: they cannot serve. */
+/* At a start, without room for new files: makes the existing ones, of whichever boot, say what the store does. 0,
+ * or negative errno: they cannot serve. */
 int publication_reuse(struct publication *publication);
 
 #endif

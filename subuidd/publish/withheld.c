@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the index does not show although the store has it; of the broker. */
+/* Things that the index does not show although the store has them. Part of the broker. */
 #include "subuidd/publish/withheld.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Locks and removed keys that could not be written into the store: whatever it says, the index shows the account as locked
- * (key 0), or without the key. A short list; usually there is none.
+ * Locks and removed keys that could not be written into the store: whatever it says, the index shows the account as
+ * locked (key 0), or without the key. A short list, usually empty.
  */
 #ifndef SUBUIDD_WITHHELD_H
 #define SUBUIDD_WITHHELD_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Accounts that have been silent for longer than their owners said, and those that are well again. Each change is
- * written down before it is told: once, or, when the host ends in between, not at all. An owner decides how often that
- * is, so that each has a share of the hooks (alarm_pace.h); what is put off and changes back is not told at all.
+ * Accounts that have been silent for longer than their owners allow, and accounts that are well again. Each change
+ * is written down before it is reported: it is reported once, or, if the host goes down in between, not at all.
+ * Owners decide how often that happens, so each gets a share of the hooks (alarm_pace.h); a change that is put off
+ * and reverses meanwhile is not reported.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -172,7 +173,7 @@ static void alarm_set(struct broker *broker, clockid_t clock, uint64_t usec)
 		log_error("alarms cannot be planned");
 }
 
-/* again: seconds of known_time_running(); 0: nobody's is put off. */
+/* again: seconds of known_time_running(); 0: no alarm is put off. */
 static void alarm_plan(struct broker *broker, int64_t now, int64_t again)
 {
 	int64_t due = now + LATEST_SECONDS, put_off = again - known_time_running(broker);

@@ -8,7 +8,7 @@
 
 #define BURST_SECONDS ((int64_t)(ALARM_BURST - 1) * ALARM_AGAIN_SECONDS)
 
-/* `free`: when all of ALARM_BURST are there again. Each that is told puts it off by ALARM_AGAIN_SECONDS. */
+/* `free`: when all of ALARM_BURST are available again. Each report puts that off by ALARM_AGAIN_SECONDS. */
 struct alarm_owner {
 	struct alarm_owner *next;
 	uint32_t uid;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the alarms of one owner may cost: so many hooks at once, the first few of them one by one, and from then on one for
- * all of their accounts together, once a minute. In memory only, and of those who have had an alarm in the last minutes.
+ * Bounds what the alarms of one owner may cost: so many hooks at once, the first few of them one by one, and from
+ * then on one for all of their accounts together, once a minute. In memory only, for owners who have had an alarm
+ * in the last minutes.
  */
 #ifndef SUBUIDD_ALARM_PACE_H
 #define SUBUIDD_ALARM_PACE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Running the administrator's program for alarms: as a user of its own that has nothing, whom nothing else is, in a pid
+ * Runs the administrator's program for alarms: as a user that exists for nothing else and owns nothing, in a pid
  * namespace that ends with it. Run by the broker, which waits for none of it.
  */
 #include "subuidd/runs/hook.h"
@@ -61,7 +61,7 @@ static int hook_trusted(const char *program, char real[PATH_MAX], char *why, siz
 	return 0;
 }
 
-/* In the child, which goes on with nothing of root's but its program's name. */
+/* In the child, which keeps nothing of root's but its program's name. */
 static int become_hook(const struct link_owner *user)
 {
 	const struct rlimit cpu = { HOOK_CPU_SECONDS, HOOK_CPU_SECONDS }, processes = { HOOK_PROCESSES, HOOK_PROCESSES };
@@ -86,15 +86,16 @@ static void program_execute(const char *program, char *const *argv)
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LANG=C.UTF-8", home[] = "HOME=/";
 	char *const environment[] = { path, language, home, NULL };
 
-	/* where there is no namespace: at least the program ends with the first process */
+	/* without a namespace: at least the program ends with the first process */
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return;
 	execve(program, argv, environment);
 }
 
 /*
- * The first process of a pid namespace, whose end is the end of all that is in it, wherever they went. It waits for the
- * program and ends with its status, or with the daemon. (Without a namespace: what is still in the program's own session's first group.)
+ * The first process of a pid namespace, whose end is the end of all processes in it, wherever they went. It waits
+ * for the program and ends with its status, or with the daemon. (Without a namespace: the end of the processes that
+ * are still in the first group of the program's own session.)
  */
 static int first_process(const char *program, char *const *argv, const struct link_owner *user)
 {

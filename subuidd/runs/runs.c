@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The spool: every sub-account can put files there and see none. Whose a run is, is said by the owner of the
- * file; what is in it is read as bytes of one size and believed in nothing that is about others. Who fills it with
- * something else fills it with what is taken away.
+ * The spool: every sub-account can put files there and see none. The owner of the file says whose run it is; its
+ * content is read as bytes of one size and not believed in anything about others. Any other file that someone puts
+ * there is removed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -72,7 +72,7 @@ static int record_read(int spool_fd, const char *name, const struct stat *expect
 	return r < 0 ? r : 1;
 }
 
-/* Its own clock is not to be believed: what has ended has ended by now. */
+/* Its own clock is not to be believed: a run that has ended has ended by now. */
 static int64_t run_ended(struct run *run, int64_t now)
 {
 	if (run->started > now)
@@ -194,7 +194,7 @@ void runs_look(struct broker *broker)
 
 static int sweep_begin(struct spool *spool)
 {
-	/* Opened anew: a duplicate would share its place in the directory. */
+	/* Opened again: a duplicate would share its position in the directory. */
 	cleanup_fd int fd = openat(spool->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || (spool->sweep = fdopendir(fd)) == NULL)
@@ -238,7 +238,7 @@ static int spool_event(sd_event_source *source, const struct inotify_event *even
 	return 0;
 }
 
-/* Made anew whoever it belonged to: a mode that lets others list or remove would show, or lose, runs. */
+/* Made again whichever user it belonged to: a mode that lets others list or remove would show, or lose, runs. */
 static int spool_make(int state_fd)
 {
 	cleanup_fd int fd = path_make_directory(state_fd, RUN_SPOOL_NAME, 0700, 0);

@@ -101,7 +101,7 @@ static int account_alarm(const struct comparison *c, const struct account *here)
 	return r;
 }
 
-/* Who has this id according to the file, when it is not the one who has, or had, it here. */
+/* The holder of this id according to the file, if it is not the one who has, or had, it here. */
 static int block_conflict(const struct comparison *c, const struct id_range *here)
 {
 	struct id_range holder, there = {.first = 0};
@@ -393,7 +393,7 @@ int compare_stores(const struct comparison *c)
 	struct store_counts here = {.accounts = 0};
 	int r = store_counts(c->present, &here);
 
-	/* A store in which there is nothing yet: a host that others move to. */
+	/* A store that is still empty: a host that others move to. */
 	if (r < 0 || (here.accounts == 0 && here.ranges == 0 && here.tombstones == 0 && here.limits == 0))
 		return r;
 	r = each_account(c, c->present, account_here);

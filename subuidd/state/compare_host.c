@@ -47,7 +47,7 @@ static void in_the_way(const struct comparison *c, const struct seen *seen, cons
 		   seen_name(c->place, holder, names[1], NAME_SIZE));
 }
 
-/* Not one of the ids of the file. What the present store knows of it was told already. */
+/* Not one of the ids of the file. The present store's knowledge of it was reported already. */
 static void unknown(const struct comparison *c, const struct seen *seen)
 {
 	char name[NAME_SIZE], where[PLACE_SIZE];

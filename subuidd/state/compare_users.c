@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the rest of this host holds, against the database of a saved state, for the state program: see compare.h. Users and groups
- * are enumerated, and asked for by the number of each account, for a directory need not enumerate.
+ * Compares the ids that the rest of this host holds with the database of a saved state, for the state program: see
+ * compare.h. Users and groups are enumerated, and asked for by the number of each account, for a directory need not
+ * enumerate.
  */
 #include <errno.h>
 #include <grp.h>
@@ -30,7 +31,7 @@ struct others {
 	char owner[OWNER_MAX + 1]; /* the last one that was looked up */
 };
 
-/* Ours, from the index that is still there: what it says is compared by compare_host(). */
+/* Ours, from the index that still exists: compare_host() compares that. */
 static bool ours(const struct others *o, const char *name)
 {
 	return strchr(name, o->c->place->settings.separator) != NULL;
@@ -100,7 +101,8 @@ static bool ids_look(const struct others *o, const struct id_range *ids)
 	return lines_look(o, ids);
 }
 
-/* Without an index our own source says to each uid that it cannot know; what the others have found counts all the same. */
+/* Without an index our own source answers for each uid that it cannot know; the findings of the others count all
+ * the same. */
 static bool index_lacks(void)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);

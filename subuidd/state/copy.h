@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A saved state, unpacked into a private directory and opened there: nothing of it is believed before it is whole.
- * Run by the state program, on files that may be damaged or made to harm.
+ * A saved state, unpacked into a private directory and opened there: nothing in it is believed before all of it is
+ * there. Run by the state program, on files that may be damaged or made to harm.
  */
 #ifndef SUBUIDD_STATE_COPY_H
 #define SUBUIDD_STATE_COPY_H
@@ -15,14 +15,14 @@
 struct copy {
 	int dirfd;	     /* 0700, ours alone */
 	char db[PATH_MAX];   /* path of the database in it */
-	char made[PATH_MAX]; /* the directory; "" it is not there yet */
+	char made[PATH_MAX]; /* the directory; "": not made yet */
 	struct state_header header;
 	struct store *store; /* open, of this program's schema */
 };
 
 /* A directory of its own below TMPDIR or /var/tmp. 0 or negative errno. */
 int copy_prepare(struct copy *copy);
-/* The directory `name` below state_fd (STATE_DIR), emptied first: what is in it can be renamed. */
+/* The directory `name` below state_fd (STATE_DIR), emptied first: files in it can be renamed. */
 int copy_prepare_at(int state_fd, const char *name, struct copy *copy);
 
 /* Reads all of in_fd, checks it, opens and proves the database. 0, or negative errno and a sentence in why. */

@@ -205,7 +205,7 @@ static bool daily_off(const struct options *options, const struct place *place)
 {
 	if (!options->daily || place->settings.backups_kept > 0)
 		return false;
-	unlinkat(place->state_fd, STATE_SAVE, 0); /* what the daemon may have written for it */
+	unlinkat(place->state_fd, STATE_SAVE, 0); /* that the daemon may have written for it */
 	puts("daily copies are off: backups_kept = 0");
 	return true;
 }
@@ -218,7 +218,7 @@ int state_collect(const struct options *options)
 
 	if (status == STATUS_DONE && !daily_off(options, &place)) {
 		fd = path_open_beneath(place.state_fd, STATE_SAVE, O_RDONLY, 0);
-		/* What another one's save has put in its place in the meantime is newer: that one asks again. */
+		/* A file that another save has put in its place meanwhile is newer: that save asks again. */
 		if (fd == -ENOENT)
 			status = STATUS_GONE;
 		else if (fd < 0)

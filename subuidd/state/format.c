@@ -194,7 +194,7 @@ enum state_fault state_header_parse(const char *text, size_t length, struct stat
 
 	if (fault != STATE_SOUND)
 		return fault;
-	/* What is written otherwise (leading zeros, two marks of one region) is not ours. */
+	/* A file that is written otherwise (leading zeros, two marks of one region) is not ours. */
 	if (!header_take(&rest, &parsed) || state_header_format(&parsed, again) != (int)length ||
 	    memcmp(again, text, length) != 0)
 		return STATE_HEADER;
@@ -230,7 +230,7 @@ static int header_end(struct state_decoder *decoder)
 	return 0;
 }
 
-/* One byte of the header. What is no saved state is refused at its first wrong byte. */
+/* One byte of the header. Anything but a saved state is refused at its first wrong byte. */
 static int header_byte(struct state_decoder *decoder, char byte)
 {
 	enum state_fault fault;

@@ -18,9 +18,9 @@
  *   ...                            the database
  *   sha256 HEX                     of all that is before this line
  *
- * There are as many marks as regions that were used, rising. There is exactly one text for each header: what is accepted
- * is what state_header_format() writes. Pure, libc and libmd only, no allocation. Run by the broker's children and by the
- * state program (root) on files that may be damaged, and by anybody on any file (`subuid state verify`).
+ * There are as many marks as regions that were used, rising. Each header has exactly one text: only what
+ * state_header_format() writes is accepted. Pure, libc and libmd only, no allocation. Run by the broker's children
+ * and by the state program (root) on files that may be damaged, and by anybody on any file (`subuid state verify`).
  */
 #ifndef SUBUIDD_STATE_FORMAT_H
 #define SUBUIDD_STATE_FORMAT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What this host knows of ids besides its store: see host.h. Run by the state program (root). */
+/* This host's knowledge of ids besides its store: see host.h. Run by the state program (root). */
 #include "subuidd/state/host.h"
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static int index_ranges(struct host *host, struct index_reader *reader)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* One that cannot be read says nothing; the daemon makes it anew. */
+/* An unreadable one says nothing; the daemon rebuilds it. */
 static void index_look(const struct place *place, struct host *host)
 {
 	static const char *const names[] = {"index", "keys"};
@@ -255,7 +255,7 @@ static int tombstone_add(struct store *store, const struct id_range *ids, bool f
 	return r;
 }
 
-/* As much of the block as is nobody's. */
+/* The part of the block that nobody has. */
 static int cover(struct store *store, const struct id_range *ids, bool foreign, int64_t now, uint64_t *added)
 {
 	uint32_t last = ids->first + (ids->count - 1);
@@ -276,7 +276,8 @@ static int cover(struct store *store, const struct id_range *ids, bool foreign, 
 	return r == -ENOENT ? tombstone_add(store, ids, foreign, ids->first, last, now, added) : r;
 }
 
-/* What the store knows an owner of, then what lies on the disk, then what the store has seen others hold. */
+/* First the ids for which the store knows an owner, then those on the disk, then those that the store has seen
+ * others hold. */
 static int turn_of(const struct seen *seen)
 {
 	return seen->where != SEEN_STORE ? 1 : seen->ids.owner[0] != '\0' ? 0 : 2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What this host knows of ids that were given out, besides its store: the index, the homes, the high-water mark.
+ * This host's knowledge of ids that were given out, besides its store: the index, the homes, the high-water mark.
  * Run by the state program (root), while no daemon runs.
  */
 #ifndef SUBUIDD_STATE_HOST_H
@@ -13,7 +13,7 @@ enum seen_where {
 	SEEN_INDEX,  /* published as active */
 	SEEN_HOME,   /* an account directory */
 	SEEN_ASIDE,  /* data of a removed account */
-	SEEN_MAKING, /* what an account that was not completed has left */
+	SEEN_MAKING, /* left by an account that was not completed */
 	SEEN_STORE,  /* a row of the present store (host_store_add()) */
 };
 
@@ -30,7 +30,7 @@ struct host {
 	struct high_water mark;	      /* store 0: not known */
 	int mark_error;		      /* -ENOENT, -EUCLEAN, or what else kept it from being read; 0: it is known */
 	unsigned mark_files;	      /* HIGH_WATER_* */
-	char unreadable[REASON_SIZE]; /* what is there and could not be read; "" nothing */
+	char unreadable[REASON_SIZE]; /* things that exist and could not be read; "": none */
 };
 
 /* 0, or negative errno and a sentence in why: the homes cannot be read, so that nobody knows what lies there. */
@@ -45,8 +45,8 @@ const char *seen_place(const struct place *place, const struct seen *seen, char 
 /* "alice+web1 (uid 2100000001)", "the range 1073741824-1073807359 of alice+web1". */
 const char *seen_name(const struct place *place, const struct id_range *ids, char *out, size_t size);
 
-/* In a transaction: as much of everything that was seen as is nobody's in this store becomes tombstones of who had
- * it. 0 or negative errno; *added: ids. */
+/* In a transaction: of everything that was seen, the ids that nobody has in this store become tombstones of their
+ * former holders. 0 or negative errno; *added: ids. */
 int host_cover(const struct host *host, struct store *store, int64_t now, uint64_t *added);
 
 /* Which store the one that takes the present one's place has to be, for the high-water mark to be its own: the

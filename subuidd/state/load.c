@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `subuid state load`: the database of a saved state takes the place of the present store. What is newer here is
- * named, and lost only when that was said; ids that it had stay taken. Root, while no daemon runs.
+ * `subuid state load`: the database of a saved state takes the place of the present store. Newer entries of this
+ * host are named, and lost only if that was confirmed; their ids stay taken. Root, while no daemon runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +25,8 @@ struct load {
 	struct place place;
 	struct copy copy;
 	struct host host;
-	struct store *present; /* NULL: there is none, or it cannot be read */
-	bool there;	       /* a file is there, readable or not */
+	struct store *present; /* NULL: missing or unreadable */
+	bool there;	       /* a file exists, readable or not */
 	bool kin;
 	uint64_t identity, generation; /* of the present store; 0 not known */
 	struct report report;
@@ -81,7 +81,7 @@ static int here_look(struct load *load)
 	return STATUS_DONE;
 }
 
-/* What was published after the file was written, and that no store tells of any more. */
+/* Entries that were published after the file was written, and that no store knows of any more. */
 static void changes_unknown(struct load *load)
 {
 	uint64_t known =
@@ -172,7 +172,7 @@ static uint64_t generation_above(const struct load *load)
 	return highest + 1;
 }
 
-/* What was ever given out, here and there. */
+/* The ids that were ever given out, here and there. */
 static int marks_take(struct load *load, struct store *store)
 {
 	struct high_water mark = {.store = 0};

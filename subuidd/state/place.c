@@ -10,7 +10,7 @@
 #include "subuidd/base/state_directory.h"
 #include "subuidd/state/program.h"
 
-/* What to do about a daemon that runs: one that does saves by itself, so that it is about to start or to end. */
+/* Advice about a running daemon: one that runs saves by itself, so this one is about to start or to end. */
 static const char *stop_todo(const char *verb)
 {
 	return strcmp(verb, "save") == 0 ? "it starts or stops at this moment: try again"

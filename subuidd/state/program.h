@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The state program, /usr/libexec/subuidd/state: work on the saved and the present state that needs no daemon, or
- * no daemon to run. Executed by subuid(1), as whoever calls it; all but `verify` need root. It writes what it finds
- * to standard output and why it fails to standard error, as subuid(1) does, whose exit statuses it has.
+ * no daemon to run. Executed by subuid(1), as the user who calls it; all but `verify` need root. It writes its
+ * findings to standard output and the reason of a failure to standard error, and has the exit statuses of
+ * subuid(1).
  */
 #ifndef SUBUIDD_STATE_PROGRAM_H
 #define SUBUIDD_STATE_PROGRAM_H
@@ -48,7 +49,7 @@ int complain(int status, const char *what, const char *why, const char *todo);
 /* Seconds since the epoch as "2026-11-28 21:03 UTC"; one of four static buffers. */
 const char *utc_text(int64_t seconds);
 
-/* What a saved state says of itself, as a member `file` of an object. NULL: no memory. */
+/* The header of a saved state, as a member `file` of an object. NULL: no memory. */
 json_t *header_json(const struct state_header *header);
 void header_print(const struct state_header *header);
 
@@ -74,7 +75,7 @@ struct place {
 	int state_fd, lock_fd;
 	int homes_fd; /* -1: there is no such directory */
 };
-/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status and it was said why.
+/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status after saying why.
  */
 int place_open(struct place *place, const char *verb, bool lock);
 void place_close(struct place *place);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * `subuid check --repair` while no daemon runs: the present store is accepted although the host knows more, or a
- * new one is made where there is none that can be read. What only the index and the disk know becomes tombstones,
- * so that it is never given out again, and an import can take it up. Root.
+ * new one is made if none can be read. Ids that only the index and the disk know become tombstones, so that they
+ * are never given out again, and an import can take them up. Root.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -250,14 +250,14 @@ static int repair_do(struct repair *repair)
 {
 	uint32_t marks[HIGH_WATER_REGIONS];
 	uint64_t own = store_identity(repair->store);
-	/* A new one is another one: what it does not know was not taken away here. */
+	/* A new store is another store: things that it does not know were not taken away here. */
 	uint64_t identity = repair->new ? own : host_identity(&repair->host, own, own);
 	int r = host_marks(&repair->host, repair->store, marks);
 
 	if (r == 0)
 		r = rows_make(repair, identity, marks);
 	repair->done = r == 0 && !repair->new;
-	/* Of a new store before it is there: until then there is none that the mark could be of. */
+	/* For a new store before it exists: until then there is no store that the mark could belong to. */
 	if (r == 0)
 		r = marks_raise(&repair->place, identity, marks, repair->why, sizeof(repair->why));
 	if (r == 0 && repair->new)

@@ -92,7 +92,7 @@ int present_keep(int state_fd, const char *suffix)
 
 /* ---- the new one */
 
-/* A log that is left would be taken for the new one's. Only of a store that cannot be read is there one. */
+/* A log that is left would be taken for the new one's. Only a store that cannot be read has one. */
 static int logs_remove(int state_fd)
 {
 	char name[64];

@@ -9,12 +9,12 @@
 #include "subuidd/state/copy.h"
 #include "subuidd/state/host.h"
 
-/* Opens the present store. 0; -ENOENT: there is none; -EUCLEAN: there is one that cannot be read, and why says
- * more; or another negative errno and why: it is not to be touched. */
+/* Opens the present store. 0; -ENOENT: it does not exist; -EUCLEAN: it exists and cannot be read, and why says
+ * more; or another negative errno and why: it must not be touched. */
 int present_open(struct store **store, char *why, size_t size);
 
-/* Copies state.db (and, of one that cannot be read, its log) to state.db<suffix>, one of each. 0 or negative errno;
- * -ENOENT: there is none. */
+/* Copies state.db (and its log, if state.db cannot be read) to state.db<suffix>, one of each. 0 or negative errno;
+ * -ENOENT: it does not exist. */
 int present_keep(int state_fd, const char *suffix);
 
 /* Puts the settled copy in the place of state.db. 0 or negative errno. */

@@ -71,7 +71,7 @@ static int header_marks(struct state_header *header, struct store *view, int sta
 
 	if (r < 0)
 		return r;
-	/* A mark that cannot be read is told of when the daemon starts; it is no reason to have no backup. */
+	/* A mark that cannot be read is reported when the daemon starts; it is no reason to have no backup. */
 	if (state_high_water(state_fd, homes_fd, &mark, &files) < 0)
 		return 0;
 	high_water_merge(&mark, 0, header->marks);

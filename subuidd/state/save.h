@@ -13,7 +13,7 @@
 
 #define STATE_DB "state.db"
 #define STATE_DB_PATH STATE_DIR "/" STATE_DB
-#define STATE_SAVE "save" /* below STATE_DIR: what the daemon has written and the state program takes away */
+#define STATE_SAVE "save" /* below STATE_DIR: the daemon writes it and the state program removes it */
 #define STATE_SAVE_SECONDS 3600u
 
 /* All bytes, however often it takes. 0 or negative errno. */

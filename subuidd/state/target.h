@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A file that is there whole or not at all: written beside its place, synced, renamed. Run by the state program
+/* A file that exists whole or not at all: written beside its place, synced, renamed. Run by the state program
  * (root). */
 #ifndef SUBUIDD_STATE_TARGET_H
 #define SUBUIDD_STATE_TARGET_H
@@ -15,8 +15,8 @@ struct target {
 	char beside[NAME_MAX + 1]; /* "" no file to remove */
 };
 
-/* path "-": standard output. What stands there already and is no saved state stays, unless force; what is no plain
- * file stays in any case. 0, -EEXIST (it stays), -ENOTTY (a terminal), or another negative errno. */
+/* path "-": standard output. An existing file that is no saved state stays, unless force; anything but a plain file
+ * stays in any case. 0, -EEXIST (it stays), -ENOTTY (a terminal), or another negative errno. */
 int target_open(const char *path, bool force, struct target *target);
 /* The same in a directory that is open. */
 int target_open_at(int dirfd, const char *name, bool force, struct target *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the state program says, to people and as JSON. */
+/* The messages of the state program, for people and as JSON. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

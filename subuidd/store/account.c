@@ -208,7 +208,7 @@ static int usage_read(sqlite3_stmt *row, void *out)
 	return r;
 }
 
-/* Who has nothing has no row. owner NULL: everybody. */
+/* An owner who has nothing has no row. owner NULL: everybody. */
 static int usage_of(struct store *store, const char *owner, struct usage *usage)
 {
 	int r = store_one(store, SQL_USAGE, VALUES(TEXT(owner == NULL ? "" : owner)), usage_read, usage);

@@ -10,8 +10,8 @@
 
 /* ---- audit ---- */
 
-/* The owner in "alice+web1", for a target that is no account (yet): what is before a separator that
- * no owner's name can contain, else all of it. */
+/* The owner in "alice+web1", for a target that is no account (yet): the text before a separator that no owner's
+ * name can contain, else all of it. */
 static void target_owner(const char *target, char *owner, size_t size)
 {
 	size_t length = strcspn(target, "+%=~");
@@ -104,7 +104,7 @@ int store_limit_list(struct store *store, uint64_t after, struct limit *rows, in
 	return r < 0 ? r : n;
 }
 
-/* Published is nothing of it, but the generation rises, so that one that is lost with the end of the log is missed. */
+/* Nothing of it is published, but the generation rises, so that an entry lost with the end of the log is missed. */
 int store_limit_set(struct store *store, const struct limit *l)
 {
 	int r = store_change(store, SQL_LIMIT_SET,
@@ -159,7 +159,8 @@ int store_removed_due(struct store *store, int64_t before, int64_t known_before,
 			   VALUES(NUMBER(before), NUMBER(max), NUMBER(since), NUMBER(uid), NUMBER(known_before)),
 			   removed_read, rows, sizeof(*rows));
 
-	/* The index said so. What it leads to is deleted: the row has to say the same, and the rows have to go on. */
+	/* The index said so. The data that it names is deleted: the row has to say the same, and the rows have to
+	 * go on. */
 	for (int i = 0; i < n; i++) {
 		if (rows[i].keep != 0 || rows[i].when >= before || (rows[i].when != 0 && rows[i].known >= known_before))
 			return -EUCLEAN;
@@ -244,7 +245,7 @@ static const char *const proofs[] = {
 	" JOIN marks ON marks.region = ids.last >> 24 WHERE kind <> 'foreign' AND marks.last < ids.last",
 };
 
-/* The rows themselves: what a statement changed is in the digest, what anything else did is not. */
+/* The rows themselves: changes by a statement are in the digest, other changes are not. */
 static int digest_check(struct store *store, char *why, size_t size)
 {
 	uint64_t sum = 0;
@@ -264,7 +265,7 @@ static int digest_check(struct store *store, char *why, size_t size)
 	return -EUCLEAN;
 }
 
-/* The texts of the schema: what damaged them is in no row that the digest has. */
+/* The texts of the schema: damage to them is in no row that the digest covers. */
 static int schema_check(struct store *store, char *why, size_t size)
 {
 	int code = store_schema_check(store->db);
@@ -304,7 +305,7 @@ static bool page_unread(const char *why)
 	return at != NULL && (strtol(at + sizeof(words) - 1, NULL, 10) & 0xff) == SQLITE_IOERR;
 }
 
-/* Where it says no number either, all is read, and it is asked once more: what is damaged is so twice. */
+/* If it gives no number either, everything is read, and it is asked again: real damage shows twice. */
 static int file_check(struct store *store, char *why, size_t size)
 {
 	char again[256] = "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A copy of the whole store in a file without a name, made a piece at a time. What others change meanwhile by the
- * same connection is changed in the copy, too, until it is complete.
+ * A copy of the whole store in a file without a name, made a piece at a time. Until it is complete, changes made
+ * meanwhile by the same connection are made in the copy, too.
  */
 #include <errno.h>
 #include <stdlib.h>

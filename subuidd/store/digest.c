@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The digest: the hashes of all rows that decide, or that say what was done, XORed into one number of the table `meta` by triggers, so that a
- * row which was changed by anything but a statement is found when they are added up anew. Run by the broker and the
- * state program (root).
+ * The digest: the hashes of all rows that decide, or that say what was done, XORed into one number of the table
+ * `meta` by triggers, so that a row which was changed by anything but a statement is found when they are added up
+ * again. Run by the broker and the state program (root).
  *
  * row_digest(before, table, column...) is `before` XOR the hash of the row. It is a function of every connection of
  * ours; another program (sqlite3(1)) lacks it, so that its changes are refused.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A 64-bit hash that finds damage, the same on every machine, for what lies on disks: the digest of the store's
- * rows and the high-water mark. Pure. No defence against somebody who may write the file.
+ * rows and the high-water mark. Pure. No defence against anyone who can write the file.
  */
 #ifndef SUBUIDD_STORE_HASH_H
 #define SUBUIDD_STORE_HASH_H

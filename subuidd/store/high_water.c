@@ -256,7 +256,7 @@ static int file_fill(int fd, const struct high_water *mark)
 {
 	int r = fchmod(fd, 0600) == 0 ? -posix_fallocate(fd, 0, FILE_SIZE) : -errno;
 
-	/* both slots: what was allocated only would be turned into data by the first writes */
+	/* both slots: the first writes would have to turn space that is only allocated into data */
 	for (uint64_t sequence = 1; r == 0 && sequence <= 2; sequence++)
 		r = slot_write(fd, mark, sequence);
 	if (r == 0)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The high-water mark: what was ever given out, known outside of the store (invariants 1 and 14). Two files of
- * the same content, STATE_DIR/high-water and <homes>/.high-water (root 0600), so that losing either directory
- * leaves the other. Run by the broker and by the state program (root).
+ * The high-water mark: the ids that were ever given out, recorded outside of the store (invariants 1 and 14). Two
+ * files of the same content, STATE_DIR/high-water and <homes>/.high-water (root 0600), so that losing either
+ * directory leaves the other. Run by the broker and by the state program (root).
  *
  * An id is below the mark on the disk before it is used: the mark is raised and synced before the transaction that
  * gives the id out (for accounts some ahead, so that this waits for the disk once in many). The generation follows
- * each commit and is written without waiting for the disk: it survives a kill -9, and a loss of power may take the
- * last ones of it along; the mark never.
+ * each commit and is written without waiting for the disk: it survives a kill -9; a loss of power may take the last
+ * generations, but never the mark.
  *
  * Each file has two slots that are written in turn, each with a sequence number and a checksum, and synced before
  * the next: a torn write leaves the other. The generation between two raises is a record of its own behind them, so
- * that what is written without waiting can damage no mark. All its space is allocated when it is made, so that a
- * full disk refuses no write.
+ * that a write without waiting can damage no mark. All its space is allocated when it is made, so that a full disk
+ * refuses no write.
  */
 #ifndef SUBUIDD_STORE_HIGH_WATER_H
 #define SUBUIDD_STORE_HIGH_WATER_H
@@ -38,10 +38,10 @@ struct high_water {
 	uint32_t marks[HIGH_WATER_REGIONS]; /* highest id that may have been given out there; 0: none */
 };
 
-/* What both files know together: the newer slot of each, marks and generation the higher of the two. 0 (also when
- * one file is missing or damaged: *files says which are sound, HIGH_WATER_AT_*), -ENOENT: neither is there,
- * -EUCLEAN: there is a file, and none that is sound; -EPERM: a file that is not ours, or that others can write; or
- * another negative errno. */
+/* What both files know together: from the newer slot of each, marks and generation the higher of the two. 0 (also
+ * when one file is missing or damaged: *files says which are sound, HIGH_WATER_AT_*), -ENOENT: neither exists;
+ * -EUCLEAN: a file exists, but none is sound; -EPERM: a file is not ours, or others can write it; or another
+ * negative errno. */
 int high_water_read(int state_fd, int homes_fd, struct high_water *mark, unsigned *files);
 
 /* *to becomes the higher of both, mark by mark and generation; its store stays. */
@@ -49,8 +49,8 @@ void high_water_merge(struct high_water *to, uint64_t generation, const uint32_t
 
 struct high_water_files; /* opaque: both, open for writing */
 
-/* Opens both, and brings both to *mark: what is missing or damaged is made anew, what says something else is
- * written. 0 or negative errno. */
+/* Opens both, and brings both to *mark: a missing or damaged file is made again, one that says something else is
+ * rewritten. 0 or negative errno. */
 int high_water_open(int state_fd, int homes_fd, const struct high_water *mark, struct high_water_files **ret);
 void high_water_close(struct high_water_files *files);
 
@@ -58,7 +58,7 @@ void high_water_close(struct high_water_files *files);
  * Nothing is written where the marks are that high already. 0 or negative errno: the ids must not be used. */
 int high_water_raise(struct high_water_files *files, uint32_t first, uint32_t last);
 
-/* After a commit: the generation, without waiting. What cannot be written is written with the next one. */
+/* After a commit: writes the generation, without waiting. If that fails, it is written with the next one. */
 void high_water_generation(struct high_water_files *files, uint64_t generation);
 
 /* At a clean stop: the marks as they are, without what was raised ahead. 0 or negative errno: the old ones stay. */

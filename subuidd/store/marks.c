@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Which store this is, up to where it gave ids out, and below which ids it chooses none: what is compared with the
- * high-water mark. Run by the broker and the state program (root). */
+/* Which store this is, up to where it gave ids out, and below which ids it chooses none: facts that are compared
+ * with the high-water mark. Run by the broker and the state program (root). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,7 @@ int store_generation_raise(struct store *store, uint64_t at_least)
 	if (at_least > INT64_MAX / 2) /* no number that counting could ever reach */
 		return -EINVAL;
 	r = store_change(store, SQL_GENERATION_AT_LEAST, VALUES(NUMBER(at_least)));
-	/* what was free to be chosen again when this store was saved may have been given out since */
+	/* ids that were free to be chosen again when this store was saved may have been given out since */
 	if (r == 0)
 		r = store_change(store, SQL_RELEASED_FORGET, NULL, 0);
 	store->raised |= r == 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The rows of ranges. */
 #include <errno.h>
 #include <string.h>
 

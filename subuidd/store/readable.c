@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whether a file that seems to be damaged is one that the disk does not give. SQLite does not always keep the two apart: an
- * error of a read while it learns the schema, or while it checks the file, becomes "malformed". Whoever believes that
- * makes a new store. Run where damage was found, and only there.
+ * Tells a file that is damaged from one that the disk cannot deliver. SQLite does not always keep the two apart: an
+ * error of a read while it learns the schema, or while it checks the file, becomes "malformed". A program that
+ * believes this makes a new store. Run only after damage was found.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -49,7 +49,7 @@ int store_run_add(struct store *store, uint32_t uid, const struct run *run, int6
 
 /* ---- of another host ---- */
 
-/* 1 such a run is there, or there is no room below those that are; 0 not; negative errno. */
+/* 1 such a run exists, or there is no room below the existing ones; 0 not; negative errno. */
 static int there(struct store *store, uint32_t uid, const struct run *run)
 {
 	int64_t number = 0;

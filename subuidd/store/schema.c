@@ -36,7 +36,7 @@ static const char step_ids[] =
 	"	last INTEGER NOT NULL CHECK (last >= first AND last <= " TOP_ID "),\n"
 	"	kind TEXT NOT NULL CHECK (kind IN ('account', 'range', 'tombstone', 'foreign')),\n"
 	"	since INTEGER NOT NULL,\n"
-	"	held_owner TEXT NOT NULL DEFAULT '',\n" /* of a tombstone: who had it */
+	"	held_owner TEXT NOT NULL DEFAULT '',\n" /* of a tombstone: the former holder */
 	"	held_label TEXT NOT NULL DEFAULT '',\n"
 	"	held_owner_uid INTEGER NOT NULL DEFAULT 0,\n"
 	"	UNIQUE (first, kind),\n"
@@ -214,7 +214,7 @@ static const char step_accounts[] =
 
 static const char *const step_1[] = { step_ids, step_accounts, NULL };
 
-/* Keys that run tools other than rsync (role 5: no rsync), or forward. What was there may do as before. */
+/* Keys that run tools other than rsync (role 5: no rsync), or forward. Existing keys may do as before. */
 static const char step_tools[] =
 	"ALTER TABLE keys ADD COLUMN tools TEXT NOT NULL DEFAULT ''\n"
 	"	CHECK (length(tools) <= 127 AND tools NOT GLOB '*[^a-z0-9,-]*');\n"
@@ -226,7 +226,7 @@ static const char step_tools[] =
 
 static const char *const step_2[] = { step_tools, NULL };
 
-/* What recovery looks for at each start: few or none among a million. */
+/* The rows that recovery looks for at each start: few or none among a million. */
 static const char step_unfinished[] = "CREATE INDEX accounts_unfinished ON accounts (uid) WHERE state <> 3;\n";
 
 static const char *const step_3[] = { step_unfinished, NULL };
@@ -269,8 +269,8 @@ static const char step_runs[] =
 
 static const char *const step_4[] = { step_runs, NULL };
 
-/* Whose a range was: what was made under its ids lies in that account's home, and goes with it. Until then the
- * range is not released. Of those that were given back before this was kept, the name and the time tell. */
+/* The account that had a range: files made under its ids lie in that account's home, and go with it. Until then the
+ * range is not released. For ranges that were given back before this was recorded, name and time tell. */
 static const char step_held[] =
 	"ALTER TABLE ids ADD COLUMN held_account_uid INTEGER NOT NULL DEFAULT 0 CHECK (held_account_uid >= 0);\n"
 	"CREATE INDEX removed_name ON removed (owner, label);\n"
@@ -341,7 +341,7 @@ static const char step_known_time[] =
 
 static const char *const step_7[] = { step_known_time, NULL };
 
-/* The digest is of three tables more (digest.c): it is made anew with the last step, whatever that does. */
+/* The digest covers three more tables (digest.c): it is made again with the last step, whatever that does. */
 static const char *const step_8[] = { NULL };
 
 /* How the owner sees the files (0: as the host's setting says), and how many there may be (0: from the size, -1: any
@@ -380,7 +380,7 @@ static int read_number(sqlite3 *db, const char *sql, int *number)
 	return code;
 }
 
-/* Ours, or empty: tables are not put into somebody else's file. */
+/* Ours, or empty: no tables are put into another program's file. */
 static int check_ours(sqlite3 *db, int version, bool *ours)
 {
 	int found = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the store asks SQLite. Each is a look by index, but for the lists of everything, which read on from where
+/* The statements of the store. Each is a look-up by index, except the lists of everything, which read on from where
  * the last batch ended: tests/unit/test_store.c asks the query planner. */
 #include "subuidd/store/sqlite.h"
 
@@ -8,7 +8,8 @@
 #define ACCOUNT_SELECT \
 	"SELECT " ACCOUNT_OWN ", coalesce((SELECT alarm FROM watches WHERE watches.uid = accounts.uid), 0), {facts}" \
 	" FROM accounts"
-/* What belongs to the account a: counted in its indexes alone, with what is known of its runs (w, perhaps none). */
+/* The belongings of the account a: counted in the indexes alone, with the facts about its runs (w, perhaps
+ * none). */
 #define BELONGINGS \
 	"(SELECT count(*) FROM keys INDEXED BY keys_uid WHERE uid = a.uid)," \
 	" (SELECT count(*) FROM ranges INDEXED BY ranges_account WHERE account_uid = a.uid)," \

@@ -23,7 +23,7 @@
 
 /* ---- the file ---- */
 
-/* Whoever can read the file reads keys and comments; whoever can write it owns the host. */
+/* Anyone who can read the file can read keys and comments; anyone who can write it owns the host. */
 static int check_ours_alone(int fd)
 {
 	struct stat st;
@@ -178,7 +178,7 @@ static int open_once(const char *path, struct store **ret)
 	return 0;
 }
 
-/* Nothing is taken for damaged that only could not be read. What is damaged is so twice. */
+/* A file that only could not be read is not taken for damaged. Real damage shows twice. */
 int store_open(const char *path, struct store **ret)
 {
 	int r = open_once(path, ret), read;

@@ -137,7 +137,7 @@ int store_schema_seal(sqlite3 *db);
 /* Whether they are those still: SQLITE_OK (also when none was put down), SQLITE_CORRUPT, or another result code. */
 int store_schema_check(sqlite3 *db);
 
-/* What a connection must hold to, whichever file it has: the constraints are enforced, the schema is only data. An
+/* The rules of every connection, whichever file it has: the constraints are enforced, the schema is only data. An
  * SQLite result code. */
 int store_connection_prepare(sqlite3 *db);
 
@@ -153,8 +153,8 @@ int store_connection_prepare(sqlite3 *db);
 int store_log_keep(sqlite3 *db);
 void store_log_close(sqlite3 *db);
 
-/* digest.c: what is added up of each table, the function that the triggers call, and the triggers and the sum anew (in
- * the transaction of the newest step of the schema). SQLite result codes. */
+/* digest.c: the columns that are added up for each table, the function that the triggers call, and making the
+ * triggers and the sum again (in the transaction of the newest step of the schema). SQLite result codes. */
 #define STORE_DIGEST_COLUMNS 16
 struct store_digest {
 	const char *table, *columns[STORE_DIGEST_COLUMNS];
@@ -163,8 +163,9 @@ extern const struct store_digest store_digests[];
 extern const size_t store_digests_count;
 int store_digest_function(sqlite3 *db);
 int store_digest_install(sqlite3 *db);
-/* Whether the rows are those that the store was sealed with, before a step seals it anew; columns and tables are those that
- * its own triggers name. SQLITE_OK (also a store that has none), SQLITE_CORRUPT, or another result code. */
+/* Whether the rows are those that the store was sealed with, before a step seals it again; columns and tables are
+ * those that its own triggers name. SQLITE_OK (also for a store without a seal), SQLITE_CORRUPT, or another result
+ * code. */
 int store_digest_prove(sqlite3 *db);
 int store_digest_sum(sqlite3 *db, uint64_t *sum);
 
@@ -193,7 +194,7 @@ struct store {
 
 /* Negative errno of an SQLite (extended) result code; keeps its text for store_error(). */
 int store_errno(struct store *store, int code);
-/* Whether SQLite has met a disk that does not answer (EIO and the like): what looks damaged then is doubt. */
+/* Whether SQLite has met a disk that does not answer (EIO and the like): then apparent damage is doubt. */
 bool store_disk_failed(const struct store *store);
 
 /* Runs a statement that gives no rows. 0 or negative errno. */
@@ -215,23 +216,23 @@ typedef int (*store_reader)(sqlite3_stmt *row, void *out);
  * the most. */
 int store_list(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	       store_reader read, void *rows, size_t size);
-/* What store_list() returned, or -EUCLEAN: the numbers of its n rows (in the first at `number`) do not ascend from
- * `after`. The query asks for that, but in a damaged index it may not hold, and a caller that goes on after the last
- * row would never come to an end. */
+/* The result of store_list(), or -EUCLEAN: the numbers of its n rows (in the first at `number`) do not ascend from
+ * `after`. The query asks for that, but in a damaged index it may not hold, and a caller that goes on after the
+ * last row would never come to an end. */
 int store_ascending(int n, const uint32_t *number, size_t size, uint32_t after);
 /* The first row: 0, -ENOENT, or another negative errno. */
 int store_one(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 	      store_reader read, void *out);
 int number_read(sqlite3_stmt *row, void *number); /* int64_t: the first column */
-/* run.c: what is known of an account's runs, from this column on (NULL reads as 0); its uid stays as it is. */
+/* run.c: reads the facts about an account's runs, from this column on (NULL reads as 0); its uid stays as it is. */
 int store_watch_columns(sqlite3_stmt *row, int from, struct watch *watch);
 
 /* A column out of a row. -EUCLEAN when it does not fit: our own constraints have been got round. */
 int column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
 int column_u32(sqlite3_stmt *statement, int column, uint32_t *out);
 
-/* What becomes part of a path or of a line for sshd is checked once more when it is read: a damaged page passes by the
- * constraints. out is filled, but of no use, when it is refused. */
+/* Text that becomes part of a path or of a line for sshd is checked again when it is read: a damaged page bypasses
+ * the constraints. If it is refused, out is filled, but of no use. */
 #define STORE_TEXT_MAX (KEY_BLOB_MAX + 1)
 int column_of(sqlite3_stmt *statement, int column, char *out, size_t size, const char *set); /* characters of set alone */
 int column_owner(sqlite3_stmt *statement, int column, char out[OWNER_MAX + 1]);
@@ -256,7 +257,7 @@ int store_floor_allows(struct store *store, uint32_t first, uint64_t size, uint6
 
 /* The row of the table of all ids; see schema.c. */
 int store_id_insert(struct store *store, uint32_t first, uint32_t last, const char *kind, int64_t when);
-/* The end of an account or range: `delete` takes away its row, its ids stay as a tombstone that says who held them
+/* The end of an account or range: `delete` removes its row, its ids stay as a tombstone that says who held them
  * (first, owner, label, owner_uid; of a range account_uid). */
 int store_retire(struct store *store, enum store_statement delete, const struct id_range *held, int64_t when);
 

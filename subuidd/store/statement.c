@@ -61,7 +61,7 @@ static int errno_of_constraint(int code)
 {
 	switch (code) {
 	case SQLITE_CONSTRAINT_FOREIGNKEY:
-		return -ENOENT; /* what the row belongs to is not there */
+		return -ENOENT; /* the row that it belongs to does not exist */
 	case SQLITE_CONSTRAINT_CHECK:
 	case SQLITE_CONSTRAINT_NOTNULL:
 	case SQLITE_CONSTRAINT_DATATYPE:

@@ -44,9 +44,9 @@ uint64_t store_generation(const struct store *store); /* committed */
 uint64_t store_identity(const struct store *store);
 /* The highest id that this store gave out in each region, ever (also of tombstones that were released since). */
 int store_marks(struct store *store, uint32_t marks[HIGH_WATER_REGIONS]);
-/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(), unless root
- * released it: what was given out and is not known here any more. An id that is named by number is not bound by it. Of the
- * open store, not of the file. */
+/* From now on no id at or below floor[] of its region is chosen by store_ids_next() and store_ids_free(), unless
+ * root released it: such ids were given out and are not known here any more. Ids that are named by number are not
+ * bound by it. Holds for the open store, not for the file. */
 void store_floor(struct store *store, const uint32_t floor[HIGH_WATER_REGIONS]);
 /* In a transaction: the generation becomes at least this (a store that takes the place of a newer one), and what was
  * released in it is not chosen again. */
@@ -54,9 +54,10 @@ int store_generation_raise(struct store *store, uint64_t at_least);
 /* True when this opening made the file, or brought it from a version that had no high-water mark beside it. */
 bool store_first_open(const struct store *store);
 
-/* Who keeps the high-water mark. `give` is called by store_commit() before ids that were given out in the transaction
- * become durable: marks[] says up to where in each region, 0: none there. 0, or negative errno, and nothing is
- * committed. `committed` is called after each commit that raised the generation. Borrowed; NULL: nobody. */
+/* The keeper of the high-water mark. `give` is called by store_commit() before ids that were given out in the
+ * transaction become durable: marks[] says up to where in each region, 0: none there. 0, or negative errno, and
+ * nothing is committed. `committed` is called after each commit that raised the generation. Borrowed; NULL:
+ * nobody. */
 struct store_witness {
 	int (*give)(void *data, const uint32_t marks[HIGH_WATER_REGIONS]);
 	void (*committed)(void *data, uint64_t generation);
@@ -132,8 +133,9 @@ int store_tombstone_list(struct store *store, uint32_t after_first, struct id_ra
 /* Ranges that this account had, and that are not released: they are not while its data is set aside. */
 int store_tombstone_list_account(struct store *store, uint32_t account_uid, uint32_t after_first, struct id_range *rows,
 				 int max);
-/* Who has, or had, an id of first..last: the highest block of them. *holder is the block, and whose it was
- * (of a tombstone and a foreign one; of the others the rows say). 0, -ENOENT: all are free, or negative errno. */
+/* Finds the holder, or former holder, of an id of first..last: the one with the highest block. *holder is the
+ * block, and who had it (for a tombstone and a foreign one; for others the rows say). 0, -ENOENT: all are free, or
+ * negative errno. */
 enum id_kind { ID_ACCOUNT = 1, ID_RANGE, ID_TOMBSTONE, ID_FOREIGN };
 int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind);
 /* A tombstone of another host's, which must not be given out here either. -EEXIST: not all are free. */
@@ -176,8 +178,8 @@ int store_known_time_set(struct store *store, const struct known_time *time); /*
 /* Bytes of the file that hold something: neither its log nor what is kept free. 0 or negative errno. */
 int store_bytes(struct store *store, int64_t *bytes);
 
-/* Sees to it that there is room for changes when the disk is full (reserve.c). Outside of a transaction. 0 or negative errno:
- * there may be none. */
+/* Makes sure that there is room for changes when the disk is full (reserve.c). Outside of a transaction. 0, or
+ * negative errno: there may be no room. */
 int store_reserve(struct store *store);
 
 /* runs: the newest RUNS_KEPT of each account */
@@ -195,7 +197,7 @@ int store_run_keep(struct store *store, uint32_t uid, const struct run *run);
 int store_key_used(struct store *store, uint32_t id, int64_t *when); /* -ENOENT: never */
 int store_key_use(struct store *store, uint32_t id, uint32_t uid, int64_t when); /* never goes back */
 
-/* What is known of the last runs, and after how much silence there is an alarm. */
+/* The facts about the last runs, and the silence after which there is an alarm. */
 struct watch {
 	uint32_t uid;
 	uint32_t last_status; /* of the last run that was no probe, good or not */
@@ -208,7 +210,7 @@ struct watch {
 };
 int store_watch_get(struct store *store, uint32_t uid, struct watch *watch); /* all 0 where nothing is known */
 
-/* What belongs to an account, as it is told with it. */
+/* The belongings of an account, as they are shown with it. */
 struct belongings {
 	uint32_t keys, ranges; /* how many */
 	struct watch watch;    /* all 0 where nothing is known */
@@ -232,7 +234,7 @@ int store_watch_told(struct store *store, uint32_t uid, bool told);
 int store_watch_told_owner(struct store *store, const char *owner, bool silent, int64_t now, int *count);
 
 /* limits */
-int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of his own */
+int store_limit_get(struct store *store, const char *owner, struct limit *limit); /* -ENOENT: none of their own */
 int store_limit_set(struct store *store, const struct limit *limit);
 /* In the order in which they were first set, those after `after`; *last is the place of the last one filled. */
 int store_limit_list(struct store *store, uint64_t after, struct limit *rows, int max, uint64_t *last);
@@ -241,7 +243,8 @@ int store_limit_delete(struct store *store, const char *owner);
 /* audit: in the same transaction as the change it tells of, or in one of its own
  * for a refusal. seq is filled. */
 int store_audit_add(struct store *store, struct audit_entry *entry);
-/* Newest first, below before_seq (0: from the newest); owner NULL: all, else his own acts and his accounts'. */
+/* Newest first, below before_seq (0: from the newest); owner NULL: all, else the owner's acts and those of the
+ * owner's accounts. */
 int store_audit_list(struct store *store, const char *owner, uint64_t before_seq, struct audit_entry *rows,
 		     int max);
 
@@ -250,13 +253,13 @@ int store_audit_list(struct store *store, const char *owner, uint64_t before_seq
  * long as it takes to read all of it. */
 int store_check(struct store *store, char *why, size_t size);
 
-/* For a proof beside the changes: everything is brought into the file, which then stays as it is until store_thaw();
- * what is committed meanwhile is durable in the log, and read from there. Not for long: the log grows. Frozen once more, it
- * stays as it is, until each has thawed it. */
+/* For a proof while changes go on: everything is brought into the file, which then stays as it is until
+ * store_thaw(); commits made meanwhile are durable in the log, and read from there. Not for long: the log grows.
+ * Frozen once more, it stays as it is, until each has thawed it. */
 int store_freeze(struct store *store);
 void store_thaw(struct store *store);
-/* A frozen store as another process sees it, to read; it takes no lock. What a child inherited of the open store is
- * of no use to it, and is not to be closed. */
+/* A frozen store as another process reads it; it takes no lock. The open store that a child inherited is of no use
+ * to it, and must not be closed. */
 int store_view(const char *path, struct store **ret);
 
 #endif

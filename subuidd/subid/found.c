@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Remembers which of our lines were in /etc/subuid and /etc/subgid before us, so that they can stay when we cease.
+ */
 #include "subuidd/subid/found.h"
 
 #include <stdlib.h>
@@ -48,7 +51,7 @@ int subid_found_note(int state_fd, int etc_fd, const struct subid_lines *before,
 	struct subid_lines old = { 0 }, ours = { 0 }, fresh = { 0 }, found = { 0 };
 	int r = subid_found_read(state_fd, &old);
 
-	/* only of those that we still publish: what an earlier time has left says nothing of today's files */
+	/* only of those that we still publish: leftovers of an earlier time say nothing about today's files */
 	if (r == 0)
 		r = subid_lines_pick(wanted, before, true, &ours);
 	if (r == 0)

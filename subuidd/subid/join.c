@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From who holds what to lines. Neighbours of one holder are one line: newuidmap writes a map of one page, and one line for each
- * sub-account (214 of them) filled it, so that no container of their owner started any more.
+ * Turns holders and their ids into lines. Neighbours of one holder are one line: newuidmap writes a map of one
+ * page, and one line for each sub-account (214 of them) filled it, so that no container of their owner started any
+ * more.
  *
- * Joined is what one holder has: an owner's own ranges, those that he gave to one of his accounts, the uids of his
- * accounts. A line of another kind of holder is another line, so that taking one back splits no other. Whoever may
- * map two neighbouring blocks may map across their border: the plug-in follows a request from piece to piece.
+ * The blocks of one holder are joined: an owner's own ranges, those that the owner gave to one account, the uids of
+ * the owner's accounts. A line of another kind of holder is another line, so that taking one back splits no other.
+ * A user who may map two neighbouring blocks may map across their border: the plug-in follows a request from piece
+ * to piece.
  *
  * Pure, but for the heap. Run by children of the broker (root).
  */
@@ -89,7 +91,7 @@ static int item_add(struct items *items, const char *name, const char *holder, c
 	return r;
 }
 
-/* The owner may use what he gave to a sub-account, as the plug-in says it. */
+/* Owners may use ranges that they gave to a sub-account, as the plug-in says too. */
 static int claim_add(struct items *items, const struct subid_claim *claim, char separator, const struct subid_lines *fixed)
 {
 	const struct id_range *range = &claim->range;

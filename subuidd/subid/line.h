@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Whose a block of ids is in /etc/subuid or /etc/subgid. Run by the broker on files that root edits. */
+/* Finds the holder of a block of ids in /etc/subuid or /etc/subgid. Run by the broker on files that root edits. */
 #ifndef SUBUIDD_SUBID_LINE_H
 #define SUBUIDD_SUBID_LINE_H
 

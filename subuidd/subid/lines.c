@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Sets of lines of /etc/subuid and /etc/subgid: growing, sorting, finding and parsing them. */
 #include "subuidd/subid/lines.h"
 
 #include <errno.h>
@@ -176,7 +177,7 @@ bool subid_line_parse(const char *at, size_t length, struct subid_parts *parts)
 	return true;
 }
 
-/* Those that are there stay where they are; of two equal ones the first. */
+/* Existing ones stay where they are; of two equal ones the first. */
 static size_t keep_present(const char *present, size_t length, const struct subid_lines *before,
 			   const struct subid_lines *mine, bool *seen, char *out)
 {
@@ -211,7 +212,7 @@ int subid_lines_merge(const char *present, size_t length, const struct subid_lin
 	if (seen == NULL || text == NULL || copy == NULL)
 		return -ENOMEM;
 	memcpy(copy, present, length);
-	copy[length] = '\0'; /* what stands behind the last line is looked at */
+	copy[length] = '\0'; /* the byte behind the last line is looked at */
 	used = keep_present(copy, length, before, mine, seen, text);
 	while (line_next(&rest, &left, &at, &line)) {
 		long number = subid_lines_find(mine, at, line);

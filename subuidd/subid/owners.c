@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who still is who they were. With a local user for each line, a look-up each would read /etc/passwd once for every owner: a
- * hundred thousand of them took a quarter of an hour. So the file is read once, where nsswitch.conf asks it first, and the
- * look-up (account/passwd.h) is for those who are not in it. Run by children of the broker (root).
+ * Checks that owners are still the same users. With a local user for each line, one look-up each would read
+ * /etc/passwd once for every owner: a hundred thousand of them took a quarter of an hour. So the file is read once,
+ * if nsswitch.conf asks it first, and the look-up (account/passwd.h) is for users that are not in it. Run by
+ * children of the broker (root).
  */
 #include "subuidd/subid/owners.h"
 
@@ -18,7 +19,7 @@
 #include "confine/cleanup.h"
 
 #define ENTRY_BYTES 65536
-#define DOUBT_SECONDS 10 /* spent on answers that do not come; after that, all who are left are in doubt */
+#define DOUBT_SECONDS 10 /* spent on answers that do not come; after that, all the rest are in doubt */
 
 /* One name, and its claims: those from `first` on. */
 struct owner {
@@ -77,7 +78,8 @@ static int compare_name(const void *name, const void *owner)
 	return strcmp(name, ((const struct owner *)owner)->name);
 }
 
-/* Of two entries of one name the first counts, as in every look-up. Whatever ends this early leaves the rest to ask(). */
+/* Of two entries of one name the first counts, as in every look-up. Anything that ends this early leaves the rest
+ * to ask(). */
 static void ask_local(struct owner *owners, size_t count)
 {
 	cleanup_file FILE *file = fopen(SYSCONFDIR "/passwd", "re");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Whose ids are whose by the index, and whether that owner is still the one that it was said of. A line of /etc/subuid says a
- * name alone: whoever got the name since must not find the ids of somebody else there. Run by the writer of these
- * files and by `check` (children of the broker, root).
+ * The owners of ids by the index, and whether each is still the same user. A line of /etc/subuid has only a name: a
+ * user who got the name since must not find another user's ids there. Run by the writer of these files and by
+ * `check` (children of the broker, root).
  */
 #ifndef SUBUIDD_SUBID_OWNERS_H
 #define SUBUIDD_SUBID_OWNERS_H
@@ -13,9 +13,9 @@
 #include "account/account.h"
 
 enum stand {
-	STAND_NO,    /* the name is nobody's, or another uid's: certain */
+	STAND_NO,    /* the name belongs to nobody, or to another uid: certain */
 	STAND_YES,   /* the name has the uid */
-	STAND_DOUBT, /* the user database does not answer: what stands stays, and nothing is added */
+	STAND_DOUBT, /* the user database does not answer: existing lines stay, and none is added */
 };
 
 struct subid_claim {

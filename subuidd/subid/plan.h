@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What /etc/subuid and /etc/subgid should have of us, and what has to go: from the index, the user database and what our
- * own records say. Nothing is written here. Run by the writer and by `check` (children of the broker, root).
+ * The lines that /etc/subuid and /etc/subgid should have from us, and those that have to go: from the index, the
+ * user database and our own records. Nothing is written here. Run by the writer and by `check` (children of the
+ * broker, root).
  */
 #ifndef SUBUIDD_SUBID_PLAN_H
 #define SUBUIDD_SUBID_PLAN_H
@@ -23,8 +24,8 @@ struct subid_plan {
 	struct stat seen[2];
 	bool moved;                 /* they were written by others since stale was made */
 	struct subid_lines stale;   /* of the files, whoever wrote them: ids of the index under a name that is not the owner's any more */
-	struct subid_lines before;  /* what the files may have from us */
-	struct subid_lines wanted;  /* what they should have */
+	struct subid_lines before;  /* lines that the files may have from us */
+	struct subid_lines wanted;  /* lines that they should have */
 	unsigned waiting;           /* claims of owners in doubt that have no line yet, and get none */
 	char doubtful[OWNER_MAX + 1]; /* one of these owners, or of those whose lines stay; "" none */
 };
@@ -35,18 +36,18 @@ int subid_plan_ask(struct subid_plan *plan, enum publish_to publish, int etc_fd)
 /* Both files are now as we left them: sets seen. While their locks are ours. */
 void subid_plan_look(struct subid_plan *plan, int etc_fd);
 
-/* What the files may have from us. No such record: none. */
+/* The lines that the files may have from us. No such record: none. */
 int subid_lines_recorded(int state_fd, struct subid_lines *lines);
 
-/* Makes before and wanted, anew each time it is called. 0 or negative errno. */
+/* Makes before and wanted, each time from scratch. 0 or negative errno. */
 int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd);
 
 void subid_plan_free(struct subid_plan *plan);
 
 struct subid_claim subid_claim_of_account(const struct index_account *account);
 
-/* Those lines of `present`, whole, that name somebody to whom ids of the index were given that touch them, and whom the name does
- * not mean any more. 0 or negative errno. */
+/* The lines of `present`, whole, that touch ids of the index and name the owner to whom these were given, although
+ * the name now means another user. 0 or negative errno. */
 int subid_stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale);
 
 /* Pure: lines of `claims`, neighbours of one holder as one line, in the order of the ids. fixed: lines that stay as they are,

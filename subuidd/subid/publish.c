@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Has a child write our lines into /etc/subuid and /etc/subgid, and holds back answers until the files show a
+ * change. Run by the broker.
+ */
 #include "subuidd/subid/publish.h"
 
 #include <errno.h>
@@ -39,7 +43,7 @@ struct subid_publisher {
 	struct subid_watch watch;
 };
 
-/* What the child says. */
+/* The child's message. */
 struct outcome {
 	char why[WHY_MAX];
 	struct stat seen[WATCH_FILES];

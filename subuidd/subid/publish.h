@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Keeps our lines in /etc/subuid and /etc/subgid as the settings want them (publish =). One
- * child at a time writes them; what changes meanwhile is written by the next one, together.
+ * child at a time writes them; the next one writes all changes made meanwhile.
  * A call that changed something ends when the files show it (broker->hold).
  */
 #ifndef SUBUIDD_SUBID_PUBLISH_H
@@ -13,7 +13,7 @@
  * have gone to others (watch.h). 0 or negative errno. */
 int subid_publish_start(struct broker *broker);
 
-/* What could not be written is tried again. */
+/* A write that failed is tried again. */
 void subid_publish_again(struct broker *broker);
 
 void subid_publish_close(struct broker *broker);

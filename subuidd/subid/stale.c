@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lines that give somebody what the index says is another's: wherever they come from, newuidmap goes by them when it cannot load
- * the plug-in, and whoever calls it can see to that (ulimit -n 6).
+ * Finds lines that give one user ids that belong to another by the index: wherever they come from, newuidmap goes
+ * by them when it cannot load the plug-in, and any caller can bring that about (ulimit -n 6).
  *
- * A line need not have the shape of one entry: neighbours are one line (join.c), and an old copy of the file that somebody puts
- * back has lines for what has been given back since. So each line answers for every entry that it touches under the
- * entry's own name. Run by children of the broker (root).
+ * A line need not have the shape of one entry: neighbours are one line (join.c), and an old copy of the file that
+ * somebody restores has lines for ranges that have been given back since. So each line answers for every entry that
+ * it touches under the entry's own name. Run by children of the broker (root).
  */
 #include <errno.h>
 #include <stdlib.h>

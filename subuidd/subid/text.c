@@ -30,7 +30,7 @@ static int text_take(int fd, size_t size, char **text, size_t *length)
 		if (n < 0)
 			return -errno;
 		if (n == 0)
-			return -EAGAIN; /* somebody who takes no lock writes it in place */
+			return -EAGAIN; /* a program that takes no lock writes it in place */
 		used += (size_t)n;
 	}
 	buffer[used] = '\0';

@@ -42,7 +42,7 @@ static void plan(sd_event_source *timer, uint64_t usec)
 static void stat_files(struct stat now[WATCH_FILES])
 {
 	for (size_t i = 0; i < WATCH_FILES; i++)
-		if (lstat(ours[i], &now[i]) < 0) /* as the writer looks at them, who follows no link */
+		if (lstat(ours[i], &now[i]) < 0) /* as the writer looks at them, which follows no link */
 			memset(&now[i], 0, sizeof(now[i]));
 }
 

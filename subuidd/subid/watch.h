@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * When names may have gone to others: /etc/passwd and nsswitch.conf are watched, and so are /etc/subuid and /etc/subgid, which
- * others write too. Sources that nobody can watch (LDAP) are looked at each minute, or less often where a look takes long. Run by
- * the broker.
+ * Notices when names may have gone to other users: watches /etc/passwd and nsswitch.conf, and also /etc/subuid and
+ * /etc/subgid, which others write too. Sources that nobody can watch (LDAP) are looked at each minute, or less
+ * often where a look takes long. Run by the broker.
  */
 #ifndef SUBUIDD_SUBID_WATCH_H
 #define SUBUIDD_SUBID_WATCH_H
@@ -26,8 +26,8 @@ struct subid_watch {
 int subid_watch_open(struct subid_watch *watch, sd_event *event, void (*look)(void *data), void *data);
 void subid_watch_close(struct subid_watch *watch);
 
-/* A look begins, by the watch or by others; and has ended, with the files as it left them: what it wrote itself is not told of,
- * and what others wrote since is looked at next. NULL: nobody can say how they were. */
+/* A look begins, by the watch or by others; and has ended, with the files as it left them: its own writes are not
+ * reported, and those made by others since are looked at next. NULL: nobody can say how they were. */
 void subid_watch_begun(struct subid_watch *watch);
 void subid_watch_seen(struct subid_watch *watch, const struct stat seen[WATCH_FILES]);
 

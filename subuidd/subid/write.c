@@ -20,7 +20,7 @@ static const char *const file_names[] = { "subuid", "subgid" };
 
 #define FILES (sizeof(file_names) / sizeof(*file_names))
 
-/* What is under way; why: of size bytes. */
+/* The work in progress; why: of size bytes. */
 struct job {
 	int state_fd, etc_fd;
 	struct subid_plan plan;
@@ -86,7 +86,7 @@ static int file_update(const struct job *job, const char *name, const struct sub
 	return subid_text_write(job->etc_fd, name, temporary, 0644, text, length);
 }
 
-/* away: what goes unless it is wanted. */
+/* away: lines that go unless they are wanted. */
 static int update(const struct job *job, const struct subid_lines *away)
 {
 	const struct subid_plan *plan = &job->plan;
@@ -118,7 +118,7 @@ static int publish_lines(const struct job *job)
 	return r;
 }
 
-/* Nothing is ours any more. What was there before us stays, unless it is somebody else's by now. */
+/* Nothing is ours any more. Lines that were there before us stay, unless another user has the ids by now. */
 static int cease(const struct job *job)
 {
 	const struct subid_plan *plan = &job->plan;
@@ -181,7 +181,7 @@ static int write_locked(struct job *job)
 	return r;
 }
 
-/* No failure: whoever waits for this change did nothing about them, and they are looked at each minute. */
+/* No failure: the call that waits for this change did not touch them, and they are looked at each minute. */
 static void doubts_tell(const struct job *job)
 {
 	const struct subid_plan *plan = &job->plan;

@@ -36,7 +36,7 @@ static const struct field answer_fields[] = {
 };
 static RECORD(answer_head, answer_fields);
 
-/* ---- requests: whose, and which account ---- */
+/* ---- requests: owner and account ---- */
 
 #define OWNER(use) { "owner", MEMBER(struct request_name, owner), FIELD_TEXT, use, .least = 1, .todo = "say whose it is" }
 #define LABEL(use) { "label", MEMBER(struct request_name, label), FIELD_TEXT, use, .least = 1, .todo = "say which account" }
@@ -171,7 +171,7 @@ static RECORD(import_times, import_time_fields);
 /* By what is mounted: nothing, where there are no views. */
 static const char *const mounted_words[] = { [VIEW_DEFAULT] = "acl", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner", NULL };
 
-/* By whom a limit is kept. */
+/* The keeper of a limit. */
 static const char *const keeper_words[] = {
 	[KEPT_NONE] = "", [KEPT_METERED] = "metered", [KEPT_FOR_UID] = "uid", [KEPT_BY_DISK] = "disk", NULL,
 };

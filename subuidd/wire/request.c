@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The shape of requests: what a person may have typed wrong, and what no sound worker sends. Pure. */
+/* Checks the shape of requests: what a person may have typed wrong, and what no sound worker sends. Pure. */
 #include "subuidd/wire/request.h"
 
 #include <errno.h>
@@ -127,7 +127,7 @@ static enum failure name_shape(const struct request *request, const struct reque
 	return FAILURE_NONE;
 }
 
-/* What the key may do. That the tools are there is asked later (op/key.c). */
+/* What the key may do. op/key.c checks later that the tools exist. */
 static enum failure may_shape(const struct ssh_key *key, struct failure_text *text)
 {
 	char roles[ROLES_TEXT_MAX + 1];

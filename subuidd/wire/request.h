@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The shape of requests: what can be said about one without knowing who asks or what there is. The one check: the
+ * The shape of requests: what can be said about one without knowing who asks or what exists. The one check: the
  * worker runs it for clear messages, the broker because it does not believe the worker. Pure; fuzzed together with
  * wire_request_check().
  */
@@ -10,11 +10,11 @@
 #include "account/failure.h"
 #include "subuidd/wire/wire.h"
 
-/* What a sound worker never sends: flags that do not exist, "booleans" of 2. The worker
+/* Checks for what a sound worker never sends: flags that do not exist, "booleans" of 2. The worker
  * is killed for it. 0 or -EPROTO. The request has passed wire_request_check(). */
 int request_sound(const struct request *request);
 
-/* What a person may have typed wrong. FAILURE_NONE, or FAILURE_INVALID and the text. */
+/* Checks for what a person may have typed wrong. FAILURE_NONE, or FAILURE_INVALID and the text. */
 enum failure request_shape(const struct request *request, char separator, struct failure_text *text);
 
 /* The name that the request is about; NULL for an op without one. */

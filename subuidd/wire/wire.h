@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Between a worker (no privilege, parses the peer's JSON) and the broker (root):
- * one SOCK_SEQPACKET pair per worker, one packet per message, fixed sizes. The
- * broker takes a request only if its size is exactly wire_request_size(op), its
- * strings end inside their arrays, its unused bytes are 0 and its op is in the table;
- * anything else kills the worker (invariant 8). Who the caller is, is not in it: the
- * broker knows from SO_PEERCRED of the connection that it gave this worker (invariant 9).
+ * The messages between a worker (no privilege, parses the peer's JSON) and the broker (root): one SOCK_SEQPACKET
+ * pair per worker, one packet per message, fixed sizes. The broker takes a request only if its size is exactly
+ * wire_request_size(op), its strings end inside their arrays, its unused bytes are 0 and its op is in the table;
+ * anything else kills the worker (invariant 8). It does not say who the caller is: the broker knows that from
+ * SO_PEERCRED of the connection that it gave this worker (invariant 9).
  *
  * worker -> broker, first: one byte 'R' (WIRE_READY), sent when it has sealed itself.
  * broker -> worker, once: struct wire_connection with the connected socket (SCM_RIGHTS).
@@ -69,7 +68,7 @@ enum op {
 	OP_MAX_,
 };
 
-/* owner "": the caller himself. Every string is NUL-padded to its end. */
+/* owner "": the caller. Every string is NUL-padded to its end. */
 struct request_name {
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
@@ -118,7 +117,7 @@ struct request_list {
 };
 
 struct request_range_add {
-	struct request_name name; /* label "": to the owner himself, or to who has the range `after` */
+	struct request_name name; /* label "": to the owner, or to the holder of the range `after` */
 	uint32_t count;
 	uint32_t after; /* first id of the range that it follows without a gap; 0: anywhere */
 };
@@ -135,7 +134,7 @@ enum { /* request_limit_set.set */
 };
 
 struct request_limit_set {
-	struct limit limit; /* owner in it; what is not in `set` stays as it is */
+	struct limit limit; /* owner in it; members not in `set` stay as they are */
 	uint32_t set;       /* 0 with reset, or there is nothing to do */
 	uint32_t reset;     /* 1: back to the default */
 };
@@ -144,11 +143,11 @@ struct request_release {
 	uint32_t first;
 };
 
-/* What mends a finding of a check. */
+/* The repair for a finding of a check. */
 enum finding_repair {
 	REPAIR_NONE = 0, /* nothing that we do */
-	REPAIR_INDEX,    /* index and keys are built anew */
-	REPAIR_ACCOUNT,  /* what is missing of the account is made again: home, view, link */
+	REPAIR_INDEX,    /* index and keys are rebuilt */
+	REPAIR_ACCOUNT,  /* missing parts of the account are made again: home, view, link */
 	REPAIR_LEFTOVER, /* removed: there is no data in it */
 	REPAIR_ASK,      /* there is data in it: set aside, never deleted; somebody has to say so */
 	REPAIR_FORGET,   /* the record of set-aside data that is gone; somebody has to say so */
@@ -178,11 +177,11 @@ struct request_repair {
 
 enum import_kind {
 	IMPORT_ACCOUNT = 1,
-	IMPORT_KEY,       /* of an account that is there, or in a row before */
+	IMPORT_KEY,       /* of an existing account, or of one in an earlier row */
 	IMPORT_RANGE,     /* the same; label "": the owner's own */
 	IMPORT_LIMIT,
 	IMPORT_TOMBSTONE, /* ids that another host has given out; owner and label: to whom */
-	IMPORT_RUN,       /* of an account that is there, as IMPORT_KEY */
+	IMPORT_RUN,       /* of an existing account, as IMPORT_KEY */
 	IMPORT_KIND_MAX_,
 };
 
@@ -194,9 +193,9 @@ enum { /* request_import.flags */
 	IMPORT_GOES_ON = 1u << 4,    /* the same in all rows of a dry run: it goes over several batches of a connection */
 };
 
-/* One row of a batch of at most WIRE_IMPORT_BATCH. They are answered together when the last one
- * (without IMPORT_MORE) is there: one answer with row set for each, in order, and the final one. What has the
- * same line is made whole or not at all. */
+/* One row of a batch of at most WIRE_IMPORT_BATCH. They are answered together when the last one (without
+ * IMPORT_MORE) is there: one answer with row set for each, in order, and the final one. Rows with the same line are
+ * made together or not at all. */
 struct request_import {
 	struct request_name name;
 	uint32_t kind;
@@ -206,10 +205,10 @@ struct request_import {
 	uint32_t first; /* of a range: there; 0 anywhere. Of a tombstone. */
 	uint32_t count;
 	uint32_t account_flags; /* ACCOUNT_LOCKED or 0 */
-	uint32_t owner_uid;     /* of a tombstone: who had it */
+	uint32_t owner_uid;     /* of a tombstone: the former holder */
 	uint32_t account_uid;   /* of a tombstone: the account that had the range; 0 none */
 	uint32_t accounts, keys, ranges; /* of a limit */
-	uint32_t key_id;        /* of a key: what it had elsewhere; it is given that where it never was another's. 0 any */
+	uint32_t key_id;        /* of a key: its id elsewhere, kept if no other key ever had it. 0 any */
 	uint32_t last_status;   /* of an account, as the next four: struct watch */
 	uint32_t told;
 	uint32_t set; /* bits 1 << enum fact, SET_LOCKED */
@@ -241,13 +240,13 @@ struct request {
 	};
 };
 
-/* What show and add tell of an account beyond its row. */
+/* The facts about an account that show and add report beyond its row. */
 struct account_view {
 	struct account account;
 	uint32_t keys;
 	uint32_t ranges;
 	uint32_t created; /* by this call: 1; there already and equal: 0 */
-	uint32_t view;    /* what is mounted: enum account_view_kind; VIEW_DEFAULT: nothing, ACLs */
+	uint32_t view;    /* the mounted view: enum account_view_kind; VIEW_DEFAULT: nothing, ACLs */
 	char name[ACCOUNT_NAME_MAX + 1];
 	char home[PATH_TEXT_MAX + 1];
 	char link[PATH_TEXT_MAX + 1];
@@ -290,7 +289,7 @@ struct finding { /* of OP_CHECK: one row per fault, none: sound */
 
 struct repaired { /* of OP_REPAIR */
 	uint32_t mended; /* enum account_part, or-ed */
-	char done[FAILURE_TEXT_MAX + 1]; /* what was done, or would be */
+	char done[FAILURE_TEXT_MAX + 1]; /* the action that was taken, or would be */
 };
 
 enum import_outcome {
@@ -303,9 +302,9 @@ enum import_outcome {
 
 enum removal_files { FILES_KEPT = 1, FILES_DELETED, FILES_PENDING };
 
-struct removal_view { /* of OP_ACCOUNT_REMOVE: what has become of its files */
+struct removal_view { /* of OP_ACCOUNT_REMOVE: the fate of its files */
 	uint32_t files; /* enum removal_files */
-	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: what is in the way; else that the link stays */
+	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: the obstacle; else that the link stays */
 };
 
 enum import_disk { /* of an account that is made, or would be: its home, and the link to it */
@@ -375,7 +374,8 @@ struct wire_message {
 /* NULL for an unknown op. */
 const struct wire_message *wire_message(uint32_t op);
 
-/* Whose, or which account, a request is about: NULL for an op that names nobody. *required: it has to be an account. */
+/* The owner, or the account, that a request is about: NULL for an op that names neither. *required: it has to be an
+ * account. */
 const struct request_name *wire_request_name(const struct request *request, bool *required);
 
 /* Bytes of a request/answer of this op; 0 for an unknown op. */

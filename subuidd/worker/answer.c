@@ -74,7 +74,7 @@ static bool put_parts(json_t *object, uint32_t parts)
 	return failed || json_object_set_new(object, "mended", list) < 0;
 }
 
-/* What a record does not say by itself. */
+/* Facts that a record does not say by itself. */
 static bool put_more(json_t *object, const struct answer *answer, const char *account)
 {
 	switch ((enum op)answer->op) {

@@ -10,7 +10,7 @@
 /* Says what is wrong; -EINVAL. */
 int field_invalid(struct failure_text *failure, const char *what, const char *why, const char *todo);
 
-/* A member that is there and not null, else NULL. Borrowed. */
+/* A member that is given and not null, else NULL. Borrowed. */
 json_t *field_member(json_t *object, const char *name);
 
 /* 1: there, and in the output; 0: left out, output untouched; -EINVAL. */

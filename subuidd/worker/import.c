@@ -36,7 +36,7 @@ static json_int_t line_of(const json_t *row)
 	return json_integer_value(json_object_get(row, "line"));
 }
 
-/* The rows of lines that can be understood, in a new list; what cannot is answered here. *failed: how many. */
+/* The rows of lines that can be understood, in a new list; the others are answered here. *failed: how many. */
 static int rows_check(struct varlink_call *call, const json_t *rows, json_t *sound, size_t *failed)
 {
 	struct request request;
@@ -104,7 +104,8 @@ static int rows_answer(struct varlink_call *call, int broker, struct answer *ans
 	}
 }
 
-/* What can be understood goes to the broker: all of it, or nothing when one line that cannot stops all. */
+/* The rows that can be understood go to the broker: all of them, or none if one line that cannot be understood
+ * stops all. */
 static int rows_run(struct varlink_call *call, int broker, const json_t *rows, json_t *sound, uint32_t flags,
 		    struct failure_text *failure)
 {

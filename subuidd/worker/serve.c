@@ -116,7 +116,7 @@ static int host_for(struct worker *worker, uint32_t op)
 }
 
 /* "alice+web1" of the account that the keys of this call, or this range, belong to;
- * the label alone where the rest cannot be told, "" for a range of the owner himself. */
+ * the label alone if the rest cannot be told, "" for a range of the owner. */
 static void account_of(const struct worker *worker, const struct request *request, const struct answer *answer,
 		       char *name)
 {

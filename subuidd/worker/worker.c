@@ -58,7 +58,7 @@ static void lower_limits(void)
 	limit(RLIMIT_MSGQUEUE, 0);
 }
 
-/* Neither root nor anything else open: whoever starts it otherwise is told so. */
+/* Neither root nor with other descriptors open: a user who starts it otherwise is told so. */
 static void check_start(void)
 {
 	int type = 0;
@@ -164,6 +164,6 @@ int main(void)
 
 	if (r == -EPROTO)
 		fatal("answer of the broker", 0);
-	/* Whatever else ended it (closed, too slow, not JSON) is the peer's own doing. */
+	/* Anything else that ended it (closed, too slow, not JSON) is the peer's own doing. */
 	_exit(0);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The worker: turns the JSON of one untrusted peer into requests of fixed size, and
- * the broker's answers into JSON. It holds no privilege: what it may do is decided
- * by the broker, whatever is checked here is only for clear messages.
+ * The worker: turns the JSON of one untrusted peer into requests of fixed size, and the broker's answers into JSON.
+ * It holds no privilege: the broker decides what it may do; checks here only serve clear messages.
  */
 #ifndef SUBUIDD_WORKER_H
 #define SUBUIDD_WORKER_H
@@ -22,9 +21,8 @@ int worker_parse(uint32_t op, json_t *parameters, struct request *request, struc
 void worker_request_begin(uint32_t op, struct request *request);
 int worker_parse_parts(json_t *parameters, struct request *request, struct failure_text *failure);
 
-/* What the broker answered (a result or one row of a list), as the parameters of a
- * reply. account: full name of the account that a key or range is of, "" none. Pure.
- * NULL: no memory. */
+/* The broker's answer (a result or one row of a list), as the parameters of a reply. account: full name of the
+ * account that a key or range is of, "" none. Pure. NULL: no memory. */
 json_t *worker_answer(const struct answer *answer, const char *account);
 /* The same of an account alone, as text: as the member `name` of the object that was begun, "" by itself. Pure. */
 struct json_text;

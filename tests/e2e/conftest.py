@@ -40,7 +40,7 @@ def wait_until(condition, what, seconds=15.0):
 
 
 def run(*argv, user=None, check=True, input=None, env=None, timeout=120, cwd=None, text=True):
-    """Runs a command, as an ordinary user when one is named (all his groups, a login's environment)."""
+    """Runs a command, as an ordinary user when one is named (all of their groups, a login's environment)."""
     options = {}
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "HOME": "/root"}
     if user is not None:

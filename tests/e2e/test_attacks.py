@@ -121,7 +121,7 @@ def test_the_ids_of_one_user_do_not_take_all_connections(host):
     holder = held(range(100000, 100010))
     try:
         assert "error" not in call_as(victim, "io.subuidd.Accounts.Status")
-        # control: the bound holds for each user by himself
+        # control: the bound holds for each user separately
         own = held([pwd.getpwnam(other).pw_uid])
         assert call_as(other, "io.subuidd.Accounts.Status")["error"] == "io.subuidd.Accounts.LimitReached"
         os.killpg(own.pid, signal.SIGKILL)
@@ -197,7 +197,7 @@ def test_a_system_user_takes_no_ids(host):
     for words in ["add", "web1"], ["range", "add", "65536"]:
         refused = host.subuid(*words, user="service", check=False)
         assert refused.returncode == 5 and "administrator" in refused.stderr
-    # control: an administrator may give him some
+    # control: an administrator may give the user some
     host.subuid("add", "web1", "--owner", "service")
     assert [row["label"] for row in host.subuid_json("list", user="service")] == ["web1"]
 
@@ -242,7 +242,7 @@ def test_the_daemon_compares_the_index_before_anybody_logs_in():
 
 
 def test_data_that_cannot_be_deleted_does_not_keep_that_of_others(host, tmp_path):
-    """The owner can make it so, through a user namespace with a range of his own (not the account's) in it; a batch
+    """The owner can make it so, through a user namespace with a range of their own (not the account's) in it; a batch
     of it, due first, was all that was ever tried."""
     owner, victim = host.new_user(), host.new_user()
     his = json.loads(host.subuid("range", "add", "1", "--json", user=owner).stdout)["first"]

@@ -127,7 +127,7 @@ def test_the_owner_reads_all_of_it_and_may_clean_up(host, tmp_path):
     run("sh", "-c", f"echo mine >{view}/from-owner", user=owner)
     assert os.stat(f"/srv/subuid/{owner}/web1/home/from-owner").st_uid == uid
     run("rm", "-rf", f"{view}/tree", user=owner)
-    # Nobody else, not even another of his own accounts.
+    # Nobody else, not even another account of the same owner.
     stranger = host.new_user()
     run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "chmod", "0777",
         f"/srv/subuid/{owner}/web1/home")

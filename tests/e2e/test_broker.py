@@ -132,7 +132,7 @@ def test_a_system_call_that_fails_is_an_error_and_not_a_half_made_account(host, 
 
 
 def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
-    """He sees the view before the account is acknowledged. With something in it nothing can be taken back."""
+    """The owner sees the view before the account is acknowledged. With something in it nothing can be taken back."""
     owner = host.new_user()
     view = Path(f"/srv/subuid/{owner}/early/view")
     tracer = subprocess.Popen(

@@ -163,7 +163,7 @@ def test_only_root_mends_what_is_of_nobody_in_particular(host, tmp_path):
 
 
 def test_nothing_of_a_live_account_is_taken_for_a_leftover(host, tmp_path):
-    """Whatever a caller names, and however he came by it."""
+    """Whatever callers name, and however they came by it."""
     owner, name, key = add(host, tmp_path)
     uid = uid_of(host, owner, "web1")
     for repair in ("leftover", "ask"):
@@ -285,7 +285,7 @@ def test_a_link_of_a_removed_account(host, tmp_path):
 
 
 class HungHome:
-    """A FUSE file system that never answers: who looks at it waits until he is killed."""
+    """A FUSE file system that never answers: a process that looks at it waits until it is killed."""
 
     def __init__(self, path):
         self.path = path

@@ -133,8 +133,8 @@ def test_the_judge_knows_what_was_not_true():
 
 
 def test_the_judge_of_ranges_knows_what_was_not_true():
-    """A range of bob's was asked for at 1, there at 2, asked away at 5, gone at 6; behind it one of his account is there
-    for good from 3 on, as the account is from 2 on."""
+    """A range of bob's was asked for at 1, there at 2, asked away at 5, gone at 6; behind it one of bob's account is
+    there for good from 3 on, as the account is from 2 on."""
     first, given, bobs = UNIT, 2 * UNIT, 70 * UNIT
     judge = Judge([(first, "range", 1, 2, {"owner": "bob", "count": UNIT}), (first, "unrange", 5, 6, UNIT),
                    ("bob+a", "add", 1, 2, bobs), (given, "range", 2, 3, {"owner": "bob", "count": 2 * UNIT, "account": "bob+a"})],
@@ -275,8 +275,8 @@ def test_64_clients_and_readers_who_are_told_what_was_true(host):
 
 
 def follow(stable, stop, damaged, pipe):
-    """A reader that lives on: every account that was there before must be found by name and uid, each time. Who was late to
-    leave a superseded file may meet the damaged one, and is told "unavailable", never "not found" nor anything else."""
+    """A reader that lives on: every account that was there before must be found by name and uid, each time. A reader that was
+    late to leave a superseded file may meet the damaged one, and is told "unavailable", never "not found" nor anything else."""
     nss, lookups, wrong, seen = Nss(), 0, [], set()
     pairs = list(stable.items())
     while not stop.is_set():
@@ -295,7 +295,7 @@ def follow(stable, stop, damaged, pipe):
 
 
 def test_long_lived_readers_follow_growth_and_rebuilds(host):
-    """Eight processes look up without end, while the file grows, is rebuilt by SIGHUP, and is built anew at a start."""
+    """Eight processes look up without end, while the file grows, is rebuilt by SIGHUP, and is rebuilt at a start."""
     run("useradd", "--create-home", "follow")
     host.subuid("limit", "follow", "--accounts", "5000")
     client = Client()

@@ -164,7 +164,7 @@ def test_an_emptied_store(host, saved, tmp_path, account):
 
 
 def test_another_store(host, saved, tmp_path, account):
-    """A store of another host, or one that a daemon made anew: its number is not the one that was here."""
+    """A store of another host, or a new one that a daemon made: its number is not the one that was here."""
     other = tmp_path / "other.db"
     in_clean_host(tmp_path, f"cp /var/lib/subuidd/state.db {other}")
     shutil.copy(other, STORE)

@@ -66,7 +66,7 @@ def test_an_older_log_beside_a_newer_store(host, saved, tmp_path, account):
 
 
 def test_homes_that_are_not_mounted(host, saved, tmp_path, account):
-    """Served, they would be made anew in the wrong place, and their mark with them."""
+    """Served, they would be made again in the wrong place, and their mark with them."""
     run("mount", "-t", "tmpfs", "t", HOMES)
     try:
         HOMES.chmod(0o711)

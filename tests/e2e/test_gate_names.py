@@ -252,7 +252,7 @@ def test_root_for_another_number(backup):
 
 @pytest.mark.parametrize("role", [["-wo"], ["-blind"], [], ["-ro"]], ids=["push", "blind", "sync", "pull"])
 def test_whoever_may_push_says_whose_its_files_are(backup, role):
-    """By the numbers of what it pushes and by an etc/passwd. Who may only read (the control of the others) does neither."""
+    """By the numbers of what it pushes and by an etc/passwd. One that may only read (the control of the others) does neither."""
     (backup.src / "data").mkdir()
     (backup.src / "etc").mkdir()
     for name, owner in (("file", 4321), ("root", 0)):

@@ -100,7 +100,7 @@ def other_worker(host, tmp_path, *flags):
 
 
 def test_a_channel_is_worth_nothing_in_another_process(host, tmp_path):
-    """Whoever got a worker's descriptor, but is not the process that the daemon has started."""
+    """A process that got a worker's descriptor, but is not the one that the daemon has started."""
     with other_worker(host, tmp_path) as log:
         reply = call("io.subuidd.Accounts.Status")
         assert reply == {"parameters": {"voice": "worker"}}, "the control: the process that was started may speak"

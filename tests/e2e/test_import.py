@@ -658,7 +658,7 @@ def test_export_and_import_give_the_same_everything(host, tmp_path, public_key):
 
 
 def test_adopted_ranges_and_alarms_come_along(host, tmp_path, subid_files):
-    """On a host whose files say nothing of the range, on one that gives it to him, and on one that gives it to somebody else."""
+    """On a host whose files say nothing of the range, on one that gives it to the owner, and on one that gives it to others."""
     owner, other = host.new_user(), host.new_user()
     first = next(BLOCKS)
     line = f"{owner}:{first}:65536\n"

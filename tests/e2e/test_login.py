@@ -230,7 +230,7 @@ def test_login_shell_refuses_everything_else(host, push):
         result = run("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", shell, *words, check=False,
                      env={"SSH_ORIGINAL_COMMAND": "sh"})
         assert result.returncode != 0 and result.stderr, words
-    # Somebody else's login shell does nothing for him.
+    # Another user's login shell does nothing for this one.
     assert run(shell, "-c", "push key=1 fp=SHA256:x", check=False).returncode != 0
 
 

@@ -38,7 +38,7 @@ def joined(blocks):
 
 
 class Model(RuleBasedStateMachine):
-    """Two owners, for each run two new ones. What is his is a model's that never looks at the daemon but for the ids
+    """Two owners, for each run two new ones. What they have is in a model that never looks at the daemon but for the ids
     that it chose."""
 
     host = keys = None  # of the test

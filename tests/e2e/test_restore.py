@@ -95,7 +95,7 @@ def test_the_owner_s_view_of_what_could_hurt_him(host, tmp_path, seen_as):
         os.mknod(home / device, kind | 0o666, os.makedev(*number))
         os.chown(home / device, uid, uid)
         os.chmod(home / device, 0o666)
-    # setuid: whoever runs it stays who he is. The control: the same file through another mount.
+    # setuid: users who run it stay who they are. The control: the same file through another mount.
     own = pwd.getpwnam(owner)
     if seen_as == "owner":
         assert run(view / "suid", "-u", user=owner).stdout == f"{own.pw_uid}\n"
@@ -240,7 +240,7 @@ def test_a_mixed_fleet_by_name_and_by_number(host, tmp_path, fleet, label):
     old = FLEET[label]
     new = Machine(tmp_path, f"{label}, new")
     source = f"{owner}+{label}@127.0.0.1:root"
-    # By name; who is not there keeps his number.
+    # By name; users that do not exist here keep their number.
     new.rsync(host, keys[label], "-aHAX", f"{source}/data/", f"{new.top}/by-name/")
     check_owners(new.top / "by-name", old, {**old, **{user: new.users[user] for user in old if user in new.users}})
     # By number, as when the whole system comes back together with its users.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Runs are recorded, silence is told of: real sshd, rsync, and accounts that put other things into the spool."""
+"""Runs are recorded, silence is reported: real sshd, rsync, and accounts that put other things into the spool."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""subuid set and release; what root sees when he names nobody."""
+"""subuid set and release; what root sees without naming anybody."""
 
 import pytest
 

@@ -436,7 +436,7 @@ def test_undo_takes_the_daemons_lines_out_of_the_subid_files(host, publish):
     setting.write_text(f"[subid]\npublish = {publish}\n")
     try:
         for file in files:
-            # the first as useradd writes it: adopted it is ours as well, and was his before us
+            # the first as useradd writes it: adopted it is ours as well, and was the user's before us
             file.write_text(f"{owner}:{adopted}:65536\n" + file.read_text() + f"{owner}:1879000000:1\n# a word\n")
         others = [file.read_text() for file in files]
         host.restart_daemon()

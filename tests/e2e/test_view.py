@@ -84,7 +84,7 @@ def test_what_was_pushed_does_not_act_as_the_owner(host, tmp_path, program, view
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_nor_as_root_who_came_by_sudo(host, tmp_path, view):
-    """git lets root do in the repositories of whom sudo says he was."""
+    """git lets root work in the repositories of the user who, by sudo, became root."""
     owner, name, key, place, proof = viewed(host, tmp_path, view)
     git_repository(tmp_path / "etc", proof)
     push(host, key, name, tmp_path / "etc")
@@ -136,7 +136,7 @@ def settings(text):
 
 
 def kind(owner, label="web1"):
-    """Whose files the view shows; None: it is not mounted."""
+    """The uid whose files the view shows; None: it is not mounted."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()
         if fields[4] == f"/srv/subuid/{owner}/{label}/view":

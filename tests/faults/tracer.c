@@ -187,7 +187,7 @@ static void on_syscall(struct process *process)
 		role_look(process);
 }
 
-/* Who made it says what it is; its parent may be another one (CLONE_PARENT). */
+/* Its maker decides what it is; its parent may be another process (CLONE_PARENT). */
 static void child_made(const struct process *maker, pid_t pid)
 {
 	const struct process *known = process_find(pid);

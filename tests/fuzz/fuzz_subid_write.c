@@ -357,7 +357,7 @@ static bool covered(const char *text, const char *name, const struct id_range *r
 	return false;
 }
 
-/* What the index says is there when its owner stands, and stays there when nobody can say whether he does. */
+/* Entries of the index are there if their owner stands, and stay if nobody can say whether the owner does. */
 static void check_claim(const char *before, const char *now, const char *name, const struct id_range *range, bool done)
 {
 	bool there = covered(now, name, range);
@@ -459,7 +459,7 @@ static void same_must(int file, const char *a, const char *b)
 	must(same);
 }
 
-/* What was said to be done is done. */
+/* Everything that was reported as done is done. */
 static void check_done(char *after[FILES])
 {
 	char *now[FILES];

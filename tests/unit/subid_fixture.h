@@ -157,7 +157,7 @@ static inline void files_remove(void)
 
 /* ---- the index */
 
-/* Accounts 0..ACCOUNTS-1, ranges 0..RANGES-1, one of owner1 given to his account number 3. */
+/* Accounts 0..ACCOUNTS-1, ranges 0..RANGES-1, one of owner1 given to account number 3 of that owner. */
 static inline void index_publish(void)
 {
 	struct id_range given = {.first = 1500000000u / 65536 * 65536,

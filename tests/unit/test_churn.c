@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Bounds per uid: a stranger, whatever his uid, neither uses up nor forgets what is another's. */
+/* Bounds per uid: a stranger, whatever their uid, neither uses up nor forgets what is another's. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,7 @@ int store_tombstone_list(struct store *store, uint32_t after, struct id_range *r
 	return 0;
 }
 
-/* 2000-2009 are sub-accounts of the victim, 70000-79999 is a range of his. */
+/* 2000-2009 are sub-accounts of the victim, 70000-79999 is a range of the victim's. */
 int store_id_holder(struct store *store, uint32_t first, uint32_t last, struct id_range *holder, enum id_kind *kind)
 {
 	(void)store, (void)last;
@@ -218,7 +218,7 @@ static void refusals_of_a_stranger_are_not_mine(void **state)
 	assert_int_equal(refuse(VICTIM, true), 1);
 }
 
-/* Whoever has a range can call under thousands of uids. */
+/* Anyone who has a range can call under thousands of uids. */
 static void ids_of_ranges_and_accounts_count_as_their_owners(void **state)
 {
 	unsigned got = 0;
@@ -227,7 +227,7 @@ static void ids_of_ranges_and_accounts_count_as_their_owners(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		got += refuse(70000 + i, false) + refuse(2000 + i % 10, false);
 	assert_int_equal(got, 60);
-	assert_int_equal(refuse(VICTIM, true), 1); /* what he does by himself is not theirs to use up */
+	assert_int_equal(refuse(VICTIM, true), 1); /* they cannot use up the owner's own share */
 }
 
 static void ids_of_nobody_are_counted_together(void **state)

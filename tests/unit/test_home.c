@@ -309,7 +309,7 @@ static void the_owner_reads_and_restores_whatever_the_modes_are(void **state)
 	assert_int_equal(chown(at("homes/alice/web1/home/closed"), WEB1_UID, WEB1_UID), 0);
 	assert_int_equal(chmod(at("homes/alice/web1/home/closed"), 0), 0);
 	assert_int_equal(run_as(OWNER_UID, false, as_owner_read_everything, NULL), 0);
-	/* what he made belongs to the sub-account on disk */
+	/* the owner's new file belongs to the sub-account on disk */
 	assert_node(at("homes/alice/web1/home/closed2"), WEB1_UID, WEB1_UID, S_IFREG | 0640);
 	assert_node(at("homes/alice/web1/home/closed"), WEB1_UID, WEB1_UID, S_IFDIR);
 }
@@ -337,7 +337,7 @@ static void files_of_the_common_group_are_the_owners_too(void **state)
 {
 	(void)state;
 	assert_int_equal(run_as(WEB1_UID, true, as_account_use_common_group, NULL), 0);
-	/* the control: without the second line of the map he is helpless */
+	/* the control: without the second line of the map the owner is helpless */
 	homes.common_gid = VIEW_NO_GROUP;
 	assert_int_equal(home_view_close(&homes, &web1), 0);
 	assert_int_equal(home_view_open(&homes, &web1, OWNER_GID), 0);

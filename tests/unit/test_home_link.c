@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The link in the owner's home, with everything that he or others may have put in its way. */
+/* The link in the owner's home, with everything that the owner or others may have put in its way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -152,7 +152,7 @@ static void the_directory_is_his_own_and_no_link(void **state)
 	assert_int_equal(count_entries(at("victim")), 1);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
-	/* to a directory of his own: still a link */
+	/* to a directory of their own: still a link */
 	assert_int_equal(mkdir(at("alice/other"), 0700), 0);
 	assert_int_equal(chown(at("alice/other"), OWNER_UID, OWNER_GID), 0);
 	assert_int_equal(symlink("other", at("alice/subuid")), 0);
@@ -210,7 +210,7 @@ static void a_home_behind_a_link_of_roots_is_fine(void **state)
 static void it_is_not_made_with_more_rights_than_his(void **state)
 {
 	(void)state;
-	/* his home, but closed to him: root could, he cannot */
+	/* the owner's home, but closed to the owner: only root could */
 	assert_int_equal(chmod(at("alice"), 0500), 0);
 	assert_int_equal(run_link(true), LINK_DIRECTORY);
 	assert_int_equal(count_entries(at("alice")), 0);

@@ -333,7 +333,7 @@ static void an_outage_takes_no_access_away(void **state)
 		world.account.expires_day = 1;
 		assert_int_equal(account("alice+web1"), PAM_ACCT_EXPIRED);
 	}
-	/* a later source that has never heard of him: glibc says "no", the sources say that one is down */
+	/* a later source that has never heard of the user: glibc says "no", the sources say that one is down */
 	world_is_well(NULL);
 	world.passwd_error = ENOENT;
 	world.sources = -EAGAIN;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Whose the connections are, and who makes way for whom. */
+/* Shares of the connections, and which user makes way for which. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1654,7 +1654,7 @@ static void unsound_rows_are_refused(void **state)
 	assert_int_equal(store_schema_seal(store->db), SQLITE_OK);
 }
 
-/* A step makes the digest anew: what was damaged before is found before it. */
+/* A step makes the digest again: earlier damage is found before it. */
 static void a_step_does_not_vouch_for_damage(void **state)
 {
 	char back[64];

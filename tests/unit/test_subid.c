@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Who holds what: every way to a yes, and every refusal. */
+/* The holders of ids: every way to a yes, and every refusal. */
 #include "tests/unit/subid_fixture.h"
 
 #define RANGE(i) (1073741824u + (i)*3 * 65536)
@@ -25,7 +25,7 @@ static void an_owner_holds_his_ranges_and_his_accounts(void **state)
 		assert_int_equal(has("owner2", RANGE(2), 3 * 65536, type), YES);
 		assert_int_equal(has("owner2", RANGE(2) + 65536, 65537, type), YES);
 		assert_int_equal(has("owner0", UID_FIRST, 1, type), YES);
-		assert_int_equal(has("owner0", UID_FIRST, 3, type), YES); /* his three are neighbours */
+		assert_int_equal(has("owner0", UID_FIRST, 3, type), YES); /* the three are neighbours */
 		assert_int_equal(has("1000", RANGE(0), 65536, type), YES);
 		assert_string_equal(list("owner0", type), "1073741824+65536 2100000000+3");
 		assert_string_equal(list("1000", type), "1073741824+65536 2100000000+3");
@@ -49,7 +49,7 @@ static void nothing_foreign_and_nothing_past_the_end(void **state)
 		assert_int_equal(has("owner0", UID_FIRST, 4, type), NO); /* the fourth is owner1's */
 		assert_int_equal(has("owner0", UID_FIRST + 3, 1, type), NO);
 		assert_int_equal(has("owner0", UID_FIRST - 1, 2, type), NO);
-		assert_int_equal(has("owner0", 1000, 1, type), NO); /* himself: newuidmap's own affair */
+		assert_int_equal(has("owner0", 1000, 1, type), NO); /* the user's own uid: newuidmap's own affair */
 		assert_int_equal(has("other", RANGE(0), 1, type), NO);
 	}
 }
@@ -94,7 +94,7 @@ static void a_given_range_is_the_accounts_and_the_owners(void **state)
 	assert_string_equal(list("owner1+web3", ID_TYPE_GID), "1499987968+65536");
 	assert_string_equal(list("owner1+web4", ID_TYPE_GID), "");
 	assert_string_equal(owners(GIVEN, ID_TYPE_GID), "1001 2100000003");
-	/* with its owner goes what it had from him */
+	/* with its owner goes what it had from the owner */
 	gone = "owner1";
 	assert_int_equal(has("owner1+web3", GIVEN, 65536, ID_TYPE_UID), NO);
 	assert_string_equal(list("owner1+web3", ID_TYPE_UID), "");
@@ -117,7 +117,7 @@ static void a_line_that_begins_in_the_index_gives_nobody_anything(void **state)
 		assert_string_equal(owners(RANGE(0), type), "1000");
 		assert_string_equal(owners(UID_FIRST, type), "1000");
 	}
-	/* with his name went the lines that say it */
+	/* with the name went the lines that say it */
 	gone = "owner0";
 	assert_int_not_equal(has("owner0", RANGE(0), 65536, ID_TYPE_UID), YES);
 	assert_string_equal(owners(RANGE(0), ID_TYPE_UID), "");
@@ -131,7 +131,7 @@ static void who_came_later_inherits_nothing(void **state)
 	(void)state;
 	/* another name of the same user, while the first is there */
 	assert_int_equal(has("ownalias", RANGE(1), 65536, ID_TYPE_UID), YES);
-	/* what the index has under his uid for a name that nobody has */
+	/* what the index has under the uid for a name that nobody has */
 	account.uid = UID_FIRST + ACCOUNTS;
 	strcpy(account.owner, "ghost");
 	assert_int_equal(index_put_account(writer, &account, '+'), 0);
@@ -139,7 +139,7 @@ static void who_came_later_inherits_nothing(void **state)
 	assert_int_equal(has("owner1", account.uid, 1, ID_TYPE_UID), NO);
 	assert_string_equal(list("ownalias", ID_TYPE_UID), "1073938432+131072 1499987968+65536 2100000003+3");
 	assert_int_equal(index_remove_account(writer, &account), 0);
-	/* owner3 is gone, his uid has a new name */
+	/* owner3 is gone, the uid has a new name */
 	gone = "owner3";
 	assert_int_equal(has("renamed", RANGE(3), 65536, ID_TYPE_UID), NO);
 	assert_int_equal(has("renamed", UID_FIRST + 9, 1, ID_TYPE_UID), NO);
@@ -190,7 +190,7 @@ static void who_is_nobody_is_unknown(void **state)
 	assert_int_equal(has(NULL, 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_int_equal(has(long_name, 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_string_equal(list("deleted", ID_TYPE_UID), "100000+10"); /* as shadow does */
-	assert_string_equal(owners(100000, ID_TYPE_UID), "");		/* he has no uid */
+	assert_string_equal(owners(100000, ID_TYPE_UID), "");		/* the user has no uid */
 	assert_int_equal(has("owner0", RANGE(0), 1, 0), DOUBT);
 	assert_int_equal(has("owner0", RANGE(0), 1, 3), DOUBT);
 	assert_string_equal(list("owner0", 3), "doubt");

@@ -29,7 +29,7 @@ static struct id_range coming_range(uint32_t i)
 	struct id_range range = fixture_range(RANGES + i % COMING);
 
 	range.count = UNIT; /* no neighbours: each is a piece of its own */
-	range.account_uid = 0; /* his own */
+	range.account_uid = 0; /* the user's own */
 	range.label[0] = '\0';
 	range.owner_uid = 1002;
 	strcpy(range.owner, "owner2");
@@ -78,7 +78,7 @@ static bool is(const struct subid_range *piece, unsigned long first, unsigned lo
 	return piece->start == first && piece->count == count;
 }
 
-/* Of owner2: his own, which stay, and any of those that come, ascending, each whole. */
+/* Of owner2: the owner's own, which stay, and any of those that come, ascending, each whole. */
 static bool pieces_sound(const struct subid_range *pieces, int count)
 {
 	int stay = 0;
