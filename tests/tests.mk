@@ -125,7 +125,7 @@ import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text
 fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/record_json \
-                   subuidd/worker/key subuidd/worker/field $(WIRE)
+                   subuidd/worker/key subuidd/worker/field varlink/text $(WIRE)
 fuzz_import_LIBS = -ljansson
 FUZZ            += import
 
@@ -419,7 +419,7 @@ fuzz_setup_text_OBJS     = $(setup_text_OBJS)
 setup_record_OBJS        = confine/path
 setup_record_LIBS        = -ljansson
 UNIT                    += setup_record
-fuzz_setup_record_OBJS   = confine/path
+fuzz_setup_record_OBJS   = setup/revert confine/path
 fuzz_setup_record_LIBS   = -ljansson
 fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3
