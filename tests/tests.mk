@@ -49,7 +49,9 @@ worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
 fuzz_worker_parse_LIBS = -ljansson
-FUZZ          += worker_parse
+fuzz_record_OBJS = subuidd/worker/record_json subuidd/worker/field varlink/text $(RECORDS)
+fuzz_record_LIBS = -ljansson
+FUZZ          += worker_parse record
 $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 
 # path, home
