@@ -349,6 +349,19 @@ def leftover_home(host, owner, label, uid, data):
     return place
 
 
+def test_a_home_without_a_row_is_taken_up_by_the_command_that_check_says(host):
+    """As it is printed, by a shell."""
+    owner = host.new_user()
+    uid = removed_uid(host, owner)
+    place = leftover_home(host, owner, "old", uid, True)
+    line, = (line for line in host.subuid("check", check=False).stdout.splitlines() if line.startswith(f"{place}: "))
+    command = line.split("take it up: ")[1].split("; or subuid check")[0]
+    run("sh", "-c", command)
+    assert uid_of(host, owner, "old") == uid
+    assert Path(f"/home/{owner}/subuid/old/precious").read_text() == "data"
+    sound(host)
+
+
 def removed_uid(host, owner, label="old"):
     """An id that was given out and is nobody's: a tombstone."""
     host.subuid("add", label, "--owner", owner)
