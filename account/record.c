@@ -72,7 +72,9 @@ bool field_empty(const struct field *field, const void *base)
 {
 	if (field->kind == FIELD_TEXT)
 		return field_text(field, base)[0] == '\0';
-	return field_number(field, base) == (field->kind == FIELD_DAY ? -1 : 0);
+	if (field->kind == FIELD_DAY) /* none that has a date */
+		return field_number(field, base) < 0 || field_number(field, base) > DATE_DAY_MAX;
+	return field_number(field, base) == 0;
 }
 
 bool field_left_out(const struct field *field, const void *base)

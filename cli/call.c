@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "account/failure.h"
+#include "cli/daemon.h"
 #include "cli/options.h"
 #include "cli/print.h"
 #include "cli/row.h"
@@ -20,6 +21,20 @@
 
 #define STATUS_DEADLINE_MS 5000
 
+/* A start that was refused is refused again until somebody has seen to it. */
+static int unreachable(int error)
+{
+	const char *why = strerrordesc_np(-error);
+	char refused[1024];
+
+	if (strcmp(common.socket, SOCKET_PATH) == 0 && daemon_refused(refused, sizeof(refused)))
+		complain(common.socket, "subuidd refused to start", "as root, `subuid doctor` says why and what to do");
+	else
+		complain(common.socket, why != NULL ? why : "cannot connect",
+			 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no systemd");
+	return STATUS_UNREACHABLE;
+}
+
 /* One connection serves all calls of a command. */
 static struct varlink_stream *connection(int *status)
 {
@@ -30,12 +45,7 @@ static struct varlink_stream *connection(int *status)
 		int fd = varlink_connect(common.socket);
 
 		if (fd < 0) {
-			const char *why = strerrordesc_np(-fd);
-
-			complain(common.socket, why != NULL ? why : "cannot connect",
-				 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no "
-				 "systemd");
-			*status = STATUS_UNREACHABLE;
+			*status = unreachable(fd);
 			return NULL;
 		}
 		varlink_stream_init(&stream, fd, DEADLINE_MS);

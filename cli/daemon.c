@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Whether the daemon runs; stopping the daemon for a moment and starting it again the way it ran: by systemd, or by hand. Root. */
+/* Whether the daemon runs, or why not; stopping the daemon for a moment and starting it again the way it ran: by systemd, or by hand. Root. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "varlink/client.h"
 
 #define STOP_MS 60000
+#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
 
 bool systemd_runs(void)
 {
@@ -33,6 +36,16 @@ bool daemon_listens(int *pid)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
 		*pid = peer.pid;
 	return true;
+}
+
+bool daemon_refused(char *line, size_t size)
+{
+	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	line[got > 0 ? got : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return line[0] != '\0';
 }
 
 static int active(const char *unit)

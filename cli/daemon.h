@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: ISC */
-/* The daemon of this host: whether it runs, and how it is stopped and started again the way it ran. */
+/* The daemon of this host: whether it runs, why it does not, and how it is stopped and started again the way it ran. */
 #ifndef CLI_DAEMON_H
 #define CLI_DAEMON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 bool systemd_runs(void);
 
 /* True when something listens on the daemon's socket; *pid: the process that made it listen. */
 bool daemon_listens(int *pid);
+
+/* True when it refused to start the last time that it was started, and has not run since; *line: why. */
+bool daemon_refused(char *line, size_t size);
 
 struct stopped {
 	int service, socket; /* units that were active */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include "cli/daemon.h"
 #include "cli/program.h"
 #include "setup/doctor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,18 +21,7 @@
 #define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
 #define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
 #define COPY_OLD (3 * 86400) /* seconds: a timer that is missed once or twice is none that does not run */
-#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/call/refusal.c */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
-
-/* The line that the daemon left when it last refused to start. */
-static void refusal_read(char *line, size_t size)
-{
-	cleanup_fd int fd = open(REFUSED_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	line[got > 0 ? got : 0] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-}
 
 /* ---- what other checks need to know */
 
@@ -43,7 +32,7 @@ void doctor_learn(struct doctor *doctor)
 
 	doctor->status = daemon_status();
 	if (doctor->status == NULL)
-		refusal_read(doctor->refused, sizeof(doctor->refused));
+		daemon_refused(doctor->refused, sizeof(doctor->refused));
 	doctor->index_error = index_host(&reader, &doctor->host);
 	doctor->has_account =
 		doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;

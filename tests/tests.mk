@@ -49,7 +49,9 @@ worker_sealed_LIBS = -ljansson -lseccomp
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
 fuzz_worker_parse_LIBS = -ljansson
-FUZZ          += worker_parse
+fuzz_record_OBJS = subuidd/worker/record_json subuidd/worker/field varlink/text $(RECORDS)
+fuzz_record_LIBS = -ljansson
+FUZZ          += worker_parse record
 $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 
 # path, home
@@ -125,7 +127,7 @@ import_text_OBJS = $(IMPORT_TEXT)
 import_text_LIBS = -ljansson
 UNIT            += import_text
 fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/record_json \
-                   subuidd/worker/key subuidd/worker/field $(WIRE)
+                   subuidd/worker/key subuidd/worker/field varlink/text $(WIRE)
 fuzz_import_LIBS = -ljansson
 FUZZ            += import
 
@@ -419,7 +421,7 @@ fuzz_setup_text_OBJS     = $(setup_text_OBJS)
 setup_record_OBJS        = confine/path
 setup_record_LIBS        = -ljansson
 UNIT                    += setup_record
-fuzz_setup_record_OBJS   = confine/path
+fuzz_setup_record_OBJS   = setup/revert confine/path
 fuzz_setup_record_LIBS   = -ljansson
 fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3

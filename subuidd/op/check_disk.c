@@ -153,8 +153,8 @@ static void tell_leftover(struct disk_check *check, const struct disk_entry *ent
 	if (!entry->data)
 		snprintf(todo, sizeof(todo), "subuid check --repair removes it");
 	else if (owner[0] != '\0' && label[0] != '\0')
-		snprintf(todo, sizeof(todo),
-			 "take it up: printf 'owner,label,uid\\n%s,%s,%u\\n' | subuid import -; or subuid check --repair "
+		snprintf(todo, sizeof(todo), /* no backslash, which is printed as two */
+			 "take it up: (echo owner,label,uid; echo %s,%s,%u) | subuid import -; or subuid check --repair "
 			 "sets it aside",
 			 owner, label, entry->uid);
 	else

@@ -20,10 +20,10 @@ enum failure request_shape(const struct request *request, char separator, struct
 /* The name that the request is about; NULL for an op without one. */
 const struct request_name *request_name(const struct request *request);
 
-/* Blocks of RANGE_UNIT that hold count ids. */
 /* The limit that a row of an import states. */
 struct limit import_limit(const struct request_import *row);
 
+/* Blocks of RANGE_UNIT that hold count ids. */
 uint32_t request_units(uint32_t count);
 
 #endif

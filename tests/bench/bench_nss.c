@@ -60,7 +60,7 @@ static struct index_writer *build(int dirfd, uint32_t accounts)
 	if (index_writer_create(dirfd, &options, &writer) < 0)
 		errx(1, "index_writer_create");
 	for (uint32_t i = 0; i < accounts; i++) {
-		struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 16, .expires_day = -1 };
+		struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 16, .facts.expires_day = -1 };
 
 		snprintf(account.owner, sizeof(account.owner), "owner%05u", i / 16);
 		snprintf(account.label, sizeof(account.label), "web%u", i);

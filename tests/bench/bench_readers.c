@@ -126,7 +126,7 @@ static uint32_t owners_of(uint32_t accounts)
 
 static void put_account(struct index_writer *writer, uint32_t i)
 {
-	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / PER_OWNER, .expires_day = -1 };
+	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / PER_OWNER, .facts.expires_day = -1 };
 
 	snprintf(account.owner, sizeof(account.owner), "owner%05u", i / PER_OWNER);
 	snprintf(account.label, sizeof(account.label), "web%u", i);

@@ -43,7 +43,7 @@ static void account_of(uint32_t i, struct account *account)
 	account->owner_uid = OWNER_FIRST + i / PER_OWNER;
 	account->state = ACCOUNT_ACTIVE;
 	account->created = 1;
-	account->expires_day = -1;
+	account->facts.expires_day = -1;
 	snprintf(account->owner, sizeof(account->owner), "owner%05u", i / PER_OWNER);
 	snprintf(account->label, sizeof(account->label), "web%u", i);
 }

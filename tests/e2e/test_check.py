@@ -66,6 +66,12 @@ def audited(host, action):
     return [e for e in host.subuid_json("audit", "--all", "-n", "50") if e["action"] == action and e["result"] == "done"]
 
 
+def key_of(account, key):
+    """What sshd is told of this key."""
+    words = Path(f"{key}.pub").read_text().split()[:2]
+    return run("/usr/libexec/subuidd/authorized-keys", account, *words, user="subuidd-keys", check=False).stdout
+
+
 def unmount_view(owner, label):
     subprocess.run(["umount", "-l", HOMES / owner / label / "view"], check=False)
 
@@ -341,6 +347,19 @@ def leftover_home(host, owner, label, uid, data):
         (place / "home" / "precious").write_text("data")
         os.chown(place / "home" / "precious", uid, uid)
     return place
+
+
+def test_a_home_without_a_row_is_taken_up_by_the_command_that_check_says(host):
+    """As it is printed, by a shell."""
+    owner = host.new_user()
+    uid = removed_uid(host, owner)
+    place = leftover_home(host, owner, "old", uid, True)
+    line, = (line for line in host.subuid("check", check=False).stdout.splitlines() if line.startswith(f"{place}: "))
+    command = line.split("take it up: ")[1].split("; or subuid check")[0]
+    run("sh", "-c", command)
+    assert uid_of(host, owner, "old") == uid
+    assert Path(f"/home/{owner}/subuid/old/precious").read_text() == "data"
+    sound(host)
 
 
 def removed_uid(host, owner, label="old"):
@@ -641,6 +660,22 @@ def test_index_and_keys(host, tmp_path, name, damage):
 
 
 @pytest.mark.parametrize("name", ["index", "keys"])
+@pytest.mark.parametrize("damage", [damage_gone, damage_cut])
+def test_an_index_that_is_gone_is_made_anew_by_the_next_change(host, tmp_path, name, damage):
+    """Nobody has to call for a repair, and the change itself is in it."""
+    owner, account, key = add(host, tmp_path)
+    host.subuid("add", "web2", user=owner)
+    damage(STATE / name)
+    answers = {"index": lambda: run("getent", "passwd", account, check=False).stdout, "keys": lambda: key_of(account, key)}
+    assert not answers[name](), "the control: nobody new finds anything"
+    host.subuid("lock", "web2", user=owner)
+    assert run("getent", "passwd", account).stdout
+    host.rsync(key, "/etc/hostname", f"{account}@127.0.0.1:")
+    assert "web2" in run("getent", "passwd", f"{owner}+web2").stdout
+    sound(host)
+
+
+@pytest.mark.parametrize("name", ["index", "keys"])
 def test_a_directory_in_the_place_of_the_index_does_not_keep_the_daemon_from_starting(host, tmp_path, name):
     add(host, tmp_path)
     host.stop_daemon()
@@ -859,7 +894,10 @@ def test_without_the_daemon_the_state_program_is_run(host, tmp_path):
 
 
 def test_doctor_says_why_the_daemon_refused_to_start(host, tmp_path):
+    owner = host.new_user()
     host.stop_daemon()
+    stopped = host.subuid("list", check=False)
+    assert stopped.returncode == 7 and "is subuidd running" in stopped.stderr, "the control: it was stopped"
     (STATE / "state.db").chmod(0o644)
     try:
         refused = run("/usr/sbin/subuidd", check=False)
@@ -868,6 +906,10 @@ def test_doctor_says_why_the_daemon_refused_to_start(host, tmp_path):
         assert report.returncode == 1
         assert re.search(r"daemon: .*refused to start.*state\.db", report.stdout), report.stdout
         assert re.search(rf"{STATE}/state\.db: has mode 0644.*chmod 0600 {STATE}/state\.db", report.stdout)
+        for user in (None, owner):  # and nobody is told to start it once more
+            told = host.subuid("list", user=user, check=False)
+            assert told.returncode == 7 and "subuidd refused to start" in told.stderr and "subuid doctor" in told.stderr, told
+            assert "is subuidd running" not in told.stderr
     finally:
         (STATE / "state.db").chmod(0o600)
         host.start_daemon()

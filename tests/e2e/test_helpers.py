@@ -322,17 +322,19 @@ def test_a_flood_of_one_owners_alarms_delays_nobody_elses(host, hook):
 
 
 def test_what_comes_beyond_is_told_together(host, hook):
-    """An owner whose whole server room is silent: the first ones one by one, the rest in one."""
+    """An owner whose whole server room is silent: the first ones one by one, the rest in one, or, of those that a busy machine
+    was late with, in one a minute later."""
     seen = hook(TELLS)
     owner = host.new_user()
     for number in range(12):
         host.subuid("add", f"w{number}", user=owner)
     for number in range(12):
         alarm(owner, f"w{number}", 1)
-    wait_until(lambda: len(seen()) >= 8, "all are told", 20)
+    wait_until(lambda: sum(1 + int(line[4]) for line in seen()) >= 12, "all are told", 90)
     lines = seen()
-    assert {line[1] for line in lines[:7]} | {lines[7][1]} <= {f"{owner}+w{number}" for number in range(12)}
-    assert [line[4] for line in lines[:7]] == ["0"] * 7 and 7 + 1 + int(lines[7][4]) == 12
+    assert {line[1] for line in lines} <= {f"{owner}+w{number}" for number in range(12)}
+    assert [line[4] for line in lines[:7]] == ["0"] * 7 and len(lines) in (8, 9)
+    assert sum(1 + int(line[4]) for line in lines) == 12
     states = call("io.subuidd.Accounts.List", {"owner": owner}, more=True)
     assert all(reply["parameters"]["account"].get("told") for reply in states if "account" in reply["parameters"])
 

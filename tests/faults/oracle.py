@@ -140,12 +140,24 @@ def next_change(world, owner, label="next"):
     demand(done(reply), "the next remove is answered with", reply)
 
 
+def settled(world, seconds=None):
+    """The facts, once no account is on its way in or out: `check` passes over what is under way, and a start finishes that
+    beside its service."""
+    last = []
+
+    def ended():
+        facts = world.facts()
+        last[:] = [facts, {key: value[-1] for key, value in facts.items() if key[0] == "account" and value[-1] != "active"}]
+        return not last[1]
+
+    demand(within(seconds or SOUND_SECONDS, ended), "does not come to its end:", last[1])
+    return last[0]
+
+
 def everything(world, seconds=None):
     """The facts, once all of it holds."""
     check_sound(world, seconds)
-    facts = world.facts()
-    for key, value in facts.items():
-        demand(key[0] != "account" or value[-1] == "active", key, "is", value[-1])
+    facts = settled(world, seconds)
     world.note_ids(facts)
     disk_agrees(world, facts)
     set_aside(facts)

@@ -34,11 +34,11 @@ static void must(int ok)
 
 static struct account account_of(uint32_t i)
 {
-	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 8, .expires_day = -1 };
+	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 8, .facts.expires_day = -1 };
 
 	snprintf(account.owner, sizeof(account.owner), "owner%u", i / 8);
 	snprintf(account.label, sizeof(account.label), "web%u", i);
-	memset(account.comment, 'c', i * 10);
+	memset(account.facts.comment, 'c', i * 10);
 	return account;
 }
 

@@ -48,8 +48,8 @@ static void name_of(const char *end, char name[80])
 static void account_sound(const struct account *a)
 {
 	must(owner_name_valid(a->owner, '\0') && label_valid(a->label) && !id_special(a->uid));
-	must(a->expires_day >= -1 && (int64_t)a->quota >= 0 && a->uid != a->owner_uid);
-	must(strnlen(a->comment, sizeof(a->comment)) < sizeof(a->comment));
+	must(a->facts.expires_day >= -1 && (int64_t)a->facts.quota >= 0 && a->uid != a->owner_uid);
+	must(strnlen(a->facts.comment, sizeof(a->facts.comment)) < sizeof(a->facts.comment));
 	must(a->state >= ACCOUNT_INTENT && a->state <= ACCOUNT_REMOVING);
 }
 
@@ -68,7 +68,7 @@ static int accounts_dump(struct store *store, FILE *out)
 			after = a->uid;
 			account_sound(a);
 			fprintf(out, "account %u %u %u %u %s %s %s %d %llu\n", a->uid, a->owner_uid, a->state, a->flags,
-				a->owner, a->label, a->comment, a->expires_day, (unsigned long long)a->quota);
+				a->owner, a->label, a->facts.comment, a->facts.expires_day, (unsigned long long)a->facts.quota);
 			r = store_account_get(store, a->owner, a->label, &one);
 			if (r == 0)
 				account_sound(&one);
@@ -234,13 +234,13 @@ static void commit(int r)
 static void add(unsigned number, const char *owner)
 {
 	struct account a = { .uid = UID + number, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000,
-			     .expires_day = -1 };
+			     .facts.expires_day = -1 };
 	struct ssh_key key = { .uid = UID + number, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519",
 			       .fingerprint = "SHA256:abc", .blob = "AAAAC3NzaC1lZDI1NTE5AAAA" };
 
 	snprintf(a.owner, sizeof(a.owner), "%s", owner);
 	snprintf(a.label, sizeof(a.label), "web%u", number);
-	snprintf(a.comment, sizeof(a.comment), "account number %u", number);
+	snprintf(a.facts.comment, sizeof(a.facts.comment), "account number %u", number);
 	must(store_begin(made) == 0 && store_account_insert(made, &a) == 0);
 	commit(store_key_insert(made, &key));
 }
@@ -469,7 +469,7 @@ static bool of_a_commit(const char *text)
 static int change_make(struct store *store)
 {
 	const struct id_block block = { UID, UID + 99 };
-	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1, .expires_day = -1, .owner = "zoe",
+	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1, .facts.expires_day = -1, .owner = "zoe",
 			     .label = "new" }, other;
 	struct id_range holder;
 	enum id_kind kind;

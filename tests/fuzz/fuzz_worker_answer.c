@@ -165,7 +165,7 @@ static void check_account(const struct answer *answer, json_t *account)
 		return;
 	must(json_integer_value(json_object_get(account, "uid")) == a->uid);
 	must(json_is_true(json_object_get(account, "locked")) == ((a->flags & ACCOUNT_LOCKED) != 0));
-	must((json_object_get(account, "expires") != NULL) == (a->expires_day >= 0 && a->expires_day <= DATE_DAY_MAX));
+	must((json_object_get(account, "expires") != NULL) == (a->facts.expires_day >= 0 && a->facts.expires_day <= DATE_DAY_MAX));
 	must(!utf8(a->owner) || strcmp(json_string_value(json_object_get(account, "owner")), a->owner) == 0);
 }
 

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "subuidd/request.h"
 #include "subuidd/worker/worker.h"
 #include "varlink/stream.h"
 
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[0] != 0 && data[0] != op)
 			continue;
 		if (worker_parse(op, parameters, &request, &failure) == 0 &&
-		    wire_request_check(&request, request.size) < 0)
+		    (wire_request_check(&request, request.size) < 0 || request_sound(&request) < 0))
 			abort();
 	}
 	json_decref(parameters);

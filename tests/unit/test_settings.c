@@ -107,6 +107,8 @@ static void no_file_gives_the_defaults(void **state)
 	assert_int_equal(settings.separator, '+');
 	assert_string_equal(settings.homes, expected.homes);
 	assert_int_equal(settings.idle_seconds, 30);
+	assert_string_equal(settings.backup_directory, "/var/backups/subuidd");
+	assert_int_equal(settings.backups_kept, 7);
 }
 
 static void the_shipped_file_is_the_defaults(void **state)

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /* JSON parameters into requests: whole and exact, or refused in words. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "confine/cleanup.h"
+#include "subuidd/request.h"
 #include "subuidd/worker/worker.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"
@@ -278,6 +283,42 @@ static void repairs_are_named_as_findings_name_them(void **state)
 	refused(OP_REPAIR, "{\"repair\":\"account\",\"dryRun\":1}", "dryRun");
 }
 
+static uint32_t op_of_seed(int dir, const char *name)
+{
+	size_t head = offsetof(struct request, name);
+	cleanup_fd int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	struct failure_text failure;
+	struct request request;
+	unsigned char op;
+	ssize_t more;
+
+	assert_true(fd >= 0 && read(fd, &op, 1) == 1);
+	worker_request_begin(op, &request);
+	more = read(fd, (char *)&request + head, sizeof(request) - head);
+	if (more < 0 || (size_t)more + head != request.size || wire_request_check(&request, request.size) < 0 ||
+	    request_sound(&request) < 0 || request_shape(&request, SEPARATOR_DEFAULT, &failure) != FAILURE_NONE)
+		fail_msg("tests/fuzz/corpus/wire/%s is no request any more: make it anew", name);
+	return op;
+}
+
+/* Where a record has changed they are none any more, and the fuzzer begins with nothing, which nobody sees. */
+static void the_seeds_of_the_fuzzer_are_requests(void **state)
+{
+	bool seen[OP_MAX_] = { false };
+	struct dirent *entry;
+	DIR *dir = opendir("tests/fuzz/corpus/wire");
+
+	(void)state;
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			seen[op_of_seed(dirfd(dir), entry->d_name)] = true;
+	closedir(dir);
+	for (uint32_t op = 1; op < OP_MAX_; op++)
+		if (!seen[op])
+			fail_msg("tests/fuzz/corpus/wire has no seed of op %u", op);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +331,7 @@ int main(void)
 		cmocka_unit_test(lists_are_the_callers_an_owners_or_all),
 		cmocka_unit_test(ranges_limits_and_the_rest),
 		cmocka_unit_test(repairs_are_named_as_findings_name_them),
+		cmocka_unit_test(the_seeds_of_the_fuzzer_are_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
