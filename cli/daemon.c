@@ -17,7 +17,7 @@
 #include "varlink/client.h"
 
 #define STOP_MS 60000
-#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/refusal.c */
+#define REFUSED_PATH RUN_DIR "/refused" /* subuidd/call/refusal.c */
 
 bool systemd_runs(void)
 {

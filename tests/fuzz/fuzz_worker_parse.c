@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 #include "subuidd/worker/worker.h"
 #include "varlink/stream.h"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/request.h"
+#include "subuidd/wire/request.h"
 #include "subuidd/worker/worker.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"
