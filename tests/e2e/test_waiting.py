@@ -268,6 +268,7 @@ def test_the_spool_waits_for_nobody(host, pair, what):
     uid = pwd.getpwnam(name).pw_uid
     file = Path(f"/var/lib/subuidd/spool/{what}-{uid}")
     holder = locked = None
+    host.stop_daemon(signal.SIGKILL)  # which would take away what is not the account's yet
     if what == "fifo":
         os.mkfifo(file)
     else:
@@ -283,7 +284,7 @@ def test_the_spool_waits_for_nobody(host, pair, what):
         locked = open(file, "rb")  # pylint: disable=consider-using-with
         fcntl.flock(locked, fcntl.LOCK_EX)
     try:
-        host.restart_daemon(signal.SIGKILL)  # it looks at all that lies there
+        host.start_daemon()  # it looks at all that lies there
         lock_is_quick(host, other)
         if what == "fifo":
             wait_until(lambda: not file.exists(), "it is taken away")
