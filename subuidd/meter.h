@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Limits that no file system keeps: what is in a home is counted when a run has ended, and while there is too much, the
- * account cannot write (ACCOUNT_FULL in store and index; the login shell refuses). Run by the broker; a child counts.
+ * Limits that no file system keeps: what is in a home is counted when a run has ended and each few seconds while one goes
+ * on, and while there is too much, the account cannot write (ACCOUNT_FULL in store and index; the login shell refuses, and ends
+ * its run). Run by the broker; a child counts.
  */
 #ifndef SUBUIDD_METER_H
 #define SUBUIDD_METER_H
