@@ -113,6 +113,39 @@ def test_a_run_that_does_not_end_is_counted_and_ended(host, tmp_path, names):
     wait_until(lambda: "over its limit of files or bytes" in host.subuid("log", "web1", user=owner).stdout, "it is recorded")
 
 
+STOPS = """
+import os, signal, sys
+print("begun", flush=True)
+while True:
+    try:
+        os.kill(-1, signal.SIGSTOP)
+    except ProcessLookupError:
+        pass
+"""
+
+
+def test_an_account_does_not_stop_what_counts_for_all(host):
+    """Something that has its uid stops all that it may; one child counts, for everybody."""
+    owner, other = host.new_user(), host.new_user()
+    for user in (owner, other):
+        host.subuid("add", "web1", "--files", "90000", user=user)
+        run("sh", "-c", 'cd "$1" && seq -f n%.0f 30000 | xargs touch', "sh", home(user))
+        run("chown", "-R", f"{user}+web1", home(user))
+    uid = home(owner).stat().st_uid
+    with subprocess.Popen(["/usr/bin/sleep", "1000"], user=uid, group=uid, extra_groups=[]) as control, \
+         subprocess.Popen(["/usr/bin/python3", "-c", STOPS], user=uid, group=uid, extra_groups=[], stdout=subprocess.PIPE) as attack:
+        try:
+            assert attack.stdout.readline() == b"begun\n"
+            wait_until(lambda: " T " in Path(f"/proc/{control.pid}/stat").read_text(), "the control is stopped")
+            for user in (owner, other):
+                host.subuid("set", "web1", "--files", "29000", user=user)
+            for user in (owner, other):
+                wait_until(lambda user=user: full(host, f"{user}+web1"), "it is over its limit", 30)
+        finally:
+            attack.kill()
+            control.kill()
+
+
 @pytest.mark.parametrize("file", ["projects", "projid"])
 def test_the_number_of_anothers_project_is_given_to_nobody(host, tmp_path, file):
     owner = host.new_user()
