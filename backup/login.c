@@ -136,10 +136,22 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
+/* What a run writes is counted while it goes on, too. In doubt it goes on. */
+static const char *grown_full(void)
+{
+	struct index_account account;
+
+	if (index_account_by_uid(&accounts, getuid(), &account) < 0 || (account.flags & ACCOUNT_FULL) == 0)
+		return NULL;
+	refuse("%s: over its limit of files or bytes: the run is ended; remove some of it, or ask %s", account.name, account.owner);
+	return "over its limit of files or bytes";
+}
+
 static int run_gate(const struct login_command *command, const struct index_account *account,
 		    const struct index_sessions *sessions, const char *home, const char *original)
 {
 	bool rsync = login_command_is_rsync(command, original);
+	bool reads = rsync ? command->role == ROLE_PULL : (command->options & KEY_READ_ONLY) != 0;
 	const char *gate = rsync ? RSYNC_GATE : TOOL_GATE;
 	const char *arguments[LOGIN_GATE_ARGUMENTS];
 	char *environment[4] = { NULL, NULL, NULL, NULL };
@@ -160,7 +172,7 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	environment[n] = keep_variable("SSH_CONNECTION");
 	run_describe(command, original, &run);
 	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
-	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, &run, &status);
+	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, reads ? NULL : grown_full, &run, &status);
 	if (r < 0)
 		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
 	pace_run(&run, status);

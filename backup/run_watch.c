@@ -30,6 +30,7 @@ struct watch {
 	struct run_files files;
 	struct run_end end;
 	const char *connection;
+	const char *(*ended)(void), *why;
 	bool counted; /* `begin` is known */
 	struct run_bytes begin;
 	struct timespec start;
@@ -210,6 +211,15 @@ static void data_leave(void)
 	}
 }
 
+/* While it goes on. */
+static void heartbeat(struct watch *watch, uint64_t now)
+{
+	measure(watch);
+	run_spool_write(watch->spool, watch->run);
+	if (watch->why == NULL && watch->ended != NULL && (watch->why = watch->ended()) != NULL)
+		run_end_gone(&watch->end, now);
+}
+
 /* When there is something to do, whatever happens until then. */
 static uint64_t due(const struct watch *watch, uint64_t now, uint64_t next)
 {
@@ -236,8 +246,7 @@ static void watch_until_end(struct watch *watch)
 		int n;
 
 		if (now >= next) {
-			measure(watch);
-			run_spool_write(watch->spool, watch->run);
+			heartbeat(watch, now);
 			next = now + HEARTBEAT_MS;
 			continue;
 		}
@@ -269,6 +278,8 @@ static void record_end(struct watch *watch, int status)
 
 	errors_take(watch);
 	line_end(watch);
+	if (watch->why != NULL)
+		text_escape(watch->why, run->error, sizeof(run->error));
 	run_files_end(&watch->files, run);
 	measure(watch);
 	run->status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
@@ -277,9 +288,10 @@ static void record_end(struct watch *watch, int status)
 		close(watch->spool);
 }
 
-int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status)
+int run_watch(const char *program, char *const *argv, char *const *environment, const char *(*ended)(void),
+	      struct run *run, int *status)
 {
-	struct watch watch = { .run = run, .connection = getenv("SSH_CONNECTION"), .spool = -1,
+	struct watch watch = { .run = run, .ended = ended, .connection = getenv("SSH_CONNECTION"), .spool = -1,
 			       .files = { .socket = -1, .log = -1 } };
 	sigset_t caught, before;
 	int errors[2], report[2], r;

@@ -18,8 +18,10 @@ void run_describe(const struct login_command *command, const char *original, str
 
 /* Starts the program with our standard descriptors, passes its standard error on, and returns when it has
  * ended: 0 and run filled, *status as of waitpid(2), or negative errno: it could not be started. The record
- * is in the spool then, if there is one; a run that cannot be recorded goes on all the same. */
-int run_watch(const char *program, char *const *argv, char *const *environment, struct run *run, int *status);
+ * is in the spool then, if there is one; a run that cannot be recorded goes on all the same. `ended` (or NULL) is asked
+ * every few seconds; the run is ended by an answer, which says why for the record. */
+int run_watch(const char *program, char *const *argv, char *const *environment, const char *(*ended)(void),
+	      struct run *run, int *status);
 
 /* run_spool.c: the file of one run. It stays locked while the run lasts: a file that is closed without an end
  * belongs to a session that was ended. -1: no file. */

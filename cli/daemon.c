@@ -55,6 +55,14 @@ static int active(const char *unit)
 	return systemd_runs() && command_run(argv, NULL) == 0;
 }
 
+/* It ended by itself, and systemd does not try any more. */
+static int failed(const char *unit)
+{
+	const char *const argv[] = {"systemctl", "is-failed", "--quiet", unit, NULL};
+
+	return systemd_runs() && command_run(argv, NULL) == 0;
+}
+
 static int stop_by_hand(int pid)
 {
 	cleanup_fd int fd = pidfd_open(pid, 0);
@@ -77,8 +85,10 @@ int daemon_stop(struct stopped *stopped)
 	int pid;
 
 	*stopped = (struct stopped){.service = active("subuidd.service"), .socket = active("subuidd.socket")};
-	if (stopped->service || stopped->socket)
+	if (stopped->service || stopped->socket) {
+		stopped->service |= failed("subuidd.service"); /* behind a socket that is still there */
 		return command_must(stop, "") < 0 ? STATUS_FAILED : STATUS_DONE;
+	}
 	if (!daemon_listens(&pid) || pid <= 1)
 		return STATUS_DONE;
 	stopped->by_hand = 1;
@@ -93,28 +103,40 @@ bool daemon_ran(const struct stopped *stopped)
 bool daemon_enabled(struct stopped *stopped)
 {
 	static const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", "subuidd.service", NULL};
-	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket",
-					     NULL};
 
 	if (!systemd_runs() || command_run(enabled, NULL) != 0)
 		return false;
-	command_run(forget, NULL); /* it may have been tried too often */
 	stopped->service = stopped->socket = 1;
 	return true;
+}
+
+static int units_start(const struct stopped *stopped)
+{
+	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL};
+	static const char *const socket[] = {"systemctl", "start", "subuidd.socket", NULL};
+	static const char *const service[] = {"systemctl", "start", "subuidd.service", NULL};
+	static const char todo[] = "`journalctl -u subuidd` says more";
+
+	command_run(forget, NULL); /* it may have been tried too often */
+	if (stopped->socket && command_must(socket, "") < 0)
+		return STATUS_FAILED;
+	if (!stopped->service)
+		return STATUS_DONE;
+	if (command_must(service, todo) < 0)
+		return STATUS_FAILED;
+	if (active("subuidd.service"))
+		return STATUS_DONE;
+	complain("subuidd.service", "was started, and does not run", todo);
+	return STATUS_FAILED;
 }
 
 int daemon_start(const struct stopped *stopped)
 {
 	static const char *const by_hand[] = {SBINDIR "/subuidd", NULL};
-	static const char *const socket[] = {"systemctl", "start", "subuidd.socket", NULL};
-	static const char *const service[] = {"systemctl", "start", "subuidd.service", NULL};
-	int r = 0;
 
-	if (stopped->socket)
-		r = command_must(socket, "");
-	if (r == 0 && stopped->service)
-		r = command_must(service, "`journalctl -u subuidd` says more");
-	if (r == 0 && stopped->by_hand)
-		r = command_must(by_hand, "start it as it was started before");
-	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+	if (stopped->socket || stopped->service)
+		return units_start(stopped);
+	if (stopped->by_hand && command_must(by_hand, "start it as it was started before") < 0)
+		return STATUS_FAILED;
+	return STATUS_DONE;
 }

@@ -33,7 +33,7 @@ struct purge_job {
 	uint32_t uid;
 	int dir;    /* of the account, below .removed */
 	int why;    /* where the child says what is in the way; -1: nobody asks */
-	int userns; /* -1: nobody else's files are meant */
+	int userns; /* negative: the kernel gives none, and nobody else's files are meant */
 };
 
 static __attribute__((format(printf, 2, 3))) void say(const struct purge_job *job, const char *format, ...)
@@ -191,11 +191,9 @@ int home_purge_start_ranges(const struct homes *homes, uint32_t uid, const struc
 	}
 	if (r < 0)
 		return r;
-	if (count > 0 || owner != NULL) {
-		userns = home_ids_namespace(homes, uid, owner, ranges, count);
-		if (userns < 0)
-			return userns;
-	}
+	userns = home_ids_namespace(homes, uid, owner, ranges, count);
+	if (userns < 0 && (count > 0 || owner != NULL))
+		return userns;
 	if (homes->subvolumes)
 		quota_btrfs_lift(homes->fd, uid);
 	job.dir = dir;

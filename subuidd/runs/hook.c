@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,24 +121,22 @@ static int first_process(const char *program, char *const *argv, const struct li
 	return ended.si_code == CLD_EXITED ? ended.si_status : HOOK_FAILED;
 }
 
+/* Not clone3(2): systemd refuses it, whatever the flags, where RestrictNamespaces= is set. */
+static pid_t clone_as_fork(unsigned long flags, int *pidfd)
+{
+#if defined(__s390__) || defined(__CRIS__)
+	return (pid_t)syscall(SYS_clone, NULL, flags | SIGCHLD, pidfd, NULL, 0UL);
+#else
+	return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, pidfd, NULL, 0UL);
+#endif
+}
+
 /* As fork(2), in a pid namespace of its own where the kernel gives one (a container may not). */
 static pid_t fork_apart(int *pidfd)
 {
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD | CLONE_NEWPID, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD,
-	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	pid_t pid = clone_as_fork(CLONE_PIDFD | CLONE_NEWPID, pidfd);
 
-	if (pid >= 0 || (errno != EPERM && errno != ENOSYS && errno != EINVAL))
-		return pid;
-	pid = fork();
-	if (pid <= 0)
-		return pid;
-	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (*pidfd >= 0)
-		return pid;
-	kill(pid, SIGKILL);
-	return -1;
+	return pid < 0 && (errno == EPERM || errno == ENOSYS || errno == EINVAL) ? clone_as_fork(CLONE_PIDFD, pidfd) : pid;
 }
 
 int hook_start(const char *program, const char *const *arguments, int *pidfd, char *why, size_t size)

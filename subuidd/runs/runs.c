@@ -29,6 +29,7 @@
 #define SPOOL_PATH STATE_DIR "/" RUN_SPOOL_NAME
 #define SOON_USEC 50000u     /* many that end together are one transaction */
 #define NEXT_USEC 20000u     /* between two batches: others get their turn */
+#define GOING_USEC 15000000u /* while there are runs that go on: what they write is counted meanwhile (meter.h) */
 #define BATCH 128            /* runs of one transaction */
 #define LOOKED_MAX 2048      /* files looked at in one go */
 #define EMPTY_SECONDS 60     /* a file without a record is one that is being begun for so long */
@@ -37,6 +38,7 @@ struct spool {
 	int fd;
 	DIR *sweep; /* under way */
 	bool again; /* something came while it was */
+	bool going; /* it has seen a run that goes on */
 	sd_event_source *watch, *timer;
 };
 
@@ -95,14 +97,20 @@ static int entry_take(struct broker *broker, const char *name, int64_t now, uint
 		return SPOOL_KEEP; /* gone */
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		return SPOOL_AWAY;
-	if (st.st_size == 0 && now - st.st_mtime < EMPTY_SECONDS && st.st_mtime <= now)
+	if (st.st_size == 0 && now - st.st_mtime < EMPTY_SECONDS && st.st_mtime <= now) {
+		spool->going = true;
 		return SPOOL_KEEP;
+	}
 	if (st.st_size != (off_t)sizeof(run))
 		return SPOOL_AWAY;
 	r = store_account_by_uid(broker->store, st.st_uid, &account);
 	if (r < 0)
 		return r == -ENOENT ? SPOOL_AWAY : r;
 	r = record_read(spool->fd, name, &st, &run);
+	if (r == 0) {
+		spool->going = true;
+		meter_want(broker, st.st_uid);
+	}
 	if (r <= 0)
 		return r == 0 ? SPOOL_KEEP : SPOOL_AWAY;
 	*uid = st.st_uid;
@@ -200,7 +208,7 @@ static int sweep_begin(struct spool *spool)
 	if (fd < 0 || (spool->sweep = fdopendir(fd)) == NULL)
 		return -errno;
 	steal_fd(&fd);
-	spool->again = false;
+	spool->again = spool->going = false;
 	return 0;
 }
 
@@ -224,17 +232,32 @@ static int spool_due(sd_event_source *source, uint64_t usec, void *userdata)
 	if (spool->sweep != NULL)
 		closedir(spool->sweep);
 	spool->sweep = NULL;
-	if (r == 0 && spool->again)
-		look_in(broker, SOON_USEC);
+	if (r == 0 && (spool->again || spool->going))
+		look_in(broker, spool->again ? SOON_USEC : GOING_USEC);
 	alarm_look(broker);
 	return 0;
+}
+
+/* It is looked at in a while, if it goes on then; unless a look is planned. */
+static void run_begun(struct broker *broker)
+{
+	struct spool *spool = broker->spool;
+	int planned = SD_EVENT_ONESHOT;
+
+	if (spool == NULL)
+		return;
+	spool->going = true;
+	if (spool->sweep == NULL && sd_event_source_get_enabled(spool->timer, &planned) >= 0 && planned == SD_EVENT_OFF)
+		look_in(broker, GOING_USEC);
 }
 
 static int spool_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	(void)source;
-	(void)event;
-	runs_look(userdata);
+	if ((event->mask & IN_CREATE) != 0)
+		run_begun(userdata);
+	else
+		runs_look(userdata);
 	return 0;
 }
 
@@ -269,7 +292,7 @@ int runs_open(struct broker *broker)
 				      broker);
 	if (r >= 0)
 		r = sd_event_add_inotify(broker->event, &spool->watch, SPOOL_PATH,
-					 IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR, spool_event, broker);
+					 IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR, spool_event, broker);
 	broker->spool = spool;
 	if (r < 0) {
 		log_error("%s: runs are not recorded: %s", SPOOL_PATH, strerror(-r));

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """Limits that no file system keeps (the homes are on an ext4 without quotas): counted after each run, and frozen."""
 
+import contextlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,64 @@ def test_bytes_are_metered_too(host, tmp_path):
     wait_until(lambda: full(host, name), "it is over its limit")
     assert "over its limit" in host.rsync(key, tmp_path / "large", f"{name}@127.0.0.1:more", check=False).stderr
     assert "10000 (from the quota)" in host.subuid("show", "web1", user=owner).stdout
+
+
+def test_a_run_that_does_not_end_is_counted_and_ended(host, tmp_path, names):
+    """A client that keeps its connection, and goes on: a restore by the same key (the control) goes on."""
+    owner, name, key = host.account(tmp_path, "sftp", "web1", None, "--files", "100")
+    reader = host.new_key(tmp_path, "reader")
+    host.subuid("key", "add", "web1", "-", "--role", "sftp", "--read-only", user=owner,
+                input=Path(f"{reader}.pub").read_text())
+    line = ["sftp", "-b", "-"]
+    with subprocess.Popen([*line, *host.ssh_options(reader), f"{name}@127.0.0.1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as reads, \
+         subprocess.Popen([*line, *host.ssh_options(key), f"{name}@127.0.0.1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, bufsize=0) as writes:
+        writes.stdin.write(b"".join(b"put %s/n%d\n" % (bytes(names), n) for n in range(120)))
+        wait_until(lambda: full(host, name), "it is over its limit", 60)
+
+        def ended():
+            with contextlib.suppress(BrokenPipeError):  # the client looks at its ssh when it has something to say
+                writes.stdin.write(b"ls\n")
+            return writes.poll() is not None
+
+        wait_until(ended, "the run is ended", 60)
+        assert reads.poll() is None
+        assert "n119" in reads.communicate("ls\n")[0].split() and reads.returncode == 0
+    wait_until(lambda: "over its limit of files or bytes" in host.subuid("log", "web1", user=owner).stdout, "it is recorded")
+
+
+STOPS = """
+import os, signal, sys
+print("begun", flush=True)
+while True:
+    try:
+        os.kill(-1, signal.SIGSTOP)
+    except ProcessLookupError:
+        pass
+"""
+
+
+def test_an_account_does_not_stop_what_counts_for_all(host):
+    """Something that has its uid stops all that it may; one child counts, for everybody."""
+    owner, other = host.new_user(), host.new_user()
+    for user in (owner, other):
+        host.subuid("add", "web1", "--files", "90000", user=user)
+        run("sh", "-c", 'cd "$1" && seq -f n%.0f 30000 | xargs touch', "sh", home(user))
+        run("chown", "-R", f"{user}+web1", home(user))
+    uid = home(owner).stat().st_uid
+    with subprocess.Popen(["/usr/bin/sleep", "1000"], user=uid, group=uid, extra_groups=[]) as control, \
+         subprocess.Popen(["/usr/bin/python3", "-c", STOPS], user=uid, group=uid, extra_groups=[], stdout=subprocess.PIPE) as attack:
+        try:
+            assert attack.stdout.readline() == b"begun\n"
+            wait_until(lambda: " T " in Path(f"/proc/{control.pid}/stat").read_text(), "the control is stopped")
+            for user in (owner, other):
+                host.subuid("set", "web1", "--files", "29000", user=user)
+            for user in (owner, other):
+                wait_until(lambda user=user: full(host, f"{user}+web1"), "it is over its limit", 30)
+        finally:
+            attack.kill()
+            control.kill()
 
 
 @pytest.mark.parametrize("file", ["projects", "projid"])

@@ -334,6 +334,47 @@ def peer_of_socket():
         return struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
+SYSTEMCTL = """#!/bin/sh
+echo "$*" >>/run/systemctl/calls
+cd /run/systemctl
+case "$*" in
+is-active*service) [ -e active ] && kill -0 "$(cat active)" 2>/dev/null ;;
+is-active*|is-enabled*) exit 0 ;;
+is-failed*service) [ -e failed ] ;;
+reset-failed*) rm -f failed ;;
+stop*) [ ! -e active ] || rm active ;;
+start*service) [ ! -e failed ] || exit 1; [ -e broken ] || { sleep 1000 & echo $! >active; } ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["runs again", "does not stay"])
+def test_restart_of_a_service_that_systemd_has_given_up(host, tmp_path, broken):
+    """At the limit of starts the service is failed behind its socket. No systemd runs here: a program answers in its place."""
+    file = save(host, tmp_path / "saved")
+    for directory in ("/run/systemctl", "/run/systemd/system"):
+        os.makedirs(directory, exist_ok=True)
+    state = Path("/run/systemctl")
+    (state / "failed").touch()
+    if broken:
+        (state / "broken").touch()
+    run("mv", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
+    try:
+        Path("/usr/bin/systemctl").write_text(SYSTEMCTL)
+        Path("/usr/bin/systemctl").chmod(0o755)
+        host.stop_daemon()
+        result = load(host, file, "--restart", "--yes", check=False)
+        calls = (state / "calls").read_text()
+        assert calls.index("reset-failed subuidd.service") < calls.index("start subuidd.service")
+        assert (result.returncode == 1) == broken and ("was started, and does not run" in result.stderr) == broken, result
+        assert (state / "active").exists() != broken
+    finally:
+        run("pkill", "-x", "-f", "sleep 1000", check=False)
+        run("mv", "/usr/bin/systemctl.real", "/usr/bin/systemctl")
+        run("rm", "-r", "/run/systemctl", "/run/systemd/system")
+        host.start_daemon()
+
+
 def test_restart_stops_it_and_starts_it_again(host, tmp_path):
     owner = host.new_user()
     add(owner, "web1")
