@@ -121,13 +121,22 @@ static int first_process(const char *program, char *const *argv, const struct li
 	return ended.si_code == CLD_EXITED ? ended.si_status : HOOK_FAILED;
 }
 
-/* As fork(2), in a pid namespace of its own where the kernel gives one (a container may not). */
+/* As fork(2), in a pid namespace. Not by clone3(2): systemd's RestrictNamespaces= cannot see its flags and refuses all of it. */
+static pid_t fork_into_namespace(int *pidfd)
+{
+	const unsigned long flags = CLONE_PIDFD | CLONE_NEWPID | SIGCHLD;
+
+#ifdef __s390__
+	return (pid_t)syscall(SYS_clone, NULL, flags, pidfd, NULL, 0UL);
+#else
+	return (pid_t)syscall(SYS_clone, flags, NULL, pidfd, NULL, 0UL);
+#endif
+}
+
+/* The same where the kernel gives a namespace; as fork(2) where it does not (some containers). */
 static pid_t fork_apart(int *pidfd)
 {
-	struct clone_args arguments = {
-		.flags = CLONE_PIDFD | CLONE_NEWPID, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD,
-	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	pid_t pid = fork_into_namespace(pidfd);
 
 	if (pid >= 0 || (errno != EPERM && errno != ENOSYS && errno != EINVAL))
 		return pid;
