@@ -129,10 +129,10 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 	@echo 'Variables: BUILD=build CC=gcc WERROR=-Werror PREFIX=/usr DESTDIR= SUITE=bookworm|trixie FUZZ_SECONDS=5'
 
-# AddressSanitizer and UndefinedBehaviorSanitizer, no optimisation, objects of their own. CONTRIBUTING.md says how to run it.
+# AddressSanitizer and UndefinedBehaviorSanitizer, nothing optimised, objects of their own. CONTRIBUTING.md says how to run it.
 SANITIZE = -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 debug: ## the programs with ASan and UBSan, in build/debug/bin
-	$(MAKE_ALL) BUILD=$(BUILD)/debug HARDEN= HARDEN_LD= CFLAGS='-Og -g3 $(SANITIZE)' all
+	$(MAKE_ALL) BUILD=$(BUILD)/debug HARDEN= HARDEN_LD= CFLAGS='-O0 -g3 $(SANITIZE)' all
 
 FILES ?= $(shell git ls-files '*.c' '*.h')
 format: ## clang-format -i over FILES (all by default)
