@@ -80,12 +80,9 @@ bool daemon_ran(const struct stopped *stopped)
 bool daemon_enabled(struct stopped *stopped)
 {
 	static const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", "subuidd.service", NULL};
-	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket",
-					     NULL};
 
 	if (!systemd_runs() || command_run(enabled, NULL) != 0)
 		return false;
-	command_run(forget, NULL); /* it may have been tried too often */
 	stopped->service = stopped->socket = 1;
 	return true;
 }
@@ -95,8 +92,11 @@ int daemon_start(const struct stopped *stopped)
 	static const char *const by_hand[] = {SBINDIR "/subuidd", NULL};
 	static const char *const socket[] = {"systemctl", "start", "subuidd.socket", NULL};
 	static const char *const service[] = {"systemctl", "start", "subuidd.service", NULL};
+	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL};
 	int r = 0;
 
+	if (stopped->socket || stopped->service)
+		command_run(forget, NULL); /* starts are counted; this one is meant, however often there was one before */
 	if (stopped->socket)
 		r = command_must(socket, "");
 	if (r == 0 && stopped->service)
