@@ -488,7 +488,7 @@ check-sanitize: ## unit tests under AddressSanitizer and UndefinedBehaviorSaniti
 # somebody else, cannot write its counts, and some of these tests fail by the attempt.
 COVERAGE = $(BUILD)/coverage
 .PHONY: coverage
-coverage: ## unit tests with gcov: the share of lines that they run, and build/coverage/html
+coverage: ## unit tests without root, with gcov: the share of lines that they run, and build/coverage/html
 	@command -v lcov >/dev/null || { echo 'make coverage: lcov is missing: make deps-lint'; exit 1; }
 	-@find $(COVERAGE) -name '*.gcda' -delete 2>/dev/null
 	$(MAKE_ALL) BUILD=$(COVERAGE) HARDEN= HARDEN_LD= CFLAGS='-O0 -g --coverage -fprofile-update=atomic' \
