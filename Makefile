@@ -120,8 +120,23 @@ PROGRAMS = $(addprefix $(B)/,subuidd worker subuid subuid-rrsync authorized-keys
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all clean install uninstall deps install-deps demo check check-unit check-e2e check-layers lint fuzz bench help
-all: $(PROGRAMS)
+.PHONY: all clean install uninstall deps install-deps demo check check-unit check-e2e check-layers lint fuzz bench help \
+  debug format print-defs print-packages
+all: $(PROGRAMS) ## the programs, in build/bin (the default)
+
+# Every target that has a line of help behind its name, and the variables that are worth knowing.
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
+	@echo 'Variables: BUILD=build CC=gcc WERROR=-Werror PREFIX=/usr DESTDIR= SUITE=bookworm|trixie FUZZ_SECONDS=5'
+
+# AddressSanitizer and UndefinedBehaviorSanitizer, nothing optimised, objects of their own. CONTRIBUTING.md says how to run it.
+SANITIZE = -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+debug: ## the programs with ASan and UBSan, in build/debug/bin
+	$(MAKE_ALL) BUILD=$(BUILD)/debug HARDEN= HARDEN_LD= CFLAGS='-O0 -g3 $(SANITIZE)' all
+
+FILES ?= $(shell git ls-files '*.c' '*.h')
+format: ## clang-format -i over FILES (all by default)
+	clang-format -i $(FILES)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -177,7 +192,7 @@ OBJECTS += $(BUILD)/confine/seccomp_rules.o
 include tests/tests.mk
 
 UNITS = subuidd.service subuidd.socket subuidd-mounts.service subuidd-handed.socket subuidd-save.service subuidd-save.timer
-install: all
+install: all ## everything below PREFIX and DESTDIR; `subuid setup` switches a host on
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(TOOLSDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(LIBDIR)/security \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/subuidd $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
@@ -209,7 +224,7 @@ install: all
 	install -m 0644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5
 	install -m 0644 $(wildcard man/*.8) $(DESTDIR)$(MANDIR)/man8
 
-uninstall:
+uninstall: ## removes what install has put there (`subuid setup --undo` comes first)
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
 	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
 	  $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) \
@@ -220,7 +235,7 @@ uninstall:
 	  $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard man/*.8)))
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/lib/subuidd $(DESTDIR)$(PREFIX)/share/subuidd
 
-clean:
+clean: ## removes build/
 	rm -rf $(BUILD)
 
 -include $(OBJECTS:.o=.d)

@@ -171,7 +171,7 @@ const char *key_error_text(enum key_error error)
 	case KEY_EMPTY:
 		return "no key given";
 	case KEY_PRIVATE:
-		return "a private key was pasted";
+		return "this is a private key, not a public one";
 	case KEY_LINES:
 		return "more than one line, or a control character";
 	case KEY_TOO_LONG:

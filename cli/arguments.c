@@ -14,7 +14,7 @@ static int option_complain(const char *name, int kind, char **argv)
 	snprintf(what, sizeof(what), "%s %s", name, argv[optind - 1]);
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
 	return usage_error(
-		what, kind == ':' ? "needs a value" : "not an option of this command, or not in this form", todo);
+		what, kind == ':' ? "needs a value" : "unknown option, or with a value that it does not take", todo);
 }
 
 int option_next(const char *name, const char *help, int argc, char **argv, const struct option *options,
@@ -56,13 +56,13 @@ int operands_check(const char *name, int argc, int least, int most)
 	if (count >= least && count <= most)
 		return STATUS_DONE;
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
-	return usage_error(name, count < least ? "something is missing" : "too many words", todo);
+	return usage_error(name, count < least ? "an argument is missing" : "too many arguments", todo);
 }
 
 int subcommand_run(const struct subcommand *list, const char *name, const char *help, int argc, char **argv)
 {
 	const struct subcommand *all = list;
-	char todo[128], which[64] = "";
+	char todo[128], what[128], which[64] = "";
 	int at = 1;
 
 	for (; at < argc && strcmp(argv[at], "--json") == 0; at++)
@@ -77,9 +77,10 @@ int subcommand_run(const struct subcommand *list, const char *name, const char *
 	for (list = all; list->name != NULL; list++)
 		snprintf(which + strlen(which), sizeof(which) - strlen(which), "%s%s",
 			 list == all ? "" : list[1].name == NULL ? " or " : ", ", list->name);
-	strncat(which, "?", sizeof(which) - strlen(which) - 1);
+	strncat(which, " is missing", sizeof(which) - strlen(which) - 1);
+	snprintf(what, sizeof(what), "%s%s%s", name, at < argc ? " " : "", at < argc ? argv[at] : "");
 	snprintf(todo, sizeof(todo), "see `subuid help %s`", name);
-	return usage_error(name, at < argc ? "there is no such command" : which, todo);
+	return usage_error(what, at < argc ? "unknown command" : which, todo);
 }
 
 int output_ended(int status)

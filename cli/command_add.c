@@ -15,7 +15,7 @@
 static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
 			   "Makes the sub-account LABEL of yours: an id, a home, a link to it below your home,\n"
 			   "and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
-			   "an equal account that is there already is fine, a different one is an error.\n"
+			   "if an equal account exists nothing is changed, a different one is an error.\n"
 			   "A home, view or link of it that is gone is made again.\n\n"
 			   "  --key FILE|-      the public half of the server's ssh key\n"
 			   "  --role ROLES      with commas between: push (default), blind, pull or sync for rsync;\n"

@@ -131,7 +131,8 @@ int command_exec(int argc, char **argv)
 		at++;
 	}
 	if (argc - at < 2)
-		return usage_error("exec", "something is missing", "see `subuid help exec`");
+		return usage_error("exec", argc == at ? "the label is missing" : "the command is missing",
+				   "see `subuid help exec`");
 	return run(argv[at], &exec, argv + at + 1);
 }
 
@@ -148,7 +149,7 @@ int command_shell(int argc, char **argv)
 	if (status < 0)
 		return -1 - status;
 	if (argc - at != 1)
-		return usage_error("shell", argc == at ? "the label is missing" : "too many words",
+		return usage_error("shell", argc == at ? "the label is missing" : "too many arguments",
 				   "see `subuid help shell`");
 
 	if (wanted == NULL || wanted[0] != '/')

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "account/name.h"
 #include "account/record.h"
@@ -238,6 +239,10 @@ int command_export(int argc, char **argv)
 	if (option_next("export", help, argc, argv, options, &status) < 0)
 		return status;
 	status = operands_check("export", argc, 0, 0);
+	if (status == STATUS_DONE && geteuid() != 0) { /* the daemon says so, too, but behind the first line of the file */
+		complain("export", "only root may do this", "use sudo");
+		status = failure_exit_status(FAILURE_NOT_PERMITTED);
+	}
 	if (status == STATUS_DONE)
 		status = generation(&before);
 	if (status == STATUS_DONE)

@@ -11,10 +11,10 @@ static const char help[] = "usage: subuid limit [OWNER] [--json]\n"
 			   "       subuid limit OWNER [--accounts N] [--keys N] [--ranges N]\n"
 			   "       subuid limit OWNER --reset\n"
 			   "What an owner may have; without OWNER, what you may have. Only root and\n"
-			   "administrators set limits. What is there already stays, whatever the limit.\n\n"
+			   "administrators set limits. What exists already stays, whatever the limit.\n\n"
 			   "  --accounts N  sub-accounts\n"
 			   "  --keys N      keys of one account\n"
-			   "  --ranges N    blocks of 65536 ids, his and his accounts' together\n"
+			   "  --ranges N    blocks of 65536 ids, those of the owner and of their accounts together\n"
 			   "  --reset       back to the default of this host's settings\n";
 
 static const struct option options[] = {

@@ -13,8 +13,8 @@ static const char help[] = "usage: subuid range add COUNT [NAME | --owner OWNER]
 			   "       subuid range remove FIRST [--owner OWNER] [--json]\n"
 			   "Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
 			   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536. With NAME a\n"
-			   "range is given to that sub-account, else to its owner himself; each call adds one\n"
-			   "more. With --grow it follows the range that begins with FIRST without a gap, or\n"
+			   "range is given to that sub-account, else to its owner; each call adds another.\n"
+			   "With --grow it follows the range that begins with FIRST without a gap, or\n"
 			   "fails when those ids are not free. Ids of a removed range are not given out again.\n";
 
 static int print_one(json_t *reply)

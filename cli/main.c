@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* subuid(1): global options, help, and the table of commands. */
+/* subuid(1): its commands, and the options in front of them. Runs as the caller, who may be root. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ static const struct command *command_by_name(const char *name)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	usage_error(name[0] ? name : "command", "there is no such command", "`subuid help` lists them");
+	usage_error(name[0] ? name : "command", "unknown command", "`subuid help` lists them");
 	return NULL;
 }
 
@@ -110,7 +110,7 @@ static int global_options(int argc, char **argv, int *status)
 			*status = STATUS_DONE;
 			return -1;
 		} else {
-			*status = usage_error(argv[i], "not an option of subuid", "`subuid help` lists them");
+			*status = usage_error(argv[i], "unknown option", "`subuid help` lists them");
 			return -1;
 		}
 	}

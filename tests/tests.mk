@@ -306,7 +306,7 @@ $(BUILD)/bench/peers:
 	@mkdir -p $@.new
 	cd $@.new && apt-get -o APT::Sandbox::User=root download -q $(BENCH_PEERS)
 	mv $@.new $@
-bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/readers $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers
+bench: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/readers $(BUILD)/bench/memory $(BUILD)/bench/fill $(BUILD)/bench/peers ## measures against named peers; docs/performance.md
 	rm -rf $(BUILD)/bench/disk && mkdir -p $(BUILD)/bench/disk
 	THROWAWAY_SRV=8G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/run $(BENCH) --build $(abspath $(BUILD)) > $(BUILD)/bench/result.json
 	THROWAWAY_SRV=$(if $(findstring quick,$(BENCH)),4,24)G THROWAWAY_DISK=$(abspath $(BUILD))/bench/disk tests/throwaway -- /usr/bin/python3 tests/bench/bench_provision.py $(or $(BENCH_SIZES),$(if $(findstring quick,$(BENCH)),1000 10000,1000 100000 1000000)) > $(BUILD)/bench/provision.txt
@@ -351,7 +351,7 @@ FUZZ               += name_table
 # rsync's own tests of rrsync against a build of the gate that takes rsync's path from the environment. Never
 # installed; SUITE: a checkout of rsync with its test tools built.
 .PHONY: check-rrsync
-check-rrsync:
+check-rrsync: ## rsync's own tests against subuid-rrsync
 	@test -f '$(SUITE)/runtests.py' || { echo 'make check-rrsync SUITE=DIR: DIR is a checkout of rsync'; exit 1; }
 	$(MAKE) BUILD=$(BUILD)/gate-test CPPFLAGS=-DGATE_TEST $(BUILD)/gate-test/bin/subuid-rrsync
 	tests/check_rrsync $(BUILD)/gate-test/bin/subuid-rrsync '$(SUITE)'
@@ -396,9 +396,9 @@ $(BUILD)/faults/recorder: $(call objs,tests/faults/recorder)
 	$(LINK_EXE) -o $@ $< -lfuse3
 OBJECTS += $(call objs,tests/faults/tracer tests/faults/recorder)
 .PHONY: check-faults check-faults-sample
-check-faults: all $(FAULT_PROGRAMS)
+check-faults: all $(FAULT_PROGRAMS) ## kill -9, failing calls, loss of power, damage, at every point; hours
 	FAULTS_BUILD=$(abspath $(BUILD)) nice tests/faults/run $(FAULTS)
-check-faults-sample: all $(FAULT_PROGRAMS)
+check-faults-sample: all $(FAULT_PROGRAMS) ## some of these points
 	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
 
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
@@ -460,21 +460,21 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
-.PHONY: check-boot check-restore check-vm deps-vm check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
-fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
+.PHONY: check-boot check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
 	  seed=; test -d tests/fuzz/corpus/$* && seed=tests/fuzz/corpus/$*; \
 	  echo "== fuzz $*, $(FUZZ_SECONDS) s"; \
 	  $(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
 	    -artifact_prefix=$(BUILD)/fuzz/$*- $(BUILD)/fuzz/corpus-$* $$seed
-check-fuzz:
+check-fuzz: ## each fuzzer for FUZZ_SECONDS
 	$(MAKE_ALL) --output-sync=target $(addprefix fuzz-,$(FUZZ))
 
-check-unit: $(addprefix $(BUILD)/tests/test_,$(UNIT))
+check-unit: $(addprefix $(BUILD)/tests/test_,$(UNIT)) ## unit tests that need no root
 	@set -e; for t in $^; do echo "== $$t"; $$t; done
 
-check-root: $(addprefix $(BUILD)/tests/test_,$(UNIT_ROOT))
+check-root: $(addprefix $(BUILD)/tests/test_,$(UNIT_ROOT)) ## unit tests that need root
 	@test "$$(id -u)" = 0 || { echo 'make check: these tests need root'; exit 1; }
 	@set -e; for t in $^; do echo "== $$t"; unshare --mount --propagation private $$t; done
 
@@ -482,32 +482,50 @@ check-root: $(addprefix $(BUILD)/tests/test_,$(UNIT_ROOT))
 MAKE_ALL = $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # The unit tests once more under AddressSanitizer and UndefinedBehaviorSanitizer.
-check-sanitize:
-	$(MAKE_ALL) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= \
-	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' check-unit
+check-sanitize: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE_ALL) BUILD=$(BUILD)/sanitize HARDEN= HARDEN_LD= CFLAGS='-O1 -g $(SANITIZE)' check-unit
+
+# Which lines the unit tests run. The base is every line of every program, so
+# that a file which no test is linked with counts as not run. Not those that need root: a process that is sealed, or has become
+# somebody else, cannot write its counts, and some of these tests fail by the attempt.
+COVERAGE = $(BUILD)/coverage
+.PHONY: coverage
+coverage: ## unit tests without root, with gcov: the share of lines that they run, and build/coverage/html
+	@command -v lcov >/dev/null || { echo 'make coverage: lcov is missing: make deps-lint'; exit 1; }
+	-@find $(COVERAGE) -name '*.gcda' -delete 2>/dev/null
+	$(MAKE_ALL) BUILD=$(COVERAGE) HARDEN= HARDEN_LD= CFLAGS='-O0 -g --coverage -fprofile-update=atomic' \
+	  all check-unit
+	lcov -q --no-external -c -i -d $(COVERAGE) -b . -o $(COVERAGE)/base.info
+	lcov -q --no-external -c -d $(COVERAGE) -b . -o $(COVERAGE)/run.info
+	lcov -q -a $(COVERAGE)/base.info -a $(COVERAGE)/run.info -o $(COVERAGE)/all.info
+	lcov -q -r $(COVERAGE)/all.info '*/tests/*' '*/$(COVERAGE)/*' -o $(COVERAGE)/lcov.info
+	genhtml -q -o $(COVERAGE)/html $(COVERAGE)/lcov.info
+	@lcov --summary $(COVERAGE)/lcov.info 2>&1 | grep -E 'lines|functions'
 
 # Those with threads under ThreadSanitizer; the modules that test_nss and test_subid_threads load are instrumented, too.
 THREADED = index_threads index_holds nss stream subid_threads varlink worker
-check-threads:
+check-threads: ## those with threads under ThreadSanitizer
 	$(MAKE_ALL) BUILD=$(BUILD)/threads CC=clang HARDEN= HARDEN_LD= \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
 
 # End to end: real sshd, rsync, PAM and NSS, each file of tests in a throwaway root of its own.
-check-e2e: all
+check-e2e: all ## end to end: real sshd, rsync, PAM and NSS, in throwaway roots
 	tests/e2e/run_files
 
-# Who includes whom, and circles of symbols.
-check-layers: all
+check-layers: all ## who includes whom, circles of symbols, and what guests are linked with
 	tests/layers
 	tests/house --circles
 
-check-prerequisites:
+check-prerequisites: ## what the tests need of this host
 	tests/prerequisites
 
-check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz check-faults-sample
+check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz check-faults-sample ## all tests, as root; nothing on the host is changed
 
-lint: all
+.PHONY: house
+lint: all ## gcc, clang, -fanalyzer, cppcheck, clang-tidy; some minutes
 	tests/lint
+	tests/house
+house: all ## counts what keeps the code easy to change, against its bounds
 	tests/house
 print-defs:
 	@printf '%s\n' "$$DEFS_WORDS"
@@ -519,34 +537,36 @@ BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
   sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd libfuse3-dev git mercurial vim
-LINT_PACKAGES = clang clang-tidy cppcheck
+LINT_PACKAGES = clang clang-format clang-tidy cppcheck lcov
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap
-install-deps:
+install-deps: ## Debian packages for building and running
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(INSTALL_PACKAGES)
-deps:
+deps: ## Debian packages for building and testing
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 # A fresh Debian, booted with its own systemd: make check-boot SUITE=trixie
 SUITE ?= bookworm
-check-boot:
+check-boot: ## a fresh Debian, booted, set up, used; SUITE=trixie
 	tests/boot $(SUITE)
 
 # What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
 # is computed.
 VM_PACKAGES = qemu-system-x86 cpio kmod
-deps-vm: deps
+deps-lint: ## Debian packages for lint, format and coverage
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(LINT_PACKAGES)
+deps-vm: deps ## Debian packages for check-vm
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
-check-vm: all
+check-vm: all ## quotas of ext4 and xfs, in a virtual machine
 	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
 # A whole Debian pushed, pulled, compared and booted.
-check-restore:
+check-restore: ## a whole Debian pushed, pulled, compared and booted
 	tests/restore $(SUITE)
 
-demo:
+demo: ## builds, and plays the whole story in a throwaway root
 	@tests/demo/run
 
 # What `make demo` needs: enough to build and to run the story.

@@ -222,7 +222,7 @@ static enum failure key_run(struct call *call, struct import_row *row)
 	if (r == 0 && keys_equal(&before, &row->request.key))
 		return present(row);
 	if (r == 0)
-		return call_fail(call, FAILURE_EXISTS, NULL, "this key is there already, and may do something else",
+		return call_fail(call, FAILURE_EXISTS, NULL, "this key already exists, and may do something else",
 				 "remove the key and add it anew to change what it may do");
 	if (r != -ENOENT)
 		return call_fail_store(call, r);

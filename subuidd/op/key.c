@@ -100,7 +100,7 @@ enum failure key_insert(struct call *call, uint32_t id)
 	if (r == 0)
 		r = store_key_insert_as(call->broker->store, &call->key, id > highest && id <= KEY_ID_KEPT_MAX ? id : 0);
 	if (r == -EEXIST) {
-		snprintf(why, sizeof(why), "the key %s is there already", call->key.fingerprint);
+		snprintf(why, sizeof(why), "the key %s already exists", call->key.fingerprint);
 		return call_fail(call, FAILURE_EXISTS, NULL, why, "remove it first to change what it may do");
 	}
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
