@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "account/date.h"
+#include "account/record.h"
 #include "account/fields.h"
 #include "account/role.h"
 #include "subuidd/store/state.h"
@@ -40,18 +40,26 @@ static bool account_same(const struct account *a, const struct account *b)
 	return strcmp(a->owner, b->owner) == 0 && strcmp(a->label, b->label) == 0;
 }
 
-static const char *day_text(int32_t day, char out[DATE_TEXT_MAX + 1])
-{
-	if (day < 0 || date_format(day, out) < 0)
-		memcpy(out, "never", 6);
-	return out;
-}
-
 /* ---- accounts */
+
+static void facts_settings(const struct comparison *c, const char *name, const struct facts *here, const struct facts *there)
+{
+	char values[2][FIELD_PRINT_MAX];
+
+	for (size_t i = 0; i < facts_record.count; i++) {
+		const struct field *field = &facts_record.fields[i];
+
+		if (record_difference(&facts_record, here, there, 1u << i) != NULL)
+			report_add(c->report, since(c),
+				   field->kind == FIELD_TEXT ? "%s has the %s \"%s\" here and \"%s\" in the file" :
+							       "%s %s %s here and %s in the file",
+				   name, field->name, field_print(field, here, values[0]), field_print(field, there, values[1]));
+	}
+}
 
 static void account_settings(const struct comparison *c, const struct account *here, const struct account *there)
 {
-	char name[NAME_SIZE], day[2][DATE_TEXT_MAX + 1];
+	char name[NAME_SIZE];
 	bool locked = (here->flags & ACCOUNT_LOCKED) != 0;
 
 	account_name(c, here, name);
@@ -59,23 +67,7 @@ static void account_settings(const struct comparison *c, const struct account *h
 	if (locked != ((there->flags & ACCOUNT_LOCKED) != 0))
 		report_add(c->report, locked ? REPORT_NEWER : since(c), "%s is %s here and %s in the file", name,
 			   locked ? "locked" : "not locked", locked ? "not" : "locked");
-	if (here->facts.expires_day != there->facts.expires_day)
-		report_add(c->report, since(c), "%s expires %s here and %s in the file", name,
-			   day_text(here->facts.expires_day, day[0]), day_text(there->facts.expires_day, day[1]));
-	if (here->facts.quota != there->facts.quota)
-		report_add(c->report, since(c),
-			   "%s has a quota of %llu bytes here and of %llu in the file (0: none)", name,
-			   (unsigned long long)here->facts.quota, (unsigned long long)there->facts.quota);
-	if (here->facts.files != there->facts.files)
-		report_add(c->report, since(c),
-			   "%s may have %lld files here and %lld in the file (0: from the quota; -1: any number)", name,
-			   (long long)here->facts.files, (long long)there->facts.files);
-	if (here->facts.view != there->facts.view)
-		report_add(c->report, since(c), "the view of %s is %s here and %s in the file", name,
-			   account_view_name(here->facts.view), account_view_name(there->facts.view));
-	if (strcmp(here->facts.comment, there->facts.comment) != 0)
-		report_add(c->report, since(c), "%s has the comment \"%s\" here and \"%s\" in the file", name,
-			   here->facts.comment, there->facts.comment);
+	facts_settings(c, name, &here->facts, &there->facts);
 	if (here->owner_uid != there->owner_uid)
 		report_add(c->report, since(c), "the owner of %s is uid %u here and uid %u in the file", name,
 			   here->owner_uid, there->owner_uid);
@@ -85,20 +77,6 @@ static void account_settings(const struct comparison *c, const struct account *h
 			   : there->state == ACCOUNT_ACTIVE
 				   ? "not complete, or being removed, here and complete in the file"
 				   : "in another state here than in the file");
-}
-
-static int account_alarm(const struct comparison *c, const struct account *here)
-{
-	struct watch a = {.uid = 0}, b = {.uid = 0};
-	char name[NAME_SIZE];
-	int r = store_watch_get(c->present, here->uid, &a);
-
-	if (r == 0)
-		r = store_watch_get(c->file, here->uid, &b);
-	if (r == 0 && a.alarm != b.alarm)
-		report_add(c->report, since(c), "the alarm of %s is %lld s here and %lld s in the file (0: none)",
-			   account_name(c, here, name), (long long)a.alarm, (long long)b.alarm);
-	return r;
 }
 
 /* The holder of this id according to the file, if it is not the one who has, or had, it here. */
@@ -144,7 +122,7 @@ static int account_here(const struct comparison *c, const struct account *here)
 
 	if (r == 0 && account_same(here, &there)) {
 		account_settings(c, here, &there);
-		return account_alarm(c, here);
+		return 0;
 	}
 	if (r < 0 && r != -ENOENT)
 		return r;
