@@ -12,6 +12,7 @@
 #include "account/name.h"
 
 #define COMMENT_MAX 127
+#define CONTACT_MAX 127
 #define FROM_MAX 255
 #define KEY_TYPE_MAX 47
 #define KEY_BLOB_MAX 4095 /* base64 characters: RSA of 16384 bits needs 2,800 */
@@ -89,6 +90,7 @@ struct facts {
 	uint32_t view;       /* enum account_view_kind */
 	uint64_t alarm;      /* seconds without a good backup after which there is an alarm; 0 never */
 	char comment[COMMENT_MAX + 1];
+	char contact[CONTACT_MAX + 1]; /* a mail address for alarms; "" none */
 };
 
 /* The bits of a set of facts are 1 << these. */
@@ -99,6 +101,7 @@ enum fact {
 	FACT_VIEW,
 	FACT_ALARM,
 	FACT_COMMENT,
+	FACT_CONTACT,
 	FACTS,
 };
 

@@ -3,6 +3,8 @@
  * The tables of the records. A new field of accounts is a member of struct facts and a bit (account.h), a row here and
  * a step of the store's schema; everything else goes by the row.
  */
+#include <string.h>
+
 #include "account/account.h"
 #include "account/date.h"
 #include "account/fields.h"
@@ -15,6 +17,17 @@
 static bool comment_fits(const char *text)
 {
 	return comment_valid(text, COMMENT_MAX);
+}
+
+/* What a mailer's command line and header take as one word: RFC 5321's quoted local parts and literals are left out. */
+static bool contact_fits(const char *text)
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-";
+	size_t local = strspn(text, word), domain = text[local] == '@' ? strspn(text + local + 1, word) : 0;
+
+	if (text[0] == '\0')
+		return true;
+	return text[0] != '-' && local > 0 && domain > 0 && text[local + 1 + domain] == '\0' && strlen(text) <= CONTACT_MAX;
 }
 
 static const char *const state_words[] = { "unknown", "intent", "unknown", "active", "removing", NULL };
@@ -47,6 +60,10 @@ static const struct field facts_fields[] = {
 			   .why = "too long, or with a colon or a control character in it",
 			   .todo = "at most 127 bytes of printable UTF-8 without ':'",
 			   .value = "TEXT", .help = "an empty one takes it away" },
+	[FACT_CONTACT] = { "contact", MEMBER(struct facts, contact), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
+			   .valid = contact_fits, .column = "contact",
+			   .why = "not a mail address", .todo = "for example ops@example.org; an empty one takes it away",
+			   .value = "ADDRESS", .help = "whom to write to about its alarms; an empty one takes\nit away" },
 };
 RECORD(facts_record, facts_fields);
 _Static_assert(sizeof(facts_fields) / sizeof(facts_fields[0]) == FACTS, "a row for each fact");

@@ -354,8 +354,13 @@ static const char *const step_9[] = { step_view, NULL };
 
 /* The digest is of the audit trail and of runs, too. */
 static const char *const step_10[] = { NULL };
+/* Whom to write to about an account's alarms. */
+static const char step_contact[] =
+	"ALTER TABLE accounts ADD COLUMN contact TEXT NOT NULL DEFAULT '' CHECK (length(CAST(contact AS BLOB)) <= 127);\n";
+
+static const char *const step_11[] = { step_contact, NULL };
 static const char *const *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9,
-					   step_10 };
+					   step_10, step_11 };
 
 #define VERSION_NOW ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -121,6 +121,7 @@ static void fill_facts(struct facts *facts)
 	facts->quota = UINT64_MAX;
 	facts->files = -1;
 	FILL(facts->comment);
+	FILL(facts->contact);
 }
 
 static void fill_import(struct request_import *row)
@@ -211,6 +212,7 @@ static void fill_account(struct account_view *view)
 	FILL(view->account.owner);
 	FILL(view->account.label);
 	FILL(view->account.facts.comment);
+	FILL(view->account.facts.contact);
 	view->keys = view->ranges = view->created = view->view = UINT32_MAX;
 	FILL(view->name);
 	FILL(view->home);
