@@ -47,6 +47,7 @@ struct alarm {
 	bool silent;
 	int64_t age;
 	int others; /* of the same owner, told together with it */
+	char contact[CONTACT_MAX + 1];
 };
 
 static void hook_done(void *data, int status)
@@ -67,7 +68,7 @@ static void hook_done(void *data, int status)
 static void hook_run(struct broker *broker, const struct alarm *alarm)
 {
 	char age[24], others[16], why[256] = "";
-	const char *arguments[] = { alarm->name, alarm->silent ? "silent" : "well", age, others, NULL };
+	const char *arguments[] = { alarm->name, alarm->silent ? "silent" : "well", age, others, alarm->contact, NULL };
 	struct hook *hook;
 	int pidfd = -1, r;
 
@@ -144,6 +145,7 @@ static int tell(struct broker *broker, const struct watch *watch, bool silent, i
 	if (r < 0 || name_join(account.owner, broker->settings.separator, account.label, alarm.name) < 0)
 		return r < 0 ? r : -EINVAL;
 	alarm.owner = account.owner_uid;
+	memcpy(alarm.contact, account.facts.contact, sizeof(alarm.contact));
 	alarm.age = now - (watch->last_good != 0 ? watch->last_good : watch->since);
 	if (alarm.age < 0)
 		alarm.age = 0;

@@ -226,6 +226,18 @@ def test_the_hook_has_a_user_of_its_own_who_has_nothing(host, tmp_path, hook):
     assert run("find", "/", "-xdev", "-user", "subuidd-hook", check=False).stdout == ""
 
 
+def test_the_hook_is_told_whom_to_write_to(host, hook):
+    seen = hook(f"#!/bin/sh\nprintf '%s %s<%s>\\n' \"$1\" $# \"$5\" >>{SEEN}\n")
+    owner = host.new_user()
+    host.subuid("add", "web1", "--contact", "ops@example.org", "--alarm", "1s", user=owner)
+    host.subuid("add", "web2", "--alarm", "1s", user=owner)
+    wait_until(lambda: len(seen()) >= 2, "the hook is called")
+    assert sorted(" ".join(words) for words in seen()[:2]) == [f"{owner}+web1 5<ops@example.org>", f"{owner}+web2 5<>"]
+    for wrong in ("ops", "a b@c", "-x@y", "a@b\nCc: c@d", "@b", "a@"):
+        result = host.subuid("set", "web1", "--contact", wrong, user=owner, check=False)
+        assert result.returncode == 2 and "not a mail address" in result.stderr, (wrong, result)
+
+
 def test_without_its_user_no_hook_is_run_and_doctor_says_so(host, tmp_path, hook):
     """A host that was set up by an earlier version, and upgraded."""
     seen = hook(TELLS)
