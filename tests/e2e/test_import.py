@@ -813,7 +813,8 @@ int main(void) { struct index_reader r = INDEX_READER("/var/lib/subuidd/index");
 if (index_host(&r, &h) != 0) return 1; printf("%u %u\\n", h.range_first, h.range_last); return 0; }""")
     root = Path(__file__).resolve().parents[2]
     run("cc", "-std=gnu17", "-D_GNU_SOURCE", "-w", "-I", root, "-o", "/srv/bounds", source,
-        *(root / "account").glob("index*.c"), *(root / f"account/{name}.c" for name in ("name", "id", "range_name")),
+        *(root / f"index/{name}.c" for name in ("index", "map", "view", "list", "check")),
+        *(root / f"account/{name}.c" for name in ("name", "id", "range_name")),
         "-DSTATE_DIR=\"/var/lib/subuidd\"", "-DRUN_DIR=\"/run/subuidd\"")
     return tuple(map(int, run("/srv/bounds").stdout.split()))
 
