@@ -460,6 +460,14 @@ OBJECTS += $$(call fuzz_objs,tests/fuzz/fuzz_$(1) $$(fuzz_$(1)_OBJS))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
+.PHONY: wire-seeds
+$(BUILD)/tests/make_wire_seeds: $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) subuidd/worker/import_row)
+	@mkdir -p $(@D)
+	$(LINK_EXE) -o $@ $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) subuidd/worker/import_row) -ljansson
+OBJECTS += $(call objs,tests/fuzz/make_wire_seeds)
+wire-seeds: $(BUILD)/tests/make_wire_seeds ## what the fuzzer of the wire begins with, after a record has changed
+	$< tests/fuzz/corpus/wire
+
 .PHONY: check-boot check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%

@@ -297,7 +297,7 @@ static uint32_t op_of_seed(int dir, const char *name)
 	more = read(fd, (char *)&request + head, sizeof(request) - head);
 	if (more < 0 || (size_t)more + head != request.size || wire_request_check(&request, request.size) < 0 ||
 	    request_sound(&request) < 0 || request_shape(&request, SEPARATOR_DEFAULT, &failure) != FAILURE_NONE)
-		fail_msg("tests/fuzz/corpus/wire/%s is no request any more: make it anew", name);
+		fail_msg("tests/fuzz/corpus/wire/%s is no request any more: `make wire-seeds`", name);
 	return op;
 }
 
