@@ -93,7 +93,7 @@ bool field_left_out(const struct field *field, const void *base)
 int64_t field_word_find(const struct field *field, const char *word)
 {
 	for (int64_t i = 0; field->words[i] != NULL; i++)
-		if (strcmp(field->words[i], word) == 0)
+		if (i >= field->least && strcmp(field->words[i], word) == 0)
 			return i;
 	return -EINVAL;
 }

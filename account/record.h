@@ -77,7 +77,7 @@ bool field_left_out(const struct field *field, const void *base);
 /* True when it says nothing: 0, "", never. */
 bool field_empty(const struct field *field, const void *base);
 
-/* The number of a word, or -EINVAL. */
+/* The number of a word, or -EINVAL. One below `least` stands in the table to be shown: nobody may say it. */
 int64_t field_word_find(const struct field *field, const char *word);
 /* The word of a number, or NULL. */
 const char *field_word(const struct field *field, int64_t number);

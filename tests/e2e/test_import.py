@@ -713,6 +713,7 @@ def test_what_clashes_is_said_exactly(host, tmp_path):
         ({"kind": "account", "owner": other, "label": "there", "uid": uid + 1}, f"with uid {uid} and not {uid + 1}"),
         ({"kind": "key", "owner": owner, "label": "none", "key": {"key": "ssh-ed25519 AAAA"}}, "key"),
         ({"kind": "nonsense", "owner": owner}, "not a kind"),
+        ({"kind": "unknown", "owner": owner}, "not a kind"),
         ({"kind": "account", "owner": owner, "label": "a", "colour": 1}, "not a member"),
     ]
     file = write_json(tmp_path / "a.json", [row for row, _ in cases])
