@@ -29,7 +29,8 @@ static void must_end(const char *text, size_t size)
 
 static void key_holds(const struct ssh_key *key)
 {
-	must(role_name((enum role)key->role) != NULL);
+	must(role_name((enum role)key->role) != NULL ||
+	     (key->role == ROLE_NONE && (key->tools[0] != '\0' || key->forward[0] != '\0')));
 	must(strchr(key->from, '"') == NULL && strchr(key->from, '\n') == NULL);
 	must(strchr(key->type, ' ') == NULL && strchr(key->blob, ' ') == NULL);
 	must(strlen(key->type) > 0 && strlen(key->blob) > 0);
