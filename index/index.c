@@ -6,6 +6,7 @@
 #include "index/index.h"
 #include "index/map.h"
 #include "index/view.h"
+#include "account/name.h"
 #include "account/range_name.h"
 
 /* The result of a lookup, an expression with the view `view`, while the file is held. */
@@ -92,6 +93,17 @@ int index_range_by_name(struct index_reader *reader, const char *name, uint32_t 
 	*range = found;
 	*host = facts;
 	return 0;
+}
+
+bool index_name_ours(struct index_reader *reader, const char *name)
+{
+	struct index_account account;
+	struct index_host host;
+	struct id_range range;
+	uint32_t id;
+
+	return name_has_separator(name) && (index_account_by_name(reader, name, &account) == 0 ||
+					    index_range_by_name(reader, name, &id, &range, &host) == 0);
 }
 
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key)

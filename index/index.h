@@ -110,6 +110,9 @@ int index_range_named(struct index_reader *reader, uint32_t id, struct id_range 
 int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
 			struct index_host *host);
 
+/* True when name is a sub-account's, or that of an id inside a range. False in doubt: for what PAM decides once more. */
+bool index_name_ours(struct index_reader *reader, const char *name);
+
 /* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
  * all but created and comment, which are 0. */
 int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struct ssh_key *key);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * `user-manager UID|NAME`: may there be a service manager of this user's? Run by systemd before each user@UID.service (as root,
- * ExecCondition=), and by polkit for a name that may be ours, which wants to linger (as polkitd). Status 0: yes; 1: a sub-account, or an id inside a range, so that the unit is passed over. PAM refuses these
- * anyway, but that is a failed unit for each login, and a manager would run what lies in the account's home.
+ * ExecCondition=), and by polkit for a name that may be ours, which wants to linger (as polkitd). Status 0: yes; 1: a
+ * sub-account, or an id inside a range, so that the unit is passed over. PAM refuses these anyway, but that is a failed
+ * unit for each login, and a manager would run what lies in the account's home.
  *
  * In doubt yes: it is asked for every user of the host, and PAM decides.
  */
@@ -10,7 +11,6 @@
 
 #include "account/id.h"
 #include "index/index.h"
-#include "account/name.h"
 
 enum { WANTED = 0, PASSED_OVER = 1 };
 
@@ -24,17 +24,6 @@ static bool uid_ours(uint32_t uid)
 	return index_account_by_uid(&accounts, uid, &account) == 0 || index_range_by_id(&accounts, uid, &range) == 0;
 }
 
-static bool name_ours(const char *name)
-{
-	struct index_account account;
-	struct index_host host;
-	struct id_range range;
-	uint32_t id;
-
-	return name_has_separator(name) && (index_account_by_name(&accounts, name, &account) == 0 ||
-					    index_range_by_name(&accounts, name, &id, &range, &host) == 0);
-}
-
 int main(int argc, char **argv)
 {
 	uint32_t uid;
@@ -43,5 +32,5 @@ int main(int argc, char **argv)
 		return WANTED;
 	if (id_parse(argv[1], &uid) == 0)
 		return uid_ours(uid) ? PASSED_OVER : WANTED;
-	return name_ours(argv[1]) ? PASSED_OVER : WANTED;
+	return index_name_ours(&accounts, argv[1]) ? PASSED_OVER : WANTED;
 }

@@ -18,20 +18,9 @@
 #define POLKITD "/usr/lib/polkit-1/polkitd"
 
 /* systemd's name of a file here is the user's. */
-static bool lingers(const char *name)
-{
-	static struct index_reader accounts = INDEX_READER(INDEX_PATH);
-	struct index_account account;
-	struct index_host host;
-	struct id_range range;
-	uint32_t id;
-
-	return name_has_separator(name) && (index_account_by_name(&accounts, name, &account) == 0 ||
-					    index_range_by_name(&accounts, name, &id, &range, &host) == 0);
-}
-
 static bool check_lingering(struct doctor *doctor)
 {
+	static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 	cleanup_fd int fd = path_open_trusted(LINGER_DIR, O_RDONLY);
 	cleanup_dir DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
@@ -41,7 +30,7 @@ static bool check_lingering(struct doctor *doctor)
 	if (directory != NULL)
 		steal_fd(&fd);
 	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		if (!lingers(entry->d_name))
+		if (!index_name_ours(&accounts, entry->d_name))
 			continue;
 		if (count++ == 0)
 			snprintf(first, sizeof(first), "%s", entry->d_name);
