@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 
 bool new_key_option(struct new_key *key, int c, const char *value)
 {
@@ -58,25 +59,6 @@ int new_key_roles(const struct new_key *key, struct roles *roles)
 	return r;
 }
 
-/* One byte more than is allowed tells that it is too long. */
-static ssize_t read_whole(int fd, char *buffer, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t got = read(fd, buffer + used, size - used);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		used += (size_t)got;
-	}
-	return (ssize_t)used;
-}
-
 static int file_error(const char *name, int error)
 {
 	const char *why = strerrordesc_np(error);
@@ -102,7 +84,7 @@ static int refused(const char *name, const char *file, enum key_error error)
 
 static int parse_file(const char *file, struct ssh_key *parsed)
 {
-	static char text[KEY_FILE_MAX + 1];
+	static char text[KEY_FILE_MAX + 1]; /* one byte more than is allowed tells that it is too long */
 	bool standard_input = strcmp(file, "-") == 0;
 	const char *name = standard_input ? "standard input" : file;
 	cleanup_fd int opened = standard_input ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -110,7 +92,7 @@ static int parse_file(const char *file, struct ssh_key *parsed)
 	if (!standard_input && opened < 0)
 		return file_error(name, errno);
 
-	ssize_t length = read_whole(standard_input ? STDIN_FILENO : opened, text, sizeof(text));
+	ssize_t length = read_full(standard_input ? STDIN_FILENO : opened, text, sizeof(text));
 
 	if (length < 0)
 		return file_error(name, (int)-length);

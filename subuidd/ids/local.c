@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "subuidd/ids/subid_files.h"
 
 #define FIELDS_MAX 7
@@ -101,22 +102,6 @@ static void file_forget(struct local_file *file)
 	*file = (struct local_file){ 0 };
 }
 
-static int read_whole(int fd, char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size) {
-		ssize_t n = read(fd, text + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) /* it has become shorter: changed while it was read */
-			return n < 0 ? -errno : -EAGAIN;
-		used += (size_t)n;
-	}
-	return 0;
-}
-
 static void slot_put(const struct local_file *file, uint32_t *slots, uint32_t hash, size_t at)
 {
 	size_t slot = hash & (file->slots - 1);
@@ -165,7 +150,8 @@ static void file_read(struct local_file *file, int fd, const struct stat *st, un
 		return;
 	file->length = (size_t)st->st_size;
 	file->text = malloc(file->length + 1);
-	if (file->text == NULL || read_whole(fd, file->text, file->length) < 0 || slots_make(file) < 0 ||
+	/* One that has become shorter was changed while it was read. */
+	if (file->text == NULL || read_full(fd, file->text, file->length) != (ssize_t)file->length || slots_make(file) < 0 ||
 	    !lines_put(file, fields)) {
 		file_forget(file);
 		return;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "subuidd/ids/subid_files.h"
 
 #define FILE_BYTES_MAX (1 << 30)
@@ -270,41 +271,16 @@ bool subid_file_settled(const struct stat *st)
 	return clock_gettime(CLOCK_REALTIME, &now) == 0 && st->st_ctim.tv_sec + 1 < now.tv_sec;
 }
 
-static int read_whole(int fd, size_t size, char **text, size_t *length)
-{
-	cleanup_free char *buffer = malloc(size + 1);
-	size_t used = 0;
-
-	if (buffer == NULL)
-		return -ENOMEM;
-	while (used < size) {
-		ssize_t n = read(fd, buffer + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	*length = used;
-	*text = steal_ptr(&buffer);
-	return 0;
-}
-
 static int read_list(int fd, size_t size, struct subid_list *list)
 {
-	char *text = NULL;
-	size_t length = 0;
-	int r = read_whole(fd, size, &text, &length);
+	cleanup_free char *text = malloc(size + 1);
+	ssize_t length = text == NULL ? -ENOMEM : read_full(fd, text, size);
 
-	if (r == 0 && length != size)
-		r = -EAGAIN; /* being rewritten in place */
-	if (r == 0)
-		r = subid_parse(text, length, list);
-	free(text);
-	return r;
+	if (length < 0)
+		return (int)length;
+	if ((size_t)length != size)
+		return -EAGAIN; /* being rewritten in place */
+	return subid_parse(text, size, list);
 }
 
 static int reread(struct subid_file *file, int fd, const struct stat *st)

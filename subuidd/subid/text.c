@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 
 #define FILE_BYTES_MAX (1 << 30)
 #define LABEL_BYTES_MAX 512
@@ -18,23 +19,14 @@
 static int text_take(int fd, size_t size, char **text, size_t *length)
 {
 	cleanup_free char *buffer = malloc(size + 1);
-	size_t used = 0;
+	ssize_t used = buffer == NULL ? -ENOMEM : read_full(fd, buffer, size);
 
-	if (buffer == NULL)
-		return -ENOMEM;
-	while (used < size) {
-		ssize_t n = read(fd, buffer + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EAGAIN; /* a program that takes no lock writes it in place */
-		used += (size_t)n;
-	}
-	buffer[used] = '\0';
-	*length = used;
+	if (used < 0)
+		return (int)used;
+	if ((size_t)used != size)
+		return -EAGAIN; /* a program that takes no lock writes it in place */
+	buffer[size] = '\0';
+	*length = size;
 	*text = steal_ptr(&buffer);
 	return 0;
 }
