@@ -5,6 +5,7 @@ Everything is real: the binaries come from `make install`, the host is switched
 on by `subuid setup`, logins go through sshd, PAM and NSS.
 """
 
+import contextlib
 import json
 import os
 import pwd
@@ -104,6 +105,26 @@ class Host:
     def restart_daemon(self, how=signal.SIGTERM):
         self.stop_daemon(how)
         self.start_daemon()
+
+    def restart_daemon_ahead(self, directory, seconds, running=0):
+        """With a clock that is so far ahead; when the daemon looks for what is due it seems to have run for so long."""
+        library = directory / f"late_clock_{seconds}_{running}.so"
+        run("gcc", "-shared", "-fPIC", f"-DLATE_SECONDS={seconds}", f"-DLATE_BOOT_SECONDS={running}", "-o", library,
+            ROOT / "tests/e2e/late_clock.c")
+        self.stop_daemon()
+        os.environ["LD_PRELOAD"] = str(library)
+        try:
+            self.start_daemon()
+        finally:
+            del os.environ["LD_PRELOAD"]
+
+    @contextlib.contextmanager
+    def daemon_ahead(self, directory, seconds, running=0):
+        self.restart_daemon_ahead(directory, seconds, running)
+        try:
+            yield
+        finally:
+            self.restart_daemon()
 
     # -- sshd
     def start_sshd(self):

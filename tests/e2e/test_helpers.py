@@ -377,23 +377,6 @@ def test_a_flood_of_one_owners_alarms_delays_nobody_elses(host, hook):
     assert len(told(flooder)) <= 8 + 1
 
 
-@contextlib.contextmanager
-def later(host, tmp_path, seconds):
-    """The daemon, started anew with a clock that is so far ahead."""
-    library = tmp_path / "late_clock.so"
-    run("gcc", "-shared", "-fPIC", f"-DLATE_SECONDS={seconds}", "-o", library, ROOT / "tests/e2e/late_clock.c")
-    host.stop_daemon()
-    os.environ["LD_PRELOAD"] = str(library)
-    try:
-        host.start_daemon()
-    finally:
-        del os.environ["LD_PRELOAD"]
-    try:
-        yield
-    finally:
-        host.restart_daemon()
-
-
 def test_what_comes_beyond_is_told_together(host, hook, tmp_path):
     """An owner whose whole server room is silent: the first ones one by one, the rest in one."""
     seen = hook(TELLS)
@@ -402,7 +385,7 @@ def test_what_comes_beyond_is_told_together(host, hook, tmp_path):
         host.subuid("add", f"w{number}", user=owner)
     for number in range(12):
         alarm(owner, f"w{number}", 3600)
-    with later(host, tmp_path, 7200):  # all at once, however slow the host is
+    with host.daemon_ahead(tmp_path, 7200):  # all at once, however slow the host is
         wait_until(lambda: len(seen()) >= 8, "all are told", 30)
         lines = seen()  # two at a time, which end in any order
         assert {line[1] for line in lines} <= {f"{owner}+w{number}" for number in range(12)}

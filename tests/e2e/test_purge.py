@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """`remove --purge` as a user runs it: "deleted" is said of what is gone, on each file system, whatever was left in the way."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -88,24 +87,6 @@ def test_what_stays_is_pending_until_it_is_gone(host, kind):
 DAY, HOUR = 86400, 3600
 
 
-@contextlib.contextmanager
-def clock(host, tmp_path, ahead, running):
-    """The daemon, started with a clock that is so far ahead; when it looks for what is due it seems to have run for so long."""
-    late = tmp_path / f"late_clock_{ahead}_{running}.so"
-    run("gcc", "-shared", "-fPIC", f"-DLATE_SECONDS={ahead}", f"-DLATE_BOOT_SECONDS={running}", "-o", late,
-        Path(__file__).parent / "late_clock.c")
-    host.stop_daemon()
-    os.environ["LD_PRELOAD"] = str(late)
-    try:
-        host.start_daemon()
-    finally:
-        del os.environ["LD_PRELOAD"]
-    try:
-        yield
-    finally:
-        host.restart_daemon()
-
-
 def test_a_clock_that_runs_ahead_deletes_nothing(host, tmp_path):
     """A second account, which is to go at once, tells when the daemon has looked. The controls: what is due by both clocks goes, and
     not in the first hour after a start."""
@@ -127,7 +108,7 @@ def test_a_clock_that_runs_ahead_deletes_nothing(host, tmp_path):
             (31 * DAY, 2 * HOUR, False), (400 * DAY, 2 * HOUR, False), (-400 * DAY, 2 * HOUR, False), (31 * DAY, 0, False),
             (0, 31 * DAY, False), (31 * DAY, 31 * DAY, True)]):
         at_once = removed(f"at-once-{n}", "--purge")
-        with clock(host, tmp_path, ahead, running):
+        with host.daemon_ahead(tmp_path, ahead, running):
             wait_until(lambda: not at_once.exists(), "the daemon has looked")
             if goes:
                 wait_until(lambda: not kept.exists(), "its time is over")
