@@ -95,7 +95,7 @@ TELLING = [
 
 def said(gate, role, difference, words, name="report.txt", text=SECRET, to=""):
     """All that the client hears, but for amounts of traffic, numbers of processes, which of rsync's own ended the other
-    and what the client was writing when a refused server was gone; and whether the home has changed."""
+    and whether it wrote or read when it met the end of a server that had sent nothing; and whether the home has changed."""
     subprocess.run(["rm", "-rf", gate.home / "elsewhere", *gate.home.iterdir()], check=True)
     gate.own(gate.home / "diary-of-monday", "private")
     report(gate.home, SECRET, 5)
@@ -109,7 +109,8 @@ def said(gate, role, difference, words, name="report.txt", text=SECRET, to=""):
     gate.options = [role]
     result = gate.rsync(*words, f"{gate.src}/", f"host:{to}", check=False)
     lines = re.sub(r"(?m)^(sent|total size is) .*$|(?<=pid=)\d+|(?<=waiting on )\d+|(?m:^.*received SIGUSR1 .*\n)"
-                   r"|(?m:^rsync: \[sender\] .*Broken pipe .*\n)| at io\.c\(\d+\)", "", result.text).splitlines()
+                   r"|(?m:^rsync: \[sender\] .*Broken pipe .*\n)| at io\.c\(\d+\)"
+                   r"|(?m:^rsync: connection unexpectedly closed \(0 bytes received so far\) \[sender\]\n)", "", result.text).splitlines()
     return (result.returncode, sorted(lines)), describe(gate.home) == before
 
 
