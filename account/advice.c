@@ -14,8 +14,8 @@ static const struct {
 	int error;
 	const char *todo;
 } advices[] = {
-	{ EIO, "the disk fails, what lies on it may be whole: see dmesg, and replace the disk or its connection" },
-	{ EREMOTEIO, "the disk fails, what lies on it may be whole: see dmesg, and replace the disk or its connection" },
+	{ EIO, "the disk fails, but its data may be whole: see dmesg, and replace the disk or its connection" },
+	{ EREMOTEIO, "the disk fails, but its data may be whole: see dmesg, and replace the disk or its connection" },
 	{ EROFS, "see dmesg why it became read-only, and then mount it read-write: mount -o remount,rw" },
 	{ ENOSPC, "make room on the disk" },
 	{ EDQUOT, "make room on the disk, or raise its quota" },

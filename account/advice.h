@@ -5,10 +5,10 @@
 
 #include <stdbool.h>
 
-/* error: a positive or negative errno. NULL: nothing that could be said of the error alone. */
+/* error: a positive or negative errno. NULL: there is no advice for the error alone. */
 const char *advice_for(int error);
 
-/* True for what a disk answers that fails, is full or was mounted read-only: it says nothing about what lies on it. */
+/* True for errors of a disk that fails, is full or was mounted read-only: they say nothing about the data on it. */
 bool advice_disk(int error);
 
 #endif

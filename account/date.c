@@ -13,7 +13,7 @@ static bool leap(int year)
 
 static int days_of_month(int year, int month)
 {
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
 	return days[month - 1] + (month == 2 && leap(year));
 }

@@ -3,6 +3,7 @@
 #ifndef ACCOUNT_DATE_H
 #define ACCOUNT_DATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DATE_TEXT_MAX 10     /* "2027-01-31" */
@@ -14,5 +15,12 @@ int date_parse(const char *text, int32_t *day);
 
 /* The opposite, for 0..DATE_DAY_MAX; out: DATE_TEXT_MAX+1 bytes. 0, -ERANGE. */
 int date_format(int64_t day, char *out);
+
+/* Whether something is over that is usable until that day: from it on. -1: never; any other day before 0 is in the
+ * past, like day 0. */
+static inline bool date_over(int64_t day, int64_t today)
+{
+	return day != -1 && today >= day;
+}
 
 #endif

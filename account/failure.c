@@ -9,20 +9,20 @@ static const struct {
 	const char *name;
 	int exit_status;
 } failures[FAILURE_MAX_] = {
-	[FAILURE_NONE] = {NULL, 0},
-	[FAILURE_FAILED] = {"Failed", 1},
-	[FAILURE_INVALID] = {"Invalid", 2},
-	[FAILURE_NOT_FOUND] = {"NotFound", 3},
-	[FAILURE_EXISTS] = {"Exists", 4},
-	[FAILURE_CONFLICT] = {"Conflict", 4},
-	[FAILURE_NOT_PERMITTED] = {"NotPermitted", 5},
-	[FAILURE_LIMIT_REACHED] = {"LimitReached", 6},
-	[FAILURE_POOL_EXHAUSTED] = {"PoolExhausted", 6},
-	[FAILURE_BUSY] = {"Busy", 1},
+	[FAILURE_NONE] = { NULL, 0 },
+	[FAILURE_FAILED] = { "Failed", 1 },
+	[FAILURE_INVALID] = { "Invalid", 2 },
+	[FAILURE_NOT_FOUND] = { "NotFound", 3 },
+	[FAILURE_EXISTS] = { "Exists", 4 },
+	[FAILURE_CONFLICT] = { "Conflict", 4 },
+	[FAILURE_NOT_PERMITTED] = { "NotPermitted", 5 },
+	[FAILURE_LIMIT_REACHED] = { "LimitReached", 6 },
+	[FAILURE_POOL_EXHAUSTED] = { "PoolExhausted", 6 },
+	[FAILURE_BUSY] = { "Busy", 1 },
 };
 
-/* The arrays go over the wire whole: the bytes after the text are 0, not old content.
- * By way of a copy: `from` may be the present text. */
+/* The arrays go over the wire whole, so the bytes after the text are 0, not old content. Works on a copy, since `from`
+ * may be the present text. */
 static void set_text(char *to, const char *from)
 {
 	char escaped[FAILURE_TEXT_MAX + 1] = "";

@@ -10,10 +10,10 @@
 
 enum failure {
 	FAILURE_NONE = 0,
-	FAILURE_FAILED,         /* the system did not let us: exit 1 */
+	FAILURE_FAILED,         /* the system refused or failed: exit 1 */
 	FAILURE_INVALID,        /* the request is wrong in itself: exit 2 */
 	FAILURE_NOT_FOUND,      /* exit 3 */
-	FAILURE_EXISTS,         /* there already, and different: exit 4 */
+	FAILURE_EXISTS,         /* already exists, but differs: exit 4 */
 	FAILURE_CONFLICT,       /* clashes with something else: exit 4 */
 	FAILURE_NOT_PERMITTED,  /* exit 5 */
 	FAILURE_LIMIT_REACHED,  /* exit 6 */
@@ -25,7 +25,7 @@ enum failure {
 #define FAILURE_TEXT_MAX 255
 
 struct failure_text {
-	uint32_t failure; /* enum failure */
+	uint32_t failure;                /* enum failure */
 	char what[FAILURE_TEXT_MAX + 1]; /* "alice+web1" */
 	char why[FAILURE_TEXT_MAX + 1];  /* "there already, with another key" */
 	char todo[FAILURE_TEXT_MAX + 1]; /* "choose another label", may be "" */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-/* Fields of an account in words, and what follows from them. */
+/* Fields of an account in words, and values that follow from them. */
 #include "account/fields.h"
 
 #include <errno.h>
 #include <string.h>
 
 const char *const account_view_words[] = {
-	[VIEW_DEFAULT] = "default", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner", NULL };
+	[VIEW_DEFAULT] = "default", [VIEW_THEIRS] = "theirs", [VIEW_OWNER] = "owner", NULL
+};
 
 #define VIEWS (sizeof(account_view_words) / sizeof(account_view_words[0]) - 1)
 
@@ -18,11 +19,6 @@ int account_view_parse(const char *text, uint32_t *view)
 			return 0;
 		}
 	return -EINVAL;
-}
-
-const char *account_view_name(uint32_t view)
-{
-	return view < VIEWS ? account_view_words[view] : NULL;
 }
 
 uint32_t account_view_kind(const struct account *account, uint32_t host)

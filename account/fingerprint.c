@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * A file of its own because it needs libmd, which no guest may be linked with. Run by the broker, as root, when a key
+ * is added; the blob was checked before.
+ */
 #include <errno.h>
 #include <sha2.h>
 #include <stdbool.h>

@@ -10,8 +10,7 @@ bool id_special(uint64_t id)
 	return id == 0 || id == 65534 || id == 65535 || id >= UINT32_MAX;
 }
 
-/* length digits, without sign, without leading zero. */
-static int parse_digits(const char *text, size_t length, uint32_t *id)
+int number_parse(const char *text, size_t length, uint64_t *number)
 {
 	uint64_t value = 0;
 
@@ -20,18 +19,30 @@ static int parse_digits(const char *text, size_t length, uint32_t *id)
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] < '0' || text[i] > '9')
 			return -EINVAL;
-		if (value < UINT32_MAX) /* once above, it stays above: 2^32 * 10 is far from 2^64 */
+		if (value <= UINT32_MAX) /* once above, it stays above: 2^32 * 10 is far from 2^64 */
 			value = value * 10 + (uint64_t)(text[i] - '0');
 	}
-	if (value >= UINT32_MAX)
+	if (value > UINT32_MAX)
 		return -ERANGE;
-	*id = (uint32_t)value;
+	*number = value;
 	return 0;
+}
+
+int id_parse_bytes(const char *text, size_t length, uint32_t *id)
+{
+	uint64_t number;
+	int r = number_parse(text, length, &number);
+
+	if (r == 0 && number == UINT32_MAX)
+		r = -ERANGE;
+	if (r == 0)
+		*id = (uint32_t)number;
+	return r;
 }
 
 int id_parse(const char *text, uint32_t *id)
 {
-	return parse_digits(text, strlen(text), id);
+	return id_parse_bytes(text, strlen(text), id);
 }
 
 bool id_range_valid(uint64_t start, uint64_t count)
@@ -49,8 +60,8 @@ int id_block_parse(const char *text, struct id_block *block)
 	const char *dash = strchr(text, '-');
 	struct id_block parsed;
 
-	if (dash == NULL || parse_digits(text, (size_t)(dash - text), &parsed.first) < 0 ||
-	    parse_digits(dash + 1, strlen(dash + 1), &parsed.last) < 0 || parsed.first > parsed.last)
+	if (dash == NULL || id_parse_bytes(text, (size_t)(dash - text), &parsed.first) < 0 ||
+	    id_parse_bytes(dash + 1, strlen(dash + 1), &parsed.last) < 0 || parsed.first > parsed.last)
 		return -EINVAL;
 	*block = parsed;
 	return 0;

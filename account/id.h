@@ -4,15 +4,19 @@
 #define ACCOUNT_ID_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define RANGE_UNIT 65536u /* ranges start at and consist of such blocks */
+#define RANGE_UNIT 65536u   /* ranges start at and consist of such blocks */
+#define SYSTEM_UID_MAX 999u /* users of the host itself: SYS_UID_MAX of login.defs(5) */
 
-/* Never given out: 0, 65534 (nobody), 65535 and 2^32-1 ((uid_t)-1 in 16 and 32 bits). */
+/* Ids that are never given out: 0, 65534 (nobody), 65535 and 2^32-1 ((uid_t)-1 in 16 and 32 bits). */
 bool id_special(uint64_t id);
 
-/* Parses a decimal id: digits only, no sign, no leading zero (but "0"), below 2^32-1.
- * 0, -EINVAL (shape) or -ERANGE (too large); *id untouched on failure. */
+/* The strict decimal: digits only, no sign, no leading zero (but "0"), below 2^32; an id below 2^32-1.
+ * 0, -EINVAL (shape) or -ERANGE (too large); outputs untouched on failure. */
+int number_parse(const char *text, size_t length, uint64_t *number);
+int id_parse_bytes(const char *text, size_t length, uint32_t *id);
 int id_parse(const char *text, uint32_t *id);
 
 /* [start, start+count) as 64-bit arithmetic. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One line of an OpenSSH public key file. What is inside the blob is in key_blob.c. */
+/* One line of an OpenSSH public key file. key_blob.c checks the inside of the blob. */
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static struct token next_token(struct token *rest)
 		rest->text++;
 		rest->length--;
 	}
-	token = (struct token){rest->text, 0};
+	token = (struct token){ rest->text, 0 };
 	while (token.length < rest->length && token.text[token.length] != ' ')
 		token.length++;
 	rest->text += token.length;
@@ -54,7 +54,7 @@ static bool starts_with(const char *line, size_t length, const char *start)
 	return length >= size && memcmp(line, start, size) == 0;
 }
 
-/* Reported before anything else: anyone who pasted a private key has to hear that, not "two lines". */
+/* Reported before anything else: anyone who pasted a private key has to be told that, not "two lines". */
 static bool is_private(const char *line, size_t length)
 {
 	static const char pem[] = "PRIVATE KEY-----";
@@ -143,7 +143,7 @@ enum key_error key_parse(const char *line, size_t length, struct ssh_key *key)
 
 	if (error != KEY_OK)
 		return error;
-	rest = (struct token){line, length};
+	rest = (struct token){ line, length };
 	first = next_token(&rest);
 	type = key_type_find(first.text, first.length);
 	if (type == NULL)
@@ -181,7 +181,7 @@ const char *key_error_text(enum key_error error)
 	case KEY_TYPE:
 		return "not a key type that is accepted";
 	case KEY_BASE64:
-		return "not whole: the second word is not base64";
+		return "not complete: the second word is not base64";
 	case KEY_BLOB:
 		return "damaged: its contents do not fit its type";
 	case KEY_WEAK:

@@ -19,21 +19,20 @@
 enum key_error {
 	KEY_OK = 0,
 	KEY_EMPTY,
-	KEY_PRIVATE,      /* a private key was pasted */
-	KEY_LINES,        /* more than one line, or CR or another control byte */
+	KEY_PRIVATE, /* a private key was pasted */
+	KEY_LINES,   /* more than one line, or CR or another control byte */
 	KEY_TOO_LONG,
-	KEY_OPTIONS,      /* something stands before the type */
-	KEY_TYPE,         /* not a type, or one that is not accepted (ssh-dss) */
+	KEY_OPTIONS, /* something precedes the type */
+	KEY_TYPE,    /* not a type, or one that is not accepted (ssh-dss) */
 	KEY_BASE64,
-	KEY_BLOB,         /* the blob does not say what the type says, or has bytes left over */
-	KEY_WEAK,         /* RSA below KEY_RSA_BITS_MIN bits, bad exponent, wrong curve */
-	KEY_CERTIFICATE,  /* certificates are not keys */
-	KEY_COMMENT,      /* not printable */
+	KEY_BLOB,        /* the blob does not say what the type says, or has bytes left over */
+	KEY_WEAK,        /* RSA below KEY_RSA_BITS_MIN bits, bad exponent, wrong curve */
+	KEY_CERTIFICATE, /* certificates are not keys */
+	KEY_COMMENT,     /* not printable */
 };
 
-/* Parses `TYPE BASE64 [COMMENT]` (one final newline is allowed) into type, blob
- * and comment of *key; other members are untouched, all are on failure.
- * length: bytes of line, which need not end by NUL; NUL inside is KEY_LINES. */
+/* Parses `TYPE BASE64 [COMMENT]` (one final newline is allowed) into type, blob and comment of *key; other members, and
+ * on failure all, are untouched. length: bytes of line, which need not end with NUL; a NUL inside is KEY_LINES. */
 enum key_error key_parse(const char *line, size_t length, struct ssh_key *key);
 
 /* "a private key was pasted" … */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The binary part of a key (RFC 4253 section 5: strings and mpints behind 32-bit lengths):
+ * The binary part of a key (RFC 4253 section 5: strings and mpints after 32-bit lengths):
  *
  *   ssh-ed25519         string type, string key[32]
  *   ecdsa-sha2-<curve>  string type, string curve, string 04 x y
  *   ssh-rsa             string type, mpint e, mpint n
  *   sk-…                as the one without sk-, then string application
  *
- * All of it must be there and nothing after it. Whether an elliptic point lies on its curve
- * is not asked here: no client can log in with one that does not.
+ * All of it must be there, and nothing after it. Whether an elliptic point is on its curve is not checked here: no
+ * client can log in with a key whose point is not.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 
 #include "account/key_blob.h"
 
-#define RSA_BITS_MAX 16384u	  /* OpenSSL verifies no larger one */
+#define RSA_BITS_MAX 16384u       /* OpenSSL verifies no larger one */
 #define RSA_EXPONENT_BITS_MAX 64u /* the same, from 3072 bits of modulus on */
 #define APPLICATION_MAX 255u
 
@@ -31,13 +31,13 @@ struct key_type {
 };
 
 static const struct key_type types[] = {
-	{"ssh-ed25519", SHAPE_ED25519, false, NULL, 0},
-	{"ecdsa-sha2-nistp256", SHAPE_ECDSA, false, "nistp256", 65},
-	{"ecdsa-sha2-nistp384", SHAPE_ECDSA, false, "nistp384", 97},
-	{"ecdsa-sha2-nistp521", SHAPE_ECDSA, false, "nistp521", 133},
-	{"sk-ssh-ed25519@openssh.com", SHAPE_ED25519, true, NULL, 0},
-	{"sk-ecdsa-sha2-nistp256@openssh.com", SHAPE_ECDSA, true, "nistp256", 65},
-	{"ssh-rsa", SHAPE_RSA, false, NULL, 0},
+	{ "ssh-ed25519", SHAPE_ED25519, false, NULL, 0 },
+	{ "ecdsa-sha2-nistp256", SHAPE_ECDSA, false, "nistp256", 65 },
+	{ "ecdsa-sha2-nistp384", SHAPE_ECDSA, false, "nistp384", 97 },
+	{ "ecdsa-sha2-nistp521", SHAPE_ECDSA, false, "nistp521", 133 },
+	{ "sk-ssh-ed25519@openssh.com", SHAPE_ED25519, true, NULL, 0 },
+	{ "sk-ecdsa-sha2-nistp256@openssh.com", SHAPE_ECDSA, true, "nistp256", 65 },
+	{ "ssh-rsa", SHAPE_RSA, false, NULL, 0 },
 };
 
 struct bytes {
@@ -62,7 +62,7 @@ static bool take_string(struct bytes *rest, struct bytes *string)
 	length = (size_t)rest->at[0] << 24 | (size_t)rest->at[1] << 16 | (size_t)rest->at[2] << 8 | rest->at[3];
 	if (length > rest->length - 4)
 		return false;
-	*string = (struct bytes){rest->at + 4, length};
+	*string = (struct bytes){ rest->at + 4, length };
 	rest->at += 4 + length;
 	rest->length -= 4 + length;
 	return true;
@@ -138,7 +138,7 @@ static enum key_error check_ed25519(struct bytes *rest)
 	return take_string(rest, &point) && point.length == 32 ? KEY_OK : KEY_BLOB;
 }
 
-/* "ssh:" or "ssh:something": what the token was told the key is for. */
+/* "ssh:" or "ssh:something": the purpose that the token was given for the key. */
 static enum key_error check_application(struct bytes *rest)
 {
 	struct bytes application;
@@ -153,7 +153,7 @@ static enum key_error check_application(struct bytes *rest)
 
 enum key_error key_blob_check(const struct key_type *type, const uint8_t *blob, size_t size)
 {
-	struct bytes rest = {blob, size}, inner;
+	struct bytes rest = { blob, size }, inner;
 	enum key_error error = KEY_BLOB;
 
 	if (!take_string(&rest, &inner) || !equals(inner, type->name))
@@ -208,7 +208,7 @@ long base64_decode(const char *text, size_t length, uint8_t *out, size_t size)
 		if (i % 4 != 0)
 			out[used++] = (uint8_t)(group >> (6 - i % 4 * 2));
 	}
-	/* the bits of the last character that stand for no byte: only 0 is canonical */
+	/* the bits of the last character that are part of no byte: only 0 is canonical */
 	if ((padding == 1 && (group & 3) != 0) || (padding == 2 && (group & 15) != 0))
 		return -EINVAL;
 	return (long)used;

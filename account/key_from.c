@@ -13,7 +13,7 @@ static bool pattern_byte(char c)
 	       (c != '\0' && strchr(".:*?!_/,%-", c) != NULL);
 }
 
-/* Only zero bits after the first `prefix` ones. */
+/* True if all bits after the first `prefix` bits are 0. */
 static bool host_bits_zero(const unsigned char *address, size_t bytes, uint32_t prefix)
 {
 	for (size_t i = prefix / 8; i < bytes; i++) {
@@ -26,7 +26,7 @@ static bool host_bits_zero(const unsigned char *address, size_t bytes, uint32_t 
 }
 
 /* address/prefix. sshd refuses the whole key when one network of the list is ill-formed or
- * has host bits set, so that the login would fail later with no word to the owner. */
+ * has host bits set, so the login would fail later without any message to the owner. */
 static bool network_valid(const char *address, const char *prefix_text)
 {
 	unsigned char binary[sizeof(struct in6_addr)];
@@ -73,5 +73,5 @@ int from_valid(const char *from)
 			return 0;
 		admits = admits || !negated;
 	}
-	return admits; /* a list of exceptions alone matches nobody */
+	return admits; /* a list with nothing but exceptions matches nobody */
 }

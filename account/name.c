@@ -98,7 +98,7 @@ int name_join(const char *owner, char separator, const char *label, char *name)
 	return 0;
 }
 
-/* Length that the first byte of a UTF-8 sequence announces, 0 when none begins so. */
+/* Length that the first byte of a UTF-8 sequence announces, 0 if no sequence begins with it. */
 static size_t utf8_length(unsigned char first)
 {
 	if (first < 0x80)
@@ -116,7 +116,7 @@ static size_t utf8_length(unsigned char first)
  * cut short: the NUL at the end is no continuation byte). */
 static size_t utf8_decode(const unsigned char *text, uint32_t *code)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t length = utf8_length(text[0]);
 
 	if (length <= 1) {
@@ -138,9 +138,8 @@ static size_t utf8_decode(const unsigned char *text, uint32_t *code)
  * log line read like another one). */
 static bool code_controls(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
-	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
-	       code == 0xfeff;
+	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e || code == 0x200f ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
 bool text_valid(const char *text, size_t max)
@@ -163,8 +162,8 @@ bool comment_valid(const char *text, size_t max)
 	return text_valid(text, max) && strchr(text, ':') == NULL;
 }
 
-/* Writes what stands for the first character of text into out (at most 16 bytes, no NUL);
- * *taken: bytes of text it stands for. */
+/* Writes the replacement of the first character of text into out (at most 16 bytes, no NUL); *taken: the bytes of text
+ * that it replaces. */
 static size_t escape_one(const unsigned char *text, char *out, size_t *taken)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -206,4 +205,27 @@ char *text_escape(const char *text, char *out, size_t size)
 	}
 	out[used] = '\0';
 	return out;
+}
+
+bool path_component_plain(const char *text, size_t length)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-";
+
+	if (length == 0 || text[0] == '-' || strspn(text, allowed) < length)
+		return false;
+	return !(length == 1 && text[0] == '.') && !(length == 2 && text[0] == '.' && text[1] == '.');
+}
+
+bool path_plain(const char *path)
+{
+	if (*path != '/')
+		return false;
+	while (*path == '/') {
+		size_t length = strcspn(path + 1, "/");
+
+		if (!path_component_plain(path + 1, length))
+			return false;
+		path += 1 + length;
+	}
+	return true;
 }

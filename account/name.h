@@ -14,7 +14,7 @@
 #define ACCOUNT_NAME_MAX (OWNER_MAX + 1 + LABEL_MAX)
 #define SEPARATOR_DEFAULT '+'
 
-/* Characters that may be configured as the separator. A name without any of them is no sub-account, whatever the
+/* Characters that may be configured as the separator. A name without any of them is not a sub-account, whatever the
  * setting: guests use this to say "not found" without opening the index. */
 #define SEPARATORS "+%=~."
 
@@ -37,7 +37,7 @@ int name_split(const char *name, char separator, char *owner, char *label);
 int name_join(const char *owner, char separator, const char *label, char *name);
 
 /* True when text is printable on one line: valid UTF-8 without C0, C1, DEL, line
- * separators and bidirectional controls; max: bytes at most. */
+ * separators and bidirectional controls; max: the most bytes. */
 bool text_valid(const char *text, size_t max);
 
 /* text_valid() and without ':', as passwd(5) needs it. */
@@ -47,5 +47,10 @@ bool comment_valid(const char *text, size_t max);
  * cutting at a whole escape so that out (size bytes, size >= 1) is always
  * ended by NUL. Returns out. For logs, audit and tables (invariant 12). */
 char *text_escape(const char *text, char *out, size_t size);
+
+/* Paths go into passwd entries, link texts, command lines and files of words: no byte that means something there. An
+ * absolute path, "/" apart, without . and .. in it; and one part of it. */
+bool path_plain(const char *path);
+bool path_component_plain(const char *text, size_t length);
 
 #endif

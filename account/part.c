@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Names of what is made again of an account: for the interface, the audit trail and people. */
+/* Names of the parts of an account that are made again: for the interface, the audit trail and people. */
 #include "account/part.h"
 
 #include <stdio.h>

@@ -3,11 +3,11 @@
  * getpwnam_r(3) and its kin say reliably that a user is found, but not that a user does not exist: glibc (2.36,
  * measured with a module that gives every status with every errno) returns what the *last* source said. So with
  * `passwd: files ldap systemd` a directory that is down and a local file that cannot be opened (EMFILE) both end as
- * "0, no result" as soon as a later source has never heard of the name, and a source that is UNAVAIL with errno 0
- * does so in the last place as well. An error number, on the other hand, is always an outage, ENOENT and ESRCH too
- * (nslcd that does not run gives UNAVAIL with ENOENT): plain "not found" is 0, whatever the module left in errno.
+ * "0, no result" as soon as a later source does not know the name, and so does a source in the last place that is
+ * UNAVAIL with errno 0. An error number, on the other hand, is always an outage, ENOENT and ESRCH too (nslcd that does
+ * not run gives UNAVAIL with ENOENT): plain "not found" is 0, whatever the module left in errno.
  *
- * So "found" and error numbers are taken from glibc, and a "no" only when each source, asked by itself, says NOTFOUND
+ * So "found" and error numbers are taken from glibc, and a "no" only if each source, asked by itself, says NOTFOUND
  * (account/source.c).
  *
  * Runs in every program of ours and in foreign processes.
@@ -30,8 +30,8 @@ enum kind { USER_NAME, USER_UID, GROUP_NAME, GROUP_GID, SHADOW_NAME };
 static const struct {
 	const char *database, *function;
 } kinds[] = {
-	[USER_NAME] = { "passwd", "getpwnam_r" },  [USER_UID] = { "passwd", "getpwuid_r" },
-	[GROUP_NAME] = { "group", "getgrnam_r" },  [GROUP_GID] = { "group", "getgrgid_r" },
+	[USER_NAME] = { "passwd", "getpwnam_r" },   [USER_UID] = { "passwd", "getpwuid_r" },
+	[GROUP_NAME] = { "group", "getgrnam_r" },   [GROUP_GID] = { "group", "getgrgid_r" },
 	[SHADOW_NAME] = { "shadow", "getspnam_r" },
 };
 
@@ -70,7 +70,7 @@ static int grow(struct host_entry *entry)
 	return 0;
 }
 
-/* An error number is doubt. Those that tell a person something are kept; any other could mean something else to a
+/* An error number is doubt. Errors that mean something to a person are kept; any other could mean something else to a
  * caller ("not found", "no index", "the name is too long"). */
 static int doubt(int error)
 {
@@ -185,8 +185,8 @@ static int find(enum kind kind, const char *name, uint32_t id, struct host_entry
 	return r;
 }
 
-/* An /etc/passwd that has lost root has lost others too: one that was cut off by a full disk, say. (nss-systemd makes root up
- * where nobody has it: so it is the file that is asked.) */
+/* An /etc/passwd that has lost root has lost other users too: a full disk may have cut it off, say. (nss-systemd makes
+ * root up if nobody has it, so the file itself is asked.) */
 static int local_users_sound(struct host_entry *entry)
 {
 	struct question root = { USER_NAME, "root", 0, entry };
@@ -220,8 +220,9 @@ int group_find_gid(gid_t gid, struct host_entry *entry)
 	return find(GROUP_GID, NULL, gid, entry);
 }
 
-/* An outage, which glibc passes over where a later source knows the id: all of them, as else. */
-static int find_beyond_files(const struct source_functions *sources, enum kind kind, uint32_t id, struct host_entry *entry)
+/* An outage, which glibc passes over if a later source knows the id: then all sources are asked, as usual. */
+static int find_beyond_files(const struct source_functions *sources, enum kind kind, uint32_t id,
+			     struct host_entry *entry)
 {
 	struct question question = { kind, NULL, id, entry };
 	int r = entry->buffer == NULL ? grow(entry) : 0;

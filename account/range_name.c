@@ -41,8 +41,7 @@ void range_name_format(const struct id_range *range, char separator, uint32_t id
 	*put_number(at, id) = '\0';
 }
 
-void range_comment_format(const struct id_range *range, char separator, uint32_t id,
-			  char out[RANGE_COMMENT_MAX + 1])
+void range_comment_format(const struct id_range *range, char separator, uint32_t id, char out[RANGE_COMMENT_MAX + 1])
 {
 	char *at = put_text(out, "Subordinate id ", 15);
 

@@ -72,7 +72,7 @@ bool field_empty(const struct field *field, const void *base)
 {
 	if (field->kind == FIELD_TEXT)
 		return field_text(field, base)[0] == '\0';
-	if (field->kind == FIELD_DAY) /* none that has a date */
+	if (field->kind == FIELD_DAY) /* not a day with a date */
 		return field_number(field, base) < 0 || field_number(field, base) > DATE_DAY_MAX;
 	return field_number(field, base) == 0;
 }
@@ -112,7 +112,7 @@ static bool number_valid(const struct field *field, int64_t number)
 		return number >= field->least && field_word(field, number) != NULL;
 	if (field->kind == FIELD_FLAG || field->most == 0)
 		return true;
-	return number >= field->least && number <= field->most; /* unsigned ones above INT64_MAX are below 0 here */
+	return number >= field->least && number <= field->most; /* unsigned numbers above INT64_MAX are below 0 here */
 }
 
 static bool field_valid(const struct field *field, const void *base)
@@ -128,7 +128,8 @@ enum failure record_check(const struct record *record, const void *base, uint32_
 		const struct field *field = &record->fields[i];
 
 		if ((set & 1u << i) != 0 && !field_valid(field, base))
-			return failure_set(text, FAILURE_INVALID, field->name, field->why != NULL ? field->why : "out of range",
+			return failure_set(text, FAILURE_INVALID, field->name,
+					   field->why != NULL ? field->why : "out of range",
 					   field->todo != NULL ? field->todo : "");
 	}
 	return FAILURE_NONE;
@@ -158,6 +159,15 @@ const struct field *record_difference(const struct record *record, const void *a
 	return NULL;
 }
 
+bool record_equal(const struct record *record, const void *a, const void *b)
+{
+	uint32_t set = 0;
+
+	for (size_t i = 0; i < record->count; i++)
+		set |= (record->fields[i].use & FIELD_WHICH) == 0 ? 1u << i : 0;
+	return record_difference(record, a, b, set) == NULL;
+}
+
 void record_take(const struct record *record, void *to, const void *from, uint32_t set)
 {
 	for (size_t i = 0; i < record->count; i++) {
@@ -166,6 +176,45 @@ void record_take(const struct record *record, void *to, const void *from, uint32
 		if ((set & 1u << i) != 0)
 			memcpy((char *)to + field->offset, member(field, from), field->size);
 	}
+}
+
+struct unit {
+	int64_t of;
+	char name;
+};
+
+/* "10G", "26h": in the largest unit that leaves nothing over; without one, the number. */
+static void units_print(const struct unit *units, int64_t number, char *out)
+{
+	while (units->of != 0 && number % units->of != 0)
+		units++;
+	if (units->of != 0)
+		snprintf(out, FIELD_PRINT_MAX, "%lld%c", (long long)(number / units->of), units->name);
+	else
+		snprintf(out, FIELD_PRINT_MAX, "%lld", (long long)number);
+}
+
+/* As people write it on the command line. */
+static void number_print(const struct field *field, int64_t number, char *out)
+{
+	static const struct unit sizes[] = { { INT64_C(1) << 50, 'P' }, { INT64_C(1) << 40, 'T' },
+					     { INT64_C(1) << 30, 'G' }, { INT64_C(1) << 20, 'M' },
+					     { INT64_C(1) << 10, 'K' }, { 0, 0 } };
+	static const struct unit spans[] = {
+		{ SECONDS_PER_DAY, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' }, { 0, 0 }
+	};
+
+	if (field->form == FORM_SPAN && number == 0)
+		snprintf(out, FIELD_PRINT_MAX, "never");
+	else if (field->form == FORM_COUNT && number == 0)
+		snprintf(out, FIELD_PRINT_MAX, "default");
+	else if ((field->form == FORM_SIZE && number == 0) || (field->form == FORM_COUNT && number < 0))
+		snprintf(out, FIELD_PRINT_MAX, "none");
+	else
+		units_print(field->form == FORM_SIZE ? sizes :
+			    field->form == FORM_SPAN ? spans :
+						       &spans[sizeof(spans) / sizeof(spans[0]) - 1],
+			    number, out);
 }
 
 const char *field_print(const struct field *field, const void *base, char out[FIELD_PRINT_MAX])
@@ -186,7 +235,7 @@ const char *field_print(const struct field *field, const void *base, char out[FI
 		snprintf(out, FIELD_PRINT_MAX, "%s", word != NULL ? word : "unknown");
 		break;
 	default:
-		snprintf(out, FIELD_PRINT_MAX, "%lld", (long long)number);
+		number_print(field, number, out);
 	}
 	return out;
 }
@@ -199,6 +248,20 @@ void record_print(const struct record *record, const void *base, uint32_t set, c
 	out[0] = '\0';
 	for (size_t i = 0; i < record->count && used < size; i++)
 		if ((set & 1u << i) != 0)
-			used += (size_t)snprintf(out + used, size - used, "%s%s %s", used > 0 ? ", " : "",
-						 record->fields[i].name, field_print(&record->fields[i], base, value));
+			used += (size_t)snprintf(
+				out + used, size - used, "%s%s %s", used > 0 ? ", " : "", record->fields[i].name,
+				field_print(&record->fields[i], base, value)[0] != '\0' ? value : "none");
+}
+
+const char *record_names(const struct record *record, const char *lead, const char *prefix, char *out, size_t size)
+{
+	size_t used = (size_t)snprintf(out, size, "%s", lead);
+
+	for (size_t i = 0; i < record->count && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s%s",
+					 i == 0                ? "" :
+					 i + 1 < record->count ? ", " :
+								 " or ",
+					 prefix, record->fields[i].name);
+	return out;
 }

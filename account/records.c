@@ -10,16 +10,18 @@
 #include "account/fields.h"
 #include "account/record.h"
 #include "account/run.h"
+#include "account/shell.h"
 
 #define SIZE_MOST (INT64_C(1) << 60)
-#define CHANGED FIELD_GIVEN | FIELD_TOLD
+#define CHANGED (FIELD_GIVEN | FIELD_TOLD)
 
 static bool comment_fits(const char *text)
 {
 	return comment_valid(text, COMMENT_MAX);
 }
 
-/* What a mailer's command line and header take as one word: RFC 5321's quoted local parts and literals are left out. */
+/* An address that a mailer's command line and header take as one word: RFC 5321's quoted local parts and literals are
+ * left out. */
 static bool contact_fits(const char *text)
 {
 	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-";
@@ -27,43 +29,50 @@ static bool contact_fits(const char *text)
 
 	if (text[0] == '\0')
 		return true;
-	return text[0] != '-' && local > 0 && domain > 0 && text[local + 1 + domain] == '\0' && strlen(text) <= CONTACT_MAX;
+	return text[0] != '-' && local > 0 && domain > 0 && text[local + 1 + domain] == '\0' &&
+	       strlen(text) <= CONTACT_MAX;
 }
 
-static const char *const state_words[] = { "unknown", "intent", "unknown", "active", "removing", NULL };
-static const char *const run_words[] = { "unknown", "backup", "read", "probe", NULL };
+static const char *const state_words[] = { "unknown", "intent", "moving", "active", "removing", NULL };
+static const char *const run_words[] = { "unknown", "backup", "read", "probe", "refused", NULL };
 
 static const struct field facts_fields[] = {
-	[FACT_EXPIRES] = { "expires", MEMBER(struct facts, expires_day), FIELD_DAY, CHANGED | FIELD_IF_ANY,
-			   .least = -1, .most = DATE_DAY_MAX, .column = "expires_day",
-			   .why = "not a day", .todo = "write it as YYYY-MM-DD, for example 2031-12-31",
-			   .value = "DATE|never", .help = "unusable from that day on: YYYY-MM-DD, +30d, +4w" },
+	[FACT_EXPIRES] = { "expires", MEMBER(struct facts, expires_day), FIELD_DAY, CHANGED | FIELD_IF_ANY, .least = -1,
+			   .most = DATE_DAY_MAX, .column = "expires_day", .why = "not a day",
+			   .todo = "write it as YYYY-MM-DD, for example 2031-12-31", .value = "DATE|never",
+			   .note = "YYYY-MM-DD, unusable from that day (UTC) on",
+			   .help = "unusable from that day on: YYYY-MM-DD, +30d, +4w" },
 	[FACT_QUOTA] = { "quota", MEMBER(struct facts, quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SIZE,
-			 .least = 0, .most = SIZE_MOST, .column = "quota",
-			 .why = "not a size up to 1 EiB", .todo = "for example 10G, or none",
-			 .value = "SIZE|none", .help = "of its files: 500M, 10G, 1T" },
+			 .least = 0, .most = SIZE_MOST, .column = "quota", .why = "not a size up to 1 EiB",
+			 .todo = "for example 10G, or none", .value = "SIZE|none",
+			 .help = "the most that its files may take: 500M, 10G, 1T" },
 	[FACT_FILES] = { "files", MEMBER(struct facts, files), FIELD_SIGNED, CHANGED | FIELD_IF_ANY, FORM_COUNT,
-			 .least = FILES_NONE, .most = FILES_MAX, .column = "files",
-			 .why = "not a number of files", .todo = "for example 200000, none or default",
-			 .value = "N|none|default", .help = "names in it at the most (inodes); default: from the\nquota" },
-	[FACT_VIEW] = { "view", MEMBER(struct facts, view), FIELD_WORD, CHANGED, .words = account_view_words, .column = "view",
-			.why = "not a view", .todo = "theirs, owner or default",
-			.value = "theirs|owner|default", .help = "how its owner sees its files: as another user's, or as\n"
-								 "their own. With owner what was pushed can act as the\n"
-								 "owner (git, vim, all that trusts files by their owner)" },
+			 .least = FILES_NONE, .most = FILES_MAX, .column = "files", .why = "not a number of files",
+			 .todo = "for example 200000, none or default", .value = "N|none|default",
+			 .note = "as it was set: -1 any number; left out: from the quota",
+			 .help = "the most names in it (inodes); default: as many as\nfollow from the quota" },
+	[FACT_VIEW] = { "view", MEMBER(struct facts, view), FIELD_WORD, CHANGED, .words = account_view_words,
+			.column = "view", .why = "not a view", .todo = "theirs, owner or default",
+			.value = "theirs|owner|default",
+			.note = "as it was set: \"theirs\", \"owner\" or \"default\" (the setting of the host)",
+			.help = "how its owner sees its files: as another user's, or as\n"
+				"their own. With owner, pushed files can act as the\n"
+				"owner (git, vim, all that trusts files by their owner)" },
 	[FACT_ALARM] = { "alarm", MEMBER(struct facts, alarm), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SPAN,
-			 .least = 0, .most = INT32_MAX,
-			 .why = "not a time", .todo = "for example 26h, 3d or never",
-			 .value = "TIME|never", .help = "tell when no backup went well for so long: 26h, 3d" },
+			 .least = 0, .most = INT32_MAX, .why = "not a time with its unit",
+			 .todo = "for example 26h, 3d or never", .value = "TIME|never",
+			 .note = "seconds of silence after which there is an alarm; 0 never",
+			 .help = "raise an alarm if no backup has succeeded for this long: 26h, 3d" },
 	[FACT_COMMENT] = { "comment", MEMBER(struct facts, comment), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
 			   .valid = comment_fits, .column = "comment",
 			   .why = "too long, or with a colon or a control character in it",
-			   .todo = "at most 127 bytes of printable UTF-8 without ':'",
-			   .value = "TEXT", .help = "an empty one takes it away" },
+			   .todo = "at most 127 bytes of printable UTF-8 without ':'", .value = "TEXT",
+			   .help = "a remark; an empty one removes it" },
 	[FACT_CONTACT] = { "contact", MEMBER(struct facts, contact), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
-			   .valid = contact_fits, .column = "contact",
-			   .why = "not a mail address", .todo = "for example ops@example.org; an empty one takes it away",
-			   .value = "ADDRESS", .help = "whom to write to about its alarms; an empty one takes\nit away" },
+			   .valid = contact_fits, .column = "contact", .why = "not a mail address",
+			   .todo = "for example ops@example.org; an empty one removes it", .value = "ADDRESS",
+			   .note = "whom to write to about its alarms",
+			   .help = "whom to write to about its alarms; an empty one\nremoves it" },
 };
 RECORD(facts_record, facts_fields);
 _Static_assert(sizeof(facts_fields) / sizeof(facts_fields[0]) == FACTS, "a row for each fact");
@@ -85,24 +94,37 @@ static const struct field owned_fields[] = {
 RECORD(owned_record, owned_fields);
 
 static const struct field key_fields[] = {
-	{ "id", MEMBER(struct ssh_key, id), FIELD_NUMBER, FIELD_TOLD },
-	{ "uid", MEMBER(struct ssh_key, uid), FIELD_NUMBER, FIELD_TOLD },
-	{ NULL, MEMBER(struct ssh_key, role), FIELD_NUMBER },
-	{ NULL, MEMBER(struct ssh_key, options), FIELD_NUMBER },
-	{ "created", MEMBER(struct ssh_key, created), FIELD_SIGNED, FIELD_TOLD },
-	{ "expires", MEMBER(struct ssh_key, expires), FIELD_SIGNED, CHANGED | FIELD_IF_ANY,
-	  .least = 0, .most = (int64_t)DATE_DAY_MAX * SECONDS_PER_DAY, .why = "not a time before the year 10000" },
-	{ "storageQuota", MEMBER(struct ssh_key, storage_quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, FORM_SIZE,
-	  .least = 0, .most = SIZE_MOST, .why = "not a size up to 1 EiB" },
-	{ NULL, MEMBER(struct ssh_key, tools), FIELD_TEXT },
-	{ "forward", MEMBER(struct ssh_key, forward), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
-	{ "from", MEMBER(struct ssh_key, from), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
-	{ "type", MEMBER(struct ssh_key, type), FIELD_TEXT, FIELD_TOLD },
-	{ "comment", MEMBER(struct ssh_key, comment), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
-	{ "fingerprint", MEMBER(struct ssh_key, fingerprint), FIELD_TEXT, FIELD_TOLD },
-	{ NULL, MEMBER(struct ssh_key, blob), FIELD_TEXT },
+	[KEY_ROW_ID] = { "id", MEMBER(struct ssh_key, id), FIELD_NUMBER, FIELD_TOLD | FIELD_WHICH },
+	[KEY_ROW_UID] = { "uid", MEMBER(struct ssh_key, uid), FIELD_NUMBER, FIELD_TOLD | FIELD_WHICH },
+	[KEY_ROW_ROLE] = { NULL, MEMBER(struct ssh_key, role), FIELD_NUMBER },
+	[KEY_ROW_OPTIONS] = { NULL, MEMBER(struct ssh_key, options), FIELD_NUMBER },
+	[KEY_ROW_CREATED] = { "created", MEMBER(struct ssh_key, created), FIELD_SIGNED, FIELD_TOLD | FIELD_WHICH },
+	[KEY_ROW_EXPIRES] = { "expires", MEMBER(struct ssh_key, expires), FIELD_SIGNED, CHANGED | FIELD_IF_ANY,
+			      .least = 0, .most = (int64_t)DATE_DAY_MAX * SECONDS_PER_DAY,
+			      .why = "not a time before the year 10000" },
+	[KEY_ROW_QUOTA] = { "storageQuota", MEMBER(struct ssh_key, storage_quota), FIELD_NUMBER, CHANGED | FIELD_IF_ANY,
+			    FORM_SIZE, .least = 0, .most = SIZE_MOST, .why = "not a size up to 1 EiB" },
+	[KEY_ROW_TOOLS] = { NULL, MEMBER(struct ssh_key, tools), FIELD_TEXT },
+	[KEY_ROW_FORWARD] = { "forward", MEMBER(struct ssh_key, forward), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	[KEY_ROW_COMMAND] = { "command", MEMBER(struct ssh_key, command), FIELD_TEXT, CHANGED | FIELD_IF_ANY,
+			      .valid = command_valid, .why = "not a command line",
+			      .todo = "at most 255 bytes of printable UTF-8 in one line",
+			      .note = "of the role command: the line that is run" },
+	[KEY_ROW_NET] = { "net", MEMBER(struct ssh_key, net), FIELD_TEXT, CHANGED | FIELD_IF_ANY, .valid = ports_valid,
+			  .why = "not a list of ports", .todo = "for example 443 or 443,5432",
+			  .note = "of shell and command: the TCP ports that they may connect to" },
+	[KEY_ROW_FROM] = { "from", MEMBER(struct ssh_key, from), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	[KEY_ROW_TYPE] = { "type", MEMBER(struct ssh_key, type), FIELD_TEXT, FIELD_TOLD | FIELD_WHICH },
+	[KEY_ROW_COMMENT] = { "comment", MEMBER(struct ssh_key, comment), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
+	[KEY_ROW_FINGERPRINT] = { "fingerprint", MEMBER(struct ssh_key, fingerprint), FIELD_TEXT,
+				  FIELD_TOLD | FIELD_WHICH },
+	[KEY_ROW_BLOB] = { NULL, MEMBER(struct ssh_key, blob), FIELD_TEXT, FIELD_WHICH },
+	[KEY_ROW_HASH] = { NULL, MEMBER(struct ssh_key, hash), FIELD_TEXT, FIELD_WHICH },
+	[KEY_ROW_OWNER] = { "owner", MEMBER(struct ssh_key, owner), FIELD_TEXT,
+			    FIELD_TOLD | FIELD_IF_ANY | FIELD_WHICH },
 };
 RECORD(key_record, key_fields);
+_Static_assert(sizeof(key_fields) / sizeof(key_fields[0]) == KEY_ROWS, "a row for each member of a key");
 
 static const struct field range_fields[] = {
 	{ "first", MEMBER(struct id_range, first), FIELD_NUMBER, FIELD_TOLD },
@@ -123,7 +145,7 @@ static const struct field limit_fields[] = {
 	{ "ranges", MEMBER(struct limit, ranges), FIELD_NUMBER, CHANGED, .least = 0, .most = LIMIT_RANGES_MAX,
 	  .why = "too high", .todo = "at most 32768 ranges" },
 	{ "default", MEMBER(struct limit, is_default), FIELD_FLAG, FIELD_TOLD },
-	{ "owner", MEMBER(struct limit, owner), FIELD_TEXT, CHANGED | FIELD_REQUIRED, .todo = "say whose limit" },
+	{ "owner", MEMBER(struct limit, owner), FIELD_TEXT, CHANGED | FIELD_REQUIRED, .todo = "name the owner" },
 };
 RECORD(limit_record, limit_fields);
 
@@ -150,17 +172,18 @@ RECORD(run_row_record, run_row_fields);
 
 static const struct field run_fields[] = {
 	{ NULL, MEMBER(struct run, magic), FIELD_NUMBER },
-	{ "started", MEMBER(struct run, started), FIELD_SIGNED, CHANGED },
-	{ "durationMs", MEMBER(struct run, duration_ms), FIELD_NUMBER, CHANGED },
+	{ "started", MEMBER(struct run, started), FIELD_SIGNED, CHANGED | FIELD_REQUIRED },
+	{ "durationMs", MEMBER(struct run, duration_ms), FIELD_NUMBER, CHANGED | FIELD_REQUIRED },
 	{ "bytesIn", MEMBER(struct run, bytes_in), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
 	{ "bytesOut", MEMBER(struct run, bytes_out), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
 	{ "files", MEMBER(struct run, files), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
+	{ "deleted", MEMBER(struct run, deleted), FIELD_NUMBER, CHANGED | FIELD_IF_KNOWN },
 	{ "keyId", MEMBER(struct run, key_id), FIELD_NUMBER, CHANGED },
-	{ "status", MEMBER(struct run, status), FIELD_NUMBER, CHANGED },
-	{ "kind", MEMBER(struct run, kind), FIELD_WORD, CHANGED, .words = run_words,
-	  .why = "not backup, read or probe" },
+	{ "status", MEMBER(struct run, status), FIELD_NUMBER, CHANGED | FIELD_REQUIRED },
+	{ "kind", MEMBER(struct run, kind), FIELD_WORD, CHANGED | FIELD_REQUIRED, .words = run_words,
+	  .why = "not backup, read, probe or refused" },
 	{ NULL, MEMBER(struct run, reserved), FIELD_NUMBER },
-	{ "tool", MEMBER(struct run, tool), FIELD_TEXT, CHANGED },
+	{ "tool", MEMBER(struct run, tool), FIELD_TEXT, CHANGED | FIELD_REQUIRED },
 	{ "address", MEMBER(struct run, address), FIELD_TEXT, CHANGED | FIELD_IF_ANY },
 	{ "fingerprint", MEMBER(struct run, fingerprint), FIELD_TEXT, CHANGED },
 	{ "error", MEMBER(struct run, error), FIELD_TEXT, CHANGED | FIELD_IF_ANY },

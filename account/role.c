@@ -13,21 +13,17 @@ static const struct {
 	const char *name;
 	enum role role;
 } roles[] = {
-	{"push", ROLE_PUSH},
-	{"pull", ROLE_PULL},
-	{"sync", ROLE_SYNC},
-	{"blind", ROLE_BLIND},
+	{ "push", ROLE_PUSH },   { "pull", ROLE_PULL },     { "sync", ROLE_SYNC },
+	{ "blind", ROLE_BLIND }, { "manage", ROLE_MANAGE },
 };
 
 static const struct {
 	const char *name;
 	uint32_t bit;
 } options[] = {
-	{"no-delete", KEY_NO_DELETE},
-	{"no-overwrite", KEY_NO_OVERWRITE},
-	{"no-fake-super", KEY_NO_FAKE_SUPER},
-	{"append-only", KEY_APPEND_ONLY},
-	{"read-only", KEY_READ_ONLY},
+	{ "no-delete", KEY_NO_DELETE },         { "no-overwrite", KEY_NO_OVERWRITE },
+	{ "no-fake-super", KEY_NO_FAKE_SUPER }, { "append-only", KEY_APPEND_ONLY },
+	{ "read-only", KEY_READ_ONLY },         { "tty", KEY_TTY },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -41,22 +37,23 @@ const char *role_name(enum role role)
 	return NULL;
 }
 
-int role_parse(const char *name, enum role *role)
-{
-	for (size_t i = 0; i < COUNT(roles); i++)
-		if (strcmp(roles[i].name, name) == 0) {
-			*role = roles[i].role;
-			return 0;
-		}
-	return -EINVAL;
-}
-
 const char *key_option_name(uint32_t bit)
 {
 	for (size_t i = 0; i < COUNT(options); i++)
 		if (options[i].bit == bit)
 			return options[i].name;
 	return NULL;
+}
+
+const char *key_options_text(uint32_t bits, char out[KEY_OPTIONS_TEXT_MAX])
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < COUNT(options) && used < KEY_OPTIONS_TEXT_MAX; i++)
+		if (bits & options[i].bit)
+			used += (size_t)snprintf(out + used, KEY_OPTIONS_TEXT_MAX - used, ", %s", options[i].name);
+	return out;
 }
 
 int key_option_parse(const char *name, uint32_t *bit)
@@ -89,7 +86,7 @@ int tool_name_valid(const char *name, size_t length)
 	for (size_t i = 0; i < COUNT(options); i++)
 		if (word_is(name, length, options[i].name))
 			return 0;
-	return !word_is(name, length, FORWARD_WORD) && !word_is(name, length, "shell");
+	return !word_is(name, length, FORWARD_WORD);
 }
 
 size_t tools_next(const char **next, const char **name)
@@ -101,7 +98,7 @@ size_t tools_next(const char **next, const char **name)
 	return length;
 }
 
-static bool tools_have(const char *tools, const char *wanted, size_t length)
+bool tools_have(const char *tools, const char *wanted, size_t length)
 {
 	const char *name;
 	size_t n;
@@ -154,6 +151,12 @@ static int roles_add(struct roles *all, const char *name, size_t length)
 	return 0;
 }
 
+/* A key that manages does nothing else: what it may do is decided by another program than a gate. */
+static bool role_alone(enum role role, const char *tools, uint32_t forward)
+{
+	return role != ROLE_MANAGE || (tools[0] == '\0' && forward == 0);
+}
+
 int roles_parse(const char *text, struct roles *parsed)
 {
 	struct roles all = { .role = ROLE_NONE };
@@ -167,6 +170,8 @@ int roles_parse(const char *text, struct roles *parsed)
 		if (roles_add(&all, name, length) < 0)
 			return -EINVAL;
 	} while (*text++ == ',');
+	if (!role_alone(all.role, all.tools, all.forward))
+		return -EINVAL;
 	*parsed = all;
 	return 0;
 }
@@ -177,7 +182,8 @@ int roles_format(const struct ssh_key *key, char out[ROLES_TEXT_MAX + 1])
 	const char *parts[3];
 	int length;
 
-	if ((role == NULL && key->role != ROLE_NONE) || !tools_valid(key->tools))
+	if ((role == NULL && key->role != ROLE_NONE) || !tools_valid(key->tools) ||
+	    !role_alone((enum role)key->role, key->tools, key->forward[0] != '\0'))
 		return -EINVAL;
 	parts[0] = role != NULL ? role : "";
 	parts[1] = key->tools;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 
 #define SWITCH_PATH SYSCONFDIR "/nsswitch.conf"
 #define SWITCH_BYTES_MAX 65536
@@ -39,46 +40,26 @@ struct source {
 
 /* ---- the line */
 
-static int read_all(int fd, char *buffer, size_t size, size_t *used)
-{
-	*used = 0;
-	for (;;) {
-		ssize_t n = read(fd, buffer + *used, size - *used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		*used += (size_t)n;
-		if (*used == size)
-			return -EFBIG;
-	}
-}
-
 /* Text of the file, ending with NUL; glibc's own default if the file does not exist. From malloc. */
 static int switch_read(char **text)
 {
 	cleanup_fd int fd = open(SWITCH_PATH, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	cleanup_free char *buffer = malloc(SWITCH_BYTES_MAX + 1);
-	size_t used = 0;
-	int r = 0;
+	ssize_t used;
 
 	if (buffer == NULL)
 		return -ENOMEM;
 	if (fd < 0 && errno != ENOENT)
 		return -errno;
-	if (fd >= 0)
-		r = read_all(fd, buffer, SWITCH_BYTES_MAX, &used);
-	if (r < 0)
-		return r;
+	used = fd < 0 ? 0 : read_full(fd, buffer, SWITCH_BYTES_MAX);
+	if (used < 0 || used == SWITCH_BYTES_MAX)
+		return used < 0 ? (int)used : -EFBIG;
 	buffer[used] = '\0';
 	*text = steal_ptr(&buffer);
 	return 0;
 }
 
-/* The text behind "database:"; the last such line counts. glibc's default if there is no such line. */
+/* The text after "database:"; the last such line counts. glibc's default if there is no such line. */
 static struct text database_line(const char *text, const char *database)
 {
 	struct text found = { "files", 5 };
@@ -114,9 +95,9 @@ static void action_read(struct text word, struct source *source)
 		return;
 	status.length = (size_t)(equal - status.at);
 	action = (struct text){ equal + 1, (size_t)(word.at + word.length - equal - 1) };
-	if (word_is(status, "notfound") != not)
+	if (word_is(status, "notfound") != not )
 		source->notfound_ends = word_is(action, "return");
-	if (word_is(status, "success") != not)
+	if (word_is(status, "success") != not )
 		source->success_goes_on = !word_is(action, "return");
 }
 
@@ -147,11 +128,13 @@ static void advance(struct text *line, size_t n)
 /* The [actions] at the start of the line, if any. */
 static void actions_read(struct text *line, struct source *source)
 {
-	for (advance(line, span(*line, BLANKS)); line->length > 0 && line->at[0] == '['; advance(line, span(*line, BLANKS))) {
+	for (advance(line, span(*line, BLANKS)); line->length > 0 && line->at[0] == '[';
+	     advance(line, span(*line, BLANKS))) {
 		size_t end = span_until(*line, "]");
 		struct text inside = { line->at + 1, end - 1 };
 
-		for (advance(&inside, span(inside, BLANKS)); inside.length > 0; advance(&inside, span(inside, BLANKS))) {
+		for (advance(&inside, span(inside, BLANKS)); inside.length > 0;
+		     advance(&inside, span(inside, BLANKS))) {
 			size_t word = span_until(inside, BLANKS);
 
 			action_read((struct text){ inside.at, word }, source);
@@ -192,16 +175,24 @@ static char *append_text(char *out, const char *text)
 	return append(out, text, strlen(text));
 }
 
-/* It cannot be loaded. 0: it is not installed; else why that cannot be said. */
+/* It cannot be loaded. 0: it is not installed, neither with the host's modules nor with ours; else why that is unknown.
+ */
 static int module_missing(const char *file)
 {
-	char path[sizeof(LIBDIR) + sizeof("/libnss_.so.2") + NAME_MAX_BYTES];
+	static const char *const directories[] = { HOST_LIBDIR "/", LIBDIR "/" };
+	char path[sizeof(HOST_LIBDIR) + sizeof(LIBDIR) + sizeof("/libnss_.so.2") + NAME_MAX_BYTES];
 	cleanup_fd int fd = open("/", O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
-		return -errno; /* no descriptor left: then none was there for the module either */
-	append_text(append_text(append_text(path, LIBDIR), "/"), file);
-	return access(path, F_OK) == 0 ? -ELIBACC : errno == ENOENT ? 0 : -errno;
+		return -errno; /* no descriptor is left: then there was none for the module either */
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		append_text(append_text(path, directories[i]), file);
+		if (access(path, F_OK) == 0)
+			return -ELIBACC;
+		if (errno != ENOENT)
+			return -errno;
+	}
+	return 0;
 }
 
 /* The source's function into *found, NULL when it has none. glibc never unloads a module, so neither do we. */
@@ -233,80 +224,89 @@ static int source_ask(const struct source *source, const char *function, int (*a
 	return found == NULL ? -ENOENT : ask(found, data);
 }
 
+/* A database's sources, one after the other. Starts as { 0 }. */
+struct sources {
+	char *text; /* of the whole file */
+	struct text rest;
+	struct source source;
+};
+
+static void sources_done(struct sources *sources)
+{
+	cleanup_free_p(&sources->text);
+}
+#define sources_cleanup __attribute__((cleanup(sources_done)))
+
+/* 1 with the next source in place, 0 after the last, or negative errno. */
+static int sources_next(struct sources *sources, const char *database)
+{
+	int r = sources->text == NULL ? switch_read(&sources->text) : 1;
+
+	if (r == 0)
+		sources->rest = database_line(sources->text, database);
+	return r < 0 ? r : source_next(&sources->rest, &sources->source);
+}
+
 int source_each(const char *database, const char *function, int (*ask)(void *function, void *data), void *data)
 {
-	cleanup_free char *text = NULL;
-	struct source source;
-	struct text line;
-	int r = switch_read(&text), asked = 0;
+	sources_cleanup struct sources sources = { 0 };
+	int r, asked = 0;
 
-	if (r < 0)
-		return r;
-	line = database_line(text, database);
-	while ((r = source_next(&line, &source)) == 1) {
-		int answer = source_ask(&source, function, ask, data);
+	while ((r = sources_next(&sources, database)) == 1) {
+		int answer = source_ask(&sources.source, function, ask, data);
 
 		if (answer != -ENOENT)
 			return answer;
 		asked++;
-		if (source.notfound_ends)
+		if (sources.source.notfound_ends)
 			break;
 	}
 	return r < 0 ? r : asked == 0 ? -EINVAL : -ENOENT; /* a line without a source is no answer */
 }
 
-int source_functions_beyond_files(const char *database, const char *function, struct source_functions *sources)
+/* The next one is asked when this one has not found it, and then alone. */
+static bool passed_on(const struct source *source)
 {
-	struct source_functions found = { 0 };
-	cleanup_free char *text = NULL;
-	struct source source;
-	struct text line;
-	int r = switch_read(&text);
+	return !source->notfound_ends && !source->success_goes_on;
+}
 
-	if (r < 0)
-		return r;
-	line = database_line(text, database);
-	r = source_next(&line, &source);
-	if (r != 1 || !word_is(source.name, "files") || source.notfound_ends || source.success_goes_on)
+int source_functions_beyond_files(const char *database, const char *function, struct source_functions *ret)
+{
+	sources_cleanup struct sources sources = { 0 };
+	struct source_functions found = { 0 };
+	int r = sources_next(&sources, database);
+
+	if (r != 1 || !word_is(sources.source.name, "files") || !passed_on(&sources.source))
 		return r < 0 ? r : -EAGAIN;
-	while ((r = source_next(&line, &source)) == 1) {
-		if (found.count == SOURCES_MAX || source.notfound_ends || source.success_goes_on)
+	while ((r = sources_next(&sources, database)) == 1) {
+		if (found.count == SOURCES_MAX || !passed_on(&sources.source))
 			return -EAGAIN;
-		r = function_find(source.name, function, &found.functions[found.count]);
+		r = function_find(sources.source.name, function, &found.functions[found.count]);
 		if (r < 0)
 			return r;
 		found.count += found.functions[found.count] != NULL;
 	}
 	if (r == 0)
-		*sources = found;
+		*ret = found;
 	return r;
 }
 
 int source_one(const char *database, const char *name, const char *function, int (*ask)(void *function, void *data),
 	       void *data)
 {
-	cleanup_free char *text = NULL;
-	struct source source;
-	struct text line;
-	int r = switch_read(&text);
+	sources_cleanup struct sources sources = { 0 };
+	int r;
 
-	if (r < 0)
-		return r;
-	line = database_line(text, database);
-	while ((r = source_next(&line, &source)) == 1)
-		if (word_is(source.name, name))
-			return source_ask(&source, function, ask, data);
+	while ((r = sources_next(&sources, database)) == 1)
+		if (word_is(sources.source.name, name))
+			return source_ask(&sources.source, function, ask, data);
 	return r;
 }
 
 bool source_files_first(const char *database)
 {
-	cleanup_free char *text = NULL;
-	struct source source;
-	struct text line;
+	sources_cleanup struct sources sources = { 0 };
 
-	if (switch_read(&text) < 0)
-		return false;
-	line = database_line(text, database);
-	return source_next(&line, &source) == 1 && word_is(source.name, "files") && !source.success_goes_on;
+	return sources_next(&sources, database) == 1 && word_is(sources.source.name, "files") &&
+	       !sources.source.success_goes_on;
 }

@@ -13,7 +13,7 @@
 
 #include "confine/cleanup.h"
 
-#define GROUPS_MAX 64 /* in one word: the bound of the recursion */
+#define GROUPS_MAX 64 /* in one word: limits the recursion */
 #define DIGITS_MAX 9
 
 struct group {
@@ -27,7 +27,7 @@ struct sequence {
 	bool letters;
 };
 
-/* At a "{": its "}", and whether a comma stands between them that is not in a deeper group. */
+/* At a "{": its "}", and whether there is a comma between them that is not in a deeper group. */
 static bool group_end(const char *word, size_t start, struct group *group)
 {
 	size_t depth = 0;
@@ -97,7 +97,7 @@ static bool read_sequence(const char *text, struct sequence *s)
 
 static int expand(const char *word, size_t from, unsigned groups, struct text_list *words);
 
-/* The word with part in the place of its group, and on from there. */
+/* The word with part in place of its group; the expansion goes on from there. */
 static int replace(const char *word, const struct group *group, const char *part, size_t length, unsigned groups,
 		   struct text_list *words)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Braces, as the shells expand them that clients reckon with: "a{b,c}", "{1..3}". Pure, libc only. */
+/* Braces, expanded as by the shells that clients expect: "a{b,c}", "{1..3}". Pure, libc only. */
 #ifndef BACKUP_BRACE_H
 #define BACKUP_BRACE_H
 
 #include "backup/text_list.h"
 
-/* What one word of the client's may become: */
+/* Limits for the expansion of one client word: */
 #define BRACE_WORDS_MAX 4096u
 #define BRACE_BYTES_MAX (1u << 20)
 

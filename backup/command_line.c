@@ -12,7 +12,7 @@
 
 struct splitter {
 	const char *in;
-	char *text;    /* where the next byte goes */
+	char *text; /* where the next byte goes */
 	char *pattern;
 	bool wild;
 };
@@ -42,8 +42,8 @@ static int quoted_part(struct splitter *s, char quote)
 	return 0;
 }
 
-/* A backslash makes the next byte ordinary, a newline too: rsync's clients escape
- * the newline of a file name so, although a shell would drop both. */
+/* A backslash makes the next byte ordinary, even a newline: rsync's clients escape a newline in a file name this way,
+ * although a shell would drop both. */
 static int escaped_byte(struct splitter *s)
 {
 	if (*s->in == '\0')
@@ -56,7 +56,7 @@ static int next_word(struct splitter *s)
 {
 	int r = 0;
 
-	/* "~" and "~/x": the home as the client sees it, and to it that is "/", the directory of the gate. */
+	/* "~" and "~/x": the home as the client sees it, which is "/", the directory of the gate. */
 	if (s->in[0] == '~' && (s->in[1] == '\0' || strchr("/" BLANKS, s->in[1]) != NULL)) {
 		s->in++;
 		if (*s->in != '/')
@@ -85,7 +85,8 @@ int command_line_split(const char *line, struct command_line *ret)
 
 	if (length > COMMAND_LINE_MAX)
 		return -E2BIG;
-	/* A word takes two bytes of the line at least ("a "); a byte of it 2 of text and 3 of pattern at most. */
+	/* A word takes at least two bytes of the line ("a "); each byte becomes at most 2 bytes of text and 3 of
+	 * pattern. */
 	made.words = calloc(length / 2 + 1, sizeof(*made.words));
 	made.storage = malloc(5 * (length + 1));
 	if (made.words == NULL || made.storage == NULL) {

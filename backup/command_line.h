@@ -10,10 +10,10 @@
 
 #include <stddef.h>
 
-#define COMMAND_LINE_MAX (128u * 1024u) /* the kernel's bound of one environment string */
+#define COMMAND_LINE_MAX (128u * 1024u) /* the kernel's limit for one environment string */
 
 struct word {
-	char *text;    /* what is meant */
+	char *text;    /* the word's meaning */
 	char *pattern; /* the same, quoted wildcards and braces escaped; NULL: nothing to expand in it */
 };
 
@@ -23,7 +23,7 @@ struct command_line {
 	char *storage; /* of all words */
 };
 
-/* 0, -EINVAL (a quote is not closed, or a backslash stands at the end), -E2BIG, -ENOMEM. */
+/* 0, -EINVAL (a quote is not closed, or a backslash is at the end), -E2BIG, -ENOMEM. */
 int command_line_split(const char *line, struct command_line *ret);
 void command_line_free(struct command_line *line);
 

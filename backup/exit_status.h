@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* How the gates end when they have run nothing. */
+/* Exit statuses of the gates when they have run nothing. */
 #ifndef BACKUP_EXIT_STATUS_H
 #define BACKUP_EXIT_STATUS_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Lowers the gate (subuid-rrsync, as the account, before rsync): root directory, Landlock, then system calls. The
+ * client chose the command line, so nothing of it is opened before this has been done.
+ */
 #include "backup/gate_confine.h"
 
 #include <errno.h>
@@ -55,7 +59,10 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 		{ .path = "/bin", .optional = true },
 		{ .path = test_directory(), .writable = true },
 #endif
-		{ .path = NULL }, { .path = NULL }, { .path = NULL }, { .path = NULL },
+		{ .path = NULL },
+		{ .path = NULL },
+		{ .path = NULL },
+		{ .path = NULL },
 	};
 	struct root_entry *next = entries;
 	int r = enter_directory(directory);
@@ -78,8 +85,8 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 
 /*
  * Of the system rsync may read libraries and execute itself: no shell, no interpreter, no
- * /etc, so that users of this host stand for nothing in a backup of another one. The names by their
- * descriptors: where there is no private root, the files at these paths are this host's.
+ * /etc, so that users of this host mean nothing in a backup of another one. The rules for names go by descriptor:
+ * without a private root, the files at these paths are this host's.
  */
 static int confine_landlock(bool read_only, const struct gate_names *names, int files)
 {
@@ -109,8 +116,8 @@ static int confine_landlock(bool read_only, const struct gate_names *names, int 
 	return root < 0 ? -errno : landlock_confine(rules);
 }
 
-int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, int files, char *path,
-		       size_t size, const char **step)
+int gate_confine_files(struct gate_policy *policy, const struct gate_names *names, int files, char *path, size_t size,
+		       const char **step)
 {
 	int r;
 
@@ -118,7 +125,7 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	r = process_harden();
 	if (r < 0)
 		return r;
-	/* The client chooses modes (rsync -p); where it leaves them open, others still cannot write. */
+	/* The client chooses modes (rsync -p); if it does not, others still cannot write. */
 	umask(umask(0) | S_IWGRP | S_IWOTH);
 	*step = "working directory";
 	if (getcwd(path, size) == NULL)

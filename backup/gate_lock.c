@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Locks for runs that change a directory. Run by the gate, as the account and confined; rsync's processes inherit them.
+ * A client that has taken rsync over can take or drop any of them.
+ */
 #include "backup/gate_lock.h"
 
 #include <errno.h>
@@ -17,15 +21,15 @@
 /*
  * flock(2) on each directory of the way, shared; exclusive on the last one, if it exists. A directory that does not
  * exist yet is held by its name: a read lock (fcntl(2), by open file) on a byte of the directory it will lie in;
- * which byte follows from the name. Another run that comes that way asks for such locks too, even if the directory
- * has been made in the meantime. Two that come at once may both be turned away, never both let in.
+ * which byte follows from the name. Another run that takes that way asks for such locks too, even if the directory has
+ * been made in the meantime. Two simultaneous runs may both be turned away, but never both let in.
  *
  * Far behind those bytes a third lock says who holds it: it begins at the second of the start, and is as
  * long as the number of the process. No file is needed, and nothing is left over.
  */
-#define NAMES INT64_C(0x100000000)          /* bytes 0..NAMES for names */
-#define SIGNATURE (INT64_C(1) << 60)        /* + seconds since the epoch */
-#define LEVELS_MAX 16 /* deeper ones are held as one */
+#define NAMES INT64_C(0x100000000)   /* bytes 0..NAMES for names */
+#define SIGNATURE (INT64_C(1) << 60) /* + seconds since the epoch */
+#define LEVELS_MAX 16                /* deeper ones are held as one */
 
 static int64_t name_byte(const char *name, size_t length)
 {
@@ -50,7 +54,7 @@ static bool record_lock_of_others(int fd, int64_t start, int64_t length, struct 
 	return fcntl(fd, F_OFD_GETLK, found) == 0 && found->l_type != F_UNLCK;
 }
 
-/* File systems without these locks have nothing to say here; the flock(2) holds without. */
+/* File systems without these locks cannot tell; the flock(2) holds anyway. */
 static void sign(int fd)
 {
 	record_lock(fd, SIGNATURE + time(NULL), getpid());
@@ -82,7 +86,7 @@ static int hold(int fd, int how, char *holder, size_t size)
 	return 0;
 }
 
-/* Others that are making this name. taken: we are the ones who make it, or write there. */
+/* Other runs that are making this name. taken: this run makes it, or writes there. */
 static int hold_name(int fd, const char *name, size_t length, bool taken, char *holder, size_t size)
 {
 	int64_t byte = name_byte(name, length);
@@ -123,7 +127,7 @@ int gate_lock(const char *path, char *holder, size_t size)
 			return r;
 		below = directory_open(fd, path, length);
 		r = hold_name(fd, path, length, below < 0 || *next == '\0', holder, size);
-		if (r < 0 || below < 0) /* not there yet, a file, or not to be read: held by its name */
+		if (r < 0 || below < 0) /* it does not exist yet, is a file, or cannot be read: held by its name */
 			return r;
 		fd = below;
 		path = next;

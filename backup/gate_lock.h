@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One run at a time that changes a directory; runs into different directories go on side by
- * side. Locks on the directories themselves, from DIR down to the destination, which
- * rsync's processes inherit and hold to the last of them. A convenience for well-meaning
- * clients; no confinement rests on it.
+ * Only one run at a time may change a directory; runs into different directories go on side by side. Locks on the
+ * directories themselves, from DIR down to the destination, which rsync's processes inherit and hold to the last of
+ * them. A convenience for well-meaning clients; no confinement rests on it.
  */
 #ifndef BACKUP_GATE_LOCK_H
 #define BACKUP_GATE_LOCK_H

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Copies the backup's own etc/passwd and etc/group into the private root. Run by the gate, as the account: the files
+ * are the client's, so they are bounded and never interpreted here; rsync reads them when it is confined.
+ */
 #include "backup/gate_names.h"
 
 #include <errno.h>
@@ -19,7 +23,7 @@
 
 #define STAT_ATTRIBUTE "user.rsync.%stat" /* "100644 0,0 0:0": mode, device, owner */
 
-/* A link, a fifo or a device that was pushed is a regular file too, with the truth in its attribute. */
+/* A link, a fifo or a device that was pushed is also stored as a regular file, with its real kind in the attribute. */
 static bool said_to_be_regular(int fd)
 {
 	char text[256];
@@ -75,7 +79,7 @@ static bool is_absent(int error)
 	return error == -ENOENT || error == -ENOTDIR;
 }
 
-/* Links on the way to a backup ("latest") are gone through where they stay in DIR, as rsync itself does. */
+/* Links on the way to a backup ("latest") are followed if they stay in DIR, as rsync itself does. */
 static int directory_open(const char *path)
 {
 	struct open_how how = {
@@ -159,7 +163,7 @@ int gate_names_place(struct gate_names *names, const char *source, bool fake_sup
 	if (names->passwd < 0 || names->group < 0)
 		return 0;
 	if ((size_t)snprintf(directory, sizeof(directory), "%s", source) >= sizeof(directory))
-		return 0; /* nothing that rsync could open */
+		return 0; /* not something that rsync could open */
 	r = place(names, directory, fake_super, &file);
 	if (r < 0) {
 		snprintf(path, size, "%s%s%s", strcmp(directory, ".") == 0 ? "" : directory,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the numbers of owners meant on the server that a backup is of: its own etc/passwd and etc/group,
- * shown to the rsync that sends the backup back, and to it alone. With the names a client's rsync finds
- * the numbers of its host; without them (and with --numeric-ids) owners come by number.
+ * Shows what the numbers of owners meant on the server that was backed up: the backup's own etc/passwd and etc/group,
+ * shown only to the rsync that sends the backup back. With the names, a client's rsync finds the numbers of its own
+ * host; without them (and with --numeric-ids) owners come by number.
  *
  * Never for a receiver: a backup keeps the numbers as they came.
  */
@@ -19,7 +19,9 @@ struct gate_names {
 	int passwd, group;
 };
 
+/* clang-format off */
 #define GATE_NAMES_NONE { -1, -1 }
+/* clang-format on */
 
 /*
  * Fills and closes them from the nearest directory at or above source that has an etc/passwd. Run confined, with

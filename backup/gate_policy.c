@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backup/file_count.h"
+#include "backup/report.h"
 
 #define MEMORY_MIB_MAX (1u << 24)
 
@@ -38,7 +38,7 @@ static bool *option_of(struct gate_policy *policy, const char *name)
 		{ "-absolute", &policy->absolute },
 		{ "-private", &policy->private_root },
 		{ "-no-private", &policy->shared_root },
-		{ FILE_COUNT_OPTION, &policy->report },
+		{ REPORT_OPTION, &policy->report },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

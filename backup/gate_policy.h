@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the gate's own command line says, and what the gate found out about the host. */
+/* The gate's own command line, and what the gate found out about the host. */
 #ifndef BACKUP_GATE_POLICY_H
 #define BACKUP_GATE_POLICY_H
 
@@ -8,23 +8,24 @@
 #include <stdint.h>
 
 struct gate_policy {
-	bool read_only;    /* -ro */
-	bool write_only;   /* -wo */
-	bool blind;        /* -blind: write_only, and nothing about existing files comes back */
-	bool no_delete;    /* -no-del, and with -ro and -blind */
-	bool no_overwrite; /* -no-overwrite */
-	bool munge;        /* -munge */
-	bool no_lock;      /* -no-lock */
-	bool fake_super;   /* -fake-super */
-	bool absolute;     /* -absolute */
-	bool private_root; /* -private: refuse where no private root can be had */
-	bool shared_root;  /* -no-private: the host's own mounts */
-	bool report;       /* -report: how many files, to the login shell */
-	unsigned timeout;  /* -timeout=SECONDS: of a client that says nothing; 0 none */
-	uint64_t memory;   /* -memory=MIB, in bytes: of each process of the run */
-	bool everything;   /* DIR is "/" */
-	bool drop_devices; /* this rsync knows --drop-D (3.5) */
-	bool confine_root; /* this rsync knows --confine-root (3.5) */
+	bool read_only;        /* -ro */
+	bool write_only;       /* -wo */
+	bool blind;            /* -blind: write_only, and the client learns nothing about existing files */
+	bool no_delete;        /* -no-del, and with -ro and -blind */
+	bool no_overwrite;     /* -no-overwrite */
+	bool munge;            /* -munge */
+	bool no_lock;          /* -no-lock */
+	bool fake_super;       /* -fake-super */
+	bool absolute;         /* -absolute */
+	bool private_root;     /* -private: refuse if the host gives no private root */
+	bool shared_root;      /* -no-private: the host's own mounts */
+	bool report;           /* -report: what the run does, and how many files, to the login shell */
+	bool log;              /* rsync's log was sent there */
+	unsigned timeout;      /* -timeout=SECONDS: for a client that sends nothing; 0 none */
+	uint64_t memory;       /* -memory=MIB, in bytes: of each process of the run */
+	bool everything;       /* DIR is "/" */
+	bool drop_devices;     /* this rsync knows --drop-D (3.5) */
+	bool confine_root;     /* this rsync knows --confine-root (3.5) */
 	const char *files_log; /* rsync's log, for the count of files; NULL: none */
 	const char *directory; /* DIR, absolute and canonical */
 };

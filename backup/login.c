@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The login shell of every sub-account. Run by sshd as the sub-account, as `login -c 'push … key=12 fp=SHA256:…'`:
- * our own words, out of the key index. These words, and whether the client's command is about rsync, decide which
- * gate runs. It is not a shell: anything else that a misconfigured sshd, su or cron calls it with is refused. The
- * kernel says which account it is, the index says where its home is.
+ * The login shell of every sub-account, and of owners who have no other. Run by sshd as the sub-account, as `login -c
+ * 'push … key=12 fp=SHA256:…'`: our own words, out of the key index. These words, and whether the client's command is
+ * about rsync, decide which gate runs. It is not a shell: anything else that a misconfigured sshd, su or cron calls it
+ * with is refused. The kernel says which account it is, the index says where its home is.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,29 +20,43 @@
 #include <unistd.h>
 
 #include "index/index.h"
+#include "index/verdict.h"
 #include "account/name.h"
 #include "account/role.h"
+#include "account/shell.h"
 #include "backup/exit_status.h"
 #include "backup/login_command.h"
+#include "backup/login_grant.h"
+#include "backup/login_words.h"
 #include "backup/pace.h"
+#include "backup/probe.h"
 #include "backup/run_watch.h"
 #include "confine/harden.h"
 
 #define RSYNC_GATE BINDIR "/subuid-rrsync"
 #define TOOL_GATE LIBEXECDIR "/tool"
+#define REFUSAL LIBEXECDIR "/refusal"
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 
-#define ESCAPED_MAX 2048
+#define SAID_MAX 1024
+#define ESCAPED_MAX (2 * SAID_MAX)
 
-/* To the person at the other end; and what it was, escaped. */
+#define REFUSED_HERE (-1) /* in place of an exit status: by this program, and nothing was run */
+
+static char said[SAID_MAX]; /* the last refusal */
+
+static const char over_limit[] = "over its limit of files or bytes"; /* in the record */
+
+/* To the person at the other end, unless they do not read (a run is ended all the same); and what it was, escaped. */
 __attribute__((format(printf, 2, 0))) static void tell(char escaped[ESCAPED_MAX], const char *format, va_list list)
 {
-	char text[1024];
+	struct pollfd reader = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	vsnprintf(text, sizeof(text), format, list);
-	text_escape(text, escaped, ESCAPED_MAX);
-	fprintf(stderr, "subuid: %s\n", escaped);
+	vsnprintf(said, sizeof(said), format, list);
+	text_escape(said, escaped, ESCAPED_MAX);
+	if (poll(&reader, 1, 0) != 0)
+		fprintf(stderr, "subuid: %s\n", escaped);
 }
 
 __attribute__((format(printf, 1, 2))) static int refuse_quietly(const char *format, ...)
@@ -52,7 +67,7 @@ __attribute__((format(printf, 1, 2))) static int refuse_quietly(const char *form
 	va_start(list, format);
 	tell(escaped, format, list);
 	va_end(list);
-	return EXIT_FAILURE;
+	return REFUSED_HERE;
 }
 
 /* One line for all of a minute. */
@@ -69,7 +84,7 @@ static void log_refused(const char *escaped)
 	syslog(LOG_NOTICE, "uid %u: refused: %s%s", (unsigned)getuid(), escaped, others);
 }
 
-/* A gate says by its status that it refused, and by its last line why. */
+/* A gate's status says that it refused, and its last line says why. */
 static void pace_run(const struct run *run, int status)
 {
 	char error[RUN_ERROR_MAX + 1];
@@ -78,7 +93,7 @@ static void pace_run(const struct run *run, int status)
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_REFUSED || WEXITSTATUS(status) == EXIT_UNCONFINED)) {
 		snprintf(error, sizeof(error), "%.*s", RUN_ERROR_MAX, run->error);
 		log_refused(error);
-	} else if (status != 0 || run->kind == RUN_PROBE) {
+	} else if ((status != 0 || run->kind == RUN_PROBE) && !role_built_in(run->tool, strlen(run->tool))) {
 		pace(false, &more);
 	}
 }
@@ -93,25 +108,62 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 	tell(escaped, format, list);
 	va_end(list);
 	log_refused(escaped);
-	return EXIT_FAILURE;
+	return REFUSED_HERE;
 }
 
-static int find_home(struct index_account *account, struct index_sessions *sessions, char *home, size_t size)
+/* Our own words for it, and of the environment what sshd made. It takes the place of this program: what it does is no
+ * run of a backup, and is not recorded as one. words: "key=12 fp=SHA256:…", of whichever key it was. */
+static int run_manage(const char *words, const char *original)
+{
+	char program[] = "manage", command[LOGIN_COMMAND_MAX + 1] = "", *rest = command;
+	char *arguments[] = { program, NULL, NULL, NULL }, *environment[] = { NULL, NULL };
+
+	if (words != NULL) {
+		snprintf(command, sizeof(command), "%s", words);
+		arguments[1] = strsep(&rest, " ");
+		arguments[2] = rest;
+	}
+	if (original != NULL && asprintf(&environment[0], "SSH_ORIGINAL_COMMAND=%s", original) < 0)
+		return refuse(MANAGE_PROGRAM ": %s", strerror(ENOMEM));
+	execve(MANAGE_PROGRAM, arguments, environment);
+	return refuse(MANAGE_PROGRAM ": %s; ask the administrator of this host", strerror(errno));
+}
+
+/* Not a sub-account: a user of the host whose login shell this is. They manage their accounts, whatever they logged in
+ * with, and that is all: a command that no key of theirs forces is taken as the client's. */
+static int serve_owner(int argc, char **argv, const char *original)
 {
 	struct index_host host;
+	const char *words;
 	int r = index_host(&accounts, &host);
+
+	if (r < 0)
+		return refuse(INDEX_PATH ": %s; ask the administrator of this host", strerror(-r));
+	if (getuid() >= host.uid_first && getuid() <= host.uid_last)
+		return refuse("uid %u: not a sub-account of this host", (unsigned)getuid());
+	if (argc == 1)
+		return run_manage(NULL, NULL);
+	if (argc != 3 || strcmp(argv[1], "-c") != 0)
+		return refuse("uid %u: no shell here; ssh HOST subuid …", (unsigned)getuid());
+	if (login_manage_parse(argv[2], &words) == 0)
+		return run_manage(words, original);
+	return run_manage(NULL, argv[2]);
+}
+
+static int find_home(struct index_account *account, struct index_host *host, char *home, size_t size)
+{
+	int r = index_host(&accounts, host);
 
 	if (r < 0)
 		return r;
 	r = index_account_by_uid(&accounts, getuid(), account);
 	if (r < 0)
 		return r;
-	*sessions = host.sessions;
-	r = index_home(&host, account, home, size);
+	r = index_home(host, account, home, size);
 	return r < 0 ? r : 0;
 }
 
-/* "NAME=value" out of the environment that sshd made. */
+/* "NAME=value" from the environment that sshd made. */
 static char *keep_variable(const char *name)
 {
 	const char *value = getenv(name);
@@ -122,7 +174,7 @@ static char *keep_variable(const char *name)
 	return entry;
 }
 
-/* sshd tells the client how the gate ended: by a signal, when that was so. */
+/* sshd tells the client how the gate ended, including by a signal. */
 static int end_like(int status)
 {
 	sigset_t none;
@@ -136,82 +188,162 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-/* What a run writes is counted while it goes on, too. In doubt it goes on. */
+/* A run's data is counted while it goes on, too. If in doubt the run goes on. */
 static const char *grown_full(void)
 {
 	struct index_account account;
 
 	if (index_account_by_uid(&accounts, getuid(), &account) < 0 || (account.flags & ACCOUNT_FULL) == 0)
 		return NULL;
-	refuse("%s: over its limit of files or bytes: the run is ended; remove some of it, or ask %s", account.name, account.owner);
-	return "over its limit of files or bytes";
+	refuse("%s: over its limit of files or bytes: the run is ended; remove some of it, or ask %s", account.name,
+	       account.owner);
+	return over_limit;
 }
 
-static int run_gate(const struct login_command *command, const struct index_account *account,
-		    const struct index_sessions *sessions, const char *home, const char *original)
+/* A gate, or what says no in its place: a child, watched and recorded. */
+static int run_program(const char *gate, const char *const *arguments, const struct index_account *account,
+		       const char *home, bool reads, struct run *run)
 {
-	bool rsync = login_command_is_rsync(command, original);
-	bool reads = rsync ? command->role == ROLE_PULL : (command->options & KEY_READ_ONLY) != 0;
-	const char *gate = rsync ? RSYNC_GATE : TOOL_GATE;
-	const char *arguments[LOGIN_GATE_ARGUMENTS];
-	char *environment[4] = { NULL, NULL, NULL, NULL };
-	struct login_numbers numbers;
+	char *environment[5] = { NULL };
 	char user[sizeof("USER=") + ACCOUNT_NAME_MAX];
-	struct run run;
 	size_t n = 0;
 	int r, status = 0;
 
-	if (rsync)
-		login_gate_arguments(command, sessions, home, arguments, &numbers);
-	else
-		login_tool_arguments(command, sessions, home, arguments, &numbers);
 	snprintf(user, sizeof(user), "USER=%s", account->name);
 	environment[n++] = user;
 	environment[n] = keep_variable("SSH_ORIGINAL_COMMAND");
 	n += environment[n] != NULL;
 	environment[n] = keep_variable("SSH_CONNECTION");
-	run_describe(command, original, &run);
+	n += environment[n] != NULL;
+	environment[n] = keep_variable("TERM");
 	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
-	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, reads ? NULL : grown_full, &run, &status);
-	if (r < 0)
+	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, home, reads ? NULL : grown_full, run,
+		      &status);
+	if (r < 0) {
+		run_not_begun(run, strerror(-r));
 		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
-	pace_run(&run, status);
+	}
+	pace_run(run, status);
 	return end_like(status);
 }
 
-/* Says what the key is for, in words for the person at the other end. */
-static int refuse_command(const struct index_account *account, const struct login_command *command,
-			  const char *why)
+/* It was typed by a person. */
+static void note_echo(const struct index_account *account, const char *original, const char *takes)
 {
-	bool rsync = command->role != ROLE_NONE, tools = command->tools[0] != '\0';
-
-	if (!rsync && !tools)
-		return refuse("%s: %s; this key forwards only: ssh -N -L PORT:HOST:PORT", account->name, why);
-	if (!tools)
-		return refuse("%s: %s; this account takes rsync only: rsync -a DIR HOST:", account->name, why);
-	return refuse("%s: %s; this key takes %s%s only", account->name, why, rsync ? "rsync," : "",
-		      command->tools);
+	if (strncmp(original, "echo", 4) == 0 && probe_is(original))
+		refuse_quietly("%s: no shell here; this key takes %s", account->name, takes);
 }
 
-/* Over a limit that is metered: it can be read, so that it can be copied away, and not be written. */
+/* Of a key that forwards only, and has no gate: anything else that it is asked is refused. */
+static int answer_probe(const struct index_account *account, const struct login_command *command, const char *original)
+{
+	char takes[LOGIN_WORDS_MAX + 1], answer[PROBE_ANSWER_MAX + 1] = "";
+	struct run run;
+	unsigned more;
+	int spool = -1;
+
+	login_words_takes(command, takes);
+	note_echo(account, original, takes);
+	probe_answer(original, answer);
+	run_describe(command, original, &run);
+	run.status = fputs(answer, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	run_record(&spool, &run);
+	pace(false, &more);
+	return (int)run.status;
+}
+
+static int run_gate(const struct login_command *command, const struct index_account *account,
+		    const struct index_host *host, const char *home, const char *original)
+{
+	bool isolated = login_command_isolated(command, original);
+	bool rsync = !isolated && login_command_is_rsync(command, original);
+	bool reads = rsync ? command->role == ROLE_PULL : (command->options & KEY_READ_ONLY) != 0;
+	const char *arguments[LOGIN_GATE_ARGUMENTS];
+	char takes[LOGIN_WORDS_MAX + 1], argument[sizeof("-takes=") + LOGIN_WORDS_MAX];
+	struct login_numbers numbers;
+	struct run run;
+
+	login_words_takes(command, takes);
+	snprintf(argument, sizeof(argument), "-takes=%s", takes);
+	if (rsync)
+		login_gate_arguments(command, host, home, arguments, &numbers);
+	else
+		login_tool_arguments(command, host, argument, home, arguments, &numbers);
+	if (!isolated)
+		note_echo(account, original, takes);
+	run_describe(command, original != NULL ? original : "", &run);
+	return run_program(rsync ? RSYNC_GATE : TOOL_GATE, arguments, account, home, reads, &run);
+}
+
+/* Says what the key is for, in words for the person at the other end, and is a run like those of the gates. */
+static int refuse_command(const struct index_account *account, const struct login_command *command,
+			  const char *original)
+{
+	char why[LOGIN_WORDS_MAX + 1], text[ACCOUNT_NAME_MAX + 2 + sizeof(why)];
+	const char *arguments[] = { "refusal", text, NULL, NULL }, *way;
+	struct run run;
+
+	login_words_refused(command, original, why);
+	if (original == NULL) {
+		run_refused(command, NULL, why);
+		return refuse("%s: %s", account->name, why);
+	}
+	snprintf(text, sizeof(text), "%s: %s", account->name, why);
+	way = login_words_way(original);
+	if (way != NULL) {
+		arguments[1] = way;
+		arguments[2] = text;
+	}
+	run_describe(command, original, &run);
+	run.kind = RUN_REFUSED;
+	return run_program(REFUSAL, arguments, account, NULL, true, &run);
+}
+
+/* An sftp client has not seen what was said: what says it once more takes our place. Otherwise the exit status. */
+static int end_refused(const char *original)
+{
+	char program[] = "refusal", form[] = "-sftp";
+	char *const arguments[] = { program, form, said, NULL }, *const environment[] = { NULL };
+	const char *way = original == NULL ? NULL : login_words_way(original);
+
+	if (way != NULL && strcmp(way, form) == 0)
+		execve(REFUSAL, arguments, environment);
+	return EXIT_FAILURE;
+}
+
+/* Over a metered limit the account can be read, so that its data can be copied away, but not written. */
 static int narrow_full(const struct index_account *account, struct login_command *command, const char *original)
 {
-	if (!login_command_narrow(command, original))
+	if (!login_command_narrow(command, original)) {
+		run_refused(command, original, over_limit);
 		return refuse("%s: over its limit of files or bytes; remove some of it, or ask %s", account->name,
 			      account->owner);
+	}
 	if (command->role != ROLE_PULL)
 		refuse_quietly("%s: over its limit of files or bytes; it can only be read until some of it is removed",
 			       account->name);
 	return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+/* The command is one for a gate. */
+static bool for_a_gate(const struct login_command *command, const char *original)
+{
+	if (login_command_isolated(command, original))
+		return true;
+	if (original == NULL)
+		return false;
+	if (command->tools[0] != '\0')
+		return true;
+	return command->role != ROLE_NONE && (probe_is(original) || login_command_names_rsync(original));
+}
+
+static int serve(int argc, char **argv, const char *original)
 {
 	struct index_account account;
 	struct login_command command;
-	struct index_sessions sessions;
+	struct index_host host;
 	char home[512];
-	const char *barred, *refused, *original = getenv("SSH_ORIGINAL_COMMAND");
+	const char *barred, *refused, *words;
 	int r;
 
 	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
@@ -221,27 +353,45 @@ int main(int argc, char **argv)
 		r = descriptors_close_from(3);
 	if (r < 0)
 		return refuse("login: cannot lower itself: %s", strerror(-r));
-	r = find_home(&account, &sessions, home, sizeof(home));
+	r = find_home(&account, &host, home, sizeof(home));
 	if (r == -ENOENT)
-		return refuse("uid %u: not a sub-account of this host", (unsigned)getuid());
+		return serve_owner(argc, argv, original);
 	if (r < 0)
 		return refuse(INDEX_PATH ": %s; ask the administrator of this host", strerror(-r));
 	barred = account_barred(&account, time(NULL));
 	if (barred != NULL)
 		return refuse("%s: the account is %s; ask %s", account.name, barred, account.owner);
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)
-		return refuse("%s: this account takes rsync only: rsync -a DIR HOST:", account.name);
-	if (login_command_parse(argv[2], &command) < 0)
-		return refuse("%s: command not allowed; this account takes rsync only: rsync -a DIR HOST:",
+		return refuse("%s: no shell here; ssh with one of the keys of this account", account.name);
+	r = login_words_of(&account, argv[2], &words);
+	if (r < 0)
+		return refuse("%s: this session has no note of what it may do; ask the administrator of this host",
 			      account.name);
+	if (login_command_parse(words, &command) < 0)
+		return refuse("%s: command not allowed; ssh with one of the keys of this account", account.name);
 	refused = getenv(REFUSED_VARIABLE);
-	if (refused != NULL) /* pam_subuid has logged it */
+	if (refused != NULL) { /* pam_subuid has logged it */
+		run_refused(&command, original, refused);
 		return refuse_quietly("%s: %s", account.name, refused);
-	if (original == NULL)
-		return refuse_command(&account, &command, "no shell here");
-	if (command.role == ROLE_NONE && command.tools[0] == '\0')
-		return refuse_command(&account, &command, "no command");
-	if ((account.flags & ACCOUNT_FULL) != 0 && narrow_full(&account, &command, original) != EXIT_SUCCESS)
-		return EXIT_FAILURE;
-	return run_gate(&command, &account, &sessions, home, original);
+	}
+	if (command.role == ROLE_MANAGE)
+		return run_manage(strchr(words, ' ') + 1, original);
+	if (!for_a_gate(&command, original) && original != NULL && probe_is(original))
+		return answer_probe(&account, &command, original);
+	if (!for_a_gate(&command, original))
+		return refuse_command(&account, &command, original);
+	if (words != argv[2] && (command.options & KEY_TTY) == 0 && login_has_terminal())
+		return refuse("%s: no terminal here; ssh -T", account.name);
+	if ((account.flags & ACCOUNT_FULL) != 0 &&
+	    narrow_full(&account, &command, original != NULL ? original : "") != EXIT_SUCCESS)
+		return REFUSED_HERE;
+	return run_gate(&command, &account, &host, home, original);
+}
+
+int main(int argc, char **argv)
+{
+	const char *original = getenv("SSH_ORIGINAL_COMMAND");
+	int status = serve(argc, argv, original);
+
+	return status == REFUSED_HERE ? end_refused(original) : status;
 }

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The words between key index and login shell (`push key=12 fp=…`), written and read here, and the line of
- * authorized_keys that carries them. Also what a key may do with a given command. Pure.
+ * authorized_keys that carries them. Also decides what a key may do with a given command. Pure.
  */
 #include "backup/login_command.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "account/date.h"
 #include "account/id.h"
 #include "account/key.h"
+#include "account/key_words.h"
 #include "account/role.h"
-#include "backup/file_count.h"
+#include "account/shell.h"
+#include "account/login_line.h"
+#include "backup/probe.h"
+#include "backup/report.h"
 
-#define QUOTA_MAX (UINT64_C(1) << 60)
 #define TIME_MAX INT64_C(253402300799) /* 9999-12-31 23:59:59: the last one that four digits can say */
-
-static const uint32_t option_bits[] = { KEY_NO_DELETE, KEY_NO_OVERWRITE, KEY_NO_FAKE_SUPER, KEY_APPEND_ONLY,
-					KEY_READ_ONLY };
-#define OPTION_BITS (sizeof(option_bits) / sizeof(option_bits[0]))
 
 static bool all_of(const char *text, const char *extra)
 {
@@ -34,57 +33,19 @@ static bool all_of(const char *text, const char *extra)
 	return text[0] != '\0';
 }
 
-static bool fingerprint_valid(const char *text)
+/* As the key was when it was written. */
+static bool isolation_fits(const struct login_command *parsed)
 {
-	return strncmp(text, "SHA256:", 7) == 0 && strlen(text) == 7 + 43 && all_of(text + 7, "+/");
+	struct ssh_key key = { .role = parsed->role, .options = parsed->options };
+	const char *todo;
+
+	memcpy(key.tools, parsed->tools, sizeof(key.tools));
+	memcpy(key.net, parsed->net, sizeof(key.net));
+	memcpy(key.command, parsed->line, sizeof(key.command));
+	return shell_conflict(&key, &todo) == NULL;
 }
 
-/* snprintf at *used; false when it does not fit. */
-__attribute__((format(printf, 4, 5))) static bool append(char *out, size_t size, size_t *used,
-							  const char *format, ...)
-{
-	va_list list;
-	int length;
-
-	va_start(list, format);
-	length = vsnprintf(out + *used, size - *used, format, list);
-	va_end(list);
-	if (length < 0 || (size_t)length >= size - *used)
-		return false;
-	*used += (size_t)length;
-	return true;
-}
-
-int login_command_format(const struct ssh_key *key, char *out, size_t size)
-{
-	char roles[ROLES_TEXT_MAX + 1];
-	uint32_t left = key->options;
-	size_t used = 0;
-
-	if (roles_format(key, roles) < 0 || !fingerprint_valid(key->fingerprint))
-		return -EINVAL;
-	if (key->id == UINT32_MAX || key->storage_quota > QUOTA_MAX) /* the parser would not accept it */
-		return -EINVAL;
-	if (!append(out, size, &used, "%s", roles))
-		return -EINVAL;
-	for (size_t i = 0; i < OPTION_BITS; i++) {
-		if ((left & option_bits[i]) == 0)
-			continue;
-		left &= ~option_bits[i];
-		if (!append(out, size, &used, " %s", key_option_name(option_bits[i])))
-			return -EINVAL;
-	}
-	/* An option that we do not know may have been a restriction. */
-	if (left != 0)
-		return -EINVAL;
-	if (key->storage_quota != 0 && !append(out, size, &used, " quota=%" PRIu64, key->storage_quota))
-		return -EINVAL;
-	if (!append(out, size, &used, " key=%" PRIu32 " fp=%s", key->id, key->fingerprint))
-		return -EINVAL;
-	return (int)used;
-}
-
-/* Digits, no leading zero, at the most 1 EiB. */
+/* Digits, no leading zero, at most 1 EiB. */
 static bool quota_parse(const char *text, uint64_t *quota)
 {
 	uint64_t value = 0;
@@ -94,7 +55,7 @@ static bool quota_parse(const char *text, uint64_t *quota)
 	for (; *text >= '0' && *text <= '9'; text++)
 		value = value * 10 + (uint64_t)(*text - '0');
 	*quota = value;
-	return *text == '\0' && value <= QUOTA_MAX;
+	return *text == '\0' && value <= KEY_QUOTA_MAX;
 }
 
 int login_command_parse(const char *text, struct login_command *command)
@@ -123,13 +84,41 @@ int login_command_parse(const char *text, struct login_command *command)
 			return -EINVAL;
 		word = strsep(&rest, " ");
 	}
+	if (word != NULL && strncmp(word, "net=", 4) == 0) {
+		if (!ports_valid(word + 4) || word[4] == '\0')
+			return -EINVAL;
+		memcpy(parsed.net, word + 4, strlen(word + 4) + 1);
+		word = strsep(&rest, " ");
+	}
+	if (word != NULL && strncmp(word, "run=", 4) == 0) {
+		if (!login_line_read(word + 4, parsed.line))
+			return -EINVAL;
+		word = strsep(&rest, " ");
+	}
 	if (word == NULL || strncmp(word, "key=", 4) != 0 || id_parse(word + 4, &parsed.key_id) < 0)
 		return -EINVAL;
 	word = strsep(&rest, " ");
-	if (word == NULL || rest != NULL || strncmp(word, "fp=", 3) != 0 || !fingerprint_valid(word + 3))
+	if (word == NULL || rest != NULL || strncmp(word, "fp=", 3) != 0 || !fingerprint_shaped(word + 3) ||
+	    !isolation_fits(&parsed))
 		return -EINVAL;
 	memcpy(parsed.fingerprint, word + 3, strlen(word + 3) + 1);
 	*command = parsed;
+	return 0;
+}
+
+/* The two words are those of every key. */
+int login_manage_parse(const char *text, const char **words)
+{
+	static const char program[] = MANAGE_PROGRAM " ";
+	char as_role[LOGIN_COMMAND_MAX + 1];
+	struct login_command ignored;
+
+	if (strncmp(text, program, sizeof(program) - 1) != 0 || strlen(text) > LOGIN_COMMAND_MAX)
+		return -EINVAL;
+	snprintf(as_role, sizeof(as_role), "manage %s", text + sizeof(program) - 1);
+	if (login_command_parse(as_role, &ignored) < 0 || ignored.options != 0 || ignored.storage_quota != 0)
+		return -EINVAL;
+	*words = text + sizeof(program) - 1;
 	return 0;
 }
 
@@ -143,7 +132,7 @@ static bool append_expiry(char *out, size_t size, size_t *used, int64_t expires)
 		return true;
 	if (expires < 0 || gmtime_r(&when, &tm) == NULL || strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm) != 15)
 		return false;
-	return append(out, size, used, ",expiry-time=\"%s\"", text);
+	return words_append(out, size, used, ",expiry-time=\"%s\"", text);
 }
 
 int authorized_keys_line(const struct ssh_key *key, char *out, size_t size)
@@ -151,36 +140,29 @@ int authorized_keys_line(const struct ssh_key *key, char *out, size_t size)
 	char command[LOGIN_COMMAND_MAX + 1];
 	size_t used = 0;
 
-	if (login_command_format(key, command, sizeof(command)) < 0)
+	if (key_words_format(key, command, sizeof(command)) < 0)
 		return -EINVAL;
 	if (!all_of(key->type, "-@.") || !all_of(key->blob, "+/="))
 		return -EINVAL;
 	if (key->from[0] != '\0' && !from_valid(key->from))
 		return -EINVAL;
-	if (!append(out, size, &used, "restrict") || !append_expiry(out, size, &used, key->expires))
+	if (!words_append(out, size, &used, "restrict") || !append_expiry(out, size, &used, key->expires))
 		return -EINVAL;
 	if (key->forward[0] != '\0' && !forward_valid(key->forward))
 		return -EINVAL;
 	if (key->forward[0] != '\0' &&
-	    !append(out, size, &used, ",port-forwarding,permitopen=\"%s\"", key->forward))
+	    !words_append(out, size, &used, ",port-forwarding,permitopen=\"%s\"", key->forward))
 		return -ENOSPC;
-	if (key->from[0] != '\0' && !append(out, size, &used, ",from=\"%s\"", key->from))
+	if ((key->options & KEY_TTY) != 0 && !words_append(out, size, &used, ",pty"))
 		return -ENOSPC;
-	if (!append(out, size, &used, ",command=\"%s\" %s %s\n", command, key->type, key->blob))
+	if (key->from[0] != '\0' && !words_append(out, size, &used, ",from=\"%s\"", key->from))
+		return -ENOSPC;
+	if (!words_append(out, size, &used, ",command=\"%s\" %s %s\n", command, key->type, key->blob))
 		return -ENOSPC;
 	return (int)used;
 }
 
-const char *account_barred(const struct index_account *account, int64_t now)
-{
-	if ((account->flags & ACCOUNT_LOCKED) != 0)
-		return "locked";
-	if (account->expires_day >= 0 && now / 86400 >= account->expires_day)
-		return "expired";
-	return NULL;
-}
-
-/* The gates have values of their own where the index says nothing. */
+/* The gates have values of their own if the index has none. */
 static const char *memory_argument(const struct index_sessions *sessions, struct login_numbers *numbers)
 {
 	if (sessions->memory == 0)
@@ -189,13 +171,13 @@ static const char *memory_argument(const struct index_sessions *sessions, struct
 	return numbers->memory;
 }
 
-void login_gate_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
+void login_gate_arguments(const struct login_command *command, const struct index_host *host, const char *home,
 			  const char **argv, struct login_numbers *numbers)
 {
 	size_t n = 0;
 
 	argv[n++] = "subuid-rrsync";
-	argv[n++] = FILE_COUNT_OPTION;
+	argv[n++] = REPORT_OPTION;
 	if (command->role == ROLE_PUSH)
 		argv[n++] = "-wo";
 	else if (command->role == ROLE_PULL)
@@ -208,9 +190,10 @@ void login_gate_arguments(const struct login_command *command, const struct inde
 		argv[n++] = "-no-overwrite";
 	if ((command->options & KEY_NO_FAKE_SUPER) == 0)
 		argv[n++] = "-fake-super";
-	argv[n] = memory_argument(sessions, numbers);
+	argv[n++] = "-absolute"; /* one name for one place, whichever tool the client has it from */
+	argv[n] = memory_argument(&host->sessions, numbers);
 	if (argv[n] != NULL) {
-		snprintf(numbers->timeout, sizeof(numbers->timeout), "-timeout=%" PRIu32, sessions->silence);
+		snprintf(numbers->timeout, sizeof(numbers->timeout), "-timeout=%" PRIu32, host->sessions.silence);
 		argv[++n] = numbers->timeout;
 		n++;
 	}
@@ -219,12 +202,34 @@ void login_gate_arguments(const struct login_command *command, const struct inde
 	argv[n] = NULL;
 }
 
-void login_tool_arguments(const struct login_command *command, const struct index_sessions *sessions, const char *home,
-			  const char **argv, struct login_numbers *numbers)
+/* How many they are. */
+static size_t shell_options(const struct login_command *command, unsigned shell, const char **argv,
+			    struct login_numbers *numbers)
+{
+	size_t n = 0;
+
+	if (!tools_isolated(command->tools))
+		return 0;
+	snprintf(numbers->shell, sizeof(numbers->shell), "-shell=%s", shell_name(shell));
+	argv[n++] = numbers->shell;
+	if ((command->options & KEY_TTY) != 0)
+		argv[n++] = "-tty";
+	snprintf(numbers->net, sizeof(numbers->net), "-net=%s", command->net);
+	if (command->net[0] != '\0')
+		argv[n++] = numbers->net;
+	snprintf(numbers->line, sizeof(numbers->line), "-line=%s", command->line);
+	if (command->line[0] != '\0')
+		argv[n++] = numbers->line;
+	return n;
+}
+
+void login_tool_arguments(const struct login_command *command, const struct index_host *host, const char *takes,
+			  const char *home, const char **argv, struct login_numbers *numbers)
 {
 	size_t n = 0;
 
 	argv[n++] = "subuid-tool";
+	argv[n++] = REPORT_OPTION;
 	if ((command->options & KEY_APPEND_ONLY) != 0)
 		argv[n++] = "-append-only";
 	if ((command->options & KEY_READ_ONLY) != 0)
@@ -233,37 +238,73 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 		snprintf(numbers->quota, sizeof(numbers->quota), "-quota=%" PRIu64, command->storage_quota);
 		argv[n++] = numbers->quota;
 	}
-	argv[n] = memory_argument(sessions, numbers);
+	argv[n] = memory_argument(&host->sessions, numbers);
 	n += argv[n] != NULL;
+	n += shell_options(command, host->session_shell, argv + n, numbers);
+	snprintf(numbers->key, sizeof(numbers->key), "-key=%" PRIu32, command->key_id);
+	argv[n++] = numbers->key;
+	argv[n++] = takes;
 	argv[n++] = "--";
 	argv[n++] = command->tools;
 	argv[n++] = home;
 	argv[n] = NULL;
 }
 
-/* `true` asks whether the host is up: either answers it. */
-bool login_command_is_rsync(const struct login_command *command, const char *original)
+bool login_command_names_rsync(const char *original)
 {
 	static const char rsync[] = "rsync";
 	size_t word = strcspn(original, " \t");
 
-	if (command->role == ROLE_NONE || command->tools[0] == '\0')
-		return command->role != ROLE_NONE;
 	return word >= sizeof(rsync) - 1 &&
 	       strncmp(original + word - (sizeof(rsync) - 1), rsync, sizeof(rsync) - 1) == 0 &&
 	       (word == sizeof(rsync) - 1 || original[word - sizeof(rsync)] == '/');
 }
 
+bool login_command_isolated(const struct login_command *command, const char *original)
+{
+	return tools_isolated(command->tools) && (original == NULL || !login_command_is_rsync(command, original));
+}
+
+/* A probe asks whether the host is up: either answers it. */
+bool login_command_is_rsync(const struct login_command *command, const char *original)
+{
+	if (command->role == ROLE_NONE || command->tools[0] == '\0')
+		return command->role != ROLE_NONE;
+	return login_command_names_rsync(original);
+}
+
+/* The next word of a command, or NULL: paths follow, which begin with a dot of their own. */
+static const char *option_next(const char **rest, size_t *length)
+{
+	const char *word = *rest + strspn(*rest, " \t");
+
+	*length = strcspn(word, " \t");
+	*rest = word + *length;
+	return *length == 0 || (*length == 1 && word[0] == '.') ? NULL : word;
+}
+
+bool login_command_serves_rsync(const char *original)
+{
+	static const char server[] = "--server";
+	const char *word;
+	size_t length;
+
+	while ((word = option_next(&original, &length)) != NULL)
+		if (length == sizeof(server) - 1 && memcmp(word, server, length) == 0)
+			return true;
+	return false;
+}
+
 bool login_command_narrow(struct login_command *command, const char *original)
 {
 	if (!login_command_is_rsync(command, original)) {
-		/* a key that may only add could do nothing with it */
+		/* a key that may only add could not use it */
 		if ((command->options & KEY_APPEND_ONLY) != 0)
 			return false;
 		command->options |= KEY_READ_ONLY;
 		return true;
 	}
-	if (command->role == ROLE_PULL || strcmp(original, "true") == 0)
+	if (command->role == ROLE_PULL || probe_is(original))
 		return true;
 	if (command->role != ROLE_SYNC || !login_command_looks(original))
 		return false;
@@ -271,7 +312,7 @@ bool login_command_narrow(struct login_command *command, const char *original)
 	return true;
 }
 
-/* A word of short options, "-vnlogDtpre.iLsfxCIvu": behind an e are capabilities. */
+/* A word of short options, "-vnlogDtpre.iLsfxCIvu": after an e there are capabilities. */
 static bool cluster_dry(const char *word, size_t length)
 {
 	for (size_t i = 1; i < length && word[i] != 'e'; i++)
@@ -283,13 +324,10 @@ static bool cluster_dry(const char *word, size_t length)
 bool login_command_looks(const char *original)
 {
 	static const char *const looks[] = { "--sender", "--dry-run", "--list-only" };
+	const char *word;
 	size_t length;
 
-	for (const char *word = original; *word != '\0'; word += length) {
-		word += strspn(word, " \t");
-		length = strcspn(word, " \t");
-		if (length == 1 && word[0] == '.') /* paths follow */
-			return false;
+	while ((word = option_next(&original, &length)) != NULL) {
 		if (length > 1 && word[0] == '-' && word[1] != '-' && cluster_dry(word, length))
 			return true;
 		for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)

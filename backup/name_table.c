@@ -12,7 +12,7 @@ struct field {
 	size_t length;
 };
 
-/* Cuts the text before the first ':' off a line. False: there is no text any more. */
+/* Cuts the text before the first ':' off a line. False: no text is left. */
 static bool cut_field(struct field *line, struct field *ret)
 {
 	const char *colon;

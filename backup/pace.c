@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Slows down commands that come to nothing. Run by the login shell, as the account: it protects the host's log and
+ * processors from a client that asks again and again, and nothing secret rests on it.
+ */
 #include "backup/pace.h"
 
 #include <errno.h>
@@ -14,9 +18,9 @@
 
 #include "confine/cleanup.h"
 
-#define WINDOW 60     /* seconds */
+#define WINDOW 60 /* seconds */
 #define FREE_IN_WINDOW 40
-#define TURNS_MAX 400 /* tries to get the turn, of TURN_PAUSE each: nobody waits for ever for one that sleeps */
+#define TURNS_MAX 400 /* tries to get the turn, TURN_PAUSE apart: nobody waits for ever for a process that sleeps */
 #define TURN_PAUSE 50000000
 
 /*
@@ -41,7 +45,7 @@ static void pause_for(time_t seconds, long nanoseconds)
 		;
 }
 
-/* pam_subuid makes the file, root's and for this group to read. A lock on it is the turn. */
+/* pam_subuid makes the file, which belongs to root and which this group can read. A lock on it is the turn. */
 static int turn_take(void)
 {
 	char path[sizeof(RUN_DIR) + 32];

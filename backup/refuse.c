@@ -33,6 +33,14 @@ static void tell(const char *program, const char *what, const char *why, char *e
 	fprintf(stderr, "%s: %s\n", program, escaped);
 }
 
+void refuse_text(const char *program, const char *text)
+{
+	char escaped[ESCAPED_MAX];
+
+	text_escape(text, escaped, sizeof(escaped));
+	fprintf(stderr, "%s: %s\n", program, escaped);
+}
+
 void refuse_part(const char *program, const char *what, const char *why)
 {
 	char escaped[ESCAPED_MAX];
@@ -54,6 +62,6 @@ int refuse_unconfined(const char *program, const char *step, int error)
 {
 	char why[REFUSAL_TEXT_MAX + 1];
 
-	snprintf(why, sizeof(why), "this host cannot confine what would run (%s); nothing was run", strerror(-error));
+	snprintf(why, sizeof(why), "this host cannot confine the program (%s); nothing was run", strerror(-error));
 	return refuse(program, step, why, EXIT_UNCONFINED);
 }

@@ -8,13 +8,16 @@
 /* "program: what: why". Returns status, so that a check can `return refuse(…)`. */
 int refuse(const char *program, const char *what, const char *why, int status);
 
-/* To the person alone, of something that is passed over. */
+/* "program: text", to the person alone. */
+void refuse_text(const char *program, const char *text);
+
+/* Only to the person: a note on something that is passed over. */
 void refuse_part(const char *program, const char *what, const char *why);
 
 /* Under the login shell, which says in the log what was refused. */
 void refuse_without_log(void);
 
-/* A step of the confinement that this host has not got: nothing was run. Returns EXIT_UNCONFINED. */
+/* A step of the confinement that this host does not have: nothing was run. Returns EXIT_UNCONFINED. */
 int refuse_unconfined(const char *program, const char *step, int error);
 
 #endif

@@ -20,10 +20,13 @@
 #include "backup/gate_lock.h"
 #include "backup/gate_names.h"
 #include "backup/gate_policy.h"
+#include "backup/probe.h"
 #include "backup/refuse.h"
+#include "backup/report.h"
 #include "backup/rsync_arguments.h"
 #include "backup/rsync_binary.h"
 #include "backup/rsync_paths.h"
+#include "backup/secluded.h"
 #include "confine/harden.h"
 #include "confine/limits.h"
 #include "confine/private_root.h"
@@ -42,7 +45,7 @@ static int refuse_error(int r, const struct gate_refusal *refusal)
 	return refuse(PROGRAM, "rsync", strerror(-r), EXIT_REFUSED);
 }
 
-/* The words of the client, down to arguments of rsync; the paths among them are from *paths on. */
+/* From the client's words to the arguments of rsync; those from *paths on are paths. */
 static int make_arguments(const struct gate_policy *policy, const struct rsync_request *request, const char *base,
 			  struct text_list *argv, size_t *paths, struct gate_refusal *refusal)
 {
@@ -65,7 +68,7 @@ static int make_arguments(const struct gate_policy *policy, const struct rsync_r
 /*
  * rsync reads aliases of options from $HOME/.popt and patterns from $HOME/.cvsignore: HOME
  * must never be a directory that the client can write. RSYNC_* would change
- * its behaviour; nothing of the caller's environment goes on.
+ * its behaviour; nothing of the caller's environment is passed on.
  */
 static int run_rsync(const struct gate_policy *policy, char **argv, bool sender)
 {
@@ -95,13 +98,12 @@ static int lock(const struct gate_policy *policy, const struct rsync_request *re
 static bool by_number(const struct rsync_request *request)
 {
 	for (size_t i = 0; i < request->options_count; i++)
-		if (request->options[i].option != NULL &&
-		    strcmp(request->options[i].option->name, "numeric-ids") == 0)
+		if (request->options[i].option != NULL && strcmp(request->options[i].option->name, "numeric-ids") == 0)
 			return true;
 	return false;
 }
 
-/* A restore by number is one, too: missing names are reported, and no reason to refuse. */
+/* A restore by number is still a restore: missing names are reported, but are no reason to refuse. */
 static void place_names(const struct gate_policy *policy, const struct rsync_request *request, const char *source,
 			struct gate_names *names)
 {
@@ -118,17 +120,46 @@ static void place_names(const struct gate_policy *policy, const struct rsync_req
 /* Sends the read end of rsync's log to the login shell; without a private root there is no log. */
 static void report_files(struct gate_policy *policy, int files)
 {
-	policy->report = files >= 0 && file_count_send(FILE_COUNT_SOCKET, files) == 0;
-	if (!policy->report)
-		close(FILE_COUNT_SOCKET);
+	const struct report report = { .kind = REPORT_FILES, .fd = files };
+
+	policy->log = files >= 0 && report_send(REPORT_SOCKET, &report) == 0;
 }
 
-/* A log that nobody took is none. */
-static void await_report(struct gate_policy *policy)
+/*
+ * What was asked for, also if it is refused: nobody else reads the client's words, and the record of the run goes by
+ * this. Until here the login shell had time to take the log; if nobody took it, there is none.
+ */
+static void report_end(struct gate_policy *policy, enum rsync_intent intent)
 {
-	if (file_count_taken(FILE_COUNT_SOCKET))
+	const struct report report = { .kind = intent == RSYNC_NONE  ? REPORT_REFUSED :
+					       intent == RSYNC_READS ? REPORT_READS :
+								       REPORT_WRITES,
+				       .fd = -1 };
+
+	report_send(REPORT_SOCKET, &report);
+	if (policy->log && report_answered(REPORT_SOCKET))
 		policy->files_log = FILE_COUNT_LOG;
-	close(FILE_COUNT_SOCKET);
+	close(REPORT_SOCKET);
+}
+
+/* The command that the client would have sent without --secluded-args. */
+static int take_secluded(const struct gate_policy *policy, struct command_line *line, struct gate_refusal *refusal)
+{
+	static char bytes[SECLUDED_MAX];
+	struct command_line whole = { 0 };
+	long size = secluded_read(STDIN_FILENO, policy->timeout, bytes);
+	int r = size < 0 ? (int)size : secluded_join(line, bytes, (size_t)size, &whole);
+
+	if (r == -E2BIG)
+		return gate_refuse(refusal, "arguments inside the protocol", "too many; use --files-from");
+	if (r < 0 && r != -ENOMEM)
+		return gate_refuse(refusal, "arguments inside the protocol",
+				   r == -EPROTO ? "not those of an rsync client" : strerror(-r));
+	if (r < 0)
+		return r;
+	command_line_free(line);
+	*line = whole;
+	return 0;
 }
 
 static int serve(struct gate_policy *policy, const char *command, bool pull, struct gate_names *names)
@@ -143,10 +174,13 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 
 	if (r == -EINVAL)
 		return refuse(PROGRAM, "command", "a quote is not closed", EXIT_REFUSED);
-	if (r == 0)
+	if (r == 0 && secluded_asked(&line))
+		r = take_secluded(policy, &line, &refusal);
+	if (r == 0) {
 		r = rsync_request_parse(policy, &line, &request, &refusal);
-	if (policy->report) /* the login shell had the time until here */
-		await_report(policy);
+		if (policy->report)
+			report_end(policy, request.intent);
+	}
 	/* a push that looked like a pull to is_pull() has no private root */
 	if (r == 0 && pull && !request.sender)
 		r = gate_refuse(&refusal, "command", "not that of an rsync client");
@@ -161,7 +195,7 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 	return r < 0 || argv.items == NULL ? refuse_error(r, &refusal) : run_rsync(policy, argv.items, request.sender);
 }
 
-/* The beginning of every pull of a client's, and of nothing else that is accepted: serve() sees to that. */
+/* Every client's pull begins this way, and nothing else that is accepted does: serve() sees to that. */
 static bool is_pull(const char *command)
 {
 	static const char pull[] = " --server --sender ";
@@ -170,7 +204,7 @@ static bool is_pull(const char *command)
 }
 
 /*
- * The owner of a file, on the disk or in its attributes, is as the server sent it. Otherwise the numbers are this
+ * The owner of a file, on the disk or in its attributes, is as the server sent it. Without that, the numbers are this
  * host's, and the server's names would be wrong for them.
  */
 static bool has_ids_of_server(const struct gate_policy *policy)
@@ -179,7 +213,7 @@ static bool has_ids_of_server(const struct gate_policy *policy)
 }
 
 /*
- * A push always gets a root of its own, and so does a pull if no id is lost by it. In a user namespace a pull
+ * A push always gets a root of its own, and so does a pull if that loses no id. In a user namespace a pull
  * without -fake-super would give files of other owners to nobody; outside DIR it could only look at names, sizes
  * and dates, since its filter lets it change nothing.
  */
@@ -198,8 +232,8 @@ static int enter(const struct gate_policy *policy, const char *directory, bool p
 	const char *step = "directory";
 	int error = 0, r;
 
-	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, files,
-		       &step, &error);
+	r = gate_enter(directory, policy, private_root, pull && has_ids_of_server(policy) ? names : NULL, files, &step,
+		       &error);
 	if (r == -ENOSYS)
 		return refuse_unconfined(PROGRAM, "openat2", r);
 	if (r == -ENOTRECOVERABLE || (r == 1 && policy->private_root))
@@ -208,8 +242,10 @@ static int enter(const struct gate_policy *policy, const char *directory, bool p
 		return refuse(PROGRAM, directory, strerror(-r), EXIT_REFUSED);
 	if (r == 1)
 		syslog(LOG_NOTICE, "uid %u: no private root on this host (%s: %s): %s %s", (unsigned)getuid(), step,
-		       strerror(-error), pull ? "a pull has no names of owners, and can see sizes and dates outside"
-					      : "a push can see and touch what its uid owns outside", directory);
+		       strerror(-error),
+		       pull ? "a pull has no names of owners, and can see sizes and dates outside" :
+			      "a push can see and touch what its uid owns outside",
+		       directory);
 	return 0;
 }
 
@@ -219,7 +255,7 @@ int main(int argc, char **argv)
 	struct gate_policy policy = { 0 };
 	struct gate_refusal refusal = { 0 };
 	struct gate_names names = GATE_NAMES_NONE;
-	static char path[PATH_MAX];
+	static char path[PATH_MAX], answer[PROBE_ANSWER_MAX + 1];
 	int files = -1, r;
 	bool pull;
 
@@ -230,14 +266,14 @@ int main(int argc, char **argv)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
 	if (policy.report)
 		refuse_without_log();
-	r = descriptors_first_only(policy.report ? FILE_COUNT_SOCKET + 1 : FILE_COUNT_SOCKET);
+	r = descriptors_first_only(policy.report ? REPORT_SOCKET + 1 : REPORT_SOCKET);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
 	if (command == NULL)
 		return refuse(PROGRAM, "no command", "this key runs rsync only (SSH_ORIGINAL_COMMAND is not set)",
 			      EXIT_REFUSED);
-	if (strcmp(command, "true") == 0) /* "is the host there?", asked by backup programs */
-		return EXIT_SUCCESS;
+	if (probe_answer(command, answer))
+		return fputs(answer, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	r = rsync_binary_look(&policy);
 	if (r < 0)
 		return refuse(PROGRAM, rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);

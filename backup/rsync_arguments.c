@@ -125,7 +125,7 @@ static const char *last_value(const struct rsync_request *request, enum option_a
 	return NULL;
 }
 
-/* A decimal number as rsync's clients send it, a sign at the most in front. */
+/* A decimal number as rsync's clients send it, with at most a sign in front. */
 static bool number_valid(const char *text, long *number)
 {
 	size_t digits = strspn(text + (text[0] == '-'), "0123456789");
@@ -144,7 +144,7 @@ static int refuse_number(const struct build *b, const struct rsync_chosen *chose
 	return gate_refuse(b->refusal, what, "not a number");
 }
 
-/* Lowered and not refused: how a client compresses is no reason to have no backup. */
+/* Lowered and not refused: a backup should not fail because of how a client compresses. */
 static int add_number(const struct build *b, const struct rsync_chosen *chosen, long most)
 {
 	long number;
@@ -161,7 +161,7 @@ static int add_nothing_but_a_number(const struct build *b, const struct rsync_ch
 	return number_valid(chosen->value, &number) && number >= 0 ? 0 : refuse_number(b, chosen);
 }
 
-/* "1.5G" as rsync reads it: K is 1024, KB 1000. True only of what rsync would take, too. */
+/* "1.5G" as rsync reads it: K is 1024, KB 1000. True only for text that rsync would accept, too. */
 static bool size_valid(const char *text, double *bytes)
 {
 	static const char units[] = "BKMGTP";
@@ -248,7 +248,7 @@ static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 	return text_list_format(b->argv, "--%s=%s", option->name, chosen->value);
 }
 
-/* rsync has one log: if the client asks for one in DIR, its files are not counted. */
+/* rsync has only one log: if the client asks for one in DIR, its files are not counted. */
 static int add_files_log(const struct build *b)
 {
 	int r;
@@ -264,9 +264,9 @@ static int add_files_log(const struct build *b)
 }
 
 /*
- * What the policy asks of rsync. Last, so that nothing of the client's comes
- * after it. Without --fake-super nothing keeps devices and setid bits, and the system
- * call filter refuses to make them: rsync is told, lest each one be an error.
+ * Options that the policy adds, last, so that no option of the client's comes after them. Without --fake-super nothing
+ * stores devices and setid bits, and the system call filter refuses to make them: rsync is told, so that they are not
+ * all errors.
  */
 static int add_policy(const struct build *b)
 {
@@ -280,7 +280,7 @@ static int add_policy(const struct build *b)
 		r = text_list_add(b->argv, "--drop-D");
 	if (r == 0 && policy->confine_root && !policy->everything)
 		r = text_list_format(b->argv, "--confine-root=%s", policy->directory);
-	/* no sums of the blocks of what is there, whatever the client asked for before */
+	/* no block sums of existing files, whatever the client asked for before */
 	if (r == 0 && receiver && policy->blind)
 		r = text_list_add(b->argv, "--whole-file");
 	if (r == 0 && policy->munge)

@@ -24,7 +24,7 @@ const char *rsync_binary_path(void)
 
 int rsync_binary_look(struct gate_policy *policy)
 {
-	/* with the NUL at the end: names, not sentences that mention them */
+	/* with the NUL at the end, to find the names and not sentences that mention them */
 	static const char drop[] = "drop-D", confine[] = "confine-root";
 	cleanup_fd int fd = open(rsync_binary_path(), O_RDONLY | O_CLOEXEC);
 	struct stat st;

@@ -12,7 +12,8 @@
 const char *rsync_binary_path(void);
 
 /* Notes in *policy which options this rsync has. It is looked for in the file, where rsync keeps its
- * option names: to run `rsync --version` would take longer than all else that the gate does. 0 or negative errno. */
+ * option names: running `rsync --version` would take longer than everything else that the gate does. 0 or negative
+ * errno. */
 int rsync_binary_look(struct gate_policy *policy);
 
 #endif

@@ -1,41 +1,47 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The table, and the look-up of a word of the client's in it. Run by subuid-rrsync with the sub-account's uid, after
+ * Landlock and before the system call filter.
+ */
 #include "backup/rsync_options.h"
 
 #include <string.h>
 
+/* clang-format off */
 #define FLAG(name) { name, ARGUMENT_NONE, 0, NULL }
 #define TEXT(name) { name, ARGUMENT_TEXT, 0, NULL }
 #define LOOKS(name) { name, ARGUMENT_NONE, OPTION_LOOKS, NULL }
+#define DRY(name) { name, ARGUMENT_NONE, OPTION_DRY | OPTION_LOOKS, NULL }
 #define DELETES(name) { name, ARGUMENT_NONE, OPTION_DELETES | OPTION_LOOKS, NULL }
 #define FOLLOWS(name) { name, ARGUMENT_NONE, OPTION_FOLLOWS, NULL }
 #define BASIS(name) { name, ARGUMENT_BASIS, OPTION_LOOKS, NULL }
 #define REFUSED(name, why) { name, ARGUMENT_NONE, OPTION_REFUSED, why }
+/* clang-format on */
 
-#define SECLUDED "arguments inside the protocol cannot be checked; run rsync with --no-secluded-args (--no-s)"
+#define SECLUDED "it stands in the client's command, before any path, or nowhere"
 #define DEVICES "devices are neither read nor written here"
 
-/* In the order of ASCII: found by binary search, and a test proves the order. The
- * letters come first in each case. Names: all that rsync 2.6.9 to 3.5 sends to
- * a server, and the long forms that others write by hand: those of rrsync 3.5. */
+/* In the order of ASCII: found by binary search, and a test proves the order. The letters come first. Names: all that
+ * rsync 2.6.9 to 3.5 sends to a server, and the long forms that others write by hand: those of rrsync 3.5. */
 static const struct rsync_option table[] = {
-	FLAG("A"), /* --acls */
-	LOOKS("C"), /* --cvs-exclude */
-	FLAG("D"), /* --devices --specials */
-	FLAG("E"), /* --executability */
-	FLAG("H"), /* --hard-links */
-	FLAG("I"), /* --ignore-times */
-	FLAG("J"), /* --omit-link-times */
+	FLAG("A"),    /* --acls */
+	LOOKS("C"),   /* --cvs-exclude */
+	FLAG("D"),    /* --devices --specials */
+	FLAG("E"),    /* --executability */
+	FLAG("H"),    /* --hard-links */
+	FLAG("I"),    /* --ignore-times */
+	FLAG("J"),    /* --omit-link-times */
 	FOLLOWS("K"), /* --keep-dirlinks */
 	FOLLOWS("L"), /* --copy-links */
-	FLAG("N"), /* --crtimes */
-	FLAG("O"), /* --omit-dir-times */
-	FLAG("R"), /* --relative */
-	FLAG("S"), /* --sparse */
-	FLAG("U"), /* --atimes */
-	FLAG("W"), /* --whole-file */
-	FLAG("X"), /* --xattrs */
+	FLAG("N"),    /* --crtimes */
+	FLAG("O"),    /* --omit-dir-times */
+	FLAG("R"),    /* --relative */
+	FLAG("S"),    /* --sparse */
+	FLAG("U"),    /* --atimes */
+	FLAG("W"),    /* --whole-file */
+	FLAG("X"),    /* --xattrs */
 	LOOKS("append"),
-	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NULL }, /* --backup: takes the place of an older one */
+	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NULL }, /* --backup: a backup replaces an older one */
 	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NULL },
 	{ "block-size", ARGUMENT_TEXT, OPTION_LOOKS, NULL },
 	TEXT("bwlimit"),
@@ -64,7 +70,7 @@ static const struct rsync_option table[] = {
 	LOOKS("existing"),
 	{ "fake-super", ARGUMENT_NONE, OPTION_IDENTITY, NULL },
 	{ "files-from", ARGUMENT_LIST, 0, NULL },
-	DELETES("force"), /* rrsync lets it through; a directory tree that gives way to a file is deleted */
+	DELETES("force"), /* rrsync allows it, but it deletes a directory tree that gives way to a file */
 	FLAG("from0"),
 	FLAG("fsync"),
 	LOOKS("fuzzy"),
@@ -80,10 +86,10 @@ static const struct rsync_option table[] = {
 	{ "info", ARGUMENT_TEXT, OPTION_LOOKS, NULL },
 	FLAG("inplace"),
 	FOLLOWS("k"), /* --copy-dirlinks */
-	FLAG("l"), /* --links */
+	FLAG("l"),    /* --links */
 	BASIS("link-dest"),
 	FLAG("links"),
-	LOOKS("list-only"),
+	DRY("list-only"),
 	{ "log-file", ARGUMENT_LOG, OPTION_OVERWRITES | OPTION_WRITES | OPTION_LOOKS, NULL },
 	TEXT("log-format"),
 	LOOKS("m"), /* --prune-empty-dirs */
@@ -95,7 +101,7 @@ static const struct rsync_option table[] = {
 	TEXT("modify-window"),
 	FLAG("msgs2stderr"),
 	FLAG("munge-links"),
-	LOOKS("n"), /* --dry-run */
+	DRY("n"), /* --dry-run */
 	FLAG("new-compress"),
 	FLAG("no-W"),
 	FLAG("no-implied-dirs"),
@@ -108,7 +114,8 @@ static const struct rsync_option table[] = {
 	FLAG("o"), /* --owner */
 	FLAG("old-compress"),
 	FLAG("one-file-system"),
-	{ "only-write-batch", ARGUMENT_TEXT, OPTION_LOOKS, NULL }, /* to a server it means "change nothing"; the batch is the client's */
+	{ "only-write-batch", ARGUMENT_TEXT, OPTION_DRY | OPTION_LOOKS,
+	  NULL }, /* to a server it means "change nothing"; the batch is the client's */
 	FLAG("open-noatime"),
 	FLAG("owner"),
 	FLAG("p"), /* --perms */
@@ -140,13 +147,13 @@ static const struct rsync_option table[] = {
 	TEXT("usermap"),
 	FLAG("v"), /* --verbose */
 	REFUSED("write-devices", DEVICES),
-	FLAG("x"), /* --one-file-system */
+	FLAG("x"),  /* --one-file-system */
 	LOOKS("y"), /* --fuzzy */
-	FLAG("z"), /* --compress */
+	FLAG("z"),  /* --compress */
 };
 
 /*
- * What a sender of 300 MB of programs grew to, with zstd: 10 MiB at level 3, 23 at 9, 59 at 12 (2 % smaller than at 9,
+ * The memory of a sender of 300 MB of programs, with zstd: 10 MiB at level 3, 23 at 9, 59 at 12 (2 % smaller than at 9,
  * in twice the time), 96 at 19 and 784 at 22. zlib takes 10 MiB at its highest level, and lz4 has none.
  */
 static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a client may say to `rsync --server`: one table. Unknown means refused. The table is policy (direction,
- * deletion, overwriting, reach); the kernel does the confining.
+ * The options that a client may give to `rsync --server`: one table. Unknown means refused. The table is policy
+ * (direction, deletion, overwriting, reach); the kernel does the confining.
  */
 #ifndef BACKUP_RSYNC_OPTIONS_H
 #define BACKUP_RSYNC_OPTIONS_H
@@ -25,12 +25,13 @@ enum option_argument {
 
 enum {
 	OPTION_REFUSED = 1u << 0,    /* always */
-	OPTION_FOLLOWS = 1u << 1,    /* follows symlinks out of DIR: refused unless DIR is "/" */
+	OPTION_FOLLOWS = 1u << 1,    /* follows symlinks that lead out of DIR: refused unless DIR is "/" */
 	OPTION_DELETES = 1u << 2,    /* refused by -no-del */
 	OPTION_OVERWRITES = 1u << 3, /* reaches other existing files: refused by -no-overwrite */
 	OPTION_WRITES = 1u << 4,     /* refused by -ro */
 	OPTION_IDENTITY = 1u << 5,   /* --super, --fake-super: the gate's own choice under -fake-super */
 	OPTION_LOOKS = 1u << 6,      /* reveals existing files, or acts on them: refused by -blind */
+	OPTION_DRY = 1u << 7,        /* with it a server changes nothing */
 };
 
 struct rsync_option {
@@ -45,8 +46,7 @@ const struct rsync_option *rsync_option_find(const char *name, size_t length);
 
 #define COMPRESS_THREADS_MAX 4
 
-/* The highest level of this algorithm that is worth its memory and time here; NULL: it is not known yet which
- * it will be. */
+/* The highest level of this algorithm that is worth its memory and time; NULL: the algorithm is not known yet. */
 int rsync_compress_level_max(const char *algorithm);
 
 /* Why an option with one of the forbidden flags is refused, for the client's user; NULL: it is not. */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The part of rsync's arguments that only the disk can say: what a wildcard matches, and where a link leads. Run by
+ * subuid-rrsync with the sub-account's uid, after Landlock and before the filter; paths and links are the client's.
+ */
 #include "backup/rsync_paths.h"
 
 #include <errno.h>
@@ -15,7 +19,7 @@
 
 #include "confine/cleanup.h"
 
-/* Where path leads, relative to DIR, "." for DIR. -EXDEV when that is not below it. */
+/* Where path leads, relative to DIR, "." for DIR. -EXDEV if that is not below DIR. */
 static int relative_of(const struct gate_policy *policy, const char *path, char *out, size_t size)
 {
 	size_t skip = policy->everything ? 0 : strlen(policy->directory);
@@ -54,8 +58,7 @@ static int refuse_outside(const char *path, struct gate_refusal *refusal)
 	return gate_refuse(refusal, path, "leads out of the directory of this key");
 }
 
-int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool follow,
-		       struct gate_refusal *refusal)
+int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool follow, struct gate_refusal *refusal)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW),
@@ -85,16 +88,15 @@ static bool ends_in_dot(const char *path)
 static int add_path(const struct gate_policy *policy, const struct rsync_request *request, const char *path,
 		    struct text_list *argv, struct gate_refusal *refusal)
 {
-	/* A link named as a source is sent as a link; a destination is gone through. */
+	/* A link named as a source is sent as a link; a link as the destination is followed. */
 	int r = rsync_paths_inside(policy, path, !request->sender, refusal);
 
 	return r < 0 ? r : text_list_add(argv, path);
 }
 
-/* ".*" matches "." and "..", which nobody means by it. */
-static int add_matches(const struct gate_policy *policy, const struct rsync_request *request,
-		       const struct word *word, const glob_t *found, struct text_list *argv,
-		       struct gate_refusal *refusal)
+/* ".*" also matches "." and "..", which nobody means. */
+static int add_matches(const struct gate_policy *policy, const struct rsync_request *request, const struct word *word,
+		       const glob_t *found, struct text_list *argv, struct gate_refusal *refusal)
 {
 	size_t before = argv->count;
 	int r = 0;

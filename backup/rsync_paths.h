@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Looks at the paths of a request where they lie. Run confined, with DIR as the working directory. An answer given
+ * Looks at the paths of a request on the disk. Run confined, with DIR as the working directory. An answer given
  * here may be out of date a moment later: Landlock keeps everything that rsync reads and writes inside DIR; this
  * keeps an honest client's mistakes, and links that do not change, from revealing sizes and dates of files outside.
  */
@@ -18,7 +18,6 @@ int rsync_paths_add(const struct gate_policy *policy, const struct rsync_request
 		    struct gate_refusal *refusal);
 
 /* 0 if path (relative to DIR) is inside DIR or does not exist; -EPERM if a link leads out. */
-int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool follow,
-		       struct gate_refusal *refusal);
+int rsync_paths_inside(const struct gate_policy *policy, const char *path, bool follow, struct gate_refusal *refusal);
 
 #endif

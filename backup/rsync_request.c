@@ -15,7 +15,7 @@ static int refuse_option(struct gate_refusal *refusal, const char *dashes, const
 {
 	char what[REFUSAL_TEXT_MAX + 1];
 
-	/* rrsync's own words, which people and programs know */
+	/* rrsync's own message, which people and programs know */
 	snprintf(what, sizeof(what), "option %s%s has been disabled on this server", dashes, name);
 	return gate_refuse(refusal, what, why);
 }
@@ -42,6 +42,13 @@ static int check_option(const struct gate_policy *policy, const struct rsync_opt
 	return refuse_option(refusal, option->name[1] == '\0' ? "-" : "--", option->name, why);
 }
 
+/* Also of an option that is refused: the run was not meant to change anything. */
+static void intent_narrow(struct rsync_request *request, const struct rsync_option *option)
+{
+	if ((option->flags & OPTION_DRY) != 0)
+		request->intent = RSYNC_READS;
+}
+
 /* The capabilities at the end of a cluster, "e.LsfxCIvu" or "e31.LsfxC": no options, and nothing after them. */
 static bool capabilities_valid(const char *text)
 {
@@ -60,11 +67,12 @@ static bool letter_with_number(const char *word)
 	return *word != '\0' && word[strspn(word, "0123456789")] == '\0';
 }
 
-/* verbose: how often -v was said by now. From the third on, rsync's server tells of directories that it goes through. */
+/* verbose: how often -v was given so far. From the third on, rsync's server names the directories that it goes through.
+ */
 static int parse_cluster(const struct gate_policy *policy, const char *word, unsigned *verbose,
-			 struct gate_refusal *refusal)
+			 struct rsync_request *request, struct gate_refusal *refusal)
 {
-	static const char too_verbose[] = "with this key twice at the most: more would tell what is there";
+	static const char too_verbose[] = "at most twice with this key: more would show which files exist";
 	static const char blocks[] = "files are sent whole with this key";
 	char letter[] = "-?";
 
@@ -82,6 +90,7 @@ static int parse_cluster(const struct gate_policy *policy, const char *word, uns
 		option = rsync_option_find(p, 1);
 		if (option == NULL)
 			return gate_refuse(refusal, letter, "unknown option");
+		intent_narrow(request, option);
 		r = check_option(policy, option, refusal);
 		if (r == 0 && policy->blind && *p == 'v' && ++*verbose > 2)
 			r = refuse_option(refusal, "-", "v", too_verbose);
@@ -91,7 +100,7 @@ static int parse_cluster(const struct gate_policy *policy, const char *word, uns
 	return 0;
 }
 
-/* Those that rsync's clients send; another one could ask for the checksum of a file. */
+/* The formats that rsync's clients send; another one could ask for the checksum of a file. */
 static bool log_format_harmless(const char *value)
 {
 	static const char *const known[] = { "X", "%i", "%i%I", "%o" };
@@ -119,9 +128,27 @@ static int check_value(const struct gate_policy *policy, const struct rsync_opti
 	return 0;
 }
 
+/* Bytes in front of a path that name DIR itself, with -absolute. */
+static size_t directory_length(const struct gate_policy *policy, const char *path)
+{
+	size_t length = policy->directory == NULL ? 0 : strlen(policy->directory);
+
+	if (!policy->absolute || policy->everything || strncmp(path, policy->directory, length) != 0 ||
+	    (path[length] != '/' && path[length] != '\0'))
+		return 0;
+	return length;
+}
+
+static const char *rebase_value(const struct gate_policy *policy, const char *value)
+{
+	size_t length = directory_length(policy, value);
+
+	return length > 0 && value[length] == '\0' ? "/" : value + length;
+}
+
 /* One long option at words[*i]; its value is after "=" or the next word. */
 static int parse_long(const struct gate_policy *policy, const struct command_line *line, size_t *i,
-		      struct rsync_chosen *chosen, struct gate_refusal *refusal)
+		      struct rsync_chosen *chosen, struct rsync_request *request, struct gate_refusal *refusal)
 {
 	const char *word = line->words[*i].text;
 	size_t length = strcspn(word + 2, "=");
@@ -131,6 +158,7 @@ static int parse_long(const struct gate_policy *policy, const struct command_lin
 
 	if (option == NULL)
 		return gate_refuse(refusal, word, "unknown option");
+	intent_narrow(request, option);
 	r = check_option(policy, option, refusal);
 	if (r < 0)
 		return r;
@@ -141,6 +169,8 @@ static int parse_long(const struct gate_policy *policy, const struct command_lin
 			return gate_refuse(refusal, word, "needs a value");
 		value = line->words[++*i].text;
 	}
+	if (value != NULL && option->argument >= ARGUMENT_DIRECTORY)
+		value = rebase_value(policy, value);
 	*chosen = (struct rsync_chosen){ option, value };
 	return value == NULL ? 0 : check_value(policy, option, value, refusal);
 }
@@ -163,10 +193,10 @@ static int parse_options(const struct gate_policy *policy, const struct command_
 		if (word[0] != '-')
 			return gate_refuse(refusal, word, "not an option; is this an rsync client?");
 		if (word[1] == '-') {
-			r = parse_long(policy, line, i, chosen, refusal);
+			r = parse_long(policy, line, i, chosen, request, refusal);
 		} else {
 			*chosen = (struct rsync_chosen){ NULL, word };
-			r = parse_cluster(policy, word, &verbose, refusal);
+			r = parse_cluster(policy, word, &verbose, request, refusal);
 		}
 		if (r < 0)
 			return r;
@@ -174,13 +204,12 @@ static int parse_options(const struct gate_policy *policy, const struct command_
 		if (chosen->option != NULL && strncmp(chosen->option->name, "remove-", 7) == 0)
 			request->changes = true;
 	}
-	return gate_refuse(refusal, "rsync",
-			   "no \".\" after the options; arguments inside the protocol are refused");
+	return gate_refuse(refusal, "rsync", "no \".\" after the options");
 }
 
 /* ---- paths ------------------------------------------------------------------------ */
 
-/* The text that a pattern stands for, and whether a wildcard is in it. */
+/* The text that a pattern stands for, and whether it has a wildcard. */
 static bool pattern_text(const char *pattern, char *text)
 {
 	bool wild = false;
@@ -208,11 +237,8 @@ static char *pattern_skip(char *pattern, size_t count)
 static void rebase_path(const struct gate_policy *policy, struct word *path)
 {
 	static char here[] = ".";
-	size_t length = strlen(policy->directory), skip = 0;
+	size_t skip = directory_length(policy, path->text);
 
-	if (policy->absolute && !policy->everything && strncmp(path->text, policy->directory, length) == 0 &&
-	    (path->text[length] == '/' || path->text[length] == '\0'))
-		skip = length;
 	skip += strspn(path->text + skip, "/");
 	path->text += skip;
 	if (path->pattern != NULL)
@@ -259,8 +285,7 @@ static int place_paths(struct rsync_request *request)
 	return 0;
 }
 
-static int check_paths(const struct gate_policy *policy, struct rsync_request *request,
-		       struct gate_refusal *refusal)
+static int check_paths(const struct gate_policy *policy, struct rsync_request *request, struct gate_refusal *refusal)
 {
 	if (!request->sender && request->paths_count > 1)
 		return gate_refuse(refusal, request->paths[1].text,
@@ -304,19 +329,48 @@ static int check_direction(const struct gate_policy *policy, bool sender, struct
 	return 0;
 }
 
-int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line,
-			struct rsync_request *ret, struct gate_refusal *refusal)
+/* By the word behind --server. */
+static enum rsync_intent intent_of(const struct command_line *line, size_t i)
+{
+	return line->count > i && strcmp(line->words[i].text, "--sender") == 0 ? RSYNC_READS : RSYNC_WRITES;
+}
+
+/* A word that --rsync-path of a client puts between the name and --server is an option for somebody else, or one of
+ * rsync's.
+ */
+static int refuse_start(const struct gate_policy *policy, const struct command_line *line,
+			struct rsync_request *request, struct gate_refusal *refusal)
+{
+	char what[REFUSAL_TEXT_MAX + 1];
+	size_t i = 1;
+
+	while (i < line->count && strcmp(line->words[i].text, "--server") != 0)
+		i++;
+	if (i == line->count || i == 1)
+		return gate_refuse(refusal, "rsync", "only as the server of an rsync client (rsync -a DIR HOST:)");
+	request->intent = intent_of(line, i + 1);
+	snprintf(what, sizeof(what), "leave %s out of --rsync-path", line->words[1].text);
+	if (strcmp(line->words[1].text, "--fake-super") != 0)
+		return gate_refuse(refusal, what, "options are given to the client");
+	return gate_refuse(refusal, what,
+			   policy->fake_super ? "it is always on here" : "the client has -M--fake-super for it");
+}
+
+int rsync_request_parse(const struct gate_policy *policy, const struct command_line *line, struct rsync_request *ret,
+			struct gate_refusal *refusal)
 {
 	struct rsync_request made = { 0 };
 	size_t i = 2;
 	int r;
 
+	ret->intent = RSYNC_NONE;
 	if (line->count < 1 || !is_rsync(line->words[0].text))
 		return gate_refuse(refusal, line->count < 1 ? "no command" : line->words[0].text,
 				   "not allowed; this key runs rsync only");
 	if (line->count < 2 || strcmp(line->words[1].text, "--server") != 0)
-		return gate_refuse(refusal, "rsync", "only as the server of an rsync client (rsync -a DIR HOST:)");
-	made.sender = line->count > 2 && strcmp(line->words[2].text, "--sender") == 0;
+		return refuse_start(policy, line, ret, refusal);
+	made.intent = ret->intent = intent_of(line, i);
+	made.sender = made.intent == RSYNC_READS;
 	i += made.sender;
 	made.changes = !made.sender;
 	r = check_direction(policy, made.sender, refusal);
@@ -328,6 +382,7 @@ int rsync_request_parse(const struct gate_policy *policy, const struct command_l
 	r = parse_options(policy, line, &i, &made, refusal);
 	if (r == 0)
 		r = parse_paths(policy, line->words + i, line->count - i, &made, refusal);
+	ret->intent = made.intent;
 	if (r < 0)
 		rsync_request_free(&made);
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * How much went over the connection of this session: asked of the kernel, since sshd gives its children pipes
- * or socket pairs, which count nothing, and to pass all data on ourselves would cost what it measures.
+ * or socket pairs, which count nothing, and passing all data on ourselves would slow down what we want to measure.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,8 +46,11 @@ static bool request_make(const char *connection, struct diag_request *request)
 	char copy[192], *rest = copy, *word[4];
 
 	*request = (struct diag_request){
-		.head = { .nlmsg_len = sizeof(*request), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST },
-		.body = { .sdiag_protocol = IPPROTO_TCP, .idiag_ext = 1 << (INET_DIAG_INFO - 1),
+		.head = { .nlmsg_len = sizeof(*request),
+			  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			  .nlmsg_flags = NLM_F_REQUEST },
+		.body = { .sdiag_protocol = IPPROTO_TCP,
+			  .idiag_ext = 1 << (INET_DIAG_INFO - 1),
 			  .idiag_states = ~UINT32_C(0) },
 	};
 	if (snprintf(copy, sizeof(copy), "%s", connection) >= (int)sizeof(copy))
@@ -73,12 +76,12 @@ static bool answer_read(void *buffer, size_t size, struct run_bytes *bytes)
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*body)))
 		return false;
 	left = head->nlmsg_len - NLMSG_LENGTH(sizeof(*body));
-	for (; RTA_OK(attribute, left); attribute = (struct rtattr *)((char *)attribute +
-								RTA_ALIGN(attribute->rta_len))) {
+	for (; RTA_OK(attribute, left);
+	     attribute = (struct rtattr *)((char *)attribute + RTA_ALIGN(attribute->rta_len))) {
 		if (attribute->rta_type == INET_DIAG_INFO &&
 		    RTA_PAYLOAD(attribute) >= offsetof(struct tcp_info, tcpi_segs_out)) {
-			memcpy(&info, RTA_DATA(attribute), RTA_PAYLOAD(attribute) < sizeof(info) ? RTA_PAYLOAD(attribute) :
-													    sizeof(info));
+			memcpy(&info, RTA_DATA(attribute),
+			       RTA_PAYLOAD(attribute) < sizeof(info) ? RTA_PAYLOAD(attribute) : sizeof(info));
 			*bytes = (struct run_bytes){ .in = info.tcpi_bytes_received, .out = info.tcpi_bytes_acked };
 			return true;
 		}

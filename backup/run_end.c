@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The end of a run that has nobody to run for. rsync looks at its client when it has something to say, and in a hole of
- * 8 TiB that is days away. sshd closes its end of our standard error when the connection or the channel is gone, and
- * not before. A gate and all that it starts is one process group: the system call filters let nobody leave it.
+ * Ends a run that has no client any more. rsync notices its client only when it has something to send, which inside a
+ * hole of 8 TiB may be days away. sshd closes its end of our standard error when the connection or the channel is gone,
+ * and not before. A gate and all that it starts is one process group: the system call filters let no process leave it.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -11,9 +11,9 @@
 
 #include "backup/run_watch.h"
 
-#define BY_ITSELF_MS 2000 /* it finishes what it writes, and keeps a partial file */
+#define BY_ITSELF_MS 2000 /* it finishes writing, and keeps a partial file */
 #define POLITE_MS 2000    /* after SIGTERM */
-#define LEFTOVER_MS 1000  /* children of one that has ended well */
+#define LEFTOVER_MS 1000  /* children of a process that has ended well */
 
 uint64_t run_end_due(const struct run_end *end)
 {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -18,10 +19,14 @@
 #include <unistd.h>
 
 #include "account/name.h"
-#include "backup/login_command.h"
+#include "backup/report.h"
 #include "confine/cleanup.h"
 
+#define LOG_PIPE_SIZE (1 << 20) /* of sftp-server's: more than it says in LOG_REST_MS, as a rule */
+#define LOG_REST_MS 100
 #define HEARTBEAT_MS 10000 /* how much of a session that is cut off may be unknown */
+#define PASS_ON_MS 2000    /* for a reader of our standard error who is slow */
+#define READS_AT_ONCE 66   /* all that a pipe holds, and its end; then there are other things to do */
 
 struct watch {
 	struct run *run;
@@ -34,57 +39,11 @@ struct watch {
 	bool counted; /* `begin` is known */
 	struct run_bytes begin;
 	struct timespec start;
-	char line[RUN_ERROR_MAX + 1]; /* of standard error, not complete yet */
+	char line[SFTP_LOG_LINE_MAX + 1]; /* of standard error, not complete yet */
 	size_t length;
+	uint64_t rest_until; /* its log is read then */
+	uint64_t pass_until; /* so long the reader of ours is waited for */
 };
-
-/* The one of the key's tools that the client's first word names, or the only one. */
-static void tool_of(const struct login_command *command, const char *original, struct run *run)
-{
-	size_t word = strcspn(original, " \t"), base = word, length;
-	const char *at = command->tools;
-
-	if (strcmp(original, "true") == 0 || login_command_is_rsync(command, original)) {
-		snprintf(run->tool, sizeof(run->tool), "%s", "rsync");
-		return;
-	}
-	while (base > 0 && original[base - 1] != '/')
-		base--;
-	for (; *at != '\0'; at += length + (at[length] == ',')) {
-		length = strcspn(at, ",");
-		if (run->tool[0] != '\0' && (length > word - base || memmem(original + base, word - base, at, length) == NULL))
-			continue;
-		memset(run->tool, 0, sizeof(run->tool)); /* nothing of a longer name stays behind it */
-		snprintf(run->tool, sizeof(run->tool), "%.*s", (int)length, at);
-	}
-}
-
-/* Anything but an address is left out: a record with it would be refused. */
-static void address_of(const char *connection, struct run *run)
-{
-	size_t length = strspn(connection, RUN_ADDRESS_SET);
-
-	if (length <= RUN_ADDRESS_MAX && (connection[length] == ' ' || connection[length] == '\0'))
-		memcpy(run->address, connection, length);
-}
-
-void run_describe(const struct login_command *command, const char *original, struct run *run)
-{
-	const char *connection = getenv("SSH_CONNECTION");
-	bool reads = (command->options & KEY_READ_ONLY) != 0 || command->role == ROLE_PULL;
-
-	*run = (struct run){ .magic = RUN_MAGIC, .kind = RUN_BACKUP, .key_id = command->key_id,
-			     .bytes_in = RUN_UNKNOWN, .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN,
-			     .status = RUN_UNFINISHED, .started = time(NULL) };
-	tool_of(command, original, run);
-	if (strcmp(original, "true") == 0)
-		run->kind = RUN_PROBE;
-	else if (reads || (strcmp(run->tool, "rsync") == 0 && login_command_looks(original)))
-		run->kind = RUN_READ;
-	memcpy(run->fingerprint, command->fingerprint, strlen(command->fingerprint));
-	if (connection != NULL)
-		address_of(connection, run);
-}
 
 /* Milliseconds since the start. */
 static uint64_t elapsed(const struct watch *watch)
@@ -95,32 +54,68 @@ static uint64_t elapsed(const struct watch *watch)
 	return (uint64_t)((now.tv_sec - watch->start.tv_sec) * 1000 + (now.tv_nsec - watch->start.tv_nsec) / 1000000);
 }
 
-/* A connection of which the client has gone may tell less than it did before, or nothing: a count never falls. */
+/* Once its client is gone, a connection may report less than before, or nothing: a count never falls. */
 static void count_raise(uint64_t *count, uint64_t begin, uint64_t now)
 {
 	if (now >= begin && (*count == RUN_UNKNOWN || now - begin > *count))
 		*count = now - begin;
 }
 
-/* The run as it is by now. */
+/* The gate has read the client's words, and we have not. True: this was not known. */
+static bool heed(struct watch *watch)
+{
+	const struct run_files *files = &watch->files;
+	struct run *run = watch->run;
+	const bool new = (files->kind != 0 && run->kind != files->kind) ||
+			 (files->tool[0] != '\0' && strcmp(files->tool, run->tool) != 0);
+
+	if (files->kind != 0)
+		run->kind = files->kind;
+	if (files->tool[0] != '\0') {
+		memset(run->tool, 0, sizeof(run->tool));
+		memcpy(run->tool, files->tool, strlen(files->tool));
+	}
+	return new;
+}
+
+/* The run as it is now. */
 static void measure(struct watch *watch)
 {
 	struct run *run = watch->run;
 	struct run_bytes bytes;
 
 	run->duration_ms = elapsed(watch);
-	if (watch->files.count.any)
+	if (watch->files.count.any) {
 		run->files = watch->files.count.files;
+		run->deleted = watch->files.count.deleted;
+	}
 	if (watch->counted && run_connection_bytes(watch->connection, &bytes)) {
 		count_raise(&run->bytes_in, watch->begin.in, bytes.in);
 		count_raise(&run->bytes_out, watch->begin.out, bytes.out);
 	}
 }
 
+static void pass_on(const struct watch *watch, const char *bytes, size_t count);
+
+/* The client's user sees none of sftp-server's log, but what is ours. */
+static bool line_is_log(struct watch *watch)
+{
+	static const char ours[] = "subuid: ";
+
+	if (!watch->files.sftp || strncmp(watch->line, ours, sizeof(ours) - 1) == 0)
+		return false;
+	sftp_log_line(&watch->files.sftp_log, watch->line);
+	return true;
+}
+
 static void line_end(struct watch *watch)
 {
 	watch->line[watch->length] = '\0';
-	if (watch->length > 0) {
+	if (watch->length > 0 && !line_is_log(watch)) {
+		if (watch->files.sftp) {
+			pass_on(watch, watch->line, watch->length);
+			pass_on(watch, "\n", 1);
+		}
 		memset(watch->run->error, 0, sizeof(watch->run->error));
 		text_escape(watch->line, watch->run->error, sizeof(watch->run->error));
 	}
@@ -132,22 +127,33 @@ static void line_take(struct watch *watch, const char *bytes, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (bytes[i] == '\n' || bytes[i] == '\r')
 			line_end(watch);
-		else if (bytes[i] != '\0' && watch->length < RUN_ERROR_MAX)
+		else if (bytes[i] != '\0' && watch->length < SFTP_LOG_LINE_MAX)
 			watch->line[watch->length++] = bytes[i];
 	}
 }
 
-/* To the reader of our standard error; having none is no reason to stop. */
-static void pass_on(const char *bytes, size_t count)
+/*
+ * To the reader of our standard error; a missing reader is no reason to stop, nor is one who does not read: a client
+ * that could hold us up would hold up what ends its run (heartbeat()). Bytes for which there is no room are lost. The
+ * descriptor may block, so no more is written at once than has room for certain when poll(2) says that there is any.
+ */
+static void pass_on(const struct watch *watch, const char *bytes, size_t count)
 {
 	while (count > 0) {
 		struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
-		ssize_t wrote = write(STDERR_FILENO, bytes, count);
+		const uint64_t now = elapsed(watch);
+		int n = poll(&ready, 1, now < watch->pass_until ? (int)(watch->pass_until - now) : 0);
+		ssize_t wrote;
 
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		wrote = write(STDERR_FILENO, bytes, count < PIPE_BUF ? count : PIPE_BUF);
 		if (wrote > 0) {
 			bytes += wrote;
 			count -= (size_t)wrote;
-		} else if (errno != EINTR && (errno != EAGAIN || poll(&ready, 1, -1) < 0)) {
+		} else if (errno != EINTR && errno != EAGAIN) {
 			return;
 		}
 	}
@@ -156,13 +162,18 @@ static void pass_on(const char *bytes, size_t count)
 /* False: nothing more will come. */
 static bool errors_take(struct watch *watch)
 {
-	char bytes[4096];
+	char bytes[16384];
+	unsigned reads = 0;
 	ssize_t got;
 
+	watch->pass_until = elapsed(watch) + PASS_ON_MS;
 	do {
+		if (reads++ == READS_AT_ONCE)
+			return true;
 		got = read(watch->errors, bytes, sizeof(bytes));
 		if (got > 0) {
-			pass_on(bytes, (size_t)got);
+			if (!watch->files.sftp)
+				pass_on(watch, bytes, (size_t)got);
 			line_take(watch, bytes, (size_t)got);
 		}
 	} while (got > 0 || (got < 0 && errno == EINTR));
@@ -188,7 +199,7 @@ static int child_spawn(const char *program, char *const *argv, char *const *envi
 		return -ENOMEM;
 	r = posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
 	if (r == 0) /* after that: it may stand where errors stands */
-		r = posix_spawn_file_actions_adddup2(&files, report, FILE_COUNT_SOCKET);
+		r = posix_spawn_file_actions_adddup2(&files, report, REPORT_SOCKET);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attributes, mask);
 	if (r == 0)
@@ -200,7 +211,7 @@ static int child_spawn(const char *program, char *const *argv, char *const *envi
 	return -r;
 }
 
-/* The client's end of data is the child's to see and to give. */
+/* Only the child may see the client's end of data and give its own. */
 static void data_leave(void)
 {
 	cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -215,21 +226,31 @@ static void data_leave(void)
 static void heartbeat(struct watch *watch, uint64_t now)
 {
 	measure(watch);
-	run_spool_write(watch->spool, watch->run);
+	run_spool_write(&watch->spool, watch->run);
 	if (watch->why == NULL && watch->ended != NULL && (watch->why = watch->ended()) != NULL)
 		run_end_gone(&watch->end, now);
 }
 
-/* When there is something to do, whatever happens until then. */
+/* The time at which there is something to do, whatever happens before. */
 static uint64_t due(const struct watch *watch, uint64_t now, uint64_t next)
 {
-	const uint64_t rest = watch->files.rest_until, end = run_end_due(&watch->end);
+	const uint64_t files = watch->files.rest_until, errors = watch->rest_until, end = run_end_due(&watch->end);
 
-	if (now < rest && rest < next)
-		next = rest;
+	if (now < files && files < next)
+		next = files;
+	if (now < errors && errors < next)
+		next = errors;
 	if (end < next)
 		next = end < now ? now : end;
 	return next;
+}
+
+/* A log is read now and then: to wake up for each line would cost more than all the rest. */
+static void errors_rest(struct watch *watch, uint64_t now)
+{
+	if (watch->rest_until == 0)
+		fcntl(watch->errors, F_SETPIPE_SZ, LOG_PIPE_SIZE);
+	watch->rest_until = now + LOG_REST_MS;
 }
 
 static void watch_until_end(struct watch *watch)
@@ -238,8 +259,9 @@ static void watch_until_end(struct watch *watch)
 				   { .fd = watch->signals, .events = POLLIN },
 				   { .fd = watch->errors, .events = POLLIN },
 				   { .events = POLLIN },
-				   { .fd = STDERR_FILENO } }; /* its end, which comes without being asked for */
+				   { .fd = STDERR_FILENO } }; /* its end, which poll(2) reports unasked */
 	uint64_t next = HEARTBEAT_MS;
+	int errors = watch->errors;
 
 	for (;;) {
 		const uint64_t now = elapsed(watch);
@@ -251,6 +273,7 @@ static void watch_until_end(struct watch *watch)
 			continue;
 		}
 		run_end_step(&watch->end, now);
+		polled[2].fd = now < watch->rest_until ? -1 : errors;
 		polled[3].fd = run_files_wait(&watch->files, now);
 		n = poll(polled, 5, (int)(due(watch, now, next) - now));
 		if (n < 0 && errno != EINTR)
@@ -261,10 +284,15 @@ static void watch_until_end(struct watch *watch)
 			run_end_gone(&watch->end, now);
 			polled[4].fd = -1;
 		}
-		if (polled[3].revents != 0)
+		if (polled[3].revents != 0) { /* before what the tool says */
 			run_files_take(&watch->files, now);
+			if (heed(watch))
+				heartbeat(watch, now);
+		}
 		if (polled[2].revents != 0 && !errors_take(watch))
-			polled[2].fd = -1;
+			errors = -1;
+		if (watch->files.sftp && polled[2].revents != 0)
+			errors_rest(watch, now);
 		if (polled[1].revents != 0)
 			signal_take(watch);
 		if (polled[0].revents != 0)
@@ -272,10 +300,26 @@ static void watch_until_end(struct watch *watch)
 	}
 }
 
+/* One that ended well may have looked only; or its client has gone half-way, which its tool takes for the end. */
+static void judge(struct watch *watch)
+{
+	switch (run_files_added(&watch->files)) {
+	case RUN_ADDED_NOTHING:
+		watch->run->kind = RUN_READ;
+		break;
+	case RUN_ADDED_PART:
+		watch->run->status = RUN_UNFINISHED;
+		break;
+	case RUN_ADDED:
+		break;
+	}
+}
+
 static void record_end(struct watch *watch, int status)
 {
 	struct run *run = watch->run;
 
+	run_files_take(&watch->files, 0);
 	errors_take(watch);
 	line_end(watch);
 	if (watch->why != NULL)
@@ -283,17 +327,22 @@ static void record_end(struct watch *watch, int status)
 	run_files_end(&watch->files, run);
 	measure(watch);
 	run->status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
-	run_spool_write(watch->spool, run);
-	if (watch->spool >= 0)
-		close(watch->spool);
+	heed(watch);
+	if (run->kind == RUN_BACKUP && run->status == 0)
+		judge(watch);
+	run_record(&watch->spool, run);
 }
 
-int run_watch(const char *program, char *const *argv, char *const *environment, const char *(*ended)(void),
-	      struct run *run, int *status)
+int run_watch(const char *program, char *const *argv, char *const *environment, const char *home,
+	      const char *(*ended)(void), struct run *run, int *status)
 {
-	struct watch watch = { .run = run, .ended = ended, .connection = getenv("SSH_CONNECTION"), .spool = -1,
-			       .files = { .socket = -1, .log = -1 } };
+	struct watch watch = { .run = run,
+			       .ended = ended,
+			       .connection = getenv("SSH_CONNECTION"),
+			       .spool = -1,
+			       .files = { .socket = -1, .log = -1, .home = home } };
 	sigset_t caught, before;
+	const bool terminal = isatty(STDERR_FILENO) == 1; /* of an isolated shell: its own, for all it says */
 	int errors[2], report[2], r;
 
 	sigemptyset(&caught);
@@ -304,7 +353,8 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
 		return -errno;
 	clock_gettime(CLOCK_BOOTTIME, &watch.start);
-	r = child_spawn(program, argv, environment, errors[1], report[1], &before, &watch.pid);
+	r = child_spawn(program, argv, environment, terminal ? STDERR_FILENO : errors[1], report[1], &before,
+			&watch.pid);
 	close(errors[1]);
 	close(report[1]);
 	watch.end.group = watch.pid;
@@ -312,14 +362,14 @@ int run_watch(const char *program, char *const *argv, char *const *environment, 
 	watch.files.socket = report[0];
 	if (r < 0)
 		return r;
-	/* From here on this runs beside the child: its cost delays nobody. */
+	/* From here on this runs in parallel with the child: its cost delays nobody. */
 	data_leave();
 	signal(SIGPIPE, SIG_IGN);
 	watch.pidfd = (int)syscall(SYS_pidfd_open, watch.pid, 0);
 	watch.signals = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
 	fcntl(watch.errors, F_SETFL, O_NONBLOCK);
 	watch.counted = run_connection_bytes(watch.connection, &watch.begin);
-	watch.spool = run_spool_open(run);
+	run_spool_write(&watch.spool, run);
 	if (watch.pidfd >= 0)
 		watch_until_end(&watch);
 	while (waitpid(watch.pid, status, 0) < 0)

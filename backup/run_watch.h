@@ -11,34 +11,55 @@
 
 #include "account/run.h"
 #include "backup/file_count.h"
+#include "backup/run_added.h"
+#include "backup/sftp_log.h"
 
-/* Fills who, what and when from the key's command and the environment that sshd made. */
+/* run_describe.c: fills who, what and when from the key's command and the environment that sshd made. */
 struct login_command;
 void run_describe(const struct login_command *command, const char *original, struct run *run);
 
+/* Records one that was described, and of which nothing was run. */
+void run_not_begun(struct run *run, const char *why);
+
+/* The same of one that was not described: it was refused before there was anything to watch. original: the client's
+ * command, or NULL. */
+void run_refused(const struct login_command *command, const char *original, const char *why);
+
+/* Writes it for the last time: what is not written then is not known to the daemon, and the system log says so. */
+void run_record(int *spool, const struct run *run);
+
 /* Starts the program with our standard descriptors, passes its standard error on, and returns when it has
  * ended: 0 and run filled, *status as of waitpid(2), or negative errno: it could not be started. The record
- * is in the spool then, if there is one; a run that cannot be recorded goes on all the same. `ended` (or NULL) is asked
- * every few seconds; the run is ended by an answer, which says why for the record. */
-int run_watch(const char *program, char *const *argv, char *const *environment, const char *(*ended)(void),
-	      struct run *run, int *status);
+ * is in the spool then; a run that cannot be recorded goes on all the same, and the system log says so. `ended` (or
+ * NULL) is asked every few seconds; the run is ended by an answer, which says why for the record. */
+int run_watch(const char *program, char *const *argv, char *const *environment, const char *home,
+	      const char *(*ended)(void), struct run *run, int *status);
 
-/* run_spool.c: the file of one run. It stays locked while the run lasts: a file that is closed without an end
- * belongs to a session that was ended. -1: no file. */
-int run_spool_open(const struct run *run);
-void run_spool_write(int fd, const struct run *run);
+/* run_spool.c: writes the file of one run; *fd is -1 until it has been made. It stays locked while the run lasts: a
+ * file that is closed without an end belongs to a session that was ended. 0, or negative errno: try again later. */
+int run_spool_write(int *fd, const struct run *run);
 
-/* run_files.c: how many files, counted in rsync's log, whose end the gate sends over the socket. */
+/* run_files.c: what the gate reports (report.h), and how many files, counted in rsync's log. */
 struct run_files {
-	int socket, log; /* -1 */
+	int socket, log;             /* -1 */
+	enum run_kind kind;          /* as the gate has found it; 0: it has not said */
+	char tool[RUN_TOOL_MAX + 1]; /* "": it has not said */
+	bool sftp;                   /* standard error is for sftp_log */
+	const char *home;
+	struct run_trace adds, begins, tidies;
+	struct sftp_log sftp_log;
 	uint64_t rest, rest_until; /* milliseconds */
 	struct file_count count;
 };
 
-/* What to wait for at this time; -1: nothing. Then: take what is there. At the end: what is left, into run. */
+/* The descriptor to wait for at this time; -1: none. Then: read what has come. At the end: the count, into run. */
 int run_files_wait(const struct run_files *files, uint64_t now);
 void run_files_take(struct run_files *files, uint64_t now);
 void run_files_end(struct run_files *files, struct run *run);
+
+/* Whether it has added anything, asked at its end. */
+enum run_added { RUN_ADDED_NOTHING, RUN_ADDED, RUN_ADDED_PART };
+enum run_added run_files_added(const struct run_files *files);
 
 /* run_end.c: a run ends when its client is gone, by itself, by SIGTERM or by SIGKILL. Times in milliseconds. */
 struct run_end {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sftp-append SFTP-SERVER [ARG]...: runs it and passes the client's packets on, those that open a file to write
- * as "make a new one". Clients say "make it, or cut it", which the system call filter of the append-only form
- * refuses; that filter is what holds, this program only makes ordinary clients agree with it. The server's
+ * sftp-append SFTP-SERVER [ARG]...: runs it and passes the client's packets on, turning those that open a file for
+ * writing into "make a new one". Clients say "make it, or truncate it", which the system call filter of the append-only
+ * form refuses. That filter is what protects; this program only makes ordinary clients work with it. The server's
  * answers go to the client directly. Runs confined, as the account, beside the server.
  */
 #include <errno.h>
@@ -16,23 +16,9 @@
 #include <unistd.h>
 
 #include "backup/sftp_stream.h"
+#include "confine/read_full.h"
 
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/* 1: the client has sent something, or has gone; 0: the server has. */
+/* 1: the client has sent something, or has gone; 0: the server has gone. */
 static int wait_for_client(int server)
 {
 	struct pollfd ends[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = server } };
@@ -61,7 +47,7 @@ static int pass(int server)
 			return n < 0 ? -errno : 0;
 		r = sftp_stream_take(&stream, (size_t)n, &ready);
 		if (r == 0)
-			r = write_all(server, stream.bytes, ready);
+			r = write_full(server, stream.bytes, ready);
 		if (r < 0)
 			return r;
 		sftp_stream_drop(&stream, ready);
@@ -90,7 +76,7 @@ int main(int argc, char **argv)
 	if (server == 0)
 		return serve(pipes, argv + 1);
 	close(pipes[0]);
-	close(STDOUT_FILENO); /* the server's alone: its end is the client's end */
+	close(STDOUT_FILENO); /* only the server keeps it: the client sees when it ends */
 	signal(SIGPIPE, SIG_IGN);
 	r = pass(pipes[1]);
 	close(pipes[1]);

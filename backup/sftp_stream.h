@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: ISC */
-/* What an sftp client sends, packet by packet (draft-ietf-secsh-filexfer-02). Pure; the client chooses every byte. */
+/* The stream of an sftp client, packet by packet (draft-ietf-secsh-filexfer-02). Pure; the client chooses every byte.
+ */
 #ifndef BACKUP_SFTP_STREAM_H
 #define BACKUP_SFTP_STREAM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define SFTP_PACKET_MAX (256u * 1024u) /* sftp-server's own bound, without the length */
+#define SFTP_PACKET_MAX (256u * 1024u) /* sftp-server's own limit, without the length */
 
 /* Bytes of the packet that begins here, its length included; 0: more are needed to tell; -EPROTO: too long. */
 long sftp_packet_size(const uint8_t *data, size_t size);
 
 /*
- * A whole packet. Of one that opens a file to write, the flags are made to say: a new file, or none. Nothing
- * else is changed. 0 or -EPROTO.
+ * A whole packet. If it opens a file for writing, its flags are changed to say: a new file, or none. Nothing else is
+ * changed. 0 or -EPROTO.
  */
 int sftp_packet_new_files(uint8_t *packet, size_t size);
 

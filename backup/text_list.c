@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Lists that grow while a client's words are taken apart, and the argument vectors and environments made of them. Run
+ * by the gates with the sub-account's uid; each item is a copy, so that nothing points into what the client sent.
+ */
 #include "backup/text_list.h"
 
 #include <errno.h>
@@ -7,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* gcc 12's analyzer loses sight of what is stored in an array that grows; AddressSanitizer, which sees it all, finds
- * no leak (fuzz_command). */
+/* gcc 12's analyzer loses track of pointers in an array that grows; AddressSanitizer, which sees everything, finds no
+ * leak (fuzz_command). */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * A client's command is never run: it is compared with the profile's words, and only its path goes into the command
+ * that the profile has. Run by tool with the sub-account's uid, not confined yet; the client's words are untrusted.
+ */
 #include "backup/tool_command.h"
 
 #include <errno.h>
@@ -9,16 +13,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "a|b": one of these. */
+#define ALTERNATIVE_MAX 255
+
+/* "a|b": one of these, each a pattern of fnmatch(3). */
 static bool alternative(const char *pattern, const char *word)
 {
-	size_t length = strlen(word);
+	char one[ALTERNATIVE_MAX + 1];
 
 	for (;;) {
 		size_t part = strcspn(pattern, "|");
 
-		if (part == length && memcmp(pattern, word, part) == 0)
-			return true;
+		if (part <= ALTERNATIVE_MAX) {
+			memcpy(one, pattern, part);
+			one[part] = '\0';
+			if (fnmatch(one, word, FNM_NOESCAPE) == 0)
+				return true;
+		}
 		if (pattern[part] == '\0')
 			return false;
 		pattern += part + 1;
@@ -40,16 +50,21 @@ static bool accepted(const struct tool_profile *profile, const char *word)
 	return false;
 }
 
-/* Which profile is meant: the words before the first brace. Clients may give the program by its path. */
+/* The words before the first brace say which profile is meant. Clients may give the program by its path. */
 static size_t leading_words(const struct tool_profile *profile, const struct command_line *line)
 {
 	size_t i;
 
 	for (i = 0; i < profile->command.count && profile->command.words[i][0] != '{'; i++)
-		if (i >= line->count || !alternative(profile->command.words[i], i == 0 ? base_name(line->words[i].text)
-										       : line->words[i].text))
+		if (i >= line->count || !alternative(profile->command.words[i],
+						     i == 0 ? base_name(line->words[i].text) : line->words[i].text))
 			return 0;
 	return i;
+}
+
+bool tool_command_begins(const struct tool_profile *profile, const struct command_line *line)
+{
+	return line->count > 0 && alternative(profile->command.words[0], base_name(line->words[0].text));
 }
 
 static bool plain(const char *word)
@@ -76,7 +91,8 @@ int tool_command_match(const struct tool_profile *profile, const struct command_
 		} else if (strcmp(expected, "{options}") == 0) {
 			for (; at < line->count && line->words[at].text[0] == '-'; at++)
 				if (!accepted(profile, line->words[at].text))
-					return gate_refuse(refusal, line->words[at].text, "not an option that may be given");
+					return gate_refuse(refusal, line->words[at].text,
+							   "not an option that may be given");
 		} else if (at == line->count) {
 			return gate_refuse(refusal, line->words[0].text, "a word is missing at its end");
 		} else if (strcmp(expected, "{path}") == 0) {
@@ -86,19 +102,21 @@ int tool_command_match(const struct tool_profile *profile, const struct command_
 		}
 	}
 	if (at < line->count)
-		return gate_refuse(refusal, line->words[at].text, "a word too many");
+		return gate_refuse(refusal, line->words[at].text, "one word too many");
 	*path = found;
 	return 1;
 }
 
-/* The client's path as one below home: "/x" and "x" are home/x. The kernel holds the line; this makes that it is
- * a path at all, and neither an option nor the name of something remote. */
+/* The client's path as one below home: "/x", "~/x" and "x" are home/x. The kernel does the confining; this ensures that
+ * it is a path at all, and neither an option nor the name of something remote. */
 static int path_inside(const char *home, const char *path, char *out, size_t size, struct gate_refusal *refusal)
 {
 	size_t length = strlen(home);
 
 	if (strncmp(path, home, length) == 0 && (path[length] == '/' || path[length] == '\0'))
 		path += length;
+	else if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) /* git's client quotes it */
+		path++;
 	path += strspn(path, "/");
 	for (const char *part = path; part != NULL; part = strchr(part, '/')) {
 		part += *part == '/';
@@ -165,15 +183,17 @@ int tool_command_build(const struct tool_profile *profile, enum tool_form form, 
 		       struct text_list *argv, struct gate_refusal *refusal)
 {
 	struct tool_values inside = *values;
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[ALTERNATIVE_MAX + 1];
 	int r = 0;
 
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(profile->command.words[0], "|"), profile->command.words[0]);
 	if (!profile->form[form].present)
-		return gate_refuse(refusal, profile->command.words[0],
-				   form == TOOL_READ_ONLY ? "there is no read-only form of it here, and the key is read-only"
-				   : form == TOOL_APPEND_ONLY
-					   ? "there is no append-only form of it here, and the key is append-only"
-					   : "a key for it has to be append-only or read-only");
+		return gate_refuse(refusal, name,
+				   form == TOOL_READ_ONLY ?
+					   "there is no read-only form of it here, and the key is read-only" :
+				   form == TOOL_APPEND_ONLY ?
+					   "there is no append-only form of it here, and the key is append-only" :
+					   "a key for it has to be append-only or read-only");
 	if (values->path != NULL) {
 		r = path_inside(values->home, values->path, path, sizeof(path), refusal);
 		inside.path = path;

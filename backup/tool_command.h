@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* A client's words against a profile, and the command that is run in their place. Pure. */
+/* Compares a client's words with a profile, and makes the command that is run instead. Pure. */
 #ifndef BACKUP_TOOL_COMMAND_H
 #define BACKUP_TOOL_COMMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backup/command_line.h"
@@ -10,19 +11,23 @@
 #include "backup/text_list.h"
 #include "backup/tool_profile.h"
 
-/* 1: it is this tool, and *path is the client's word for {path} or NULL; 0: it is not; -EPERM: it is, but
- * asks for what may not be asked for, and *refusal says what. */
+/* 1: it is this tool, and *path is the client's word for {path} or NULL; 0: it is not; -EPERM: it is, but asks for
+ * something forbidden, which *refusal names. */
 int tool_command_match(const struct tool_profile *profile, const struct command_line *line, const char **path,
 		       struct gate_refusal *refusal);
 
-/* What stands for the braces. */
+/* The client's command begins with the program of this profile, whatever follows. */
+bool tool_command_begins(const struct tool_profile *profile, const struct command_line *line);
+
+/* The values of the braces. */
 struct tool_values {
 	const char *home; /* {home} */
 	const char *path; /* {path}, inside home; NULL: home */
 	uint64_t quota;   /* {quota} */
 };
 
-/* argv of what is run, nothing in it is the client's but {path}. 0, -EPERM and *refusal, or negative errno. */
+/* argv of the command that is run; only {path} in it comes from the client. 0, -EPERM and *refusal, or negative errno.
+ */
 int tool_command_build(const struct tool_profile *profile, enum tool_form form, const struct tool_values *values,
 		       struct text_list *argv, struct gate_refusal *refusal);
 

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backup/new_files.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "confine/landlock.h"
@@ -30,19 +31,17 @@ static void entries_add(struct root_entry *entries, size_t *count, const struct 
 {
 	for (size_t i = 0; i < paths->count; i++)
 		if (!in_libraries(paths->words[i]))
-			entries[(*count)++] = (struct root_entry){ .path = paths->words[i], .optional = true };
+			entries[(*count)++] = (struct root_entry){ .path = paths->words[i],
+								   .device = tool_device(paths->words[i]),
+								   .optional = true };
 }
 
-int tool_enter(const char *home, const struct tool_profile *profile, enum tool_form form, const char **step,
-	       int *error)
+int tool_enter(const char *home, const struct tool_profile *profile, enum tool_form form, const char **step, int *error)
 {
 	struct root_entry entries[PATHS_MAX] = {
-		{ .path = "/dev/null", .device = true },
-		{ .path = LIBRARIES },
-		{ .path = "/lib", .optional = true },
-		{ .path = "/lib64", .optional = true },
-		{ .path = "/usr/lib64", .optional = true },
-		{ .path = "/etc/ld.so.cache", .optional = true },
+		{ .path = "/dev/null", .device = true },    { .path = LIBRARIES },
+		{ .path = "/lib", .optional = true },       { .path = "/lib64", .optional = true },
+		{ .path = "/usr/lib64", .optional = true }, { .path = "/etc/ld.so.cache", .optional = true },
 	};
 	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, home, &how, sizeof(how));
@@ -63,8 +62,8 @@ static void rules_add(struct landlock_rule *rules, size_t *count, const struct t
 		      enum landlock_access access)
 {
 	for (size_t i = 0; i < paths->count; i++)
-		rules[(*count)++] = (struct landlock_rule){ .path = paths->words[i], .fd = -1, .access = access,
-							    .optional = 1 };
+		rules[(*count)++] =
+			(struct landlock_rule){ .path = paths->words[i], .fd = -1, .access = access, .optional = 1 };
 }
 
 static enum landlock_access home_access(const struct tool_profile *profile, enum tool_form form)
@@ -99,7 +98,7 @@ static int confine_files(const struct tool_profile *profile, enum tool_form form
 	return landlock_confine(rules);
 }
 
-int tool_confine(const struct tool_profile *profile, enum tool_form form, const char **step)
+int tool_confine(const struct tool_profile *profile, enum tool_form form, uint32_t key, const char **step)
 {
 	enum seccomp_program program = SECCOMP_TOOL;
 	int r;
@@ -115,6 +114,10 @@ int tool_confine(const struct tool_profile *profile, enum tool_form form, const 
 	umask(umask(0) | S_IWGRP | S_IWOTH);
 	*step = "Landlock";
 	r = confine_files(profile, form);
+	if (r < 0)
+		return r;
+	*step = "process that sets dates";
+	r = program == SECCOMP_TOOL_NEW_FILES && profile->form[form].own_dates ? new_files_start(key) : 0;
 	if (r < 0)
 		return r;
 	*step = "system call filter";

@@ -27,6 +27,10 @@ static const struct {
 	{ "read", offsetof(struct tool_profile, read) },
 	{ "environment", offsetof(struct tool_profile, environment) },
 	{ "quota", offsetof(struct tool_profile, quota) },
+	{ "adds", offsetof(struct tool_profile, adds) },
+	{ "begins", offsetof(struct tool_profile, begins) },
+	{ "tidies", offsetof(struct tool_profile, tidies) },
+	{ "log", offsetof(struct tool_profile, log) },
 };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -58,24 +62,27 @@ static int section_begin(struct tool_profile *profile, const char *line, int *fo
 		if (strcmp(line, sections[i].name) != 0)
 			continue;
 		if (profile->form[sections[i].form].present)
-			return fail(fault, "this section was there before");
+			return fail(fault, "this section is given twice");
 		*form = (int)sections[i].form;
 		profile->form[*form].present = true;
 		return 0;
 	}
-	return fail(fault, "there are [read-write], [append-only] and [read-only]");
+	return fail(fault, "not one of [read-write], [append-only] and [read-only]");
 }
 
-static int form_setting(struct tool_profile *profile, int form, const char *name, char *value,
-			struct tool_fault *fault)
+static int form_setting(struct tool_profile *profile, int form, const char *name, char *value, struct tool_fault *fault)
 {
 	if (strcmp(name, "run") == 0)
 		return words_add(&profile->form[form].run, value, fault);
-	if (strcmp(name, "new-files-only") != 0 || form != TOOL_APPEND_ONLY)
-		return fail(fault, "no setting of a section: there are run and, in [append-only], new-files-only");
+	if (form != TOOL_APPEND_ONLY || (strcmp(name, "new-files-only") != 0 && strcmp(name, "own-dates") != 0))
+		return fail(fault, "not a setting of a section: these are run and, in [append-only], new-files-only "
+				   "and own-dates");
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 		return fail(fault, "neither yes nor no");
-	profile->form[form].new_files_only = strcmp(value, "yes") == 0;
+	if (name[0] == 'n')
+		profile->form[form].new_files_only = strcmp(value, "yes") == 0;
+	else
+		profile->form[form].own_dates = strcmp(value, "yes") == 0;
 	return 0;
 }
 
@@ -87,7 +94,19 @@ static int setting(struct tool_profile *profile, int form, const char *name, cha
 		if (strcmp(name, settings[i].name) == 0)
 			return words_add((struct tool_words *)(void *)((char *)profile + settings[i].offset), value,
 					 fault);
-	return fail(fault, "no such setting");
+	if (strcmp(name, "write") == 0)
+		return fail(fault, "nothing but the home can be written");
+	return fail(fault, "unknown setting");
+}
+
+bool tool_device(const char *path)
+{
+	static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom" };
+
+	for (size_t i = 0; i < COUNT(devices); i++)
+		if (strcmp(path, devices[i]) == 0)
+			return true;
+	return false;
 }
 
 static char *trim(char *text)
@@ -128,16 +147,42 @@ static bool all_absolute(const struct tool_words *words)
 	return true;
 }
 
-/* NAME=VALUE, NAME in capitals. */
-static bool environment_valid(const struct tool_words *words)
+/* NAME=VALUE, NAME in capitals, each once: a program takes either of two. */
+static int environment_check(const struct tool_words *words, struct tool_fault *fault)
 {
 	for (size_t i = 0; i < words->count; i++) {
 		size_t name = strspn(words->words[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
+		fault->word = words->words[i];
 		if (name == 0 || words->words[i][name] != '=')
-			return false;
+			return fail(fault, "environment is NAME=VALUE");
+		for (size_t k = 0; k < i; k++)
+			if (strncmp(words->words[k], words->words[i], name + 1) == 0)
+				return fail(fault, "this variable is given twice");
 	}
-	return true;
+	fault->word = NULL;
+	return 0;
+}
+
+/* What is to be run, or a directory that it is in. */
+static bool may_execute(const struct tool_words *execute, const char *path)
+{
+	for (size_t i = 0; i < execute->count; i++) {
+		size_t length = strlen(execute->words[i]);
+
+		if (strncmp(execute->words[i], path, length) == 0 && (path[length] == '\0' || path[length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* One path inside a repository; wildcards in the last component alone. */
+static bool trace_valid(const struct tool_words *trace)
+{
+	const char *word = trace->count > 0 ? trace->words[0] : "x", *slash = strrchr(word, '/');
+
+	return trace->count <= 1 && strlen(word) <= TOOL_TRACE_MAX && word[0] != '/' && strstr(word, "..") == NULL &&
+	       (slash == NULL || (slash[1] != '\0' && strcspn(word, "*?[") > (size_t)(slash - word)));
 }
 
 /* The first word says which tool is meant; {rest} and {path} take what follows. */
@@ -161,19 +206,31 @@ static int whole(const struct tool_profile *profile, struct tool_fault *fault)
 
 	fault->line = 0;
 	if (!command_valid(&profile->command))
-		return fail(fault, "command is missing, or is not words, {options}, {path} and, last, {rest}");
+		return fail(fault, "command is missing, or has more than words, {options}, {path} and, last, {rest}");
 	if (profile->execute.count == 0 || !all_absolute(&profile->execute) || !all_absolute(&profile->read))
-		return fail(fault, "execute and read are absolute paths, and there is at least one to execute");
-	if (!environment_valid(&profile->environment))
-		return fail(fault, "environment is NAME=VALUE");
+		return fail(fault, "execute and read must be absolute paths, with at least one to execute");
+	if (environment_check(&profile->environment, fault) < 0)
+		return -EINVAL;
+	if (!trace_valid(&profile->adds) || !trace_valid(&profile->begins) || !trace_valid(&profile->tidies))
+		return fail(
+			fault,
+			"adds, begins and tidies are one path inside a repository, wildcards in its last component");
+	if (profile->log.count > 1 || (profile->log.count == 1 && strcmp(profile->log.words[0], "sftp") != 0))
+		return fail(fault, "there is no log but that of sftp");
 	for (int i = 0; i < TOOL_FORMS; i++) {
 		if (!profile->form[i].present)
 			continue;
 		any = true;
 		if (profile->form[i].run.count == 0 || profile->form[i].run.words[0][0] != '/')
-			return fail(fault, "run of a section is an absolute path and its arguments");
+			return fail(fault, "run must be an absolute path and its arguments");
+		fault->word = profile->form[i].run.words[0];
+		if (!may_execute(&profile->execute, fault->word))
+			return fail(fault, "it is run, but not among what the tool may execute");
+		fault->word = NULL;
+		if (profile->form[i].own_dates && !profile->form[i].new_files_only)
+			return fail(fault, "own-dates is for new-files-only");
 	}
-	return any ? 0 : fail(fault, "there is no section: [read-write], [append-only], [read-only]");
+	return any ? 0 : fail(fault, "a section is missing: [read-write], [append-only] or [read-only]");
 }
 
 int tool_profile_parse(char *text, struct tool_profile *profile, struct tool_fault *fault)

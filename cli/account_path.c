@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/subuid.h"
@@ -21,7 +22,7 @@ int account_path_parse(const char *text, struct account_path *place)
 		return -EINVAL;
 	memcpy(place->name, text, name);
 	place->name[name] = '\0';
-	strcpy(place->path, path[0] != '\0' ? path : ".");
+	snprintf(place->path, sizeof(place->path), "%s", path[0] != '\0' ? path : ".");
 	return 0;
 }
 

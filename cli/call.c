@@ -16,12 +16,11 @@
 #include "varlink/client.h"
 
 #define INTERFACE "io.subuidd.Accounts."
-#define DEADLINE_MS                                                                                                \
-	(5 * 60 * 1000) /* between two messages: a home on a dead file server holds the daemon up for less */
-
+/* Between two messages: a home on a dead file server delays the daemon for less. */
+#define DEADLINE_MS (5 * 60 * 1000)
 #define STATUS_DEADLINE_MS 5000
 
-/* A start that was refused is refused again until somebody has seen to it. */
+/* A start that was refused is refused again until somebody has fixed the cause. */
 static int unreachable(int error)
 {
 	const char *why = strerrordesc_np(-error);
@@ -54,12 +53,19 @@ static struct varlink_stream *connection(int *status)
 	return &stream;
 }
 
+/* What the message is about. People know the command that they typed, not the method that it calls. */
+static const char *error_about(const char *method, const json_t *parameters)
+{
+	const char *what = json_text(parameters, "what");
+
+	return strcmp(what, method) == 0 && common.command != NULL ? common.command : what;
+}
+
 /* The daemon's own errors carry what, why and todo; Varlink's name the parameter. */
-static int remote_error(const char *error, const json_t *parameters)
+static int remote_error(const char *method, const char *error, const json_t *parameters)
 {
 	if (strncmp(error, INTERFACE, strlen(INTERFACE)) == 0) {
-		complain(json_text(parameters, "what"), json_text(parameters, "why"),
-			 json_text(parameters, "todo"));
+		complain(error_about(method, parameters), json_text(parameters, "why"), json_text(parameters, "todo"));
 		return failure_exit_status(failure_from_name(error + strlen(INTERFACE)));
 	}
 	if (strcmp(error, "org.varlink.service.InvalidParameter") == 0) {
@@ -86,12 +92,12 @@ static int local_error(int error)
 	return error == -ENOMEM ? STATUS_FAILED : STATUS_UNREACHABLE;
 }
 
-static int outcome(int r, char *error, json_t *error_parameters)
+static int outcome(const char *method, int r, char *error, json_t *error_parameters)
 {
 	int status = STATUS_DONE;
 
 	if (r == -EREMOTEIO) {
-		status = remote_error(error, error_parameters);
+		status = remote_error(method, error, error_parameters);
 		json_decref(error_parameters);
 		free(error);
 	} else if (r < 0) {
@@ -122,7 +128,32 @@ int call(const char *method, json_t *parameters, json_t **reply)
 	json_decref(parameters);
 	if (r == 0)
 		*reply = received;
-	return r == 0 ? STATUS_DONE : outcome(r, error, received);
+	return r == 0 ? STATUS_DONE : outcome(method, r, error, received);
+}
+
+/* Whatever of the reply --json shows says that it was a dry run. */
+static void dry_mark(json_t *reply)
+{
+	const char *name;
+	json_t *member;
+
+	json_object_foreach(reply, name, member)
+		if (json_is_object(member))
+			json_object_set_new(member, "dryRun", json_true());
+	json_object_set_new(reply, "dryRun", json_true());
+}
+
+int call_change(const char *method, json_t *parameters, json_t **reply)
+{
+	int status;
+
+	if (!common.dry_run)
+		return call(method, parameters, reply);
+	json_object_set_new(parameters, "dryRun", json_true());
+	status = call(method, parameters, reply);
+	if (status == STATUS_DONE)
+		dry_mark(*reply);
+	return status;
 }
 
 static int list_call(const char *method, json_t *parameters, const struct varlink_rows *rows)
@@ -140,7 +171,7 @@ static int list_call(const char *method, json_t *parameters, const struct varlin
 	int r = varlink_call_rows(stream, name, parameters, rows, &error_parameters, &error);
 
 	json_decref(parameters);
-	return r >= 0 ? STATUS_DONE : outcome(r, error, error_parameters);
+	return r >= 0 ? STATUS_DONE : outcome(method, r, error, error_parameters);
 }
 
 int call_each_reply(const char *method, json_t *parameters, call_each each, void *data)
@@ -172,8 +203,8 @@ static int object_row(json_t *reply, void *data)
 	return row.object == NULL ? 0 : rows->each(&row, rows->data); /* NULL: the last reply */
 }
 
-int call_rows(const char *method, json_t *parameters, const char *member, int (*each)(const struct row *row, void *data),
-	      void *data)
+int call_rows(const char *method, json_t *parameters, const char *member,
+	      int (*each)(const struct row *row, void *data), void *data)
 {
 	struct rows_call call = { member, each, data };
 	const struct varlink_rows rows = { .name = member, .row = plain_row, .each = object_row, .data = &call };
@@ -181,7 +212,7 @@ int call_rows(const char *method, json_t *parameters, const char *member, int (*
 	return list_call(method, parameters, &rows);
 }
 
-/* A connection of its own: the next call gets one from which nothing was read. */
+/* A connection of its own, so that the next call gets one from which nothing was read. */
 json_t *daemon_status(void)
 {
 	static struct varlink_stream stream;
@@ -224,14 +255,43 @@ static int collect_row(json_t *reply, void *data)
 	return json_array_size(collect->rows) >= collect->most;
 }
 
+int call_told(const char *method, json_t *parameters, const char *member, json_t **told)
+{
+	json_t *reply, *wanted;
+	int status = call_change(method, parameters, &reply);
+
+	*told = NULL;
+	if (status != STATUS_DONE)
+		return status;
+	wanted = member != NULL ? json_object_get(reply, member) : reply;
+	if (common.json)
+		status = print_json(wanted);
+	else
+		*told = json_incref(wanted);
+	json_decref(reply);
+	return status;
+}
+
 int call_list(const char *method, json_t *parameters, const char *member, json_t **rows)
 {
 	return call_list_most(method, parameters, member, UINT64_MAX, rows);
 }
 
+int list_told(const char *method, json_t *parameters, const char *member, uint64_t most,
+	      int (*print)(const json_t *rows))
+{
+	json_t *rows = NULL;
+	int status = call_list_most(method, parameters, member, most, &rows);
+
+	if (status == STATUS_DONE)
+		status = common.json ? print_json(rows) : print(rows);
+	json_decref(rows);
+	return status;
+}
+
 int call_list_most(const char *method, json_t *parameters, const char *member, uint64_t most, json_t **rows)
 {
-	struct collect collect = {member, most, json_array()};
+	struct collect collect = { member, most, json_array() };
 	int status = call_each_reply(method, parameters, collect_row, &collect);
 
 	if (status == STATUS_DONE)

@@ -13,15 +13,15 @@
 #include "cli/subuid.h"
 
 /* The members of a finding that Repair takes. */
-static json_t *parameters_of(const json_t *finding, bool dry_run)
+static json_t *parameters_of(const json_t *finding)
 {
 	static const char *const members[] = { "repair", "place", "owner", "label", "uid" };
-	json_t *parameters = json_pack("{s:b}", "dryRun", (int)dry_run);
+	json_t *parameters = json_object();
 
 	for (size_t i = 0; parameters != NULL && i < sizeof(members) / sizeof(members[0]); i++) {
 		json_t *member = json_object_get(finding, members[i]);
 
-		/* of the index all findings are one */
+		/* all findings about the index are one */
 		if (member == NULL || (i > 0 && strcmp(json_text(finding, "repair"), "index") == 0))
 			continue;
 		if (json_object_set(parameters, members[i], member) < 0) {
@@ -37,23 +37,22 @@ static bool seen_before(const json_t *seen, const json_t *parameters)
 	const json_t *other;
 	size_t i;
 
-	json_array_foreach(seen, i, other)
-	{
+	json_array_foreach(seen, i, other) {
 		if (json_equal(other, parameters))
 			return true;
 	}
 	return false;
 }
 
-/* A person at a terminal is asked. Nothing that was not said is taken for a yes. */
+/* A person at a terminal is asked. Only an explicit yes counts. */
 static bool agreed(const json_t *finding, const char *question)
 {
 	int first, c;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return false;
-	fprintf(stderr, "%s: %s. %s? [y/N] ", shown(json_text(finding, "subject")),
-		shown(json_text(finding, "fault")), question);
+	fprintf(stderr, "%s: %s. %s? [y/N] ", shown(json_text(finding, "subject")), shown(json_text(finding, "fault")),
+		question);
 	first = c = getchar();
 	while (c != '\n' && c != EOF)
 		c = getchar();
@@ -72,18 +71,18 @@ static const char *repair_one(const json_t *finding, json_t *parameters, const s
 	bool forget = strcmp(json_text(finding, "repair"), "forget") == 0;
 	bool ask = forget || strcmp(json_text(finding, "repair"), "ask") == 0;
 
-	if (ask && !how->yes && !how->dry_run &&
+	if (ask && !how->yes && !common.dry_run &&
 	    !agreed(finding, forget ? "Forget it" : "Set it aside (nothing is deleted)")) {
 		say(finding, "left as it is: ",
-		    forget ? "nobody has said that it is to be forgotten (--yes does)" :
-			     "there is data in it, and nobody has said yes (--yes does)");
+		    forget ? "it needs a yes to be forgotten (or --yes)" :
+			     "there is data in it, so it needs a yes (or --yes)");
 		json_decref(parameters);
 		return "left";
 	}
-	if (call("Repair", parameters, reply) != STATUS_DONE)
+	if (call_change("Repair", parameters, reply) != STATUS_DONE)
 		return "failed";
-	say(finding, how->dry_run ? "would be " : "", json_text(*reply, "done"));
-	return how->dry_run ? "would" : "done";
+	say(finding, common.dry_run ? "would be " : "", json_text(*reply, "done"));
+	return common.dry_run ? "would" : "done";
 }
 
 /* Only root rebuilds the index: for others it stays among the findings. */
@@ -91,8 +90,7 @@ static bool repairable(const json_t *finding)
 {
 	const char *repair = json_text(finding, "repair");
 
-	return strcmp(repair, "none") != 0 && repair[0] != '\0' &&
-	       (geteuid() == 0 || strcmp(repair, "index") != 0);
+	return strcmp(repair, "none") != 0 && repair[0] != '\0' && (geteuid() == 0 || strcmp(repair, "index") != 0);
 }
 
 json_t *check_repair(const json_t *findings, const struct check_repair *how)
@@ -101,9 +99,8 @@ json_t *check_repair(const json_t *findings, const struct check_repair *how)
 	const json_t *finding;
 	size_t i;
 
-	json_array_foreach(findings, i, finding)
-	{
-		json_t *parameters = repairable(finding) ? parameters_of(finding, how->dry_run) : NULL, *reply = NULL;
+	json_array_foreach(findings, i, finding) {
+		json_t *parameters = repairable(finding) ? parameters_of(finding) : NULL, *reply = NULL;
 		const char *result;
 
 		if (parameters == NULL || seen_before(seen, parameters)) {
@@ -113,8 +110,8 @@ json_t *check_repair(const json_t *findings, const struct check_repair *how)
 		json_array_append(seen, parameters);
 		result = repair_one(finding, parameters, how, &reply);
 		json_array_append_new(results,
-				      json_pack("{s:s, s:s, s:s, s:s}", "subject", json_text(finding, "subject"), "repair",
-						json_text(finding, "repair"), "result", result, "done",
+				      json_pack("{s:s, s:s, s:s, s:s}", "subject", json_text(finding, "subject"),
+						"repair", json_text(finding, "repair"), "result", result, "done",
 						json_text(reply, "done")));
 		json_decref(reply);
 	}
@@ -131,11 +128,11 @@ int check_repair_offline(const struct check_repair *how)
 		complain("check", "subuidd does not answer", "ask the administrator of the host to start it");
 		return STATUS_UNREACHABLE;
 	}
-	if (how->dry_run)
+	if (common.dry_run)
 		words[count++] = "--dry-run";
 	if (how->yes)
 		words[count++] = "--yes";
 	fflush(stdout);
-	fputs("subuid: check: subuidd does not run: its state is looked at, and mended, without it\n", stderr);
+	fputs("subuid: check: subuidd does not run: its state is checked and repaired without it\n", stderr);
 	return own_program_run(STATE_PROGRAM, words);
 }

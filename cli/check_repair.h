@@ -7,16 +7,15 @@
 #include <stdbool.h>
 
 struct check_repair {
-	bool dry_run;
 	bool yes; /* things that have data in them are set aside without asking */
 };
 
-/* One after the other, each once; says of each what came of it (without --json). Returns an array of {subject, repair, result,
- * done}, result: done, would, left, failed; NULL: no memory. */
+/* One after the other, each once; prints the outcome of each (without --json). Returns an array of {subject, repair,
+ * result, done}, result: done, would, left, failed; NULL: no memory. */
 json_t *check_repair(const json_t *findings, const struct check_repair *how);
 
-/* While no daemon runs, as root: becomes the program that mends the state without it. Returns an exit status only when it
- * cannot, having said why. */
+/* While no daemon runs, as root: becomes the program that repairs the state without it. Returns an exit status only
+ * when it cannot, having said why. */
 int check_repair_offline(const struct check_repair *how);
 
 #endif

@@ -12,48 +12,17 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
-static const char help[] = "usage: subuid add LABEL [OPTION]...\n"
-			   "Makes the sub-account LABEL of yours: an id, a home, a link to it below your home,\n"
-			   "and, with --key, a key that may back up to it and do nothing else. May be repeated:\n"
-			   "if an equal account exists nothing is changed, a different one is an error.\n"
-			   "A home, view or link of it that is gone is made again.\n\n"
-			   "  --key FILE|-      the public half of the server's ssh key\n"
-			   "  --role ROLES      with commas between: push (default), blind, pull or sync for rsync;\n"
-			   "                    sftp, borg, restic or another tool; forward\n"
-			   "  --forward HOST:PORT  it may forward to this one address\n"
-			   "  --append-only     it may add and not change or delete what is there\n"
-			   "  --read-only       it may read\n"
-			   "  --storage-quota SIZE  of one repository (borg)\n"
-			   "  --from PATTERNS   from where: addresses, networks, names, as from= in sshd(8)\n"
-			   "  --no-delete       it may not delete what is there\n"
-			   "  --no-overwrite    it may not change what is there\n"
-			   "  --no-fake-super   owners and modes as plain rsync sets them\n"
-			   "  --range N         N subordinate ids for containers, rounded up to 65536\n"
-			   "  --owner NAME      of this owner (root and administrators)\n";
-
 struct arguments {
 	const char *owner, *range;
 	json_t *facts; /* owned */
 	struct new_key key;
 };
 
-static const struct option options[] = {
-	{"owner", required_argument, NULL, 'o'},
-	{"key", required_argument, NULL, 'k'},
-	NEW_KEY_OPTIONS,
-	{"range", required_argument, NULL, 'R'},
-	COMMON_OPTIONS,
-};
-
 static int parse_options(int argc, char **argv, struct arguments *arguments)
 {
-	struct option all[FACTS_OPTIONS_MAX];
-	char text[FACTS_HELP_MAX];
 	int c, status = STATUS_DONE;
 
-	facts_options(options, all);
-	facts_help(help, "  --json                {account, created, command, mended}\n", text);
-	while (status == STATUS_DONE && (c = option_next("add", text, argc, argv, all, &status)) > 0) {
+	while (status == STATUS_DONE && (c = option_next("add", argc, argv, &status)) > 0) {
 		if (new_key_option(&arguments->key, c, optarg) || facts_option(c, optarg, arguments->facts, &status))
 			continue;
 		if (c == 'o')
@@ -85,10 +54,12 @@ static int parameters_of(const struct arguments *arguments, const char *label, j
 
 	if (!label_valid(label))
 		return usage_error(label[0] ? label : "LABEL", "not a label",
-				   "1 to 31 of a-z, 0-9, _ and -, starting with a letter or digit; the owner is named by --owner");
+				   "use 1 to 31 of a-z, 0-9, _ and -, starting with a letter or digit; name the owner "
+				   "with --owner");
 	if (key->file == NULL && (key->role != NULL || key->from != NULL || key->options != 0 || key->forward != NULL ||
-				  key->quota != NULL))
-		return usage_error(label, "role, from, forward and what it may not do are a key's", "give one with --key FILE");
+				  key->command != NULL || key->net != NULL || key->quota != NULL))
+		return usage_error(label, "role, from, forward and restrictions belong to a key",
+				   "give one with --key FILE");
 
 	json_t *parameters = json_pack("{s:s, s:s*}", "label", label, "owner", arguments->owner);
 
@@ -120,22 +91,29 @@ static int print_added_json(json_t *reply, const char *name, const char *label, 
 	return print_json(reply);
 }
 
-/* Tells the user that the home is empty, although a full one was there before. */
+/* Tells the user that the home is empty, although it had data before. */
 static void print_mended(const json_t *mended)
 {
 	const json_t *part;
 	bool home = false;
 	size_t i;
 
-	fputs("Made again: ", stdout);
-	json_array_foreach(mended, i, part)
-	{
+	fputs(common.dry_run ? "Would be made again: " : "Made again: ", stdout);
+	json_array_foreach(mended, i, part) {
 		const char *name = json_string_value(part);
 
 		home |= name != NULL && strcmp(name, "home") == 0;
 		printf("%s%s", i > 0 ? ", " : "", shown(name != NULL ? name : "?"));
 	}
-	puts(home ? ". The home was gone, and is empty now." : ".");
+	puts(home && !common.dry_run ? ". The home was gone, and is empty now." : ".");
+}
+
+static int print_would(const json_t *account)
+{
+	printf("would be made: %s, uid %llu, home %s, link %s\n", shown(json_text(account, "name")),
+	       (unsigned long long)json_number(account, "uid"), shown(json_text(account, "home")),
+	       shown(json_text(account, "link")));
+	return STATUS_DONE;
 }
 
 static int print_added(json_t *reply, const char *label, const struct new_key *key)
@@ -146,14 +124,18 @@ static int print_added(json_t *reply, const char *label, const struct new_key *k
 	if (common.json)
 		return print_added_json(reply, name, label, key);
 	facts_warn_view(account);
+	if (common.dry_run && json_is_true(json_object_get(reply, "created")))
+		return print_would(account);
 	mended = json_object_get(reply, "mended");
 	printf("%s, uid %llu, %s.\n", shown(name), (unsigned long long)json_number(account, "uid"),
 	       json_is_true(json_object_get(reply, "created")) ? "is ready" : "already exists, unchanged");
 	if (json_array_size(mended) > 0)
 		print_mended(mended);
+	if (common.dry_run)
+		return STATUS_DONE;
 	printf("You see its files in %s\n", shown(json_text(account, "link")));
 	if (key->file != NULL)
-		client_print(name, label, key);
+		client_print(name, label, 0, key);
 	else
 		printf("No key was given. To add one: subuid key add %s FILE\n", shown(label));
 	return STATUS_DONE;
@@ -169,12 +151,10 @@ int command_add(int argc, char **argv)
 		json_decref(arguments.facts);
 		return -1 - status;
 	}
-	status = operands_check("add", argc, 1, 1);
-	if (status == STATUS_DONE)
-		status = parameters_of(&arguments, argv[optind], &parameters);
+	status = parameters_of(&arguments, argv[optind], &parameters);
 	json_decref(arguments.facts);
 	if (status == STATUS_DONE)
-		status = call("Add", parameters, &reply);
+		status = call_change("Add", parameters, &reply);
 	if (status != STATUS_DONE)
 		return status;
 	status = print_added(reply, argv[optind], &arguments.key);

@@ -14,41 +14,37 @@
 #define SUBUID SYSCONFDIR "/subuid"
 #define SUBGID SYSCONFDIR "/subgid"
 
-static const char help[] =
-	"usage: subuid adopt [--owner NAME] [--remove] [--json]\n"
-	"Root: takes ranges into the daemon's table that /etc/subuid and /etc/subgid give to owners\n"
-	"alike, and says what it cannot take and why. The files stay as they are.\n\n"
-	"  --owner NAME  this owner's alone\n"
-	"  --remove      take the lines away that are adopted from both files, under the locks of\n"
-	"                usermod(8); those that the daemon keeps there itself (publish=) stay\n";
-
 struct adoption {
 	struct subid_entries uids, gids;
-	struct subid_entries published; /* the daemon's own lines there */
+	struct subid_lines published; /* the daemon's own there */
 	const char *owner;
-	struct subid_entry **all; /* of both files, as far as they are wanted, in order */
+	struct subid_entry **all; /* the wanted ones of both files, in order */
 	size_t count;
-	size_t *asked; /* where in `all` the range of a line of the import begins; lines from 1 */
+	size_t *asked; /* where the range of a line of the import begins in `all`; lines from 1 */
 	size_t asked_count;
-	json_t *ranges; /* told at the end */
+	json_t *ranges; /* reported at the end */
 	unsigned long failed;
 };
 
 static void told(struct adoption *adoption, const struct subid_entry *entry, const char *outcome, const char *why)
 {
+	size_t length;
+	const char *holder = subid_entry_holder(entry, &length);
+
 	if (strcmp(outcome, "failed") == 0) {
 		/* the uid of a sub-account, say: in the table already, and not as a range */
-		if (subid_entries_find(&adoption->published, entry) != NULL)
+		if (subid_entry_published(&adoption->published, entry))
 			return;
 		adoption->failed++;
 	}
 	json_array_append_new(adoption->ranges,
-			      json_pack("{s:s, s:I, s:I, s:s, s:s*}", "owner",
-					entry->owner[0] ? entry->owner : entry->name, "first", (json_int_t)entry->first,
-					"count", (json_int_t)entry->count, "outcome", outcome, "why", why));
+			      json_pack("{s:s%, s:I, s:I, s:s, s:s*, s:o*}", "owner", holder, length, "first",
+					(json_int_t)entry->line.ids.first, "count",
+					(json_int_t)subid_line_count(&entry->line), "outcome", outcome, "why", why,
+					"dryRun", common.dry_run ? json_true() : NULL));
 }
 
-/* Behind the last entry of the same range of the same owner. */
+/* The index after the last entry of the same range of the same owner. */
 static size_t range_end(const struct adoption *adoption, size_t begin)
 {
 	size_t end = begin + 1;
@@ -58,7 +54,7 @@ static size_t range_end(const struct adoption *adoption, size_t begin)
 	return end;
 }
 
-/* Taken: whatever gives just that range to just that owner. */
+/* Takes every line that gives exactly that range to exactly that owner. */
 static int take(json_t *reply, void *data)
 {
 	struct adoption *adoption = data;
@@ -78,16 +74,22 @@ static int take(json_t *reply, void *data)
 
 static int ask(struct adoption *adoption, json_t *rows)
 {
-	return call_each_reply("Import", json_pack("{s:o, s:b}", "rows", rows, "keepGoing", 1), take, adoption);
+	const bool many = adoption->count > IMPORT_BATCH; /* each dry call finds what the ones before would have made */
+
+	return call_each_reply("Import",
+			       json_pack("{s:o, s:b, s:b, s:b}", "rows", rows, "keepGoing", 1, "dryRun",
+					 (int)common.dry_run, "goesOn", (int)(common.dry_run && many)),
+			       take, adoption);
 }
 
 static json_t *row_of(const struct subid_entry *entry, size_t line)
 {
 	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:b}", "line", (json_int_t)line, "kind", "range", "owner",
-			 entry->owner, "first", (json_int_t)entry->first, "count", (json_int_t)entry->count, "adopt", 1);
+			 entry->owner, "first", (json_int_t)entry->line.ids.first, "count",
+			 (json_int_t)subid_line_count(&entry->line), "adopt", 1);
 }
 
-/* The daemon reads both files itself: whether they say it alike is its answer. */
+/* The daemon reads both files itself, and decides whether they agree. */
 static int adopt(struct adoption *adoption)
 {
 	json_t *rows = json_array();
@@ -113,32 +115,50 @@ static int adopt(struct adoption *adoption)
 	return status;
 }
 
+static int lines_would_be_removed(const struct adoption *adoption)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < adoption->count; i++)
+		lines += adoption->all[i]->taken && !subid_entry_published(&adoption->published, adoption->all[i]);
+	if (!common.json)
+		printf("would be removed: %zu lines of " SUBUID " and " SUBGID "\n", lines);
+	return STATUS_DONE;
+}
+
 static int lines_remove(struct adoption *adoption)
 {
+	if (common.dry_run)
+		return lines_would_be_removed(adoption);
+
 	int r = subid_entries_remove(&adoption->uids, &adoption->gids);
 
 	if (r == 0)
 		return STATUS_DONE;
-	complain(SUBUID, r == -EBUSY ? "another program holds its locks" : strerrordesc_np(-r),
-		 "no line was taken away; the ranges are adopted, run it once more");
+	complain(SUBUID,
+		 r == -EBUSY ? "another program holds its locks" :
+		 r == -EPERM ? "not a plain file that root alone can write" :
+			       strerrordesc_np(-r),
+		 "no line was removed; the ranges are adopted, run it once more");
 	return STATUS_FAILED;
 }
 
 static int print_ranges_told(const json_t *ranges)
 {
-	static const char *const heads[] = {"OWNER", ">FIRST", ">COUNT", "OUTCOME", "WHY", NULL};
+	static const char *const heads[] = { "OWNER", ">FIRST", ">COUNT", "OUTCOME", "WHY", NULL };
 	struct table table = TABLE(heads);
 	const json_t *range;
 	size_t i;
 
 	if (common.json)
 		return print_json(ranges);
-	json_array_foreach(ranges, i, range)
-	{
+	json_array_foreach(ranges, i, range) {
 		table_cell(&table, json_text(range, "owner"));
 		table_number(&table, json_number(range, "first"));
 		table_number(&table, json_number(range, "count"));
-		table_cell(&table, strcmp(json_text(range, "outcome"), "made") == 0 ? "adopted" : json_text(range, "outcome"));
+		table_cell(&table, strcmp(json_text(range, "outcome"), "made") != 0 ? json_text(range, "outcome") :
+				   common.dry_run                                   ? "would be adopted" :
+										      "adopted");
 		table_cell(&table, json_text(range, "why"));
 	}
 	return table_print(&table);
@@ -166,7 +186,7 @@ static int read_files(struct adoption *adoption)
 	if (r == 0)
 		r = subid_entries_read(SUBGID, &adoption->gids);
 	if (r == 0)
-		r = subid_entries_read(SUBID_LINES, &adoption->published);
+		r = subid_entries_published(&adoption->published);
 	if (r == -EACCES) /* root's alone; the daemon says what this caller may do, and what it holds already */
 		r = 0;
 	count = adoption->uids.count + adoption->gids.count + 1;
@@ -178,7 +198,6 @@ static int read_files(struct adoption *adoption)
 		complain(SUBUID, strerrordesc_np(-r), "");
 		return STATUS_FAILED;
 	}
-	subid_entries_sort(&adoption->published);
 	r = subid_entries_owners(&adoption->uids);
 	if (r == 0)
 		r = subid_entries_owners(&adoption->gids);
@@ -195,25 +214,18 @@ static int read_files(struct adoption *adoption)
 
 int command_adopt(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"owner", required_argument, NULL, 'o'},
-		{"remove", no_argument, NULL, 'r'},
-		COMMON_OPTIONS,
-	};
-	struct adoption adoption = {.ranges = json_array()};
+	struct adoption adoption = { .ranges = json_array() };
 	int c, status = STATUS_DONE;
 	bool away = false;
 
-	while ((c = option_next("adopt", help, argc, argv, options, &status)) > 0) {
+	while ((c = option_next("adopt", argc, argv, &status)) > 0) {
 		if (c == 'o')
 			adoption.owner = optarg;
 		else
 			away = true;
 	}
 	if (c == 0) {
-		status = operands_check("adopt", argc, 0, 0);
-		if (status == STATUS_DONE)
-			status = read_files(&adoption);
+		status = read_files(&adoption);
 		if (status == STATUS_DONE)
 			status = adopt(&adoption);
 		if (status == STATUS_DONE) {
@@ -226,7 +238,7 @@ int command_adopt(int argc, char **argv)
 	}
 	subid_entries_free(&adoption.uids);
 	subid_entries_free(&adoption.gids);
-	subid_entries_free(&adoption.published);
+	subid_lines_free(&adoption.published);
 	free(adoption.all);
 	free(adoption.asked);
 	json_decref(adoption.ranges);

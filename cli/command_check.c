@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid check`: asks the daemon for what is wrong, shows it, and has it put right when that is asked for. */
+/* `subuid check`: asks the daemon what is wrong, shows it, and has it repaired on request. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -12,20 +12,8 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static const char help[] = "usage: subuid check [--all | --owner NAME] [--repair [--dry-run] [--yes]] [--json]\n"
-			   "Proves the invariants: store, index, keys, homes, links, views, disks, and that no id\n"
-			   "is held twice or by anybody else on this host. Exit status 1 when something is wrong.\n\n"
-			   "  --owner NAME  this owner's accounts (root and administrators)\n"
-			   "  --all         the whole host (administrators; the default for root)\n"
-			   "  --repair      puts right what can be made again from what is there, removes what is\n"
-			   "                left over and empty, and checks again. Never deletes data: what has data\n"
-			   "                in it is set aside, after a question.\n"
-			   "  --dry-run     only says what would be done\n"
-			   "  --yes         answers every question\n"
-			   "  --json        {checked, findings: [{subject, fault, todo, repair, ...}], repairs}\n";
-
 #define PROGRESS_EACH 0.1 /* seconds */
-#define PROGRESS_SURE 1.0 /* before that the pace says little */
+#define PROGRESS_SURE 1.0 /* before that the pace means little */
 
 struct check {
 	json_t *findings;
@@ -45,30 +33,23 @@ struct arguments {
 
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
-	static const struct option options[] = {
-		{ "owner", required_argument, NULL, 'o' }, { "all", no_argument, NULL, 'a' },
-		{ "repair", no_argument, NULL, 'r' },	   { "dry-run", no_argument, NULL, 'n' },
-		{ "yes", no_argument, NULL, 'y' },	   COMMON_OPTIONS,
-	};
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("check", help, argc, argv, options, &status)) > 0) {
+	while ((c = option_next("check", argc, argv, &status)) > 0) {
 		if (c == 'o')
 			arguments->owner = optarg;
 		arguments->all |= c == 'a';
 		arguments->repair |= c == 'r';
-		arguments->how.dry_run |= c == 'n';
 		arguments->how.yes |= c == 'y';
 	}
 	if (c < 0)
 		return -1 - status;
-	status = operands_check("check", argc, 0, 0);
-	if (status == STATUS_DONE && !arguments->repair && (arguments->how.dry_run || arguments->how.yes))
-		status = usage_error(arguments->how.yes ? "--yes" : "--dry-run", "goes with --repair", "");
-	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
+	if (!arguments->repair && (common.dry_run || arguments->how.yes))
+		return -1 - usage_error(arguments->how.yes ? "--yes" : "--dry-run", "goes with --repair", "");
+	return STATUS_DONE;
 }
 
-/* Many accounts may tell of one fault in the same words: the index is one. */
+/* Many accounts may report one fault in the same words, such as one of the index. */
 static bool told(const json_t *findings, const json_t *finding)
 {
 	size_t count = json_array_size(findings);
@@ -83,8 +64,7 @@ static bool told_of_index(const json_t *findings, const json_t *finding)
 
 	if (strcmp(json_text(finding, "subject"), "index") != 0 && strcmp(json_text(finding, "subject"), "keys") != 0)
 		return false;
-	json_array_foreach(findings, i, other)
-	{
+	json_array_foreach(findings, i, other) {
 		if (json_equal(other, finding))
 			return true;
 	}
@@ -99,12 +79,13 @@ static double seconds_since(const struct timespec *then)
 	return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
 }
 
-/* At the pace since the total is known. The total is about right: things come and go. */
+/* Estimated from the pace since the total is known. The total is approximate: things come and go. */
 static void progress_left(const struct check *check, uint64_t total)
 {
 	double spent = seconds_since(&check->counted);
 	uint64_t done = check->checked - check->counted_from;
-	double left = done == 0 || total <= check->checked ? 0 : spent / (double)done * (double)(total - check->checked);
+	double left =
+		done == 0 || total <= check->checked ? 0 : spent / (double)done * (double)(total - check->checked);
 
 	if (spent < PROGRESS_SURE || left < 1)
 		return;
@@ -125,7 +106,8 @@ static void progress_show(struct check *check, uint64_t total)
 	clock_gettime(CLOCK_MONOTONIC, &check->shown);
 	fprintf(stderr, "\r\033[Kchecked %llu", (unsigned long long)check->checked);
 	if (total > 0)
-		fprintf(stderr, " of about %llu", (unsigned long long)(total > check->checked ? total : check->checked));
+		fprintf(stderr, " of about %llu",
+			(unsigned long long)(total > check->checked ? total : check->checked));
 	fputs(" things", stderr);
 	if (total > 0)
 		progress_left(check, total);
@@ -169,8 +151,7 @@ static void print_findings(const struct check *check)
 	const json_t *finding;
 	size_t i;
 
-	json_array_foreach(check->findings, i, finding)
-	{
+	json_array_foreach(check->findings, i, finding) {
 		const char *todo = json_text(finding, "todo");
 
 		printf("%s: %s%s%s\n", shown(json_text(finding, "subject")), shown(json_text(finding, "fault")),
@@ -191,7 +172,8 @@ static int print_checked(const struct check *check, json_t *repairs)
 		print_findings(check);
 		return STATUS_DONE;
 	}
-	whole = json_pack("{s:I, s:O}", "checked", (json_int_t)check->checked, "findings", check->findings);
+	whole = json_pack("{s:I, s:O, s:o*}", "checked", (json_int_t)check->checked, "findings", check->findings,
+			  "dryRun", common.dry_run ? json_true() : NULL);
 	if (whole == NULL || (repairs != NULL && json_object_set(whole, "repairs", repairs) < 0)) {
 		json_decref(whole);
 		return STATUS_FAILED;
@@ -209,7 +191,7 @@ static int repair(const struct arguments *arguments, struct check *check, json_t
 	*repairs = check_repair(check->findings, &arguments->how);
 	if (*repairs == NULL)
 		return STATUS_FAILED;
-	return arguments->how.dry_run ? STATUS_DONE : check_run(arguments, check);
+	return common.dry_run ? STATUS_DONE : check_run(arguments, check);
 }
 
 int command_check(int argc, char **argv)

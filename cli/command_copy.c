@@ -15,16 +15,6 @@
 #include "confine/cleanup.h"
 #include "confine/path.h"
 
-static const char help[] =
-	"usage: subuid copy [--untrusted] NAME[:PATH] DEST [--json]\n"
-	"Copies what was pushed, whatever its modes, to DEST, which is made: files and directories of yours,\n"
-	"with dates and modes of the server, without setuid, devices, and links that lead out of DEST.\n"
-	"Nothing that is there is overwritten. Owners are not kept: a restore as root does that\n"
-	"(role pull); `subuid ls` shows them.\n\n"
-	"  --untrusted  of a server that was broken into: DEST lets in nobody but you, what is in it\n"
-	"               belongs to the account's uid and nothing of it can be run. Programs that trust a\n"
-	"               file by its owner (git, ...) do not trust these\n";
-
 #define PROGRESS_NS 200000000
 
 struct shown_progress {
@@ -46,6 +36,23 @@ static void tell_failed(void *data, const char *path, int error)
 	complain(path, why != NULL ? why : "cannot be copied", "");
 }
 
+/* A line for each entry, with what the copy does not keep: owners, setuid, devices. */
+static void tell_listed(void *data, const char *path, const struct stored_entry *entry, bool left)
+{
+	char mode[12], size[32], owner[32] = "-";
+
+	progress_clear(data);
+	stored_mode_text(entry->server.mode, mode);
+	if (entry->has_stored)
+		snprintf(owner, sizeof(owner), "%u %u", entry->server.uid, entry->server.gid);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)entry_size(entry));
+	if (stored_is_device(entry->server.mode))
+		snprintf(size, sizeof(size), "%u,%u", entry->server.major, entry->server.minor);
+	printf("%s  %-11s  %10s  %s  %s%s", mode, owner, size, time_text(entry->disk.st_mtim.tv_sec), shown(path),
+	       S_ISLNK(entry->server.mode) ? " -> " : "");
+	printf("%s%s\n", S_ISLNK(entry->server.mode) ? shown(entry->target) : "", left ? "  (left out)" : "");
+}
+
 static void tell_progress(void *data, const struct copy_counts *counts)
 {
 	struct shown_progress *progress = data;
@@ -55,12 +62,10 @@ static void tell_progress(void *data, const struct copy_counts *counts)
 	if (!progress->terminal)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((now.tv_sec - progress->last.tv_sec) * 1000000000LL + now.tv_nsec - progress->last.tv_nsec <
-	    PROGRESS_NS)
+	if ((now.tv_sec - progress->last.tv_sec) * 1000000000LL + now.tv_nsec - progress->last.tv_nsec < PROGRESS_NS)
 		return;
 	progress->last = now;
-	fprintf(stderr, "\r\033[K%llu files, %s", (unsigned long long)counts->files,
-		size_text(counts->bytes, size));
+	fprintf(stderr, "\r\033[K%llu files, %s", (unsigned long long)counts->files, size_text(counts->bytes, size));
 	fflush(stderr);
 }
 
@@ -72,12 +77,12 @@ static int refuse(const char *path, int error, const char *todo)
 	return STATUS_FAILED;
 }
 
-/* The directory that DEST is to be in, and its name there. */
+/* The directory that will contain DEST, and its name there. */
 static int parent_open(const char *path, char name[NAME_MAX + 1])
 {
 	char parent[PATH_MAX];
 	size_t length = strlen(path);
-	const char *slash;
+	const char *slash, *last;
 	int fd;
 
 	while (length > 1 && path[length - 1] == '/')
@@ -87,9 +92,11 @@ static int parent_open(const char *path, char name[NAME_MAX + 1])
 	memcpy(parent, path, length);
 	parent[length] = '\0';
 	slash = strrchr(parent, '/');
-	if (strlen(slash == NULL ? parent : slash + 1) > NAME_MAX)
+	last = slash == NULL ? parent : slash + 1;
+	length = strlen(last);
+	if (length > NAME_MAX)
 		return -ENAMETOOLONG;
-	strcpy(name, slash == NULL ? parent : slash + 1);
+	memcpy(name, last, length + 1);
 	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EEXIST;
 	parent[slash == NULL ? 0 : slash == parent ? 1 : (size_t)(slash - parent)] = '\0';
@@ -116,10 +123,10 @@ static int copy_out(struct copy *copy, int home, const char *path, const char *d
 	int r = parent < 0 ? parent : 0;
 
 	if (r < 0)
-		return refuse(dest, r, "name what is to be made");
+		return refuse(dest, r, "name the file or directory to make");
 	r = entry_open(home, path, &entry);
 	if (r < 0)
-		return refuse(path, r, "`subuid ls` shows what there is");
+		return refuse(path, r, "`subuid ls` shows what exists");
 	if (S_ISDIR(entry.server.mode)) {
 		target = target_make(parent, name);
 		r = target < 0 ? target : 0;
@@ -127,20 +134,21 @@ static int copy_out(struct copy *copy, int home, const char *path, const char *d
 			copy_tree(copy, entry.fd, target);
 	} else {
 		r = copy_one(copy, &entry, parent, name);
+		if (r >= 0 && copy->listed != NULL)
+			copy->listed(copy->data, path, &entry, r == 1);
 	}
 	entry_close(&entry);
-	return r == -EEXIST ? refuse(dest, r, "nothing is overwritten: choose another name")
-	       : r < 0	    ? refuse(dest, r, "")
-			    : STATUS_DONE;
+	return r == -EEXIST ? refuse(dest, r, "nothing is overwritten: choose another name") :
+	       r < 0        ? refuse(dest, r, "") :
+			      STATUS_DONE;
 }
 
 static int tell_json(const struct copy_counts *counts)
 {
-	json_t *said =
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)counts->files, "directories",
-			  (json_int_t)counts->directories, "links", (json_int_t)counts->links, "bytes",
-			  (json_int_t)counts->bytes, "devicesLeftOut", (json_int_t)counts->devices_left,
-			  "linksLeftOut", (json_int_t)counts->links_left, "failed", (json_int_t)counts->failed);
+	json_t *said = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "files", (json_int_t)counts->files,
+				 "directories", (json_int_t)counts->directories, "links", (json_int_t)counts->links,
+				 "bytes", (json_int_t)counts->bytes, "devicesLeftOut", (json_int_t)counts->devices_left,
+				 "linksLeftOut", (json_int_t)counts->links_left, "failed", (json_int_t)counts->failed);
 	int status = print_json(said);
 
 	json_decref(said);
@@ -162,7 +170,7 @@ static int tell(const struct copy *copy, bool caller_is_root, const char *name, 
 		printf("Left out: %llu links that lead elsewhere; `subuid ls` shows where\n",
 		       (unsigned long long)counts->links_left);
 	if (copy->untrusted)
-		printf("What is in it belongs to the account. To delete it: %s%s%s%s\n",
+		printf("The files in it belong to the account. To delete it: %s%s%s%s\n",
 		       caller_is_root ? "rm -r " : "subuid exec ", caller_is_root ? "" : shown(name),
 		       caller_is_root ? "" : " -- rm -r ", shown(dest));
 	return STATUS_DONE;
@@ -170,22 +178,24 @@ static int tell(const struct copy *copy, bool caller_is_root, const char *name, 
 
 int command_copy(int argc, char **argv)
 {
-	static const struct option options[] = {{"untrusted", no_argument, NULL, 'u'}, COMMON_OPTIONS};
 	static struct account_path place;
-	struct exec_account entered = {.account = {.uid = 0}};
-	struct shown_progress progress = {.terminal = isatty(STDERR_FILENO)};
-	struct copy copy = {.failed = tell_failed, .progress = tell_progress, .data = &progress};
+	struct exec_account entered = { .account = { .uid = 0 } };
+	struct shown_progress progress = { .terminal = isatty(STDERR_FILENO) };
+	struct copy copy = { .failed = tell_failed, .progress = tell_progress, .data = &progress };
 	bool caller_is_root = getuid() == 0; /* in the namespace everybody is 0 */
 	cleanup_fd int home = -1;
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("copy", help, argc, argv, options, &status)) > 0)
-		copy.untrusted |= c == 'u';
+	while ((c = option_next("copy", argc, argv, &status)) > 0)
+		if (c == 'l')
+			copy.listed = tell_listed;
+		else
+			copy.untrusted = true;
 	if (c < 0)
 		return status;
-	status = operands_check("copy", argc, 2, 2);
-	if (status == STATUS_DONE)
-		status = account_path_enter(argv[optind], &place, &entered, &home);
+	if (copy.listed != NULL && common.json)
+		return usage_error("--list", "is not for programs", "`subuid ls -R --json` lists an account for them");
+	status = account_path_enter(argv[optind], &place, &entered, &home);
 	if (status != STATUS_DONE)
 		return status;
 	copy.uid = entered.account.uid;

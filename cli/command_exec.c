@@ -18,39 +18,19 @@
 #define STATUS_NOT_EXECUTABLE 126 /* as env(1) and the shells */
 #define STATUS_NO_COMMAND 127
 
-#define OPTIONS_HELP                                                                                               \
-	"  --as-account    the command runs as the account itself: for files that it gave to\n"                    \
-	"                  another of its groups, which even this root cannot change\n"                            \
-	"  --follow-links  follow symbolic links in the home. The account's server made them, and\n"               \
-	"                  they may lead to your own files\n"
-
-static const char exec_help[] =
-	"usage: subuid exec [--as-account] [--follow-links] LABEL [--] COMMAND [ARGUMENT]...\n"
-	"Runs COMMAND, in the home of your sub-account, in a user namespace in which you are root over the\n"
-	"account's files and your own: it reads, deletes and repairs any of them, whatever their\n"
-	"modes. No privilege on the host is involved. The account's ids are the same inside\n"
-	"($SUBUID_UID is its uid and gid); you are 0. Exit status and signals are COMMAND's; 127 and\n"
-	"126 when it cannot be run.\n\n" OPTIONS_HELP;
-
-static const char shell_help[] = "usage: subuid shell [--as-account] [--follow-links] LABEL\n"
-				 "Your shell, as `subuid exec` runs a command.\n\n" OPTIONS_HELP;
-
 struct exec {
 	bool as_account, follow_links;
 	struct exec_account of;
 };
 
 /* Everything behind LABEL belongs to the command, options too: getopt sees only the words before it. */
-static int options_parse(const char *name, const char *help, int argc, char **argv, struct exec *exec,
-			 int *operands)
+static int options_parse(const char *name, int argc, char **argv, struct exec *exec, int *operands)
 {
-	static const struct option options[] = {
-		{"as-account", no_argument, NULL, 'a'}, {"follow-links", no_argument, NULL, 'l'}, COMMON_OPTIONS};
 	int c, status = STATUS_DONE, end = 1;
 
 	while (end < argc && argv[end][0] == '-' && strcmp(argv[end], "--") != 0)
 		end++;
-	while ((c = option_next(name, help, end, argv, options, &status)) > 0) {
+	while ((c = option_next(name, end, argv, &status)) > 0) {
 		exec->as_account |= c == 'a';
 		exec->follow_links |= c == 'l';
 	}
@@ -107,7 +87,7 @@ static int run(const char *name, struct exec *exec, char **command)
 	if (name_tell(&exec->of.account) < 0)
 		return failed("subuid", ENOMEM, "");
 	fflush(stdout);
-	signal(SIGPIPE, SIG_DFL); /* ours alone was ignored */
+	signal(SIGPIPE, SIG_DFL); /* only ours was ignored */
 	/* no set-uid file that the account made counts in here, also where the home is not covered (--follow-links) */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return failed("no_new_privs", errno, "");
@@ -119,8 +99,8 @@ static int run(const char *name, struct exec *exec, char **command)
 
 int command_exec(int argc, char **argv)
 {
-	struct exec exec = {0};
-	int at = 0, status = options_parse("exec", exec_help, argc, argv, &exec, &at);
+	struct exec exec = { 0 };
+	int at = 0, status = options_parse("exec", argc, argv, &exec, &at);
 
 	if (status < 0)
 		return -1 - status;
@@ -139,12 +119,12 @@ int command_exec(int argc, char **argv)
 int command_shell(int argc, char **argv)
 {
 	entry_cleanup struct host_entry caller = { 0 };
-	bool known = user_find_uid(getuid(), &caller) == 0; /* in doubt an existing shell is good enough */
+	bool known = user_find_uid(getuid(), &caller) == 0; /* if in doubt, any existing shell will do */
 	const char *of_login = known && caller.user.pw_shell[0] != '\0' ? caller.user.pw_shell : "/bin/sh";
 	const char *wanted = getenv("SHELL");
-	char shell[PATH_MAX], *command[] = {shell, NULL};
-	struct exec exec = {0};
-	int at = 0, status = options_parse("shell", shell_help, argc, argv, &exec, &at);
+	char shell[PATH_MAX], *command[] = { shell, NULL };
+	struct exec exec = { 0 };
+	int at = 0, status = options_parse("shell", argc, argv, &exec, &at);
 
 	if (status < 0)
 		return -1 - status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* `subuid setup` and `subuid doctor`: a separate program does them. No user's command needs the code that it is
- * linked with (the index, the confinement, the loader of modules). */
+/* `subuid setup` and `subuid doctor`: a separate program does them. No other command needs the code that this program
+ * is linked with (the index, the confinement, the loader of modules). */
 #include <stddef.h>
 
 #include "cli/own_program.h"

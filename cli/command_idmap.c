@@ -10,14 +10,6 @@
 #include "cli/print.h"
 #include "confine/cleanup.h"
 
-static const char help[] =
-	"usage: subuid idmap [--format newuidmap|lxc|podman] [NAME | --owner OWNER] [--json]\n"
-	"The ranges of an owner (without NAME: yours, but for those given to sub-accounts) or of a\n"
-	"sub-account, one after the other from id 0 of a container on, as these tools take them:\n\n"
-	"  newuidmap  arguments, the same for newgidmap:  newuidmap PID $(subuid idmap)\n"
-	"  lxc        lines of a container's configuration\n"
-	"  podman     options of `podman run`; needs podman 5, which looks up host ids after an @\n";
-
 struct piece {
 	uint64_t inside;
 	uint32_t first, count;
@@ -40,9 +32,8 @@ static void print_lxc(const struct piece *piece, bool is_first)
 
 static void print_podman(const struct piece *piece, bool is_first)
 {
-	printf("%s--uidmap %llu:@%u:%u --gidmap %llu:@%u:%u", is_first ? "" : " ",
-	       (unsigned long long)piece->inside, piece->first, piece->count, (unsigned long long)piece->inside,
-	       piece->first, piece->count);
+	printf("%s--uidmap %llu:@%u:%u --gidmap %llu:@%u:%u", is_first ? "" : " ", (unsigned long long)piece->inside,
+	       piece->first, piece->count, (unsigned long long)piece->inside, piece->first, piece->count);
 }
 
 static const struct format {
@@ -50,9 +41,9 @@ static const struct format {
 	piece_print print;
 	const char *end;
 } formats[] = {
-	{"newuidmap", print_newuidmap, "\n"},
-	{"lxc", print_lxc, ""},
-	{"podman", print_podman, "\n"},
+	{ "newuidmap", print_newuidmap, "\n" },
+	{ "lxc", print_lxc, "" },
+	{ "podman", print_podman, "\n" },
 };
 
 static const struct format *format_find(const char *name)
@@ -80,7 +71,7 @@ static int print_pieces_json(const struct id_range *ranges, size_t count)
 
 static void print_pieces(const struct id_range *ranges, size_t count, const struct format *format)
 {
-	struct piece piece = {0};
+	struct piece piece = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
 		piece.first = ranges[i].first;
@@ -93,7 +84,7 @@ static void print_pieces(const struct id_range *ranges, size_t count, const stru
 
 static int ranges_of(const char *name, const char *owner, struct id_range **ranges, size_t *count)
 {
-	struct index_account account = {0};
+	struct index_account account = { 0 };
 	struct index_host host;
 	uint32_t owner_uid;
 	int status;
@@ -108,15 +99,13 @@ static int ranges_of(const char *name, const char *owner, struct id_range **rang
 
 int command_idmap(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"format", required_argument, NULL, 'f'}, {"owner", required_argument, NULL, 'o'}, COMMON_OPTIONS};
 	cleanup_free struct id_range *ranges = NULL;
 	const struct format *format = &formats[0];
 	const char *owner = NULL, *name;
 	int c, status = STATUS_DONE;
 	size_t count = 0;
 
-	while ((c = option_next("idmap", help, argc, argv, options, &status)) > 0) {
+	while ((c = option_next("idmap", argc, argv, &status)) > 0) {
 		if (c == 'o')
 			owner = optarg;
 		else if ((format = format_find(optarg)) == NULL)
@@ -124,21 +113,17 @@ int command_idmap(int argc, char **argv)
 	}
 	if (c < 0)
 		return status;
-	status = operands_check("idmap", argc, 0, 1);
-	if (status != STATUS_DONE)
-		return status;
 	name = argc > optind ? argv[optind] : NULL;
 	if (name != NULL && owner != NULL)
 		return usage_error("--owner", "given together with a name",
-				   "a name such as alice+web1 says the owner");
+				   "a name such as alice+web1 includes the owner");
 	status = ranges_of(name, owner, &ranges, &count);
 	if (status != STATUS_DONE)
 		return status;
 	if (common.json)
 		return print_pieces_json(ranges, count);
 	if (count == 0) {
-		complain(name != NULL ? name : "idmap", "there are no ranges",
-			 "`subuid range add 65536` makes one");
+		complain(name != NULL ? name : "idmap", "there are no ranges", "`subuid range add 65536` makes one");
 		return failure_exit_status(FAILURE_NOT_FOUND);
 	}
 	print_pieces(ranges, count, format);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* subuid import: reads the file, sends its rows, and says what came of them. */
+/* subuid import: reads the file, sends its rows, and reports the outcome. */
 #include "cli/subuid.h"
 
 #include <errno.h>
@@ -12,28 +12,8 @@
 #include "cli/import.h"
 #include "cli/print.h"
 
-static const char help[] =
-	"usage: subuid import FILE|- [--dry-run] [--keep-going] [--report FILE] [--json]\n"
-	"Root and administrators: many accounts, keys, ranges and limits at once. What is there\n"
-	"already, and equal, is passed over: after an interruption import the same file again.\n\n"
-	"The file is CSV with a header, or one JSON object in each line, or what `subuid export`\n"
-	"wrote. Columns (members), all but owner may be left out:\n"
-	"  owner, label            whose account; without label: limits and ranges of the owner\n"
-	"  key, role, options, from  a public key and what it may do, as in `subuid add`\n"
-	"  comment, expires, quota, files, view, locked, alarm  of the account\n"
-	"  limits                  accounts=50 keys=4 ranges=2\n"
-	"  ranges                  65536, several with spaces between; FIRST:COUNT (root)\n"
-	"  uid                     exactly this one (root)\n\n"
-	"  --dry-run      say of every line what the import would say, and of every account what\n"
-	"                 would become of its home and link; change nothing\n"
-	"  --keep-going   pass over lines that fail; else the first one ends it, and nothing of\n"
-	"                 the call that it was in (up to 64 rows) is made\n"
-	"  --report FILE  as JSON: lines that failed {line, error, what, why, todo}, and accounts\n"
-	"                 of which something was there {line, account, home, link}\n\n"
-	"A home that is there is taken up as it is, if it belongs to the uid that the line names.\n";
-
 #define BAR 30
-#define STATUS_INTERRUPTED 130 /* as a shell says it of SIGINT */
+#define STATUS_INTERRUPTED 130 /* as a shell reports SIGINT */
 
 /* Waits for the call that is under way, so that the report says what was made. */
 static volatile sig_atomic_t interrupted;
@@ -47,7 +27,7 @@ static void interrupt(int signal)
 /* The second one ends it at once. */
 static void interrupt_wait(void)
 {
-	const struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
 	struct sigaction before;
 
 	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -113,7 +93,7 @@ static void progress_end(const struct progress *progress)
 /* One line of the file. 1 to go on, 0 at the end, < 0: -1 - status. */
 static int import_line(struct import_text *text, struct import_batch *batch)
 {
-	struct failure_text failure = {0};
+	struct failure_text failure = { 0 };
 	json_t *object = NULL, *rows;
 	int status, r = import_text_next(text, &object, &failure);
 
@@ -151,8 +131,8 @@ static int import_line(struct import_text *text, struct import_batch *batch)
 
 static int import_file(FILE *file, struct import_batch *batch)
 {
-	struct import_text text = {.file = file};
-	struct progress progress = {0};
+	struct import_text text = { .file = file };
+	struct progress progress = { 0 };
 	int r = 0, status = STATUS_DONE;
 
 	progress_begin(&progress, file);
@@ -174,14 +154,14 @@ static int print_counts(const struct import_batch *batch)
 	if (common.json) {
 		json_t *whole = json_pack("{s:I, s:I, s:I, s:I, s:b, s:o*}", "lines", (json_int_t)counts->lines, "made",
 					  (json_int_t)counts->made, "present", (json_int_t)counts->present, "failed",
-					  (json_int_t)counts->failed, "dryRun", batch->dry_run ? 1 : 0,
-					  "takenUp", counts->taken_up == 0 ? NULL : json_integer((json_int_t)counts->taken_up));
+					  (json_int_t)counts->failed, "dryRun", (int)common.dry_run, "takenUp",
+					  counts->taken_up == 0 ? NULL : json_integer((json_int_t)counts->taken_up));
 		int status = print_json(whole);
 
 		json_decref(whole);
 		return status;
 	}
-	printf("%s%lu", batch->dry_run ? "would be made " : "made ", counts->made);
+	printf("%s%lu", common.dry_run ? "would be made " : "made ", counts->made);
 	if (counts->taken_up > 0)
 		printf(" (%lu with the home that is there)", counts->taken_up);
 	printf(", there already %lu, failed %lu\n", counts->present, counts->failed);
@@ -191,24 +171,14 @@ static int print_counts(const struct import_batch *batch)
 /* -1 - status to end with. */
 static int parse(int argc, char **argv, struct import_batch *batch, const char **report)
 {
-	static const struct option options[] = {
-		{"dry-run", no_argument, NULL, 'd'},
-		{"keep-going", no_argument, NULL, 'k'},
-		{"report", required_argument, NULL, 'r'},
-		COMMON_OPTIONS,
-	};
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("import", help, argc, argv, options, &status)) > 0) {
-		batch->dry_run |= c == 'd';
+	while ((c = option_next("import", argc, argv, &status)) > 0) {
 		batch->keep_going |= c == 'k';
 		if (c == 'r')
 			*report = optarg;
 	}
-	if (c < 0)
-		return -1 - status;
-	status = operands_check("import", argc, 1, 1);
-	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
+	return c < 0 ? -1 - status : STATUS_DONE;
 }
 
 static FILE *opened(const char *name, const char *mode)
@@ -223,7 +193,7 @@ static FILE *opened(const char *name, const char *mode)
 
 int command_import(int argc, char **argv)
 {
-	struct import_batch batch = {0};
+	struct import_batch batch = { 0 };
 	const char *report = NULL;
 	FILE *file;
 	int status = parse(argc, argv, &batch, &report);
@@ -244,9 +214,9 @@ int command_import(int argc, char **argv)
 	if (interrupted && status == STATUS_DONE)
 		status = STATUS_INTERRUPTED;
 	print_counts(&batch);
-	if (!batch.dry_run && (interrupted || status == STATUS_UNREACHABLE))
+	if (!common.dry_run && (interrupted || status == STATUS_UNREACHABLE))
 		complain(batch.name, interrupted ? "interrupted" : "not read to its end",
-			 "import it once more: what is there already is passed over");
+			 "import it once more: existing things are skipped");
 	if (batch.report != NULL && fclose(batch.report) != 0) {
 		complain(report, "cannot be written", "");
 		status = status == STATUS_DONE ? STATUS_FAILED : status;

@@ -7,24 +7,6 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
-static const char help[] = "usage: subuid limit [OWNER] [--json]\n"
-			   "       subuid limit OWNER [--accounts N] [--keys N] [--ranges N]\n"
-			   "       subuid limit OWNER --reset\n"
-			   "What an owner may have; without OWNER, what you may have. Only root and\n"
-			   "administrators set limits. What exists already stays, whatever the limit.\n\n"
-			   "  --accounts N  sub-accounts\n"
-			   "  --keys N      keys of one account\n"
-			   "  --ranges N    blocks of 65536 ids, those of the owner and of their accounts together\n"
-			   "  --reset       back to the default of this host's settings\n";
-
-static const struct option options[] = {
-	{"accounts", required_argument, NULL, 'a'},
-	{"keys", required_argument, NULL, 'k'},
-	{"ranges", required_argument, NULL, 'r'},
-	{"reset", no_argument, NULL, 'R'},
-	COMMON_OPTIONS,
-};
-
 static int put_number(json_t *parameters, const char *name, const char *text)
 {
 	uint64_t number;
@@ -40,20 +22,14 @@ static int parse(int argc, char **argv, json_t *parameters)
 {
 	int c, status = STATUS_DONE;
 
-	while (status == STATUS_DONE && (c = option_next("limit", help, argc, argv, options, &status)) != 0) {
+	while (status == STATUS_DONE && (c = option_next("limit", argc, argv, &status)) != 0) {
 		if (c < 0)
 			return -1 - status;
 		if (c == 'R')
 			json_object_set_new(parameters, "reset", json_true());
 		else
-			status = put_number(parameters,
-					    c == 'a'   ? "accounts"
-					    : c == 'k' ? "keys"
-						       : "ranges",
-					    optarg);
+			status = put_number(parameters, c == 'a' ? "accounts" : c == 'k' ? "keys" : "ranges", optarg);
 	}
-	if (status == STATUS_DONE)
-		status = operands_check("limit", argc, 0, 1);
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
@@ -61,7 +37,7 @@ static int print_limit(const json_t *limit)
 {
 	if (common.json)
 		return print_json(limit);
-	printf("%s may have%s\n", shown(json_text(limit, "owner")),
+	printf(common.dry_run ? "would be set: %s may have%s\n" : "%s may have%s\n", shown(json_text(limit, "owner")),
 	       json_is_true(json_object_get(limit, "default")) ? " (default of this host)" : "");
 	printf("  accounts  %llu\n", (unsigned long long)json_number(limit, "accounts"));
 	printf("  keys      %llu per account\n", (unsigned long long)json_number(limit, "keys"));
@@ -84,7 +60,8 @@ int command_limit(int argc, char **argv)
 		json_decref(parameters);
 		return -1 - status;
 	}
-	status = call(set ? "LimitSet" : "LimitGet", parameters, &reply);
+	common.dry_run &= set; /* to show it is one anyway */
+	status = set ? call_change("LimitSet", parameters, &reply) : call("LimitGet", parameters, &reply);
 	if (status != STATUS_DONE)
 		return status;
 	status = print_limit(json_object_get(reply, "limit"));

@@ -3,34 +3,14 @@
 #include "cli/subuid.h"
 
 #include <string.h>
-#include <time.h>
 
-#include "account/date.h"
 #include "account/record.h"
 #include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/removed.h"
 #include "cli/row.h"
 #include "cli/rows.h"
-
-static const char list_help[] = "usage: subuid list [--all | --owner NAME] [--json]\n"
-				"Your sub-accounts; administrators: everybody's, or one owner's. For root --all is the default.\n";
-
-static const char show_help[] = "usage: subuid show NAME [--json]\n"
-				"One account with its keys and ranges.\n";
-
-static const char *state_text(const struct row *account)
-{
-	int32_t day;
-
-	if (strcmp(row_text(account, "state"), "active") != 0)
-		return row_text(account, "state");
-	if (row_flag(account, "locked"))
-		return "locked";
-	if (date_parse(row_text(account, "expires"), &day) == 0 && day <= time(NULL) / SECONDS_PER_DAY)
-		return "expired";
-	return row_flag(account, "full") ? "full" : "active";
-}
 
 static const char *or_dash(const char *text)
 {
@@ -44,7 +24,7 @@ static const char *quota_text(const struct row *account, char out[24])
 	return quota != 0 ? size_text(quota, out) : "-";
 }
 
-/* Of one account: it goes out as it comes, or when some have come together, of which the columns get their widths. */
+/* One account: printed as it comes, or once enough have come to choose the widths of the columns. */
 struct listing {
 	struct table table;
 	struct row_json json;
@@ -60,7 +40,7 @@ static int list_row(const struct row *row, void *data)
 		return row_json_put(&listing->json, row);
 	table_cell(table, row_text(row, "name"));
 	table_number(table, row_number(row, "uid"));
-	table_cell(table, state_text(row));
+	table_cell(table, account_state_text(row));
 	table_number(table, row_number(row, "keys"));
 	table_number(table, row_number(row, "ranges"));
 	table_cell(table, quota_text(row, quota));
@@ -69,7 +49,8 @@ static int list_row(const struct row *row, void *data)
 	return table->failed;
 }
 
-/* Of the caller's, or of all that an administrator may see. They are no accounts any more, and so in no row. */
+/* Counts those of the caller, or all that an administrator may see. They are no longer accounts, so they have no row.
+ */
 static int print_pending(void)
 {
 	json_t *reply = NULL;
@@ -85,14 +66,17 @@ static int print_pending(void)
 
 int command_list(int argc, char **argv)
 {
-	static const char *const heads[] = {"NAME",   ">UID",	 "STATE",   ">KEYS", ">RANGES",
-					    ">QUOTA", "EXPIRES", "COMMENT", NULL};
+	static const char *const heads[] = { "NAME",   ">UID",    "STATE",   ">KEYS", ">RANGES",
+					     ">QUOTA", "EXPIRES", "COMMENT", NULL };
 	struct listing listing = { .table = TABLE(heads) };
 	json_t *parameters;
-	int status = owner_all_parameters("list", list_help, argc, argv, &parameters), printed;
+	bool removed = false;
+	int status = owner_all_removed("list", argc, argv, &removed, &parameters), printed;
 
 	if (status < 0)
 		return -1 - status;
+	if (removed)
+		return removed_print(parameters);
 	status = call_rows("List", parameters, "account", list_row, &listing);
 	if (status != STATUS_DONE)
 		return status;
@@ -115,11 +99,11 @@ static const char *view_text(const json_t *account)
 	if (strcmp(view, "owner") == 0)
 		return "owner: the files are as your own; what was pushed can act as you (git, vim, ...)";
 	if (strcmp(view, "theirs") == 0)
-		return "theirs: the files are another user's; subuid exec, copy and ls read all of them";
+		return "theirs: the files belong to another user; subuid exec, copy and ls read all of them";
 	return "ACLs: files that were pushed with mode 0600 may be closed to you";
 }
 
-/* How old the last good one is, as status tells it; "" where there never was a run. */
+/* How old the last good one is, as status shows it; "" if there never was a run. */
 static const char *backup_text(const json_t *account, char *out, size_t size)
 {
 	int64_t good = (int64_t)json_number(account, "lastGood");
@@ -140,7 +124,7 @@ static const char *keeper_text(const char *keeper)
 						"";
 }
 
-/* Who enforces the limits, in one line if it is the same for both. */
+/* The enforcer of the limits, in one line if it is the same for both. */
 static void print_limit(const json_t *account)
 {
 	const char *bytes = json_text(account, "quotaKept"), *files = json_text(account, "filesKept");
@@ -165,7 +149,7 @@ static void print_account(const json_t *account)
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)json_number(account, "uid"));
 	print_field("uid", text);
 	print_field("owner", json_text(account, "owner"));
-	print_field("state", state_text(&row));
+	print_field("state", account_state_text(&row));
 	print_field("created", time_text((int64_t)json_number(account, "created")));
 	for (size_t i = 0; i < FACTS; i++)
 		if (i != FACT_VIEW)
@@ -177,14 +161,15 @@ static void print_account(const json_t *account)
 	print_field("view", view_text(account));
 }
 
-/* The ranges that were given to this account, of all that its owner has. */
+/* The ranges of the owner that were given to this account. */
 static json_t *ranges_of(const json_t *ranges, const char *name)
 {
 	json_t *own = json_array(), *range;
 	size_t i;
 
-	json_array_foreach(ranges, i, range) if (strcmp(json_text(range, "account"), name) == 0)
-		json_array_append(own, range);
+	json_array_foreach(ranges, i, range)
+		if (strcmp(json_text(range, "account"), name) == 0)
+			json_array_append(own, range);
 	return own;
 }
 
@@ -235,15 +220,12 @@ static int print_whole(const json_t *account, json_t *keys, json_t *ranges)
 
 int command_show(int argc, char **argv)
 {
-	static const struct option options[] = {COMMON_OPTIONS};
 	json_t *account = NULL, *keys = NULL, *ranges = NULL;
 	int status = STATUS_DONE;
 
-	if (option_next("show", show_help, argc, argv, options, &status) < 0)
+	if (option_next("show", argc, argv, &status) < 0)
 		return status;
-	status = operands_check("show", argc, 1, 1);
-	if (status == STATUS_DONE)
-		status = fetch(argv[optind], &account, &keys, &ranges);
+	status = fetch(argv[optind], &account, &keys, &ranges);
 	if (status == STATUS_DONE)
 		status = print_whole(account, keys, ranges);
 	json_decref(account);

@@ -13,12 +13,6 @@
 #define RUNS_DEFAULT 20
 #define RUNS_MAX 1000000
 
-static const char help[] = "usage: subuid log NAME [-n N] [--json]\n"
-			   "What was done with the account's keys, newest first. FILES are regular files\n"
-			   "whose data went over, by rsync; sizes are those of the ssh connection; `?` is\n"
-			   "what nobody knows.\n\n"
-			   "  -n, --number N  so many runs (20); the newest 500 are kept\n";
-
 static const char *bytes_text(const json_t *run, const char *name, char out[24])
 {
 	if (json_object_get(run, name) == NULL)
@@ -36,15 +30,14 @@ static const char *count_text(const json_t *run, const char *name, char out[24])
 
 static int print_runs(const json_t *runs)
 {
-	static const char *const heads[] = {"STARTED", ">TOOK",  "TOOL",    "KIND", ">FILES", ">IN",
-					    ">OUT",    "RESULT", "ADDRESS", "KEY",  "ERROR",  NULL};
+	static const char *const heads[] = { "STARTED", ">TOOK",  "TOOL",    "KIND", ">FILES", ">GONE", ">IN",
+					     ">OUT",    "RESULT", "ADDRESS", "KEY",  "ERROR",  NULL };
 	struct table table = TABLE(heads);
 	const json_t *run;
-	char text[64], files[24], in[24], out[24];
+	char text[64], files[24], gone[24], in[24], out[24];
 	size_t i;
 
-	json_array_foreach(runs, i, run)
-	{
+	json_array_foreach(runs, i, run) {
 		const char *address = json_text(run, "address");
 
 		table_cell(&table, time_text((int64_t)json_number(run, "started")));
@@ -52,6 +45,7 @@ static int print_runs(const json_t *runs)
 		table_cell(&table, json_text(run, "tool"));
 		table_cell(&table, json_text(run, "kind"));
 		table_cell(&table, count_text(run, "files", files));
+		table_cell(&table, count_text(run, "deleted", gone));
 		table_cell(&table, bytes_text(run, "bytesIn", in));
 		table_cell(&table, bytes_text(run, "bytesOut", out));
 		table_cell(&table, run_status_text(run, text));
@@ -64,25 +58,27 @@ static int print_runs(const json_t *runs)
 
 int command_log(int argc, char **argv)
 {
-	static const struct option options[] = {{"number", required_argument, NULL, 'n'}, COMMON_OPTIONS};
 	uint64_t wanted = RUNS_DEFAULT;
 	json_t *parameters = NULL, *runs;
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("log", help, argc, argv, options, &status)) > 0)
+	while ((c = option_next("log", argc, argv, &status)) > 0)
 		if (option_number(optarg, 1, RUNS_MAX, &wanted) < 0)
 			return usage_error(optarg, "not a number of runs", "1 to 1000000");
 	if (c < 0)
 		return status;
-	status = operands_check("log", argc, 1, 1);
-	if (status == STATUS_DONE)
-		status = name_parameters(argv[optind], &parameters);
+	status = name_parameters(argv[optind], &parameters);
 	if (status != STATUS_DONE)
 		return status;
 	status = call_list_most("RunList", parameters, "run", wanted, &runs);
 	if (status != STATUS_DONE)
 		return status;
-	status = common.json ? print_json(runs) : print_runs(runs);
+	if (common.json)
+		status = print_json(runs);
+	else if (json_array_size(runs) == 0)
+		printf("%s: no runs yet\n", shown(argv[optind]));
+	else
+		status = print_runs(runs);
 	json_decref(runs);
 	return status;
 }

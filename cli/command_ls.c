@@ -14,12 +14,6 @@
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 
-static const char help[] =
-	"usage: subuid ls [--recursive] NAME[:PATH] [--json]\n"
-	"Lists what was pushed as the server had it, whatever the modes: mode, owner, group (numbers of\n"
-	"the server; - where none are stored), size or device, date, name and what a link leads to.\n\n"
-	"  --recursive  all that is below PATH\n";
-
 struct listing {
 	int home;
 	uint32_t account_uid;
@@ -39,39 +33,7 @@ static void failed(struct listing *listing, const char *path, int error)
 	listing->status = STATUS_FAILED;
 }
 
-static void mode_text(mode_t mode, char out[12])
-{
-	static const char letters[] = "rwxrwxrwx";
-
-	out[0] = S_ISDIR(mode)	  ? 'd'
-		 : S_ISLNK(mode)  ? 'l'
-		 : S_ISCHR(mode)  ? 'c'
-		 : S_ISBLK(mode)  ? 'b'
-		 : S_ISFIFO(mode) ? 'p'
-		 : S_ISSOCK(mode) ? 's'
-				  : '-';
-	for (int i = 0; i < 9; i++)
-		out[i + 1] = (mode & (0400u >> i)) != 0 ? letters[i] : '-';
-	if (mode & S_ISUID)
-		out[3] = out[3] == 'x' ? 's' : 'S';
-	if (mode & S_ISGID)
-		out[6] = out[6] == 'x' ? 's' : 'S';
-	if (mode & S_ISVTX)
-		out[9] = out[9] == 'x' ? 't' : 'T';
-	out[10] = '\0';
-}
-
-static bool is_device(mode_t mode)
-{
-	return S_ISCHR(mode) || S_ISBLK(mode);
-}
-
-static uint64_t entry_size(const struct stored_entry *entry)
-{
-	return S_ISLNK(entry->server.mode) ? strlen(entry->target) : (uint64_t)entry->disk.st_size;
-}
-
-/* The account's own number means nobody on the server. */
+/* The account's own number does not name a user of the server. */
 static void owner_cell(struct listing *listing, const struct stored_entry *entry, uint32_t id)
 {
 	if (!entry->has_stored && id == listing->account_uid)
@@ -85,12 +47,12 @@ static void row_table(struct listing *listing, const char *path, const struct st
 	static char name[2 * PATH_MAX + 8];
 	char text[32];
 
-	mode_text(entry->server.mode, text);
+	stored_mode_text(entry->server.mode, text);
 	table_cell(&listing->table, text);
 	owner_cell(listing, entry, entry->server.uid);
 	owner_cell(listing, entry, entry->server.gid);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)entry_size(entry));
-	if (is_device(entry->server.mode))
+	if (stored_is_device(entry->server.mode))
 		snprintf(text, sizeof(text), "%u,%u", entry->server.major, entry->server.minor);
 	table_cell(&listing->table, text);
 	table_cell(&listing->table, time_text(entry->disk.st_mtim.tv_sec));
@@ -100,13 +62,13 @@ static void row_table(struct listing *listing, const char *path, const struct st
 
 static const char *kind_name(mode_t mode)
 {
-	return S_ISDIR(mode)	? "directory"
-	       : S_ISLNK(mode)	? "link"
-	       : S_ISCHR(mode)	? "character-device"
-	       : S_ISBLK(mode)	? "block-device"
-	       : S_ISFIFO(mode) ? "fifo"
-	       : S_ISSOCK(mode) ? "socket"
-				: "file";
+	return S_ISDIR(mode)  ? "directory" :
+	       S_ISLNK(mode)  ? "link" :
+	       S_ISCHR(mode)  ? "character-device" :
+	       S_ISBLK(mode)  ? "block-device" :
+	       S_ISFIFO(mode) ? "fifo" :
+	       S_ISSOCK(mode) ? "socket" :
+				"file";
 }
 
 static void row_json(struct listing *listing, const char *path, const struct stored_entry *entry)
@@ -125,7 +87,7 @@ static void row_json(struct listing *listing, const char *path, const struct sto
 	json_object_set_new(row, "modified", json_integer(entry->disk.st_mtim.tv_sec));
 	if (S_ISLNK(entry->server.mode))
 		json_object_set_new(row, "target", json_string(shown(entry->target)));
-	if (is_device(entry->server.mode))
+	if (stored_is_device(entry->server.mode))
 		json_object_set_new(row, "device", json_sprintf("%u,%u", entry->server.major, entry->server.minor));
 	json_array_append_new(listing->rows, row);
 }
@@ -234,20 +196,17 @@ static void list(struct listing *listing, const char *path)
 
 int command_ls(int argc, char **argv)
 {
-	static const struct option options[] = {{"recursive", no_argument, NULL, 'R'}, COMMON_OPTIONS};
-	static const char *const heads[] = {"MODE", ">OWNER", ">GROUP", ">SIZE", "MODIFIED", "NAME", NULL};
+	static const char *const heads[] = { "MODE", ">OWNER", ">GROUP", ">SIZE", "MODIFIED", "NAME", NULL };
 	static struct account_path place;
-	struct exec_account entered = {.account = {.uid = 0}};
-	struct listing listing = {.home = -1, .table = TABLE(heads)};
+	struct exec_account entered = { .account = { .uid = 0 } };
+	struct listing listing = { .home = -1, .table = TABLE(heads) };
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("ls", help, argc, argv, options, &status)) > 0)
+	while ((c = option_next("ls", argc, argv, &status)) > 0)
 		listing.recursive |= c == 'R';
 	if (c < 0)
 		return status;
-	status = operands_check("ls", argc, 1, 1);
-	if (status == STATUS_DONE)
-		status = account_path_enter(argv[optind], &place, &entered, &listing.home);
+	status = account_path_enter(argv[optind], &place, &entered, &listing.home);
 	if (status != STATUS_DONE)
 		return status;
 	listing.account_uid = entered.account.uid;

@@ -6,47 +6,64 @@
 
 #include "cli/options.h"
 #include "cli/print.h"
+#include "cli/row.h"
 #include "cli/rows.h"
+#include "confine/cleanup.h"
+#include "subid/line.h"
+#include "subid/text.h"
 
-static const char help[] = "usage: subuid range add COUNT [NAME | --owner OWNER] [--grow FIRST] [--json]\n"
-			   "       subuid range list [--all | --owner OWNER] [--json]\n"
-			   "       subuid range remove FIRST [--owner OWNER] [--json]\n"
-			   "Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
-			   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536. With NAME a\n"
-			   "range is given to that sub-account, else to its owner; each call adds another.\n"
-			   "With --grow it follows the range that begins with FIRST without a gap, or\n"
-			   "fails when those ids are not free. Ids of a removed range are not given out again.\n";
-
-static int print_one(json_t *reply)
+/* True if /etc/subuid lists the id, or cannot be read. */
+static bool file_lists(uint32_t id)
 {
-	const json_t *range = json_object_get(reply, "range");
-	int status = STATUS_DONE;
+	cleanup_free char *text = NULL;
+	const char *at, *line;
+	size_t left = 0, length;
+	struct subid_line parsed;
 
-	if (common.json)
-		status = print_json(range);
-	else
-		printf("%llu ids from %llu on\n", (unsigned long long)json_number(range, "count"),
-		       (unsigned long long)json_number(range, "first"));
-	json_decref(reply);
-	return status;
+	if (subid_text_look(SYSCONFDIR "/subuid", &text, &left) < 0)
+		return true;
+	for (at = text; subid_line_next(&at, &left, &line, &length);)
+		if (subid_line_parse(line, length, &parsed) && id >= parsed.ids.first && id <= parsed.ids.last)
+			return true;
+	return false;
 }
 
-/* --owner and operands. -1 - status to end with. */
-static int owner_option(int argc, char **argv, int least, int most, const char **owner, const char **grow)
+static int only_one(const struct row *row, void *data)
 {
-	static const struct option options[] = {
-		{"owner", required_argument, NULL, 'o'}, {"grow", required_argument, NULL, 'g'}, COMMON_OPTIONS};
+	unsigned *count = data;
+
+	(void)row;
+	return ++*count > 1;
+}
+
+/* Said once to each owner, with their first range. */
+static void tell_readers(const json_t *range)
+{
+	unsigned count = 0;
+
+	if (common.dry_run || file_lists((uint32_t)json_number(range, "first")))
+		return;
+	if (call_rows("RangeList", json_pack("{s:s}", "owner", json_text(range, "owner")), "range", only_one, &count) ==
+		    STATUS_DONE &&
+	    count == 1)
+		complain(SYSCONFDIR "/subuid",
+			 "does not list these ids (publish = plugin): newuidmap, podman and LXC find them, "
+			 "but " SUBID_READERS " read that file themselves and do not",
+			 "for these, root says `publish = files` in " SYSCONFDIR
+			 "/subuidd.conf.d and runs `subuid setup`");
+}
+
+/* --owner, and the operands. -1 - status to end with. */
+static int owner_option(const char *name, int argc, char **argv, const char **owner, const char **grow)
+{
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("range", help, argc, argv, options, &status)) > 0) {
-		if (c == 'g' && grow == NULL)
-			return -1 - usage_error("--grow", "only for add", "see subuid range --help");
-		*(c == 'g' ? grow : owner) = optarg;
-	}
-	if (c < 0)
-		return -1 - status;
-	status = operands_check("range", argc, least, most);
-	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
+	while ((c = option_next(name, argc, argv, &status)) > 0)
+		if (c == 'g' && grow != NULL)
+			*grow = optarg;
+		else
+			*owner = optarg;
+	return c < 0 ? -1 - status : STATUS_DONE;
 }
 
 static int owner_parameters(const char *owner, json_t **parameters)
@@ -62,9 +79,9 @@ static int owner_parameters(const char *owner, json_t **parameters)
 static int range_add(int argc, char **argv)
 {
 	const char *owner = NULL, *grow = NULL;
-	json_t *parameters = NULL, *reply;
+	json_t *parameters = NULL, *range;
 	uint64_t count, after = 0;
-	int status = owner_option(argc, argv, 1, 2, &owner, &grow);
+	int status = owner_option("range add", argc, argv, &owner, &grow);
 
 	if (status < 0)
 		return -1 - status;
@@ -73,32 +90,30 @@ static int range_add(int argc, char **argv)
 	if (grow != NULL && option_number(grow, 1, UINT32_MAX - 1, &after) < 0)
 		return usage_error(grow, "not the first id of a range", "`subuid range list` shows them");
 	if (argc - optind == 2 && owner != NULL)
-		return usage_error("--owner", "given together with a name",
-				   "a name such as alice+web1 says the owner");
-	status = argc - optind == 2 ? name_parameters(argv[optind + 1], &parameters)
-				    : owner_parameters(owner, &parameters);
+		return usage_error("--owner", "given together with a name", "a name such as alice+web1 says the owner");
+	status = argc - optind == 2 ? name_parameters(argv[optind + 1], &parameters) :
+				      owner_parameters(owner, &parameters);
 	if (status != STATUS_DONE)
 		return status;
 	json_object_set_new(parameters, "count", json_integer((json_int_t)count));
 	if (grow != NULL)
 		json_object_set_new(parameters, "after", json_integer((json_int_t)after));
-	status = call("RangeAdd", parameters, &reply);
-	return status == STATUS_DONE ? print_one(reply) : status;
+	status = call_told("RangeAdd", parameters, "range", &range);
+	if (range == NULL)
+		return status;
+	tell_readers(range);
+	printf("%s%llu ids from %llu on\n", common.dry_run ? "would be made: " : "",
+	       (unsigned long long)json_number(range, "count"), (unsigned long long)json_number(range, "first"));
+	json_decref(range);
+	return status;
 }
 
 static int range_list(int argc, char **argv)
 {
-	json_t *parameters, *ranges = NULL;
-	int status = owner_all_parameters("range", help, argc, argv, &parameters);
+	json_t *parameters;
+	int status = owner_all_parameters("range list", argc, argv, &parameters);
 
-	if (status < 0)
-		return -1 - status;
-	status = call_list("RangeList", parameters, "range", &ranges);
-	if (status != STATUS_DONE)
-		return status;
-	status = common.json ? print_json(ranges) : print_ranges(ranges);
-	json_decref(ranges);
-	return status;
+	return status < 0 ? -1 - status : list_told("RangeList", parameters, "range", UINT64_MAX, print_ranges);
 }
 
 static int range_remove(int argc, char **argv)
@@ -106,7 +121,7 @@ static int range_remove(int argc, char **argv)
 	const char *owner = NULL;
 	json_t *parameters = NULL, *reply;
 	uint64_t first;
-	int status = owner_option(argc, argv, 1, 1, &owner, NULL);
+	int status = owner_option("range remove", argc, argv, &owner, NULL);
 
 	if (status < 0)
 		return -1 - status;
@@ -116,13 +131,11 @@ static int range_remove(int argc, char **argv)
 	if (status != STATUS_DONE)
 		return status;
 	json_object_set_new(parameters, "first", json_integer((json_int_t)first));
-	status = call("RangeRemove", parameters, &reply);
-	if (status != STATUS_DONE)
-		return status;
-	if (common.json)
-		status = print_json(reply);
-	else
-		printf("the range from %llu on is removed\n", (unsigned long long)first);
+	status = call_told("RangeRemove", parameters, NULL, &reply);
+	if (reply != NULL)
+		printf(common.dry_run ? "would be removed: the range from %llu on\n" :
+					"the range from %llu on is removed\n",
+		       (unsigned long long)first);
 	json_decref(reply);
 	return status;
 }
@@ -130,11 +143,11 @@ static int range_remove(int argc, char **argv)
 int command_range(int argc, char **argv)
 {
 	static const struct subcommand commands[] = {
-		{"add", range_add},
-		{"list", range_list},
-		{"remove", range_remove},
-		{NULL, NULL},
+		{ "add", range_add },
+		{ "list", range_list },
+		{ "remove", range_remove },
+		{ NULL, NULL },
 	};
 
-	return subcommand_run(commands, "range", help, argc, argv);
+	return subcommand_run(commands, "range", argc, argv);
 }

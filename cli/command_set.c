@@ -10,37 +10,20 @@
 #include "cli/options.h"
 #include "cli/print.h"
 
-static const char set_help[] =
-	"usage: subuid set NAME [OPTION]... [--json]\n"
-	"Changes settings of an existing account. Settings that are not named keep their value.\n\n";
-
-static const char release_help[] =
-	"usage: subuid release ID [--json]\n"
-	"Root: ids of a removed account or range, which are never given out again, may be from now\n"
-	"on. ID is the uid of the account or the first id of the range. Refused while a directory of\n"
-	"that account lies below the homes. Files that it left elsewhere would belong to the next:\n"
-	"look for them first (find / -uid ID).\n";
-
 /* -1 - status to end with. */
 static int set_options(int argc, char **argv, json_t *parameters)
 {
-	static const struct option own[] = { COMMON_OPTIONS };
-	struct option options[FACTS_OPTIONS_MAX];
-	char help[FACTS_HELP_MAX], names[FACTS_HELP_MAX], todo[FACTS_HELP_MAX + 8];
+	char todo[256];
 	int c, status = STATUS_DONE;
 
-	facts_options(own, options);
-	facts_help(set_help, "", help);
-	while (status == STATUS_DONE && (c = option_next("set", help, argc, argv, options, &status)) != 0) {
+	while (status == STATUS_DONE && (c = option_next("set", argc, argv, &status)) != 0) {
 		if (c < 0)
 			return -1 - status;
 		facts_option(c, optarg, parameters, &status);
 	}
-	if (status == STATUS_DONE)
-		status = operands_check("set", argc, 1, 1);
-	snprintf(todo, sizeof(todo), "give %s", facts_names(names));
 	if (status == STATUS_DONE && json_object_size(parameters) == 0)
-		status = usage_error("set", "nothing to change", todo);
+		status = usage_error("set", "nothing to change",
+				     record_names(&facts_record, "give ", "--", todo, sizeof(todo)));
 	return status == STATUS_DONE ? STATUS_DONE : -1 - status;
 }
 
@@ -55,7 +38,7 @@ static int print_set(const json_t *account)
 
 	if (common.json)
 		return print_json(account);
-	printf("%s:", shown(json_text(account, "name")));
+	printf(common.dry_run ? "would be set: %s:" : "%s:", shown(json_text(account, "name")));
 	for (size_t i = 0; i < FACTS; i++) {
 		const struct field *field = &facts_record.fields[i];
 		const char *value = facts_text(i, account, text);
@@ -63,7 +46,8 @@ static int print_set(const json_t *account)
 		if (field->kind == FIELD_TEXT)
 			printf("%s%s", value[0] != '\0' ? ", " : "", shown(value));
 		else
-			printf("%s %s %s", i > 0 ? "," : "", field->name, value[0] != '\0' ? shown(value) : field_none(field));
+			printf("%s %s %s", i > 0 ? "," : "", field->name,
+			       value[0] != '\0' ? shown(value) : field_none(field));
 	}
 	putchar('\n');
 	return STATUS_DONE;
@@ -83,7 +67,7 @@ int command_set(int argc, char **argv)
 	if (status == STATUS_DONE) {
 		view = json_object_get(values, "view") != NULL;
 		json_object_update(parameters, values);
-		status = call("Modify", parameters, &reply);
+		status = call_change("Modify", parameters, &reply);
 	}
 	json_decref(values);
 	if (status != STATUS_DONE)
@@ -97,25 +81,20 @@ int command_set(int argc, char **argv)
 
 int command_release(int argc, char **argv)
 {
-	static const struct option options[] = {COMMON_OPTIONS};
 	json_t *reply;
 	uint64_t first;
 	int status = STATUS_DONE;
 
-	if (option_next("release", release_help, argc, argv, options, &status) < 0)
-		return status;
-	status = operands_check("release", argc, 1, 1);
-	if (status != STATUS_DONE)
+	if (option_next("release", argc, argv, &status) < 0)
 		return status;
 	if (option_number(argv[optind], 1, UINT32_MAX - 1, &first) < 0)
-		return usage_error(argv[optind], "not an id", "the uid of a removed account, or the first id of a range");
-	status = call("Release", json_pack("{s:I}", "first", (json_int_t)first), &reply);
-	if (status != STATUS_DONE)
-		return status;
-	if (common.json)
-		status = print_json(reply);
-	else
-		printf("the ids from %llu on may be given out again\n", (unsigned long long)first);
+		return usage_error(argv[optind], "not an id",
+				   "the uid of a removed account, or the first id of a range");
+	status = call_told("Release", json_pack("{s:I}", "first", (json_int_t)first), NULL, &reply);
+	if (reply != NULL)
+		printf(common.dry_run ? "would be released: the ids from %llu on\n" :
+					"the ids from %llu on may be given out again\n",
+		       (unsigned long long)first);
 	json_decref(reply);
 	return status;
 }

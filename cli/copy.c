@@ -32,7 +32,7 @@ bool copy_link_stays(const char *target, unsigned depth)
 		size_t length = strcspn(at, "/");
 
 		if (length == 2 && at[0] == '.' && at[1] == '.') {
-			/* behind a name, which may be a link itself, it leads nobody knows where */
+			/* after a name, which may be a link itself, it could lead anywhere */
 			if (down || depth == 0)
 				return false;
 			depth--;
@@ -66,11 +66,11 @@ static int remember(char ***list, size_t *count, const char *path)
 	return 0;
 }
 
-/* ---- what it may do, and whose it is: last, when nothing is written to it any more */
+/* ---- mode and owner: last, when nothing is written to it any more */
 
 static int finish(const struct copy *copy, const struct stored_entry *entry, int fd)
 {
-	const struct timespec times[2] = {entry->disk.st_atim, entry->disk.st_mtim};
+	const struct timespec times[2] = { entry->disk.st_atim, entry->disk.st_mtim };
 	bool directory = S_ISDIR(entry->server.mode);
 	mode_t mode = (entry->server.mode & 0777) | (directory ? 0700 : 0600);
 
@@ -98,10 +98,10 @@ static void inode_free(void *inode)
 	free(inode);
 }
 
-/* A file that has several names: 1 where the copy of the first one got this name too. Else a copy is made. */
+/* A file that has several names: 1 if the copy of the first one got this name too. Otherwise a copy is made. */
 static int link_again(struct copy *copy, const struct stored_entry *entry, int target, const char *name)
 {
-	const struct inode key = {.dev = entry->disk.st_dev, .ino = entry->disk.st_ino};
+	const struct inode key = { .dev = entry->disk.st_dev, .ino = entry->disk.st_ino };
 	struct inode *const *found = entry->disk.st_nlink > 1 ? tfind(&key, &copy->inodes, inode_compare) : NULL;
 	cleanup_fd int fd = -1;
 	char self[32];
@@ -119,7 +119,7 @@ static void link_remember(struct copy *copy, const struct stored_entry *entry, c
 
 	if (inode == NULL)
 		return;
-	*inode = (struct inode){entry->disk.st_dev, entry->disk.st_ino, strdup(path)};
+	*inode = (struct inode){ entry->disk.st_dev, entry->disk.st_ino, strdup(path) };
 	if (inode->path == NULL || tsearch(inode, &copy->inodes, inode_compare) == NULL)
 		inode_free(inode);
 }
@@ -224,16 +224,15 @@ static int link_copy(struct copy *copy, const struct stored_entry *entry, int ta
 {
 	if (path == NULL || !copy_link_stays(entry->target, depth_of(path))) {
 		copy->counts.links_left++;
-		return 0;
+		return 1;
 	}
 	if (symlinkat(entry->target, target, name) != 0)
 		return -errno;
 	copy->counts.links++;
-	return copy->untrusted && fchownat(target, name, copy->uid, copy->uid, AT_SYMLINK_NOFOLLOW) != 0 ? -errno
-													 : 0;
+	return copy->untrusted && fchownat(target, name, copy->uid, copy->uid, AT_SYMLINK_NOFOLLOW) != 0 ? -errno : 0;
 }
 
-/* path: below the top, NULL for one file that is copied alone. */
+/* path: below the top, NULL for one file that is copied alone. 0, 1 left out, or negative errno. */
 static int other_copy(struct copy *copy, struct stored_entry *entry, int target, const char *name, const char *path)
 {
 	if (S_ISREG(entry->server.mode))
@@ -241,7 +240,7 @@ static int other_copy(struct copy *copy, struct stored_entry *entry, int target,
 	if (S_ISLNK(entry->server.mode))
 		return link_copy(copy, entry, target, name, path);
 	copy->counts.devices_left++;
-	return 0;
+	return 1;
 }
 
 int copy_one(struct copy *copy, struct stored_entry *entry, int target, const char *name)
@@ -267,6 +266,8 @@ static void child_copy(struct copy *copy, int source, int target, const char *pa
 	} else if (r == 0) {
 		r = other_copy(copy, &entry, target, name, whole);
 	}
+	if (r >= 0 && copy->listed != NULL)
+		copy->listed(copy->data, whole, &entry, r == 1);
 	entry_close(&entry);
 	if (r < 0)
 		failed(copy, whole, r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Whether the daemon runs, or why not; stopping the daemon for a moment and starting it again the way it ran: by systemd, or by hand. Root. */
+/* Whether the daemon runs, or why not; stopping the daemon for a moment and starting it again the way it ran: by
+ * systemd, or by hand. Root. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -50,15 +51,15 @@ bool daemon_refused(char *line, size_t size)
 
 static int active(const char *unit)
 {
-	const char *const argv[] = {"systemctl", "is-active", "--quiet", unit, NULL};
+	const char *const argv[] = { "systemctl", "is-active", "--quiet", unit, NULL };
 
 	return systemd_runs() && command_run(argv, NULL) == 0;
 }
 
-/* It ended by itself, and systemd does not try any more. */
+/* It ended by itself, and systemd no longer tries. */
 static int failed(const char *unit)
 {
-	const char *const argv[] = {"systemctl", "is-failed", "--quiet", unit, NULL};
+	const char *const argv[] = { "systemctl", "is-failed", "--quiet", unit, NULL };
 
 	return systemd_runs() && command_run(argv, NULL) == 0;
 }
@@ -66,7 +67,7 @@ static int failed(const char *unit)
 static int stop_by_hand(int pid)
 {
 	cleanup_fd int fd = pidfd_open(pid, 0);
-	struct pollfd ended = {.fd = fd, .events = POLLIN};
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
 	char what[64];
 
 	snprintf(what, sizeof(what), "subuidd (pid %d)", pid);
@@ -81,12 +82,12 @@ static int stop_by_hand(int pid)
 
 int daemon_stop(struct stopped *stopped)
 {
-	static const char *const stop[] = {"systemctl", "stop", "subuidd.socket", "subuidd.service", NULL};
+	static const char *const stop[] = { "systemctl", "stop", "subuidd.socket", "subuidd.service", NULL };
 	int pid;
 
-	*stopped = (struct stopped){.service = active("subuidd.service"), .socket = active("subuidd.socket")};
+	*stopped = (struct stopped){ .service = active("subuidd.service"), .socket = active("subuidd.socket") };
 	if (stopped->service || stopped->socket) {
-		stopped->service |= failed("subuidd.service"); /* behind a socket that is still there */
+		stopped->service |= failed("subuidd.service"); /* the socket is still there */
 		return command_must(stop, "") < 0 ? STATUS_FAILED : STATUS_DONE;
 	}
 	if (!daemon_listens(&pid) || pid <= 1)
@@ -102,7 +103,7 @@ bool daemon_ran(const struct stopped *stopped)
 
 bool daemon_enabled(struct stopped *stopped)
 {
-	static const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", "subuidd.service", NULL};
+	static const char *const enabled[] = { "systemctl", "is-enabled", "--quiet", "subuidd.service", NULL };
 
 	if (!systemd_runs() || command_run(enabled, NULL) != 0)
 		return false;
@@ -112,9 +113,9 @@ bool daemon_enabled(struct stopped *stopped)
 
 static int units_start(const struct stopped *stopped)
 {
-	static const char *const forget[] = {"systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL};
-	static const char *const socket[] = {"systemctl", "start", "subuidd.socket", NULL};
-	static const char *const service[] = {"systemctl", "start", "subuidd.service", NULL};
+	static const char *const forget[] = { "systemctl", "reset-failed", "subuidd.service", "subuidd.socket", NULL };
+	static const char *const socket[] = { "systemctl", "start", "subuidd.socket", NULL };
+	static const char *const service[] = { "systemctl", "start", "subuidd.service", NULL };
 	static const char todo[] = "`journalctl -u subuidd` says more";
 
 	command_run(forget, NULL); /* it may have been tried too often */
@@ -126,13 +127,13 @@ static int units_start(const struct stopped *stopped)
 		return STATUS_FAILED;
 	if (active("subuidd.service"))
 		return STATUS_DONE;
-	complain("subuidd.service", "was started, and does not run", todo);
+	complain("subuidd.service", "was started, but does not run", todo);
 	return STATUS_FAILED;
 }
 
 int daemon_start(const struct stopped *stopped)
 {
-	static const char *const by_hand[] = {SBINDIR "/subuidd", NULL};
+	static const char *const by_hand[] = { SBINDIR "/subuidd", NULL };
 
 	if (stopped->socket || stopped->service)
 		return units_start(stopped);

@@ -11,19 +11,19 @@ bool systemd_runs(void);
 /* True when something listens on the daemon's socket; *pid: the process that made it listen. */
 bool daemon_listens(int *pid);
 
-/* True when it refused to start the last time that it was started, and has not run since; *line: why. */
+/* True if its last start was refused and it has not run since; *line: why. */
 bool daemon_refused(char *line, size_t size);
 
 struct stopped {
 	int service, socket; /* units that were active */
-	int by_hand;	     /* a daemon that somebody had started */
+	int by_hand;         /* a daemon that somebody had started */
 };
 /* Stops it, if it runs, and waits until it has ended. STATUS_DONE, or another status after saying why. */
 int daemon_stop(struct stopped *stopped);
 bool daemon_ran(const struct stopped *stopped);
-/* One that did not run, because it refused to start, is to be started: true where systemd is to do that. */
+/* For a daemon that did not run because it refused to start: true if systemd is to start it. */
 bool daemon_enabled(struct stopped *stopped);
-/* The same returns. */
+/* Starts it again. Returns the same. */
 int daemon_start(const struct stopped *stopped);
 
 #endif

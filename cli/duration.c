@@ -11,7 +11,7 @@ int duration_parse(const char *text, uint64_t *seconds)
 	static const struct {
 		char unit;
 		uint32_t seconds;
-	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
 	uint64_t value = 0;
 
 	if (*text < '0' || *text > '9')
@@ -22,7 +22,7 @@ int duration_parse(const char *text, uint64_t *seconds)
 			return -ERANGE;
 	}
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (*text != units[i].unit || (*text != '\0' && text[1] != '\0'))
+		if (*text != units[i].unit || text[1] != '\0')
 			continue;
 		value *= units[i].seconds;
 		if (value == 0 || value > DURATION_MAX)

@@ -7,7 +7,8 @@
 
 #define DURATION_MAX INT32_MAX
 
-/* "90s", "15m", "26h", "3d", "2w", or seconds alone: 1..DURATION_MAX seconds. 0, -EINVAL or -ERANGE. */
+/* "90s", "15m", "26h", "3d", "2w": 1..DURATION_MAX seconds. A number without a unit is one that was forgotten. 0,
+ * -EINVAL or -ERANGE. */
 int duration_parse(const char *text, uint64_t *seconds);
 
 /* "3m", "26h", "12d" (two units' worth before the next); out: 16 bytes. */

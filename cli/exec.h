@@ -7,7 +7,7 @@
 
 #include "confine/user_namespace.h"
 
-/* The kernel takes 340 lines, and 4 KiB of them: some 140 of large numbers. */
+/* The kernel takes 340 lines, but at most 4 KiB: some 140 lines with large numbers. */
 #define EXEC_MAPS_MAX 340
 
 /* Moves the calling process (one thread) into a user and a mount namespace of its own, where the

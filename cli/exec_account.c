@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Finds out whose account it is and which ids it has, and enters a namespace with these. Runs with the caller's own
+/* Finds the account's owner and ids, and enters a namespace with these. Runs with the caller's own
  * rights. */
 #include "cli/exec_account.h"
 
@@ -20,7 +20,7 @@ static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MA
 
 	if (status != STATUS_DONE)
 		return status;
-	maps[n++] = (struct id_map){exec->account.uid, exec->account.uid, 1};
+	maps[n++] = (struct id_map){ exec->account.uid, exec->account.uid, 1 };
 	for (size_t i = 0; i < ranges_count; i++) {
 		struct id_map *last = &maps[n - 1];
 
@@ -30,7 +30,7 @@ static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MA
 			complain(exec->account.name, "has more ranges than the kernel maps at once", "");
 			return STATUS_FAILED;
 		} else {
-			maps[n++] = (struct id_map){ranges[i].first, ranges[i].first, ranges[i].count};
+			maps[n++] = (struct id_map){ ranges[i].first, ranges[i].first, ranges[i].count };
 		}
 	}
 	*count = n;

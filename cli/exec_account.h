@@ -14,8 +14,8 @@ struct exec_account {
 	struct index_host host;
 };
 
-/* NAME of a command line: looked up, and the calling process is in its namespace. root: real root may, too, for any
- * account. Returns an exit status; failures have been reported. */
+/* Looks up NAME of a command line and enters its namespace with the calling process. root: real root may do this, too,
+ * for any account. Returns an exit status; failures have been reported. */
 int exec_account_enter(const char *name, bool root, struct exec_account *entered);
 
 /* The path of its home: its length, or negative errno. */

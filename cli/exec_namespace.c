@@ -21,14 +21,14 @@
 #define NOT_STARTED 127
 #define WORDS_MAX (2 + 3 * (1 + EXEC_MAPS_MAX) + 1)
 
-static const char *const mappers[] = {"/usr/bin/newuidmap", "/usr/bin/newgidmap"};
+static const char *const mappers[] = { "/usr/bin/newuidmap", "/usr/bin/newgidmap" };
 
 /* `newuidmap PID 0 OWN 1 INSIDE OUTSIDE COUNT ...` */
 static void mapper_exec(const char *mapper, pid_t pid, uint32_t own, const struct id_map *maps, size_t count)
 {
 	static char texts[WORDS_MAX][TEXT_MAX];
 	char *words[WORDS_MAX + 1], name[32];
-	const struct id_map first = {0, own, 1};
+	const struct id_map first = { 0, own, 1 };
 	size_t n = 0;
 
 	snprintf(name, sizeof(name), "%s", mapper);
@@ -38,7 +38,7 @@ static void mapper_exec(const char *mapper, pid_t pid, uint32_t own, const struc
 	n++;
 	for (size_t i = 0; i <= count; i++) {
 		const struct id_map *map = i == 0 ? &first : &maps[i - 1];
-		const uint32_t numbers[] = {map->inside, map->outside, map->count};
+		const uint32_t numbers[] = { map->inside, map->outside, map->count };
 
 		for (size_t k = 0; k < 3; k++, n++) {
 			snprintf(texts[n], TEXT_MAX, "%u", numbers[k]);
@@ -60,7 +60,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* Root needs no program for it, and no table lists root's rights. */
+/* Root needs no program for this, and no table lists root's rights. */
 static int map_write(pid_t pid, const char *name, const struct id_map *maps, size_t count)
 {
 	char path[48], text[4096];
@@ -81,9 +81,10 @@ static int map_ids(int go, pid_t pid, const struct id_map *maps, size_t count)
 	char byte;
 
 	if (read(go, &byte, 1) != 1)
-		return 1; /* there is no namespace, and the user has been told why */
+		return 1; /* no namespace could be made, and the user has been told why */
 	if (getuid() == 0)
-		return map_write(pid, "uid_map", maps, count) == 0 && map_write(pid, "gid_map", maps, count) == 0 ? 0 : 1;
+		return map_write(pid, "uid_map", maps, count) == 0 && map_write(pid, "gid_map", maps, count) == 0 ? 0 :
+														    1;
 	for (int i = 0; i < 2; i++) {
 		pid_t child = fork();
 		int status;
@@ -102,8 +103,8 @@ static int unshare_complain(int error)
 	const char *why = strerrordesc_np(error);
 
 	complain("user namespace", why != NULL ? why : "cannot be made",
-		 error == ENOSPC ? "sysctl user.max_user_namespaces allows no more"
-				 : "the host must allow them: sysctl kernel.unprivileged_userns_clone, "
+		 error == ENOSPC ? "sysctl user.max_user_namespaces allows no more" :
+				   "the host must allow them: sysctl kernel.unprivileged_userns_clone, "
 				   "kernel.apparmor_restrict_unprivileged_userns");
 	return STATUS_FAILED;
 }
@@ -134,7 +135,7 @@ static bool maps_fit(const struct id_map *maps, size_t count)
 int exec_namespace(const struct id_map *maps, size_t count)
 {
 	cleanup_fd int go = -1;
-	void (*before)(int) = signal(SIGCHLD, SIG_DFL); /* ignored, it would take the children's statuses */
+	void (*before)(int) = signal(SIGCHLD, SIG_DFL); /* if it were ignored, the children's statuses would be lost */
 	int ends[2], result;
 	pid_t self = getpid(), child;
 	bool made;

@@ -2,26 +2,106 @@
 /* The settings of an account, between the command line and the interface. Runs as the caller. */
 #include "cli/facts.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "account/date.h"
-#include "cli/fact_value.h"
+#include "cli/duration.h"
+#include "cli/options.h"
 #include "cli/print.h"
 #include "cli/subuid.h"
+#include "cli/usage.h"
 
-#define FACT_OPTION 1000 /* and those after it: above all letters */
-
-const struct option *facts_options(const struct option *own, struct option out[FACTS_OPTIONS_MAX])
+/* exported: seconds have no unit there */
+static int number_of(const struct field *field, const char *text, bool exported, int64_t *number)
 {
-	size_t count = 0;
+	uint64_t plain = 0;
+	int r;
 
-	for (size_t i = 0; i < facts_record.count; i++)
-		out[count++] = (struct option){ facts_record.fields[i].name, required_argument, NULL, FACT_OPTION + (int)i };
-	do
-		out[count++] = *own;
-	while ((own++)->name != NULL && count < FACTS_OPTIONS_MAX);
+	switch (field->form) {
+	case FORM_SIZE:
+		r = option_size(text, &plain);
+		break;
+	case FORM_SPAN:
+		r = strcmp(text, "never") == 0 ? 0 : duration_parse(text, &plain);
+		if (r < 0 && exported)
+			r = option_number(text, 1, DURATION_MAX, &plain);
+		break;
+	case FORM_COUNT:
+		return option_files(text, number);
+	default:
+		r = option_number(text, 0, INT64_MAX, &plain);
+	}
+	*number = (int64_t)plain;
+	return r;
+}
+
+static json_t *day_value(const char *text, int64_t today)
+{
+	char date[DATE_TEXT_MAX + 1] = "";
+	int32_t day = -1;
+	int r = today < 0 ? date_parse(text, &day) : -EINVAL;
+
+	if (r < 0)
+		r = option_date(text, today < 0 ? 0 : today, &day);
+	if (r < 0)
+		return NULL;
+	if (day >= 0)
+		date_format(day, date);
+	return json_string(date);
+}
+
+static json_t *fact_value(const struct field *field, const char *text, int64_t today)
+{
+	int64_t number = 0;
+
+	switch (field->kind) {
+	case FIELD_TEXT:
+		return json_string(text);
+	case FIELD_DAY:
+		return day_value(text, today);
+	case FIELD_WORD:
+		return field_word_find(field, text) >= 0 ? json_string(text) : NULL;
+	default:
+		if (number_of(field, text, today < 0, &number) < 0 || number < field->least || number > field->most)
+			return NULL;
+		return json_integer(number);
+	}
+}
+
+json_t *fact_value_import(const struct field *field, const json_t *value)
+{
+	json_int_t number = json_integer_value(value);
+
+	if (json_is_string(value))
+		return fact_value(field, json_string_value(value), -1);
+	if (!json_is_integer(value) || (field->kind != FIELD_NUMBER && field->kind != FIELD_SIGNED) ||
+	    number < field->least || number > field->most)
+		return NULL;
+	return json_integer(number);
+}
+
+static const char *number_text(const struct field *field, uint64_t number, char out[FACTS_TEXT_MAX])
+{
+	if (field->form == FORM_SIZE)
+		return size_text(number, out);
+	if (field->form == FORM_SPAN)
+		return duration_text(number, out);
+	snprintf(out, FACTS_TEXT_MAX, "%llu", (unsigned long long)number);
+	return out;
+}
+
+static const char *fact_text(const struct field *field, const json_t *account, char out[FACTS_TEXT_MAX])
+{
+	const json_t *value = json_object_get(account, field->name);
+
+	out[0] = '\0';
+	if (json_is_string(value))
+		snprintf(out, FACTS_TEXT_MAX, "%s", json_string_value(value));
+	else if (json_is_integer(value))
+		number_text(field, (uint64_t)json_integer_value(value), out);
 	return out;
 }
 
@@ -30,12 +110,17 @@ bool facts_option(int c, const char *text, json_t *parameters, int *status)
 	const struct field *field;
 	json_t *value;
 
-	if (c < FACT_OPTION || c >= FACT_OPTION + (int)facts_record.count)
+	if (c < USAGE_FACT || c >= USAGE_FACT + (int)facts_record.count)
 		return false;
-	field = &facts_record.fields[c - FACT_OPTION];
+	field = &facts_record.fields[c - USAGE_FACT];
+	if (common.over_ssh && c == USAGE_FACT + FACT_VIEW && strcmp(text, "owner") == 0) {
+		*status = usage_error("--view owner", "not over ssh: what is pushed could act as the owner then",
+				      "set it on this host");
+		return true;
+	}
 	value = fact_value(field, text, time(NULL) / SECONDS_PER_DAY);
 	if (value == NULL && field->kind == FIELD_DAY)
-		*status = usage_error(text, "not a day to come", "for example 2031-12-31, +30d or never");
+		*status = usage_error(text, "not a future day", "for example 2031-12-31, +30d or never");
 	else if (value == NULL && field->kind == FIELD_TEXT)
 		*status = usage_error(field->name, "not UTF-8", "");
 	else if (value == NULL)
@@ -43,47 +128,6 @@ bool facts_option(int c, const char *text, json_t *parameters, int *status)
 	else
 		json_object_set_new(parameters, field->name, value);
 	return true;
-}
-
-static size_t help_lines(const struct field *field, char *out, size_t size)
-{
-	char option[64];
-	const char *line = field->help;
-	size_t used;
-
-	snprintf(option, sizeof(option), "--%s %s", field->name, field->value);
-	used = (size_t)snprintf(out, size, "  %-20s  ", option);
-	for (; used < size; line = strchr(line, '\n') + 1) {
-		used += (size_t)snprintf(out + used, size - used, "%.*s\n", (int)strcspn(line, "\n"), line);
-		if (strchr(line, '\n') == NULL || used >= size)
-			break;
-		used += (size_t)snprintf(out + used, size - used, "%24s", "");
-	}
-	return used;
-}
-
-const char *facts_help(const char *before, const char *after, char out[FACTS_HELP_MAX])
-{
-	size_t used = (size_t)snprintf(out, FACTS_HELP_MAX, "%s", before);
-
-	for (size_t i = 0; i < facts_record.count && used < FACTS_HELP_MAX; i++)
-		used += help_lines(&facts_record.fields[i], out + used, FACTS_HELP_MAX - used);
-	if (used < FACTS_HELP_MAX)
-		snprintf(out + used, FACTS_HELP_MAX - used, "%s", after);
-	return out;
-}
-
-const char *facts_names(char out[FACTS_HELP_MAX])
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < facts_record.count; i++)
-		used += (size_t)snprintf(out + used, FACTS_HELP_MAX - used, "%s--%s",
-					 i == 0				     ? "" :
-					 i + 1 < facts_record.count ? ", " :
-									    " or ",
-					 facts_record.fields[i].name);
-	return out;
 }
 
 /* How many there may be, also when that follows from the quota. */
@@ -104,12 +148,18 @@ const char *facts_text(size_t fact, const json_t *account, char out[FACTS_TEXT_M
 	return fact == FACT_FILES ? files_text(account, out) : fact_text(&facts_record.fields[fact], account, out);
 }
 
+bool facts_expired(const char *expires)
+{
+	int32_t day;
+
+	return date_parse(expires, &day) == 0 && date_over(day, time(NULL) / SECONDS_PER_DAY);
+}
+
 void facts_warn_view(const json_t *account)
 {
 	if (strcmp(json_text(account, "effectiveView"), "owner") == 0)
 		complain(json_text(account, "name"),
-			 "its files look like their owner's own now, so that what was pushed can act as the owner: "
-			 "git runs "
-			 "what .git/config says, vim what .exrc says",
-			 "use --view theirs, and subuid exec for what the modes close");
+			 "its files now look like the owner's own, so pushed files can act as the owner: "
+			 "git runs what .git/config says, vim what .exrc says",
+			 "use --view theirs, and subuid exec for files that the modes close");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Reading what `subuid import` is given: CSV with a header, JSON lines, or what `subuid export` wrote. */
+/* Reads the input of `subuid import`: CSV with a header, JSON lines, or the output of `subuid export`. */
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H
 
@@ -18,7 +18,7 @@
 
 struct import_text {
 	FILE *file;
-	unsigned long line; /* of the object that was read last; a quoted field may go over several */
+	unsigned long line; /* of the object that was read last; a quoted field may span several */
 	unsigned long next;
 	bool csv, begun;
 	char record[IMPORT_LINE_MAX + 1];
@@ -27,8 +27,8 @@ struct import_text {
 	size_t columns_count;
 };
 
-/* 1 and *object (caller decrefs), 0 at the end, or -EINVAL and *failure: the line cannot be read, the next one
- * may be. -EIO: the file cannot. -EBADMSG and *failure: the header is wrong, nothing can be. */
+/* 1 and *object (caller decrefs), 0 at the end, or -EINVAL and *failure: the line cannot be read, but perhaps the next
+ * one. -EIO: the file cannot be read. -EBADMSG and *failure: the header is wrong, so nothing can be read. */
 int import_text_next(struct import_text *text, json_t **object, struct failure_text *failure);
 void import_text_free(struct import_text *text);
 
@@ -47,26 +47,26 @@ int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure
 
 struct import_counts {
 	unsigned long lines, made, present, failed;
-	unsigned long taken_up; /* of those that were made: onto an existing home, or one set aside */
+	unsigned long taken_up; /* those of the made accounts that got an existing home, or one that was set aside */
 };
 
 struct import_batch {
-	bool dry_run, keep_going;
+	bool keep_going;
 	const char *name; /* of the file, for messages */
 	FILE *report;     /* of lines that failed, as JSON lines; NULL: messages */
-	bool quiet;       /* nothing is reported for lines that are well */
+	bool quiet;       /* nothing is reported for good lines */
 	struct import_counts counts;
-	bool stopped;     /* a line failed, and that stops all */
-	int status;       /* of the first failure, as exit status */
+	bool stopped; /* a line failed, and that ends the import */
+	int status;   /* of the first failure, as exit status */
 	json_t *rows;
 	size_t bytes;
-	bool goes_on; /* a dry run of more than one call: each finds what those before it would have made */
+	bool goes_on; /* a dry run of more than one call: each call finds what the earlier ones would have made */
 };
 
 /* All rows of one line; sent when there are enough. Takes the reference of rows. STATUS_DONE or an exit status:
  * the daemon could not be asked. */
 int import_batch_add(struct import_batch *batch, json_t *rows);
-int import_batch_flush(struct import_batch *batch); /* before what comes after it in the file */
+int import_batch_flush(struct import_batch *batch); /* before the lines after it in the file */
 int import_batch_end(struct import_batch *batch);   /* nothing comes after it */
 void import_batch_fail(struct import_batch *batch, unsigned long line, const char *error,
 		       const struct failure_text *failure);

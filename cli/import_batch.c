@@ -41,15 +41,15 @@ void import_batch_fail(struct import_batch *batch, unsigned long line, const cha
 
 /* An account that another call is changing at this moment (one that was interrupted, say) is tried again. */
 #define TRIES 50
-static const struct timespec before_again = {.tv_nsec = 200000000};
+static const struct timespec before_again = { .tv_nsec = 200000000 };
 
 struct answers {
 	struct import_batch *batch;
 	const json_t *rows; /* that were sent */
-	bool patient;     /* a busy daemon is tried again */
-	json_t *again;    /* lines that came to no end, as members */
-	bool busy;        /* since one of them could not be tried */
-	unsigned long line; /* that the answers are about */
+	bool patient;       /* a busy daemon is tried again */
+	json_t *again;      /* lines without an outcome, as members */
+	bool busy;          /* because one of them could not be tried */
+	unsigned long line; /* the lines that the answers are about */
 	bool any, failed, made, open;
 };
 
@@ -92,8 +92,7 @@ static const json_t *account_of_line(const json_t *rows, unsigned long line)
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if ((unsigned long)json_number(row, "line") == line && strcmp(json_text(row, "kind"), "account") == 0)
 			return row;
 	}
@@ -102,7 +101,7 @@ static const json_t *account_of_line(const json_t *rows, unsigned long line)
 
 static const char *home_words(const char *home)
 {
-	return strcmp(home, "taken-up") == 0	 ? "its home is there: taken up" :
+	return strcmp(home, "taken-up") == 0     ? "its home is there: taken up" :
 	       strcmp(home, "brought-back") == 0 ? "its data was set aside: brought back" :
 						   "home made";
 }
@@ -116,12 +115,12 @@ static void disk_say(const struct answers *answers, const json_t *result)
 	const json_t *row = account_of_line(answers->rows, answers->line);
 	char name[OWNER_MAX + LABEL_MAX + 2];
 
-	if (row == NULL || (!batch->dry_run && !there))
+	if (row == NULL || (!common.dry_run && !there))
 		return;
 	snprintf(name, sizeof(name), "%s %s", json_text(row, "owner"), json_text(row, "label"));
 	if (batch->report != NULL && there) {
-		json_t *entry = json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)answers->line, "account", name, "home",
-					  home, "link", link);
+		json_t *entry = json_pack("{s:I, s:s, s:s, s:s}", "line", (json_int_t)answers->line, "account", name,
+					  "home", home, "link", link);
 
 		json_dumpf(entry, batch->report, JSON_COMPACT);
 		fputc('\n', batch->report);
@@ -169,8 +168,7 @@ static json_t *rows_of(const json_t *rows, const json_t *lines)
 	char name[24];
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		line_name((unsigned long)json_number(row, "line"), name);
 		if (json_object_get(lines, name) != NULL)
 			json_array_append(some, row);
@@ -178,12 +176,13 @@ static json_t *rows_of(const json_t *rows, const json_t *lines)
 	return some;
 }
 
-/* One call. *rows becomes what is to be tried again; empty: nothing. */
+/* One call. *rows becomes the rows to try again; empty: none. */
 static int send(struct import_batch *batch, json_t **rows, bool patient)
 {
-	struct answers answers = {.batch = batch, .rows = *rows, .patient = patient, .again = json_object()};
-	json_t *parameters = json_pack("{s:O, s:b, s:b, s:b}", "rows", *rows, "dryRun", batch->dry_run, "keepGoing",
-				       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0), *left;
+	struct answers answers = { .batch = batch, .rows = *rows, .patient = patient, .again = json_object() };
+	json_t *parameters = json_pack("{s:O, s:b, s:b, s:b}", "rows", *rows, "dryRun", common.dry_run, "keepGoing",
+				       batch->keep_going, "goesOn", batch->goes_on ? 1 : 0),
+	       *left;
 	int status = call_each_reply("Import", parameters, take, &answers);
 
 	line_end(&answers);
@@ -200,7 +199,7 @@ static int flush(struct import_batch *batch, bool last)
 	int status = STATUS_DONE;
 
 	/* an import that fits one call needs no copy of the store */
-	batch->goes_on = batch->dry_run && (batch->goes_on || !last);
+	batch->goes_on = common.dry_run && (batch->goes_on || !last);
 	batch->rows = NULL;
 	batch->bytes = 0;
 	for (int tries = TRIES; status == STATUS_DONE && json_array_size(rows) > 0; tries--) {
@@ -236,7 +235,7 @@ static int row_add(struct import_batch *batch, json_t *row)
 	return status;
 }
 
-/* A line goes whole into one call where it fits one. */
+/* A line goes whole into one call if it fits. */
 int import_batch_add(struct import_batch *batch, json_t *rows)
 {
 	size_t bytes = json_dumpb(rows, NULL, 0, JSON_COMPACT), i;
@@ -245,8 +244,7 @@ int import_batch_add(struct import_batch *batch, json_t *rows)
 
 	if (json_array_size(batch->rows) + json_array_size(rows) > IMPORT_BATCH || batch->bytes + bytes > BYTES_MAX)
 		status = import_batch_flush(batch);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if (status != STATUS_DONE || batch->stopped)
 			break;
 		status = row_add(batch, row);

@@ -9,7 +9,7 @@
 
 #include "account/key.h"
 #include "account/record.h"
-#include "cli/fact_value.h"
+#include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -53,7 +53,7 @@ static int number_of(const json_t *value, const char *name, json_int_t first, js
 
 /* ---- the account ---- */
 
-/* A day that has passed is one too: accounts that have expired are restored as such. */
+/* Past days are allowed too: expired accounts are restored as such. */
 static int put_fact(json_t *row, const struct field *field, const json_t *value, struct failure_text *failure)
 {
 	json_t *taken = fact_value_import(field, value);
@@ -109,11 +109,11 @@ static json_t *words_of(const json_t *value)
 	return list;
 }
 
-/* Private keys above all are refused here, and sent nowhere. */
+/* Private keys in particular are refused here, and sent nowhere. */
 static int key_check(const json_t *key, struct failure_text *failure)
 {
 	const char *text = json_string_value(json_object_get(key, "key"));
-	struct ssh_key parsed = {0};
+	struct ssh_key parsed = { 0 };
 	enum key_error error;
 
 	if (text == NULL)
@@ -135,7 +135,7 @@ static int put_size(json_t *row, const char *name, const json_t *value, struct f
 /* Settings for keys in the object apply to each key that does not set them itself. */
 static int key_facts(const json_t *object, json_t *key, struct failure_text *failure)
 {
-	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};
+	static const char *const members[] = { "role", "options", "from", "forward", "command", "net", "storageQuota" };
 	json_t *value;
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -170,11 +170,11 @@ static int key_row(const json_t *object, const json_t *key, unsigned long line, 
 /* Users would think that a restriction without a key is in force. */
 static int keys_not_meant(const json_t *object, struct failure_text *failure)
 {
-	static const char *const members[] = {"role", "options", "from", "forward", "storageQuota"};
+	static const char *const members[] = { "role", "options", "from", "forward", "command", "net", "storageQuota" };
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		if (json_object_get(object, members[i]) != NULL)
-			return refuse(failure, members[i], "it is said of a key, and there is none",
+			return refuse(failure, members[i], "it belongs to a key, and there is none",
 				      "give the key, or leave it out");
 	return 0;
 }
@@ -189,7 +189,9 @@ static int keys_rows(const json_t *object, unsigned long line, json_t *rows, str
 		return refuse(failure, "keys", "not a list", "");
 	if (one == NULL && list == NULL)
 		return keys_not_meant(object, failure);
-	json_array_foreach(list, i, key) if (r == 0) r = key_row(object, key, line, rows, failure);
+	json_array_foreach(list, i, key)
+		if (r == 0)
+			r = key_row(object, key, line, rows, failure);
 	return r;
 }
 
@@ -201,8 +203,7 @@ static json_t *limits_of(const json_t *value)
 	json_t *words = words_of(value), *word, *limits = json_object();
 	size_t i;
 
-	json_array_foreach(words, i, word)
-	{
+	json_array_foreach(words, i, word) {
 		const char *text = json_string_value(word), *is = strchr(text, '=');
 		char name[16];
 
@@ -221,7 +222,7 @@ static json_t *limits_of(const json_t *value)
 
 static int limit_row(const json_t *object, unsigned long line, json_t *rows, struct failure_text *failure)
 {
-	static const char *const members[] = {"accounts", "keys", "ranges"};
+	static const char *const members[] = { "accounts", "keys", "ranges" };
 	const size_t count = sizeof(members) / sizeof(members[0]);
 	json_t *limits = json_object_get(object, "limits");
 	json_t *row = row_new(rows, line, "limit", object, false);
@@ -284,7 +285,9 @@ static int ranges_rows(const json_t *object, unsigned long line, json_t *rows, s
 		list = words_of(value);
 	else
 		list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
-	json_array_foreach(list, i, one) if (r == 0) r = range_row(object, one, line, rows, failure);
+	json_array_foreach(list, i, one)
+		if (r == 0)
+			r = range_row(object, one, line, rows, failure);
 	json_decref(list);
 	return r;
 }
@@ -293,8 +296,9 @@ static int ranges_rows(const json_t *object, unsigned long line, json_t *rows, s
 
 bool import_column(const char *name)
 {
-	static const char *const known[] = { "owner", "label",   "uid",    "key",    "keys",   "role",	 "options",
-					     "from",  "forward", "limits", "ranges", "locked", "storageQuota" };
+	static const char *const known[] = { "owner", "label",   "uid",    "key",     "keys",
+					     "role",  "options", "from",   "forward", "command",
+					     "net",   "limits",  "ranges", "locked",  "storageQuota" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
@@ -302,25 +306,28 @@ bool import_column(const char *name)
 	return record_find(&facts_record, name) != NULL;
 }
 
-/* null is what is not given. */
+/* null means not given. */
 static void nulls_drop(json_t *object)
 {
 	const char *name;
 	void *next;
 	json_t *value;
 
-	json_object_foreach_safe(object, next, name, value) if (json_is_null(value)) json_object_del(object, name);
+	json_object_foreach_safe(object, next, name, value)
+		if (json_is_null(value))
+			json_object_del(object, name);
 }
 
-/* A column that nobody reads would be something that is silently not imported. */
+/* A column that nobody reads would silently not be imported. */
 static int members_known(json_t *object, struct failure_text *failure)
 {
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value) if (!import_column(name))
-		return refuse(failure, name[0] != '\0' ? name : "a name", "there is no such column",
-			      "subuid help import lists them");
+	json_object_foreach(object, name, value)
+		if (!import_column(name))
+			return refuse(failure, name[0] != '\0' ? name : "a name", "unknown column",
+				      "subuid help import lists them");
 	return 0;
 }
 
@@ -334,9 +341,9 @@ static int label_check(const json_t *object, struct failure_text *failure)
 	for (size_t i = 0; i < facts_record.count; i++)
 		said |= json_object_get(object, facts_record.fields[i].name) != NULL;
 	if (said)
-		return refuse(failure, "label", "missing", "only limits and ranges are an owner's own");
+		return refuse(failure, "label", "missing", "without a label only limits and ranges can be given");
 	if (json_object_get(object, "limits") == NULL && json_object_get(object, "ranges") == NULL)
-		return refuse(failure, "label", "missing", "say which account");
+		return refuse(failure, "label", "missing", "name the account");
 	return 0;
 }
 
@@ -347,7 +354,8 @@ static int header_check(const json_t *object, struct failure_text *failure)
 	if (!json_is_integer(format) || json_integer_value(format) < 1)
 		return refuse(failure, "format", "not a number", "export once more");
 	if (json_integer_value(format) > IMPORT_FORMAT)
-		return refuse(failure, "format", "this file is of a newer subuid", "install that one here first");
+		return refuse(failure, "format", "this file was written by a newer subuid",
+			      "install that version here first");
 	return 0;
 }
 
@@ -366,7 +374,7 @@ int import_rows(json_t *object, unsigned long line, json_t *rows, struct failure
 	}
 	r = members_known(object, failure);
 	if (r == 0 && !json_is_string(json_object_get(object, "owner")))
-		r = refuse(failure, "owner", "missing", "say whose it is");
+		r = refuse(failure, "owner", "missing", "name the owner");
 	if (r == 0 && json_object_get(object, "limits") != NULL)
 		r = limit_row(object, line, rows, failure);
 	if (r < 0)

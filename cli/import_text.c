@@ -14,7 +14,7 @@ static int refuse(struct failure_text *failure, const char *what, const char *wh
 
 /* ---- records ---- */
 
-/* Where in a line of CSV we are: an end of line in quotes is one of the field's. */
+/* The position in a line of CSV: an end of line in quotes belongs to the field. */
 enum csv_at { FIELD_BEGIN, PLAIN, QUOTED, QUOTE_IN_QUOTED };
 
 static enum csv_at csv_after(enum csv_at at, int c)
@@ -56,12 +56,12 @@ static int record_read(struct import_text *text, size_t *length, struct failure_
 	if (!any)
 		return 0;
 	if (at == QUOTED)
-		return refuse(failure, "line", "a quote that begins here is not closed", "write a quote in quotes twice",
-			      -EINVAL);
+		return refuse(failure, "line", "a quote that begins here is not closed",
+			      "write a quote in quotes twice", -EINVAL);
 	if (used > IMPORT_LINE_MAX)
-		return refuse(failure, "line", "too long", "60 KiB are the most", -EINVAL);
+		return refuse(failure, "line", "too long", "at most 60 KiB are allowed", -EINVAL);
 	if (memchr(text->record, '\0', used) != NULL)
-		return refuse(failure, "line", "a NUL is in it", "it has to be text in UTF-8", -EINVAL);
+		return refuse(failure, "line", "it contains a NUL", "it has to be text in UTF-8", -EINVAL);
 	if (used > 0 && text->record[used - 1] == '\r')
 		used--;
 	text->record[used] = '\0';
@@ -69,7 +69,7 @@ static int record_read(struct import_text *text, size_t *length, struct failure_
 	return 1;
 }
 
-/* A mark of UTF-8 is passed over; CSV or JSON is what the first character says. */
+/* A byte order mark is passed over; the first character decides between CSV and JSON. */
 static int text_begin(struct import_text *text, struct failure_text *failure)
 {
 	int c = getc(text->file);
@@ -78,8 +78,8 @@ static int text_begin(struct import_text *text, struct failure_text *failure)
 	if (c == 0xfe || c == 0xff)
 		return refuse(failure, "file", "not UTF-8", "save it as UTF-8", -EBADMSG);
 	if (c == 0xef && (getc(text->file) != 0xbb || getc(text->file) != 0xbf))
-		return refuse(failure, "file", "neither CSV with a header nor JSON lines", "subuid help import says more",
-			      -EBADMSG);
+		return refuse(failure, "file", "neither CSV with a header nor JSON lines",
+			      "subuid help import says more", -EBADMSG);
 	if (c == 0xef)
 		c = getc(text->file);
 	for (; c == ' ' || c == '\t' || c == '\r' || c == '\n'; c = getc(text->file))
@@ -105,7 +105,7 @@ static char *plain_next(char **rest, const char **why)
 		*comma = '\0';
 	if (strchr(field, '"') == NULL)
 		return field;
-	*why = "a quote is in a field that is not quoted";
+	*why = "a field that is not quoted contains a quote";
 	return NULL;
 }
 
@@ -124,7 +124,7 @@ static char *field_next(char **rest, const char **why)
 		*to++ = *from;
 	}
 	if (*from != '"' || (from[1] != ',' && from[1] != '\0')) {
-		*why = "something stands behind a closing quote";
+		*why = "text follows a closing quote";
 		return NULL;
 	}
 	*rest = from[1] == ',' ? from + 2 : NULL;
@@ -140,11 +140,12 @@ static int column_add(struct import_text *text, const char *name, struct failure
 
 	for (size_t i = 0; i < text->columns_count; i++)
 		if (strcmp(text->columns[i], name) == 0)
-			return refuse(failure, name, "there are two columns of this name", "leave one out", -EBADMSG);
+			return refuse(failure, name, "there are two columns with this name", "leave one out", -EBADMSG);
 	if (name[0] == '\0')
-		return refuse(failure, "header", "a column has no name", "name the columns in the first line", -EBADMSG);
+		return refuse(failure, "header", "a column has no name", "name the columns in the first line",
+			      -EBADMSG);
 	if (!import_column(name) || text->columns_count == CSV_COLUMNS_MAX)
-		return refuse(failure, name, "there is no such column", todo, -EBADMSG);
+		return refuse(failure, name, "unknown column", todo, -EBADMSG);
 	text->columns[text->columns_count++] = name;
 	return 0;
 }
@@ -171,7 +172,7 @@ static int header_read(struct import_text *text, struct failure_text *failure)
 	return r < 0 ? r : refuse(failure, "owner", "missing", "name the columns in the first line", -EBADMSG);
 }
 
-/* An empty field is one that is not given. 1, 0 when all are, or -EINVAL. */
+/* An empty field is not given. 1, 0 if all are empty, or -EINVAL. */
 static int csv_object(struct import_text *text, json_t **ret, struct failure_text *failure)
 {
 	json_t *object = json_object();
@@ -189,7 +190,7 @@ static int csv_object(struct import_text *text, json_t **ret, struct failure_tex
 			why = "not UTF-8";
 	}
 	if (why == NULL && column < text->columns_count)
-		why = "fewer fields than columns"; /* it may be a file that was cut off */
+		why = "fewer fields than columns"; /* the file may have been cut off */
 	if (why == NULL && json_object_size(object) > 0) {
 		*ret = object;
 		return 1;

@@ -20,10 +20,9 @@ static int index_complain(int error)
 	const char *why = strerrordesc_np(-error);
 
 	if (error == -ENXIO)
-		complain(INDEX_PATH, "not there",
-			 "is this host switched on? root: `subuid setup`, then start subuidd");
+		complain(INDEX_PATH, "not there", "is this host switched on? root: `subuid setup`, then start subuidd");
 	else if (error == -EUCLEAN)
-		complain(INDEX_PATH, "damaged", "root: restart subuidd, which makes it anew");
+		complain(INDEX_PATH, "damaged", "root: restart subuidd, which rebuilds it");
 	else
 		complain(INDEX_PATH, why != NULL ? why : "cannot be read", "`subuid doctor` says more");
 	return STATUS_FAILED;
@@ -35,7 +34,7 @@ static int not_found(const char *what, const char *why, const char *todo)
 	return failure_exit_status(FAILURE_NOT_FOUND);
 }
 
-/* No entry, or no answer: the first is certain. */
+/* Tells a missing entry, which is certain, from a missing answer. */
 static int user_complain(const char *what, int error, const char *none)
 {
 	const char *why = strerrordesc_np(-error);
@@ -95,8 +94,7 @@ int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ra
 		if (!is_range || range.account_uid != account_uid)
 			continue;
 		if (used == room) {
-			struct id_range *larger =
-				reallocarray(list, room = room == 0 ? 8 : room * 2, sizeof(*list));
+			struct id_range *larger = reallocarray(list, room = room == 0 ? 8 : room * 2, sizeof(*list));
 
 			if (larger == NULL) {
 				complain("subuid", "out of memory", "");

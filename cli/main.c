@@ -8,41 +8,25 @@
 #include <string.h>
 
 #include "account/name.h"
+#include "cli/usage.h"
 
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
-	const char *summary;
 };
 
 static const struct command commands[] = {
-	{"add", command_add, "make a sub-account; prints the command for its server"},
-	{"list", command_list, "your sub-accounts"},
-	{"show", command_show, "one account with its keys and ranges"},
-	{"set", command_set, "change its expiry, quota, view, comment or alarm"},
-	{"lock", command_lock, "refuse its logins from now on and end those that run"},
-	{"unlock", command_unlock, "admit them again"},
-	{"remove", command_remove, "remove an account; its data is kept aside for a time"},
-	{"key", command_key, "add, list, remove its ssh keys"},
-	{"range", command_range, "add, list, remove ranges of ids for containers"},
-	{"mount", command_mount, "make your view of an account's files now"},
-	{"exec", command_exec, "run a command as root over an account's files, without privilege"},
-	{"shell", command_shell, "the same with your shell"},
-	{"ls", command_ls, "what was pushed, as the server had it"},
-	{"copy", command_copy, "out of an account, whatever the modes, harmless"},
-	{"idmap", command_idmap, "ranges as newuidmap, LXC and podman take them"},
-	{"release", command_release, "ids of what was removed may be given out again (root)"},
-	{"limit", command_limit, "what an owner may have"},
-	{"status", command_status, "how old the last good backup of each account is"},
-	{"log", command_log, "what was done with an account's keys"},
-	{"audit", command_audit, "who did what"},
-	{"check", command_check, "prove that nothing overlaps and nothing is half-made"},
-	{"import", command_import, "many accounts from a file (root and administrators)"},
-	{"export", command_export, "everything, for import on another host (root)"},
-	{"adopt", command_adopt, "ranges of /etc/subuid and /etc/subgid (root)"},
-	{"state", command_state, "save, verify and load all that the daemon knows (root)"},
-	{"setup", command_setup, "switch this host on, or off again (root)"},
-	{"doctor", command_doctor, "check a live host end to end and say what to do"},
+	{ "add", command_add },         { "list", command_list },       { "show", command_show },
+	{ "set", command_set },         { "lock", command_lock },       { "unlock", command_unlock },
+	{ "rename", command_rename },   { "owner", command_owner },     { "remove", command_remove },
+	{ "restore", command_restore }, { "key", command_key },         { "passwd", command_passwd },
+	{ "range", command_range },     { "mount", command_mount },     { "exec", command_exec },
+	{ "shell", command_shell },     { "ls", command_ls },           { "copy", command_copy },
+	{ "idmap", command_idmap },     { "release", command_release }, { "limit", command_limit },
+	{ "status", command_status },   { "log", command_log },         { "metrics", command_metrics },
+	{ "audit", command_audit },     { "check", command_check },     { "import", command_import },
+	{ "export", command_export },   { "adopt", command_adopt },     { "state", command_state },
+	{ "setup", command_setup },     { "doctor", command_doctor },   { "manage-key", command_manage_key },
 };
 
 static const char head[] = "usage: subuid COMMAND [ARGUMENT]...\n"
@@ -57,8 +41,7 @@ static const char tail[] = "\nNAME is web1 for your own, alice+web1 for anybody'
 static int show_help(FILE *to)
 {
 	fputs(head, to);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	usage_print_commands(to);
 	fputs(tail, to);
 	return STATUS_DONE;
 }
@@ -76,7 +59,7 @@ static const struct command *command_by_name(const char *name)
 static int help_of(int argc, char **argv)
 {
 	static char option[] = "--help";
-	char *words[4] = {NULL};
+	char *words[4] = { NULL };
 	int count = 0;
 
 	if (argc < 2)
@@ -100,6 +83,8 @@ static int global_options(int argc, char **argv, int *status)
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			common.json = true;
+		} else if (strcmp(argv[i], "--over-ssh") == 0) {
+			common.over_ssh = true;
 		} else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc) {
 			common.socket = argv[++i];
 		} else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

@@ -10,6 +10,7 @@
 
 #include "account/key.h"
 #include "account/role.h"
+#include "account/shell.h"
 #include "cli/options.h"
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
@@ -42,6 +43,15 @@ bool new_key_option(struct new_key *key, int c, const char *value)
 	case 'F':
 		key->forward = value;
 		return true;
+	case 'T':
+		key->options |= KEY_TTY;
+		return true;
+	case 'x':
+		key->command = value;
+		return true;
+	case 'P':
+		key->net = value;
+		return true;
 	case 'Q':
 		key->quota = value;
 		return true;
@@ -51,7 +61,10 @@ bool new_key_option(struct new_key *key, int c, const char *value)
 
 int new_key_roles(const struct new_key *key, struct roles *roles)
 {
-	const char *text = key->role != NULL ? key->role : key->forward != NULL ? "forward" : "push";
+	const char *text = key->role != NULL    ? key->role :
+			   key->command != NULL ? COMMAND_ROLE :
+			   key->forward != NULL ? "forward" :
+						  "push";
 	int r = roles_parse(text, roles);
 
 	if (r == 0 && key->forward != NULL)
@@ -87,8 +100,12 @@ static int parse_file(const char *file, struct ssh_key *parsed)
 	static char text[KEY_FILE_MAX + 1]; /* one byte more than is allowed tells that it is too long */
 	bool standard_input = strcmp(file, "-") == 0;
 	const char *name = standard_input ? "standard input" : file;
-	cleanup_fd int opened = standard_input ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int status = file_allowed(file);
+	cleanup_fd int opened =
+		standard_input || status != STATUS_DONE ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
+	if (status != STATUS_DONE)
+		return status;
 	if (!standard_input && opened < 0)
 		return file_error(name, errno);
 
@@ -105,7 +122,7 @@ static int parse_file(const char *file, struct ssh_key *parsed)
 	return error == KEY_OK ? STATUS_DONE : refused(name, file, error);
 }
 
-static json_t *options_json(uint32_t options)
+json_t *new_key_options(uint32_t options)
 {
 	json_t *list = json_array();
 
@@ -115,21 +132,36 @@ static json_t *options_json(uint32_t options)
 	return list;
 }
 
+int new_key_line(const char *file, const char *comment, json_t **line)
+{
+	struct ssh_key parsed = { 0 };
+	int status = parse_file(file, &parsed);
+
+	if (status != STATUS_DONE)
+		return status;
+	if (comment == NULL)
+		comment = parsed.comment;
+	*line = json_sprintf("%s %s%s%s", parsed.type, parsed.blob, comment[0] ? " " : "", comment);
+	return STATUS_DONE;
+}
+
 int new_key_json(const struct new_key *key, json_t **parameter)
 {
-	struct ssh_key parsed = {0}, may = {0};
+	struct ssh_key may = { 0 };
 	char text[ROLES_TEXT_MAX + 1];
 	struct roles roles;
 	uint64_t quota = 0;
 
 	if (new_key_roles(key, &roles) < 0)
 		return usage_error(key->role, "not a role, nor a list of roles",
-				   "one of push, blind, pull, sync; sftp, borg, restic or another tool; forward; with "
-				   "commas between");
+				   "one of push, blind, pull, sync; sftp, borg, restic or another tool; shell or "
+				   "command; forward; with commas between; or manage alone");
 	if (roles.forward && key->forward == NULL)
 		return usage_error("forward", "to where?", "give --forward HOST:PORT too");
 	if (key->forward != NULL && !forward_valid(key->forward))
 		return usage_error(key->forward, "not HOST:PORT", "for example --forward localhost:5900");
+	if (key->net != NULL && (key->net[0] == '\0' || !ports_valid(key->net)))
+		return usage_error(key->net, "not a list of ports", "for example --net 443,5432");
 	if (key->quota != NULL && option_size(key->quota, &quota) < 0)
 		return usage_error(key->quota, "not a size", "for example --storage-quota 100G");
 	may.role = roles.role;
@@ -138,18 +170,18 @@ int new_key_json(const struct new_key *key, json_t **parameter)
 	if (roles_format(&may, text) < 0)
 		return usage_error(key->role, "not a role", "");
 
-	int status = parse_file(key->file, &parsed);
+	json_t *line = NULL;
+	int status = key->file != NULL ? new_key_line(key->file, key->comment, &line) : STATUS_DONE;
 
 	if (status != STATUS_DONE)
 		return status;
-
-	const char *comment = key->comment != NULL ? key->comment : parsed.comment;
-	json_t *line = json_sprintf("%s %s%s%s", parsed.type, parsed.blob, comment[0] ? " " : "", comment);
-	json_t *object = json_pack("{s:o, s:s, s:o, s:s*, s:s*}", "key", line, "role", text, "options",
-				   options_json(key->options), "from", key->from, "forward", key->forward);
+	json_t *object =
+		json_pack("{s:o*, s:s, s:o, s:s*, s:s*, s:s*, s:s*, s:s*}", "key", line, "role", text, "options",
+			  new_key_options(key->options), "from", key->from, "forward", key->forward, "command",
+			  key->command, "net", key->net, "comment", key->file != NULL ? NULL : key->comment);
 
 	if (object == NULL)
-		return usage_error("key", "its role, from or comment is not UTF-8", "");
+		return usage_error("key", "its role, from, command or comment is not UTF-8", "");
 	if (quota != 0)
 		json_object_set_new(object, "storageQuota", json_integer((json_int_t)quota));
 	if (key->expires != 0)

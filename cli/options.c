@@ -87,7 +87,7 @@ int option_files(const char *text, int64_t *files)
 	static const struct {
 		char unit;
 		uint64_t factor;
-	} thousands[] = {{'\0', 1}, {'K', 1000}, {'M', 1000000}, {'G', 1000000000}};
+	} thousands[] = { { '\0', 1 }, { 'K', 1000 }, { 'M', 1000000 }, { 'G', 1000000000 } };
 	const char *end;
 	uint64_t value;
 
@@ -164,7 +164,6 @@ const char *size_text(uint64_t bytes, char out[24])
 	else if (rest * 10 / 1024 == 0)
 		snprintf(out, 24, "%llu%c", (unsigned long long)whole, units[unit]);
 	else
-		snprintf(out, 24, "%llu.%u%c", (unsigned long long)whole, (unsigned)(rest * 10 / 1024),
-			 units[unit]);
+		snprintf(out, 24, "%llu.%u%c", (unsigned long long)whole, (unsigned)(rest * 10 / 1024), units[unit]);
 	return out;
 }

@@ -18,7 +18,7 @@ struct program {
 	char *argv[WORDS_MAX + 5];
 };
 
-/* exec and posix_spawn do not change the words, and their types say so nowhere. */
+/* exec and posix_spawn do not change the words, although their types do not say so. */
 static char *word(const char *text)
 {
 	char *copy;
@@ -50,7 +50,7 @@ static int wait_for(const char *name, pid_t pid)
 			return STATUS_FAILED;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	complain(name, "was ended by a signal", "run it again: it leaves the old state or the new one whole");
+	complain(name, "was ended by a signal", "run it again: either the old state or the new one is whole");
 	return STATUS_FAILED;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Programs of ours that the command hands its work to: they are linked with what users' commands never need. */
+/* Programs of ours that the command delegates to: they are linked with code that users' commands never need. */
 #ifndef CLI_OWN_PROGRAM_H
 #define CLI_OWN_PROGRAM_H
 
@@ -13,7 +13,8 @@
  */
 int own_program_run(const char *program, const char *const words[]);
 
-/* The same in our place: ctrl-C and a closed terminal reach it alone. Returns only when it cannot be started. */
+/* The same in our place, so that ctrl-C and a closed terminal reach only that program. Returns only when it cannot be
+ * started. */
 int own_program_become(const char *program, const char *const words[]);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+/* Tables and lines for a terminal, from texts that others have chosen. Run by subuid(1), as whoever calls it, root too.
+ */
 #include "cli/print.h"
 
 #include <stdlib.h>

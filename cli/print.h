@@ -8,25 +8,26 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TABLE_COLUMNS_MAX 11
+#define TABLE_COLUMNS_MAX 12
 
 struct table {
-	const char *const
-		*heads; /* ended by NULL; a head that starts with '>' is a column of numbers, to the right */
+	/* ended by NULL; a head that starts with '>' is a column of numbers, aligned to the right */
+	const char *const *heads;
 	size_t columns;
 	char **cells;
 	size_t used, room;
 	size_t widths[TABLE_COLUMNS_MAX]; /* of what was printed */
-	bool begun;  /* the heads are out */
-	bool failed; /* no memory */
+	bool begun;                       /* the heads are out */
+	bool failed;                      /* no memory */
 };
 
-/* Rows that are held for their widths: a longer table goes out in parts, whose columns are as wide as those before, or wider. */
+/* Rows that are held for their widths: a longer table goes out in parts, whose columns are as wide as those before, or
+ * wider. */
 #define TABLE_WINDOW 4096u
 
-#define TABLE(heads_)                                                                                              \
-	{                                                                                                          \
-		.heads = (heads_)                                                                                  \
+#define TABLE(heads_)                                                                                                  \
+	{                                                                                                              \
+		.heads = (heads_)                                                                                      \
 	}
 
 void table_cell(struct table *table, const char *text); /* the next one; copied and escaped */
@@ -40,7 +41,7 @@ const char *shown(const char *text);
 /* One JSON value and a newline. STATUS_DONE or STATUS_FAILED. */
 int print_json(const json_t *value);
 
-/* True when stdout is a terminal that takes colours, and the user did not say NO_COLOR. */
+/* True if stdout is a terminal with colours, and the user did not set NO_COLOR. */
 bool colours(void);
 
 /* Members of replies: "" and 0 if they are missing. */

@@ -85,7 +85,8 @@ static int spawn(const char *path, const char *const argv[], int output_fd, pid_
 
 	while (argv[count] != NULL)
 		count++;
-	words = calloc(count + 1, sizeof(*words)); /* posix_spawn does not change them, and says so nowhere */
+	words = calloc(count + 1,
+		       sizeof(*words)); /* posix_spawn does not change them, although its type does not say so */
 	if (words == NULL)
 		return -ENOMEM;
 	memcpy(words, argv, count * sizeof(*words));

@@ -11,7 +11,7 @@
  * installed). */
 int command_run(const char *const argv[], char **output);
 
-/* The same, for one that has to succeed: 0, or -1 if it did not exit with 0, after saying why. */
+/* The same, for a program that has to succeed: 0, or -1 if it did not exit with 0, after reporting why. */
 int command_must(const char *const argv[], const char *todo);
 
 /* True when the program is in one of the system's directories. */

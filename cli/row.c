@@ -50,6 +50,11 @@ bool row_flag(const struct row *row, const char *name)
 	return member != NULL && !member->string && strcmp(member->value, "true") == 0;
 }
 
+bool row_has(const struct row *row, const char *name)
+{
+	return row->plain == NULL ? json_object_get(row->object, name) != NULL : member_of(row, name) != NULL;
+}
+
 /* ---- as JSON, in print_json()'s form */
 
 static void put(const char *text)
@@ -87,8 +92,7 @@ static int put_object(const json_t *object)
 	bool first = true;
 	int r = copy == NULL ? -1 : 0;
 
-	json_object_foreach(copy, name, value)
-	{
+	json_object_foreach(copy, name, value) {
 		put_member(first, name);
 		r = r < 0 ? r : json_dumpf(value, stdout, flags);
 		first = false;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The words of `subuid log` and `subuid status` for how a run ended. Pure; run as the caller. */
 #include "cli/run_status.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include "account/run.h"
 #include "cli/print.h"
 
-/* rsync(1), EXIT VALUES: most of its errors are told to the client alone, and this is all that is seen here. */
+/* rsync(1), EXIT VALUES: it reports most errors only to the client, so this is all that we see. */
 static const char *rsync_meaning(uint64_t status)
 {
 	switch (status) {
@@ -51,7 +52,8 @@ const char *status_text(uint64_t status, const char *tool, char out[64])
 	else if (status >= RUN_SIGNAL)
 		snprintf(out, 64, "signal %u", (unsigned)(status - RUN_SIGNAL));
 	else
-		snprintf(out, 64, "%u%s%s", (unsigned)status, meaning != NULL ? " " : "", meaning != NULL ? meaning : "");
+		snprintf(out, 64, "%u%s%s", (unsigned)status, meaning != NULL ? " " : "",
+			 meaning != NULL ? meaning : "");
 	return out;
 }
 

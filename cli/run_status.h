@@ -6,10 +6,10 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* Of a number as the daemon gives it: 0..255 exit status, 256 + n signal n, 1000 cut off. tool "": unknown. */
+/* For a number as the daemon gives it: 0..255 exit status, 256 + n signal n, 1000 cut off. tool "": unknown. */
 const char *status_text(uint64_t status, const char *tool, char out[64]);
 
-/* The same of a run. */
+/* The same for a run. */
 const char *run_status_text(const json_t *run, char out[64]);
 
 #endif

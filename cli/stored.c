@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reads what was pushed. Runs as the owner, in a namespace in which they may read all of it; every byte is the
- * account's choice: a name may become another thing between two looks, so that each is one descriptor from the
- * first look on.
+ * Reads what was pushed. Runs as the owner, in a namespace in which they may read all of it; the account chooses every
+ * byte: a name may come to mean something else between two looks, so each entry is one descriptor from the first look
+ * on.
  */
 #include "cli/stored.h"
 
@@ -19,7 +19,7 @@
 #define STAT_ATTRIBUTE "user.rsync.%stat"
 #define STAT_TEXT 80
 
-/* Decimal or octal digits up to `end`, which is passed over. */
+/* Decimal or octal digits up to `end`, which is skipped. */
 static int number(const char **text, unsigned base, char end, uint32_t *value)
 {
 	uint64_t parsed = 0;
@@ -39,8 +39,8 @@ static int number(const char **text, unsigned base, char end, uint32_t *value)
 
 static bool kind_known(mode_t mode)
 {
-	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ||
-	       S_ISFIFO(mode) || S_ISSOCK(mode);
+	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode) ||
+	       S_ISSOCK(mode);
 }
 
 int stored_parse(const char *text, struct stored *stored)
@@ -57,7 +57,7 @@ int stored_parse(const char *text, struct stored *stored)
 	return 0;
 }
 
-/* A directory stays one, and only a file stands for something else. */
+/* A directory is always a directory; only a file can stand for something else. */
 static void server_read(struct stored_entry *entry)
 {
 	char text[STAT_TEXT];
@@ -76,8 +76,8 @@ static void server_read(struct stored_entry *entry)
 /* rsync keeps a link as a file with its text in it. */
 static int target_read(struct stored_entry *entry, int path_fd)
 {
-	ssize_t n = S_ISLNK(entry->disk.st_mode) ? readlinkat(path_fd, "", entry->target, sizeof(entry->target) - 1)
-						 : pread(entry->fd, entry->target, sizeof(entry->target) - 1, 0);
+	ssize_t n = S_ISLNK(entry->disk.st_mode) ? readlinkat(path_fd, "", entry->target, sizeof(entry->target) - 1) :
+						   pread(entry->fd, entry->target, sizeof(entry->target) - 1, 0);
 
 	if (n < 0)
 		return -errno;
@@ -92,7 +92,7 @@ static int entry_fill(struct stored_entry *entry, int path_fd)
 	if (fstat(path_fd, &entry->disk) != 0)
 		return -errno;
 	entry->server =
-		(struct stored){.mode = entry->disk.st_mode, .uid = entry->disk.st_uid, .gid = entry->disk.st_gid};
+		(struct stored){ .mode = entry->disk.st_mode, .uid = entry->disk.st_uid, .gid = entry->disk.st_gid };
 	if (S_ISREG(entry->disk.st_mode) || S_ISDIR(entry->disk.st_mode)) {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
 		entry->fd = open(self, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -123,4 +123,36 @@ void entry_close(struct stored_entry *entry)
 
 	(void)fd;
 	entry->fd = -1;
+}
+
+void stored_mode_text(mode_t mode, char out[12])
+{
+	static const char letters[] = "rwxrwxrwx";
+
+	out[0] = S_ISDIR(mode)  ? 'd' :
+		 S_ISLNK(mode)  ? 'l' :
+		 S_ISCHR(mode)  ? 'c' :
+		 S_ISBLK(mode)  ? 'b' :
+		 S_ISFIFO(mode) ? 'p' :
+		 S_ISSOCK(mode) ? 's' :
+				  '-';
+	for (int i = 0; i < 9; i++)
+		out[i + 1] = (mode & (0400u >> i)) != 0 ? letters[i] : '-';
+	if (mode & S_ISUID)
+		out[3] = out[3] == 'x' ? 's' : 'S';
+	if (mode & S_ISGID)
+		out[6] = out[6] == 'x' ? 's' : 'S';
+	if (mode & S_ISVTX)
+		out[9] = out[9] == 'x' ? 't' : 'T';
+	out[10] = '\0';
+}
+
+bool stored_is_device(mode_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+uint64_t entry_size(const struct stored_entry *entry)
+{
+	return S_ISLNK(entry->server.mode) ? strlen(entry->target) : (uint64_t)entry->disk.st_size;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-struct stored {	     /* the attributes that rsync keeps in user.rsync.%stat */
+struct stored {      /* the attributes that rsync keeps in user.rsync.%stat */
 	mode_t mode; /* with its kind */
 	uint32_t major, minor;
 	uint32_t uid, gid;
@@ -20,7 +20,7 @@ int stored_parse(const char *text, struct stored *stored);
 struct stored_entry {
 	int fd; /* a file or directory, to be read; -1: another kind on the disk */
 	struct stat disk;
-	bool has_stored; /* the server's are stored; else they are those of the disk */
+	bool has_stored; /* the server's are stored; otherwise they are the disk's */
 	struct stored server;
 	char target[PATH_MAX]; /* of a symbolic link */
 };
@@ -29,5 +29,11 @@ struct stored_entry {
  * only looked at. 0 or negative errno. */
 int entry_open(int dir, const char *path, struct stored_entry *entry);
 void entry_close(struct stored_entry *entry);
+
+/* "-rw-r--r--", as ls(1). */
+void stored_mode_text(mode_t mode, char out[12]);
+bool stored_is_device(mode_t mode);
+/* Bytes: of a link, of its target. */
+uint64_t entry_size(const struct stored_entry *entry);
 
 #endif

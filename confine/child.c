@@ -14,7 +14,7 @@
 
 #define BESIDE_STACK (1024 * 1024) /* NSS modules run on it */
 
-static pid_t parent_pid; /* as of the last fork */
+static pid_t parent_pid; /* since the last fork */
 
 int child_bind(void)
 {
@@ -29,7 +29,7 @@ static _Noreturn void child_run(const struct child_job *job)
 
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
 		signal(signal_number, SIG_DFL);
-	/* a copy of the parent's memory: nobody may look into it, whichever user this becomes */
+	/* a copy of the parent's memory: nobody may look into it, whichever user this process becomes */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || chdir("/") != 0 || child_bind() < 0)
 		_exit(125);
 	alarm(job->seconds);

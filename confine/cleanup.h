@@ -66,11 +66,11 @@ static inline int steal_fd(int *fd)
 }
 
 /* Type-safe: yields the pointer's own type and leaves NULL behind. */
-#define steal_ptr(p)                   \
-	(__extension__({               \
-		__auto_type taken = *(p); \
-		*(p) = NULL;           \
-		taken;                 \
+#define steal_ptr(p)                                                                                                   \
+	(__extension__({                                                                                               \
+		__auto_type taken = *(p);                                                                              \
+		*(p) = NULL;                                                                                           \
+		taken;                                                                                                 \
 	}))
 
 #endif

@@ -3,8 +3,8 @@
 #include "confine/harden.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +15,22 @@ int process_harden(void)
 		return -errno;
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) != 0)
 		return -errno;
+	return 0;
+}
+
+int process_bound(int resource, rlim_t memory, rlim_t descriptors)
+{
+	const struct {
+		int resource;
+		rlim_t most;
+	} bounds[] = { { resource, memory }, { RLIMIT_NOFILE, descriptors }, { RLIMIT_FSIZE, 0 },
+		       { RLIMIT_NPROC, 0 },  { RLIMIT_MEMLOCK, 0 },          { RLIMIT_MSGQUEUE, 0 } };
+
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (setrlimit(bounds[i].resource, &(struct rlimit){ bounds[i].most, bounds[i].most }) != 0)
+			return -errno;
 	return 0;
 }
 
@@ -49,7 +65,7 @@ int descriptors_keep(const int *keep)
 {
 	unsigned next = 0;
 
-	/* a list that is not sorted is a mistake: nothing is closed by it */
+	/* a list that is not sorted is a mistake: nothing is closed */
 	for (const int *fd = keep; *fd >= 0; fd++)
 		if (fd > keep && *fd < fd[-1])
 			return -EINVAL;

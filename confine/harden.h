@@ -3,13 +3,20 @@
 #ifndef CONFINE_HARDEN_H
 #define CONFINE_HARDEN_H
 
+#include <sys/resource.h>
+
 /* no_new_privs, not dumpable, core limit 0. 0 or negative errno. */
 int process_harden(void);
+
+/* For a process that only answers: memory bytes of resource (RLIMIT_AS or RLIMIT_DATA) and this many descriptors, but
+ * no file that grows, no other process, no locked memory, no message queue. Writing where nothing can be written is an
+ * error, and no signal: a log that is a file would end it. 0 or negative errno. */
+int process_bound(int resource, rlim_t memory, rlim_t descriptors);
 
 /* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
 int descriptors_close_from(int first);
 
-/* Keeps the first count alone. They come from another process and must be no way to files: negative errno if one is
+/* Keeps only the first count. They come from another process and must not lead to files: negative errno if one is
  * missing or is a directory. */
 int descriptors_first_only(int count);
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Becomes somebody else, or keeps a few capabilities, for good. Run by root's processes just before they touch what
+ * another user could have prepared; each step is proven by trying to go back.
+ */
 #include "confine/identity.h"
 
 #include <errno.h>
@@ -20,8 +24,8 @@
  * exec as uid 0 gives it nothing back. SETUID_FIXUP stays off and locked so:
  * children that become another uid lose everything by setresuid(2), as ever.
  */
-#define SECUREBITS                                                                                                 \
-	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |          \
+#define SECUREBITS                                                                                                     \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |              \
 	 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static int compare_gids(const void *a, const void *b)
@@ -81,7 +85,7 @@ static bool capability_effective(unsigned capability)
 }
 
 /*
- * If CAP_SETPCAP is held; without it, what the set holds cannot be had but through an exec of a set-uid file. Only
+ * Only with CAP_SETPCAP; without it, the capabilities of the set can be gained only by executing a set-uid file. Only
  * what is in it is dropped: each drop costs new credentials, and for all of them, as the library does it, a quarter
  * of a millisecond.
  */
@@ -94,7 +98,7 @@ static int bounding_empty(void)
 	for (unsigned long c = 0; (present = prctl(PR_CAPBSET_READ, c, 0, 0, 0)) >= 0; c++)
 		if (present != 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) != 0)
 			return -errno;
-	return errno == EINVAL ? 0 : -errno; /* behind the last one, or nobody can say */
+	return errno == EINVAL ? 0 : -errno; /* past the last one, or unknown */
 }
 
 /* Every id is the new one, no capability is left, and none of the ways back is open. */
@@ -132,7 +136,8 @@ static int become(uid_t uid, uid_t others, gid_t gid, const gid_t *groups, size_
 	r = bounding_empty();
 	if (r < 0)
 		return r;
-	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(others, uid, others) != 0)
+	if (setgroups(groups_count, groups) != 0 || setresgid(gid, gid, gid) != 0 ||
+	    setresuid(others, uid, others) != 0)
 		return -errno;
 	capng_setpid(getpid()); /* it knows that of the parent: fork(2) tells it, clone3(2) does not */
 	capng_clear(CAPNG_SELECT_ALL);

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Makes a Landlock ruleset from a table and enters it. Run by the gate and by tools (as the account), by
+ * authorized-keys and by the worker, each before it reads what strangers sent; the broker and doctor only ask what the
+ * kernel can do.
+ */
 #include "confine/landlock.h"
 
 #include <errno.h>
@@ -35,6 +40,13 @@
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0)
 #define SCOPE_SIGNAL (UINT64_C(1) << 1)
 
+#define RULE_NET_PORT 2
+
+struct net_port_attr {
+	uint64_t access;
+	uint64_t port;
+};
+
 struct ruleset_attr {
 	uint64_t fs;
 	uint64_t net;    /* ABI 4 */
@@ -66,14 +78,17 @@ static const struct {
 	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV, NET_BIND_TCP | NET_CONNECT_TCP, 0 },
 	  offsetof(struct ruleset_attr, scoped),
 	  "abstract sockets, signals, pathname sockets" },
-#define ABI_6                                                                                     \
-	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV, NET_BIND_TCP | NET_CONNECT_TCP,     \
-	    SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL },                                                 \
-	  sizeof(struct ruleset_attr),                                                            \
-	  "pathname sockets" }
-	ABI_6, ABI_6, ABI_6,
-	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX,
-	    NET_BIND_TCP | NET_CONNECT_TCP, SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL },
+#define ABI_6                                                                                                          \
+	{                                                                                                              \
+		{ FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV, NET_BIND_TCP | NET_CONNECT_TCP,                    \
+		  SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL },                                                                \
+			sizeof(struct ruleset_attr), "pathname sockets"                                                \
+	}
+	ABI_6,
+	ABI_6,
+	ABI_6,
+	{ { FS_ABI_1 | FS_REFER | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX, NET_BIND_TCP | NET_CONNECT_TCP,
+	    SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL },
 	  sizeof(struct ruleset_attr),
 	  "" },
 };
@@ -81,9 +96,9 @@ static const struct {
 
 #define ACCESS_READ (FS_READ_FILE | FS_READ_DIR)
 /* No right to make devices, fifos or sockets, none to execute, none to use a device. */
-#define ACCESS_WRITE                                                                                  \
-	(FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM | \
-	 FS_REFER | FS_TRUNCATE)
+#define ACCESS_WRITE                                                                                                   \
+	(FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM | FS_REFER |         \
+	 FS_TRUNCATE)
 /* The only rights that a rule for something other than a directory may carry. */
 #define ACCESS_FILE (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
@@ -114,6 +129,12 @@ static uint64_t access_rights(enum landlock_access access)
 		return ACCESS_READ | ACCESS_WRITE;
 	case LANDLOCK_DEVICE:
 		return FS_READ_FILE | FS_WRITE_FILE;
+	case LANDLOCK_TERMINAL:
+		return ACCESS_READ | FS_WRITE_FILE | FS_IOCTL_DEV;
+	case LANDLOCK_ALL:
+		return ACCESS_READ | ACCESS_WRITE | FS_EXECUTE | FS_MAKE_FIFO | FS_MAKE_SOCK | FS_RESOLVE_UNIX;
+	case LANDLOCK_CONNECT:
+		return ACCESS_READ | FS_RESOLVE_UNIX;
 	}
 	return 0;
 }
@@ -143,13 +164,31 @@ static int add_rule(int ruleset, const struct landlock_rule *rule, uint64_t hand
 	return 0;
 }
 
+static int add_ports(int ruleset, const uint16_t *ports)
+{
+	for (; *ports != 0; ports++) {
+		const struct net_port_attr attr = { .access = NET_CONNECT_TCP, .port = *ports };
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &attr, 0) != 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int landlock_confine(const struct landlock_rule *rules)
+{
+	return landlock_confine_net(rules, &(const uint16_t){ 0 });
+}
+
+int landlock_confine_net(const struct landlock_rule *rules, const uint16_t *ports)
 {
 	cleanup_fd int ruleset = -1;
 	int abi = landlock_abi(), r;
 
 	if (abi < 1)
 		return abi < 0 ? abi : -ENOSYS;
+	if (ports[0] != 0 && abi < LANDLOCK_ABI_NET)
+		return -EOPNOTSUPP;
 	if (abi > ABI_MAX)
 		abi = ABI_MAX;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &abis[abi - 1].handled, abis[abi - 1].size, 0);
@@ -160,6 +199,9 @@ int landlock_confine(const struct landlock_rule *rules)
 		if (r < 0)
 			return r;
 	}
+	r = add_ports(ruleset, ports);
+	if (r < 0)
+		return r;
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		return -errno;
 	return 0;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+/* Lowers the resource limits of a session. Run by the gate and by tools, as the account, before the client's command.
+ */
 #include "confine/limits.h"
 
 #include <errno.h>
@@ -6,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
-#define MEMORY_LEAST (1u << 30) /* where the host does not say, or has less: no program starts with nothing */
+#define MEMORY_LEAST (1u << 30) /* if the host does not say, or has less: no program starts without memory */
 
 /* In the table: the caller's value, at most what the host has. */
 #define OF_CALLER RLIM_INFINITY
@@ -18,15 +20,15 @@
  * login shell make room for more than a hundred sessions at once. DATA and not AS: memory that is written to
  * counts, not the addresses that Go, and the loader for libraries, reserve. With a list of files larger than the
  * host's memory the kernel would kill some process; with the limit, the run whose list it is ends with an error.
- * All processes of an account together are a matter of control groups. No CPU and FSIZE: a backup takes as long and
- * is as large as it is.
+ * Limits for all processes of an account together are left to control groups. There is no CPU and no FSIZE: a backup
+ * takes as much time and space as it needs.
  */
 static const struct {
 	__rlimit_resource_t resource;
 	rlim_t most;
 } limits[] = {
 	{ RLIMIT_NOFILE, 1024 },
-	{ RLIMIT_NPROC, 512 },
+	{ RLIMIT_NPROC, LIMIT_PROCESSES },
 	{ RLIMIT_DATA, OF_CALLER },
 };
 
@@ -60,6 +62,8 @@ int limits_confine(uint64_t memory)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(limits[0]); i++)
-		r = lower(limits[i].resource, limits[i].most != OF_CALLER ? limits[i].most : memory < host ? memory : host);
+		r = lower(limits[i].resource, limits[i].most != OF_CALLER ? limits[i].most :
+					      memory < host               ? memory :
+									    host);
 	return r;
 }

@@ -54,8 +54,18 @@ int path_open_same_mount(int dirfd, const char *path, int flags)
 	return open_resolved(dirfd, path, how);
 }
 
-/* A walk from "/": `rest` is what is still to be walked, `trusted` whether nobody but root could have
- * put the next name where it is. */
+int path_open_in_root(int root, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return open_resolved(root, path, how);
+}
+
+/* A walk from "/": `rest` is the part that is still to be walked, `trusted` says whether only root could have put the
+ * next name where it is. */
 struct walk {
 	int fd;
 	bool trusted;
@@ -130,7 +140,7 @@ static int walk_step(struct walk *walk, const char *name)
 	struct stat st;
 	int r;
 
-	/* below a directory that others can write, ".." is wherever they moved it to */
+	/* below a directory that others can write, ".." leads wherever they moved it */
 	if (strcmp(name, "..") == 0 && !walk->trusted)
 		return -ELOOP;
 	fd = openat(walk->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);

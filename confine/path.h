@@ -10,11 +10,14 @@
  * flags get O_CLOEXEC. A descriptor or negative errno (-ENOSYS: refuse). */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 
-/* The same, and no mount is entered: -EXDEV where one begins, without asking what is mounted there. */
+/* The same, but enters no mount: -EXDEV where one begins, without asking the mounted file system. */
 int path_open_same_mount(int dirfd, const char *path, int flags);
 
-/* Opens an absolute directory step by step from "/": symlinks are followed only
- * while every directory so far is root's and not writable by others. */
+/* Opens path as a process whose root directory is `root` would, its symlinks too. */
+int path_open_in_root(int root, const char *path, int flags);
+
+/* Opens an absolute directory step by step from "/": symlinks are followed only while every directory so far belongs to
+ * root and is not writable by others. */
 int path_open_trusted(const char *path, int flags);
 
 /* mkdirat one component (exists as a directory: fine), then opens it O_DIRECTORY, no symlink; checks owner. */

@@ -9,20 +9,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/securebits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/mounts.h"
+#include "confine/namespaces.h"
 
 #define TREES_MAX 80 /* a tool may name 64 paths */
-#define STAGE "/usr" /* covered by the new root until it is the root: any directory that every host has */
+#define STAGE "/usr" /* mount point of the new root until that becomes the root: any directory that every host has */
 
 struct tree {
 	const char *path;
@@ -35,57 +35,6 @@ bool private_root_keeps_ids(void)
 	struct __user_cap_data_struct data[2] = { 0 };
 
 	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1u << CAP_SYS_ADMIN)) != 0;
-}
-
-static int write_text(const char *path, const char *text)
-{
-	cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
-}
-
-/* uid and gid are what they were, so that files that are made belong to the same account. */
-static int map_self(uid_t uid, gid_t gid)
-{
-	char text[64];
-	int r = write_text("/proc/self/setgroups", "deny");
-
-	if (r < 0)
-		return r;
-	snprintf(text, sizeof(text), "%u %u 1", (unsigned)uid, (unsigned)uid);
-	r = write_text("/proc/self/uid_map", text);
-	if (r < 0)
-		return r;
-	snprintf(text, sizeof(text), "%u %u 1", (unsigned)gid, (unsigned)gid);
-	return write_text("/proc/self/gid_map", text);
-}
-
-/* Gives up again what a process may do in its own user namespace, so that an exec as uid 0 does not bring it
- * back. */
-static int drop_namespace_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
-
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-			  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED) != 0)
-		return -errno;
-	return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
-}
-
-static int tree_open(const char *path, uint64_t attributes)
-{
-	struct mount_attr attr = { .attr_set = attributes, .propagation = MS_PRIVATE };
-	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | (path[0] == '\0' ? AT_EMPTY_PATH : 0);
-	cleanup_fd int fd = open_tree(AT_FDCWD, path, flags);
-
-	if (fd < 0)
-		return -errno;
-	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) != 0)
-		return -errno;
-	return steal_fd(&fd);
 }
 
 /* Sorted by length: a mount on a path inside another one comes after it. */
@@ -101,19 +50,21 @@ static void tree_insert(struct tree *trees, size_t count, struct tree made)
 static int trees_open(const char *directory, bool writable, const struct root_entry *entries, struct tree *trees,
 		      size_t *count)
 {
-	const uint64_t closed = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-	int fd = tree_open("", closed | (writable ? 0 : MOUNT_ATTR_RDONLY));
+	int fd = mount_copy(AT_FDCWD, "", AT_RECURSIVE, MOUNT_PLAIN | (writable ? 0 : MOUNT_ATTR_RDONLY));
 
 	if (fd < 0)
 		return fd;
 	trees[(*count)++] = (struct tree){ directory, fd };
 	for (; entries->path != NULL; entries++) {
-		if (entries->file != NULL)
+		const char *from = entries->from != NULL ? entries->from : entries->path;
+
+		if (entries->file != NULL || entries->kind != NULL || entries->link != NULL)
 			continue;
 		if (*count == TREES_MAX)
 			return -E2BIG;
-		fd = tree_open(entries->path, MOUNT_ATTR_NOSUID | (entries->device ? 0 : MOUNT_ATTR_NODEV) |
-				       (entries->device || entries->writable ? 0 : MOUNT_ATTR_RDONLY));
+		fd = mount_copy(AT_FDCWD, from, AT_RECURSIVE,
+				MOUNT_ATTR_NOSUID | (entries->device ? 0 : MOUNT_ATTR_NODEV) |
+					(entries->device || entries->writable ? 0 : MOUNT_ATTR_RDONLY));
 		if (fd == -ENOENT && entries->optional)
 			continue;
 		if (fd < 0)
@@ -125,15 +76,12 @@ static int trees_open(const char *directory, bool writable, const struct root_en
 }
 
 /* Below the working directory: an empty directory or file of that path to mount on. */
-static int make_mount_point(const char *path, int tree)
+static int make_mount_point(const char *path, bool directory)
 {
 	char made[PATH_MAX];
-	struct stat st;
 	size_t length = strlen(path);
 	int fd;
 
-	if (fstat(tree, &st) != 0)
-		return -errno;
 	if (length >= sizeof(made))
 		return -ENAMETOOLONG;
 	for (size_t i = 1; i <= length; i++) {
@@ -141,16 +89,16 @@ static int make_mount_point(const char *path, int tree)
 			continue;
 		memcpy(made, path + 1, i - 1);
 		made[i - 1] = '\0';
-		if (path[i] != '/' && !S_ISDIR(st.st_mode))
+		if (path[i] != '/' && !directory)
 			continue;
 		if (mkdir(made, 0755) != 0 && errno != EEXIST) /* allowed-path: in a root of our own */
 			return -errno;
 	}
-	if (S_ISDIR(st.st_mode))
+	if (directory)
 		return 0;
 	fd = open(made, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
-		return errno == EROFS || errno == EACCES ? 0 : -errno; /* there already, in a tree mounted before */
+		return errno == EROFS || errno == EACCES ? 0 : -errno; /* it exists already, in a tree mounted before */
 	close(fd);
 	return 0;
 }
@@ -158,7 +106,8 @@ static int make_mount_point(const char *path, int tree)
 static int trees_place(struct tree *trees, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		int r = make_mount_point(trees[i].path, trees[i].fd);
+		struct stat st;
+		int r = fstat(trees[i].fd, &st) != 0 ? -errno : make_mount_point(trees[i].path, S_ISDIR(st.st_mode));
 
 		if (r < 0)
 			return r;
@@ -166,6 +115,29 @@ static int trees_place(struct tree *trees, size_t count)
 			return -errno;
 	}
 	return 0;
+}
+
+static int kind_mount(const struct root_entry *entry)
+{
+	const bool data = strcmp(entry->kind, "tmpfs") == 0; /* nothing is executed from others */
+	const unsigned long closed = MS_NOSUID | (data ? 0 : MS_NOEXEC) | (entry->device ? 0 : MS_NODEV);
+	const char *place = entry->path + 1;
+	int r = make_mount_point(entry->path, true);
+
+	if (r < 0)
+		return r;
+	r = mount(entry->kind, place, entry->kind, closed, entry->options); /* allowed-path: in a root of our own */
+	return r != 0 ? -errno : 0;
+}
+
+static int kinds_mount(const struct root_entry *entries)
+{
+	int r = 0;
+
+	for (; r == 0 && entries->path != NULL; entries++)
+		if (entries->kind != NULL)
+			r = kind_mount(entries);
+	return r;
 }
 
 static int file_make(int root, const char *path, bool fifo, int *ret)
@@ -197,7 +169,7 @@ static void files_close(const struct root_entry *entries)
 }
 
 /*
- * Through a mount of the working directory of their own, which is nowhere: the one that is seen becomes
+ * Written through another mount of the working directory, which is attached nowhere: the visible mount becomes
  * read-only, which it could not while somebody has a file of it open for writing.
  */
 static int files_make(const struct root_entry *entries)
@@ -208,6 +180,8 @@ static int files_make(const struct root_entry *entries)
 	for (; r == 0 && entries->path != NULL; entries++)
 		if (entries->file != NULL)
 			r = file_make(root, entries->path + 1, entries->fifo, entries->file);
+		else if (entries->link != NULL)
+			r = symlinkat(entries->link, root, entries->path + 1) != 0 ? -errno : 0;
 	return r;
 }
 
@@ -235,12 +209,14 @@ static int root_build(const char *directory, const struct root_entry *entries, s
 		return -errno;
 	r = chdir(STAGE) != 0 ? -errno : trees_place(trees, count);
 	if (r == 0)
+		r = kinds_mount(entries);
+	if (r == 0)
 		r = files_make(entries);
 	if (r == 0)
 		r = root_change(directory);
 	if (r == 0)
 		return 0;
-	/* as it was; if that fails nothing is left, and a process that goes on finds nothing */
+	/* as it was; if that fails, nothing is visible, and a process that goes on finds no files */
 	files_close(entries);
 	back = umount2(STAGE, MNT_DETACH);
 	return chdir(directory) != 0 || back != 0 ? -ENOTRECOVERABLE : r;
@@ -269,8 +245,6 @@ static int mounts_make(const char *directory, bool writable, const struct root_e
 int private_root_enter(bool writable, const struct root_entry *entries, const char **step)
 {
 	const bool privileged = private_root_keeps_ids();
-	const uid_t uid = geteuid();
-	const gid_t gid = getegid();
 	char directory[PATH_MAX];
 	int r = 0, dropped;
 
@@ -279,16 +253,18 @@ int private_root_enter(bool writable, const struct root_entry *entries, const ch
 		return -errno;
 	if (directory[0] != '/' || directory[1] == '\0')
 		return -EINVAL;
-	*step = privileged ? "mount namespace" : "user namespace";
-	if (unshare(privileged ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0)
-		return -errno;
-	if (!privileged)
-		r = map_self(uid, gid);
+	*step = "mount namespace";
+	if (privileged)
+		r = unshare(CLONE_NEWNS) != 0 ? -errno : 0;
+	else
+		r = namespaces_enter(CLONE_NEWNS, step);
+	if (r < 0 && !(privileged || private_root_keeps_ids()))
+		return r;
 	if (r == 0)
 		r = mounts_make(directory, writable, entries, step);
 	if (privileged)
 		return r;
-	dropped = drop_namespace_capabilities();
+	dropped = namespaces_drop();
 	if (dropped < 0)
 		*step = "capabilities";
 	return dropped < 0 ? -ENOTRECOVERABLE : r;

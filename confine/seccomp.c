@@ -12,7 +12,9 @@
 
 int seccomp_confine(enum seccomp_program program)
 {
+/* clang-format off */
 #define FILTER(name) { seccomp_filter_##name, &seccomp_filter_##name##_count }
+	/* clang-format on */
 	static const struct {
 		const struct sock_filter *code;
 		const unsigned short *length;
@@ -23,7 +25,11 @@ int seccomp_confine(enum seccomp_program program)
 		[SECCOMP_TOOL] = FILTER(tool),
 		[SECCOMP_TOOL_READER] = FILTER(tool_reader),
 		[SECCOMP_TOOL_NEW_FILES] = FILTER(tool_new_files),
+		[SECCOMP_SHELL] = FILTER(shell),
+		[SECCOMP_SHELL_NET] = FILTER(shell_net),
 		[SECCOMP_WORKER] = FILTER(worker),
+		[SECCOMP_USERDB] = FILTER(userdb),
+		[SECCOMP_NEW_FILES_KEEPER] = FILTER(keeper),
 	};
 	struct sock_fprog filter;
 

@@ -4,14 +4,19 @@
 #define CONFINE_SECCOMP_H
 
 enum seccomp_program {
-	SECCOMP_RSYNC,  /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
-	SECCOMP_RSYNC_BLIND, /* the same, and it reads none of these files */
+	SECCOMP_RSYNC,        /* rsync --server: files below its directory, no sockets, no setid modes, no namespaces */
+	SECCOMP_RSYNC_BLIND,  /* the same, and it reads none of these files */
 	SECCOMP_RSYNC_SENDER, /* as the first, for a sender: makes nothing, changes no metadata */
-	SECCOMP_TOOL,   /* other backup tools: as rsync, and what threads and event loops of Python and Go need */
-	SECCOMP_TOOL_READER,    /* the same: makes nothing, changes nothing */
-	SECCOMP_TOOL_NEW_FILES, /* the same: makes files and directories, never opens an existing file to write,
-				 * removes, renames or changes metadata */
-	SECCOMP_WORKER, /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
+	SECCOMP_TOOL,         /* other backup tools: as rsync, and what threads and event loops of Python and Go need */
+	SECCOMP_TOOL_READER,  /* the same: makes nothing, changes nothing */
+	SECCOMP_TOOL_NEW_FILES,   /* the same: makes files and directories, never opens an existing file to write,
+				   * removes, renames or changes metadata */
+	SECCOMP_SHELL,            /* a shell and what it starts, in namespaces of their own: sockets of AF_UNIX alone */
+	SECCOMP_SHELL_NET,        /* the same: TCP clients alone; which ports, Landlock says */
+	SECCOMP_WORKER,           /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
+	SECCOMP_USERDB,           /* the same, and it accepts connections and opens files to read them */
+	SECCOMP_NEW_FILES_KEEPER, /* receives descriptors and sets dates and modes through them; a forbidden call kills
+				   */
 };
 
 /* Loads the filter for this process and its children; foreign architectures are killed.

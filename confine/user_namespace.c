@@ -72,7 +72,7 @@ static int namespace_child(void *argument)
 	return 0;
 }
 
-/* __WALL: it was made without an exit signal, so that no SIGCHLD handling sees it. */
+/* __WALL: the child was made without an exit signal, so that no SIGCHLD handling sees it. */
 static void namespace_reap(pid_t pid)
 {
 	int saved = errno;

@@ -13,9 +13,9 @@ struct id_map {
 	uint32_t count;
 };
 
-/* Makes a namespace with these maps (no more than fit into 4 KiB of text, about 100 each) and returns a
- * descriptor of it, which alone keeps it alive. Needs CAP_SETUID and CAP_SETGID, no CAP_SYS_PTRACE.
- * Negative errno: -EINVAL bad maps, -ENOSPC user.max_user_namespaces, … */
+/* Makes a namespace with these maps (no more than fit into 4 KiB of text, about 100 each) and returns a descriptor of
+ * it; nothing else keeps it alive. Needs CAP_SETUID and CAP_SETGID, no CAP_SYS_PTRACE. Negative errno: -EINVAL bad
+ * maps, -ENOSPC user.max_user_namespaces, … */
 int user_namespace_open(const struct id_map *uids, size_t uids_count, const struct id_map *gids, size_t gids_count);
 
 #endif

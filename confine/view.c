@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Mounts a home where its owner sees it, with mapped ids. Run by the broker and its children (root), on descriptors:
+ * below a home any name can be exchanged. Doctor asks whether the kernel can do it.
+ */
 #include "confine/view.h"
 
 #include <errno.h>
@@ -11,7 +15,9 @@
 #include "confine/path.h"
 #include "confine/user_namespace.h"
 
-#define STACKED_MAX 4096 /* mounts on one another that are taken off: an owner may mount as many as fuse.conf(5) says */
+#define STACKED_MAX                                                                                                    \
+	4096 /* stacked mounts that are taken off: an owner may mount as many as fuse.conf(5) allows                   \
+	      */
 
 /*
  * The gid map has a second line for the group that the account may give its files to besides its own (all accounts
@@ -45,8 +51,8 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW,
-		/* out of the peer group that the clone inherits: mounts below the one must not appear below the
-		 * other. move_mount makes it shared again where the target's mount is. */
+		/* out of the peer group that the clone inherits: mounts below one must not appear below the other.
+		   move_mount makes it shared again if the target's mount is. */
 		.propagation = MS_PRIVATE,
 	};
 	cleanup_fd int userns = view_namespace(disk_uid, disk_gid, shown_uid, shown_gid, common_gid);
@@ -69,7 +75,9 @@ int view_mount_plain(int source_fd, int target_fd)
 
 int view_source(int dirfd)
 {
-	struct mount_attr attr = { .propagation = MS_PRIVATE }; /* or what is mounted below the one were below this one */
+	struct mount_attr attr = {
+		.propagation = MS_PRIVATE
+	}; /* otherwise mounts below the source would appear below this one */
 	cleanup_fd int tree = open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	cleanup_fd int clone = -1;
 

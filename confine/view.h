@@ -20,13 +20,13 @@ int view_mount_group(int source_fd, int target_fd, uid_t disk_uid, gid_t disk_gi
 /* Mounts the directory source_fd on target_fd as it is, with nosuid,nodev,noexec,nosymfollow. 0 or negative errno. */
 int view_mount_plain(int source_fd, int target_fd);
 
-/* Unmounts what is mounted on name below dirfd (lazily); 0 also when nothing is. */
+/* Unmounts everything mounted on name below dirfd (lazily); 0 also if nothing is. */
 int view_unmount(int dirfd, const char *name);
 
 /*
- * A mount of the directory that nobody sees and that no other is mounted below, whatever is below the directory, as a
- * source of views: open_tree(2) looks at each mount below the one that it clones from, and so would take
- * longer with every view. A descriptor; negative errno where the kernel does not clone from such a one (before 6.15).
+ * A mount of the directory that nobody sees and that has no mounts below it, whatever is below the directory, as a
+ * source of views: open_tree(2) looks at each mount below the one that it clones from, and so would take longer with
+ * every view. A descriptor; negative errno if the kernel cannot clone from such a mount (before 6.15).
  */
 int view_source(int dirfd);
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Hashes and checksums of the index, and the check of its header. Run by every reader that maps it, in foreign and
+ * setuid processes too, and by its writer. Reads nothing but the bytes that it is given.
+ */
 #include <string.h>
 
 #include "index/check.h"
@@ -41,7 +45,7 @@ static inline uint64_t load_half(const uint8_t *p)
 	return value;
 }
 
-/* The last 0 to 16 bytes as two words, without reading behind them: the words may overlap. */
+/* The last 0 to 16 bytes as two words, without reading past them: the words may overlap. */
 static inline void load_tail(const uint8_t *p, size_t size, uint64_t *a, uint64_t *b)
 {
 	if (size >= 8) {
@@ -114,14 +118,13 @@ bool index_header_sound(const struct index_header *header, uint64_t size)
 		return false;
 	if (header->file_size != size || header->records_offset % INDEX_LINE != 0 ||
 	    header->records_offset < sizeof(*header) || header->records_offset > size ||
-	    header->records_lines > (size - header->records_offset) / INDEX_LINE ||
-	    header->records_lines >= UINT32_MAX)
+	    header->records_lines > (size - header->records_offset) / INDEX_LINE || header->records_lines >= UINT32_MAX)
 		return false;
 	for (unsigned i = 0; i < INDEX_TABLES; i++)
 		if (!table_sound(&header->table[i], size))
 			return false;
-	return header->uid_first > 0 && header->uid_first <= header->uid_last && header->separator != '\0' &&
-	       strchr(SEPARATORS, header->separator) != NULL && header->homes[0] == '/' &&
-	       memchr(header->homes, '\0', sizeof(header->homes)) != NULL && header->shell[0] == '/' &&
-	       memchr(header->shell, '\0', sizeof(header->shell)) != NULL;
+	return header->host.uid_first > 0 && header->host.uid_first <= header->host.uid_last &&
+	       header->host.separator != '\0' && strchr(SEPARATORS, header->host.separator) != NULL &&
+	       header->host.homes[0] == '/' && memchr(header->host.homes, '\0', sizeof(header->host.homes)) != NULL &&
+	       header->host.shell[0] == '/' && memchr(header->host.shell, '\0', sizeof(header->host.shell)) != NULL;
 }

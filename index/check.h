@@ -14,14 +14,14 @@
 
 _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0), "a slot is published by one store");
 
-/* Keyed hash of bytes: multiply and fold. Spreads names, finds damage; it is no defence against anyone who can
- * write the file. */
+/* Keyed hash of bytes: multiply and fold. Spreads names, finds damage; it does not defend against anyone who can write
+ * the file. */
 uint64_t index_hash(uint64_t seed, const void *data, size_t size);
 
 uint64_t index_hash_number(uint64_t seed, uint64_t number);
 uint64_t index_hash_key(uint64_t seed, uint32_t uid, const char *blob, size_t length);
 
-/* Of a record that lies in memory of one's own, all of its lines but for `check`. */
+/* Of a record in the caller's own memory: all of its lines except `check`. */
 uint32_t index_record_checksum(uint64_t seed, uint32_t line, const struct index_record *record);
 uint32_t index_header_checksum(const struct index_header *header);
 

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The index file, as it lies on disk and in memory (little or big endian as the
- * machine: the file never leaves it). One writer (subuidd), any number of
- * readers that map it and trust nothing in it.
+ * The index file, as it is on disk and in memory (little or big endian like the machine, which the file never leaves).
+ * One writer (subuidd), any number of readers that map it and trust nothing in it.
  *
  *   header | tables (8-byte slots, power of two each) | records (64-byte lines)
  *
  * Promises of the writer
  *  - a record is written whole before a slot names it and is never changed after;
  *  - publishing is one atomic 8-byte store of a slot; a change writes a new
- *    record and swings the slots that named the old one;
+ *    record and switches the slots that named the old one;
  *  - a removed key leaves a tombstone in its slot as long as something follows it,
- *    so that a probe under way never ends too early; tombstones count as load;
+ *    so that a probe in progress never ends too early; tombstones count as load;
  *  - the file is never truncated, shrunk or rewritten in place; all its space is
  *    allocated before use (a sparse page on a full disk is a SIGBUS in a reader);
  *  - when tables or records are full the writer builds a file of twice the size,
@@ -19,7 +18,7 @@
  *    open the new one. Between the two the old file is also called NAME.old, so
  *    that a writer killed there finds and marks it at its next start.
  *
- * What a reader checks: owner (root) and mode (not writable by group or others)
+ * A reader checks: owner (root) and mode (not writable by group or others)
  * of the file, magic, version, header checksum, every size and offset against the
  * file's size, the check bits of each slot that it looks at (also of empty
  * ones: a damaged table answers "unavailable", not "not found"), bounds and
@@ -66,13 +65,32 @@ struct index_table {
 #define SESSION_MEMORY_MIB 16u
 #define SESSIONS_MAX 1024u /* connections of one account at once */
 
-/* What a session of any account may cost: [sessions] of subuidd.conf(5). All 0: written by a version that knows
- * none. */
+/* Limits for a session of any account: [sessions] of subuidd.conf(5). All 0: written by a version without them. */
 struct index_sessions {
 	uint16_t per_key, per_account;
 	uint16_t memory; /* of each process of a run, in units of 16 MiB */
 	uint16_t cpu_weight;
 	uint32_t silence; /* seconds, 0 none */
+};
+
+/* Facts of the host that every answer is made with, as they lie in the header. */
+struct index_host {
+	uint32_t subuids_gid;         /* supplementary group of every sub-account */
+	uint32_t forward_gid;         /* and of those with ACCOUNT_FORWARDS; 0 none */
+	uint32_t uid_first, uid_last; /* no account lies outside: the readers' quick "no" */
+	uint32_t enumerate;           /* 1: setpwent/getpwent list accounts */
+	char separator;
+	uint8_t session_hours;   /* the longest that a session may last; 0: as long as it likes */
+	uint16_t account_memory; /* of all processes of an account together, in units of 16 MiB; 0 none */
+	char homes[128];         /* "/srv/subuid" */
+	char shell[56];          /* login shell of every sub-account */
+	/* Where a longer shell was 0 in files of versions without these. */
+	uint32_t passwords_gid;           /* supplementary group of those with ACCOUNT_PASSWORDS; 0 none */
+	uint16_t password_tries;          /* wrong ones a minute, of an account and from an address */
+	uint8_t password_cost;            /* of a hash that is made now; 0: this host takes no passwords */
+	uint8_t session_shell;            /* enum session_shell, of the roles shell and command */
+	uint32_t range_first, range_last; /* ids of ranges from first to last have names; last 0: none has one */
+	struct index_sessions sessions;
 };
 
 /* 512 bytes. Everything up to `check` is constant for the file's life. */
@@ -85,22 +103,13 @@ struct index_header {
 	uint64_t records_lines;  /* capacity */
 	uint64_t seed;           /* of every hash in the file */
 	struct index_table table[INDEX_TABLES];
-	uint8_t boot_id[16];     /* of the writer: another boot rebuilds */
-	uint32_t subuids_gid;    /* supplementary group of every sub-account */
-	uint32_t forward_gid;    /* and of those with ACCOUNT_FORWARDS; 0 none */
-	uint32_t uid_first, uid_last; /* no account lies outside: the readers' quick "no" */
-	uint32_t enumerate;      /* 1: setpwent/getpwent list accounts */
-	char separator;
-	char pad[3];
-	char homes[128];         /* "/srv/subuid" */
-	char shell[64];          /* login shell of every sub-account */
-	uint32_t range_first, range_last; /* ids of ranges have names from..to; last 0: none has */
-	struct index_sessions sessions;
-	uint32_t check;          /* index_header_checksum() of all above */
+	uint8_t boot_id[16]; /* of the writer: another boot rebuilds */
+	struct index_host host;
+	uint32_t check; /* index_header_checksum() of all above */
 	/* changing part: sealed words, atomic 8-byte stores only */
 	_Alignas(64) uint64_t superseded; /* sealed 0; anything else: open the path again */
-	uint64_t generation;  /* sealed; the store's change counter that this file shows */
-	uint64_t lines_used;  /* sealed; writer's; readers bound by records_lines */
+	uint64_t generation;              /* sealed; the store's change counter that this file shows */
+	uint64_t lines_used;              /* sealed; writer's; readers bound by records_lines */
 	char pad3[104];
 };
 
@@ -113,7 +122,7 @@ _Static_assert(__builtin_offsetof(struct index_header, superseded) == 384, "a li
  * the tables and lists and for the changing part of the header.
  *
  * A slot's value: 32 bits line number + 1 (0: none) and 16 bits of tag. In a table
- * the tag is the top of the key's hash; without a line it says why:
+ * the tag is the top of the key's hash; without a line, the tag says why:
  */
 typedef uint64_t index_slot;
 
@@ -155,7 +164,7 @@ struct index_record {
 struct index_account_record {
 	struct index_record head;
 	int32_t expires_day;
-	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS, ACCOUNT_FULL */
+	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS, ACCOUNT_FULL, ACCOUNT_PASSWORDS */
 	uint8_t owner_length;
 	uint8_t label_length;
 	uint32_t position; /* in the owner's list */
@@ -180,14 +189,16 @@ struct index_owner_record {
 	char text[];        /* owner NUL */
 };
 
-/* KEY: head.a account uid, head.b id of the key */
+/* KEY: head.a account uid, or an owner's; head.b id of the key, among those of accounts or of owners */
 struct index_key_record {
 	struct index_record head;
 	int64_t expires;
 	uint32_t role;
 	uint32_t options;
 	uint64_t storage_quota;
-	char text[]; /* type NUL blob NUL from NUL fingerprint NUL tools NUL forward NUL */
+	/* type NUL blob NUL from NUL fingerprint NUL tools NUL forward NUL [command NUL net NUL [owner NUL [hash
+	 * NUL]]]: owner of an owner's key, else empty; hash of a password */
+	char text[];
 };
 
 #endif

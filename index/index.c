@@ -10,43 +10,55 @@
 #include "account/range_name.h"
 
 /* The result of a lookup, an expression with the view `view`, while the file is held. */
-#define HELD(reader, lookup)                                     \
-	({                                                       \
-		struct index_hold hold;                          \
-		int rc = index_enter(reader, &hold);             \
-		if (rc == 0) {                                   \
-			const struct index_view *view = hold.view; \
-			rc = (lookup);                           \
-			index_leave(&hold);                      \
-		}                                                \
-		rc;                                              \
+#define HELD(reader, lookup)                                                                                           \
+	({                                                                                                             \
+		struct index_hold hold;                                                                                \
+		int rc = index_enter(reader, &hold);                                                                   \
+		if (rc == 0) {                                                                                         \
+			const struct index_view *view = hold.view;                                                     \
+			rc = (lookup);                                                                                 \
+			index_leave(&hold);                                                                            \
+		}                                                                                                      \
+		rc;                                                                                                    \
 	})
+
+static int host_copy(const struct index_view *view, struct index_host *host)
+{
+	if (host != NULL)
+		*host = view->header.host;
+	return 0;
+}
 
 int index_host(struct index_reader *reader, struct index_host *host)
 {
-	return HELD(reader, index_view_host(view, host));
+	return HELD(reader, host_copy(view, host));
+}
+
+int index_generation(struct index_reader *reader, uint64_t *generation)
+{
+	return HELD(reader, index_view_generation(view, generation));
 }
 
 int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
 				   struct index_host *host)
 {
-	return HELD(reader, index_view_by_name(view, name, account, host));
+	return HELD(reader, index_view_by_name(view, name, account) ?: host_copy(view, host));
 }
 
 int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
 				  struct index_host *host)
 {
-	return HELD(reader, index_view_by_uid(view, uid, account, host));
+	return HELD(reader, index_view_by_uid(view, uid, account) ?: host_copy(view, host));
 }
 
 int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account)
 {
-	return index_account_and_host_by_name(reader, name, account, NULL);
+	return HELD(reader, index_view_by_name(view, name, account));
 }
 
 int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account)
 {
-	return index_account_and_host_by_uid(reader, uid, account, NULL);
+	return HELD(reader, index_view_by_uid(view, uid, account));
 }
 
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account)
@@ -72,7 +84,7 @@ int index_range_by_id(struct index_reader *reader, uint32_t id, struct id_range 
 
 int index_range_named(struct index_reader *reader, uint32_t id, struct id_range *range, struct index_host *host)
 {
-	return HELD(reader, index_view_range_named(view, id, range, host));
+	return HELD(reader, index_view_range_named(view, id, range) ?: host_copy(view, host));
 }
 
 int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
@@ -111,8 +123,7 @@ int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struc
 	return HELD(reader, index_view_key(view, uid, blob, key));
 }
 
-int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,
-			    size_t size)
+int index_account_directory(const struct index_host *host, const struct index_account *account, char *out, size_t size)
 {
 	size_t homes = strlen(host->homes), owner = strlen(account->owner), label = strlen(account->label);
 	size_t length = homes + 1 + owner + 1 + label;

@@ -20,6 +20,7 @@
 
 #define INDEX_PATH STATE_DIR "/index" /* STATE_DIR: /var/lib/subuidd, from the Makefile */
 #define KEYS_PATH STATE_DIR "/keys"
+#define PASSWORDS_PATH STATE_DIR "/passwords"
 
 /* A file in memory, with a checked copy of its header. */
 struct index_view {
@@ -37,7 +38,7 @@ struct index_view {
  * index/map.c says how they work. */
 struct index_reader {
 	const char *path;
-	uid_t trusted; /* who must own the file: 0, in unit tests getuid() */
+	uid_t trusted;             /* who must own the file: 0, in unit tests getuid() */
 	_Atomic(uint32_t) looked;  /* second in which the path was looked at last */
 	_Atomic(uint32_t) current; /* number of the mapping in use, from 1; 0 none yet */
 	_Atomic(uint32_t) spread;
@@ -50,9 +51,11 @@ struct index_reader {
 		_Atomic(uint32_t) meetings;
 	} lanes[INDEX_LANES];
 };
+/* clang-format off */
 #define INDEX_READER(path_) { .path = (path_), .trusted = 0 }
+/* clang-format on */
 
-/* Public facts of one account, copied out of the map. Bytes behind the NUL of a string are undefined. */
+/* Public facts of one account, copied out of the map. Bytes after the NUL of a string are undefined. */
 struct index_account {
 	uint32_t uid;
 	uint32_t owner_uid;
@@ -64,32 +67,20 @@ struct index_account {
 	char comment[COMMENT_MAX + 1];
 };
 
-/* Facts of the host that the header carries. */
-struct index_host {
-	uint32_t subuids_gid;
-	uint32_t forward_gid; /* 0 none */
-	uint32_t uid_first, uid_last;
-	uint32_t enumerate;
-	char separator;
-	char homes[128];
-	char shell[64];
-	struct index_sessions sessions;
-	uint32_t range_first, range_last; /* ids in ranges that lie outside have no name; last 0: none has one */
-	uint64_t generation;
-};
-
 int index_host(struct index_reader *reader, struct index_host *host);
+/* The store's last change that the file shows. */
+int index_generation(struct index_reader *reader, uint64_t *generation);
 int index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account);
 int index_account_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account);
 
-/* The same with the facts of the host from the same file, for answers made of both. */
+/* The same with the facts of the host from the same file, for answers made of both; host may be NULL: not wanted. */
 int index_account_and_host_by_name(struct index_reader *reader, const char *name, struct index_account *account,
 				   struct index_host *host);
 int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
 				  struct index_host *host);
 
 /* Accounts in the order of the table; *cursor starts at 0. -ENOENT at the end.
- * Across a rebuild an account may come twice or not at all: as any getpwent. */
+ * Across a rebuild an account may come twice or not at all, as with any getpwent. */
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account);
 
 /* An owner's accounts and ranges, or, under its uid, a sub-account's ranges; *cursor starts at 0; *is_range says
@@ -110,7 +101,9 @@ int index_range_named(struct index_reader *reader, uint32_t id, struct id_range 
 int index_range_by_name(struct index_reader *reader, const char *name, uint32_t *id, struct id_range *range,
 			struct index_host *host);
 
-/* True when name is a sub-account's, or that of an id inside a range. False in doubt: for what PAM decides once more. */
+/* True when name is a sub-account's, or that of an id inside a range. False if in doubt: only for questions that PAM
+ * decides once more.
+ */
 bool index_name_ours(struct index_reader *reader, const char *name);
 
 /* A key of an account (keys file): looked up by uid and exact base64 blob. Fills
@@ -120,8 +113,7 @@ int index_key(struct index_reader *reader, uint32_t uid, const char *blob, struc
 /* "<homes>/<owner>/<label>" into out: root's directory, and what passwd(5) calls the home. Programs that read a
  * user's dot files at login (pam_env, systemd --user, mail delivery) find none that the account could have written.
  * Returns its length, or -ENAMETOOLONG. */
-int index_account_directory(const struct index_host *host, const struct index_account *account, char *out,
-			    size_t size);
+int index_account_directory(const struct index_host *host, const struct index_account *account, char *out, size_t size);
 
 /* "<homes>/<owner>/<label>/home" into out: what the account can write. Returns its length, or -ENAMETOOLONG. */
 int index_home(const struct index_host *host, const struct index_account *account, char *out, size_t size);

@@ -52,8 +52,7 @@ int index_list_find(const struct index_view *view, uint32_t owner_uid, struct in
 
 const index_slot *index_list_at(const struct index_view *view, const struct index_list *list, uint32_t k)
 {
-	const void *slot =
-		view->base + view->header.records_offset + list->line * INDEX_LINE + k * sizeof(index_slot);
+	const void *slot = view->base + view->header.records_offset + list->line * INDEX_LINE + k * sizeof(index_slot);
 
 	return slot;
 }
@@ -100,8 +99,8 @@ static int entry_decode(const struct index_view *view, uint32_t line, uint32_t o
 	return rc;
 }
 
-int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid,
-		    uint64_t *cursor, int *is_range, struct index_account *account, struct id_range *range)
+int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid, uint64_t *cursor,
+		    int *is_range, struct index_account *account, struct id_range *range)
 {
 	uint32_t end = 0;
 	int rc = index_list_end(view, list, &end);

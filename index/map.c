@@ -7,8 +7,8 @@
  * A thread that looks up counts itself in, sees that the mapping is still the current one, reads, and counts itself
  * out. The counters are spread over lanes, a pair of cache lines each, so that threads do not wait for each other's
  * lines; the address of the hold, which is on the thread's stack, says which lane. That needs no thread-local
- * storage, which a module that is loaded late may not get, and is as good in a signal's handler and after a fork.
- * Threads in one lane are slower, no more; when they have met often enough, all threads are spread out again.
+ * storage, which a module that is loaded late may not get, and it works as well in a signal handler and after a fork.
+ * Threads in one lane are slower, but nothing worse; when they have met often enough, all threads are spread out again.
  *
  * A mapping's life is a count of steps: free, claimed by the thread that opens the
  * file into it, retired by the one that put another in its place, closing, free.
@@ -16,17 +16,17 @@
  * zero, and if they are, and the step is still that one, unmaps it. All of these are
  * sequentially consistent, which decides two races:
  *  - in, against unmapping: a thread counts itself in before it looks at `current`,
- *    and lanes are looked at after `current` was swung. One of the two sees the other.
+ *    and lanes are looked at after `current` was switched. One of the two sees the other.
  *  - out, against retiring: a thread counts itself out before it looks at the step, and
  *    lanes are looked at after the step was made. So the last one out always looks.
  * A thread that comes too late has a count in a mapping that may be anything by then,
  * but reads nothing of it; when it counts itself out it looks like any other.
  *
- * On a superseded file every thread that meets it opens the new one; the one that swings `current` wins, the others
- * drop theirs. A thread holds the old mapping while it opens, so its number cannot come round to mean another file.
- * Nobody announces that the file was removed or replaced once the writer that had it mapped is gone. So once a
- * second one of the threads checks that the path still leads to the mapped file; if it does not, the file counts as
- * superseded. If the check itself fails, nothing changes.
+ * Every thread that meets a superseded file opens the new one; the thread that switches `current` wins, the others drop
+ * theirs. A thread holds the old mapping while it opens, so its number cannot come round to mean another file. Nobody
+ * announces that the file was removed or replaced once the writer that had it mapped is gone. So once a second one of
+ * the threads checks that the path still leads to the mapped file; if it does not, the file counts as superseded. If
+ * the check itself fails, nothing changes.
  *
  * A count or a claim of another thread that a fork leaves behind stays for ever: that mapping is not unmapped in
  * the child. When every mapping is taken, the call maps the file for itself alone.
@@ -39,44 +39,34 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "confine/trusted.h"
 #include "index/map.h"
 #include "index/view.h"
 
-#define ATTEMPTS 8 /* each is lost only to another thread or to a writer that moved on */
+#define ATTEMPTS 8                  /* an attempt fails only because of another thread or of a writer that moved on */
 #define GOLDEN UINT32_C(0x9e3779b9) /* 2^32 by the golden ratio */
-#define MEETINGS 1024 /* cost some tenths of a millisecond: spreading again costs each thread little beside it */
+#define MEETINGS                                                                                                       \
+	1024 /* they cost some tenths of a millisecond: compared with that, spreading again costs each thread little   \
+	      */
 
-/* A mapping's step, by its lowest two bits; the others count its lives, which tells a thread that was held up of them. */
+/* The lowest two bits are a mapping's step; the others count its lives, so that a thread that was held up notices them.
+ */
 enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
-
-static int file_trusted(int fd, uid_t trusted, struct stat *st)
-{
-	if (fstat(fd, st) < 0)
-		return -errno;
-	if (!S_ISREG(st->st_mode) || st->st_uid != trusted || (st->st_mode & 022) != 0)
-		return -EPERM;
-	if (st->st_size < (off_t)sizeof(struct index_header) || (uint64_t)st->st_size > SIZE_MAX)
-		return -EUCLEAN;
-	return 0;
-}
 
 /* The descriptor lives for these few calls only. */
 static int file_map(const char *path, uid_t trusted, void **base, struct stat *st)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	int rc;
+	int fd = file_open_trusted(AT_FDCWD, path, trusted, st);
+	int rc = 0;
 
-	if (fd < 0) {
-		if (errno == ELOOP)
-			return -EPERM;
-		return errno == ENOENT || errno == ENOTDIR ? -ENXIO : -errno;
-	}
-	rc = file_trusted(fd, trusted, st);
-	if (rc == 0) {
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? -ENXIO : fd;
+	if (st->st_size < (off_t)sizeof(struct index_header) || (uint64_t)st->st_size > SIZE_MAX)
+		rc = -EUCLEAN;
+	else
 		*base = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED, fd, 0);
-		if (*base == MAP_FAILED)
-			rc = -errno;
-	}
+	if (rc == 0 && *base == MAP_FAILED)
+		rc = -errno;
 	close(fd);
 	return rc;
 }
@@ -119,7 +109,7 @@ static void mapping_close(struct index_mapping *mapping)
 	mapping_free(mapping);
 }
 
-/* Unmaps it when nobody is in it, and it is at this step still. */
+/* Unmaps it if no thread is in it and it is still at this step. */
 static void mapping_reap(struct index_reader *reader, uint32_t number, uint32_t steps)
 {
 	struct index_mapping *mapping = &reader->mappings[number - 1];
@@ -207,8 +197,7 @@ static int mapping_renew(struct index_reader *reader, uint32_t old)
 		mapping_free(mapping);
 		return rc;
 	}
-	if (!index_view_current(&mapping->view) ||
-	    !atomic_compare_exchange_strong(&reader->current, &expected, number))
+	if (!index_view_current(&mapping->view) || !atomic_compare_exchange_strong(&reader->current, &expected, number))
 		mapping_close(mapping);
 	else if (old != 0)
 		atomic_fetch_add(&reader->mappings[old - 1].steps, 1); /* CLAIMED to RETIRED */
@@ -233,8 +222,8 @@ static int hold_alone(const struct index_reader *reader, struct index_hold *hold
 	return -EUCLEAN;
 }
 
-/* Another file has come to its place. The clock is read in the process, some nanoseconds; the rest is once a second. The
- * inode of a file that is mapped is not given to another one. */
+/* Another file has taken its place. The clock is read in the process, some nanoseconds; the rest is once a second.
+ * The inode of a file that is mapped is not given to another one. */
 static int replaced(struct index_reader *reader, const struct index_view *view)
 {
 	struct timespec now;
@@ -243,8 +232,8 @@ static int replaced(struct index_reader *reader, const struct index_view *view)
 
 	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0 || (uint32_t)now.tv_sec == looked)
 		return 0;
-	if (!atomic_compare_exchange_strong_explicit(&reader->looked, &looked, (uint32_t)now.tv_sec, memory_order_relaxed,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&reader->looked, &looked, (uint32_t)now.tv_sec,
+						     memory_order_relaxed, memory_order_relaxed))
 		return 0; /* another thread looks */
 	return lstat(reader->path, &st) == 0 && (st.st_ino != view->inode || st.st_dev != view->device);
 }
@@ -264,7 +253,7 @@ static int enter(struct index_reader *reader, struct index_hold *hold)
 		rc = mapping_renew(reader, hold->number);
 		if (mapping != NULL)
 			mapping_put(hold);
-		if (another && rc < 0) /* the next call does not take the old one either */
+		if (another && rc < 0) /* the next call does not use the old one either */
 			atomic_store_explicit(&reader->looked, 0, memory_order_relaxed);
 		if (rc == -EBUSY)
 			break;

@@ -53,7 +53,7 @@ static const char *error_text(int error)
 
 enum {
 	MAY_LACK = 1u << 0,
-	MAY_BE_LINK = 1u << 1, /* of root's, to where the disk is */
+	MAY_BE_LINK = 1u << 1, /* belongs to root, down to the disk */
 	DERIVED = 1u << 2,
 	NOT_WRITABLE = 1u << 3, /* mode: it may have fewer bits, but no others; else exactly this mode */
 };
@@ -72,13 +72,15 @@ static const struct file_rule {
 	{ STATE_DIR "/state.db-shm", S_IFREG, 0600, NULL, MAY_LACK, "" },
 	{ STATE_DIR "/state.db-journal", S_IFREG, 0600, NULL, MAY_LACK, "" },
 	{ STATE_DIR "/high-water", S_IFREG, 0600, NULL, MAY_LACK, "" },
-	{ INDEX_PATH, S_IFREG, 0644, "root", DERIVED, "subuid check --repair builds it anew" },
-	{ KEYS_PATH, S_IFREG, 0640, "subuidd-keys", DERIVED, "subuid check --repair builds it anew" },
-	{ STATE_DIR "/spool", S_IFDIR, 01730, "subuids", 0, "restart subuidd: it makes it; until then no run is recorded" },
+	{ INDEX_PATH, S_IFREG, 0644, "root", DERIVED, "subuid check --repair rebuilds it" },
+	{ KEYS_PATH, S_IFREG, 0640, "subuidd-keys", DERIVED, "subuid check --repair rebuilds it" },
+	{ PASSWORDS_PATH, S_IFREG, 0640, "subuidd-verify", MAY_LACK, "" },
+	{ STATE_DIR "/spool", S_IFDIR, 01730, "subuids", 0,
+	  "restart subuidd, which makes it; until then no runs are recorded" },
 	{ SYSCONFDIR "/subuidd.conf", S_IFREG, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
 	{ SYSCONFDIR "/subuidd.conf.d", S_IFDIR, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
-	{ "/usr/lib/subuidd.conf", S_IFREG, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
-	{ "/usr/lib/subuidd.conf.d", S_IFDIR, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
+	{ VENDORDIR "/subuidd.conf", S_IFREG, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
+	{ VENDORDIR "/subuidd.conf.d", S_IFDIR, 0755, NULL, MAY_LACK | MAY_BE_LINK | NOT_WRITABLE, "" },
 };
 
 static const char *type_text(mode_t mode)
@@ -100,12 +102,12 @@ static void wrong_type(struct look *look, const struct file_rule *rule, const st
 	char todo[TEXT_MAX];
 
 	if ((rule->flags & DERIVED) != 0)
-		snprintf(todo, sizeof(todo), "subuid check --repair moves it aside and builds the index anew; or: %s %s%s",
+		snprintf(todo, sizeof(todo), "subuid check --repair moves it aside and rebuilds the index; or: %s %s%s",
 			 S_ISDIR(st->st_mode) ? "rmdir" : "rm", rule->path,
 			 S_ISDIR(st->st_mode) ? " (mv it away when it is not empty), and restart subuidd" :
 						", and restart subuidd");
 	else
-		snprintf(todo, sizeof(todo), "mv %s away, and put in its place what belongs there", rule->path);
+		snprintf(todo, sizeof(todo), "move %s away, and restore the right file in its place", rule->path);
 	tell(look, rule->path, (rule->flags & DERIVED) != 0, todo, "is %s", type_text(st->st_mode));
 }
 
@@ -116,13 +118,15 @@ static bool mode_right(const struct file_rule *rule, mode_t mode)
 }
 
 /* group: that it has to have, NULL: any. */
-static void wrong_mode(struct look *look, const struct file_rule *rule, const struct stat *st, const struct group *group)
+static void wrong_mode(struct look *look, const struct file_rule *rule, const struct stat *st,
+		       const struct group *group)
 {
 	bool derived = (rule->flags & DERIVED) != 0;
 	char todo[TEXT_MAX];
 
 	if (st->st_uid != 0 || (group != NULL && group->gr_gid != st->st_gid)) {
-		snprintf(todo, sizeof(todo), "chown root:%s %s", rule->group != NULL ? rule->group : "root", rule->path);
+		snprintf(todo, sizeof(todo), "chown root:%s %s", rule->group != NULL ? rule->group : "root",
+			 rule->path);
 		tell(look, rule->path, derived, todo, "belongs to uid %u and group %u", (unsigned)st->st_uid,
 		     (unsigned)st->st_gid);
 	}
@@ -130,7 +134,8 @@ static void wrong_mode(struct look *look, const struct file_rule *rule, const st
 		return;
 	if ((rule->flags & NOT_WRITABLE) != 0) {
 		snprintf(todo, sizeof(todo), "chmod go-w %s", rule->path);
-		tell(look, rule->path, derived, todo, "has mode %04o: others than root can write it", st->st_mode & 07777);
+		tell(look, rule->path, derived, todo, "has mode %04o: users other than root can write it",
+		     st->st_mode & 07777);
 	} else {
 		snprintf(todo, sizeof(todo), "chmod %04o %s", rule->mode, rule->path);
 		tell(look, rule->path, derived, todo, "has mode %04o and not %04o", st->st_mode & 07777, rule->mode);
@@ -141,7 +146,8 @@ static void wrong_mode(struct look *look, const struct file_rule *rule, const st
 static bool rule_look(struct look *look, const struct file_rule *rule)
 {
 	entry_cleanup struct host_entry entry = { 0 };
-	bool known = rule->group != NULL && group_find(rule->group, &entry) == 0; /* in doubt any group will do */
+	bool known =
+		rule->group != NULL && group_find(rule->group, &entry) == 0; /* if the group is in doubt, any will do */
 	int flags = (rule->flags & MAY_BE_LINK) != 0 ? 0 : AT_SYMLINK_NOFOLLOW;
 	bool derived = (rule->flags & DERIVED) != 0;
 	struct stat st;
@@ -152,9 +158,9 @@ static bool rule_look(struct look *look, const struct file_rule *rule)
 		if (errno == ENOENT && (rule->flags & MAY_LACK) != 0)
 			return false;
 		if (errno == ENOENT)
-			tell(look, rule->path, derived, rule->missing, "is not there");
+			tell(look, rule->path, derived, rule->missing, "is missing");
 		else
-			tell(look, rule->path, false, advice != NULL ? advice : "", "cannot be looked at: %s",
+			tell(look, rule->path, false, advice != NULL ? advice : "", "cannot be examined: %s",
 			     error_text(errno));
 		return false;
 	}
@@ -205,7 +211,8 @@ static void drop_ins_look(struct look *look, const char *directory)
 
 unsigned state_look_files(const char *homes, state_fault_found found, void *data)
 {
-	const struct file_rule of_homes = { homes, S_IFDIR, 0711, NULL, MAY_BE_LINK, "mount what it lies on" };
+	const struct file_rule of_homes = { homes, S_IFDIR,     0711,
+					    NULL,  MAY_BE_LINK, "mount the file system that it is on" };
 	struct look look = { .found = found, .data = data };
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
@@ -213,7 +220,7 @@ unsigned state_look_files(const char *homes, state_fault_found found, void *data
 			read_through(&look, rules[i].path);
 	rule_look(&look, &of_homes);
 	drop_ins_look(&look, SYSCONFDIR "/subuidd.conf.d");
-	drop_ins_look(&look, "/usr/lib/subuidd.conf.d");
+	drop_ins_look(&look, VENDORDIR "/subuidd.conf.d");
 	return look.faults;
 }
 
@@ -226,8 +233,8 @@ bool state_full(uint64_t free, uint64_t total, uint64_t few, uint64_t few_any)
 	return free < few_any || (free < few && free < total / 100 * FULL_PERCENT);
 }
 
-/* Whether it takes a file, one without a name: a disk that fails, or that became read-only by itself, need not say so
- * otherwise. 0 or the errno. */
+/* Whether a file, one without a name, can be made there: a disk that fails, or that became read-only by itself, need
+ * not show this otherwise. 0 or the errno. */
 static int file_refused(const char *path)
 {
 	cleanup_fd int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
@@ -252,17 +259,19 @@ static void disk_look(struct look *look, const char *path, const char *what)
 	free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	refused = file_refused(path);
 	if (refused == EIO)
-		tell(look, path, false, advice_for(EIO), "the file system (%s) takes no file: %s", what, error_text(EIO));
+		tell(look, path, false, advice_for(EIO), "no file can be made on the file system (%s): %s", what,
+		     error_text(EIO));
 	if ((fs.f_flag & ST_RDONLY) != 0 || refused == EROFS)
 		tell(look, path, false, advice_for(EROFS), "the file system (%s) is read-only", what);
 	if (state_full(free, (uint64_t)fs.f_blocks * fs.f_frsize, FULL_BYTES, FULL_BYTES_ANY))
 		tell(look, path, false, advice_for(ENOSPC),
-		     "the file system (%s) is full: %llu MiB of %llu MiB are free (less than %u %% and %llu MiB, or %llu MiB)",
+		     "the file system (%s) is full: %llu MiB of %llu MiB are free (less than %u %% and %llu MiB, or "
+		     "%llu MiB)",
 		     what, (unsigned long long)(free >> 20),
 		     (unsigned long long)((uint64_t)fs.f_blocks * fs.f_frsize >> 20), FULL_PERCENT,
 		     (unsigned long long)(FULL_BYTES >> 20), (unsigned long long)(FULL_BYTES_ANY >> 20));
 	if (state_full(fs.f_favail, fs.f_files, FULL_INODES, FULL_INODES_ANY))
-		tell(look, path, false, "remove files that are not needed: there is no inode left for new ones",
+		tell(look, path, false, "remove files that are not needed: no inodes are left for new ones",
 		     "the file system (%s) is full: %llu of %llu inodes are free (less than %u %% and %u, or %u)", what,
 		     (unsigned long long)fs.f_favail, (unsigned long long)fs.f_files, FULL_PERCENT, FULL_INODES,
 		     FULL_INODES_ANY);

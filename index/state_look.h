@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A file system counts as full below FULL_PERCENT and FULL_BYTES (or FULL_INODES) both, and below the last ones in any case. */
+/* A file system counts as full below FULL_PERCENT and FULL_BYTES (or FULL_INODES) both, and below the last ones in any
+ * case. */
 #define FULL_PERCENT 2u
 #define FULL_BYTES (UINT64_C(1) << 30)
 #define FULL_BYTES_ANY (UINT64_C(16) << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lookups in an index file that lies in memory. Pure: no system call, no state.
+ * Lookups in an index file that is in memory. Pure: no system call, no state.
  * Nothing in the file is trusted; what is answered was checked in a copy.
  * Returns as in index/index.h.
  */
@@ -18,12 +18,11 @@ int index_view_init(struct index_view *view, const void *base, uint64_t size);
 /* False once the file has been superseded. */
 bool index_view_current(const struct index_view *view);
 
-int index_view_host(const struct index_view *view, struct index_host *host);
-/* host may be NULL: not wanted. */
-int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account,
-		       struct index_host *host);
-int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account,
-		      struct index_host *host);
+/* The store's change that it shows. 0 or -EUCLEAN. */
+int index_view_generation(const struct index_view *view, uint64_t *generation);
+
+int index_view_by_name(const struct index_view *view, const char *name, struct index_account *account);
+int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account);
 int index_view_next(const struct index_view *view, uint64_t *cursor, struct index_account *account);
 int index_view_owner_next(const struct index_view *view, uint32_t owner_uid, uint64_t *cursor, int *is_range,
 			  struct index_account *account, struct id_range *range);
@@ -31,8 +30,7 @@ int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id
 /* Ranges in the order of the table, each once; *cursor starts at 0. -ENOENT at the end. */
 int index_view_range_next(const struct index_view *view, uint64_t *cursor, struct id_range *range);
 /* Only of ids that have names: one compare for the others. */
-int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range,
-			   struct index_host *host);
+int index_view_range_named(const struct index_view *view, uint32_t id, struct id_range *range);
 int index_view_key(const struct index_view *view, uint32_t uid, const char *blob, struct ssh_key *key);
 
 /* ---- what the writer uses too ---- */
@@ -96,8 +94,8 @@ int index_list_read(const struct index_view *view, const struct index_list *list
 
 /* The list's next entry, as index_view_owner_next(), for callers that found the list once. The writer makes a
  * longer list beside a full one; a reader here then still sees the list as it was at that moment. */
-int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid,
-		    uint64_t *cursor, int *is_range, struct index_account *account, struct id_range *range);
+int index_list_next(const struct index_view *view, const struct index_list *list, uint32_t owner_uid, uint64_t *cursor,
+		    int *is_range, struct index_account *account, struct id_range *range);
 
 /* Index after the last slot ever used. 0 or -EUCLEAN. */
 int index_list_end(const struct index_view *view, const struct index_list *list, uint32_t *end);

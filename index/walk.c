@@ -21,7 +21,8 @@ static int view_key_next(const struct index_view *view, uint64_t *cursor, struct
 		if (rc == 0 && index_slot_number(slot) == 0)
 			continue;
 		if (rc == 0)
-			rc = index_record_copy(view, index_slot_number(slot) - 1, INDEX_KEY, head, INDEX_RECORD_LINES_MAX);
+			rc = index_record_copy(view, index_slot_number(slot) - 1, INDEX_KEY, head,
+					       INDEX_RECORD_LINES_MAX);
 		if (rc == 0)
 			rc = index_key_decode(head, key);
 		if (rc == 0)

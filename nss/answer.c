@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the NSS functions share: lookups in the index, the NSS status for an error, and room in the caller's
+ * Code that the NSS functions share: lookups in the index, the NSS status for an error, and room in the caller's
  * buffer.
  */
 #include <errno.h>
@@ -35,7 +35,7 @@ enum nss_status answer_status(int rc, int *errnop)
 	}
 }
 
-/* From the index an ERANGE could not mean the buffer. */
+/* An ERANGE from the index could not be about the buffer. */
 static int not_the_buffer(int rc)
 {
 	return rc == -ERANGE ? -EIO : rc;

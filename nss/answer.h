@@ -2,12 +2,11 @@
 /*
  * libnss_subuid: the accounts of the index as glibc's name service wants them. Runs
  * in every program of the host, setuid ones among them, in any thread, also after
- * a fork: libc only, no state but the mapping and three cursors, no descriptor,
- * lock, environment, output, signal or heap (but for the realloc that
- * initgroups_dyn's contract asks for).
+ * a fork: libc only, no state but the mapping and three cursors, no descriptor, lock, environment, output, signal or
+ * heap (except for the realloc that initgroups_dyn's contract asks for).
  *
  * Status: SUCCESS; NOTFOUND (*errnop ENOENT); TRYAGAIN (*errnop ERANGE: the buffer is too small, and
- * nothing else); UNAVAIL (no index, a damaged one, one that somebody else could have written).
+ * nothing else); UNAVAIL (no index, or one that is damaged or that somebody else could have written).
  * errno is kept; *errnop is set only when the answer is not SUCCESS.
  */
 #ifndef NSS_ANSWER_H
@@ -22,10 +21,10 @@
 #include "index/index.h"
 #include "account/range_name.h"
 
-/* What the functions of a program's name service have in common. */
+/* State that the functions of one program's name service share. */
 enum nss_status answer_status(int rc, int *errnop);
 
-/* NOTFOUND at once for a name that cannot be a sub-account's, whatever the settings. */
+/* NOTFOUND at once for a name that no sub-account can have, whatever the settings. */
 int answer_by_name(const char *name, struct index_account *account, struct index_host *host);
 int answer_by_uid(uint32_t uid, struct index_account *account, struct index_host *host);
 
@@ -36,9 +35,6 @@ struct answer_range {
 	char name[RANGE_NAME_MAX + 1];
 	char comment[RANGE_COMMENT_MAX + 1];
 };
-
-#define RANGE_HOME "/"
-#define RANGE_SHELL "/usr/sbin/nologin"
 
 int answer_range_by_name(const char *name, struct answer_range *range);
 int answer_range_by_id(uint32_t id, struct answer_range *range);
@@ -80,8 +76,8 @@ NSS_EXPORT enum nss_status _nss_subuid_setgrent(int stayopen);
 NSS_EXPORT enum nss_status _nss_subuid_getgrent_r(struct group *grp, char *buffer, size_t buflen, int *errnop);
 NSS_EXPORT enum nss_status _nss_subuid_endgrent(void);
 
-NSS_EXPORT enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start,
-						      long int *size, gid_t **groups, long int limit, int *errnop);
+NSS_EXPORT enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long int *start, long int *size,
+						      gid_t **groups, long int limit, int *errnop);
 
 NSS_EXPORT enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen,
 						  int *errnop);

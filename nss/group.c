@@ -37,8 +37,7 @@ static int range_by_id(uint32_t id, struct group *grp, struct answer_buffer buff
 	return rc < 0 ? rc : group_fill(range.id, range.name, grp, buffer);
 }
 
-enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char *buffer, size_t buflen,
-				       int *errnop)
+enum nss_status _nss_subuid_getgrnam_r(const char *name, struct group *grp, char *buffer, size_t buflen, int *errnop)
 {
 	struct index_account account;
 	int rc = answer_by_name(name, &account, NULL);

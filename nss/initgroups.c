@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* The group of all sub-accounts, and that of those that may forward, which sshd's `Match Group` asks
- * for: said here and in no member list, so that it costs nothing at a million accounts. */
+/* The group of all sub-accounts, and the groups of those that may forward or have passwords, which sshd's `Match Group`
+ * asks for. They are answered here and in no member list, so that a million accounts cost nothing. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "nss/answer.h"
 
-/* As glibc's own modules do: the array is the caller's, from malloc, and grows by doubling
+/* Like glibc's own modules: the array is the caller's, from malloc, and grows by doubling
  * up to limit (0 or less: none). */
 static int group_add(gid_t gid, long int *start, long int *size, gid_t **groups, long int limit)
 {
@@ -43,7 +43,7 @@ static int group_say(gid_t gid, gid_t primary, long int *start, long int *size, 
 	return group_add(gid, start, size, groups, limit);
 }
 
-/* An id of a range is held by sshd's block for sub-accounts as well. */
+/* sshd's block for sub-accounts applies to ids of ranges as well. */
 static int groups_of_range(const char *name, struct index_account *account, struct index_host *host)
 {
 	struct answer_range range;
@@ -70,6 +70,8 @@ enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long i
 	rc = group_say(host.subuids_gid, group, start, size, groups, limit);
 	if (rc == 0 && (account.flags & ACCOUNT_FORWARDS) != 0)
 		rc = group_say(host.forward_gid, group, start, size, groups, limit);
+	if (rc == 0 && (account.flags & ACCOUNT_PASSWORDS) != 0)
+		rc = group_say(host.passwords_gid, group, start, size, groups, limit);
 	if (rc < 0) {
 		*errnop = ENOMEM;
 		return NSS_STATUS_TRYAGAIN;

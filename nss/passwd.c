@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * passwd(5) of accounts, and of ids inside ranges, which are not listed. Run in any process of the host, setuid
+ * programs and those with threads among them.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 
@@ -60,8 +64,7 @@ static int range_by_id(uint32_t id, struct passwd *pwd, struct answer_buffer buf
 	return rc < 0 ? rc : range_fill(&range, pwd, buffer);
 }
 
-enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen,
-				       int *errnop)
+enum nss_status _nss_subuid_getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t buflen, int *errnop)
 {
 	struct index_account account;
 	struct index_host host;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Ageing of sub-accounts, for root: when the account expires, and no password. A
- * lock is not told here (it is pam_subuid's to refuse): a "!" would make other
- * tools take the entry for one that they may unlock.
+ * Ageing of sub-accounts, for root: when the account expires, and no password. A lock does not show here (pam_subuid
+ * refuses the login): with a "!" other tools would take the entry for one that they may unlock.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -19,8 +18,13 @@ static int shadow_allowed(void)
 static int shadow_fill(const char *name, const char *password, long expires_day, struct spwd *spwd,
 		       struct answer_buffer buffer)
 {
-	struct spwd filled = { .sp_lstchg = -1, .sp_min = -1, .sp_max = -1, .sp_warn = -1, .sp_inact = -1,
-			       .sp_expire = expires_day, .sp_flag = ~0ul };
+	struct spwd filled = { .sp_lstchg = -1,
+			       .sp_min = -1,
+			       .sp_max = -1,
+			       .sp_warn = -1,
+			       .sp_inact = -1,
+			       .sp_expire = expires_day,
+			       .sp_flag = ~0ul };
 
 	filled.sp_namp = answer_text(&buffer, name);
 	if (filled.sp_namp != NULL)
@@ -31,7 +35,7 @@ static int shadow_fill(const char *name, const char *password, long expires_day,
 	return 0;
 }
 
-/* Nobody is ever to be one of these: locked, and expired on the first day. */
+/* Nobody may ever log in as one of these: locked, and expired on the first day. */
 static int range_by_name(const char *name, struct spwd *spwd, struct answer_buffer buffer)
 {
 	struct answer_range range;
@@ -40,8 +44,7 @@ static int range_by_name(const char *name, struct spwd *spwd, struct answer_buff
 	return rc < 0 ? rc : shadow_fill(range.name, "!*", 1, spwd, buffer);
 }
 
-enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen,
-				       int *errnop)
+enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char *buffer, size_t buflen, int *errnop)
 {
 	struct index_account account;
 	int rc = name_has_separator(name) ? shadow_allowed() : -ENOENT;
@@ -50,7 +53,7 @@ enum nss_status _nss_subuid_getspnam_r(const char *name, struct spwd *spwd, char
 		rc = answer_by_name(name, &account, NULL);
 	if (rc == 0)
 		rc = shadow_fill(account.name, "*", account.expires_day, spwd,
-				  (struct answer_buffer){ buffer, buflen });
+				 (struct answer_buffer){ buffer, buflen });
 	else if (rc == -ENOENT && name_has_separator(name))
 		rc = range_by_name(name, spwd, (struct answer_buffer){ buffer, buflen });
 	return answer_status(rc, errnop);
@@ -76,7 +79,7 @@ enum nss_status _nss_subuid_getspent_r(struct spwd *spwd, char *buffer, size_t b
 		rc = answer_next(&cursor, &after, &account, &host);
 	if (rc == 0)
 		rc = shadow_fill(account.name, "*", account.expires_day, spwd,
-				  (struct answer_buffer){ buffer, buflen });
+				 (struct answer_buffer){ buffer, buflen });
 	if (rc == 0)
 		atomic_store_explicit(&cursor, after, memory_order_relaxed);
 	return answer_status(rc, errnop);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A refusal, told to the person and to the log. */
+/* A refusal, shown to the person and written to the log. */
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -22,7 +22,7 @@ const char *pam_item(const pam_handle_t *pamh, int type)
 	return value;
 }
 
-/* A line in the log for all refusals of a minute (slots: -1 none, each has its own). */
+/* One line in the log for all refusals of a minute (slots -1: each refusal has its own). */
 void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why)
 {
 	char service[NAME_LOGGED_MAX], others[64] = "";
@@ -54,8 +54,7 @@ int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int
 	return refuse_counted(pamh, flags, user, why, status, -1);
 }
 
-int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why,
-			  int status)
+int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status)
 {
 	cleanup_fd int slots = slots_open(RUN_DIR, account->uid);
 

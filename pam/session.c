@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* How many sessions at once: of an account, told before anybody is in; of a key, which sshd names when the session begins. */
+/* Limits the number of simultaneous sessions: of an account, before anybody is logged in; of a key, which sshd names
+ * when the session begins. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,15 +12,20 @@
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 
+#include "account/date.h"
+#include "account/key_words.h"
 #include "account/name.h"
+#include "account/password.h"
+#include "index/verdict.h"
+#include "pam/grant.h"
+#include "pam/password.h"
 #include "pam/session.h"
 #include "pam/slots.h"
 
-static struct index_reader keys = { .path = KEYS_PATH, .trusted = INDEX_TRUSTED_UID };
-
 #define SESSION_DATA "subuid-session"
 #define WHY_MAX 160
-#define TOLD_SECONDS 5 /* a connection too many has so long to be told */
+#define SECONDS_PER_HOUR 3600
+#define TOLD_SECONDS 5 /* how long a surplus connection has to be told why */
 
 static void slots_close(pam_handle_t *pamh, void *data, int status)
 {
@@ -27,7 +33,7 @@ static void slots_close(pam_handle_t *pamh, void *data, int status)
 	close((int)(intptr_t)data - 1);
 }
 
-/* The file of the account in this process: where it lies in the handle, it is what the locks are held by. */
+/* The account's file in this process: kept in the handle, it holds the locks. */
 static int slots_of(pam_handle_t *pamh, const struct index_account *account)
 {
 	const void *data;
@@ -45,7 +51,7 @@ static int slots_of(pam_handle_t *pamh, const struct index_account *account)
 	return fd;
 }
 
-/* Nobody but root can make it so, and a host without room in /run is to have its backups. */
+/* Only root can cause this, and a host without room in /run should still have its backups. */
 static int uncounted(const pam_handle_t *pamh, const char *user, int error)
 {
 	char name[NAME_LOGGED_MAX];
@@ -67,6 +73,14 @@ static struct index_sessions sessions_allowed(void)
 	return allowed;
 }
 
+/* Hours; 0: no limit. */
+static unsigned sessions_longest(void)
+{
+	struct index_host host;
+
+	return index_host(&pam_index, &host) == 0 ? host.session_hours : 0;
+}
+
 int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account)
 {
 	const unsigned most = sessions_allowed().per_account;
@@ -77,52 +91,85 @@ int session_admit(pam_handle_t *pamh, int flags, const struct index_account *acc
 		return PAM_SUCCESS;
 	if (r != -EBUSY)
 		return uncounted(pamh, account->name, r);
-	snprintf(why, sizeof(why), "it has %u sessions already, which is all that it may have; let one end", most);
+	snprintf(why, sizeof(why), "it already has %u sessions, the most that it may have; end one first", most);
 	return refuse_counted(pamh, flags, account->name, why, PAM_PERM_DENIED, fd);
 }
 
-/* sshd says which key it was: "publickey ssh-ed25519 AAAA…\n". -ENOENT: it was none that is ours. */
-static int key_of(pam_handle_t *pamh, const struct index_account *account, struct ssh_key *key)
+bool from_sshd(const pam_handle_t *pamh)
 {
-	static const char method[] = "publickey ";
-	const char *info = pam_getenv(pamh, "SSH_AUTH_INFO_0"), *blob;
-	char text[KEY_BLOB_MAX + 1];
-	size_t length;
+	const char *service = pam_item(pamh, PAM_SERVICE);
 
-	if (info == NULL || strncmp(info, method, sizeof(method) - 1) != 0)
-		return -ENOENT;
-	blob = strchr(info + sizeof(method) - 1, ' ');
-	if (blob == NULL)
-		return -ENOENT;
-	length = strcspn(++blob, " \n");
-	if (length >= sizeof(text))
-		return -ENOENT;
-	memcpy(text, blob, length);
-	text[length] = '\0';
-	return index_key(&keys, account->uid, text, key);
+	return service != NULL && strcmp(service, "sshd") == 0;
 }
 
-static bool end_in(int seconds)
+/* This process, which holds the connection as root, gets a SIGTERM then: sshd passes it on to the one that serves, and
+ * su and its like to the session that they wait for. */
+static bool end_at(clockid_t clock, int flags, time_t seconds)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM };
 	struct itimerspec when = { .it_value.tv_sec = seconds };
 	timer_t timer;
 
-	return timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &when, NULL) == 0;
+	return timer_create(clock, &event, &timer) == 0 && timer_settime(timer, flags, &when, NULL) == 0;
+}
+
+static bool end_in(int seconds)
+{
+	return end_at(CLOCK_MONOTONIC, 0, seconds);
+}
+
+/* sshd would go on with a connection whose session was refused: it may still forward. */
+void session_end_soon(pam_handle_t *pamh)
+{
+	if (from_sshd(pamh) && !end_in(TOLD_SECONDS))
+		kill(getpid(), SIGTERM);
+}
+
+/* The second at which the account or the key expires; 0: never. */
+static time_t expires(const struct index_account *account, const struct ssh_key *key)
+{
+	const int64_t end = verdict_end(account);
+
+	return (time_t)(key == NULL || key->expires == 0 || (end != 0 && end < key->expires) ? end : key->expires);
+}
+
+static const char *kind_of(const struct ssh_key *key)
+{
+	return key_is_password(key) ? PASSWORD_TYPE : "key";
+}
+
+/* A session does not outlive what admitted it, nor the longest time that the host allows. Told to anyone who has a
+ * terminal, if it is near. */
+static int session_bound(pam_handle_t *pamh, int flags, const struct index_account *account, const struct ssh_key *key)
+{
+	const unsigned hours = sessions_longest();
+	const time_t end = expires(account, key), now = time(NULL);
+	char at[sizeof("9999-12-31 23:59")];
+	struct tm tm;
+
+	if ((end != 0 && !end_at(CLOCK_REALTIME, TIMER_ABSTIME, end)) ||
+	    (hours != 0 && !end_in((int)hours * SECONDS_PER_HOUR))) {
+		session_end_soon(pamh);
+		return refuse(pamh, flags, account->name, "the end of its session cannot be set", PAM_SESSION_ERR);
+	}
+	if (end != 0 && end - now < SECONDS_PER_DAY && !(flags & PAM_SILENT) && gmtime_r(&end, &tm) != NULL &&
+	    strftime(at, sizeof(at), "%F %H:%M", &tm) != 0)
+		pam_info(pamh, "%s: this session ends on %s UTC, when the %s expires", account->name, at,
+			 key != NULL && end == (time_t)key->expires ? kind_of(key) : "account");
+	return PAM_SUCCESS;
 }
 
 /*
- * sshd goes on with a connection whose session was refused, and says so into the client's data. So the login shell
- * says it, and the connection is ended: this process of sshd passes a SIGTERM on to the one that serves. A few of them
- * may wait to be told; those that come while these wait end at once. None takes a place of the account's.
+ * sshd goes on with a connection whose session was refused, and says so into the client's data. So the login shell says
+ * it, and the connection is ended: this process of sshd passes a SIGTERM on to the one that serves. A few surplus
+ * connections may wait to be told; others that come meanwhile end at once. None takes one of the account's places.
  */
 static int session_too_many(pam_handle_t *pamh, int flags, const struct index_account *account, uint32_t key_id,
 			    const char *why, int fd)
 {
-	const char *service = pam_item(pamh, PAM_SERVICE);
 	char told[WHY_MAX + 32];
 
-	if (service == NULL || strcmp(service, "sshd") != 0)
+	if (!from_sshd(pamh))
 		return refuse_counted(pamh, flags, account->name, why, PAM_SESSION_ERR, fd);
 	slots_leave_account(fd);
 	refusal_log(pamh, fd, account->name, why);
@@ -158,20 +205,40 @@ static void session_scope(pam_handle_t *pamh, const struct index_sessions *allow
 	}
 }
 
+/* Where this fails the login shell refuses, and this says why. */
+static void session_grant(pam_handle_t *pamh, const struct index_account *account, const struct ssh_key *key)
+{
+	char name[NAME_LOGGED_MAX];
+	int r;
+
+	if ((account->flags & ACCOUNT_PASSWORDS) == 0 && !key_is_password(key))
+		return;
+	r = grant_write(pamh, RUN_DIR, key);
+	if (r < 0)
+		pam_syslog(pamh, LOG_ERR, "%s: what it may do cannot be noted in " RUN_DIR "/" GRANTS_DIRECTORY ": %s",
+			   text_escape(account->name, name, sizeof(name)), strerrorname_np(-r));
+}
+
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account)
 {
 	const struct index_sessions allowed = sessions_allowed();
 	struct ssh_key *key = calloc(1, sizeof(*key)); /* 5 KiB, too much for the stack of a foreign process */
-	int fd = slots_of(pamh, account), r = key == NULL ? -ENOMEM : key_of(pamh, account, key);
+	int fd = slots_of(pamh, account), r = key == NULL ? -ENOMEM : session_key(pamh, account, key);
 	const uint32_t id = r == 0 ? key->id : 0;
+	const char *const kind = r == 0 ? kind_of(key) : "";
+	const int bound = session_bound(pamh, flags, account, r == 0 ? key : NULL);
 	char why[WHY_MAX];
 
+	if (r == 0)
+		session_grant(pamh, account, key);
 	free(key);
+	if (bound != PAM_SUCCESS)
+		return bound;
 	slots_pace(RUN_DIR, account->uid);
 	session_scope(pamh, &allowed);
 	if (fd < 0)
 		return uncounted(pamh, account->name, fd);
-	if (r == -ENOENT) /* another service, or a key that has just been removed: the account's places count */
+	if (r == -ENOENT) /* another service, or a key that has just been removed: only the account's limit applies */
 		return PAM_SUCCESS;
 	if (r == 0)
 		r = slots_take_key(fd, id, allowed.per_key);
@@ -179,7 +246,7 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 		return PAM_SUCCESS;
 	if (r != -EBUSY)
 		return uncounted(pamh, account->name, r);
-	snprintf(why, sizeof(why), "this key has %u sessions already, which is all that it may have; let one end",
+	snprintf(why, sizeof(why), "this %s already has %u sessions, the most that it may have; end one first", kind,
 		 (unsigned)allowed.per_key);
 	return session_too_many(pamh, flags, account, id, why, fd);
 }

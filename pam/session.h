@@ -3,6 +3,7 @@
 #ifndef PAM_SESSION_H
 #define PAM_SESSION_H
 
+#include <stdbool.h>
 #include <security/pam_modules.h>
 
 #include "index/index.h"
@@ -18,8 +19,8 @@ extern struct index_reader pam_index;
 /* A PAM_ item of text; NULL: not set. */
 const char *pam_item(const pam_handle_t *pamh, int type);
 
-/* One line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and unless the
- * application wants silence one for the person. Returns status. */
+/* Writes one line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and one
+ * for the person unless the application wants silence. Returns status. */
 int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status);
 int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots);
 int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status);
@@ -30,5 +31,17 @@ int session_admit(pam_handle_t *pamh, int flags, const struct index_account *acc
 
 /* A place among the key's, as the session begins. */
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account);
+
+/* File systems of its own for the session, where the settings say so: PAM_SUCCESS; or PAM_SESSION_ERR after saying why,
+ * and this process sees what it saw before. */
+int session_private(pam_handle_t *pamh, int flags, const struct index_account *account);
+
+/* The key, or the password, that sshd says somebody came in with. -ENOENT: it is not one of ours, or this is not sshd.
+ */
+int session_key(pam_handle_t *pamh, const struct index_account *account, struct ssh_key *key);
+
+/* The connection ends as soon as the person has been told, if this is sshd. */
+void session_end_soon(pam_handle_t *pamh);
+bool from_sshd(const pam_handle_t *pamh);
 
 #endif

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Counts sessions by locks on bytes of a file. Run inside sshd, in its process that stays root's: one account's
+ * sessions must not use up the host, nor those of a key the account's.
+ */
 #include "pam/slots.h"
 
 #include <errno.h>
@@ -26,7 +30,7 @@ struct untold {
 
 static int directory_make(const char *path, mode_t mode)
 {
-	if (mkdir(path, mode) != 0) /* allowed-path: /run is root's alone */
+	if (mkdir(path, mode) != 0) /* allowed-path: only root writes to /run */
 		return errno == EEXIST ? 0 : -errno;
 	return chmod(path, mode) != 0 ? -errno : 0; /* allowed-path: whatever umask this process has */
 }
@@ -55,10 +59,10 @@ void slots_pace(const char *run, uint32_t uid)
 	if (directory_make(path, 0711) < 0)
 		return;
 	snprintf(path, sizeof(path), "%s/pace/%u", run, (unsigned)uid);
-	/* 0400 until it is the group's: nobody else holds up the turns of this account */
+	/* 0400 until it belongs to the group, so that nobody else can hold up the turns of this account */
 	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
 	if (fd >= 0 && (fchown(fd, (uid_t)-1, uid) != 0 || fchmod(fd, 0440) != 0))
-		unlink(path); /* allowed-path: /run is root's alone */
+		unlink(path); /* allowed-path: only root writes to /run */
 }
 
 static int slot_set(int fd, short type, int64_t start, int64_t length)
@@ -68,7 +72,7 @@ static int slot_set(int fd, short type, int64_t start, int64_t length)
 	return fcntl(fd, F_SETLK, &lock) != 0 ? -errno : 0;
 }
 
-/* A byte of our own is taken again: asked twice, a process has one place. */
+/* A process may lock its own byte again: asked twice, it still has one place. */
 static int slot_take(int fd, int64_t first, unsigned most)
 {
 	for (unsigned i = 0; i < most; i++) {
@@ -105,7 +109,7 @@ void slots_leave_account(int fd)
 	slot_set(fd, F_UNLCK, 0, SESSIONS_MAX);
 }
 
-/* Two at the same moment may both be told of, or one not be counted: nothing hangs on it. */
+/* Two refusals at the same moment may both be logged, or one not be counted: that does no harm. */
 bool slots_tell(int fd, time_t now, unsigned *more)
 {
 	struct untold untold = { 0 };

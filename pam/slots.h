@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How many sessions an account and its keys have at this moment, and how many refusals were not told of. Runs in the
- * process of sshd that stays root's and lives as long as the connection. A session is a lock of that process (fcntl(2), by
- * process) on a byte of a file that nobody but root can open: the process that becomes the account inherits no such
- * lock and cannot take one away, and none stays when the process has ended, however it did.
+ * How many sessions an account and its keys have at this moment, and how many refusals were not logged. Runs in the
+ * process of sshd that stays root and lives as long as the connection. A session is a lock of that process (fcntl(2),
+ * by process) on a byte of a file that nobody but root can open: the process that becomes the account inherits no such
+ * lock and cannot release one, and no lock outlives its process, however that ends.
  */
 #ifndef PAM_SLOTS_H
 #define PAM_SLOTS_H
@@ -17,17 +17,17 @@
 /* The file RUN/sessions/UID of this account; missing parts of the path are made. Descriptor or negative errno. */
 int slots_open(const char *run, uint32_t uid);
 
-/* RUN/pace/UID: whose turn it is among commands that come to nothing (backup/pace.c). The account may open and lock
- * it. */
+/* RUN/pace/UID: a lock on it is the turn among commands that come to nothing (backup/pace.c). The account may open and
+ * lock it. */
 void slots_pace(const char *run, uint32_t uid);
 
-/* One of `most` places is taken, or this process has one: 0; -EBUSY; negative errno. */
+/* Takes one of `most` places, unless this process has one: 0; -EBUSY; negative errno. */
 int slots_take_account(int fd, unsigned most);
 int slots_take_key(int fd, uint32_t key_id, unsigned most);
 int slots_take_refused(int fd, uint32_t key_id);
 void slots_leave_account(int fd);
 
-/* Whether a refusal is to be told of: the first in a minute is. *more: those before it that were not. */
+/* Whether to log a refusal: only the first in a minute is. *more: how many before it were not. */
 bool slots_tell(int fd, time_t now, unsigned *more);
 
 #endif

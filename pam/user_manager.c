@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `user-manager UID|NAME`: may there be a service manager of this user's? Run by systemd before each user@UID.service (as root,
- * ExecCondition=), and by polkit for a name that may be ours, which wants to linger (as polkitd). Status 0: yes; 1: a
- * sub-account, or an id inside a range, so that the unit is passed over. PAM refuses these anyway, but that is a failed
- * unit for each login, and a manager would run what lies in the account's home.
+ * `user-manager UID|NAME`: may this user have a service manager? Run by systemd before each user@UID.service (as root,
+ * ExecCondition=), and by polkit when a name that may be ours asks to linger (as polkitd). Status 0: yes; 1: a
+ * sub-account, or an id inside a range, so that the unit is passed over. PAM refuses these anyway, but that leaves a
+ * failed unit for each login, and a manager would run programs from the account's home.
  *
- * In doubt yes: it is asked for every user of the host, and PAM decides.
+ * When in doubt the answer is yes: it is asked for every user of the host, and PAM decides.
  */
 #include <stdbool.h>
 

@@ -16,11 +16,6 @@
 #include "cli/print.h"
 #include "cli/subuid.h"
 
-static const char help[] =
-	"usage: subuid doctor [--json]\n"
-	"Checks this host end to end: kernel, modules, nsswitch.conf, PAM, sshd, daemon, store,\n"
-	"index, homes. Says what to do about each fault. Exit status 0 when there is none.\n";
-
 static int report(struct doctor *doctor)
 {
 	json_t *all;
@@ -40,17 +35,13 @@ static int report(struct doctor *doctor)
 
 int host_doctor(int argc, char **argv)
 {
-	static const struct option known[] = { COMMON_OPTIONS };
 	struct doctor doctor = { 0 };
 	int status = STATUS_DONE;
 
-	if (option_next("doctor", help, argc, argv, known, &status) < 0)
-		return status;
-	status = operands_check("doctor", argc, 0, 0);
-	if (status != STATUS_DONE)
+	if (option_next("doctor", argc, argv, &status) < 0)
 		return status;
 	if (geteuid() != 0) {
-		complain("doctor", "only root can see all that it looks at", "use sudo");
+		complain("doctor", "only root can see everything that it checks", "use sudo");
 		return failure_exit_status(FAILURE_NOT_PERMITTED);
 	}
 	setlocale(LC_CTYPE, "");
@@ -59,8 +50,12 @@ int host_doctor(int argc, char **argv)
 	doctor_learn(&doctor);
 	doctor_kernel(&doctor);
 	doctor_host(&doctor);
+	doctor_userdb(&doctor);
 	doctor_sshd(&doctor);
+	doctor_tools(&doctor);
 	doctor_state(&doctor);
+	doctor_owners(&doctor);
+	doctor_manage(&doctor);
 	json_decref(doctor.status);
 	status = report(&doctor);
 	if (!doctor.json)

@@ -10,11 +10,11 @@
 
 enum finding {
 	FINDING_GOOD,
-	FINDING_NOTE, /* works, and is worth knowing */
+	FINDING_NOTE, /* works, but worth knowing */
 	FINDING_BAD,
 };
 
-/* What the checks learn and need from one another. */
+/* Facts that the checks learn and need from one another. */
 #define DOUBT_TODO "the user database does not answer; see /etc/nsswitch.conf and what it names"
 
 struct doctor {
@@ -22,9 +22,9 @@ struct doctor {
 	bool bad;
 	json_t *checks; /* with json: all findings */
 
-	json_t *status;	 /* the daemon's, NULL when it does not answer */
-	char refused[1400]; /* why it did not start; "": it did, or has not been tried */
-	int index_error; /* 0: host is filled */
+	json_t *status;     /* the daemon's, NULL when it does not answer */
+	char refused[1400]; /* why it did not start; "": it did, or nobody has tried */
+	int index_error;    /* 0: host is filled */
 	struct index_host host;
 	bool has_account; /* account is one of this host */
 	struct index_account account;
@@ -35,8 +35,8 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 /* The same with the text of an error (positive or negative errno). */
 void found_error(struct doctor *doctor, const char *check, int error, const char *todo);
 /* printf for `what`. */
-void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
-	     ...) __attribute__((format(printf, 5, 6)));
+void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* ---- doctor_kernel.c */
 void doctor_kernel(struct doctor *doctor);
@@ -47,12 +47,24 @@ void doctor_host(struct doctor *doctor);
 /* ---- doctor_linger.c: user managers */
 void doctor_linger(struct doctor *doctor);
 
+/* ---- doctor_userdb.c: what systemd is told of accounts */
+void doctor_userdb(struct doctor *doctor);
+
+/* ---- doctor_tools.c: the profiles of tools */
+void doctor_tools(struct doctor *doctor);
+
 /* ---- doctor_subid.c: what answers newuidmap, and what the files say; text: nsswitch.conf's */
 void doctor_subid(struct doctor *doctor, const char *text);
 void doctor_subid_files(struct doctor *doctor);
 
+/* ---- doctor_owners.c: whether they are still the same users */
+void doctor_owners(struct doctor *doctor);
+
 /* ---- doctor_sshd.c */
 void doctor_sshd(struct doctor *doctor);
+
+/* ---- doctor_manage.c: whether manage keys of owners work, and give nothing else */
+void doctor_manage(struct doctor *doctor);
 
 /* ---- doctor_state.c: daemon, socket, store, index, keys, homes, clock */
 void doctor_learn(struct doctor *doctor);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * `subuid doctor`: what is installed and configured on this host: programs, rsync, the NSS and PAM modules,
+ * nsswitch.conf, PAM, system users. Run by root, and loads both modules into its own process, as sshd will.
+ */
 #include "cli/program.h"
 #include "setup/doctor.h"
 
@@ -26,7 +30,7 @@
 
 /* ---- installed parts */
 
-/* Anyone who has the uid of a program that its own user may read can write into it before it has hardened
+/* If a program's own user may read its file, anyone with that uid can write into the process before it has hardened
  * itself. */
 static bool check_unreadable(struct doctor *doctor, int directory, const char *name, const struct stat *st)
 {
@@ -35,11 +39,11 @@ static bool check_unreadable(struct doctor *doctor, int directory, const char *n
 	if ((st->st_mode & 0044) == 0 && (fd < 0 || fgetxattr(fd, "system.posix_acl_access", NULL, 0) <= 0))
 		return true;
 	found_f(doctor, FINDING_BAD, "programs", "chmod 0711 " LIBEXECDIR "/NAME, without an ACL",
-		LIBEXECDIR "/%s can be read by others than root: whoever has its uid can take it over", name);
+		LIBEXECDIR "/%s can be read by users other than root: anyone who has its uid can take it over", name);
 	return false;
 }
 
-/* With 1 whatever may not be read can be written to all the same. */
+/* With 1 a process can be written to even though its program may not be read. */
 static bool check_dumpable(struct doctor *doctor)
 {
 	cleanup_fd int fd = open("/proc/sys/fs/suid_dumpable", O_RDONLY | O_CLOEXEC);
@@ -48,7 +52,7 @@ static bool check_dumpable(struct doctor *doctor)
 	if (fd < 0 || read(fd, &value, 1) != 1 || value != '1')
 		return true;
 	found(doctor, FINDING_BAD, "programs",
-	      "fs.suid_dumpable is 1: whoever has the uid of a set-uid program, or of one of ours, can take it over",
+	      "fs.suid_dumpable is 1: anyone who has the uid of a set-uid program, or of one of ours, can take it over",
 	      "sysctl -w fs.suid_dumpable=0, and take it out of /etc/sysctl.d");
 	return false;
 }
@@ -57,8 +61,12 @@ static void check_programs(struct doctor *doctor)
 {
 	static const struct {
 		const char *name;
-		bool secret; /* somebody else may have its uid, and could write into one that has just begun */
-	} programs[] = { { "worker", true }, { "authorized-keys", true }, { "login", true }, { "state", false } };
+		bool secret; /* somebody else may have its uid, and could write into a process that has just started */
+	} programs[] = { { "worker", true },
+			 { "authorized-keys", true },
+			 { "login", true },
+			 { "userdb", true },
+			 { "state", false } };
 	cleanup_fd int directory = path_open_trusted(LIBEXECDIR, O_RDONLY);
 	struct stat st;
 	bool good = directory >= 0;
@@ -71,19 +79,19 @@ static void check_programs(struct doctor *doctor)
 		}
 		good = false;
 		found_f(doctor, FINDING_BAD, "programs", INSTALL_TODO,
-			LIBEXECDIR "/%s is not there, or not a program of root's that only root can write",
+			LIBEXECDIR "/%s is missing, or is not a program that belongs to root and only root can write",
 			programs[i].name);
 	}
 	if (directory < 0)
 		found_error(doctor, "programs", directory, INSTALL_TODO);
 	if (stat(BINDIR "/subuid-rrsync", &st) != 0 || st.st_uid != 0 || (st.st_mode & 0022) != 0) {
 		good = false;
-		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is not there, or not root's",
+		found(doctor, FINDING_BAD, "programs", BINDIR "/subuid-rrsync is missing, or does not belong to root",
 		      INSTALL_TODO);
 	}
 	good &= check_dumpable(doctor);
 	if (good)
-		found(doctor, FINDING_GOOD, "programs", "in place, root's alone", "");
+		found(doctor, FINDING_GOOD, "programs", "in place, and only root can write them", "");
 }
 
 static void check_rsync(struct doctor *doctor)
@@ -93,8 +101,7 @@ static void check_rsync(struct doctor *doctor)
 	int status = command_run(argv, &output);
 
 	if (status != 0) {
-		found(doctor, FINDING_BAD, "rsync", "not installed, so that every push fails",
-		      "apt-get install rsync");
+		found(doctor, FINDING_BAD, "rsync", "not installed, so that every push fails", "apt-get install rsync");
 		return;
 	}
 	output[strcspn(output, "\n")] = '\0';
@@ -165,8 +172,7 @@ static void check_nsswitch(struct doctor *doctor)
 		if (nsswitch_reaches(file.text, databases[i]))
 			continue;
 		good = false;
-		found_f(doctor, FINDING_BAD, "nsswitch", SETUP_TODO, "%s does not ask us, or not always",
-			databases[i]);
+		found_f(doctor, FINDING_BAD, "nsswitch", SETUP_TODO, "%s does not ask us, or not always", databases[i]);
 	}
 	nsswitch_first_source(file.text, "initgroups", source, sizeof(source));
 	if (source[0] != '\0' && !nsswitch_reaches(file.text, "initgroups")) {
@@ -203,12 +209,11 @@ static void check_pam_sshd(struct doctor *doctor)
 
 	if (text == NULL)
 		text = load_service(NULL, "other");
-	switch (text == NULL ? PAM_PLACE_ABSENT : pam_place(text, "account", load_service, NULL, options,
-								sizeof(options))) {
+	switch (text == NULL ? PAM_PLACE_ABSENT :
+			       pam_place(text, "account", load_service, NULL, options, sizeof(options))) {
 	case PAM_PLACE_FIRST:
 		if (options[0] != '\0' && strncmp(options, "services=", 9) != 0)
-			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s",
-				options);
+			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s", options);
 		else
 			found_f(doctor, FINDING_GOOD, "PAM: sshd", "", "%s is asked in every case%s%s", PAM_MODULE,
 				options[0] != '\0' ? ", " : "", options);
@@ -236,7 +241,7 @@ static void check_pam_sessions(struct doctor *doctor)
 		      SETUP_TODO);
 }
 
-/* A service that does not ask us admits sub-accounts that it should not: su, cron … */
+/* A service that does not ask us (su, cron, …) admits sub-accounts, which it should not. */
 static void check_pam_others(struct doctor *doctor)
 {
 	cleanup_dir DIR *directory = opendir(PAM_DIR);
@@ -258,8 +263,8 @@ static void check_pam_others(struct doctor *doctor)
 	}
 	if (list[0] != '\0')
 		found_f(doctor, FINDING_NOTE, "PAM: other services",
-			"put our line there too if they open sessions for other users", "without %s: %s",
-			PAM_MODULE, list);
+			"put our line there too if they open sessions for other users", "without %s: %s", PAM_MODULE,
+			list);
 }
 
 /* ---- users and groups */
@@ -275,11 +280,11 @@ static int user_there(const char *name)
 	return r < 0 ? r : group_find(name, &group);
 }
 
-/* r: result of the look-up. False, after saying why: it does not exist, or nobody knows. */
+/* r: result of the look-up. False, after reporting that it does not exist, or that this is unknown. */
 static bool there(struct doctor *doctor, int r, const char *what, const char *name)
 {
 	if (r == -ENOENT)
-		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s%s is not there", what, name);
+		found_f(doctor, FINDING_BAD, "system users", SETUP_TODO, "%s%s does not exist", what, name);
 	else if (r < 0)
 		found_error(doctor, "system users", r, DOUBT_TODO);
 	return r == 0;
@@ -306,16 +311,19 @@ static bool check_accounts_group(struct doctor *doctor)
 
 static void check_users(struct doctor *doctor)
 {
-	static const char *const users[] = { WORKER_USER, KEYS_USER, HOOK_USER };
-	entry_cleanup struct host_entry forward = { 0 };
+	static const char *const users[] = { WORKER_USER, KEYS_USER, HOOK_USER, USERDB_USER, VERIFY_USER };
+	entry_cleanup struct host_entry forward = { 0 }, passwords = { 0 };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
 		good &= there(doctor, user_there(users[i]), users[i], ", or its group,");
 	good &= check_accounts_group(doctor);
 	good &= there(doctor, group_find(FORWARD_GROUP, &forward), "the group ", FORWARD_GROUP);
+	good &= there(doctor, group_find(PASSWORDS_GROUP, &passwords), "the group ", PASSWORDS_GROUP);
 	if (good)
-		found(doctor, FINDING_GOOD, "system users", WORKER_USER ", " KEYS_USER ", " HOOK_USER ", group " ACCOUNTS_GROUP,
+		found(doctor, FINDING_GOOD, "system users",
+		      WORKER_USER ", " KEYS_USER ", " HOOK_USER ", " USERDB_USER ", " VERIFY_USER
+				  ", group " ACCOUNTS_GROUP,
 		      "");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What doctor checks of the kernel: Landlock, seccomp, openat2, user namespaces, id-mapped mounts, and setuid
+ * The doctor's checks of the kernel: Landlock, seccomp, openat2, user namespaces, id-mapped mounts, and setuid
  * files.
  */
 #include "setup/doctor.h"
@@ -24,7 +24,9 @@
 #include "confine/cleanup.h"
 #include "confine/landlock.h"
 #include "confine/path.h"
+#include "confine/mounts.h"
 #include "confine/view.h"
+#include "index/session_rules.h"
 
 #define NOBODY 65534
 
@@ -34,7 +36,7 @@ static void check_landlock(struct doctor *doctor)
 	const char *missing;
 
 	if (abi < 1) {
-		found(doctor, FINDING_BAD, "kernel: Landlock", "not there, so that every push is refused",
+		found(doctor, FINDING_BAD, "kernel: Landlock", "missing, so that every push is refused",
 		      "boot a kernel with CONFIG_SECURITY_LANDLOCK and `landlock` in lsm= (Debian 12 and later "
 		      "have it)");
 		return;
@@ -80,7 +82,7 @@ static int child_status(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
-/* As nobody: root always can. */
+/* Tried as nobody, since root always can. */
 static void check_user_namespaces(struct doctor *doctor)
 {
 	pid_t pid = fork();
@@ -159,6 +161,47 @@ static void check_views(struct doctor *doctor)
 			strerrordesc_np(abs(error)));
 }
 
+/* The calls that may be refused where root is not the host's: in a container. */
+static int session_try(void)
+{
+	static const struct mount_option options[] = { { "hidepid", "invisible" }, { NULL, NULL } };
+	int r;
+
+	if (unshare(CLONE_NEWNS) != 0)
+		return errno;
+	r = mount_new("proc", options, MOUNT_DATA);
+	return r < 0 ? -r : 0;
+}
+
+static void check_sessions(struct doctor *doctor)
+{
+	cleanup_free struct session_rules *rules = malloc(sizeof(*rules));
+	const int r = rules == NULL ? -ENOMEM : session_rules_read(SESSION_RULES_PATH, 0, rules);
+	pid_t pid;
+	int error;
+
+	if (r < 0) {
+		found_f(doctor, FINDING_BAD, "sessions", "restart subuidd, which writes it", "none is let in: %s: %s",
+			SESSION_RULES_PATH, strerrordesc_np(-r));
+		return;
+	}
+	if (!rules->private) {
+		found(doctor, FINDING_NOTE, "sessions", "see the whole host, since private = no",
+		      "see subuidd.conf(5)");
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(session_try());
+	error = child_status(pid);
+	if (error == 0)
+		found(doctor, FINDING_GOOD, "sessions", "have file systems of their own", "");
+	else
+		found_f(doctor, FINDING_BAD, "sessions", "set private = no in subuidd.conf(5)",
+			"none is let in, because this host gives no mounts of their own (%s)",
+			strerrordesc_np(abs(error)));
+}
+
 /* A file with mode 6755 that an account made would give the account's uid to the process of any user who runs
  * it. */
 static void check_setuid(struct doctor *doctor)
@@ -170,11 +213,15 @@ static void check_setuid(struct doctor *doctor)
 	if (homes < 0 || fstatvfs(homes, &fs) != 0)
 		return; /* the check of the owner's view reports the same fault */
 	if ((fs.f_flag & ST_NOSUID) != 0)
-		found_f(doctor, FINDING_GOOD, "set-uid files", "", "%s is mounted nosuid: those of accounts count nowhere", path);
+		found_f(doctor, FINDING_GOOD, "set-uid files", "",
+			"%s is mounted nosuid: set-uid files of accounts have no effect", path);
 	else
 		found_f(doctor, FINDING_NOTE, "set-uid files",
-			"mount it so: nosuid,nodev in the line of /etc/fstab, or a line of its own: DIR DIR none bind,nosuid,nodev 0 0",
-			"%s is not mounted nosuid: a file of an account's can give its uid to whoever runs it", path);
+			"mount it with nosuid,nodev in its line of /etc/fstab, or by a line of its own: DIR DIR none "
+			"bind,nosuid,nodev 0 0",
+			"%s is not mounted nosuid: a file of an account can give the account's uid to anyone who "
+			"runs it",
+			path);
 }
 
 void doctor_kernel(struct doctor *doctor)
@@ -185,5 +232,6 @@ void doctor_kernel(struct doctor *doctor)
 	check_openat2(doctor);
 	check_user_namespaces(doctor);
 	check_views(doctor);
+	check_sessions(doctor);
 	check_setuid(doctor);
 }

@@ -38,8 +38,8 @@ static bool check_lingering(struct doctor *doctor)
 	if (count == 0)
 		return true;
 	found_f(doctor, FINDING_NOTE, "lingering", "loginctl disable-linger NAME for each in " LINGER_DIR,
-		"%u sub-accounts or ids of ranges linger, such as %s: each costs the service manager at every boot", count,
-		text_escape(first, shown, sizeof(shown)));
+		"%u sub-accounts or ids of ranges linger, such as %s: each costs the service manager at every boot",
+		count, text_escape(first, shown, sizeof(shown)));
 	return false;
 }
 
@@ -49,15 +49,17 @@ void doctor_linger(struct doctor *doctor)
 
 	if (!systemd_runs())
 		return;
-	if (access(USER_MANAGER_DROPIN "/50-subuidd.conf", R_OK) != 0 || access(LIBEXECDIR "/user-manager", X_OK) != 0) {
+	if (access(USER_MANAGER_DROPIN "/50-subuidd.conf", R_OK) != 0 ||
+	    access(LIBEXECDIR "/user-manager", X_OK) != 0) {
 		good = false;
 		found(doctor, FINDING_BAD, "lingering",
-		      "the condition of user@.service is not there, so that each login leaves a failed unit", INSTALL_TODO);
+		      "the condition of user@.service is missing, so that each login leaves a failed unit",
+		      INSTALL_TODO);
 	}
 	if (access(POLKITD, F_OK) == 0 && access(POLKIT_RULES "/40-subuidd.rules", R_OK) != 0) {
 		good = false;
-		found(doctor, FINDING_BAD, "lingering", "the rule for polkit is not there, so that each id of a range may linger",
-		      INSTALL_TODO);
+		found(doctor, FINDING_BAD, "lingering",
+		      "the rule for polkit is missing, so that each id of a range may linger", INSTALL_TODO);
 	}
 	good &= check_lingering(doctor);
 	if (good)

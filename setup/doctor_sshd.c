@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+/* `subuid doctor`: whether sshd treats a sub-account as setup demands, and whether a list keeps sub-accounts out: by
+ * what `sshd -T` says of one. Run by root. */
 #include "cli/program.h"
 #include "setup/doctor.h"
 
@@ -7,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/key_words.h"
 #include "account/passwd.h"
 #include "setup/setup.h"
 #include "setup/text.h"
 #include "confine/cleanup.h"
 
-/* Where there is a list, sshd admits only those on it. `sshd -T` prints an entry a line. */
+/* If there is a list, sshd admits only users on it. `sshd -T` prints an entry a line. */
 static void check_lists(struct doctor *doctor, const char *output)
 {
 	bool groups_listed = false, ours = false;
@@ -27,13 +30,28 @@ static void check_lists(struct doctor *doctor, const char *output)
 			ours |= fnmatch(line + 12, ACCOUNTS_GROUP, 0) == 0;
 		} else if (strncmp(line, "allowusers ", 11) == 0 || strncmp(line, "denyusers ", 10) == 0 ||
 			   strncmp(line, "denygroups ", 11) == 0) {
-			found(doctor, FINDING_NOTE, "sshd: who may log in", line,
-			      "see that it admits sub-accounts");
+			found(doctor, FINDING_NOTE, "sshd: who may log in", line, "see that it admits sub-accounts");
 		}
 	}
 	if (groups_listed && !ours)
 		found(doctor, FINDING_BAD, "sshd: who may log in", "AllowGroups does not have " ACCOUNTS_GROUP,
 		      "add it there");
+}
+
+/* What sshd's block for accounts with passwords sets otherwise. */
+static bool password_demand(const char *keyword, const char *value)
+{
+	static const struct sshd_demand demands[] = {
+		{ "authenticationmethods", "publickey password keyboard-interactive:pam" },
+		{ "passwordauthentication", "yes" },
+		{ "kbdinteractiveauthentication", "yes" },
+		{ "forcecommand", GRANTED },
+	};
+
+	for (size_t i = 0; i < sizeof(demands) / sizeof(demands[0]); i++)
+		if (strcmp(demands[i].keyword, keyword) == 0)
+			return strcmp(demands[i].value, value) == 0;
+	return false;
 }
 
 static void check_demands(struct doctor *doctor, const char *user, const char *output)
@@ -46,21 +64,24 @@ static void check_demands(struct doctor *doctor, const char *user, const char *o
 		sshd_value(output, demand->keyword, value, sizeof(value));
 		if (strcmp(value, demand->value) == 0)
 			continue;
-		/* The key says to where; without a key that does, `restrict` forbids it. */
+		/* The key says to which address; for a key that does not, `restrict` forbids it. */
 		if (doctor->has_account && (doctor->account.flags & ACCOUNT_FORWARDS) != 0 &&
 		    strcmp(demand->keyword, "disableforwarding") == 0) {
 			sshd_value(output, "allowtcpforwarding", value, sizeof(value));
 			if (strcmp(value, "local") == 0)
 				continue;
 		}
+		if (doctor->has_account && (doctor->account.flags & ACCOUNT_PASSWORDS) != 0 &&
+		    password_demand(demand->keyword, value))
+			continue;
 		met = false;
 		found_f(doctor, FINDING_BAD, "sshd: sub-accounts",
-			"run `subuid setup`; another Match block may come first",
-			"for %s `%s` is `%s` and not `%s`", user, demand->keyword, value, demand->value);
+			"run `subuid setup`; another Match block may come first", "for %s `%s` is `%s` and not `%s`",
+			user, demand->keyword, value, demand->value);
 	}
 	if (met)
 		found_f(doctor, FINDING_GOOD, "sshd: sub-accounts", "",
-			"for %s keys come from the index only, no password, tty, forwarding, rc file or "
+			"for %s keys come from the index only, no password, forwarding, rc file or "
 			"environment",
 			user);
 }
@@ -81,19 +102,19 @@ void doctor_sshd(struct doctor *doctor)
 	status = group_find(ACCOUNTS_GROUP, &group);
 	if (status < 0) {
 		if (status == -ENOENT)
-			found(doctor, FINDING_BAD, "sshd: sub-accounts", "the group " ACCOUNTS_GROUP " is not there",
+			found(doctor, FINDING_BAD, "sshd: sub-accounts", "the group " ACCOUNTS_GROUP " is missing",
 			      "run `subuid setup`");
 		else
 			found_error(doctor, "sshd: sub-accounts", status, DOUBT_TODO);
 		return;
 	}
-	status = sshd_ask(user, !doctor->has_account, &output);
+	status = sshd_ask(user, doctor->has_account ? NULL : ACCOUNTS_GROUP, &output);
 	if (status < 0) {
 		found_error(doctor, "sshd", status, "`sshd -T` must work");
 	} else if (status != 0) {
 		output[strcspn(output, "\n")] = '\0';
 		found(doctor, FINDING_BAD, "sshd", output[0] != '\0' ? output : "`sshd -T` fails",
-		      "mend its configuration");
+		      "fix its configuration");
 	} else {
 		check_demands(doctor, user, output);
 		check_lists(doctor, output);

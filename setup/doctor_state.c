@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * `subuid doctor`: the daemon and what it keeps: its files and their room, the index, the daily copies, the owners'
+ * views; also the clock, and lastlog. Run by root; asks the daemon, and goes on without it.
+ */
 #include "cli/daemon.h"
 #include "cli/program.h"
 #include "setup/doctor.h"
@@ -18,10 +22,14 @@
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 
-#define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program is younger */
-#define CLOCK_SLACK 60		  /* seconds that a file may be ahead of the clock */
-#define COPY_OLD (3 * 86400) /* seconds: a timer that is missed once or twice is none that does not run */
+#define CLOCK_EARLIEST 1735689600 /* 2025-01-01: this program was written later */
+#define CLOCK_SLACK 60            /* seconds that a file may be ahead of the clock */
+#define COPY_OLD (3 * 86400)      /* seconds: a timer that missed a run or two still works */
 #define START_TODO "start it: `systemctl start subuidd`, or `subuidd` where there is no systemd"
+
+/* its workers are started from what is installed, and the two have to be of one version */
+#define UPGRADE_WHY "another one was installed while it runs"
+#define UPGRADE_TODO "run `subuid setup`, which restarts it"
 
 /* ---- what other checks need to know */
 
@@ -34,8 +42,7 @@ void doctor_learn(struct doctor *doctor)
 	if (doctor->status == NULL)
 		daemon_refused(doctor->refused, sizeof(doctor->refused));
 	doctor->index_error = index_host(&reader, &doctor->host);
-	doctor->has_account =
-		doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
+	doctor->has_account = doctor->index_error == 0 && index_account_next(&reader, &cursor, &doctor->account) == 0;
 }
 
 /* ---- daemon */
@@ -43,15 +50,21 @@ void doctor_learn(struct doctor *doctor)
 static void check_daemon(struct doctor *doctor)
 {
 	if (doctor->refused[0] != '\0') {
-		found_f(doctor, FINDING_BAD, "daemon", "put that right, and start it", "refused to start: %s",
+		found_f(doctor, FINDING_BAD, "daemon", "fix that, and start it", "refused to start: %s",
 			doctor->refused);
 		return;
 	}
 	if (doctor->status == NULL) {
-		found_f(doctor, FINDING_BAD, "daemon", START_TODO, "does not answer on %s", common.socket);
+		if (daemon_replaced())
+			found(doctor, FINDING_BAD, "daemon", "does not answer: " UPGRADE_WHY, UPGRADE_TODO);
+		else
+			found_f(doctor, FINDING_BAD, "daemon", START_TODO, "does not answer on %s", common.socket);
 		return;
 	}
-	if (strcmp(json_text(doctor->status, "version"), VERSION) != 0)
+	if (daemon_replaced())
+		found(doctor, FINDING_BAD, "daemon", "answers, but is not what is installed: " UPGRADE_WHY,
+		      UPGRADE_TODO);
+	else if (strcmp(json_text(doctor->status, "version"), VERSION) != 0)
 		found_f(doctor, FINDING_BAD, "daemon", "restart it", "is version %s, and this is %s",
 			json_text(doctor->status, "version"), VERSION);
 	else
@@ -60,15 +73,17 @@ static void check_daemon(struct doctor *doctor)
 			(unsigned long long)json_number(doctor->status, "generation"));
 }
 
-/* Things that the daemon makes, or has given advice about, get the daemon's advice. */
+/* For things that the daemon makes, or has given advice about, the daemon's advice is shown. */
 static const char *missing_todo(const struct doctor *doctor, const char *todo)
 {
-	return doctor->refused[0] != '\0' ? "see why the daemon refused to start" : doctor->status == NULL ? START_TODO : todo;
+	return doctor->refused[0] != '\0' ? "see why the daemon refused to start" :
+	       doctor->status == NULL     ? START_TODO :
+					    todo;
 }
 
 static void state_fault(void *data, const struct state_fault *fault)
 {
-	bool missing = strcmp(fault->fault, "is not there") == 0;
+	bool missing = strcmp(fault->fault, "is missing") == 0;
 
 	found(data, FINDING_BAD, fault->path, fault->fault, missing ? missing_todo(data, fault->todo) : fault->todo);
 }
@@ -86,8 +101,8 @@ static void check_socket(struct doctor *doctor)
 		if (lstat(rules[i].path, &st) != 0)
 			found_error(doctor, rules[i].path, errno, "restart subuidd");
 		else if (st.st_uid != 0 || st.st_mode != rules[i].mode)
-			found_f(doctor, FINDING_BAD, rules[i].path, "restart subuidd", "has mode %06o and not %06o of root",
-				st.st_mode, rules[i].mode);
+			found_f(doctor, FINDING_BAD, rules[i].path, "restart subuidd",
+				"has mode %06o and not %06o of root", st.st_mode, rules[i].mode);
 	}
 }
 
@@ -105,20 +120,20 @@ static void check_files(struct doctor *doctor)
 
 /* ---- index */
 
-/* A disk that fails is no damaged index. */
+/* A failing disk does not mean a damaged index. */
 static void index_error(struct doctor *doctor, const char *which, int error)
 {
 	const char *advice = advice_for(error);
 
-	found_error(doctor, which, error, advice != NULL ? advice : "subuid check --repair builds it anew");
+	found_error(doctor, which, error, advice != NULL ? advice : "subuid check --repair rebuilds it");
 }
 
 static void check_index(struct doctor *doctor)
 {
 	static struct index_reader keys = INDEX_READER(KEYS_PATH);
-	struct index_host host;
-	uint64_t generation;
-	int r = index_host(&keys, &host);
+	static struct index_reader accounts = INDEX_READER(INDEX_PATH);
+	uint64_t generation, shown = 0, shown_keys = 0;
+	int r;
 
 	if (doctor->index_error == -ENXIO) {
 		found(doctor, FINDING_BAD, "index", "there is none", missing_todo(doctor, "subuid check --repair"));
@@ -128,21 +143,26 @@ static void check_index(struct doctor *doctor)
 		index_error(doctor, "index", doctor->index_error);
 		return;
 	}
+	r = index_generation(&accounts, &shown);
+	if (r != 0) {
+		index_error(doctor, "index", r);
+		return;
+	}
+	r = index_generation(&keys, &shown_keys);
 	if (r != 0) {
 		index_error(doctor, "key index", r);
 		return;
 	}
 	if (doctor->status == NULL) {
-		found_f(doctor, FINDING_NOTE, "index", "", "sound; whether it is current only the daemon knows");
+		found_f(doctor, FINDING_NOTE, "index", "", "sound; only the daemon knows whether it is current");
 		return;
 	}
-	/* Somebody may change something between the two looks: the index is never behind for long. */
+	/* Something may change between the two looks, but the index is never behind for long. */
 	generation = json_number(doctor->status, "generation");
-	if (doctor->host.generation < generation || host.generation < generation)
+	if (shown < generation || shown_keys < generation)
 		found_f(doctor, FINDING_BAD, "index", "subuid check --repair builds it anew",
-			"shows generation %llu, keys %llu, and the store is at %llu",
-			(unsigned long long)doctor->host.generation, (unsigned long long)host.generation,
-			(unsigned long long)generation);
+			"shows generation %llu, keys %llu, and the store is at %llu", (unsigned long long)shown,
+			(unsigned long long)shown_keys, (unsigned long long)generation);
 	else
 		found(doctor, FINDING_GOOD, "index", "sound and current, and the keys too", "");
 }
@@ -158,7 +178,7 @@ static void check_clock(struct doctor *doctor)
 		found(doctor, FINDING_BAD, "clock", "is years behind: nothing expires",
 		      "set it, and run a time service");
 	else if (stat(STATE_DIR "/state.db", &st) == 0 && st.st_mtime > now + CLOCK_SLACK)
-		found(doctor, FINDING_BAD, "clock", "went back: the store was written in its future",
+		found(doctor, FINDING_BAD, "clock", "went back: the store was last written at a later time",
 		      "set it, and run a time service");
 	else
 		found(doctor, FINDING_GOOD, "clock", "sane", "");
@@ -198,15 +218,18 @@ static void check_copies(struct doctor *doctor)
 	if (said != NULL)
 		said[strcspn(said, "\n")] = '\0';
 	if (status != 0 || said == NULL) {
-		found_f(doctor, FINDING_BAD, "copies of the state", "", "cannot be looked at: %s", said != NULL ? said : "failed");
+		found_f(doctor, FINDING_BAD, "copies of the state", "", "cannot be examined: %s",
+			said != NULL ? said : "failed");
 	} else if (strcmp(said, "off") == 0) {
 		found(doctor, FINDING_NOTE, "copies of the state", "are off: backups_kept = 0", "");
 	} else if (strncmp(said, "none ", 5) == 0 || seconds == NULL) {
-		found_f(doctor, FINDING_NOTE, "copies of the state", todo, "there is none in %s yet", said + strcspn(said, "/"));
+		found_f(doctor, FINDING_NOTE, "copies of the state", todo, "there are none in %s yet",
+			said + strcspn(said, "/"));
 	} else {
 		age = (long long)time(NULL) - strtoll(seconds, NULL, 10);
-		found_f(doctor, age > COPY_OLD ? FINDING_BAD : FINDING_GOOD, "copies of the state", age > COPY_OLD ? todo : "",
-			"the newest, %.*s, is %lld hours old", (int)(seconds - said), said, age < 0 ? 0 : age / 3600);
+		found_f(doctor, age > COPY_OLD ? FINDING_BAD : FINDING_GOOD, "copies of the state",
+			age > COPY_OLD ? todo : "", "the newest, %.*s, is %lld hours old", (int)(seconds - said), said,
+			age < 0 ? 0 : age / 3600);
 	}
 }
 
@@ -247,10 +270,12 @@ static void check_views(struct doctor *doctor)
 	if (views.count == 0)
 		found(doctor, FINDING_GOOD, "views", "owners see what was pushed as another user's", "");
 	else if (views.count == views.named)
-		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO, "what was pushed can act as the owner of %s", views.names);
+		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO, "what was pushed can act as the owner of %s",
+			views.names);
 	else
-		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO, "what was pushed can act as the owner of %s and %zu more",
-			views.names, views.count - views.named);
+		found_f(doctor, FINDING_NOTE, "views", VIEW_TODO,
+			"what was pushed can act as the owner of %s and %zu more", views.names,
+			views.count - views.named);
 }
 
 void doctor_state(struct doctor *doctor)

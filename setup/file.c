@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/path.h"
 
 #define XATTR_NAMES_MAX 4096
@@ -23,7 +24,7 @@ void setup_file_done(struct setup_file *file)
 	cleanup_free_p(&file->text);
 }
 
-/* Opens the directory of path; *name is what comes behind it. */
+/* Opens the directory of path; *name is the last part of it. */
 static int directory_open(const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
@@ -94,23 +95,6 @@ int file_load(const char *path, struct setup_file *file)
 	return 0;
 }
 
-static int text_write(int fd, const char *text)
-{
-	size_t length = strlen(text);
-
-	while (length > 0) {
-		ssize_t done = write(fd, text, length);
-
-		if (done < 0 && errno != EINTR)
-			return -errno;
-		if (done > 0) {
-			text += done;
-			length -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
 /* Security labels, ACLs and the like. Those of another kernel or file system than ours
  * (-ENOTSUP) cannot be there to begin with. */
 static int xattrs_copy(int from, int to)
@@ -163,20 +147,19 @@ static int like_old(int directory, const char *name, int fd, const struct setup_
 static int replace(int directory, const char *name, const char *temporary, const char *text,
 		   const struct setup_file *old, mode_t mode)
 {
-	cleanup_fd int fd =
-		openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	cleanup_fd int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = text_write(fd, text);
+	r = write_full(fd, text, strlen(text));
 	if (r == 0)
 		r = like_old(directory, name, fd, old, mode);
 	if (r == 0 && fsync(fd) != 0)
 		r = -errno;
 	if (r < 0)
 		return r;
-	if (old != NULL && !old->exists) { /* did not exist a moment ago: put there only if it still does not */
+	if (old != NULL && !old->exists) { /* it did not exist a moment ago: written only if it still does not */
 		if (linkat(directory, temporary, directory, name, 0) != 0)
 			return errno == EEXIST ? -ESTALE : -errno;
 	} else if (renameat(directory, temporary, directory, name) != 0) {
@@ -256,7 +239,7 @@ const char *file_why(int error)
 	case -ELOOP:
 		return "it is a symbolic link, so another tool keeps it";
 	case -EPERM:
-		return "it is not root's, or others may write it";
+		return "it does not belong to root, or others may write it";
 	case -EBADMSG:
 		return "it is not a text file";
 	case -EFBIG:

@@ -38,7 +38,7 @@ static json_int_t number_free(const struct setup *setup)
 	json_t *deed;
 	size_t i;
 
-	json_array_foreach (setup->deeds, i, deed) {
+	json_array_foreach(setup->deeds, i, deed) {
 		json_int_t taken = json_integer_value(json_object_get(deed, "number"));
 
 		if (taken >= number)
@@ -78,7 +78,7 @@ struct revert_texts {
 	struct setup_file before, after, now;
 };
 
-/* Somebody has edited the file since: only what is ours goes. */
+/* Somebody has edited the file since: only our lines are removed. */
 static int edited_revert(const char *path, const char *edit, const struct revert_texts *texts, char **text)
 {
 	char subid[64];

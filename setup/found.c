@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One line of the doctor's, or one object of it. */
+/* One line of the doctor, or one object. */
 #include <langinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,8 +34,7 @@ void found(struct doctor *doctor, enum finding finding, const char *check, const
 	printf("%s %s: %s%s%s\n", mark(finding), check, shown(what), todo[0] != '\0' ? "; " : "", todo);
 }
 
-void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format,
-	     ...)
+void found_f(struct doctor *doctor, enum finding finding, const char *check, const char *todo, const char *format, ...)
 {
 	char what[1024];
 	va_list arguments;

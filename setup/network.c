@@ -12,10 +12,11 @@
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))
 
-/* The service as it is now: with a drop-in of ours or of the administrator's. */
+/* The service as it is now: with our drop-in or one from the administrator. */
 static bool network_private(void)
 {
-	static const char *const argv[] = { "systemctl", "show", "--property=PrivateNetwork", "--value", SERVICE_UNIT, NULL };
+	static const char *const argv[] = { "systemctl", "show",       "--property=PrivateNetwork",
+					    "--value",   SERVICE_UNIT, NULL };
 	cleanup_free char *output = NULL;
 
 	return command_run(argv, &output) == 0 && strncmp(output, "yes", 3) == 0;
@@ -64,7 +65,7 @@ int step_network(struct setup *setup)
 		return 0;
 	r = file_load(NETWORK_DROPIN_SOURCE, &source);
 	if (r < 0 || !source.exists)
-		return setup_fail(NETWORK_DROPIN_SOURCE, r < 0 ? file_why(r) : "it is not there", "install it again");
+		return setup_fail(NETWORK_DROPIN_SOURCE, r < 0 ? file_why(r) : "it does not exist", "install it again");
 	say("network", why);
 	if (directory_make(setup, NETWORK_DROPIN_DIR, 0755) < 0 ||
 	    file_change(setup, NETWORK_DROPIN, source.text, "whole") < 0)

@@ -5,9 +5,9 @@
 #include "setup/setup.h"
 
 /* Debian's common files, one for each stack; else those that services include; else the services themselves. */
-static const char *const pam_common[] = { "common-account", "common-session", NULL };
+static const char *const pam_common[] = { "common-account", "common-session", "common-session-noninteractive", NULL };
 static const char *const pam_included[] = { "system-auth", "password-auth", "base-account", NULL };
-static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "sudo",	 "sudo-i",
+static const char *const pam_services[] = { "sshd", "login", "su",  "su-l",  "sudo",     "sudo-i",
 					    "cron", "crond", "atd", "other", "polkit-1", NULL };
 const char *const *const pam_files[] = { pam_common, pam_included, pam_services, NULL };
 

@@ -12,6 +12,7 @@
 
 #include "confine/cleanup.h"
 #include "confine/path.h"
+#include "subid/chain.h"
 
 #define RECORD_VERSION 1
 
@@ -22,24 +23,35 @@ static const struct {
 } known[] = {
 	{ "group", ACCOUNTS_GROUP, NULL },
 	{ "group", FORWARD_GROUP, NULL },
+	{ "group", OWNERS_GROUP, NULL },
+	{ "group", PASSWORDS_GROUP, NULL },
+	{ "group", VERIFY_USER, NULL },
+	{ "user", VERIFY_USER, NULL },
 	{ "group", WORKER_USER, NULL },
 	{ "group", KEYS_USER, NULL },
 	{ "group", HOOK_USER, NULL },
+	{ "group", USERDB_USER, NULL },
 	{ "user", WORKER_USER, NULL },
 	{ "user", KEYS_USER, NULL },
 	{ "user", HOOK_USER, NULL },
+	{ "user", USERDB_USER, NULL },
 	{ "directory", STATE_DIR, NULL },
 	{ "directory", HOMES_DIR, NULL },
 	{ "directory", SSHD_DROPIN_DIR, NULL },
 	{ "directory", SETTINGS_DIR, NULL },
 	{ "directory", NETWORK_DROPIN_DIR, NULL },
+	{ "directory", COLLECTOR_PARENT, NULL },
+	{ "directory", COLLECTOR_DIR, NULL },
 	{ "file", NSSWITCH_PATH, "nsswitch" },
 	{ "file", SSHD_DROPIN, "whole" },
 	{ "file", NETWORK_DROPIN, "whole" },
-	{ "file", SUBID_CHAIN, "whole" },
+	{ "file", SUBID_CHAIN_PATH, "whole" },
 	{ "file", SUBID_SETTINGS, "whole" },
 	{ "units", SERVICE_UNIT, NULL },
 	{ "units", TIMER_UNIT, NULL },
+	{ "units", USERDB_UNIT, NULL },
+	{ "units", METRICS_UNIT, NULL },
+	{ "units", VERIFY_UNIT, NULL },
 };
 
 static const char *member(const json_t *deed, const char *name)
@@ -93,7 +105,7 @@ static json_t *record_parse(const char *text)
 	deeds = json_object_get(record, "deeds");
 	if (json_integer_value(json_object_get(record, "version")) != RECORD_VERSION || !json_is_array(deeds))
 		deeds = NULL;
-	json_array_foreach (deeds, i, deed) {
+	json_array_foreach(deeds, i, deed) {
 		if (!deed_valid(deeds, i)) {
 			deeds = NULL;
 			break;
@@ -114,7 +126,7 @@ int record_load(struct setup *setup)
 	setup->deeds = file.exists ? record_parse(file.text) : json_array();
 	if (setup->deeds == NULL)
 		return setup_fail(SETUP_RECORD, "damaged, or of another version",
-				  "the originals of the files are in " SETUP_DIR "; move it away to begin anew");
+				  "the originals of the files are in " SETUP_DIR "; move it away to start over");
 	return 0;
 }
 
@@ -178,7 +190,7 @@ bool record_has(const struct setup *setup, const char *kind, const char *name)
 	json_t *deed;
 	size_t i;
 
-	json_array_foreach (setup->deeds, i, deed) {
+	json_array_foreach(setup->deeds, i, deed) {
 		if (strcmp(json_string_value(json_object_get(deed, "kind")), kind) == 0 &&
 		    strcmp(json_string_value(json_object_get(deed, "name")), name) == 0)
 			return true;

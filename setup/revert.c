@@ -8,7 +8,7 @@ static const struct {
 	const char *kind;
 	int (*revert)(struct setup *setup, const json_t *deed);
 } kinds[] = {
-	{ "group", group_revert },	   { "user", user_revert },   { "file", file_revert },
+	{ "group", group_revert },         { "user", user_revert },   { "file", file_revert },
 	{ "directory", directory_revert }, { "units", units_revert },
 };
 

@@ -18,24 +18,14 @@
 #include "confine/cleanup.h"
 #include "confine/path.h"
 
-static const char help[] =
-	"usage: subuid setup [--dry-run]\n"
-	"       subuid setup --undo [--keep-data] [--dry-run]\n"
-	"Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"
-	"changes; may be run again; a step that fails takes all steps of its run back.\n\n"
-	"  --dry-run    change nothing, show what would be changed\n"
-	"  --undo       take back exactly what it did, and the daemon's lines in\n"
-	"               /etc/subuid and /etc/subgid; homes and the store stay\n"
-	"  --keep-data  undo although there are sub-accounts\n";
-
 struct setup_options {
-	bool dry_run, undo, keep_data;
+	bool undo, keep_data, metrics;
 	bool stop; /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {
-	step_installed, step_users, step_directories, step_nsswitch, step_pam, step_sshd, step_network, step_service,
-	step_timer,
+	step_installed, step_users,   step_directories, step_nsswitch, step_pam,    step_passwords,
+	step_sshd,      step_network, step_service,     step_timer,    step_userdb, step_metrics,
 };
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */
@@ -78,7 +68,7 @@ static int state_make(bool *made)
 	return state < 0 ? setup_fail(STATE_DIR, file_why(state), "") : 0;
 }
 
-/* Takes the deeds back from the first-th on, and the state directory when it is ours and nothing is in it. */
+/* Takes the deeds back from the first-th on, and the state directory if it is ours and empty. */
 static int take_back(struct setup *setup, size_t first)
 {
 	bool ours = record_has(setup, "directory", STATE_DIR);
@@ -86,8 +76,8 @@ static int take_back(struct setup *setup, size_t first)
 
 	if (record_revert(setup, first) < 0)
 		return -1;
-	/* A daemon that runs still keeps its lines true. */
-	if (first == 0 && (setup->dry_run || !daemon_listens(&pid)) && subid_lines_withdraw(setup) < 0)
+	/* A running daemon still keeps its lines up to date. */
+	if (first == 0 && (setup->dry_run || !daemon_listens(&pid)) && daemon_withdraw(setup) < 0)
 		return -1;
 	if (setup->dry_run || !ours || json_array_size(setup->deeds) > 0)
 		return 0;
@@ -121,7 +111,7 @@ static int apply(struct setup *setup, bool state_made)
 		return STATUS_FAILED;
 	if (r < 0) {
 		if (json_array_size(setup->deeds) > first || state_made)
-			complain("setup", "failed", "what this run has changed is taken back");
+			complain("setup", "failed", "the changes of this run are taken back");
 		if (take_back(setup, first) < 0)
 			complain("setup", "not everything could be taken back", "run `subuid setup --undo`");
 		return STATUS_FAILED;
@@ -149,12 +139,12 @@ static int accounts_none(void)
 		return 0;
 	if (r == 0)
 		return setup_fail(account.name, "is a sub-account of this host, and there may be more",
-				  "remove them first, or say --keep-data");
+				  "remove them first, or use --keep-data");
 	return setup_fail(INDEX_PATH, "cannot be read, so that there may be sub-accounts",
-			  "start subuidd first, or say --keep-data");
+			  "start subuidd first, or use --keep-data");
 }
 
-/* Under systemd it is ours to stop; started by hand, it is not. */
+/* Under systemd we may stop it; a daemon that was started by hand, not. */
 static int daemon_none(const struct setup *setup)
 {
 	char what[64];
@@ -190,7 +180,7 @@ static int undo(struct setup *setup, bool cut_short)
 	if (!setup->dry_run && daemon_none(setup) < 0)
 		return failure_exit_status(FAILURE_CONFLICT);
 	if (take_back(setup, 0) < 0) {
-		complain("setup", "not everything could be taken back", "mend what is said above and run it again");
+		complain("setup", "not everything could be taken back", "fix the problems above and run it again");
 		return STATUS_FAILED;
 	}
 	if (setup->dry_run) {
@@ -206,16 +196,12 @@ static int undo(struct setup *setup, bool cut_short)
 
 static int options_parse(int argc, char **argv, struct setup_options *options)
 {
-	static const struct option known[] = { { "dry-run", no_argument, NULL, 'n' },
-					       { "undo", no_argument, NULL, 'u' },
-					       { "keep-data", no_argument, NULL, 'k' },
-					       COMMON_OPTIONS };
 	int option, status = STATUS_DONE;
 
-	while ((option = option_next("setup", help, argc, argv, known, &status)) > 0) {
-		options->dry_run |= option == 'n';
+	while ((option = option_next("setup", argc, argv, &status)) > 0) {
 		options->undo |= option == 'u';
 		options->keep_data |= option == 'k';
+		options->metrics |= option == 'm';
 	}
 	if (option < 0) {
 		options->stop = true;
@@ -223,7 +209,9 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 	}
 	if (options->keep_data && !options->undo)
 		return usage_error("--keep-data", "goes with --undo", "");
-	return operands_check("setup", argc, 0, 0);
+	if (options->metrics && options->undo)
+		return usage_error("--metrics", "does not go with --undo, which takes them back in any case", "");
+	return STATUS_DONE;
 }
 
 /* Takes the lock, making what it needs, and reads the record. A dry run makes nothing. */
@@ -259,8 +247,9 @@ int host_setup(int argc, char **argv)
 		complain("setup", "only root can switch a host on or off", "use sudo");
 		return failure_exit_status(FAILURE_NOT_PERMITTED);
 	}
-	setup.dry_run = options.dry_run;
+	setup.dry_run = common.dry_run;
 	setup.keep_data = options.keep_data;
+	setup.metrics = options.metrics;
 	signals_hold();
 	umask(022);
 	if (begin(&setup, options.undo, &state_made, &lock) < 0)

@@ -23,13 +23,17 @@
 #define WORKER_USER "subuidd"
 #define KEYS_USER "subuidd-keys"
 #define HOOK_USER "subuidd-hook"
+#define USERDB_USER "subuidd-userdb"
+#define VERIFY_USER "subuidd-verify"
 #define ACCOUNTS_GROUP "subuids"
-#define FORWARD_GROUP "subuids-forward" /* those of them that may forward to one address */
+#define OWNERS_GROUP "subuid-owners"    /* whose manage keys sshd asks for */
+#define FORWARD_GROUP "subuids-forward" /* the ones that may forward to one address */
+
+#define PASSWORDS_GROUP "subuids-passwords" /* the ones that may log in by password */
 
 #define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
 #define SUBID_PLUGIN LIBDIR "/libsubid_subuid.so"
-/* The plug-in that subid named before, which ours goes on asking (nss/subid_chain.c). */
-#define SUBID_CHAIN STATE_DIR "/subid-chain"
+/* The plug-in that subid named before, which ours goes on asking (subid/guest/chain.c). */
 #define PAM_DIR SYSCONFDIR "/pam.d"
 #define SSHD_DIR SYSCONFDIR "/ssh"
 #define SSHD_CONFIG SSHD_DIR "/sshd_config"
@@ -38,6 +42,13 @@
 #define SSHD_DROPIN_SOURCE DATADIR "/sshd.conf"
 #define SERVICE_UNIT "subuidd.service"
 #define TIMER_UNIT "subuidd-save.timer"
+#define USERDB_UNIT "subuidd-userdb.service"
+#define VERIFY_UNIT "subuidd-verify.socket"
+#define METRICS_UNIT "subuidd-metrics.timer"
+#define COLLECTOR_PARENT "/var/lib/prometheus"
+#define COLLECTOR_DIR COLLECTOR_PARENT "/node-exporter" /* of node_exporter's textfile collector, in Debian */
+#define COLLECTOR_FILE "subuid.prom"
+#define USERDB_SOCKET "/run/systemd/userdb/io.subuidd.UserDatabase"
 #define NETWORK_DROPIN_DIR SYSCONFDIR "/systemd/system/" SERVICE_UNIT ".d"
 #define NETWORK_DROPIN NETWORK_DROPIN_DIR "/network.conf"
 #define NETWORK_DROPIN_SOURCE DATADIR "/network.conf"
@@ -45,7 +56,8 @@
 struct setup {
 	bool dry_run;
 	bool keep_data;
-	json_t *deeds;	  /* array, in the order in which they were done */
+	bool metrics;     /* though nobody collects them yet */
+	json_t *deeds;    /* array, in the order in which they were done */
 	unsigned changes; /* said in this run */
 	bool sshd_changed;
 	bool settings_changed;
@@ -59,7 +71,7 @@ int host_doctor(int argc, char **argv);
 
 /* "PATH: text" on standard output; counted as a change. */
 void say_change(struct setup *setup, const char *what, const char *text);
-/* The same for what is as it should be, or is left to the reader. */
+/* The same for things that are as they should be, or that the reader has to do. */
 void say(const char *what, const char *text);
 /* complain() and -1: the step has failed. */
 int setup_fail(const char *what, const char *why, const char *todo);
@@ -119,16 +131,17 @@ int file_revert(struct setup *setup, const json_t *deed);
 /* ---- sshd.c */
 
 /* Asks sshd, in a mount namespace of its own in which /run is empty, /run/sshd is there and, with
- * member, this user is in ACCOUNTS_GROUP. user NULL: `sshd -t`, else `sshd -T -C`.
+ * group, this user is in it, too. user NULL: `sshd -t`, else `sshd -T -C`.
  * Exit status or negative errno, and *output. */
-int sshd_ask(const char *user, bool member, char **output);
+int sshd_ask(const char *user, const char *group, char **output);
 
 struct sshd_demand {
-	const char *keyword, *value; /* in the output of sshd -T for a sub-account */
+	const char *keyword, *value; /* in the output of sshd -T */
 };
-extern const struct sshd_demand sshd_demands[]; /* ended by keyword NULL */
+/* For a sub-account, and for an owner with manage keys. Ended by keyword NULL. */
+extern const struct sshd_demand sshd_demands[], sshd_owner_demands[];
 /* The first demand that output does not meet, or NULL. */
-const struct sshd_demand *sshd_unmet(const char *output);
+const struct sshd_demand *sshd_unmet(const struct sshd_demand *demands, const char *output);
 
 int step_sshd(struct setup *setup);
 
@@ -154,6 +167,7 @@ int step_installed(struct setup *setup);
 int step_directories(struct setup *setup);
 int step_nsswitch(struct setup *setup);
 int step_pam(struct setup *setup);
+int step_passwords(struct setup *setup);
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);
@@ -173,8 +187,8 @@ enum publish_way publish_way(char **said);
 /* What useradd, usermod and userdel do while subid names a plug-in. */
 enum shadow_tools {
 	SHADOW_UNKNOWN, /* one of the two */
-	SHADOW_SILENT,	/* before 4.14: they write no subordinate ids, and report success */
-	SHADOW_FAILS,	/* since 4.14: they end with an error while /etc/subuid or /etc/subgid exists */
+	SHADOW_SILENT,  /* before 4.14: they write no subordinate ids, and report success */
+	SHADOW_FAILS,   /* since 4.14: they end with an error while /etc/subuid or /etc/subgid exists */
 };
 enum shadow_tools shadow_tools(void);
 bool subid_files_present(void);
@@ -182,21 +196,30 @@ bool subid_files_present(void);
 const char *shadow_what(enum shadow_tools tools);
 const char *shadow_todo(enum shadow_tools tools);
 
-/* nsswitch.conf's text with our plug-in where it has to be, or without it where it must not be. 0; negative
+/* nsswitch.conf's text with our plug-in if it has to be there, or without it if it must not. 0; negative
  * errno of the text; or 1: failed, and said why. */
 int subid_place(struct setup *setup, const char *text, char **out);
 
+/* ---- withdraw.c */
+
 /* Lines of the daemon may be in /etc/subuid and /etc/subgid. */
 bool subid_lines_left(void);
-/* Takes them out, when nobody keeps them true any more. Not a deed: the daemon writes them, and at its start writes
- * them again. 0 or -1. */
-int subid_lines_withdraw(struct setup *setup);
+/* Takes them out, and unmounts the owners' views, when there is no daemon any more. Not a deed: the daemon makes all of
+ * it again when it starts. 0 or -1. */
+int daemon_withdraw(struct setup *setup);
+
+/* ---- running.c: that program runs, and another one is installed since */
+bool daemon_replaced(void);
+bool userdb_replaced(void);
 
 /* ---- service.c */
 int step_service(struct setup *setup);
 int step_timer(struct setup *setup);
+int step_userdb(struct setup *setup);
+int step_metrics(struct setup *setup);
+int verify_enable(struct setup *setup);
 int units_revert(struct setup *setup, const json_t *deed);
-/* sshd, nscd: told what has changed, as far as they can be. */
+/* Tells sshd and nscd what has changed, as far as possible. */
 void services_tell(const struct setup *setup);
 
 #endif

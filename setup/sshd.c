@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* sshd's configuration: changed only when sshd itself says that it means what it should. */
+/* sshd's configuration: changed only if sshd itself says that the result means what it should. */
 #include "cli/program.h"
 #include "setup/setup.h"
 
@@ -36,16 +36,25 @@ const struct sshd_demand sshd_demands[] = {
 	{ "forcecommand", "none" },
 	{ "chrootdirectory", "none" },
 	{ "permituserrc", "no" },
-	{ "permittty", "no" },
 	{ "permittunnel", "no" },
 	{ "disableforwarding", "yes" },
 	{ "usepam", "yes" },
 	{ NULL, NULL },
 };
 
-const struct sshd_demand *sshd_unmet(const char *output)
+/* Only what a manage key needs: anything else of an owner's logins is the host's. A command that is forced by sshd
+ * comes before that of the key. */
+const struct sshd_demand sshd_owner_demands[] = {
+	{ "authorizedkeyscommand", LIBEXECDIR "/authorized-keys %u %t %k %U" },
+	{ "authorizedkeyscommanduser", KEYS_USER },
+	{ "pubkeyauthentication", "yes" },
+	{ "forcecommand", "none" },
+	{ NULL, NULL },
+};
+
+const struct sshd_demand *sshd_unmet(const struct sshd_demand *demands, const char *output)
 {
-	for (const struct sshd_demand *demand = sshd_demands; demand->keyword != NULL; demand++) {
+	for (const struct sshd_demand *demand = demands; demand->keyword != NULL; demand++) {
 		char value[512];
 
 		sshd_value(output, demand->keyword, value, sizeof(value));
@@ -58,12 +67,12 @@ const struct sshd_demand *sshd_unmet(const char *output)
 /* ---- asking sshd */
 
 /* /etc/group as it is, and one line more that makes user a member. In this mount namespace only. */
-static int member_mount(const char *user)
+static int member_mount(const char *user, const char *name)
 {
 	entry_cleanup struct host_entry group = { 0 };
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_file FILE *out = NULL;
-	int r = group_find(ACCOUNTS_GROUP, &group);
+	int r = group_find(name, &group);
 
 	if (r < 0)
 		return r;
@@ -73,35 +82,32 @@ static int member_mount(const char *user)
 	out = fopen(PROBE_GROUP, "we");
 	if (out == NULL)
 		return -errno;
-	fprintf(out, "%s%s:x:%u:%s\n", file.text, ACCOUNTS_GROUP, group.group.gr_gid, user);
+	fprintf(out, "%s%s:x:%u:%s\n", file.text, name, group.group.gr_gid, user);
 	if (fclose(steal_ptr(&out)) != 0)
 		return -errno;
 	return mount(PROBE_GROUP, SYSCONFDIR "/group", NULL, MS_BIND, NULL) == 0 ? 0 : -errno;
 }
 
 /* An empty /run: no nscd that answers from before, and the directory that sshd wants. */
-static int probe_enter(const char *user, bool member)
+static int probe_enter(const char *user, const char *group)
 {
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("subuid", PROBE_DIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0 ||
 	    mkdir(PROBE_DIR "/sshd", 0755) != 0)
 		return -errno;
-	return member ? member_mount(user) : 0;
+	return group != NULL ? member_mount(user, group) : 0;
 }
 
 static int sshd_run(const char *user, char **output)
 {
-	static const char *const keygen[] = {
-		"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", (PROBE_KEY), NULL
-	};
+	static const char *const keygen[] = { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", (PROBE_KEY), NULL };
 	char spec[128] = "";
 	const char *argv[] = { "sshd", "-t", NULL, NULL, NULL, NULL, NULL };
 	size_t count = 2;
 	int status;
 
 	if (user != NULL) {
-		snprintf(spec, sizeof(spec), "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22",
-			 user);
+		snprintf(spec, sizeof(spec), "user=%s,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22", user);
 		argv[1] = "-T";
 		argv[count++] = "-C";
 		argv[count++] = spec;
@@ -117,10 +123,10 @@ static int sshd_run(const char *user, char **output)
 }
 
 /* Runs in the child: its answer goes into the shared memory. */
-static int probe(const char *user, bool member, int answer)
+static int probe(const char *user, const char *group, int answer)
 {
 	cleanup_free char *output = NULL;
-	int status = probe_enter(user, member);
+	int status = probe_enter(user, group);
 
 	if (status == 0)
 		status = sshd_run(user, &output);
@@ -142,7 +148,7 @@ static int answer_read(int answer, char **output)
 	return 0;
 }
 
-int sshd_ask(const char *user, bool member, char **output)
+int sshd_ask(const char *user, const char *group, char **output)
 {
 	cleanup_fd int answer = memfd_create("answer", MFD_CLOEXEC);
 	int status, r;
@@ -157,7 +163,7 @@ int sshd_ask(const char *user, bool member, char **output)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		_exit(probe(user, member, answer));
+		_exit(probe(user, group, answer));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -170,18 +176,21 @@ int sshd_ask(const char *user, bool member, char **output)
 /* ---- the step */
 
 /* sshd's answer, or -1 after saying why there is none. */
-static int ask(const char *user, bool member, char **output, const char *todo)
+static int ask(const char *user, const char *group, char **output, const char *todo)
 {
-	int status = sshd_ask(user, member, output);
+	int status = sshd_ask(user, group, output);
 
-	if (status < 0)
-		return setup_fail_errno("sshd", status, todo);
-	if (*output == NULL)
-		return setup_fail("sshd", "cannot be asked", todo);
-	if (status == 0)
+	if (status == 0 && *output != NULL)
 		return 0;
-	(*output)[strcspn(*output, "\n")] = '\0';
-	return setup_fail("sshd", (*output)[0] != '\0' ? *output : "cannot be asked in a mount namespace", todo);
+	if (status < 0)
+		setup_fail_errno("sshd", status, todo);
+	else if (*output == NULL)
+		setup_fail("sshd", "cannot be asked", todo);
+	else {
+		(*output)[strcspn(*output, "\n")] = '\0';
+		setup_fail("sshd", (*output)[0] != '\0' ? *output : "cannot be asked in a mount namespace", todo);
+	}
+	return -1;
 }
 
 static int before_check(const char *output)
@@ -207,50 +216,61 @@ static int include_check(struct setup *setup)
 	int r = file_load(SSHD_CONFIG, &config);
 
 	if (r < 0 || !config.exists)
-		return setup_fail(SSHD_CONFIG, r < 0 ? file_why(r) : "it is not there", "");
+		return setup_fail(SSHD_CONFIG, r < 0 ? file_why(r) : "it does not exist", "");
 	if (!sshd_config_includes(config.text, SSHD_DIR, SSHD_DROPIN))
 		return setup_fail(SSHD_CONFIG, "does not include " SSHD_DROPIN_DIR "/*.conf",
 				  "put `Include " SSHD_DROPIN_DIR "/*.conf` at its top");
 	return directory_make(setup, SSHD_DROPIN_DIR, 0755);
 }
 
-/* For root nothing may have changed, and for a member of our group everything must be so. */
-static int after_check(const char *before)
+static int demand_fail(const char *whose, const struct sshd_demand *unmet, const char *output)
 {
-	cleanup_free char *root = NULL, *account = NULL, *test = NULL;
-	const struct sshd_demand *unmet;
 	char why[600], value[400];
 
-	if (ask(NULL, false, &test, "the drop-in is taken out again") < 0 ||
-	    ask("root", false, &root, "the drop-in is taken out again") < 0 ||
-	    ask(KEYS_USER, true, &account, "the drop-in is taken out again") < 0)
+	sshd_value(output, unmet->keyword, value, sizeof(value));
+	snprintf(why, sizeof(why), "for %s `%s` is `%s` and not `%s`", whose, unmet->keyword, value, unmet->value);
+	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
+}
+
+/* For root nothing may have changed, and a member of a group of ours must get all of its settings. */
+static int after_check(const char *before)
+{
+	cleanup_free char *root = NULL, *account = NULL, *owner = NULL, *test = NULL;
+	const struct sshd_demand *unmet;
+
+	if (ask(NULL, NULL, &test, "the drop-in is taken out again") < 0 ||
+	    ask("root", NULL, &root, "the drop-in is taken out again") < 0 ||
+	    ask(KEYS_USER, ACCOUNTS_GROUP, &account, "the drop-in is taken out again") < 0 ||
+	    ask(KEYS_USER, OWNERS_GROUP, &owner, "the drop-in is taken out again") < 0)
 		return -1;
 	if (strcmp(root, before) != 0) {
 		text_diff(stdout, "  ", before, root);
 		return setup_fail(SSHD_DROPIN, "changes what sshd does for root", "see the difference above");
 	}
-	unmet = sshd_unmet(account);
-	if (unmet == NULL)
-		return 0;
-	sshd_value(account, unmet->keyword, value, sizeof(value));
-	snprintf(why, sizeof(why), "for a sub-account `%s` is `%s` and not `%s`", unmet->keyword, value,
-		 unmet->value);
-	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
+	unmet = sshd_unmet(sshd_demands, account);
+	if (unmet != NULL)
+		return demand_fail("a sub-account", unmet, account);
+	/* how owners log in is the host's to say: doctor tells whose manage keys do not work, or would give more */
+	if (sshd_unmet(sshd_owner_demands, owner) != NULL)
+		say("sshd", "manage keys of owners do not work here: see `subuid doctor`");
+	return 0;
 }
 
-/* Whether this sshd knows the times after which a connection without a command ends. */
+/* Whether this sshd has the timeouts that end a connection without a command. */
 static bool knows_timeouts(void)
 {
-	static const char *const argv[] = { "sshd", "-T", "-f", "/dev/null", "-o", "UnusedConnectionTimeout=60",
-					    "-o", "ChannelTimeout=session=60", NULL };
+	static const char *const argv[] = {
+		"sshd", "-T", "-f", "/dev/null", "-o", "UnusedConnectionTimeout=60", "-o", "ChannelTimeout=session=60",
+		NULL
+	};
 	cleanup_free char *output = NULL;
 	int status = command_run(argv, &output);
 
-	/* it may fail for other reasons than that it does not know them: no host keys yet */
+	/* it may fail for another reason than not knowing them: no host keys yet */
 	return status == 0 || (status > 0 && strstr(output, "onfiguration option") == NULL);
 }
 
-/* The file of the package with this host's time in it, or without the lines that need one. */
+/* The package's file with this host's timeout in it, or without the lines that need one. */
 static int dropin_make(const char *source, char **wanted)
 {
 	static const char *const argv[] = { SBINDIR "/subuidd", "--setting", "unused_seconds", NULL };
@@ -258,13 +278,14 @@ static int dropin_make(const char *source, char **wanted)
 	bool known = knows_timeouts();
 
 	if (command_run(argv, &seconds) != 0)
-		return setup_fail("settings", seconds != NULL ? seconds : "cannot be read", "see `subuidd --check-config`");
+		return setup_fail("settings", seconds != NULL ? seconds : "cannot be read",
+				  "see `subuidd --check-config`");
 	seconds[strcspn(seconds, "\n")] = '\0';
 	if (sshd_dropin(source, known && strcmp(seconds, "0") != 0 ? seconds : NULL, wanted) < 0)
 		return setup_fail_errno(SSHD_DROPIN, -ENOMEM, "");
 	if (!known)
-		say("sshd", "older than 9.2: a connection without a command stays until its client goes; only their "
-			    "number has a limit");
+		say("sshd", "older than 9.2: a connection without a command stays until its client leaves; only the "
+			    "number of connections is limited");
 	return 0;
 }
 
@@ -285,12 +306,12 @@ int step_sshd(struct setup *setup)
 		say("sshd", "not installed: nobody can log in by ssh; install it and run this again");
 		return 0;
 	}
-	if (ask("root", false, &before, "mend its configuration first") < 0 || before_check(before) < 0 ||
+	if (ask("root", NULL, &before, "fix its configuration first") < 0 || before_check(before) < 0 ||
 	    include_check(setup) < 0)
 		return -1;
 	r = file_load(SSHD_DROPIN_SOURCE, &source);
 	if (r < 0 || !source.exists)
-		return setup_fail(SSHD_DROPIN_SOURCE, r < 0 ? file_why(r) : "it is not there",
+		return setup_fail(SSHD_DROPIN_SOURCE, r < 0 ? file_why(r) : "it does not exist",
 				  "run `make install` first");
 	r = file_load(SSHD_DROPIN, &now);
 	if (r < 0)
@@ -298,7 +319,7 @@ int step_sshd(struct setup *setup)
 	if (dropin_make(source.text, &wanted) < 0)
 		return -1;
 	if (edited(setup, &now, wanted))
-		return setup_fail(SSHD_DROPIN, "there already, and it is not ours", "move it away");
+		return setup_fail(SSHD_DROPIN, "already exists, and is not ours", "move it away");
 	if (file_change(setup, SSHD_DROPIN, wanted, "whole") < 0)
 		return -1;
 	setup->sshd_changed = setup->changes != changes;

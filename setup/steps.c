@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/* Steps of setup: what must be installed, the directory of the homes, nsswitch.conf and PAM. Run by root, on
+ * files that only root can change. */
+#include "cli/daemon.h"
+#include "cli/program.h"
 #include "setup/setup.h"
 
 #include <dlfcn.h>
@@ -28,8 +32,7 @@ int module_check(const char *path, const char *symbol)
 
 	if (module == NULL || dlsym(module, symbol) == NULL) {
 		why = dlerror();
-		r = setup_fail(path, why != NULL ? why : "cannot be loaded",
-			       "run `make install` and `ldconfig` first");
+		r = setup_fail(path, why != NULL ? why : "cannot be loaded", "run `make install` and `ldconfig` first");
 	}
 	if (module != NULL)
 		dlclose(module);
@@ -39,7 +42,8 @@ int module_check(const char *path, const char *symbol)
 int step_installed(struct setup *setup)
 {
 	static const char *const programs[] = { LIBEXECDIR "/worker", LIBEXECDIR "/authorized-keys",
-						LIBEXECDIR "/login", LIBEXECDIR "/state", BINDIR "/subuid-rrsync" };
+						LIBEXECDIR "/login",  LIBEXECDIR "/userdb",
+						LIBEXECDIR "/state",  BINDIR "/subuid-rrsync" };
 
 	entry_cleanup struct host_entry root = { 0 }, group = { 0 };
 
@@ -48,7 +52,7 @@ int step_installed(struct setup *setup)
 		if (access(programs[i], X_OK) != 0)
 			return setup_fail_errno(programs[i], -errno, "run `make install` first");
 	if (user_find("root", &root) < 0 || group_find("root", &group) < 0)
-		return setup_fail(NSSWITCH_PATH, "the C library does not find root", "mend it first");
+		return setup_fail(NSSWITCH_PATH, "the C library does not find root", "fix it first");
 	if (module_check("libnss_subuid.so.2", "_nss_subuid_getpwnam_r") < 0)
 		return -1;
 	return module_check(PAM_MODULE_PATH, "pam_sm_acct_mgmt");
@@ -74,7 +78,7 @@ int directory_make(struct setup *setup, const char *path, mode_t mode)
 
 	if (lstat(path, &st) == 0) {
 		if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 0022) != 0)
-			return setup_fail(path, "there already, but not a directory that only root can write",
+			return setup_fail(path, "already exists, but is not a directory that only root can write",
 					  "move it away");
 		say(path, "as it should be");
 		return 0;
@@ -151,19 +155,18 @@ static unsigned pam_stacks(const char *name)
 {
 	if (strcmp(name, "common-account") == 0)
 		return PAM_ACCOUNT;
-	return strcmp(name, "common-session") == 0 ? PAM_SESSION : PAM_ACCOUNT | PAM_SESSION;
+	return strncmp(name, "common-session", 14) == 0 ? PAM_SESSION : PAM_ACCOUNT | PAM_SESSION;
 }
 
 static bool pam_there(const char *text, unsigned stacks)
 {
 	return ((stacks & PAM_ACCOUNT) == 0 || pam_place(text, "account", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) &&
-	       ((stacks & PAM_SESSION) == 0 || pam_place(text, "session", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST);
+	       ((stacks & PAM_SESSION) == 0 || pam_place(text, "session", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) &&
+	       ((stacks & PAM_AUTH) == 0 || strstr(text, "\n" PAM_AUTH_CONTROL) != NULL);
 }
 
-static int pam_file(struct setup *setup, const char *path)
+static int pam_file(struct setup *setup, const char *path, unsigned stacks)
 {
-	const unsigned stacks = pam_stacks(path + sizeof(PAM_DIR));
-
 	file_cleanup struct setup_file file = { 0 };
 	cleanup_free char *text = NULL;
 	int r = file_load(path, &file);
@@ -192,14 +195,44 @@ int step_pam(struct setup *setup)
 			snprintf(path, sizeof(path), PAM_DIR "/%s", *name);
 			if (access(path, F_OK) != 0)
 				continue;
-			if (pam_file(setup, path) < 0)
+			if (pam_file(setup, path, pam_stacks(*name)) < 0)
 				return -1;
 			any = true;
 		}
 	}
 	if (!any)
-		return setup_fail(PAM_DIR, "none of the files that are known to hold the account stack is there",
-				  "put `account required " PAM_MODULE
-				  "` first in the account stack of sshd by hand");
+		return setup_fail(PAM_DIR, "none of the files that usually hold the account stack exists",
+				  "put `account required " PAM_MODULE "` first in the account stack of sshd by hand");
 	return 0;
+}
+
+/* ---- passwords, where the settings say so */
+
+/* [passwords] enabled = yes, as the daemon reads it. */
+static bool passwords_wanted(void)
+{
+	static const char *const argv[] = { SBINDIR "/subuidd", "--setting", "passwords", NULL };
+	cleanup_free char *said = NULL;
+
+	return command_run(argv, &said) == 0 && strcmp(said, "yes\n") == 0;
+}
+
+/* sshd alone asks for passwords of sub-accounts. Lines that its file has of ours already, because no other one has
+ * them, stay. */
+int step_passwords(struct setup *setup)
+{
+	static const char path[] = PAM_DIR "/sshd";
+	file_cleanup struct setup_file file = { 0 };
+	unsigned stacks = PAM_AUTH;
+
+	if (!passwords_wanted())
+		return 0;
+	if (file_load(path, &file) < 0 || !file.exists)
+		return setup_fail(path, "cannot be read, or does not exist",
+				  "put `" PAM_AUTH_CONTROL PAM_MODULE "` first in the stack of sshd by hand");
+	if (strstr(file.text, PAM_BEGIN "\naccount") != NULL)
+		stacks |= PAM_ACCOUNT | PAM_SESSION;
+	if (pam_file(setup, path, stacks) < 0)
+		return -1;
+	return systemd_runs() ? verify_enable(setup) : 0;
 }

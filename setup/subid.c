@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Subordinate ids are told by our plug-in, or by lines in /etc/subuid and /etc/subgid that the daemon
- * writes (publish =). Never by both at random: with `publish = files` nsswitch.conf does not name us.
+ * Our plug-in answers for subordinate ids, or lines in /etc/subuid and /etc/subgid that the daemon writes (publish =).
+ * Never both at random: with `publish = files` nsswitch.conf does not name us.
  *
  * While it names any plug-in, shadow's own tools cannot change the files. Until 4.13 they said nothing; since 4.14
  * useradd and userdel fail, whatever they were asked for, as long as one of the files exists (shadow's issues 1004
- * and 1346). A host on which nobody can be added or deleted is not one that works: there the files it is, unless
- * the administrator says otherwise.
+ * and 1346). And there are programs that read the files themselves. So the files are used, unless the administrator
+ * says otherwise.
  */
 #include "cli/program.h"
 #include "setup/setup.h"
@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #include "setup/text.h"
-#include "cli/subid_text.h"
 #include "confine/cleanup.h"
+#include "subid/chain.h"
+#include "subid/found.h"
 
 #define file_cleanup __attribute__((cleanup(setup_file_done)))
 
@@ -26,9 +27,9 @@ static const char *const subid_files[] = { SYSCONFDIR "/subuid", SYSCONFDIR "/su
 
 enum publish_way publish_way(char **said)
 {
-	static const char *const names[] = { [PUBLISH_WAY_PLUGIN] = "plugin\n",
-					     [PUBLISH_WAY_FILES] = "files\n",
-					     [PUBLISH_WAY_BOTH] = "both\n" };
+	static const char *const names[] = {
+		[PUBLISH_WAY_PLUGIN] = "plugin\n", [PUBLISH_WAY_FILES] = "files\n", [PUBLISH_WAY_BOTH] = "both\n"
+	};
 	static const char *const argv[] = { SBINDIR "/subuidd", "--setting", "publish", NULL };
 	cleanup_free char *output = NULL;
 	int status = command_run(argv, &output);
@@ -83,11 +84,11 @@ const char *shadow_what(enum shadow_tools tools)
 {
 	switch (tools) {
 	case SHADOW_SILENT:
-		return "useradd gives no subordinate ids, userdel leaves the lines of who is gone, and "
+		return "useradd gives no subordinate ids, userdel leaves the lines of deleted users, and "
 		       "usermod --add-subuids reports success and changes nothing, while subid names a plug-in";
 	case SHADOW_FAILS:
 		return "useradd and userdel fail (exit status 16) while subid names a plug-in and " SYSCONFDIR
-		       "/subuid or " SYSCONFDIR "/subgid is there";
+		       "/subuid or " SYSCONFDIR "/subgid exists";
 	default:
 		return "useradd, usermod and userdel change no subordinate ids, or fail, while subid names a plug-in";
 	}
@@ -96,29 +97,28 @@ const char *shadow_what(enum shadow_tools tools)
 const char *shadow_todo(enum shadow_tools tools)
 {
 	if (tools == SHADOW_SILENT)
-		return "give ids with `subuid range add --owner USER`; take lines of deleted users out by hand";
-	return "say `publish = files` in " SETTINGS_DIR " and run `subuid setup`; or `subuid adopt --remove`, and delete "
+		return "say `publish = files` in " SETTINGS_DIR
+		       " and run `subuid setup`; or give ids with `subuid range add --owner USER`, and take lines of "
+		       "deleted users out by hand";
+	return "say `publish = files` in " SETTINGS_DIR
+	       " and run `subuid setup`; or `subuid adopt --remove`, and delete "
 	       "both files when nothing is left in them";
 }
 
-/* Our plug-in does not believe a file that others may write, and users who are in it would lose their ids. */
+/* Our plug-in does not trust a file that others may write, and the users in it would lose their ids. */
 static int subid_file_check(const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) != 0 || (st.st_uid == 0 && (st.st_mode & 0022) == 0))
 		return 0;
-	return setup_fail(path, "may be written by others than root", "make it root's, with mode 0644");
+	return setup_fail(path, "may be written by users other than root", "give it to root, with mode 0644");
 }
-
-/* Names that nss/subid_chain.c takes. */
-#define CHAIN_NAME "abcdefghijklmnopqrstuvwxyz0123456789_-"
-#define CHAIN_NAME_MAX 32
 
 enum place { PLACE_FAILED = -1, PLACE_STAYS, PLACE_PLUGIN };
 
-/* Whether ours takes the place of the source of subordinate ids that is named now. One that
- * can be loaded goes on being asked, by us; one that cannot is not ours to judge. */
+/* Whether our plug-in replaces the source of subordinate ids that is named now. If that source can be loaded, ours goes
+ * on asking it; if not, we leave it in place. */
 static enum place plugin_place(struct setup *setup, const char *text)
 {
 	char source[64], plugin[PATH_MAX], chain[80];
@@ -132,38 +132,44 @@ static enum place plugin_place(struct setup *setup, const char *text)
 	nsswitch_first_source(text, "subid", source, sizeof(source));
 	if (source[0] == '\0' || strcmp(source, "files") == 0 || strcmp(source, NSS_SOURCE) == 0)
 		return PLACE_PLUGIN;
-	snprintf(plugin, sizeof(plugin), "%s/libsubid_%s.so", LIBDIR, source);
-	if (source[strspn(source, CHAIN_NAME)] != '\0' || strlen(source) > CHAIN_NAME_MAX || access(plugin, R_OK) != 0) {
+	snprintf(plugin, sizeof(plugin), "%s/libsubid_%s.so", HOST_LIBDIR, source);
+	if (!subid_chain_named(source) || access(plugin, R_OK) != 0) {
 		say(NSSWITCH_PATH, "subid names a source that is not installed, which stays: newuidmap will not know "
 				   "our ranges");
 		return PLACE_STAYS;
 	}
 	snprintf(chain, sizeof(chain), "%s\n", source);
-	return file_change(setup, SUBID_CHAIN, chain, "whole") < 0 ? PLACE_FAILED : PLACE_PLUGIN;
+	return file_change(setup, SUBID_CHAIN_PATH, chain, "whole") < 0 ? PLACE_FAILED : PLACE_PLUGIN;
 }
 
-/* Where the plug-in would keep the host from adding and deleting users: the files. A setting of the
- * administrator's own is read after ours and wins. Not where another plug-in was chosen already. *way is what
- * holds then. 0 or -1. */
+/* Chooses the files where the plug-in would keep the host's own tools from what they do with them, which is each host
+ * whose shadow is known and that has the files. One on which our plug-in is at work keeps it, unless users cannot be
+ * added there. A setting of the administrator's is read after ours and wins. Does nothing if another plug-in was chosen
+ * already. *way: what then applies. 0 or -1. */
 static int settings_choose(struct setup *setup, const char *nsswitch, enum publish_way *way)
 {
 	static const char text[] =
-		"# Made by `subuid setup`. useradd and userdel of this host's shadow fail while a plug-in answers\n"
-		"# for subordinate ids and /etc/subuid is there, so lines in the files say all. Another choice\n"
-		"# belongs into local.conf, which is read after this; then run `subuid setup` again.\n"
+		"# Made by `subuid setup`. While a plug-in answers for subordinate ids, useradd, usermod and userdel\n"
+		"# fail or leave /etc/subuid as it is, and programs that read it themselves find nothing of ours "
+		"there.\n"
+		"# So the files list all ids. Another choice belongs in local.conf, which is read after this; then "
+		"run\n"
+		"# `subuid setup` again.\n"
 		"[subid]\n"
 		"publish = files\n";
 	cleanup_free char *said = NULL;
+	enum shadow_tools tools = shadow_tools();
 	char source[64];
+	bool ours;
 
 	nsswitch_first_source(nsswitch, "subid", source, sizeof(source));
-	if (source[0] != '\0' && strcmp(source, "files") != 0 && strcmp(source, NSS_SOURCE) != 0)
+	ours = strcmp(source, NSS_SOURCE) == 0;
+	if (source[0] != '\0' && strcmp(source, "files") != 0 && !ours)
 		return 0;
-	if (*way != PUBLISH_WAY_PLUGIN || access(SUBID_SETTINGS, F_OK) == 0 || shadow_tools() != SHADOW_FAILS ||
-	    !subid_files_present())
+	if (*way != PUBLISH_WAY_PLUGIN || access(SUBID_SETTINGS, F_OK) == 0 || !subid_files_present() ||
+	    tools == SHADOW_UNKNOWN || (tools == SHADOW_SILENT && ours))
 		return 0;
-	if (directory_make(setup, SETTINGS_DIR, 0755) < 0 ||
-	    file_change(setup, SUBID_SETTINGS, text, "whole") < 0)
+	if (directory_make(setup, SETTINGS_DIR, 0755) < 0 || file_change(setup, SUBID_SETTINGS, text, "whole") < 0)
 		return -1;
 	setup->settings_changed = true;
 	*way = setup->dry_run ? PUBLISH_WAY_FILES : publish_way(&said);
@@ -176,7 +182,7 @@ static void source_before(char *source, size_t size)
 	file_cleanup struct setup_file file = { 0 };
 
 	source[0] = '\0';
-	if (file_load(SUBID_CHAIN, &file) == 0 && file.exists)
+	if (file_load(SUBID_CHAIN_PATH, &file) == 0 && file.exists)
 		snprintf(source, size, "%.*s", (int)strcspn(file.text, "\n"), file.text);
 }
 
@@ -188,7 +194,8 @@ static int without_plugin(const char *text, char **out)
 	if (strcmp(source, NSS_SOURCE) == 0)
 		source_before(source, sizeof(source));
 	if (source[0] != '\0' && strcmp(source, "files") != 0)
-		say(NSSWITCH_PATH, "subid names another source, and newuidmap reads no file then: it will not know our ranges");
+		say(NSSWITCH_PATH,
+		    "subid names another source, and newuidmap reads no file then: it will not know our ranges");
 	return nsswitch_remove_subid(text, source, out);
 }
 
@@ -217,22 +224,4 @@ int subid_place(struct setup *setup, const char *text, char **out)
 		say("useradd, usermod, userdel", shadow_todo(tools));
 	}
 	return nsswitch_add(text, place == PLACE_PLUGIN, out);
-}
-
-bool subid_lines_left(void)
-{
-	struct stat st;
-
-	return stat(SUBID_LINES, &st) == 0 && st.st_size > 0;
-}
-
-int subid_lines_withdraw(struct setup *setup)
-{
-	static const char *const argv[] = { SBINDIR "/subuidd", "--withdraw", NULL };
-
-	if (!subid_lines_left())
-		return 0;
-	say_change(setup, SYSCONFDIR "/subuid, " SYSCONFDIR "/subgid",
-		   "the lines that subuidd kept there are taken out; it writes them again when it is started");
-	return setup->dry_run ? 0 : command_must(argv, "");
 }

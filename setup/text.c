@@ -124,8 +124,8 @@ static bool lines_split(const char *text, struct lines *lines)
 	return true;
 }
 
-/* Where a line of ours was put in or changed, the next common line is near: the
- * nearest pair of equal lines is where both go on together. */
+/* If a line of ours was inserted or changed, the next common line is near: both texts go on together at the nearest
+ * pair of equal lines. */
 static void resynchronise(const struct lines *a, size_t *i, const struct lines *b, size_t *j)
 {
 	for (size_t distance = 1; *i + *j + distance <= a->count + b->count; distance++) {

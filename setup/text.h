@@ -16,13 +16,12 @@
 #define NSS_SOURCE "subuid"
 
 /* Lists our source for passwd, group, shadow and, if there is such a line, initgroups;
- * with subid, for that too, in the place of what was its first source (the only one that libsubid asks).
+ * with subid, for that too, in place of its first source (the only one that libsubid asks).
  *
  * It goes behind `files`: local entries keep their precedence and nothing of ours runs
  * when root is looked up; and before everything that asks a daemon or a network, so
- * that lookups do not depend on those. Where `files` is not first, or ends the
- * search, it goes to the front: it has no opinion about names without a separator.
- * 0 or negative errno. */
+ * that lookups do not depend on those. If `files` is not first, or ends the search, our source goes to the front: it
+ * has no opinion about names without a separator. 0 or negative errno. */
 int nsswitch_add(const char *text, bool subid, char **out);
 
 /* Takes our source out of every line. subid: the source that takes its place there; "": none. */
@@ -34,8 +33,8 @@ int nsswitch_remove_subid(const char *text, const char *subid, char **out);
 /* True when our source is listed for the database and nothing before it ends the search. */
 bool nsswitch_reaches(const char *text, const char *database);
 
-/* True when a source of users or groups may ask over the network by itself; which one. nslcd: `ldap` is the module that asks
- * nslcd(8) instead. */
+/* True if a source of users or groups may ask over the network by itself; says which one. nslcd: `ldap` is the module
+ * that asks nslcd(8) instead. */
 bool nsswitch_needs_network(const char *text, bool nslcd, char *source, size_t size);
 
 /* Copies the first source of the database into source; "" if there is none. */
@@ -48,17 +47,20 @@ void nsswitch_first_source(const char *text, const char *database, char *source,
 #define PAM_MODULE "pam_subuid.so"
 
 /* Puts `account required MODULE`, `session required MODULE` or both between our two comments, before the first account
- * line (and before the block of pam-auth-update, which keeps what stands outside it). */
-enum { PAM_ACCOUNT = 1u << 0, PAM_SESSION = 1u << 1 };
+ * line (and before the block of pam-auth-update, which keeps lines outside it). */
+enum { PAM_ACCOUNT = 1u << 0, PAM_SESSION = 1u << 1, PAM_AUTH = 1u << 2 };
+
+/* Sub-accounts are decided by our module alone, and it has no say about anybody else. */
+#define PAM_AUTH_CONTROL "auth\t[success=done ignore=ignore default=die]\t"
 int pam_add(const char *text, unsigned stacks, const char *module, char **out);
 
-/* Takes our comments and what stands between them out. */
+/* Removes our comments and the lines between them. */
 int pam_remove(const char *text, char **out);
 
 enum pam_place {
 	PAM_PLACE_ABSENT,
 	PAM_PLACE_FIRST, /* evaluated whatever the other modules say */
-	PAM_PLACE_LATE,	 /* something before it may end the stack with success, or jump over it */
+	PAM_PLACE_LATE,  /* something before it may end the stack with success, or jump over it */
 };
 
 /* Yields the text of another file of /etc/pam.d, NULL if it does not exist; freed by the callee. */

@@ -11,11 +11,12 @@
 
 #define BLANKS " \t"
 
-/* They read files, or ask a daemon of this host over a UNIX socket. Of what is not named here it is not known. */
+/* They read files, or ask a daemon of this host over a UNIX socket. Nothing is known about sources that are not named
+ * here. */
 static bool source_local(const char *name, bool nslcd)
 {
-	static const char *const local[] = { "files", "compat", "db", "cache", "extrausers", "altfiles", "systemd", "mymachines",
-					     "sss", "winbind", NSS_SOURCE };
+	static const char *const local[] = { "files",   "compat",     "db",  "cache",   "extrausers", "altfiles",
+					     "systemd", "mymachines", "sss", "winbind", NSS_SOURCE };
 
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
 		if (strcasecmp(name, local[i]) == 0)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Finds our module in the text of a PAM service (pam.d(5)), together with the texts that it includes, and puts our
+ * lines in or takes them out. Pure: setup and doctor, which root runs, read the files.
+ */
 #include "setup/text.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,7 +15,7 @@
 #include "confine/cleanup.h"
 
 #define INCLUDE_DEPTH_MAX 8
-#define INCLUDES_MAX 256 /* files that include each other twice would take for ever otherwise */
+#define INCLUDES_MAX 256 /* otherwise files that include each other twice would take for ever */
 #define FIELD_MAX 512
 
 /* pam-auth-update(8) rewrites what lies between these, and nothing else. */
@@ -24,8 +29,8 @@ struct pam_line {
 	char options[FIELD_MAX];
 };
 
-/* Copies the next word, or the next [bracketed] text, and moves on. Too long a word is cut: it is none of those
- * that are looked for. */
+/* Copies the next word, or the next [bracketed] text, and moves on. A word that is too long is cut: it is not one of
+ * those that we look for. */
 static void word(const char **at, char *out, size_t size)
 {
 	const char *start = *at + strspn(*at, " \t");
@@ -66,8 +71,8 @@ static bool continues(const char *line, size_t length)
 	return length > 0 && line[length - 1] == '\\';
 }
 
-/* The next line that says something, comment taken off and continued lines joined. Comments and empty lines
- * between those are passed over. */
+/* The next line with content, without its comment and with continued lines joined. Comments and empty lines in between
+ * are skipped. */
 static bool next_active(const char **at, char **ret)
 {
 	while (**at != '\0') {
@@ -120,11 +125,10 @@ static const char *included(const struct pam_line *line, const char *stack)
 /* True when success of this module can end the stack, or jump over what follows. */
 static bool may_skip(const char *control)
 {
-	if (strcmp(control, "required") == 0 || strcmp(control, "requisite") == 0 ||
-	    strcmp(control, "optional") == 0)
+	if (strcmp(control, "required") == 0 || strcmp(control, "requisite") == 0 || strcmp(control, "optional") == 0)
 		return false;
 	if (control[0] != '[')
-		return true; /* sufficient, and whatever else there may come to be */
+		return true; /* sufficient, and anything that libpam may add later */
 	for (const char *at = control; (at = strchr(at, '=')) != NULL;) {
 		at++;
 		if (strncmp(at, "done", 4) == 0 || isdigit((unsigned char)*at))
@@ -148,7 +152,7 @@ struct scan {
 	char *options;
 	size_t options_size;
 	bool skipped; /* something so far may skip what follows */
-	bool any; /* there was a line of the stack */
+	bool any;     /* there was a line of the stack */
 	unsigned includes;
 };
 
@@ -197,10 +201,12 @@ static enum pam_place scan_text(const char *text, struct scan *scan, int depth)
 	return PAM_PLACE_ABSENT;
 }
 
-enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options, size_t options_size)
+enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options,
+			 size_t options_size)
 {
-	struct scan scan = { .stack = stack, .load = load, .data = data, .options = options,
-			     .options_size = options_size };
+	struct scan scan = {
+		.stack = stack, .load = load, .data = data, .options = options, .options_size = options_size
+	};
 
 	return scan_text(text, &scan, 0);
 }
@@ -221,7 +227,7 @@ int pam_remove(const char *text, char **out)
 
 	if (stream == NULL)
 		return -ENOMEM;
-	/* A begin whose end is gone takes our own line with it and nothing else. */
+	/* If the end comment is gone, the begin comment and our own line are removed, and nothing else. */
 	for (const char *at = text; *at != '\0';) {
 		cleanup_free char *line = NULL;
 
@@ -243,8 +249,8 @@ int pam_remove(const char *text, char **out)
 	return 0;
 }
 
-/* Whether the line that begins here, with all that it is continued by, is of the account stack or includes something.
- * Without memory to tell: yes, which is the safe place. */
+/* Whether the line that begins here, with its continuation lines, belongs to the account stack or includes something.
+ * Without memory to find out: yes, which is the safe place. */
 static bool goes_before(const char *at)
 {
 	cleanup_free char *line = NULL;
@@ -289,20 +295,43 @@ static size_t place_for(const char *text)
 	return continued ? whole : strlen(text);
 }
 
+/* Our lines, between their marks. */
+static char *pam_lines(unsigned stacks, const char *module)
+{
+	static const struct {
+		unsigned stack;
+		const char *control;
+	} lines[] = { { PAM_AUTH, PAM_AUTH_CONTROL },
+		      { PAM_ACCOUNT, "account\trequired\t\t\t" },
+		      { PAM_SESSION, "session\trequired\t\t\t" } };
+	char *made = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&made, &size);
+
+	if (stream == NULL)
+		return NULL;
+	fputs(PAM_BEGIN "\n", stream);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if ((stacks & lines[i].stack) != 0)
+			fprintf(stream, "%s%s\n", lines[i].control, module);
+	fputs(PAM_END "\n", stream);
+	if (fclose(stream) == 0)
+		return made;
+	free(made);
+	return NULL;
+}
+
 int pam_add(const char *text, unsigned stacks, const char *module, char **out)
 {
-	const char *const lines[] = { (stacks & PAM_ACCOUNT) != 0 ? "account\trequired\t\t\t" : "",
-				      (stacks & PAM_SESSION) != 0 ? "session\trequired\t\t\t" : "" };
-	cleanup_free char *rest = NULL;
+	cleanup_free char *lines = pam_lines(stacks, module), *rest = NULL;
 	size_t at;
 	int r = pam_remove(text, &rest);
 
-	if (r < 0)
-		return r;
+	if (r < 0 || lines == NULL)
+		return r < 0 ? r : -ENOMEM;
 	at = place_for(rest);
-	if (asprintf(out, "%.*s%s%s\n%s%s%s%s%s%s%s\n%s", (int)at, rest, at > 0 && rest[at - 1] != '\n' ? "\n" : "", PAM_BEGIN,
-		     lines[0], lines[0][0] != '\0' ? module : "", lines[0][0] != '\0' ? "\n" : "", lines[1],
-		     lines[1][0] != '\0' ? module : "", lines[1][0] != '\0' ? "\n" : "", PAM_END, rest + at) < 0)
+	if (asprintf(out, "%.*s%s%s%s", (int)at, rest, at > 0 && rest[at - 1] != '\n' ? "\n" : "", lines, rest + at) <
+	    0)
 		return -ENOMEM;
 	return 0;
 }

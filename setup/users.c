@@ -9,17 +9,18 @@
 
 #include "account/passwd.h"
 
-static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, WORKER_USER, KEYS_USER, HOOK_USER };
+static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, PASSWORDS_GROUP, OWNERS_GROUP, WORKER_USER,
+				      KEYS_USER,      HOOK_USER,     USERDB_USER,     VERIFY_USER };
 
 static const struct {
 	const char *name, *comment;
 } users[] = {
-	{ WORKER_USER, "subuidd workers" },
-	{ KEYS_USER, "subuidd sshd keys" },
-	{ HOOK_USER, "subuidd alarm hook" },
+	{ WORKER_USER, "subuidd workers" },   { KEYS_USER, "subuidd sshd keys" },
+	{ HOOK_USER, "subuidd alarm hook" },  { USERDB_USER, "subuidd user database" },
+	{ VERIFY_USER, "subuidd passwords" },
 };
 
-/* Whether there is one is not known: nothing is made beside it, and nothing taken away. */
+/* It is unknown whether the user exists, so nothing is added and nothing removed. */
 static int no_answer(const char *what, int error)
 {
 	return setup_fail_errno(what, error, "run it again when the user database answers: see " NSSWITCH_PATH);
@@ -48,7 +49,7 @@ static int group_make(struct setup *setup, const char *name)
 	return command_must(argv, "make the group by hand and run it again");
 }
 
-/* A user of this name that is a person's, or root, would run the workers with that user's rights. */
+/* If a person or root had this name, the workers would run with their rights. */
 static int user_check(const struct passwd *entry, const char *what)
 {
 	entry_cleanup struct host_entry group = { 0 };
@@ -57,7 +58,7 @@ static int user_check(const struct passwd *entry, const char *what)
 	if (r < 0 && r != -ENOENT)
 		return no_answer(what, r);
 	if (entry->pw_uid == 0 || r < 0 || group.group.gr_gid != entry->pw_gid)
-		return setup_fail(what, "there already, but not as a system user with a group of its own",
+		return setup_fail(what, "already exists, but not as a system user with a group of its own",
 				  "rename or remove it first");
 	say(what, "as it should be");
 	return 0;
@@ -66,8 +67,9 @@ static int user_check(const struct passwd *entry, const char *what)
 static int user_make(struct setup *setup, const char *name, const char *comment)
 {
 	const char *shell = access("/usr/sbin/nologin", X_OK) == 0 ? "/usr/sbin/nologin" : "/sbin/nologin";
-	const char *const argv[] = { "useradd", "--system", "--gid", name, "--no-create-home", "--home-dir",
-				     "/nonexistent", "--shell", shell, "--comment", comment, name, NULL };
+	const char *const argv[] = { "useradd",    "--system",     "--gid",   name,  "--no-create-home",
+				     "--home-dir", "/nonexistent", "--shell", shell, "--comment",
+				     comment,      name,           NULL };
 	entry_cleanup struct host_entry entry = { 0 };
 	char what[64];
 	int r;
@@ -97,7 +99,7 @@ int step_users(struct setup *setup)
 	return 0;
 }
 
-/* "There is none" counts only while lookups work at all: a broken nsswitch.conf knows nobody. */
+/* "Does not exist" counts only while lookups work at all: a broken nsswitch.conf knows no user. */
 static int gone(const char *what, int error)
 {
 	entry_cleanup struct host_entry root = { 0 };

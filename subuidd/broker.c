@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,62 +16,40 @@
 
 #include "index/index.h"
 #include "confine/cleanup.h"
-#include "confine/harden.h"
-#include "confine/identity.h"
 #include "confine/path.h"
+#include "subuidd/life/admission.h"
 #include "subuidd/life/evidence.h"
+#include "subuidd/call/former.h"
 #include "subuidd/call/known_time.h"
 #include "subuidd/life/lifecycle.h"
 #include "index/writer/writer.h"
 #include "subuidd/base/log.h"
+#include "subuidd/base/lower.h"
 #include "subuidd/call/maintain.h"
 #include "subuidd/life/meter.h"
+#include "subuidd/life/owners.h"
 #include "subuidd/life/strays.h"
 #include "subuidd/publish/publish.h"
 #include "subuidd/call/room.h"
+#include "subuidd/call/used.h"
 #include "subuidd/runs/runs.h"
 #include "subuidd/base/state_directory.h"
-#include "subuidd/subid/publish.h"
-#include "subuidd/subid/plan.h"
-#include "subuidd/subid/write.h"
+#include "subuidd/life/subid.h"
+#include "subid/plan.h"
+#include "subid/write.h"
 #include "subuidd/base/trouble.h"
 #include "subuidd/call/watermark.h"
 #include "subuidd/life/urgent.h"
+#include "subuidd/door/verifier.h"
 #include "subuidd/door/workers.h"
 
 #define MAINTAIN_SECONDS 3600u
 #define DESCRIPTORS_PER_CONNECTION 3u /* the worker's channel, its pidfd, the waiting connection */
 #define DESCRIPTORS_OTHER 128u
 
-/* The capabilities that root keeps, and why. */
-static const int broker_capabilities[] = {
-	CAP_CHOWN,           /* gives the home to its account */
-	CAP_DAC_READ_SEARCH, /* opens homes and unmounted views, whatever their modes; DAC_OVERRIDE is not needed */
-	CAP_FOWNER,          /* modes and ACLs of directories that belong to accounts */
-	CAP_KILL,            /* ends workers and children, which have other uids */
-	CAP_SETGID,          /* workers and children become somebody else; maps of the views */
-	CAP_SETUID,
-	CAP_SETPCAP,         /* ... and lose their bounding set */
-	CAP_SYS_ADMIN,       /* mounts the views; quotas; empty namespaces for workers */
-	-1,
-};
-
 static int reason(char *why, const char *what, int error)
 {
 	return trouble_say(why, REASON_MAX, what, error);
-}
-
-static int lower(char *why)
-{
-	int r;
-
-	if (setgroups(0, NULL) < 0)
-		return reason(why, "supplementary groups", -errno);
-	r = capabilities_keep(broker_capabilities);
-	if (r < 0)
-		return reason(why, "capabilities", r);
-	r = process_harden();
-	return r < 0 ? reason(why, "no_new_privs", r) : 0;
 }
 
 static int descriptors_allow(const struct settings *settings, char *why)
@@ -128,6 +104,7 @@ static void settings_apply(struct broker *broker, struct settings *fresh)
 	broker->homes.files_per_size = fresh->files_per_size;
 	if (meter_start(broker) < 0)
 		log_error("limits of files are as they were until the next start");
+	alarm_dates_start(broker);
 	if (kind && recovery_views(broker) < 0)
 		log_error("the owners' views are of the former kind until the next start");
 }
@@ -153,9 +130,12 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		r = publication_settings(broker->publication, &broker->settings);
 		if (r >= 0)
 			r = subid_publish_start(broker);
+		verifier_start(broker);
 		log_info("settings read again");
+		sd_notify(0, "STATUS=Serving");
 	} else {
 		log_error("settings: %s; the old ones stay", why);
+		sd_notifyf(0, "STATUS=Serving with the old settings, since the new ones are wrong: %s", why);
 	}
 	if (r < 0 && why[0] == '\0')
 		log_error("the index does not show the new settings yet: %s", strerror(-r));
@@ -178,6 +158,7 @@ static void maintain(struct broker *broker)
 		log_error("accounts that are not complete: %s", strerror(-r));
 	subid_publish_again(broker);
 	removal_purge(broker);
+	former_forget(broker);
 	runs_look(broker);
 	publication_commit(broker->publication);
 }
@@ -253,7 +234,6 @@ static int data_open(struct broker *broker, char *why)
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
-	broker->same_boot = index_file_of_this_boot(broker->state_fd, "index");
 	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
 			     &broker->publication, why, REASON_MAX);
 	/* rebuilding them mends wrong owners and modes, but not a directory in their place */
@@ -289,9 +269,14 @@ static int service_open(struct broker *broker, char *why)
 	r = alarm_open(broker);
 	if (r < 0)
 		return reason(why, "alarms", r);
+	broker->used_seen = alarm_used;
+	alarm_dates_start(broker);
 	if (meter_start(broker) < 0)
 		log_error("limits that the file system does not keep are not kept");
+	if (admission_open(broker) < 0)
+		log_error("sessions of accounts that expire, and of owners who are locked, are not ended");
 	alarm_look(broker);
+	verifier_start(broker);
 	maintain_in(broker, 1);
 	return 0;
 }
@@ -314,7 +299,7 @@ int broker_open(struct broker *broker, char *why)
 		return broker->lock_fd;
 	r = descriptors_allow(&broker->settings, why);
 	if (r >= 0)
-		r = lower(why);
+		r = broker_lower(why, REASON_MAX);
 	if (r < 0)
 		return r;
 	r = event_open(broker);
@@ -329,27 +314,42 @@ int broker_open(struct broker *broker, char *why)
 	return r < 0 ? r : service_open(broker, why);
 }
 
-int broker_withdraw(char *why)
+static int lines_withdraw(int state_fd, char *why)
 {
-	cleanup_fd int state_fd = -1, lock_fd = -1, etc_fd = -1;
+	cleanup_fd int etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
-	if (access(STATE_DIR "/" SUBID_LINES_NAME, F_OK) < 0 && errno == ENOENT)
-		return 0; /* there never were any, and no directory is made to find that out */
-	umask(022);
-	state_fd = state_directory_open(why, REASON_MAX);
-	if (state_fd < 0)
-		return state_fd;
-	lock_fd = state_directory_lock(state_fd, why, REASON_MAX); /* a daemon would write them again */
-	if (lock_fd < 0)
-		return lock_fd;
-	etc_fd = open(SYSCONFDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (faccessat(state_fd, SUBID_LINES_NAME, F_OK, 0) < 0 && errno == ENOENT)
+		return 0; /* there never were any */
 	if (etc_fd < 0)
 		return reason(why, SYSCONFDIR, -errno);
 	r = subid_write(state_fd, etc_fd, PUBLISH_PLUGIN, NULL, why, REASON_MAX);
 	if (r == 0 && unlinkat(state_fd, SUBID_LINES_NAME, 0) < 0)
 		return reason(why, STATE_DIR "/" SUBID_LINES_NAME, -errno);
 	return r;
+}
+
+int broker_withdraw(char *why)
+{
+	struct index_reader reader = INDEX_READER(INDEX_PATH);
+	cleanup_fd int state_fd = -1, lock_fd = -1;
+	struct index_host host;
+	int r;
+
+	if (access(STATE_DIR "/" SUBID_LINES_NAME, F_OK) < 0 && access(INDEX_PATH, F_OK) < 0)
+		return 0; /* no daemon was here, and no directory is made to find that out */
+	umask(022);
+	state_fd = state_directory_open(why, REASON_MAX);
+	if (state_fd < 0)
+		return state_fd;
+	lock_fd = state_directory_lock(state_fd, why, REASON_MAX); /* a daemon would do all of it again */
+	if (lock_fd < 0)
+		return lock_fd;
+	r = lines_withdraw(state_fd, why);
+	if (r < 0 || index_host(&reader, &host) < 0)
+		return r;
+	r = homes_switch_off(host.homes);
+	return r < 0 ? reason(why, host.homes, r) : 0;
 }
 
 int broker_run(struct broker *broker)
@@ -365,8 +365,12 @@ void broker_close(struct broker *broker)
 	listen_close(broker->listen_fd);
 	workers_close(broker);
 	runs_close(broker);
+	admission_close(broker);
 	meter_close(broker);
+	owners_close(broker);
 	alarm_close(broker);
+	counters_free(&broker->counters);
+	used_free(&broker->used);
 	strays_close(broker);
 	if (broker->publication != NULL)
 		publication_commit(broker->publication);

@@ -32,8 +32,8 @@ static const char usage[] =
 	"\n"
 	"  -f, --foreground    stay in the foreground, log to standard error\n"
 	"  -t, --check-config  read the settings, say what is wrong with them, and end\n"
-	"  -s, --setting NAME  print publish, hook or unused_seconds, after the same reading\n"
-	"  -w, --withdraw      take the daemon's lines out of /etc/subuid and /etc/subgid, and end\n"
+	"  -s, --setting NAME  print publish, hook, passwords or unused_seconds, after the same reading\n"
+	"  -w, --withdraw      unmount the views, take the lines out of /etc/subuid and /etc/subgid, and end\n"
 	"  -o, --hand-over     by the service manager, before a daemon that has mounts of its own\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
@@ -43,19 +43,18 @@ static const char usage[] =
 struct options {
 	bool foreground, check_config;
 	const char *setting; /* asked for by `subuid setup` and `subuid doctor`; NULL none */
-	bool withdraw; /* by `subuid setup --undo` */
-	bool hand_over; /* by the unit, handed.h */
+	bool withdraw;       /* by `subuid setup --undo` */
+	bool hand_over;      /* by the unit, handed.h */
 };
 
 /* Ends the program if there is nothing more to do. */
 static struct options options_parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "foreground", no_argument, NULL, 'f' }, { "check-config", no_argument, NULL, 't' },
+		{ "foreground", no_argument, NULL, 'f' },    { "check-config", no_argument, NULL, 't' },
 		{ "setting", required_argument, NULL, 's' }, { "withdraw", no_argument, NULL, 'w' },
-		{ "hand-over", no_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{ "hand-over", no_argument, NULL, 'o' },     { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
 	int c;
@@ -70,7 +69,7 @@ static struct options options_parse(int argc, char **argv)
 			break;
 		case 's':
 			if (strcmp(optarg, "publish") != 0 && strcmp(optarg, "unused_seconds") != 0 &&
-			    strcmp(optarg, "hook") != 0) {
+			    strcmp(optarg, "hook") != 0 && strcmp(optarg, "passwords") != 0) {
 				fputs(usage, stderr);
 				exit(EXIT_USAGE);
 			}
@@ -211,8 +210,8 @@ static void descriptors_start(void)
 
 static bool environment_kept(const char *entry)
 {
-	static const char *const kept[] = { "NOTIFY_SOCKET=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=",
-					    "WATCHDOG_PID=", "WATCHDOG_USEC=", "JOURNAL_STREAM=", "INVOCATION_ID=" };
+	static const char *const kept[] = { "NOTIFY_SOCKET=", "LISTEN_PID=",    "LISTEN_FDS=",     "LISTEN_FDNAMES=",
+					    "WATCHDOG_PID=",  "WATCHDOG_USEC=", "JOURNAL_STREAM=", "INVOCATION_ID=" };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
 		if (strncmp(entry, kept[i], strlen(kept[i])) == 0)
@@ -274,6 +273,8 @@ static void setting_print(const struct settings *settings, const char *name)
 		puts(publish_names[settings->publish]);
 	else if (strcmp(name, "hook") == 0)
 		puts(settings->hook);
+	else if (strcmp(name, "passwords") == 0)
+		puts(settings->passwords ? "yes" : "no");
 	else
 		printf("%u\n", (unsigned)settings->unused_seconds);
 }

@@ -12,7 +12,7 @@ FUZZ =
 # account: names, ids, failures, roles, keys
 name_OBJS      = account/name
 id_OBJS        = account/id
-failure_OBJS   = account/failure account/role account/name account/id
+failure_OBJS   = account/failure account/role account/shell account/name account/id
 key_OBJS       = account/key account/key_blob account/key_from account/name account/id account/fingerprint
 key_LIBS       = -lmd
 UNIT          += name id failure key
@@ -37,29 +37,29 @@ FUZZ             += varlink
 # wire, worker, subuid
 wire_OBJS      = $(WIRE) $(ACCOUNT)
 options_OBJS   = cli/options account/date account/name
-fields_OBJS    = account/fields
+fields_OBJS    = $(RECORDS)
 copy_OBJS      = cli/copy cli/stored confine/path
-worker_parse_OBJS = subuidd/worker/parse subuidd/worker/record_json varlink/text subuidd/worker/key subuidd/worker/field $(WIRE) $(ACCOUNT)
-worker_parse_LIBS = -ljansson
-worker_OBJS    = $(filter-out subuidd/worker/worker confine/%,$(WORKER)) varlink/client varlink/scan
-worker_LIBS    = -ljansson
+worker_parse_OBJS = worker/parse worker/record_json varlink/text worker/field $(WIRE) $(ACCOUNT) worker/password
+worker_parse_LIBS = -ljansson -lcrypt
+worker_OBJS    = $(filter-out worker/worker confine/%,$(WORKER)) varlink/client varlink/scan
+worker_LIBS    = -ljansson -lcrypt
 UNIT          += fields copy wire options worker_parse worker
 worker_sealed_OBJS = varlink/stream varlink/client varlink/scan
-worker_sealed_LIBS = -ljansson -lseccomp
+worker_sealed_LIBS = -ljansson -lseccomp -lcrypt
 UNIT_ROOT     += worker_sealed
 fuzz_worker_parse_OBJS = $(worker_parse_OBJS) varlink/stream
-fuzz_worker_parse_LIBS = -ljansson
-fuzz_record_OBJS = subuidd/worker/record_json subuidd/worker/field varlink/text $(RECORDS)
-fuzz_record_LIBS = -ljansson
+fuzz_worker_parse_LIBS = -ljansson -lcrypt
+fuzz_record_OBJS = worker/record_json worker/field varlink/text $(RECORDS)
+fuzz_record_LIBS = -ljansson -lcrypt
 FUZZ          += worker_parse record
 $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
-HOME_OBJS      = tests/unit/home_fixture subuidd/home/home subuidd/home/make subuidd/home/look subuidd/home/view subuidd/home/acl \
-                 subuidd/home/quota subuidd/home/quota_disk subuidd/home/quota_btrfs subuidd/home/ids subuidd/home/count subuidd/home/tree_count subuidd/home/link subuidd/home/link_many subuidd/home/link_forker subuidd/home/purge subuidd/home/mounts subuidd/home/mount_look subuidd/home/subvolumes subuidd/home/tree subuidd/home/sessions subuidd/home/session_find subuidd/home/walk \
-                 subuidd/home/link_mend subuidd/home/link_look subuidd/home/mend subuidd/home/leftover \
+HOME_OBJS      = tests/unit/home_fixture home/home home/make home/look home/view home/acl \
+                 home/quota home/quota_disk home/quota_btrfs home/ids home/count home/tree_count home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/walk \
+                 home/link_mend home/rename home/link_look home/mend home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id account/fields
 home_OBJS      = $(HOME_OBJS)
@@ -72,11 +72,13 @@ home_walk_OBJS = $(HOME_OBJS)
 home_walk_LIBS = $(home_LIBS)
 home_mend_OBJS = $(HOME_OBJS)
 home_mend_LIBS = $(home_LIBS)
+home_rename_OBJS = $(HOME_OBJS)
+home_rename_LIBS = $(home_LIBS)
 projects_OBJS  = subuidd/ids/projects
 UNIT          += projects
 home_count_OBJS = $(HOME_OBJS)
 home_count_LIBS = $(home_LIBS)
-UNIT_ROOT     += home_mend home_count
+UNIT_ROOT     += home_mend home_count home_rename
 identity_OBJS  = $(HOME_OBJS)
 identity_LIBS  = $(home_LIBS)
 sessions_OBJS  = $(HOME_OBJS)
@@ -86,7 +88,8 @@ UNIT_ROOT     += home home_link home_purge home_walk identity sessions
 # runs: the record, spans of time
 run_OBJS       = account/run
 duration_OBJS  = cli/duration
-UNIT          += run duration
+threshold_OBJS = cli/duration cli/threshold
+UNIT          += run duration threshold
 fuzz_run_OBJS  = account/run
 FUZZ          += run
 
@@ -95,22 +98,24 @@ state_look_OBJS = index/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look
 
 # settings
-settings_OBJS  = subuidd/base/settings subuidd/base/settings_file account/fields account/name account/id
+settings_OBJS  = subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file index/session_rules account/fields account/shell account/role account/name account/id
 settings_LIBS  = -leconf
 UNIT          += settings
 
 # store
-store_OBJS     = $(STORE) account/id account/name
+store_OBJS     = $(STORE) account/id account/name account/run
 store_LIBS     = -lsqlite3
 store_import_OBJS = $(store_OBJS)
 store_state_OBJS = $(store_OBJS)
 store_state_LIBS = -lsqlite3
 store_import_LIBS = -lsqlite3
-high_water_OBJS = subuidd/store/high_water subuidd/store/hash $(HOME_OBJS)
+high_water_OBJS = store/high_water store/hash $(HOME_OBJS)
 high_water_LIBS = $(home_LIBS)
 store_evidence_OBJS = $(store_OBJS)
 store_evidence_LIBS = -lsqlite3
-UNIT          += store store_import store_state store_evidence
+store_names_OBJS = $(store_OBJS)
+store_names_LIBS = -lsqlite3
+UNIT          += store store_import store_state store_evidence store_names
 UNIT_ROOT     += high_water
 
 # state: saved states
@@ -122,13 +127,13 @@ fuzz_state_LIBS = -lmd
 FUZZ          += state
 
 # import: the text, its rows; what the worker makes of rows
-IMPORT_TEXT      = cli/import_text cli/import_rows cli/fact_value cli/options cli/duration $(RECORDS) $(ACCOUNT)
+IMPORT_TEXT      = cli/import_text cli/import_rows cli/facts cli/print cli/complain cli/options cli/duration $(RECORDS) $(ACCOUNT)
 import_text_OBJS = $(IMPORT_TEXT)
-import_text_LIBS = -ljansson
+import_text_LIBS = -ljansson -lcrypt
 UNIT            += import_text
-fuzz_import_OBJS = $(IMPORT_TEXT) subuidd/worker/import_row subuidd/worker/parse subuidd/worker/record_json \
-                   subuidd/worker/key subuidd/worker/field varlink/text $(WIRE)
-fuzz_import_LIBS = -ljansson
+fuzz_import_OBJS = $(IMPORT_TEXT) worker/import_row worker/parse worker/record_json \
+                   worker/field varlink/text $(WIRE) worker/password
+fuzz_import_LIBS = -ljansson -lcrypt
 FUZZ            += import
 
 # log
@@ -137,37 +142,39 @@ log_LIBS       = -lsystemd
 UNIT          += log
 
 # allocate, subid files
-subid_files_OBJS = subuidd/ids/subid_files account/id
-allocate_OBJS    = subuidd/base/child confine/child subuidd/ids/allocate subuidd/ids/local subuidd/ids/probe subuidd/ids/probe_ahead subuidd/ids/probe_chain subuidd/ids/projects subuidd/ids/subid_files $(PASSWD) subuidd/base/settings subuidd/base/settings_file account/fields $(store_OBJS) \
+subid_files_OBJS = $(SUBID_HELD) account/id
+allocate_OBJS    = subuidd/base/child confine/child subuidd/ids/allocate subuidd/ids/local subuidd/ids/probe subuidd/ids/probe_ahead subuidd/ids/probe_chain subuidd/ids/projects $(SUBID_HELD) subid/chain $(PASSWD) subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file index/session_rules account/fields $(store_OBJS) \
                    $(INDEX)
 allocate_LIBS    = -lsqlite3 -leconf -lsystemd
 UNIT            += subid_files allocate
 probe_ahead_OBJS = subuidd/ids/probe_ahead subuidd/base/child confine/child
 probe_ahead_LIBS = -lsystemd
 UNIT            += probe_ahead
-subid_lines_OBJS = subuidd/subid/lines account/id
-subid_lock_OBJS  = account/subid_lock
+subid_lines_OBJS = subid/lines subid/front subid/line account/id
+subid_lock_OBJS  = subid/lock
 comma = ,
 subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)
 UNIT            += subid_lines subid_lock
-fuzz_subid_OBJS     = subuidd/ids/subid_files account/id
-fuzz_settings_OBJS  = subuidd/base/settings subuidd/base/settings_file account/fields account/name account/id
+fuzz_subid_OBJS     = $(SUBID_HELD) account/id
+fuzz_settings_OBJS  = subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file index/session_rules account/fields account/shell account/role account/name account/id
 fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
 # setup_text
-setup_text_OBJS = setup/text setup/text_nsswitch setup/text_network setup/text_pam
+setup_text_OBJS = setup/text setup/text_nsswitch setup/nsswitch_line setup/text_network setup/text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid pam/verdict pam/owner pam/session pam/refuse pam/slots $(INDEX) $(PASSWD) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open
+pam_OBJS       = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=private_enter,--wrap=index_host 
 UNIT          += pam
+session_rules_OBJS = index/session_rules account/id account/name
+UNIT          += session_rules
 slots_OBJS     = pam/slots
 UNIT          += slots
 
 # the look-up of users: nsswitch.conf and sources of the test's own
-PASSWD_TEST_DIRS = -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/passwd/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/passwd/lib"'
+PASSWD_TEST_DIRS = -USYSCONFDIR -DSYSCONFDIR='"$(abspath $(BUILD))/tests/passwd/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/passwd/lib"' -UHOST_LIBDIR -DHOST_LIBDIR=LIBDIR
 PASSWD_TEST_OBJS = $(patsubst %,$(BUILD)/tests/passwd/%.o,$(PASSWD) tests/unit/test_passwd)
 OBJECTS         += $(PASSWD_TEST_OBJS)
 $(BUILD)/tests/passwd/%.o: %.c Makefile
@@ -179,7 +186,7 @@ $(BUILD)/tests/test_passwd: $(PASSWD_TEST_OBJS)
 check-unit: $(BUILD)/tests/test_passwd
 
 # local users in memory: the files are the test's
-LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/ids/local subuidd/ids/subid_files $(PASSWD) account/id account/name \
+LOCAL_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/local/%.o,subuidd/ids/local $(SUBID_HELD) $(PASSWD) account/id account/name \
                    tests/unit/test_local)
 OBJECTS         += $(LOCAL_TEST_OBJS)
 $(BUILD)/tests/local/%.o: %.c Makefile
@@ -190,7 +197,7 @@ $(BUILD)/tests/test_local: $(LOCAL_TEST_OBJS)
 check-unit: $(BUILD)/tests/test_local
 
 # lines of the subid files: the user database is the test's
-SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subuidd/subid/join subuidd/subid/owners subuidd/subid/lines account/id \
+SUBID_PLAN_OBJS  = $(patsubst %,$(BUILD)/tests/passwd/%.o,subid/join subid/owners subid/lines subid/line account/id \
                    account/name tests/unit/test_subid_plan)
 OBJECTS         += $(SUBID_PLAN_OBJS)
 $(BUILD)/tests/test_subid_plan: $(SUBID_PLAN_OBJS)
@@ -212,6 +219,14 @@ index_steps_LIBS   = -Wl,--wrap=index_view_init -Wl,--wrap=clock_gettime
 UNIT           += index index_damage index_threads index_holds index_steps
 fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
+
+# userdb: what systemd is told
+userdb_OBJS     = userdb/methods userdb/record userdb/peers varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+userdb_LIBS     = -ljansson
+UNIT           += userdb
+fuzz_userdb_OBJS = userdb/methods userdb/record varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+fuzz_userdb_LIBS = -ljansson -lcmocka
+FUZZ           += userdb
 
 # nss: the module once more, with a state directory and a trusted uid of the test's own
 nss_OBJS        = $(INDEX_BOTH)
@@ -242,7 +257,7 @@ subid_model_LIBS = $(subid_LIBS)
 subid_threads_OBJS = $(subid_OBJS)
 subid_threads_LIBS = $(subid_LIBS) -lpthread
 UNIT            += subid subid_join subid_model subid_threads
-fuzz_subid_files_OBJS = nss/subid_files nss/subid_pieces nss/subid_user $(PASSWD) account/id
+fuzz_subid_files_OBJS = subid/guest/files subid/guest/pieces subid/guest/user subid/line $(PASSWD) account/id
 FUZZ            += subid_files
 SUBID_TEST       = $(BUILD)/tests/subid/libsubid_subuid.so
 SUBID_TEST_OBJS  = $(patsubst %,$(BUILD)/tests/subid/%.o,$(SUBID))
@@ -252,10 +267,10 @@ $(addprefix $(BUILD)/tests/test_,subid subid_join subid_model subid_threads): $(
 $(BUILD)/tests/subid/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -USTATE_DIR -DSTATE_DIR='"$(abspath $(BUILD))/tests/subid/state"' -USYSCONFDIR \
-	  -DSYSCONFDIR='"$(abspath $(BUILD))/tests/subid/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/subid/lib"' \
+	  -DSYSCONFDIR='"$(abspath $(BUILD))/tests/subid/etc"' -ULIBDIR -DLIBDIR='"$(abspath $(BUILD))/tests/subid/lib"' -UHOST_LIBDIR -DHOST_LIBDIR=LIBDIR \
 	  -DSUBID_TRUSTED_UID=$(shell id -u) -c -o $@ $<
-$(SUBID_TEST): $(SUBID_TEST_OBJS) nss/libsubid_subuid.map
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=nss/libsubid_subuid.map -o $@ $(SUBID_TEST_OBJS)
+$(SUBID_TEST): $(SUBID_TEST_OBJS) subid/guest/libsubid_subuid.map
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,--version-script=subid/guest/libsubid_subuid.map -o $@ $(SUBID_TEST_OBJS)
 $(SUBID_CHAINED): tests/unit/libsubid_chained.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -shared -fPIC $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $<
@@ -331,14 +346,18 @@ bench-nss: $(BUILD)/bench/nss
 	@for n in 1000 1000000; do $< $$n $(NSS_TEST) $(BUILD)/tests/nss/state; done
 check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
 	tests/guest_symbols $(B)/libnss_subuid.so.2 nss/libnss_subuid.map
-	tests/guest_symbols $(B)/libsubid_subuid.so nss/libsubid_subuid.map +malloc +free +dlopen
+	tests/guest_symbols $(B)/libsubid_subuid.so subid/guest/libsubid_subuid.map +malloc +free +dlopen
 check: check-guests
 
 # the gate: words, options, login command; confinement
 GATE_CORE           = backup/command_line backup/brace backup/text_list backup/rsync_options backup/rsync_request \
                       backup/rsync_arguments backup/gate_policy
 rrsync_OBJS         = $(GATE_CORE)
-login_command_OBJS  = backup/login_command account/name account/role account/id account/key account/key_blob account/key_from
+secluded_OBJS       = $(GATE_CORE) backup/secluded backup/secluded_read
+UNIT               += secluded
+fuzz_secluded_OBJS  = $(GATE_CORE) backup/secluded
+FUZZ               += secluded
+login_command_OBJS  = backup/login_command account/login_line backup/probe account/key_words account/name account/role account/shell account/id account/key account/key_blob account/key_from index/verdict account/date
 confine_OBJS        = confine/landlock $(SECCOMP)
 UNIT               += rrsync login_command confine
 fuzz_command_OBJS   = $(GATE_CORE)
@@ -362,8 +381,16 @@ UNIT               += known_time
 alarm_pace_OBJS     = subuidd/runs/alarm_pace
 UNIT               += alarm_pace
 
+# the text of `subuid metrics`
+metrics_OBJS        = cli/metrics confine/path
+UNIT               += metrics
+
+# alarms: store, hooks and clock are the test's
+alarm_event_OBJS    = subuidd/runs/alarm subuidd/runs/alarm_event subuidd/runs/alarm_pace account/run
+UNIT               += alarm_event
+
 # bounds per uid: clock and store are the test's
-churn_OBJS          = subuidd/op/churn subuidd/call/audit subuidd/call/tally account/failure account/role account/name account/id
+churn_OBJS          = subuidd/change/churn subuidd/call/audit subuidd/call/tally account/failure account/role account/shell account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
 UNIT               += churn
 
@@ -379,7 +406,19 @@ FUZZ               += wire
 tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy \
                       backup/sftp_stream
 file_count_OBJS     = backup/file_count
-UNIT               += tool file_count
+report_OBJS         = backup/report
+sftp_log_OBJS       = backup/sftp_log
+run_added_OBJS      = backup/run_added
+UNIT               += tool file_count report sftp_log run_added
+VERIFY_CHECK        = verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict
+verify_OBJS         = $(VERIFY_CHECK) $(INDEX_BOTH)
+verify_LIBS         = -lcrypt -Wl,--wrap=crypt_rn
+UNIT               += verify
+fuzz_password_OBJS  = $(VERIFY_CHECK) $(INDEX) account/name account/id
+fuzz_password_LIBS  = -lcrypt
+FUZZ               += password
+fuzz_sftp_log_OBJS  = backup/sftp_log
+FUZZ               += sftp_log
 fuzz_sftp_OBJS      = backup/sftp_stream
 fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy
 fuzz_tool_profile_OBJS = backup/tool_profile
@@ -402,20 +441,37 @@ check-faults-sample: all $(FAULT_PROGRAMS) ## some of these points
 	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
 
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
-run_watch_OBJS      = backup/run_end backup/login_command account/run account/name account/role account/id account/key account/key_blob account/key_from
-UNIT               += run_watch
+run_watch_OBJS      = backup/run_describe backup/sftp_log backup/run_end backup/probe backup/login_command account/login_line account/run account/key_words account/name account/role account/shell account/id account/key account/key_blob account/key_from index/verdict account/date
+login_OBJS          = $(filter-out backup/login,$(LOGIN))
+UNIT               += run_watch login
 fuzz_file_count_OBJS     = backup/file_count
 fuzz_run_connection_OBJS = account/id
 fuzz_run_watch_OBJS      = $(run_watch_OBJS)
 fuzz_login_command_OBJS  = $(login_command_OBJS)
 FUZZ               += file_count run_connection run_watch login_command
 
+# commands that ask for nothing, beside a second reading: /bin/sh for those of the unit test
+probe_OBJS          = backup/probe
+fuzz_probe_OBJS     = backup/probe
+UNIT               += probe
+FUZZ               += probe
+
+# what a client of `manage` sends, beside a second reading of it
+fuzz_manage_OBJS    = cli/manage_split cli/manage_command $(USAGE) $(RECORDS)
+FUZZ               += manage
+
+# the words of a refusal, and the packets that carry them to sftp's clients
+login_words_OBJS    = backup/login_words account/role account/shell account/name account/id
+sftp_refusal_OBJS   = backup/sftp_refusal
+fuzz_sftp_refusal_OBJS = backup/sftp_refusal
+UNIT               += login_words
+FUZZ               += sftp_refusal
+
 # profiles of tools, lines of ours in the subid files, a server of any bytes
-fuzz_tool_load_OBJS      = backup/tool_profile account/role account/name account/id confine/path
-fuzz_subid_lines_OBJS    = subuidd/subid/lines account/id
-fuzz_subid_found_OBJS    = subuidd/subid/found subuidd/subid/lines account/id
-fuzz_subid_write_OBJS    = subuidd/subid/write subuidd/subid/plan subuidd/subid/stale subuidd/subid/join subuidd/subid/owners subuidd/subid/text \
-                           subuidd/subid/found subuidd/subid/lines subuidd/ids/subid_files account/name account/id
+fuzz_tool_load_OBJS      = backup/tool_profile account/role account/shell account/name account/id confine/path
+fuzz_subid_lines_OBJS    = subid/lines subid/line account/id
+fuzz_subid_found_OBJS    = subid/found subid/lines subid/line account/id
+fuzz_subid_write_OBJS    = $(filter-out subid/lock,$(SUBID_WRITE) $(SUBID_HELD)) account/name account/id
 fuzz_subid_write_LIBS    = $(foreach f,openat write fsync unlinkat fchmod fchown renameat,-Wl,--wrap=$(f))
 fuzz_setup_text_OBJS     = $(setup_text_OBJS)
 setup_record_OBJS        = confine/path
@@ -425,8 +481,8 @@ fuzz_setup_record_OBJS   = setup/revert confine/path
 fuzz_setup_record_LIBS   = -ljansson
 fuzz_store_OBJS          = $(store_OBJS)
 fuzz_store_LIBS          = -lsqlite3
-fuzz_worker_answer_OBJS  = $(filter-out subuidd/worker/worker confine/%,$(WORKER))
-fuzz_worker_answer_LIBS  = -ljansson
+fuzz_worker_answer_OBJS  = $(filter-out worker/worker confine/%,$(WORKER))
+fuzz_worker_answer_LIBS  = -ljansson -lcrypt
 fuzz_varlink_client_OBJS = varlink/client varlink/stream varlink/scan
 fuzz_varlink_client_LIBS = -ljansson
 FUZZ               += tool_load subid_lines subid_found subid_write setup_text setup_record store worker_answer varlink_client
@@ -461,14 +517,14 @@ endef
 $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 .PHONY: wire-seeds
-$(BUILD)/tests/make_wire_seeds: $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) subuidd/worker/import_row)
+$(BUILD)/tests/make_wire_seeds: $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) worker/import_row)
 	@mkdir -p $(@D)
-	$(LINK_EXE) -o $@ $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) subuidd/worker/import_row) -ljansson
+	$(LINK_EXE) -o $@ $(call objs,tests/fuzz/make_wire_seeds $(worker_parse_OBJS) worker/import_row) -ljansson -lcrypt
 OBJECTS += $(call objs,tests/fuzz/make_wire_seeds)
 wire-seeds: $(BUILD)/tests/make_wire_seeds ## what the fuzzer of the wire begins with, after a record has changed
 	$< tests/fuzz/corpus/wire
 
-.PHONY: check-boot check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-sessions check-boot check-boot-vm check-fresh check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -517,8 +573,13 @@ check-threads: ## those with threads under ThreadSanitizer
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
 
 # End to end: real sshd, rsync, PAM and NSS, each file of tests in a throwaway root of its own.
-check-e2e: all ## end to end: real sshd, rsync, PAM and NSS, in throwaway roots
+check-e2e: all local ## end to end: real sshd, rsync, PAM and NSS, in throwaway roots
 	tests/e2e/run_files
+
+# For test_prefix.py, which installs it: the paths are what counts, so it is compiled as fast as can be.
+local:
+	$(MAKE_ALL) BUILD=build/local PREFIX=/usr/local CFLAGS=-O0 HARDEN= HARDEN_LD= all
+.PHONY: local
 
 check-layers: all ## who includes whom, circles of symbols, and what guests are linked with
 	tests/layers
@@ -530,9 +591,11 @@ check-prerequisites: ## what the tests need of this host
 check: check-prerequisites check-layers check-unit check-sanitize check-threads check-root check-e2e check-fuzz check-faults-sample ## all tests, as root; nothing on the host is changed
 
 .PHONY: house
-lint: all ## gcc, clang, -fanalyzer, cppcheck, clang-tidy; some minutes
-	tests/lint
-	tests/house
+# Two builds of its own, with -Werror; LINT_GCC and LINT_CLANG name directories where that has been done (.ci/run).
+LINT_GCC   ?= $(BUILD)/lint/gcc
+LINT_CLANG ?= $(BUILD)/lint/clang
+lint: ## gcc, clang, -fanalyzer, cppcheck, clang-tidy, and house; some minutes (make deps-lint)
+	LINT=$(BUILD)/lint LINT_GCC=$(LINT_GCC) LINT_CLANG=$(LINT_CLANG) tests/lint $(LINT_FLAGS)
 house: all ## counts what keeps the code easy to change, against its bounds
 	tests/house
 print-defs:
@@ -541,10 +604,11 @@ print-defs: export DEFS_WORDS = $(DEFS)
 
 # What building and testing need, by Debian's names.
 BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-dev libjansson-dev libsystemd-dev \
-  libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev
+  libseccomp-dev libcap-ng-dev libeconf-dev libbtrfsutil-dev libmd-dev libsubid-dev libcrypt-dev
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
-  iproute2 e2fsprogs btrfs-progs pamtester uidmap clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
-  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd libfuse3-dev git mercurial vim
+  iproute2 e2fsprogs btrfs-progs pamtester uidmap rootlesskit clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp \
+  sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd systemd-userdbd libfuse3-dev git mercurial vim \
+  rdiff-backup unison python3-prometheus-client python3-yaml
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck lcov
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap
@@ -554,29 +618,48 @@ install-deps: ## Debian packages for building and running
 deps: ## Debian packages for building and testing
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	$(MAKE) promtool
+.PHONY: promtool
+# Of Debian's package prometheus promtool alone: the package would start a server on this host.
+PROMTOOL = /usr/local/bin/promtool
+promtool:
+	if command -v promtool >/dev/null; then exit 0; fi; d=$$(mktemp -d) && trap 'rm -rf "$$d"' EXIT && cd "$$d" && \
+	  apt-get -o APT::Sandbox::User=root download -q prometheus && dpkg-deb -x prometheus_*.deb . && \
+	  install -D -m 0755 usr/bin/promtool $(PROMTOOL)
 
 # A fresh Debian, booted with its own systemd: make check-boot SUITE=trixie
 SUITE ?= bookworm
 check-boot: ## a fresh Debian, booted, set up, used; SUITE=trixie
 	tests/boot $(SUITE)
+check-fresh: ## the README's commands on a Debian without git, make and gcc; SUITE=trixie
+	tests/fresh $(SUITE)
+check-boot-vm: ## a fresh Debian in a virtual machine, where an account that takes more memory than it may is ended
+	BOOT_VM=1 tests/boot $(SUITE)
 
 # What needs quotas of ext4 and xfs, in a virtual machine with Debian's kernel (tests/vm/run). Some minutes: its processor
 # is computed.
-VM_PACKAGES = qemu-system-x86 cpio kmod
+VM_PACKAGES = qemu-system-x86 cpio kmod mmdebstrap systemd-container
 deps-lint: ## Debian packages for lint, format and coverage
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(LINT_PACKAGES)
-deps-vm: deps ## Debian packages for check-vm
+deps-vm: deps ## Debian packages for check-vm, check-boot and check-boot-vm
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
 check-vm: all ## quotas of ext4 and xfs, in a virtual machine
 	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
 
 # A whole Debian pushed, pulled, compared and booted.
+SESSIONS ?= 10000
+check-sessions: all ## so many sessions (SESSIONS) leave no mount and no process
+	SUBUIDD_SESSIONS=$(SESSIONS) tests/throwaway -- /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e/test_session_mounts.py \
+	  -k leave_no_mount
+
 check-restore: ## a whole Debian pushed, pulled, compared and booted
 	tests/restore $(SUITE)
 
 demo: ## builds, and plays the whole story in a throwaway root
 	@tests/demo/run
+demo-recording: ## docs/demo.svg anew: what make demo shows on a terminal, as an animated picture
+	tests/demo/record docs/demo.svg
 
 # What `make demo` needs: enough to build and to run the story.
 print-packages:
-	@echo $(BUILD_PACKAGES) openssh-server openssh-client rsync acl attr iproute2 e2fsprogs util-linux procps python3 libcap2-bin
+	@echo $(BUILD_PACKAGES) openssh-server openssh-client rsync uidmap acl attr iproute2 e2fsprogs util-linux procps python3 libcap2-bin

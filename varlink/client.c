@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+/* Calls a service: see client.h. Run as the caller of subuid(1), and by root in setup and doctor; what answers may be
+ * any service that listens there, so the form of each reply is checked. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,8 +15,8 @@
 
 int varlink_connect(const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval bound = {.tv_sec = CONNECT_SECONDS};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval bound = { .tv_sec = CONNECT_SECONDS };
 	size_t length = strlen(path);
 	cleanup_fd int fd = -1;
 	int ret;
@@ -35,7 +37,7 @@ int varlink_connect(const char *path)
 	return steal_fd(&fd);
 }
 
-/* A service that ends a connection at once (too many of them) has said why before: that is read
+/* A service that ends a connection at once (because there are too many) has already said why: its message is read
  * although the call could not be written. */
 static int call_send(struct varlink_stream *stream, const char *method, json_t *parameters, bool more)
 {
@@ -63,7 +65,7 @@ static int reply_parse(json_t *message, struct reply *reply)
 	json_t *parameters = json_object_get(message, "parameters");
 	json_t *error = json_object_get(message, "error");
 	json_t *continues = json_object_get(message, "continues");
-	struct reply parsed = {.continues = json_is_true(continues)};
+	struct reply parsed = { .continues = json_is_true(continues) };
 
 	if ((error != NULL && !json_is_string(error)) || (continues != NULL && !json_is_boolean(continues)) ||
 	    (parameters != NULL && !json_is_object(parameters) && !json_is_null(parameters)))
@@ -98,7 +100,7 @@ static int bytes_receive(struct varlink_stream *stream, char **bytes, size_t *le
 {
 	int ret = varlink_receive_bytes(stream, bytes, length);
 
-	return ret == -ENODATA ? -ECONNRESET : ret; /* the answer was due */
+	return ret == -ENODATA ? -ECONNRESET : ret; /* an answer was expected */
 }
 
 static int reply_receive(struct varlink_stream *stream, struct reply *reply)
@@ -110,8 +112,7 @@ static int reply_receive(struct varlink_stream *stream, struct reply *reply)
 	return ret < 0 ? ret : reply_decode(bytes, length, reply);
 }
 
-int varlink_call(struct varlink_stream *stream, const char *method, json_t *parameters, json_t **reply,
-		 char **error)
+int varlink_call(struct varlink_stream *stream, const char *method, json_t *parameters, json_t **reply, char **error)
 {
 	struct reply received;
 	int ret = call_send(stream, method, parameters, false);

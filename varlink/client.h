@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Calls over Varlink; used by subuid(1). */
+/* Calls over Varlink; used by subuid(1), setup and doctor. */
 #ifndef VARLINK_CLIENT_H
 #define VARLINK_CLIENT_H
 
@@ -22,7 +22,8 @@ typedef int (*varlink_each)(json_t *parameters, void *data);
 int varlink_call_more(struct varlink_stream *stream, const char *method, json_t *parameters, varlink_each each,
 		      void *data, json_t **error_parameters, char **error);
 
-/* The same for a list: a reply that is a plain row of this name (varlink/scan.h) goes to `row`, all others to `each`. */
+/* The same for a list: a reply that is a plain row of this name (varlink/scan.h) goes to `row`, all others to `each`.
+ */
 struct varlink_rows {
 	const char *name;
 	int (*row)(const struct scan_row *row, void *data);

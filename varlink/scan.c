@@ -71,7 +71,7 @@ static bool take_members(struct scan *scan, struct scan_row *row)
 	return take(scan, "}");
 }
 
-/* Behind each name and value stands a byte that is of no use any more. */
+/* After each name and value there is a byte that is no longer needed. */
 static void end_members(char *bytes, const struct scan_row *row)
 {
 	for (size_t i = 0; i < row->count; i++) {
@@ -86,8 +86,8 @@ bool scan_row(char *bytes, size_t length, const char *name, struct scan_row *row
 {
 	struct scan scan = { bytes, bytes + length };
 
-	if (!take(&scan, "{\"parameters\":{\"") || !take(&scan, name) || !take(&scan, "\":") || !take_members(&scan, row) ||
-	    !take(&scan, "},\"continues\":true}") || scan.at != scan.end)
+	if (!take(&scan, "{\"parameters\":{\"") || !take(&scan, name) || !take(&scan, "\":") ||
+	    !take_members(&scan, row) || !take(&scan, "},\"continues\":true}") || scan.at != scan.end)
 		return false;
 	end_members(bytes, row);
 	return true;

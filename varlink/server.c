@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+/* Takes calls of a connection apart and answers them: see server.h. Run by worker and userdb, neither with privilege.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -52,7 +54,8 @@ int varlink_reply_continues(struct varlink_call *call, json_t *parameters)
 int varlink_reply_text_continues(struct varlink_call *call, const char *parameters, size_t length)
 {
 	static const char before[] = "{\"parameters\":", after[] = ",\"continues\":true}"; /* as jansson writes it */
-	const struct varlink_part parts[] = { { before, sizeof(before) - 1 }, { parameters, length },
+	const struct varlink_part parts[] = { { before, sizeof(before) - 1 },
+					      { parameters, length },
 					      { after, sizeof(after) - 1 } };
 
 	return call->more ? varlink_put(call->stream, parts, 3) : -EINVAL;
@@ -109,7 +112,7 @@ static bool interface_name_valid(const char *name, size_t length)
 	return dotted;
 }
 
-/* "interface.Method": where Method begins, NULL when it is not of that shape. */
+/* "interface.Method": where Method begins, NULL if it does not have that shape. */
 static const char *method_name(const char *full)
 {
 	const char *dot = strrchr(full, '.');
@@ -135,15 +138,14 @@ static const struct varlink_parameter *parameter_find(const struct varlink_param
 	return NULL;
 }
 
-/* The name of the first member that the table does not admit, NULL: all is well. Drops null members. */
+/* The name of the first member that the table does not allow, or NULL. Drops null members. */
 static const char *parameters_check(json_t *parameters, const struct varlink_parameter *table)
 {
 	const char *name;
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe(parameters, next, name, value)
-	{
+	json_object_foreach_safe(parameters, next, name, value) {
 		const struct varlink_parameter *parameter = parameter_find(table, name);
 
 		if (parameter == NULL || (!json_is_null(value) && !type_fits(value, parameter->type)))
@@ -165,14 +167,14 @@ static const struct varlink_method *method_find(const struct varlink_interface *
 	return NULL;
 }
 
-/* What a call may consist of; null counts as left out. */
+/* The members that a call may have; null counts as left out. */
 static const struct varlink_parameter call_members[] = {
-	{.name = "method", .type = JSON_STRING, .required = true},
-	{.name = "parameters", .type = JSON_OBJECT},
-	{.name = "oneway", .type = JSON_TRUE},
-	{.name = "more", .type = JSON_TRUE},
-	{.name = "upgrade", .type = JSON_TRUE},
-	{.name = NULL},
+	{ .name = "method", .type = JSON_STRING, .required = true },
+	{ .name = "parameters", .type = JSON_OBJECT },
+	{ .name = "oneway", .type = JSON_TRUE },
+	{ .name = "more", .type = JSON_TRUE },
+	{ .name = "upgrade", .type = JSON_TRUE },
+	{ .name = NULL },
 };
 
 static int call_method(struct varlink_call *call, const char *name)
@@ -184,8 +186,7 @@ static int call_method(struct varlink_call *call, const char *name)
 
 	interface = varlink_interface_find(call->service, call->method, length);
 	if (interface == NULL)
-		return error_about(call, VARLINK_INTERFACE_NOT_FOUND, "interface",
-				   json_stringn(call->method, length));
+		return error_about(call, VARLINK_INTERFACE_NOT_FOUND, "interface", json_stringn(call->method, length));
 	method = method_find(interface, name);
 	if (method == NULL)
 		return error_about(call, VARLINK_METHOD_NOT_FOUND, "method", json_string(call->method));
@@ -199,7 +200,7 @@ static int call_method(struct varlink_call *call, const char *name)
 
 int varlink_dispatch(const struct varlink_service *service, struct varlink_stream *stream, json_t *message)
 {
-	struct varlink_call call = {.stream = stream, .data = service->data, .service = service};
+	struct varlink_call call = { .stream = stream, .data = service->data, .service = service };
 	const char *wrong, *name = NULL;
 	json_t *none = NULL;
 	int ret;
@@ -225,11 +226,11 @@ int varlink_dispatch(const struct varlink_service *service, struct varlink_strea
 	return ret;
 }
 
-/* A message that is no JSON object has no call in it that could be answered: the peer is told
+/* A message that is not a JSON object contains no call that could be answered: the peer is told
  * once, and the connection ends, since nobody knows what the rest of the bytes would mean. */
 static void tell_malformed(struct varlink_stream *stream)
 {
-	struct varlink_call call = {.stream = stream};
+	struct varlink_call call = { .stream = stream };
 
 	(void)varlink_invalid_parameter(&call, "message");
 }

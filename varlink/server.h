@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Serving Varlink on one connection: parsing of calls, the table of methods,
- * org.varlink.service (GetInfo, GetInterfaceDescription). Run by the worker, which
- * has no privilege. Knows no accounts: methods come as a table.
+ * org.varlink.service (GetInfo, GetInterfaceDescription). Run by the worker and by
+ * userdb, which have no privilege. Knows no accounts: methods come as a table.
  */
 #ifndef VARLINK_SERVER_H
 #define VARLINK_SERVER_H
@@ -16,10 +16,11 @@ struct varlink_service;
 
 struct varlink_call {
 	struct varlink_stream *stream;
-	const char *method;  /* full name */
-	json_t *parameters;  /* object, never NULL, without null members; borrowed */
-	bool more, oneway, upgrade; /* upgrade is refused: never true in a handler; not more when oneway */
-	void *data; /* of the service */
+	const char *method; /* full name */
+	json_t *parameters; /* object, never NULL, without null members; borrowed */
+	bool more, oneway,
+		upgrade; /* a call with upgrade is refused: never true in a handler; never more together with oneway */
+	void *data;      /* of the service */
 	const struct varlink_service *service;
 };
 
@@ -35,8 +36,8 @@ struct varlink_call {
 int varlink_reply(struct varlink_call *call, json_t *parameters);
 int varlink_reply_continues(struct varlink_call *call, json_t *parameters); /* only when call->more */
 int varlink_error(struct varlink_call *call, const char *error, json_t *parameters);
-/* As varlink_reply_continues(), of parameters that are JSON already (an object); it may go out with later ones: before the
- * handler waits for anything, varlink_flush(). */
+/* Like varlink_reply_continues(), for parameters that are JSON already (an object); it may be sent together with later
+ * ones, so call varlink_flush() before the handler waits for anything. */
 int varlink_reply_text_continues(struct varlink_call *call, const char *parameters, size_t length);
 int varlink_invalid_parameter(struct varlink_call *call, const char *parameter);
 
@@ -50,15 +51,15 @@ struct varlink_parameter {
 };
 
 struct varlink_method {
-	const char *name; /* "Add" */
+	const char *name;                           /* "Add" */
 	const struct varlink_parameter *parameters; /* ended by name NULL */
 	/* 0, or negative errno: the connection ends. NULL: answered MethodNotImplemented. */
 	int (*handle)(struct varlink_call *call);
 };
 
 struct varlink_interface {
-	const char *name;        /* "io.subuidd.Accounts" */
-	const char *description; /* text of the .varlink file */
+	const char *name;                     /* "io.subuidd.Accounts" */
+	const char *description;              /* text of the .varlink file */
 	const struct varlink_method *methods; /* ended by name NULL */
 };
 

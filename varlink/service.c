@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The interface that every Varlink service answers: see service.h. Run by worker and userdb, neither with privilege. */
 #include <errno.h>
 #include <string.h>
 
@@ -66,8 +67,7 @@ static int get_info(struct varlink_call *call)
 	if (set(info, "vendor", json_string(service->vendor)) < 0 ||
 	    set(info, "product", json_string(service->product)) < 0 ||
 	    set(info, "version", json_string(service->version)) < 0 ||
-	    set(info, "url", json_string(service->url)) < 0 ||
-	    set(info, "interfaces", interface_names(service)) < 0) {
+	    set(info, "url", json_string(service->url)) < 0 || set(info, "interfaces", interface_names(service)) < 0) {
 		json_decref(info);
 		return -ENOMEM;
 	}
@@ -92,20 +92,20 @@ static int get_interface_description(struct varlink_call *call)
 }
 
 static const struct varlink_parameter no_parameters[] = {
-	{.name = NULL},
+	{ .name = NULL },
 };
 
 static const struct varlink_parameter description_parameters[] = {
-	{.name = "interface", .type = JSON_STRING, .required = true},
-	{.name = NULL},
+	{ .name = "interface", .type = JSON_STRING, .required = true },
+	{ .name = NULL },
 };
 
 static const struct varlink_method methods[] = {
-	{.name = "GetInfo", .parameters = no_parameters, .handle = get_info},
-	{.name = "GetInterfaceDescription",
-	 .parameters = description_parameters,
-	 .handle = get_interface_description},
-	{.name = NULL},
+	{ .name = "GetInfo", .parameters = no_parameters, .handle = get_info },
+	{ .name = "GetInterfaceDescription",
+	  .parameters = description_parameters,
+	  .handle = get_interface_description },
+	{ .name = NULL },
 };
 
 const struct varlink_interface varlink_service_interface = {

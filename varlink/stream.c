@@ -6,21 +6,13 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "confine/clock.h"
 #include "varlink/stream.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int64_t deadline_of(const struct varlink_stream *stream)
 {
-	return stream->timeout_ms < 0 ? INT64_MAX : now_ms() + stream->timeout_ms;
+	return stream->timeout_ms < 0 ? INT64_MAX : clock_ms() + stream->timeout_ms;
 }
 
 /* Refuses once the deadline has passed, also when the descriptor is ready: a peer that moves one
@@ -28,8 +20,8 @@ static int64_t deadline_of(const struct varlink_stream *stream)
 static int wait_ready(int fd, short events, int64_t deadline)
 {
 	for (;;) {
-		struct pollfd entry = {.fd = fd, .events = events};
-		int64_t left = deadline == INT64_MAX ? -1 : deadline - now_ms();
+		struct pollfd entry = { .fd = fd, .events = events };
+		int64_t left = deadline == INT64_MAX ? -1 : deadline - clock_ms();
 		int ready;
 
 		if (deadline != INT64_MAX && left < 0)
@@ -51,7 +43,7 @@ void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms)
 	stream->used = stream->start = stream->scanned = stream->waiting = 0;
 }
 
-/* Length of the message in front, its NUL not counted; false when its end is not there yet. */
+/* Length of the first message, without its NUL; false if its end has not arrived yet. */
 static bool message_whole(struct varlink_stream *stream, size_t *length)
 {
 	const char *message = stream->buffer + stream->start;
@@ -73,7 +65,7 @@ static void message_consume(struct varlink_stream *stream, size_t length)
 		stream->start = 0;
 }
 
-/* One read into the free space behind the bytes already read. */
+/* One read into the free space after the bytes already read. */
 static int fill(struct varlink_stream *stream, int64_t deadline)
 {
 	ssize_t got;
@@ -189,8 +181,8 @@ int varlink_send(struct varlink_stream *stream, const json_t *message)
 	return ret < 0 ? ret : send_all(stream, bytes, length + 1);
 }
 
-/* jansson recurses as deep as the brackets go: counted before it looks. Text that is not JSON may
- * be miscounted here, and is refused there. */
+/* jansson recurses as deep as the brackets go, so they are counted first. Text that is not JSON may be miscounted here,
+ * but jansson refuses it. */
 static bool too_deep(const char *bytes, size_t length)
 {
 	unsigned depth = 0;

@@ -33,15 +33,15 @@ void varlink_stream_init(struct varlink_stream *stream, int fd, int timeout_ms);
  * string; -ETIMEDOUT. The caller decrefs *ret. */
 int varlink_receive(struct varlink_stream *stream, json_t **ret);
 
-/* Writes one message whole, or -EMSGSIZE (nothing written), -EPIPE, -ETIMEDOUT, … (the
- * connection is of no use any more). Does not take the reference. No SIGPIPE. */
+/* Writes one message whole, or -EMSGSIZE (nothing written), -EPIPE, -ETIMEDOUT, … (the connection can no longer be
+ * used). Does not take the reference. No SIGPIPE. */
 int varlink_send(struct varlink_stream *stream, const json_t *message);
 
-/* The next message as it came, without its NUL; good until the next call. Errors as above, but for -EBADMSG. */
+/* The next message as it came, without its NUL; valid until the next call. Errors as above, except -EBADMSG. */
 int varlink_receive_bytes(struct varlink_stream *stream, char **bytes, size_t *length);
 
-/* One message out of parts (its NUL is added), which goes out when many have come together, with the next varlink_send(),
- * or with varlink_flush(). Errors of varlink_send(). */
+/* Adds one message, made of parts (with its NUL). It is sent once there are many, with the next varlink_send(), or with
+ * varlink_flush(). Errors as for varlink_send(). */
 struct varlink_part {
 	const char *bytes;
 	size_t length;

@@ -14,7 +14,7 @@ static void put(struct json_text *text, const char *bytes, size_t length)
 	text->used += length;
 }
 
-/* A comma, where something stands before it, and `"name":`. */
+/* A comma, if something precedes it, and `"name":`. */
 static void put_name(struct json_text *text, const char *name)
 {
 	if (text->used > 0 && text->bytes[text->used - 1] != '{')
@@ -37,7 +37,7 @@ void json_text_end(struct json_text *text)
 	put(text, "}", 1);
 }
 
-/* Printable ASCII that stands in JSON as it is. */
+/* Printable ASCII that needs no escapes in JSON. */
 static bool plain(const char *value, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {

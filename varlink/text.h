@@ -14,21 +14,23 @@
 struct json_text {
 	char *bytes;
 	size_t size, used;
-	bool failed; /* it did not fit, or there was no memory */
+	bool failed; /* it did not fit, or memory ran out */
 };
 
-#define JSON_TEXT(buffer)                                     \
-	{                                                     \
-		.bytes = (buffer), .size = sizeof(buffer)     \
+#define JSON_TEXT(buffer)                                                                                              \
+	{                                                                                                              \
+		.bytes = (buffer), .size = sizeof(buffer)                                                              \
 	}
 
 /* An object begins and ends; between them its members. name "": it is no member of another object. */
 void json_text_begin(struct json_text *text, const char *name);
 void json_text_end(struct json_text *text);
 
-/* Members, whose names are plain words. A string of printable ASCII alone; false: it is not, and nothing was written. */
+/* Members, whose names are plain words. A string of only printable ASCII; false: it is not, and nothing was written.
+ */
 bool json_text_string(struct json_text *text, const char *name, const char *value);
-void json_text_value(struct json_text *text, const char *name, json_t *value); /* takes the reference; NULL: no memory */
+void json_text_value(struct json_text *text, const char *name,
+		     json_t *value); /* takes the reference; NULL: no memory */
 void json_text_number(struct json_text *text, const char *name, int64_t number);
 void json_text_flag(struct json_text *text, const char *name, bool flag);
 

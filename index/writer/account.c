@@ -104,7 +104,7 @@ static int account_insert(struct index_writer *writer, const struct account *acc
 	return rc;
 }
 
-/* Same name and owner: it can only replace that one. */
+/* Same name and owner: it can only replace that account. */
 static bool same_account(const union index_public_copy *a, const union index_public_copy *b)
 {
 	size_t text = offsetof(struct index_account_record, text);
@@ -124,9 +124,9 @@ int index_put_account(struct index_writer *writer, const struct account *account
 	const char *name = (const char *)copy.bytes + offsetof(struct index_account_record, text);
 	int rc;
 
-	if (separator != header->separator || header->table[INDEX_BY_NAME].slots == 0)
+	if (separator != header->host.separator || header->table[INDEX_BY_NAME].slots == 0)
 		return -EINVAL;
-	if (account->uid < header->uid_first || account->uid > header->uid_last)
+	if (account->uid < header->host.uid_first || account->uid > header->host.uid_last)
 		return -ERANGE;
 	rc = index_account_encode(account, separator, 0, &copy);
 	if (rc < 0)
@@ -136,7 +136,7 @@ int index_put_account(struct index_writer *writer, const struct account *account
 		return same_account(&found.copy, &copy) ? account_replace(writer, &found, &copy) : -EEXIST;
 	if (rc != -ENOENT)
 		return rc;
-	rc = index_view_by_name(&writer->view, name, &other, NULL);
+	rc = index_view_by_name(&writer->view, name, &other);
 	if (rc != -ENOENT)
 		return rc == 0 ? -EEXIST : rc;
 	return account_insert(writer, account, name, &copy);

@@ -24,8 +24,8 @@ bool index_record_same(const struct index_record *a, const struct index_record *
 {
 	const size_t head = sizeof(a->check);
 
-	return a->lines == b->lines && memcmp((const uint8_t *)a + head, (const uint8_t *)b + head,
-					      (size_t)a->lines * INDEX_LINE - head) == 0;
+	return a->lines == b->lines &&
+	       memcmp((const uint8_t *)a + head, (const uint8_t *)b + head, (size_t)a->lines * INDEX_LINE - head) == 0;
 }
 
 int index_account_encode(const struct account *account, char separator, uint32_t position,
@@ -37,11 +37,10 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 	    strnlen(account->facts.comment, COMMENT_MAX + 1) > COMMENT_MAX)
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
-	copy->account.head =
-		(struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
+	copy->account.head = (struct index_record){ .kind = INDEX_ACCOUNT, .a = account->uid, .b = account->owner_uid };
 	copy->account.head.length = offsetof(struct index_account_record, text);
 	copy->account.expires_day = account->facts.expires_day;
-	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS | ACCOUNT_FULL);
+	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS | ACCOUNT_FULL | ACCOUNT_PASSWORDS);
 	copy->account.owner_length = (uint8_t)strlen(account->owner);
 	copy->account.label_length = (uint8_t)strlen(account->label);
 	copy->account.position = position;
@@ -85,11 +84,12 @@ int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line
 int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
 {
 	if (strnlen(key->type, KEY_TYPE_MAX + 1) > KEY_TYPE_MAX ||
-	    strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX ||
-	    strnlen(key->from, FROM_MAX + 1) > FROM_MAX ||
+	    strnlen(key->blob, KEY_BLOB_MAX + 1) > KEY_BLOB_MAX || strnlen(key->from, FROM_MAX + 1) > FROM_MAX ||
 	    strnlen(key->fingerprint, FINGERPRINT_MAX + 1) > FINGERPRINT_MAX ||
-	    strnlen(key->tools, TOOLS_MAX + 1) > TOOLS_MAX ||
-	    strnlen(key->forward, FORWARD_MAX + 1) > FORWARD_MAX || key->blob[0] == '\0')
+	    strnlen(key->tools, TOOLS_MAX + 1) > TOOLS_MAX || strnlen(key->forward, FORWARD_MAX + 1) > FORWARD_MAX ||
+	    strnlen(key->command, COMMAND_MAX + 1) > COMMAND_MAX || strnlen(key->net, NET_MAX + 1) > NET_MAX ||
+	    strnlen(key->owner, OWNER_MAX + 1) > OWNER_MAX ||
+	    strnlen(key->hash, PASSWORD_HASH_MAX + 1) > PASSWORD_HASH_MAX || key->blob[0] == '\0')
 		return -EINVAL;
 	memset(copy, 0, sizeof(*copy));
 	copy->key.head = (struct index_record){ .kind = INDEX_KEY, .a = key->uid, .b = key->id };
@@ -104,6 +104,14 @@ int index_key_encode(const struct ssh_key *key, union index_key_copy *copy)
 	text_put(&copy->head, key->fingerprint);
 	text_put(&copy->head, key->tools);
 	text_put(&copy->head, key->forward);
+	if (key->command[0] != '\0' || key->net[0] != '\0' || key->owner[0] != '\0' || key->hash[0] != '\0') {
+		text_put(&copy->head, key->command);
+		text_put(&copy->head, key->net);
+		if (key->owner[0] != '\0' || key->hash[0] != '\0')
+			text_put(&copy->head, key->owner);
+	}
+	if (key->hash[0] != '\0')
+		text_put(&copy->head, key->hash);
 	record_end(&copy->head);
 	return 0;
 }

@@ -24,7 +24,7 @@ static void side_name(const struct index_writer *writer, int suffix, char out[48
 
 bool index_table_wanted(enum index_file file, enum index_table_id table)
 {
-	return (table == INDEX_BY_KEY) == (file == INDEX_FILE_KEYS);
+	return (table == INDEX_BY_KEY) == (file != INDEX_FILE_PUBLIC);
 }
 
 void index_word_store(struct index_writer *writer, unsigned word, uint64_t value)
@@ -63,10 +63,8 @@ static int boot_id_read(uint8_t id[16])
 	return n == 32 ? 0 : -EIO;
 }
 
-static int header_make(const struct index_writer *writer, const struct index_size *size,
-		       struct index_header *header)
+static int header_make(const struct index_writer *writer, const struct index_size *size, struct index_header *header)
 {
-	const struct index_host *host = &writer->options.host;
 	uint64_t offset = sizeof(*header);
 	int rc;
 
@@ -81,17 +79,7 @@ static int header_make(const struct index_writer *writer, const struct index_siz
 	header->records_offset = offset;
 	header->records_lines = size->lines;
 	header->file_size = offset + size->lines * INDEX_LINE;
-	header->subuids_gid = host->subuids_gid;
-	header->forward_gid = host->forward_gid;
-	header->uid_first = host->uid_first;
-	header->uid_last = host->uid_last;
-	header->enumerate = host->enumerate;
-	header->separator = host->separator;
-	memcpy(header->homes, host->homes, sizeof(header->homes));
-	memcpy(header->shell, host->shell, sizeof(header->shell));
-	header->range_first = host->range_first;
-	header->range_last = host->range_last;
-	header->sessions = host->sessions;
+	header->host = writer->options.host;
 	rc = boot_id_read(header->boot_id);
 	if (rc < 0)
 		return rc;
@@ -106,7 +94,7 @@ static int file_prepare(const struct index_writer *writer, int fd, uint64_t size
 {
 	int flags;
 
-	/* btrfs: write in place, so that a full disk cannot refuse a page that is already ours */
+	/* on btrfs: written in place, so that a full disk cannot refuse a page that is already ours */
 	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
 		flags |= FS_NOCOW_FL;
 		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags); /* other file systems refuse: nothing lost */
@@ -172,27 +160,17 @@ int index_file_create(struct index_writer *writer, const struct index_size *size
 	return 0;
 }
 
-bool index_file_of_this_boot(int dirfd, const char *name)
-{
-	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct index_header header;
-	uint8_t boot_id[16];
-
-	return fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) && boot_id_read(boot_id) == 0 &&
-	       memcmp(boot_id, header.boot_id, sizeof(boot_id)) == 0;
-}
-
 /* ---- the present file ---- */
 
-static bool host_equal(const struct index_header *header, const struct index_host *host)
+/* Bytes behind the NUL of a text may be any. */
+bool index_host_equal(const struct index_host *a, const struct index_host *b)
 {
-	return header->subuids_gid == host->subuids_gid && header->forward_gid == host->forward_gid &&
-	       header->uid_first == host->uid_first &&
-	       header->uid_last == host->uid_last && header->enumerate == host->enumerate &&
-	       header->range_first == host->range_first && header->range_last == host->range_last &&
-	       memcmp(&header->sessions, &host->sessions, sizeof(host->sessions)) == 0 &&
-	       header->separator == host->separator && strcmp(header->homes, host->homes) == 0 &&
-	       strcmp(header->shell, host->shell) == 0;
+	return memcmp(a, b, offsetof(struct index_host, separator)) == 0 && a->separator == b->separator &&
+	       a->account_memory == b->account_memory && a->session_hours == b->session_hours &&
+	       a->session_shell == b->session_shell && strcmp(a->homes, b->homes) == 0 &&
+	       strcmp(a->shell, b->shell) == 0 &&
+	       memcmp(&a->passwords_gid, &b->passwords_gid, sizeof(*a) - offsetof(struct index_host, passwords_gid)) ==
+		       0;
 }
 
 static bool header_ours(const struct index_writer *writer, bool any_boot)
@@ -205,10 +183,10 @@ static bool header_ours(const struct index_writer *writer, bool any_boot)
 	for (unsigned i = 0; i < INDEX_TABLES; i++)
 		if ((header->table[i].slots != 0) != index_table_wanted(writer->options.file, i))
 			return false;
-	return index_view_current(&writer->view) && host_equal(header, &writer->options.host);
+	return index_view_current(&writer->view) && index_host_equal(&header->host, &writer->options.host);
 }
 
-/* A copy with holes would fault in the middle of a change on a full disk. On such a disk xfs refuses the call also where
+/* A copy with holes would fault in the middle of a change on a full disk. On such a disk xfs refuses the call even if
  * there is no hole. */
 static int holes_fill(int fd, const struct stat *st)
 {
@@ -260,8 +238,8 @@ bool index_writer_present(const struct index_writer *writer)
 
 /* ---- taking the place of the present file ---- */
 
-/* The first page of a file that readers may have mapped, to mark it; NULL when it can
- * be none (no regular file of ours with a header in it). */
+/* The first page of a file that readers may have mapped, to mark it; NULL if it cannot be such a file (not a regular
+ * file of ours with a header in it). */
 static int old_map(int dirfd, const char *name, uint8_t **page)
 {
 	cleanup_fd int fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -286,7 +264,7 @@ static int old_map(int dirfd, const char *name, uint8_t **page)
 	return 0;
 }
 
-/* Any word but the sealed 0 does: the header may be damaged, the seed in it not to be had. */
+/* Any word but the sealed 0 will do: the header, and the seed in it, may be damaged. */
 static void old_mark(uint8_t *page)
 {
 	void *word = page + offsetof(struct index_header, superseded);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Inside of the index writer: file.c makes, maps and publishes files;
+ * Inside the index writer: file.c makes, maps and publishes files;
  * place.c writes records and slots, list.c lists; entry.c says what
  * a record is made of; verify.c proves a file; grow.c makes a larger one;
  * account.c, range.c and key.c are the changes.
@@ -15,7 +15,7 @@
 #include "index/writer/writer.h"
 
 struct index_count {
-	uint64_t live;  /* slots that name a record */
+	uint64_t live;   /* slots that name a record */
 	uint64_t graves; /* tombstones */
 };
 
@@ -79,7 +79,7 @@ int index_list_need(const struct index_writer *writer, uint32_t owner_uid, uint6
 
 /* ---- entry.c ---- */
 
-/* Two records that say the same, wherever they stand. */
+/* Two records with the same content, wherever they are. */
 bool index_record_same(const struct index_record *a, const struct index_record *b);
 
 union index_key_copy {
@@ -112,18 +112,18 @@ struct index_need {
 	uint64_t slots[INDEX_TABLES];
 	uint64_t lines;
 	uint32_t holder; /* the account whose list also gets an entry, besides the owner's; 0: none */
-	bool urgent; /* a change of existing entries: may use the last reserve when the disk is full */
+	bool urgent;     /* a change of existing entries: may use the last reserve when the disk is full */
 };
 
-/* 0: there is room. 1: there is, in a larger file: earlier look-ups point to the wrong place now. Or a negative
- * errno. */
+/* 0: there is room. 1: there is now, in a larger file: earlier look-ups point to the wrong place. Or a negative errno.
+ */
 int index_room(struct index_writer *writer, const struct index_need *need);
 /* Makes room for a record of `lines` lines, for need->slots and, unless the change is
  * urgent (it adds nothing to the list), in the owner's list. 0 or negative errno. */
 int index_room_for(struct index_writer *writer, struct index_need *need, uint32_t owner_uid, unsigned lines);
 /* Whether the needed lines fit; with reserve, also into the lines that are kept for urgent changes. */
 bool index_fits(const struct index_writer *writer, const struct index_need *need, bool reserve);
-/* Of a file for what `options` expect, for what the writer has and for `need` (NULL: nothing). */
+/* The size of a file for what `options` expect, the writer has and `need` asks for (NULL: nothing). */
 struct index_size index_size_for(const struct index_writer *writer, const struct index_need *need);
 
 #endif

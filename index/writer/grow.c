@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A larger file with the same content, in the place of one that is full (of
- * records that were replaced, too: they are left behind). Each put is O(1) because
- * this happens only after a number of puts that is in proportion to the size.
+ * Makes a larger file with the same content in place of a full one; records that were replaced are not copied. Each put
+ * is O(1) because this happens only after a number of puts in proportion to the size.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +13,9 @@
 /* Row as the store would give it, as far as the index knows it. */
 static int carry_account(struct index_writer *to, const struct index_account *from, char separator)
 {
-	struct account account = { .uid = from->uid, .owner_uid = from->owner_uid, .flags = from->flags,
+	struct account account = { .uid = from->uid,
+				   .owner_uid = from->owner_uid,
+				   .flags = from->flags,
 				   .facts.expires_day = from->expires_day };
 
 	memcpy(account.owner, from->owner, sizeof(account.owner));
@@ -33,7 +34,7 @@ static int carry_list(const struct index_view *view, uint32_t owner_uid, struct 
 	while ((rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range)) == 0) {
 		if (is_range && range.owner_uid != owner_uid)
 			continue; /* of the list of an account: its owner's has it, too */
-		rc = is_range ? index_put_range(to, &range) : carry_account(to, &account, view->header.separator);
+		rc = is_range ? index_put_range(to, &range) : carry_account(to, &account, view->header.host.separator);
 		if (rc < 0)
 			return rc;
 	}
@@ -60,7 +61,7 @@ static int carry_key(const struct index_view *view, uint32_t line, struct index_
 /* Everything is reached through the owners' lists, or the table of keys, once. */
 static int carry_all(const struct index_writer *from, struct index_writer *to)
 {
-	enum index_table_id table = from->options.file == INDEX_FILE_KEYS ? INDEX_BY_KEY : INDEX_BY_OWNER;
+	enum index_table_id table = from->options.file != INDEX_FILE_PUBLIC ? INDEX_BY_KEY : INDEX_BY_OWNER;
 	const struct index_view *view = &from->view;
 
 	for (uint64_t i = 0; i < view->header.table[table].slots; i++) {
@@ -98,11 +99,11 @@ static int grow(struct index_writer *writer, const struct index_need *need)
 {
 	struct index_size size = index_size_for(writer, need);
 	struct index_writer larger_one = { .options = writer->options, .dirfd = writer->dirfd };
-	struct index_host host;
+	uint64_t generation;
 	int rc;
 
 	memcpy(larger_one.name, writer->name, sizeof(larger_one.name));
-	rc = index_view_host(&writer->view, &host);
+	rc = index_view_generation(&writer->view, &generation);
 	if (rc == 0)
 		rc = index_file_create(&larger_one, &size);
 	if (rc < 0)
@@ -111,7 +112,7 @@ static int grow(struct index_writer *writer, const struct index_need *need)
 	if (rc == 0 && !complete(writer, &larger_one))
 		rc = -EUCLEAN;
 	if (rc == 0) {
-		index_word_store(&larger_one, INDEX_WORD_GENERATION, host.generation);
+		index_word_store(&larger_one, INDEX_WORD_GENERATION, generation);
 		if (writer->published)
 			rc = index_file_publish(&larger_one);
 	}
@@ -121,7 +122,7 @@ static int grow(struct index_writer *writer, const struct index_need *need)
 	}
 	/* renamed, and only the last fsync failed: the new file is the one that readers see */
 	if (larger_one.published)
-		index_writer_supersede(writer); /* by now it was, unless somebody had removed it */
+		index_writer_supersede(writer); /* by now it is marked, unless somebody had removed it */
 	index_file_unmap(writer);
 	*writer = larger_one;
 	return rc;

@@ -19,7 +19,7 @@ static void on_bus_error(int signal_number)
 		guarding = 0;
 		siglongjmp(way_back, 1);
 	}
-	signal(signal_number, SIG_DFL); /* and once more, as any other fault */
+	signal(signal_number, SIG_DFL); /* and once more, like any other fault */
 }
 
 int index_guarded(int (*act)(void *data), void *data)

@@ -45,7 +45,8 @@ int index_put_key(struct index_writer *writer, const struct ssh_key *key)
 
 	if (writer->view.header.table[INDEX_BY_KEY].slots == 0)
 		return -EINVAL;
-	if (key->uid < writer->view.header.uid_first || key->uid > writer->view.header.uid_last)
+	if (key->owner[0] == '\0' &&
+	    (key->uid < writer->view.header.host.uid_first || key->uid > writer->view.header.host.uid_last))
 		return -ERANGE;
 	rc = index_key_encode(key, &copy);
 	if (rc < 0)

@@ -14,13 +14,13 @@ static void list_store(struct index_writer *writer, uint64_t line, uint32_t k, u
 {
 	void *at = writer->base + writer->view.header.records_offset + line * INDEX_LINE + k * sizeof(index_slot);
 
-	__atomic_store_n((index_slot *)at,
-			 index_seal(writer->view.header.seed, INDEX_SEAL_LIST, line * 8 + k,
-				    index_slot_value(number, tag)),
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(
+		(index_slot *)at,
+		index_seal(writer->view.header.seed, INDEX_SEAL_LIST, line * 8 + k, index_slot_value(number, tag)),
+		__ATOMIC_RELEASE);
 }
 
-/* The entry that the next one goes to: the first hole, else behind the last; capacity when full. */
+/* The entry that the next one goes to: the first hole, or else the one after the last; capacity if full. */
 static int list_free_entry(const struct index_writer *writer, const struct index_list *list, uint32_t *position)
 {
 	index_slot slot;
@@ -55,8 +55,8 @@ int index_list_need(const struct index_writer *writer, uint32_t owner_uid, uint6
 }
 
 /* New lines of `capacity` slots with the entries of `from` (NULL: none), and an OWNER record for them. */
-static int list_make(struct index_writer *writer, uint32_t owner_uid, const char *owner,
-		     const struct index_list *from, uint32_t capacity, struct index_list *list)
+static int list_make(struct index_writer *writer, uint32_t owner_uid, const char *owner, const struct index_list *from,
+		     uint32_t capacity, struct index_list *list)
 {
 	union index_public_copy copy;
 	uint64_t line = writer->lines;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What an index file says about itself, from whichever boot, host or generation: evidence for the store. Run by
- * the broker at its start and the state program (root); nothing is changed. */
+/* The facts that an index file has about itself, from whichever boot, host or generation: evidence for the store. Run
+ * by the broker at its start and the state program (root); nothing is changed. */
 #ifndef SUBUIDD_INDEX_PEEK_H
 #define SUBUIDD_INDEX_PEEK_H
 
@@ -9,7 +9,7 @@
 
 struct index_peek {
 	uint64_t generation; /* of the store's last change that it shows */
-	bool accounts;	     /* it shows at least one */
+	bool accounts;       /* it has at least one */
 };
 
 /* The file NAME in the directory. 0; -ENOENT: it does not exist; -EUCLEAN: it is damaged, and tells nothing;

@@ -75,8 +75,8 @@ int index_place_add(struct index_writer *writer, enum index_table_id table, uint
 	return -EUCLEAN;
 }
 
-/* A slot before an empty one can be empty itself: a probe that comes by ends here
- * instead of one further. The same then holds for tombstones before it. */
+/* A slot before an empty one can be empty itself: a probe then ends here instead of one slot further. The same then
+ * holds for tombstones before it. */
 int index_place_clear(struct index_writer *writer, enum index_table_id table, uint64_t position)
 {
 	uint64_t mask = writer->view.header.table[table].slots - 1;

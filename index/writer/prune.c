@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An index file of an earlier boot that is to serve on, because there is no room for a new one. Its pages may be of several
- * moments, so that its maker puts all rows into it again, and here takes out what is no row any more.
+ * An index file of an earlier boot that stays in use, because there is no room for a new one. Its pages may be from
+ * several moments. So the writer puts all rows into it again, and then removes entries that are no longer rows.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -80,7 +80,7 @@ static int prune_keys(struct index_writer *writer, const struct index_keep *keep
 
 int index_prune(struct index_writer *writer, const struct index_keep *keep)
 {
-	if (writer->options.file == INDEX_FILE_KEYS)
+	if (writer->options.file != INDEX_FILE_PUBLIC)
 		return prune_keys(writer, keep);
 	return prune_ranges(writer, keep) ?: prune_accounts(writer, keep);
 }

@@ -15,8 +15,8 @@ static int range_find(const struct index_writer *writer, uint32_t first, struct 
 
 	index_probe_start(&probe, &writer->view, INDEX_BY_BLOCK, hash);
 	while ((more = index_probe_next(&probe, &found->line)) > 0) {
-		if (index_record_copy(&writer->view, found->line, INDEX_RANGE, &found->copy.head,
-				      INDEX_PUBLIC_LINES) < 0)
+		if (index_record_copy(&writer->view, found->line, INDEX_RANGE, &found->copy.head, INDEX_PUBLIC_LINES) <
+		    0)
 			return -EUCLEAN;
 		if (found->copy.head.a == first)
 			return 0;
@@ -31,8 +31,8 @@ static uint32_t range_last_block(uint32_t first, uint32_t count)
 
 enum range_act { RANGE_PROVE, RANGE_SWING, RANGE_CLEAR };
 
-/* For each slot that names the range. Two of its blocks can share a probe and a tag: a
- * slot is then met from both, and the second time it is done already. */
+/* For each slot that names the range. Two of its blocks can share a probe and a tag: a slot is then met from both, and
+ * is already done the second time. */
 static int range_slots(struct index_writer *writer, const struct index_found *found, enum range_act act,
 		       uint32_t new_line)
 {
@@ -46,8 +46,7 @@ static int range_slots(struct index_writer *writer, const struct index_found *fo
 			if (act == RANGE_PROVE)
 				break;
 			if (act == RANGE_SWING)
-				index_slot_write(writer, INDEX_BY_BLOCK, position, new_line + 1,
-						 index_hash_tag(hash));
+				index_slot_write(writer, INDEX_BY_BLOCK, position, new_line + 1, index_hash_tag(hash));
 			else if (index_place_clear(writer, INDEX_BY_BLOCK, position) < 0)
 				return -EUCLEAN;
 		}
@@ -57,7 +56,7 @@ static int range_slots(struct index_writer *writer, const struct index_found *fo
 	return 0;
 }
 
-/* The lists that name the range. Of an account: the second one. */
+/* The lists that name the range. The second one is an account's. */
 struct range_lists {
 	struct index_list list[2];
 	uint32_t position[2];
@@ -81,8 +80,7 @@ static int range_list(const struct index_writer *writer, const struct index_foun
 	return rc == -ENOENT ? -EUCLEAN : rc;
 }
 
-static int range_lists(const struct index_writer *writer, const struct index_found *found,
-		       struct range_lists *lists)
+static int range_lists(const struct index_writer *writer, const struct index_found *found, struct range_lists *lists)
 {
 	const struct index_range_record *range = &found->copy.range;
 	int rc;
@@ -136,8 +134,7 @@ static int range_insert(struct index_writer *writer, const struct id_range *rang
 	if (rc == 0)
 		rc = index_list_reserve(writer, range->owner_uid, range->owner, &list, &copy->range.position);
 	if (rc == 0 && range->account_uid != 0)
-		rc = index_list_reserve(writer, range->account_uid, range->owner, &held,
-					&copy->range.held_position);
+		rc = index_list_reserve(writer, range->account_uid, range->owner, &held, &copy->range.held_position);
 	if (rc < 0)
 		return rc;
 	line = index_record_write(writer, &copy->head);
@@ -145,8 +142,7 @@ static int range_insert(struct index_writer *writer, const struct id_range *rang
 	if (rc == 0 && range->account_uid != 0)
 		rc = index_list_add(writer, &held, copy->range.held_position, line);
 	for (uint32_t block = first; rc == 0 && block <= last; block++)
-		rc = index_place_add(writer, INDEX_BY_BLOCK, index_hash_number(writer->view.header.seed, block),
-				     line);
+		rc = index_place_add(writer, INDEX_BY_BLOCK, index_hash_number(writer->view.header.seed, block), line);
 	return rc;
 }
 

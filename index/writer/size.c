@@ -59,10 +59,9 @@ struct index_size index_size_for(const struct index_writer *writer, const struct
 		uint64_t first = t == INDEX_BY_OWNER || t == INDEX_BY_BLOCK ? expected / 4 : expected;
 
 		if (index_table_wanted(file, t))
-			size.slots[t] = power_of_two(
-				larger(2 * first, 3 * (writer->count[t].live + need->slots[t])));
+			size.slots[t] = power_of_two(larger(2 * first, 3 * (writer->count[t].live + need->slots[t])));
 	}
-	size.lines = larger(expected * (file == INDEX_FILE_KEYS ? 6 : 2), 2 * (writer->lines_live + need->lines)) +
+	size.lines = larger(expected * (file != INDEX_FILE_PUBLIC ? 6 : 2), 2 * (writer->lines_live + need->lines)) +
 		     LINES_MIN + RESERVE_LINES;
 	return size;
 }

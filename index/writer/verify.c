@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Proof that a file is what a writer would have left: every slot sealed, every
- * record sound, found by the readers' own lookups, and each table and list saying the same. Run
- * once, when the writer takes an existing file over.
+ * Proves that a file is as a writer would have left it: every slot is sealed, every record is sound and found by the
+ * readers' own lookups, and tables and lists agree. Run once, when the writer takes over an existing file.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,8 +57,8 @@ static int table_count(struct index_writer *writer, enum index_table_id table)
 	return slots != 0 && count->live + count->graves >= slots ? -EUCLEAN : 0;
 }
 
-/* The slot that names the line is where a lookup by this hash comes by. *first: no other record with the same tag
- * stands before it, so that the lookup ends here. */
+/* A lookup by this hash passes the slot that names the line. *first: no other record with the same tag is before it, so
+ * that the lookup ends here. */
 static int place_verify(const struct index_writer *writer, enum index_table_id table, uint64_t hash, uint32_t line,
 			uint64_t *position, bool *first)
 {
@@ -78,7 +77,7 @@ static int place_verify(const struct index_writer *writer, enum index_table_id t
 	return -EUCLEAN;
 }
 
-/* The record of a line is wanted soon: it lies anywhere in a file that no cache holds. */
+/* The record of a line is needed soon, and may be anywhere in a file that no cache holds. */
 static void line_prefetch(const struct index_writer *writer, index_slot slot)
 {
 	const struct index_header *header = &writer->view.header;
@@ -88,7 +87,7 @@ static void line_prefetch(const struct index_writer *writer, index_slot slot)
 				   (uint64_t)(index_slot_number(slot) - 1) * INDEX_LINE);
 }
 
-/* The slots that a record will be looked for in, from its head as it lies there: a hint, checked later. */
+/* The slots in which a record will be looked for, from its unchecked head: a hint, checked later. */
 static void account_prefetch(const struct index_writer *writer, index_slot slot)
 {
 	const struct index_header *header = &writer->view.header;
@@ -126,11 +125,11 @@ static int account_verify(struct index_writer *writer, uint32_t line, const unio
 		rc = place_verify(writer, INDEX_BY_ID, index_hash_number(seed, account.uid), line, &position,
 				  &first_by_id);
 	if (rc == 0 && !first_by_name)
-		rc = index_view_by_name(&writer->view, account.name, &other, NULL);
+		rc = index_view_by_name(&writer->view, account.name, &other);
 	if (rc == 0 && !first_by_name && other.uid != account.uid)
 		rc = -EUCLEAN;
 	if (rc == 0 && !first_by_id)
-		rc = index_view_by_uid(&writer->view, account.uid, &other, NULL);
+		rc = index_view_by_uid(&writer->view, account.uid, &other);
 	if (rc == 0 && !first_by_id && strcmp(other.name, account.name) != 0)
 		rc = -EUCLEAN;
 	return rc < 0 ? -EUCLEAN : 0;
@@ -153,15 +152,14 @@ static int range_verify(struct index_writer *writer, uint32_t line, const union 
 	return 0;
 }
 
-static int entry_verify(struct index_writer *writer, uint32_t owner_uid, uint32_t k, uint32_t line,
-			struct tally *tally)
+static int entry_verify(struct index_writer *writer, uint32_t owner_uid, uint32_t k, uint32_t line, struct tally *tally)
 {
 	union index_public_copy copy;
 	uint32_t position;
 
 	if (record_check(writer, line, 0, &copy.head, INDEX_PUBLIC_LINES, tally) < 0)
 		return -EUCLEAN;
-	if (copy.head.b != owner_uid) { /* of an account's list: proven where its owner's names it */
+	if (copy.head.b != owner_uid) { /* in an account's list: proved through the owner's list, which names it too */
 		tally->held++;
 		return copy.head.kind == INDEX_RANGE && copy.range.account_uid == owner_uid &&
 				       copy.range.held_position == k ?
@@ -182,9 +180,8 @@ static int entry_verify(struct index_writer *writer, uint32_t owner_uid, uint32_
 	return position != k ? -EUCLEAN : range_verify(writer, line, &copy, tally);
 }
 
-/* The chain of holes: as many as there are, each in use and marked as one, no more. */
-static int holes_verify(const struct index_writer *writer, const struct index_list *list, uint32_t end,
-			uint64_t holes)
+/* The chain of holes: it has as many as there are, each in use and marked as a hole, and no more. */
+static int holes_verify(const struct index_writer *writer, const struct index_list *list, uint32_t end, uint64_t holes)
 {
 	index_slot slot;
 	uint32_t next;
@@ -201,8 +198,7 @@ static int holes_verify(const struct index_writer *writer, const struct index_li
 	return holes == 0 ? 0 : -EUCLEAN;
 }
 
-static void list_prefetch(const struct index_writer *writer, const struct index_list *list, uint32_t k,
-			  uint32_t end)
+static void list_prefetch(const struct index_writer *writer, const struct index_list *list, uint32_t k, uint32_t end)
 {
 	if (k + 2 * AHEAD < end)
 		line_prefetch(writer, *index_list_at(&writer->view, list, k + 2 * AHEAD));
@@ -295,8 +291,7 @@ static int walk(struct index_writer *writer, enum index_table_id table, struct t
 		if (index_slot_number(slot) == 0)
 			continue;
 		line = index_slot_number(slot) - 1;
-		if ((table == INDEX_BY_KEY ? key_verify(writer, line, i, tally) :
-					     list_verify(writer, line, tally)) < 0)
+		if ((table == INDEX_BY_KEY ? key_verify(writer, line, i, tally) : list_verify(writer, line, tally)) < 0)
 			return -EUCLEAN;
 	}
 	return 0;
@@ -304,7 +299,7 @@ static int walk(struct index_writer *writer, enum index_table_id table, struct t
 
 int index_verify(struct index_writer *writer)
 {
-	enum index_table_id table = writer->options.file == INDEX_FILE_KEYS ? INDEX_BY_KEY : INDEX_BY_OWNER;
+	enum index_table_id table = writer->options.file != INDEX_FILE_PUBLIC ? INDEX_BY_KEY : INDEX_BY_OWNER;
 	const struct index_header *header = &writer->view.header;
 	const void *at = writer->base + offsetof(struct index_header, lines_used);
 	uint64_t used = __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
@@ -324,8 +319,7 @@ int index_verify(struct index_writer *writer)
 	if (walk(writer, table, &tally) < 0)
 		return -EUCLEAN;
 	/* each account and range was met in a list, once: equal numbers leave no others in the tables */
-	if (tally.accounts != writer->count[INDEX_BY_NAME].live ||
-	    tally.accounts != writer->count[INDEX_BY_ID].live ||
+	if (tally.accounts != writer->count[INDEX_BY_NAME].live || tally.accounts != writer->count[INDEX_BY_ID].live ||
 	    tally.blocks != writer->count[INDEX_BY_BLOCK].live || tally.held != tally.of_accounts)
 		return -EUCLEAN;
 	writer->lines_live = tally.lines_live;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Clears the place of the index of anything that is no file, or not ours: rename(2) does not replace a directory,
- * and another user's file cannot be marked as superseded, so that neither a start nor a change would mend that.
- * Nothing is lost: things that are not empty are renamed. Run by the broker (root) in its state directory, which is
- * root's alone.
+ * Removes from the place of the index anything that is not a file, or not ours: rename(2) does not replace a directory,
+ * and another user's file cannot be marked as superseded, so neither a start nor a change would repair that.
+ * Nothing is lost: things that are not empty are renamed. Run by the broker (root) in its state directory, which only
+ * root can write.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The life of a writer: a file of the index opened as it is, or begun anew and published, and given up. Run by the
+ * broker (root) alone; file.c does the work on the disk.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,7 +46,7 @@ static int writer_open(int state_dirfd, const struct index_options *options, con
 		       struct index_writer **ret)
 {
 	__attribute__((cleanup(index_writer_freep))) struct index_writer *writer = NULL;
-	struct index_host host;
+	uint64_t shown;
 	int rc = writer_new(state_dirfd, options, &writer);
 
 	if (rc < 0 || writer == NULL)
@@ -50,7 +54,7 @@ static int writer_open(int state_dirfd, const struct index_options *options, con
 	rc = index_file_map(writer, generation == NULL);
 	if (rc < 0)
 		return rc;
-	if (index_view_host(&writer->view, &host) < 0 || (generation != NULL && host.generation != *generation) ||
+	if (index_view_generation(&writer->view, &shown) < 0 || (generation != NULL && shown != *generation) ||
 	    index_verify(writer) < 0)
 		return -ESTALE;
 	writer->published = true;

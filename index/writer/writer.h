@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The index writer: derives the two published files from the store's rows.
+ * The index writer: derives the three published files from the store's rows.
  * Run by the broker alone (root). A change is O(1); see index/format.h.
  *
  * Files are made as NAME.new in the state directory, allocated whole, filled,
@@ -16,29 +16,32 @@
 #include "account/account.h"
 #include "index/index.h"
 
-struct index_writer; /* opaque: one for the public index, one for the keys */
+struct index_writer; /* opaque: one for each of the files */
 
-enum index_file { INDEX_FILE_PUBLIC, INDEX_FILE_KEYS };
+enum index_file { INDEX_FILE_PUBLIC, INDEX_FILE_KEYS, INDEX_FILE_PASSWORDS };
 
 struct index_options {
 	enum index_file file;
-	const char *name;  /* "index" or "keys", in the directory */
-	mode_t mode;       /* 0644, 0640 */
-	gid_t group;       /* of the file */
-	struct index_host host; /* into the header; generation ignored */
-	uint64_t expected; /* accounts or keys expected, for the first size */
+	const char *name;       /* "index", "keys" or "passwords", in the directory */
+	mode_t mode;            /* 0644, 0640 */
+	gid_t group;            /* of the file */
+	struct index_host host; /* into the header */
+	uint64_t expected;      /* accounts or keys expected, for the first size */
 };
+
+/* Whether two headers say the same of the host. */
+bool index_host_equal(const struct index_host *a, const struct index_host *b);
 
 /* Opens the file if it is current: sound, of this boot, of this `host` and of
  * exactly `generation`. 0, or -ESTALE (rebuild it), or another negative errno. */
 int index_writer_open(int state_dirfd, const struct index_options *options, uint64_t generation,
 		      struct index_writer **ret);
 
-/* Opens one of another boot or generation, sound and of this `host`, for when there is no room for a new one: all rows are to
- * be put into it again, and what is none is to be pruned. As above. */
+/* Opens a file of another boot or generation, sound and of this `host`, if there is no room for a new one: the caller
+ * puts all rows into it again, and then prunes entries that are not rows. As above. */
 int index_writer_open_stale(int state_dirfd, const struct index_options *options, struct index_writer **ret);
 
-/* Takes out whatever is not to be kept: each says 1, 0, or negative errno, which ends it. */
+/* Removes every entry that should not be kept: the callback says 1 or 0, or a negative errno, which ends the walk. */
 struct index_keep {
 	void *data;
 	int (*account)(void *data, uint32_t uid);
@@ -51,17 +54,17 @@ int index_prune(struct index_writer *writer, const struct index_keep *keep);
  * then index_writer_publish(). */
 int index_writer_create(int state_dirfd, const struct index_options *options, struct index_writer **ret);
 int index_writer_publish(struct index_writer *writer, uint64_t generation);
-/* It stands in its place: true also when only the last step of publishing failed, so that a crash may take it back. */
+/* It is in its place: true also if only the last step of publishing failed, so that a crash may undo it. */
 bool index_writer_published(const struct index_writer *writer);
 
-/* The path leads to this file, and not to another one or to nothing: somebody may have removed it. */
+/* The path leads to this file, not to another one or to nothing: somebody may have removed it. */
 bool index_writer_present(const struct index_writer *writer);
 
-/* To be called before: clears away anything in the place of NAME, NAME.new and NAME.old that is no file of ours: an
- * empty directory by rmdir(2), anything else is renamed to NAME.bad-N. 0 or negative errno. */
+/* To be called first: clears away anything in the place of NAME, NAME.new and NAME.old that is not a file of ours: an
+ * empty directory is removed by rmdir(2), anything else is renamed to NAME.bad-N. 0 or negative errno. */
 int index_way_clear(int state_dirfd, const char *name);
 
-/* Each replaces the old entry of the same uid, range or key id, or writes nothing where that is equal. They grow
+/* Each replaces the old entry of the same uid, range or key id, or writes nothing if that is equal. They grow
  * the file (twice the size, renamed over) when it is full. 0 or negative errno; on failure readers still see the
  * state before. */
 int index_put_account(struct index_writer *writer, const struct account *account, char separator);
@@ -74,12 +77,10 @@ int index_remove_key(struct index_writer *writer, const struct ssh_key *key);
 /* After a change: says that readers now see the store's `generation`. */
 void index_writer_commit(struct index_writer *writer, uint64_t generation);
 
-/* Another file has taken its place: readers that have this one mapped open that, also when somebody had removed it. */
+/* Another file has taken its place: readers that have this one mapped then open that one, even if somebody had removed
+ * it. */
 void index_writer_supersede(struct index_writer *writer);
 void index_writer_free(struct index_writer *writer);
 void index_writer_freep(struct index_writer **writer);
-
-/* True when the file in the directory was made since this host was booted. */
-bool index_file_of_this_boot(int dirfd, const char *name);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Waits for child processes in the event loop, each with a deadline and perhaps a channel. Run by the broker. */
+/* Waits for child processes in the event loop, each with a deadline and perhaps a channel, and gets the memory in which
+ * they answer. Run by the broker. */
 #include "subuidd/base/child.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,6 +26,13 @@ struct child {
 	child_done done; /* NULL: has been told */
 	void *data;
 };
+
+void *child_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
 
 static void child_free(struct child *child)
 {

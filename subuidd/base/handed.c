@@ -16,8 +16,8 @@
 
 #include "confine/cleanup.h"
 #include "confine/path.h"
-#include "subuidd/home/home.h"
-#include "subuidd/home/mounts.h"
+#include "home/home.h"
+#include "home/mounts.h"
 #include "subuidd/base/log.h"
 
 #define CGROUPS "/sys/fs/cgroup"
@@ -49,8 +49,8 @@ static int failed(char *why, size_t size, const char *what, int error)
 /* ---- handing over */
 
 /*
- * Where the mount that the homes are in is not shared (a container whose manager made it so), nothing mounted in a clone
- * would be seen: the homes become a mount of their own, which is.
+ * Where the mount that the homes are in is not shared (a container whose manager made it so), nothing mounted in a
+ * clone would be seen: the homes become a mount of their own, which is.
  */
 static int homes_share(const char *homes)
 {
@@ -210,13 +210,15 @@ static int homes_lay(int tree, const char *homes)
 	return 0;
 }
 
-/* By whatever way it was started: a unit of the administrator's own may have mounts of its own and hand over nothing. */
+/* By whatever way it was started: a unit of the administrator's own may have mounts of its own and hand over nothing.
+ */
 static void homes_look(const char *homes)
 {
 	cleanup_fd int fd = path_open_trusted(homes, O_RDONLY);
 
 	if (fd >= 0 && mount_slave(fd) == 1)
-		log_warn("%s: what is mounted here does not reach the host, so that no owner sees a view; start the daemon by its "
+		log_warn("%s: what is mounted here does not reach the host, so that no owner sees a view; start the "
+			 "daemon by its "
 			 "own unit, or without mounts of its own",
 			 homes);
 }

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: ISC */
-/* What each setting of subuidd.conf(5) may be, and its default. */
+/*
+ * The settings of subuidd.conf(5): which there are, their defaults and bounds, and what two of them may not say
+ * together. settings_value.c reads the values, settings_file.c the files. Run by the broker and the state program
+ * (root), and by `subuidd --check-config`.
+ */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "account/fields.h"
 #include "index/format.h"
 #include "account/name.h"
+#include "home/sessions.h"
+#include "account/password.h"
 #include "subuidd/base/settings.h"
-#include "subuidd/base/settings_file.h"
+#include "subuidd/base/settings_value.h"
 
-#define BLOCK_FIRST_MIN 65536u     /* below: system, ordinary users, nobody */
-#define BLOCK_LAST_MAX 2147483647u /* above: negative numbers to many programs (CVE-2018-19788) */
+#define ACCOUNT_MEMORY_DEFAULT 4096u /* MiB: what one session may have, nearly */
+#define ACCOUNT_MEMORY_LEAST 256u
 
 enum key {
 	IDS_ACCOUNTS,
@@ -34,10 +41,28 @@ enum key {
 	SESSIONS_ACCOUNT,
 	SESSIONS_UNUSED,
 	SESSIONS_SILENCE,
+	SESSIONS_LONGEST,
+	SESSIONS_GRACE,
 	SESSIONS_MEMORY,
+	SESSIONS_ACCOUNT_MEMORY,
 	SESSIONS_CPU,
+	SESSIONS_SHELL,
+	SESSIONS_PRIVATE,
+	SESSIONS_TMP,
+	SESSIONS_HIDE,
+	SESSIONS_BIND,
+	PASSWORDS_ENABLED,
+	PASSWORDS_COST,
+	PASSWORDS_TRIES,
 	ACCESS_ADMIN_GROUP,
 	ALARM_HOOK,
+	ALARM_VANISHED,
+	ALARM_DELETED,
+	ALARM_CHANGED,
+	ALARM_QUOTA,
+	ALARM_KEY_UNUSED,
+	ALARM_KEY_EXPIRES,
+	ALARM_EXPIRES,
 	STATE_BACKUPS,
 	STATE_KEPT,
 	SERVICE_PER_UID,
@@ -46,18 +71,24 @@ enum key {
 	KEYS
 };
 
-/* What one key means: taken into the member of struct settings at this offset (blocks: into the whole of it). */
-struct setting {
-	struct settings_key key;
-	int (*take)(const struct setting *setting, const char *value, void *out, char *why, size_t size);
-	size_t offset, size;
-	uint32_t least, most; /* of a number */
-};
-
 struct loading {
 	struct settings settings;
 	char place[KEYS][SETTINGS_PLACE_MAX]; /* where each key was last given; "" default */
 };
+
+/* Half of a small host: one account is not to have all of it. */
+static uint32_t account_memory_default(void)
+{
+	struct sysinfo host;
+	uint64_t half;
+
+	if (sysinfo(&host) != 0)
+		return ACCOUNT_MEMORY_DEFAULT;
+	half = (uint64_t)host.totalram * host.mem_unit / 2 >> 20;
+	if (half >= ACCOUNT_MEMORY_DEFAULT)
+		return ACCOUNT_MEMORY_DEFAULT;
+	return half < ACCOUNT_MEMORY_LEAST ? ACCOUNT_MEMORY_LEAST : (uint32_t)half / 16 * 16;
+}
 
 void settings_default(struct settings *settings)
 {
@@ -81,8 +112,20 @@ void settings_default(struct settings *settings)
 		.sessions_account = 32,
 		.unused_seconds = 60,
 		.silence_seconds = 3600,
+		.session_grace = 2,
 		.memory_mib = 1024,
+		.account_memory_mib = account_memory_default(),
 		.cpu_weight = 50,
+		.sessions_private = true,
+		.tmp_mib = SESSION_TMP_DEFAULT,
+		.hide = SESSION_HIDE_DEFAULT,
+		.password_cost = 5,
+		.password_tries = 10,
+		.vanished_good = true,
+		.deleted_share = 50,
+		.quota_used = true,
+		.key_expires_days = 14,
+		.expires_days = 14,
 		.backup_directory = "/var/backups/subuidd",
 		.backups_kept = 7,
 		.connections_per_uid = 32,
@@ -91,237 +134,66 @@ void settings_default(struct settings *settings)
 	};
 }
 
-static int refuse(char *why, size_t size, const char *text)
-{
-	snprintf(why, size, "%s", text);
-	return -EINVAL;
-}
-
-static int take_number(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	uint32_t parsed;
-
-	if (id_parse(value, &parsed) < 0 || parsed < setting->least || parsed > setting->most) {
-		snprintf(why, size, "not a number from %u to %u", setting->least, setting->most);
-		return -EINVAL;
-	}
-	memcpy(out, &parsed, sizeof(parsed));
-	return 0;
-}
-
-static int take_bool(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	bool *truth = out;
-
-	(void)setting;
-	if (strcmp(value, "yes") == 0 || strcmp(value, "true") == 0)
-		*truth = true;
-	else if (strcmp(value, "no") == 0 || strcmp(value, "false") == 0)
-		*truth = false;
-	else
-		return refuse(why, size, "neither yes nor no");
-	return 0;
-}
-
-const char *const publish_names[] = { [PUBLISH_PLUGIN] = "plugin", [PUBLISH_FILES] = "files", [PUBLISH_BOTH] = "both" };
-
-static int take_publish(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	enum publish_to *publish = out;
-
-	(void)setting;
-	for (size_t i = 0; i < sizeof(publish_names) / sizeof(publish_names[0]); i++) {
-		if (strcmp(value, publish_names[i]) != 0)
-			continue;
-		*publish = (enum publish_to)i;
-		return 0;
-	}
-	return refuse(why, size, "neither plugin, files nor both");
-}
-
-static int take_view(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	uint32_t *view = out, parsed;
-
-	(void)setting;
-	if (account_view_parse(value, &parsed) < 0 || parsed == VIEW_DEFAULT)
-		return refuse(why, size, "neither theirs nor owner");
-	*view = parsed;
-	return 0;
-}
-
-/* "16K", "1M", "4096"; "none". */
-static int take_file_size(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	uint64_t *bytes = out;
-	size_t length = strlen(value);
-	unsigned shift = length == 0 ? 0 : value[length - 1] == 'K' ? 10 : value[length - 1] == 'M' ? 20 : 0;
-	char digits[16];
-	uint32_t number;
-
-	(void)setting;
-	if (strcmp(value, "none") == 0) {
-		*bytes = 0;
-		return 0;
-	}
-	if (snprintf(digits, sizeof(digits), "%.*s", (int)(length - (shift != 0)), value) >= (int)sizeof(digits) ||
-	    id_parse(digits, &number) < 0 || (uint64_t)number << shift < 256 || (uint64_t)number << shift > 1u << 30)
-		return refuse(why, size, "not a size from 256 to 1024M, such as 16K, nor none");
-	*bytes = (uint64_t)number << shift;
-	return 0;
-}
-
-static int block_check(struct id_block block, bool units, char *why, size_t size)
-{
-	if (block.first < BLOCK_FIRST_MIN)
-		return refuse(why, size, "ids below 65536 belong to the system and to ordinary users");
-	if (block.last > BLOCK_LAST_MAX)
-		return refuse(why, size, "ids above 2147483647 are negative numbers to many programs");
-	if (units && (block.first % RANGE_UNIT != 0 || (block.last + 1) % RANGE_UNIT != 0))
-		return refuse(why, size, "a block does not start and end at a multiple of 65536");
-	return 0;
-}
-
-static int blocks_parse(const char *value, bool units, struct id_block *blocks, unsigned *count, char *why, size_t size)
-{
-	struct id_block parsed[SETTINGS_BLOCKS_MAX];
-	char copy[1024], *rest = copy, *word;
-	unsigned n = 0;
-
-	if (snprintf(copy, sizeof(copy), "%s", value) >= (int)sizeof(copy))
-		return refuse(why, size, "too long");
-	while ((word = strsep(&rest, " \t,")) != NULL) {
-		if (*word == '\0')
-			continue;
-		if (n == SETTINGS_BLOCKS_MAX)
-			return refuse(why, size, "more than 16 blocks");
-		if (id_block_parse(word, &parsed[n]) < 0)
-			return refuse(why, size, "not a list of blocks such as 2100000000-2147352575");
-		if (block_check(parsed[n], units, why, size) < 0)
-			return -EINVAL;
-		for (unsigned i = 0; i < n; i++)
-			if (id_blocks_overlap(parsed[i], parsed[n]))
-				return refuse(why, size, "two blocks overlap");
-		n++;
-	}
-	if (n == 0)
-		return refuse(why, size, "no block");
-	memcpy(blocks, parsed, n * sizeof(parsed[0]));
-	*count = n;
-	return 0;
-}
-
-static int take_separator(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	char *separator = out;
-
-	(void)setting;
-	if (strlen(value) != 1 || strchr(SEPARATORS, value[0]) == NULL)
-		return refuse(why, size, "not one of the characters " SEPARATORS);
-	*separator = value[0];
-	return 0;
-}
-
-/* Homes go into passwd entries, link texts and command lines: no byte that means something there. */
-static bool component_valid(const char *text, size_t length)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-";
-
-	if (length == 0 || text[0] == '-' || strspn(text, allowed) < length)
-		return false;
-	return !(length == 1 && text[0] == '.') && !(length == 2 && text[0] == '.' && text[1] == '.');
-}
-
-static int take_directory(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	const char *at = value;
-
-	if (strlen(value) >= setting->size)
-		return refuse(why, size, "too long");
-	if (*at != '/')
-		return refuse(why, size, "not an absolute path");
-	while (*at == '/') {
-		size_t length = strcspn(at + 1, "/");
-
-		if (!component_valid(at + 1, length))
-			return refuse(why, size, "not a plain path of [A-Za-z0-9._@+-], without . and .. in it");
-		at += 1 + length;
-	}
-	memcpy(out, value, strlen(value) + 1);
-	return 0;
-}
-
-static int take_link(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	if (strlen(value) >= setting->size || !component_valid(value, strlen(value)))
-		return refuse(why, size, "not the name of one directory, of [A-Za-z0-9._@+-]");
-	memcpy(out, value, strlen(value) + 1);
-	return 0;
-}
-
-static int take_group(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	if (strlen(value) >= setting->size || !comment_valid(value, setting->size - 1) || strchr(value, ',') != NULL)
-		return refuse(why, size, "not the name of a group");
-	memcpy(out, value, strlen(value) + 1);
-	return 0;
-}
-
-/* No hook is one, too. */
-static int take_hook(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	if (value[0] != '\0')
-		return take_directory(setting, value, out, why, size);
-	memset(out, 0, setting->size);
-	return 0;
-}
-
-static int take_account_blocks(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	struct settings *s = out;
-
-	(void)setting;
-	return blocks_parse(value, false, s->accounts, &s->accounts_count, why, size);
-}
-
-static int take_range_blocks(const struct setting *setting, const char *value, void *out, char *why, size_t size)
-{
-	struct settings *s = out;
-
-	(void)setting;
-	return blocks_parse(value, true, s->ranges, &s->ranges_count, why, size);
-}
-
 static const struct setting table[KEYS] = {
 #define IN(member) offsetof(struct settings, member), sizeof(((struct settings *)0)->member)
-	[IDS_ACCOUNTS] = { { "ids", "accounts" }, take_account_blocks, 0, 0, 0, 0 },
-	[IDS_RANGES] = { { "ids", "ranges" }, take_range_blocks, 0, 0, 0, 0 },
-	[SUBID_PUBLISH] = { { "subid", "publish" }, take_publish, IN(publish), 0, 0 },
-	[NAMES_SEPARATOR] = { { "names", "separator" }, take_separator, IN(separator), 0, 0 },
-	[NAMES_ENUMERATE] = { { "names", "enumerate" }, take_bool, IN(enumerate), 0, 0 },
-	[NAMES_RANGES] = { { "names", "range_names" }, take_bool, IN(range_names), 0, 0 },
-	[HOMES_DIRECTORY] = { { "homes", "directory" }, take_directory, IN(homes), 0, 0 },
-	[HOMES_LINK] = { { "homes", "link_directory" }, take_link, IN(link_directory), 0, 0 },
-	[HOMES_VIEWS] = { { "homes", "views_at_start" }, take_number, IN(views_at_start), 0, 1000000 },
-	[HOMES_VIEW] = { { "homes", "view" }, take_view, IN(view), 0, 0 },
-	[HOMES_FILES] = { { "homes", "files_per_size" }, take_file_size, IN(files_per_size), 0, 0 },
-	[HOMES_GRACE] = { { "homes", "grace_days" }, take_number, IN(grace_days), 0, 36500 },
-	[LIMITS_ACCOUNTS] = { { "limits", "accounts" }, take_number, IN(limit_accounts), 0, 100000000 },
-	[LIMITS_KEYS] = { { "limits", "keys" }, take_number, IN(limit_keys), 0, 100000 },
-	[LIMITS_RANGES] = { { "limits", "ranges" }, take_number, IN(limit_ranges), 0, 32768 },
-	[SESSIONS_KEY] = { { "sessions", "per_key" }, take_number, IN(sessions_key), 1, SESSIONS_MAX },
-	[SESSIONS_ACCOUNT] = { { "sessions", "per_account" }, take_number, IN(sessions_account), 1, SESSIONS_MAX },
-	[SESSIONS_UNUSED] = { { "sessions", "unused_seconds" }, take_number, IN(unused_seconds), 0, 86400 },
-	[SESSIONS_SILENCE] = { { "sessions", "silence_seconds" }, take_number, IN(silence_seconds), 0, 604800 },
-	[SESSIONS_MEMORY] = { { "sessions", "memory_mib" }, take_number, IN(memory_mib), 64, 524288 },
-	[SESSIONS_CPU] = { { "sessions", "cpu_weight" }, take_number, IN(cpu_weight), 1, 10000 },
-	[ACCESS_ADMIN_GROUP] = { { "access", "admin_group" }, take_group, IN(admin_group), 0, 0 },
-	[ALARM_HOOK] = { { "alarm", "hook" }, take_hook, IN(hook), 0, 0 },
-	[STATE_BACKUPS] = { { "state", "backup_directory" }, take_directory, IN(backup_directory), 0, 0 },
-	[STATE_KEPT] = { { "state", "backups_kept" }, take_number, IN(backups_kept), 0, 10000 },
-	[SERVICE_PER_UID] = { { "service", "connections_per_uid" }, take_number, IN(connections_per_uid), 1, 4096 },
-	[SERVICE_CONNECTIONS] = { { "service", "connections" }, take_number, IN(connections), 1, 4096 },
-	[SERVICE_IDLE] = { { "service", "idle_seconds" }, take_number, IN(idle_seconds), 1, 3600 },
+	[IDS_ACCOUNTS] = { { "ids", "accounts" }, setting_account_blocks, 0, 0, 0, 0 },
+	[IDS_RANGES] = { { "ids", "ranges" }, setting_range_blocks, 0, 0, 0, 0 },
+	[SUBID_PUBLISH] = { { "subid", "publish" }, setting_publish, IN(publish), 0, 0 },
+	[NAMES_SEPARATOR] = { { "names", "separator" }, setting_separator, IN(separator), 0, 0 },
+	[NAMES_ENUMERATE] = { { "names", "enumerate" }, setting_bool, IN(enumerate), 0, 0 },
+	[NAMES_RANGES] = { { "names", "range_names" }, setting_bool, IN(range_names), 0, 0 },
+	[HOMES_DIRECTORY] = { { "homes", "directory" }, setting_directory, IN(homes), 0, 0 },
+	[HOMES_LINK] = { { "homes", "link_directory" }, setting_link, IN(link_directory), 0, 0 },
+	[HOMES_VIEWS] = { { "homes", "views_at_start" }, setting_number, IN(views_at_start), 0, 1000000 },
+	[HOMES_VIEW] = { { "homes", "view" }, setting_view, IN(view), 0, 0 },
+	[HOMES_FILES] = { { "homes", "files_per_size" }, setting_file_size, IN(files_per_size), 0, 0 },
+	[HOMES_GRACE] = { { "homes", "grace_days" }, setting_number, IN(grace_days), 0, 36500 },
+	[LIMITS_ACCOUNTS] = { { "limits", "accounts" }, setting_number, IN(limit_accounts), 0, 100000000 },
+	[LIMITS_KEYS] = { { "limits", "keys" }, setting_number, IN(limit_keys), 0, 100000 },
+	[LIMITS_RANGES] = { { "limits", "ranges" }, setting_number, IN(limit_ranges), 0, 32768 },
+	[SESSIONS_KEY] = { { "sessions", "per_key" }, setting_number, IN(sessions_key), 1, SESSIONS_MAX },
+	[SESSIONS_ACCOUNT] = { { "sessions", "per_account" }, setting_number, IN(sessions_account), 1, SESSIONS_MAX },
+	[SESSIONS_UNUSED] = { { "sessions", "unused_seconds" }, setting_number, IN(unused_seconds), 0, 86400 },
+	[SESSIONS_SILENCE] = { { "sessions", "silence_seconds" }, setting_number, IN(silence_seconds), 0, 604800 },
+	[SESSIONS_LONGEST] = { { "sessions", "longest_hours" }, setting_number, IN(session_hours), 0, UINT8_MAX },
+	[SESSIONS_GRACE] = { { "sessions", "grace_seconds" },
+			     setting_number,
+			     IN(session_grace),
+			     0,
+			     SESSIONS_GRACE_MAX },
+	[SESSIONS_MEMORY] = { { "sessions", "memory_mib" }, setting_number, IN(memory_mib), 64, 524288 },
+	[SESSIONS_ACCOUNT_MEMORY] = { { "sessions", "account_memory_mib" },
+				      setting_account_memory,
+				      IN(account_memory_mib),
+				      64,
+				      524288 },
+	[SESSIONS_CPU] = { { "sessions", "cpu_weight" }, setting_number, IN(cpu_weight), 1, 10000 },
+	[SESSIONS_SHELL] = { { "sessions", "shell" }, setting_shell, IN(session_shell), 0, 0 },
+	[SESSIONS_PRIVATE] = { { "sessions", "private" }, setting_bool, IN(sessions_private), 0, 0 },
+	[SESSIONS_TMP] = { { "sessions", "tmp_mib" }, setting_number, IN(tmp_mib), 1, SESSION_TMP_MAX },
+	[SESSIONS_HIDE] = { { "sessions", "hide" }, setting_hide, IN(hide), 0, 0 },
+	[SESSIONS_BIND] = { { "sessions", "bind" }, setting_binds, IN(bind), 0, 0 },
+	[PASSWORDS_ENABLED] = { { "passwords", "enabled" }, setting_bool, IN(passwords), 0, 0 },
+	[PASSWORDS_COST] = { { "passwords", "cost" },
+			     setting_number,
+			     IN(password_cost),
+			     PASSWORD_COST_LEAST,
+			     PASSWORD_COST_MOST },
+	[PASSWORDS_TRIES] = { { "passwords", "tries" }, setting_number, IN(password_tries), 1, 1000 },
+	[ACCESS_ADMIN_GROUP] = { { "access", "admin_group" }, setting_group, IN(admin_group), 0, 0 },
+	[ALARM_HOOK] = { { "alarm", "hook" }, setting_hook, IN(hook), 0, 0 },
+	[ALARM_VANISHED] = { { "alarm", "vanished_is_good" }, setting_bool, IN(vanished_good), 0, 0 },
+	[ALARM_DELETED] = { { "alarm", "deleted_percent" }, setting_number, IN(deleted_share), 0, 100 },
+	[ALARM_CHANGED] = { { "alarm", "changed_percent" }, setting_number, IN(changed_share), 0, 100 },
+	[ALARM_QUOTA] = { { "alarm", "quota_used" }, setting_bool, IN(quota_used), 0, 0 },
+	[ALARM_KEY_UNUSED] = { { "alarm", "key_unused_days" }, setting_number, IN(key_unused_days), 0, 36500 },
+	[ALARM_KEY_EXPIRES] = { { "alarm", "key_expires_days" }, setting_number, IN(key_expires_days), 0, 36500 },
+	[ALARM_EXPIRES] = { { "alarm", "account_expires_days" }, setting_number, IN(expires_days), 0, 36500 },
+	[STATE_BACKUPS] = { { "state", "backup_directory" }, setting_directory, IN(backup_directory), 0, 0 },
+	[STATE_KEPT] = { { "state", "backups_kept" }, setting_number, IN(backups_kept), 0, 10000 },
+	[SERVICE_PER_UID] = { { "service", "connections_per_uid" }, setting_number, IN(connections_per_uid), 1, 4096 },
+	[SERVICE_CONNECTIONS] = { { "service", "connections" }, setting_number, IN(connections), 1, 4096 },
+	[SERVICE_IDLE] = { { "service", "idle_seconds" }, setting_number, IN(idle_seconds), 1, 3600 },
 #undef IN
 };
 
@@ -334,8 +206,7 @@ static int take(void *data, unsigned key, const char *value, const char *place, 
 }
 
 /* A fault between two keys is reported for the one that somebody set. */
-static int refuse_pair(const struct loading *loading, enum key a, enum key b, char *why, size_t size,
-		       const char *text)
+static int refuse_pair(const struct loading *loading, enum key a, enum key b, char *why, size_t size, const char *text)
 {
 	const char *place = loading->place[a][0] != '\0' ? loading->place[a] : loading->place[b];
 
@@ -361,6 +232,16 @@ static int settings_check(const struct loading *loading, char *why, size_t size)
 	return 0;
 }
 
+/* To a message that says only what is wrong, and where. */
+static void todo_add(char *why, size_t size)
+{
+	static const char todo[] = "; correct it, subuidd.conf(5) says what may stand there";
+	size_t used = strnlen(why, size);
+
+	if (used > 0 && strstr(why, "; ") == NULL && size - used > sizeof(todo))
+		memcpy(why + used, todo, sizeof(todo));
+}
+
 int settings_load(const char *root, struct settings *settings, char *why, size_t size)
 {
 	struct loading loading = { 0 };
@@ -374,8 +255,10 @@ int settings_load(const char *root, struct settings *settings, char *why, size_t
 	r = settings_files_read(root, &reader, why, size);
 	if (r == 0)
 		r = settings_check(&loading, why, size);
-	if (r < 0)
+	if (r < 0) {
+		todo_add(why, size);
 		return r;
+	}
 	*settings = loading.settings;
 	return 0;
 }

@@ -22,7 +22,6 @@
 #include "confine/cleanup.h"
 #include "subuidd/base/settings_file.h"
 
-#define VENDOR_DIR "/usr/lib"
 #define FILE_NAME "subuidd.conf"
 #define DROP_INS_MAX 64
 #define LINE_BYTES_MAX 1000
@@ -201,7 +200,7 @@ static int parsed_take(econf_file *parsed, const char *path, const struct settin
 
 static int file_read(const char *path, const struct settings_reader *reader, char *why, size_t size)
 {
-	struct key_lines lines = {0};
+	struct key_lines lines = { 0 };
 	econf_file *parsed = NULL;
 	econf_err error;
 	int r;
@@ -288,8 +287,8 @@ static int directory_list(const char *path, struct drop_ins *list, char *why, si
 
 int settings_files_read(const char *root, const struct settings_reader *reader, char *why, size_t size)
 {
-	__attribute__((cleanup(cleanup_drop_ins_p))) struct drop_ins list = {0};
-	static const char *const directories[] = {VENDOR_DIR, SYSCONFDIR};
+	__attribute__((cleanup(cleanup_drop_ins_p))) struct drop_ins list = { 0 };
+	static const char *const directories[] = { VENDORDIR, SYSCONFDIR };
 	char path[PATH_MAX];
 	int r;
 
@@ -297,7 +296,7 @@ int settings_files_read(const char *root, const struct settings_reader *reader, 
 		return refuse(-ENAMETOOLONG, why, size, "%s: path too long", root);
 	r = file_read(path, reader, why, size);
 	if (r == 1) {
-		snprintf(path, sizeof(path), "%s%s/" FILE_NAME, root, VENDOR_DIR);
+		snprintf(path, sizeof(path), "%s%s/" FILE_NAME, root, VENDORDIR);
 		r = file_read(path, reader, why, size);
 	}
 	for (unsigned i = 0; r >= 0 && i < 2; i++) {

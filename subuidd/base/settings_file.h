@@ -17,8 +17,7 @@ struct settings_key {
 
 /* Called once for each `name = value` of each file, in the order of precedence (a later one
  * wins). key: index in the table. Returns 0, or a negative errno and why. */
-typedef int (*settings_take)(void *data, unsigned key, const char *value, const char *place, char *why,
-			     size_t size);
+typedef int (*settings_take)(void *data, unsigned key, const char *value, const char *place, char *why, size_t size);
 
 struct settings_reader {
 	const struct settings_key *keys;

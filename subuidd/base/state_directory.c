@@ -47,15 +47,35 @@ int state_directory_open(char *why, size_t size)
 	return steal_fd(&fd);
 }
 
-/* For the words alone. */
-static bool holder_is_state(int pid)
+/* A file of /proc/PID holds this text. For the words alone. */
+static bool holder_says(int pid, const char *file, const char *text)
 {
-	char path[64], name[16] = "";
+	char path[64], content[1024];
 	cleanup_fd int fd = -1;
+	ssize_t got;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && strcmp(name, "state\n") == 0;
+	got = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
+	content[got > 0 ? got : 0] = '\0';
+	return strstr(content, text) != NULL;
+}
+
+/* After `subuid setup` under systemd the service runs already, and nobody who then starts a daemon as the manual says
+ * has done anything wrong. */
+static void holder_describe(int pid, char *why, size_t size)
+{
+	if (holder_says(pid, "comm", "state\n"))
+		snprintf(why, size, "`subuid state` is at work (pid %d); try again when it has ended", pid);
+	else if (holder_says(pid, "cgroup", "/subuidd.service"))
+		snprintf(why, size,
+			 "systemd runs it already, as subuidd.service (pid %d); there is nothing to start: `systemctl "
+			 "status subuidd` shows it, `systemctl restart subuidd` starts it anew",
+			 pid);
+	else
+		snprintf(why, size,
+			 "another subuidd is running (pid %d); stop it first, by `kill %d`, if you want a new one", pid,
+			 pid);
 }
 
 /* A POSIX lock: the children that have not become something else yet do not inherit it, and the kernel tells who
@@ -64,14 +84,14 @@ static bool holder_is_state(int pid)
 int state_directory_lock(int state_fd, char *why, size_t size)
 {
 	cleanup_fd int fd = path_open_beneath(state_fd, "lock", O_RDWR | O_CREAT, 0600);
-	struct flock lock = {.l_pid = 0};
+	struct flock lock = { .l_pid = 0 };
 
 	if (fd < 0)
 		return trouble_say(why, size, STATE_DIR "/lock", fd);
 	for (int i = 0; i < LOCK_ATTEMPTS && lock.l_pid == 0; i++) {
 		if (i > 0)
-			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-		lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		if (fcntl(fd, F_SETLK, &lock) == 0)
 			return steal_fd(&fd);
 		if (errno != EACCES && errno != EAGAIN)
@@ -79,8 +99,6 @@ int state_directory_lock(int state_fd, char *why, size_t size)
 		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 			lock.l_pid = 0;
 	}
-	snprintf(why, size, "%s (pid %d)",
-		 holder_is_state((int)lock.l_pid) ? "`subuid state` is at work" : "another subuidd is running",
-		 (int)lock.l_pid);
+	holder_describe((int)lock.l_pid, why, size);
 	return -EBUSY;
 }

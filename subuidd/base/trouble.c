@@ -71,11 +71,11 @@ int trouble_state(char *why, size_t size, int error)
 		const char *path;
 		mode_t type, without, right;
 	} files[] = {
-		{STATE_DIR, S_IFDIR, 022, 0755},
-		{STATE_DIR "/state.db", S_IFREG, 077, 0600},
-		{STATE_DIR "/state.db-wal", S_IFREG, 077, 0600},
-		{STATE_DIR "/state.db-journal", S_IFREG, 077, 0600},
-		{STATE_DIR "/state.db-shm", S_IFREG, 077, 0600},
+		{ STATE_DIR, S_IFDIR, 022, 0755 },
+		{ STATE_DIR "/state.db", S_IFREG, 077, 0600 },
+		{ STATE_DIR "/state.db-wal", S_IFREG, 077, 0600 },
+		{ STATE_DIR "/state.db-journal", S_IFREG, 077, 0600 },
+		{ STATE_DIR "/state.db-shm", S_IFREG, 077, 0600 },
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

@@ -7,6 +7,7 @@
 #include "account/fields.h"
 #include "subuidd/call/account_view.h"
 #include "subuidd/call/call.h"
+#include "subuidd/call/used.h"
 #include "subuidd/life/urgent.h"
 
 /* The same owner mostly comes many times: they are looked up once per call. */
@@ -52,6 +53,29 @@ static void view_belongings(const struct belongings *has, struct account_view *v
 	view->silent = watch->due != 0 && watch->due <= time(NULL);
 }
 
+/* In doubt the owner stands: an outage takes nothing away. */
+static enum owner_state owner_state(const struct call *call, const struct link_owner *owner,
+				    const struct account *account)
+{
+	if (owner == NULL)
+		return call->owner_doubt != 0 ? OWNER_STANDS : OWNER_GONE;
+	return owner->uid == account->owner_uid ? OWNER_STANDS : OWNER_CHANGED;
+}
+
+/* The use of a limit: as its file system says it, or as it was counted last. */
+static void view_limits(const struct broker *broker, uint32_t uid, const struct home_kept *kept,
+			struct account_view *view)
+{
+	struct used counted = { USED_UNKNOWN, USED_UNKNOWN };
+
+	view->bytes_kept = kept->bytes;
+	view->files_kept = kept->files;
+	if (kept->bytes != KEPT_NONE || kept->files != KEPT_NONE)
+		used_get(&broker->used, uid, &counted);
+	view->bytes_used = kept->bytes_used != USED_UNKNOWN ? kept->bytes_used : counted.bytes;
+	view->files_used = kept->files_used != USED_UNKNOWN ? kept->files_used : counted.files;
+}
+
 static int view_fill(const struct broker *broker, const struct link_owner *owner, const struct account *account,
 		     struct account_view *view)
 {
@@ -65,10 +89,9 @@ static int view_fill(const struct broker *broker, const struct link_owner *owner
 		view->account.state = ACCOUNT_REMOVING;
 	view->view = broker->homes.views ? account_view_kind(account, broker->settings.view) : VIEW_DEFAULT;
 	view->files_limit = account_files_limit(account, broker->settings.files_per_size);
-	if (home_quota_look(&broker->homes, account, &kept) == 0) {
-		view->bytes_kept = kept.bytes;
-		view->files_kept = kept.files;
-	}
+	view->bytes_used = view->files_used = USED_UNKNOWN;
+	if (home_quota_look(&broker->homes, account, &kept) == 0)
+		view_limits(broker, account->uid, &kept, view);
 	if (name_join(account->owner, broker->settings.separator, account->label, view->name) < 0)
 		return -EUCLEAN;
 	if (path_text(view->home, sizeof(view->home), home) < 0)
@@ -85,11 +108,12 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 {
 	const struct link_owner *owner = owner_of(call, account->owner, call_owner_look);
 	struct belongings has;
-	int r = store_account_belongings(call->broker->store, account->uid, &has);
+	int r = store_account_belongings(call->store, account->uid, &has);
 
 	if (r < 0)
 		return r;
 	view_belongings(&has, view);
+	view->owner_state = owner_state(call, owner, account);
 	return view_fill(call->broker, owner, account, view);
 }
 
@@ -98,5 +122,6 @@ int account_view_listed(struct call *call, const struct listed_account *row, str
 	const struct link_owner *owner = owner_of(call, row->account.owner, call_owner_look_local);
 
 	view_belongings(&row->belongings, view);
+	view->owner_state = owner_state(call, owner, &row->account);
 	return view_fill(call->broker, owner, &row->account, view);
 }

@@ -81,7 +81,7 @@ int audit_write(struct call *call, const char *action, const struct failure_text
 {
 	struct audit_entry entry = entry_of(call, action, failure);
 
-	return store_audit_add(call->broker->store, &entry);
+	return store_audit_add(call->store, &entry);
 }
 
 void audit_log(const struct call *call, const char *action, const struct failure_text *failure)
@@ -95,11 +95,17 @@ void audit_log(const struct call *call, const char *action, const struct failure
 
 void audit_refusal(struct call *call)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	struct failure_text failure = call->answer.failure;
 	unsigned dropped = 0;
 	int r;
 
+	if (call->request.dry_run) {
+		if (failure.failure != FAILURE_NOT_PERMITTED) /* it changes nothing and asks for nothing forbidden */
+			return;
+		snprintf(failure.why, sizeof(failure.why), "dry run: %.*s", (int)sizeof(failure.why) - 10,
+			 call->answer.failure.why);
+	}
 	if (!refusal_admitted(store, &call->caller, &dropped))
 		return;
 	if (dropped > 0)

@@ -15,7 +15,7 @@ struct call *call_new(struct broker *broker, const struct operation *operation, 
 	if (call == NULL)
 		return NULL;
 	call->broker = broker;
-	call->link = -1;
+	call->store = broker->store;
 	call->operation = operation;
 	call->caller = *caller;
 	call->sink = sink;
@@ -82,6 +82,8 @@ void call_rows(struct call *call, char *rows, unsigned count)
 
 void call_finish(struct call *call, enum failure failure)
 {
+	if (failure == CALL_PENDING)
+		return;
 	/* Everything committed so far has been put into the index by now. */
 	publication_commit(call->broker->publication);
 	if (call->broker->hold == NULL || !call->broker->hold(call, failure))
@@ -96,6 +98,7 @@ void call_finish_now(struct call *call, enum failure failure)
 	if (failure != FAILURE_NONE) {
 		struct failure_text text = answer->failure;
 
+		counters_refusal(&call->broker->counters, failure);
 		audit_refusal(call);
 		memset(answer, 0, sizeof(*answer));
 		answer->failure = text;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-#include "subuidd/ids/group.h"
+/*
+ * Finds out from the kernel who calls, and from the user database which users a call is about. Run by the broker
+ * (root); children of it look users up here, too, where the database need not answer.
+ */
 #include "subuidd/call/caller.h"
 
 #include <errno.h>
@@ -11,6 +14,7 @@
 #include "account/id.h"
 #include "account/passwd.h"
 #include "confine/cleanup.h"
+#include "subuidd/ids/group.h"
 
 /* True when the peer had gid among its groups when it connected; the kernel's word, not NSS'. */
 static bool peer_in_group(int fd, gid_t primary, gid_t gid)
@@ -63,6 +67,16 @@ void caller_admin(int fd, const char *admin_group, struct caller *caller)
 	caller->admin_doubt = r < 0 && r != -ENOENT;
 }
 
+bool caller_is_account(const struct caller *caller)
+{
+	return caller->label[0] != '\0';
+}
+
+bool caller_sees(const struct caller *caller, uint32_t owner_uid, uint32_t account_uid)
+{
+	return caller->admin || caller->uid == (caller_is_account(caller) ? account_uid : owner_uid);
+}
+
 int caller_name(struct caller *caller, struct store *store, char separator)
 {
 	struct account account;
@@ -75,6 +89,8 @@ int caller_name(struct caller *caller, struct store *store, char separator)
 	r = store_account_by_uid(store, caller->uid, &account);
 	if (r == 0) {
 		r = name_join(account.owner, separator, account.label, caller->name);
+		memcpy(caller->owner, account.owner, sizeof(caller->owner));
+		memcpy(caller->label, account.label, sizeof(caller->label));
 		caller->admin = false;
 		caller->named = r == 0;
 		return r;

@@ -12,19 +12,21 @@
 
 #include "account/account.h"
 #include "account/failure.h"
-#include "subuidd/home/home.h"
+#include "home/home.h"
 #include "subuidd/ids/local.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 struct caller {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid;  /* for the log only: it may be another process by now */
+	pid_t pid; /* for the log only: it may be another process by now */
 	bool root;
-	bool admin; /* root, or in the admin group */
-	bool admin_doubt; /* whether there is such a group is not known now: not admin */
-	bool named; /* caller_name() has run */
-	bool ordinary; /* has a name and is no sub-account: may own accounts */
+	bool admin;                /* root, or in the admin group */
+	bool admin_doubt;          /* whether there is such a group is not known now: not admin */
+	bool named;                /* caller_name() has run */
+	bool ordinary;             /* has a name and is no sub-account: may own accounts */
+	char owner[OWNER_MAX + 1]; /* of a sub-account its owner and label; "": it is none */
+	char label[LABEL_MAX + 1];
 	char name[OWNER_MAX + ACCOUNT_NAME_MAX + 1]; /* or the number */
 };
 
@@ -35,12 +37,16 @@ int caller_from_socket(int fd, struct caller *caller);
  * caller_name(), which takes it from a sub-account. */
 void caller_admin(int fd, const char *admin_group, struct caller *caller);
 
+bool caller_is_account(const struct caller *caller); /* a sub-account, which may ask about itself */
+/* Whether the caller may see what belongs to this owner and this account: theirs, or itself. */
+bool caller_sees(const struct caller *caller, uint32_t owner_uid, uint32_t account_uid);
+
 /* Finds the name. -ENOENT is no failure (a number is a caller too): 0, or negative errno when
  * the user database or the store does not answer. */
 int caller_name(struct caller *caller, struct store *store, char separator);
 
-/* passwd(5) and group(5) by account/passwd.h: 0, -ENOENT (nobody, for certain), or another negative errno: doubt, on which
- * nothing is taken away. */
+/* passwd(5) and group(5) by account/passwd.h: 0, -ENOENT (nobody, for certain), or another negative errno: doubt, on
+ * which nothing is taken away. */
 int passwd_by_uid(uid_t uid, struct link_owner *owner);
 int passwd_by_name(const char *name, struct link_owner *owner);
 /* The same, of the local users as they are in memory (local_refresh()) first. */

@@ -56,7 +56,8 @@ static bool roots_file(int dirfd, const char *name)
 /* Empty, when the disk was full or the power went, it says the same. */
 static int note_write(int dirfd)
 {
-	cleanup_fd int fd = openat(dirfd, EARLIER_NOTE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
+	cleanup_fd int fd =
+		openat(dirfd, EARLIER_NOTE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
 
 	if (fd < 0)
 		return -errno;

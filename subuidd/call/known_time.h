@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 struct broker;
 

@@ -17,7 +17,8 @@ static int due(sd_event_source *source, uint64_t usec, void *userdata)
 int maintain_open(struct broker *broker, void (*look)(struct broker *broker))
 {
 	broker->maintain = look;
-	return sd_event_add_time(broker->event, &broker->maintenance, CLOCK_MONOTONIC, UINT64_MAX, 1000000, due, broker);
+	return sd_event_add_time(broker->event, &broker->maintenance, CLOCK_MONOTONIC, UINT64_MAX, 1000000, due,
+				 broker);
 }
 
 void maintain_in(struct broker *broker, unsigned seconds)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Written as the last deed of a daemon that refuses to start, removed by one that has. Root, in a directory of root's. */
+/* Written as the last deed of a daemon that refuses to start, removed by one that has. Root, in a directory of root's.
+ */
 #include "subuidd/call/refusal.h"
 
 #include <fcntl.h>

@@ -12,7 +12,8 @@
 
 struct broker;
 
-/* Pure: whether a file system with these figures is nearly full, by bytes or by inodes. Root's own blocks count as free. */
+/* Pure: whether a file system with these figures is nearly full, by bytes or by inodes. Root's own blocks count as
+ * free. */
 bool room_nearly_full(const struct statvfs *fs);
 
 bool room_short(const struct broker *broker);

@@ -30,7 +30,9 @@ struct tallies {
 	time_t lifetime;
 	uint64_t key; /* random: a user who can choose uids cannot choose slots */
 };
+/* clang-format off */
 #define TALLIES(seconds) { .lifetime = (seconds) }
+/* clang-format on */
 
 /* The entry of this uid, all 0 but uid and since (now) where there was none. Valid until the next call. NULL: no
  * memory. */

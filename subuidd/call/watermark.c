@@ -14,7 +14,7 @@
 #include "subuidd/broker.h"
 #include "subuidd/call/earlier.h"
 #include "subuidd/base/log.h"
-#include "subuidd/store/high_water.h"
+#include "store/high_water.h"
 #include "subuidd/base/trouble.h"
 
 #define AHEAD 256u
@@ -118,7 +118,7 @@ static void missing_say(const struct broker *broker, unsigned files)
 int watermark_open(struct broker *broker, char *why, size_t size)
 {
 	struct watermark *watermark = calloc(1, sizeof(*watermark));
-	struct high_water mark = {0};
+	struct high_water mark = { 0 };
 	unsigned files = 0;
 	int r = watermark == NULL ? -ENOMEM : mark_collect(broker, &mark, &files);
 
@@ -128,12 +128,12 @@ int watermark_open(struct broker *broker, char *why, size_t size)
 	}
 	if (r < 0) {
 		free(watermark);
-		return trouble_say(
-			why, size,
-			"the high-water mark (" STATE_DIR "/" HIGH_WATER_STATE " and the one of the homes)", r);
+		return trouble_say(why, size,
+				   "the high-water mark (" STATE_DIR "/" HIGH_WATER_STATE " and the one of the homes)",
+				   r);
 	}
 	watermark->broker = broker;
-	watermark->witness = (struct store_witness){on_give, on_commit, watermark};
+	watermark->witness = (struct store_witness){ on_give, on_commit, watermark };
 	memcpy(watermark->marks, mark.marks, sizeof(watermark->marks));
 	memcpy(watermark->floor, mark.marks, sizeof(watermark->floor));
 	store_floor(broker->store, watermark->floor);
@@ -145,7 +145,7 @@ int watermark_open(struct broker *broker, char *why, size_t size)
 void watermark_close(struct broker *broker)
 {
 	struct watermark *watermark = broker->watermark;
-	struct high_water mark = {0};
+	struct high_water mark = { 0 };
 	int r;
 
 	if (watermark == NULL)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* The socket: made, taken over from the service manager, accepted from. */
+/* Makes the socket, or takes it over from the service manager, and accepts connections. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,8 +20,9 @@
 #include "subuidd/door/workers.h"
 
 #define ACCEPT_AT_A_TIME 32
-#define ROOT_RESERVE 8u /* connections beyond the limit, for root to put things right */
+#define ROOT_RESERVE 8u /* connections beyond the limit, so that root can put things right */
 #define PAUSE_USEC 200000u
+#define ACCEPTS_CONNECTIONS 0x10000u /* __SO_ACCEPTCON, in /proc/net/unix */
 
 /* The message to a peer that is not served; ends with the NUL of the frame. */
 static const char refusal_limit[] =
@@ -28,14 +30,16 @@ static const char refusal_limit[] =
 	"\"why\":\"too many connections are open\",\"todo\":\"close some, or try again later\"}}";
 static const char refusal_nobody[] =
 	"{\"error\":\"io.subuidd.Accounts.NotPermitted\",\"parameters\":{\"what\":\"connection\","
-	"\"why\":\"your uid is nobody's on this host (a user namespace that does not map it?)\",\"todo\":\"\"}}";
+	"\"why\":\"your uid does not exist on this host (a user namespace that does not map it?)\",\"todo\":\"\"}}";
 static const char refusal_broken[] =
 	"{\"error\":\"io.subuidd.Accounts.Failed\",\"parameters\":{\"what\":\"subuidd\","
 	"\"why\":\"its workers cannot be started\",\"todo\":\"its log says why; subuid doctor looks for the cause\"}}";
 
 static const char socket_name[] = "socket";
 
-/* Beside it the service manager may hold what `subuidd --hand-over` sends (handed.c). Negative: none, or more than one. */
+/* Besides the socket, the service manager may hold what `subuidd --hand-over` sends (handed.c). Negative: none, or more
+ * than one.
+ */
 static int inherited(void)
 {
 	int count = sd_listen_fds(0), found = -1;
@@ -86,7 +90,22 @@ static int run_directory_open(void)
 	return fd;
 }
 
-/* Nobody else listens: the lock on the state directory is ours, so an existing socket is a left-over. */
+/* A service manager holds the socket while its service is stopped, and starts that for the next caller. To take its
+ * place would leave it with a socket that nobody finds. Asked of the kernel, since a connection would start the
+ * service. */
+static bool manager_listens(void)
+{
+	cleanup_file FILE *file = access("/run/systemd/system", F_OK) == 0 ? fopen("/proc/net/unix", "re") : NULL;
+	char line[512], flags[16], path[256];
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%*s %*s %*s %15s %*s %*s %*s %255s", flags, path) == 2 &&
+		    (strtoul(flags, NULL, 16) & ACCEPTS_CONNECTIONS) != 0 && strcmp(path, SOCKET_PATH) == 0)
+			return true;
+	return false;
+}
+
+/* No other daemon listens: the lock on the state directory is ours, so an existing socket is a left-over. */
 static int listen_bind(int directory)
 {
 	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -113,6 +132,12 @@ int listen_open(char *why, size_t size)
 
 	if (sd_listen_fds(0) > 0)
 		return listen_inherited(why, size);
+	if (manager_listens()) {
+		snprintf(why, size,
+			 "%s: systemd listens there, for subuidd.service; `systemctl start subuidd` starts it",
+			 SOCKET_PATH);
+		return -EADDRINUSE;
+	}
 	directory = run_directory_open();
 	if (directory < 0) {
 		snprintf(why, size, "%s: %s", RUN_DIR, strerror(-directory));
@@ -139,7 +164,7 @@ void listen_close(int fd)
 		unlinkat(directory, socket_name, 0);
 }
 
-/* Not worth waiting: a peer that does not take one line is not told. If the socket were closed with the peer's
+/* Not worth waiting for: a peer that does not read one line is not told. If the socket were closed with the peer's
  * request unread, the peer would get an error and lose the line, so the last few refused connections stay half
  * open. */
 static void refuse(struct broker *broker, int fd, const char *text, size_t size)
@@ -159,7 +184,7 @@ void listen_refuse_broken(struct broker *broker, int fd)
 	refuse(broker, fd, refusal_broken, sizeof(refusal_broken));
 }
 
-/* A place for the caller: a free one, or one of a user who has more and asks nothing. */
+/* A place for the caller: a free one, or one of a user who has more and is idle. */
 static bool place_found(struct broker *broker, const struct caller *caller)
 {
 	const struct shares *shares = workers_shares(broker);
@@ -180,16 +205,16 @@ static void admit(struct broker *broker, int accepted)
 		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
-	/* before any look-up: a peer that knocks without end costs little */
+	/* before any look-up, so that a peer that connects endlessly costs little */
 	if (!caller.root &&
 	    share_held_uid(workers_shares(broker), caller.uid) >= broker->settings.connections_per_uid) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}
-	/* the caller's identity decides under whom it is counted; if it cannot be found out now, it is asked again
-	 * with the call */
+	/* the caller's identity decides which share it counts for; if it is unknown now, it is asked again with the
+	 * call */
 	caller_admin(fd, broker->settings.admin_group, &caller);
-	caller_name(&caller, broker->store, broker->settings.separator); /* a sub-account is no admin */
+	caller_name(&caller, broker->store, broker->settings.separator); /* a sub-account is never an admin */
 	if (!place_found(broker, &caller)) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
@@ -210,14 +235,14 @@ static int listen_again(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* No descriptors left: those that wait go on waiting, instead of this loop turning for nothing. */
+/* No descriptors are left: waiting peers go on waiting, instead of this loop spinning. */
 static void listen_pause(struct broker *broker, int error)
 {
 	sd_event_source *timer = NULL;
 
 	log_error("connections cannot be accepted for the moment: %s", strerror(error));
-	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, PAUSE_USEC, 10000, listen_again, broker) >=
-	    0)
+	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, PAUSE_USEC, 10000, listen_again,
+				       broker) >= 0)
 		sd_event_source_set_enabled(broker->listen_source, SD_EVENT_OFF);
 }
 

@@ -5,68 +5,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include "account/id.h"
 #include "subuidd/op/import.h"
-#include "subuidd/op/churn.h"
+#include "subuidd/change/churn.h"
 #include "subuidd/life/evidence.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish.h"
-#include "subuidd/wire/request.h"
 #include "subuidd/call/room.h"
 
-#define SYSTEM_UID_MAX 999u /* SYS_UID_MAX of login.defs(5) */
-
-static const struct operation operations[] = {
-	{ OP_STATUS, WHO_ANYONE, 0, "status", op_status },
-	{ OP_ACCOUNT_ADD, WHO_OWNER,
-	  TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM,
-	  "account.add", op_account_add },
-	{ OP_ACCOUNT_GET, WHO_OWNER, TRAIT_IN_DOUBT, "account.get", op_account_get },
-	{ OP_ACCOUNT_LIST, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "account.list", op_account_list },
-	{ OP_ACCOUNT_MODIFY, WHO_OWNER, TRAIT_CHANGES | TRAIT_GROWS, "account.modify", op_account_modify },
-	/* Locking and removing go ahead with an index that cannot be written: the sessions end, the store says it. */
-	{ OP_ACCOUNT_LOCK, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_GOING, "account.lock", op_account_lock },
-	{ OP_ACCOUNT_UNLOCK, WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS | TRAIT_OF_GOING,
-	  "account.unlock", op_account_unlock },
-	{ OP_ACCOUNT_REMOVE, WHO_OWNER, TRAIT_LINES, "account.remove", op_account_remove },
-	{ OP_ACCOUNT_MOUNT, WHO_OWNER, TRAIT_NEEDS_OWNER, "account.mount", op_account_mount },
-	{ OP_KEY_ADD, WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS, "key.add", op_key_add },
-	{ OP_KEY_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "key.list", op_key_list },
-	{ OP_KEY_REMOVE, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_GOING, "key.remove", op_key_remove },
-	{ OP_RANGE_ADD, WHO_OWNER,
-	  TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM,
-	  "range.add", op_range_add },
-	{ OP_RANGE_LIST, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "range.list", op_range_list },
-	{ OP_RANGE_REMOVE, WHO_OWNER, TRAIT_CHANGES | TRAIT_LINES, "range.remove", op_range_remove },
-	{ OP_LIMIT_GET, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "limit.get", op_limit_get },
-	{ OP_LIMIT_SET, WHO_ADMIN, TRAIT_GROWS | TRAIT_OF_OWNER, "limit.set", op_limit_set },
-	{ OP_AUDIT_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "audit.list", op_audit_list },
-	{ OP_CHECK, WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "check", op_check },
-	{ OP_TOMBSTONE_RELEASE, WHO_ROOT, TRAIT_GROWS, "tombstone.release", op_tombstone_release },
-	{ OP_LIMIT_LIST, WHO_ROOT, 0, "limit.list", op_limit_list },
-	{ OP_TOMBSTONE_LIST, WHO_ROOT, 0, "tombstone.list", op_tombstone_list },
-	{ OP_RUN_LIST, WHO_OWNER, TRAIT_IN_DOUBT, "run.list", op_run_list },
-	{ OP_STATE_SAVE, WHO_ROOT, 0, "state.save", op_state_save },
-	{ OP_REPAIR, WHO_OWNER, 0, "repair", op_repair }, /* of what is nobody's: root */
-	{ OP_IMPORT, WHO_ADMIN, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS,
-	  "import", op_import }, /* gives: import_continue() */
-};
-
-static const struct operation *operation_find(uint32_t op)
-{
-	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
-		if (operations[i].op == op)
-			return &operations[i];
-	return NULL;
-}
+#define OPERATION(op, method, who, traits, action, handler, ...) [op] = { op, who, traits, action, handler },
+static const struct operation operations[OP_MAX_] = { OPERATIONS(OPERATION) };
 
 static bool asks_for_all(const struct request *request)
 {
 	if (request->op == OP_REPAIR)
 		return request->repair.repair != REPAIR_ACCOUNT && request->repair.place != PLACE_LINK;
-	return wire_message(request->op)->list && request->list.all;
+	return wire_message(request->op)->list && (request->list.all || request->op == OP_LIMIT_LIST);
 }
 
-/* The name of the owner that is asked about; "": the caller. */
+/* The name of the owner that the request is about; "": the caller. */
 static const char *owner_asked(const struct request *request)
 {
 	const struct request_name *name = request_name(request);
@@ -74,6 +31,19 @@ static const char *owner_asked(const struct request *request)
 	if (request->op == OP_LIMIT_SET)
 		return request->limit_set.limit.owner;
 	return name != NULL ? name->owner : "";
+}
+
+/* A sub-account asks about itself: under its own name or, of a list, under none. The rows of a list are those of its
+ * uid, whatever is asked for (op/). */
+static bool asks_for_itself(const struct call *call)
+{
+	const struct request_name *name = request_name(&call->request);
+	const struct caller *caller = &call->caller;
+
+	return caller_is_account(caller) && (call->operation->traits & TRAIT_SELF) != 0 &&
+	       !asks_for_all(&call->request) && name != NULL &&
+	       (name->owner[0] == '\0' || strcmp(name->owner, caller->owner) == 0) &&
+	       (name->label[0] == '\0' || strcmp(name->label, caller->label) == 0);
 }
 
 /* Decided from the caller and the names in the request, before anything is looked up: the same answer whether the
@@ -86,22 +56,22 @@ static enum failure permit(struct call *call)
 	if (call->operation->who == WHO_ANYONE || caller->root)
 		return FAILURE_NONE;
 	if (call->operation->who == WHO_ROOT)
-		return call_fail(call, FAILURE_NOT_PERMITTED, call->operation->action, "only root may do this", "");
-	if (caller->admin)
+		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call), "only root may do this", "");
+	if (caller->admin || asks_for_itself(call))
 		return FAILURE_NONE;
 	if (caller->admin_doubt && (call->operation->who == WHO_ADMIN || asks_for_all(&call->request) ||
 				    (owner[0] != '\0' && strcmp(owner, caller->name) != 0)))
-		return call_fail(call, FAILURE_FAILED, call->operation->action,
-				 "the user database does not answer, and says not who is in the admin group",
+		return call_fail(call, FAILURE_FAILED, call_method(call),
+				 "the user database does not answer, so it is unknown who is in the admin group",
 				 "try again when `getent group` answers");
 	if (call->operation->who == WHO_ADMIN)
-		return call_fail(call, FAILURE_NOT_PERMITTED, call->operation->action,
+		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call),
 				 "only root and members of the admin group may do this", "ask your provider");
 	if (!caller->ordinary)
 		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "this account cannot own sub-accounts",
 				 "call as the owner");
 	if (caller->uid <= SYSTEM_UID_MAX && (call->operation->traits & TRAIT_NO_SYSTEM) != 0)
-		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "a system user takes no ids by himself",
+		return call_fail(call, FAILURE_NOT_PERMITTED, caller->name, "a system user cannot take ids for itself",
 				 "have an administrator do it, with --owner");
 	if (asks_for_all(&call->request) || (owner[0] != '\0' && strcmp(owner, caller->name) != 0))
 		return call_fail(call, FAILURE_NOT_PERMITTED, owner[0] != '\0' ? owner : "all owners",
@@ -110,10 +80,10 @@ static enum failure permit(struct call *call)
 	return FAILURE_NONE;
 }
 
-/* About an owner as a whole; something may be left of one who no longer exists. */
+/* About an owner as a whole; an owner who no longer exists may have left something. */
 static enum failure owner_known(struct call *call, const char *name)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	uint32_t accounts = 0, units = 0;
 	struct limit limit;
 	int r = store_account_count(store, name, &accounts);
@@ -137,11 +107,12 @@ static void owner_named(struct call *call, const char *name)
 	memcpy(call->owner.name, name, strnlen(name, sizeof(call->owner.name) - 1));
 }
 
-/* Operations allowed to root and the admin group while nobody can say whether the owner exists: looking, and those
- * that only take access away. A thief does not get to stay because a directory is down. */
+/* Operations allowed to root and the admin group while it is unknown whether the owner exists: looking, and those that
+ * only take access away. A thief must not be able to stay because a directory is down. */
 static enum failure owner_in_doubt(struct call *call, const char *name, int error)
 {
-	if (!call->caller.admin || (call->operation->traits & TRAIT_IN_DOUBT) == 0)
+	if ((!call->caller.admin && !caller_is_account(&call->caller)) ||
+	    (call->operation->traits & TRAIT_IN_DOUBT) == 0)
 		return call_fail_doubt(call, error);
 	owner_named(call, name);
 	return FAILURE_NONE;
@@ -158,17 +129,19 @@ static enum failure owner_gone(struct call *call, const char *name)
 
 static enum failure owner_resolve(struct call *call)
 {
+	const bool itself = caller_is_account(&call->caller);
 	const char *name = owner_asked(&call->request);
 	int r;
 
-	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request) || call->request.op == OP_IMPORT)
+	if (call->operation->who == WHO_ANYONE || call->operation->who == WHO_ROOT || asks_for_all(&call->request) ||
+	    wire_message(call->request.op)->import)
 		return FAILURE_NONE;
 	if (name[0] == '\0')
-		name = call->caller.name;
+		name = itself ? call->caller.owner : call->caller.name;
 	r = call_owner_look(call, name);
 	if (r < 0)
 		return r == -ENOENT ? owner_gone(call, name) : owner_in_doubt(call, name, r);
-	if (!call->caller.admin && call->owner.uid != call->caller.uid)
+	if (!call->caller.admin && !itself && call->owner.uid != call->caller.uid)
 		return call_fail(call, FAILURE_NOT_PERMITTED, name, "this name and your uid are not the same account",
 				 "ask the administrator of the host");
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);
@@ -192,7 +165,7 @@ static void target_name(struct call *call)
 			    sizeof(call->target));
 }
 
-/* Of what is left, nothing goes to changes that can wait. */
+/* The remaining room is not for changes that can wait. */
 static enum failure room_there(struct call *call)
 {
 	struct broker *broker = call->broker;
@@ -200,7 +173,8 @@ static enum failure room_there(struct call *call)
 	if (room_short(broker))
 		return call_fail(call, FAILURE_FAILED, NULL, "the disk of " STATE_DIR " is nearly full",
 				 "make room; lock, key remove and remove go on");
-	if (call->request.op != OP_IMPORT) /* of which there are many in a row */
+	/* of imports there are many in a row */
+	if (!wire_message(call->request.op)->import && !call->request.dry_run)
 		room_keep(broker);
 	return FAILURE_NONE;
 }
@@ -209,10 +183,7 @@ static enum failure call_run(struct call *call);
 
 static void call_goes_on(struct call *call)
 {
-	enum failure failure = call_run(call);
-
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(call, call_run(call));
 }
 
 static enum failure call_run(struct call *call)
@@ -222,9 +193,9 @@ static enum failure call_run(struct call *call)
 	int r = caller_name(&call->caller, broker->store, broker->settings.separator);
 
 	if (r < 0)
-		return call_fail_system(call, "who is calling cannot be found out", r);
+		return call_fail_system(call, "it cannot be found out who is calling", r);
 	target_name(call);
-	if (call->request.op != OP_IMPORT) /* each of its rows has its own */
+	if (!wire_message(call->request.op)->import) /* each of its rows has its own */
 		failure = request_shape(&call->request, broker->settings.separator, &call->answer.failure);
 	if (failure == FAILURE_NONE)
 		failure = permit(call);
@@ -240,7 +211,7 @@ static enum failure call_run(struct call *call)
 		failure = churn_change(call);
 	if (failure != FAILURE_NONE)
 		return failure;
-	if ((call->operation->traits & TRAIT_CHANGES) != 0) {
+	if ((call->operation->traits & TRAIT_CHANGES) != 0 && !call->request.dry_run) {
 		r = publication_repair(broker->publication);
 		if (r < 0)
 			return call_fail_system(call, "the index cannot be written", r);
@@ -252,26 +223,21 @@ int operation_receive(struct broker *broker, const struct caller *caller, const 
 		      const void *message, size_t size, struct call **pending)
 {
 	const struct request *request = message;
-	const struct operation *operation;
 	struct call *call;
 	enum failure failure;
 
 	if (wire_request_check(message, size) < 0 || request_sound(request) < 0)
 		return -EPROTO;
-	operation = operation_find(request->op);
-	if (operation == NULL)
-		return -EPROTO;
 	if (*pending != NULL)
 		return import_continue(*pending, request);
-	call = call_new(broker, operation, caller, sink, asker);
+	call = call_new(broker, &operations[request->op], caller, sink, asker);
 	if (call == NULL)
 		return -ENOMEM;
 	memcpy(&call->request, message, size);
 	*pending = call;
 	failure = call_run(call);
-	if (request->op == OP_IMPORT)
+	if (wire_message(request->op)->import)
 		return import_begin(call, failure);
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(call, failure);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Counting connections by whose they are; see shares.h. */
+/* Counts connections by user; see shares.h. */
 #include "subuidd/door/shares.h"
 
 #include <stdlib.h>
@@ -69,6 +69,6 @@ unsigned share_held_uid(const struct shares *shares, uid_t uid)
 bool share_yields(const struct share *from, unsigned mine, bool quiet)
 {
 	if (!from->together && from->uid == 0)
-		return false; /* root's: the one who puts things right is not put out */
+		return false; /* root's: the user who puts things right is never put out */
 	return from->held > mine + 1 || (mine == 0 && quiet);
 }

@@ -32,11 +32,11 @@ void share_drop(struct shares *shares, struct share *share);
 
 /* How many connections the caller's share has. */
 unsigned share_held(const struct shares *shares, const struct caller *caller);
-/* The same for a uid before its name is known: at least this many; 0 also for uids that are counted together. */
+/* The same for a uid before its name is known: at least this many; also 0 for uids that are counted together. */
 unsigned share_held_uid(const struct shares *shares, uid_t uid);
 
-/* Whether a connection of the share `from` makes way for one of a user who has `mine`: the larger share does, and
- * every share does for a user who has none, once they have been quiet. */
+/* Whether a connection of the share `from` makes way for one of a user who has `mine`: the larger share makes way, and
+ * every share does for a user without connections, once the connection has been quiet. */
 bool share_yields(const struct share *from, unsigned mine, bool quiet);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/trusted.h"
 #include "confine/harden.h"
 #include "confine/identity.h"
 #include "subuidd/door/workers.h"
@@ -23,8 +24,9 @@
 
 static_assert(FIRST_FREE_FD > WIRE_FD, "the executable must survive the dup2 to WIRE_FD");
 
-/* A new namespace of our own for a moment, kept by descriptor. -1: not possible here (a container without CAP_SYS_ADMIN, or our
- * own unit, which is in such a namespace itself): the worker cannot make sockets anyway (seccomp). -EIO: no way back. */
+/* A new namespace, ours for a moment and kept by descriptor. -1: not possible here (a container without
+ * CAP_SYS_ADMIN, or our own unit, which is in such a namespace itself): the worker cannot make sockets anyway
+ * (seccomp). -EIO: there is no way back. */
 static int namespace_empty(const char *path, int kind)
 {
 	cleanup_fd int own = open(path, O_RDONLY | O_CLOEXEC);
@@ -34,11 +36,11 @@ static int namespace_empty(const char *path, int kind)
 		return -1;
 	empty = open(path, O_RDONLY | O_CLOEXEC);
 	if (setns(own, kind) < 0)
-		return -EIO; /* the broker itself would sit in it: NSS over the network needs ours */
+		return -EIO; /* the broker itself would be stuck in it: NSS over the network needs ours */
 	return empty < 0 ? -1 : fcntl(empty, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 }
 
-/* Root's alone to write: it is executed with a socket to the broker. */
+/* Only root may be able to write it: it is executed with a socket to the broker. */
 static int executable_open(void)
 {
 	cleanup_fd int fd = open(WORKER_PATH, O_PATH | O_CLOEXEC);
@@ -46,7 +48,7 @@ static int executable_open(void)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022) != 0)
+	if (!file_trusted(&st, 0))
 		return -EPERM;
 	return fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 }
@@ -60,7 +62,7 @@ int worker_image_open(struct worker_image *image, char *why, size_t size)
 	if (r < 0 || user.uid == 0 || user.gid == 0) {
 		snprintf(why, size,
 			 r < 0 && r != -ENOENT ? "the user database does not answer for %s: see nsswitch.conf(5)" :
-						 "the user %s is not there: run subuid setup",
+						 "the user %s does not exist: run subuid setup",
 			 WORKER_USER);
 		return r < 0 ? r : -EPERM;
 	}
@@ -129,9 +131,10 @@ int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int 
 	cleanup_fd int ours = pair[0], theirs = pair[1];
 
 	/* each message says which process has sent it: worker_channel.c */
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 || setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
+	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0 ||
+	    setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
 		return -errno;
-	/* One that lies on WIRE_FD already would keep its close-on-exec flag in dup2. */
+	/* If it is WIRE_FD already, dup2 would leave its close-on-exec flag. */
 	if (theirs == WIRE_FD) {
 		theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 		close(pair[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* One worker: started, given a connection, listened to, killed when it says what no sound worker says. */
+/* One worker: starts it, gives it a connection, listens to it, and kills it if it says something that a sound worker
+ * does not. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,10 +12,12 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/clock.h"
 #include "subuidd/base/child.h"
 #include "subuidd/base/log.h"
-#include "subuidd/op/rehearsal.h"
+#include "subuidd/change/rehearsal.h"
 #include "subuidd/door/operation.h"
+#include "subuidd/base/settings.h"
 #include "subuidd/door/workers_internal.h"
 
 static void worker_reaped(void *data, int status)
@@ -48,7 +51,7 @@ void worker_end(struct worker *worker)
 	worker->timer = sd_event_source_disable_unref(worker->timer);
 	close(worker->fd);
 	syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
-	if (worker->broker->stopping) /* there is no loop any more; init reaps */
+	if (worker->broker->stopping) /* the loop has ended; init reaps */
 		close(worker->pidfd);
 	else if (child_watch(worker->broker->event, worker->pidfd, 0, worker_reaped, worker) < 0)
 		log_error("a worker that has ended cannot be waited for");
@@ -71,7 +74,7 @@ void worker_failed(struct worker *worker, const char *what)
 	worker_end(worker);
 }
 
-/* Non-blocking: answers that the worker has not taken yet fit the socket's buffer (one batch), or the worker is not
+/* Non-blocking: answers that the worker has not read yet fit into the socket's buffer (one batch), or the worker is not
  * sound. */
 static void worker_send(struct worker *worker, uint32_t op, struct answer *answer)
 {
@@ -136,7 +139,7 @@ static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	if (worker->state == WORKER_STARTING)
-		worker_failed(worker, "it did not get ready in time");
+		worker_failed(worker, "it was not ready in time");
 	else if (worker->call == NULL || call_collects(worker->call))
 		worker_violated(worker, "it kept an idle connection");
 	else
@@ -155,21 +158,18 @@ static int worker_deadline(struct worker *worker, unsigned seconds)
 	return sd_event_source_set_enabled(worker->timer, SD_EVENT_ONESHOT);
 }
 
-uint64_t worker_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int worker_give(struct worker *worker, int connection, const struct caller *caller, struct share *share)
 {
-	struct wire_connection first = { .tag = WIRE_CONNECTION, .idle_seconds = worker->broker->settings.idle_seconds };
+	struct wire_connection first = { .tag = WIRE_CONNECTION,
+					 .idle_seconds = worker->broker->settings.idle_seconds,
+					 .password_cost = passwords_cost(&worker->broker->settings) };
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &first, sizeof(first) };
 	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
 	cleanup_fd int fd = connection;
@@ -183,7 +183,7 @@ int worker_give(struct worker *worker, int connection, const struct caller *call
 	worker->caller = *caller;
 	worker->share = share;
 	share->served++;
-	worker->heard = worker_clock();
+	worker->heard = clock_usec();
 	worker->state = WORKER_SERVING;
 	return worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);
 }
@@ -194,13 +194,16 @@ union worker_message {
 	char bytes[sizeof(struct request) + 1];
 };
 
-/* As recv(2). Its end of the channel is worth nothing in another process, whatever its uid: -1 and EPERM. */
+/* As recv(2). The worker's end of the channel is worth nothing in another process, whatever its uid: -1 and EPERM. */
 static ssize_t message_receive(const struct worker *worker, union worker_message *message)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
 	struct iovec iov = { message, sizeof(*message) };
 	struct msghdr header = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
 	};
 	ssize_t got = recvmsg(worker->fd, &header, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *sender = got > 0 ? CMSG_FIRSTHDR(&header) : NULL;
@@ -244,7 +247,7 @@ static void worker_receive(struct worker *worker)
 	} else if (busy || (size_t)got > sizeof(message)) {
 		worker_violated(worker, "it spoke out of turn");
 	} else {
-		worker->heard = worker_clock();
+		worker->heard = clock_usec();
 		worker_deadline(worker, IDLE_FACTOR * worker->broker->settings.idle_seconds);
 		r = operation_receive(worker->broker, &worker->caller, &worker_sink, worker, &message, (size_t)got,
 				      &worker->call);

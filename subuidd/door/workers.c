@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Which worker serves which connection: how many are kept ready, who waits, and who makes way when all places are
- * taken.
+ * Decides which worker serves which connection: how many are kept ready, who waits, and who makes way when all places
+ * are taken.
  */
 #include "subuidd/door/workers.h"
 
@@ -13,17 +13,21 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/clock.h"
 #include "subuidd/base/log.h"
 #include "subuidd/door/workers_internal.h"
 
-#define READY_WANTED 4u    /* workers that wait for a connection */
-#define READY_KEPT 2u      /* of these, for users without a connection yet */
-#define STARTING_MAX 8u    /* at the same time: a burst of connections is no burst of forks */
+#define READY_WANTED 4u /* workers that wait for a connection */
+#define READY_KEPT 2u   /* of these, for users without a connection yet */
+#define STARTING_MAX 8u /* at the same time: a burst of connections is no burst of forks */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 5000u
-#define QUIET_USEC 1000000u /* a peer that has asked nothing for so long makes way for one who has no connection */
-#define FAILURES_MAX (READY_WANTED + 3u) /* in a row, some seconds: then peers learn that there is no worker. More than
-					    are ready, so that it is not said when all of those are killed at once. */
+#define QUIET_USEC                                                                                                     \
+	1000000u /* a peer that has asked nothing for this long makes way for a user without a connection              \
+		  */
+#define FAILURES_MAX                                                                                                   \
+	(READY_WANTED + 3u) /* in a row, some seconds: then peers learn that there is no worker. More than             \
+			       are ready, so that it is not said when all of those are killed at once. */
 
 static void workers_fill(struct broker *broker);
 static void workers_start(struct broker *broker, bool again);
@@ -65,7 +69,7 @@ static bool connection_give(struct broker *broker, const struct connection *conn
 	return false;
 }
 
-/* Takes it out of the line; its share stays taken. */
+/* Takes it out of the queue; it still counts for its share. */
 static struct connection *waiting_leave(struct workers *workers, struct connection **at)
 {
 	struct connection *connection = *at;
@@ -90,8 +94,8 @@ static void waiting_drop(struct workers *workers, struct connection **at)
 	connection_free(connection);
 }
 
-/* The next to be served: of the users with the fewest served connections, the one that has waited longest. A burst
- * of one user's is a queue of its own. */
+/* The next to be served: among the users with the fewest served connections, the one that has waited longest. A burst
+ * of one user's connections is a queue of its own. */
 static struct connection **waiting_next(struct workers *workers)
 {
 	struct connection **next = &workers->waiting;
@@ -145,17 +149,16 @@ int workers_serve(struct broker *broker, int fd, const struct caller *caller)
 
 /* ---- somebody makes room ---- */
 
-/* Its peer has nothing under way that would be lost but time. */
+/* Its peer would lose nothing but time. */
 static bool worker_idle_now(const struct worker *worker, bool quiet)
 {
-	return worker->state == WORKER_SERVING &&
-	       (worker->call == NULL || (quiet && call_collects(worker->call)));
+	return worker->state == WORKER_SERVING && (worker->call == NULL || (quiet && call_collects(worker->call)));
 }
 
 /* Of the largest share, the one that has said nothing for the longest time. */
 static struct worker *worker_to_yield(const struct workers *workers, unsigned mine)
 {
-	uint64_t now = worker_clock();
+	uint64_t now = clock_usec();
 	struct worker *chosen = NULL;
 
 	for (struct worker *worker = workers->list; worker != NULL; worker = worker->next) {
@@ -170,7 +173,7 @@ static struct worker *worker_to_yield(const struct workers *workers, unsigned mi
 	return chosen;
 }
 
-/* Of the largest share, the one that came last: it has lost the least. */
+/* Of the largest share, the one that came last: it loses the least. */
 static struct connection **waiting_to_yield(struct workers *workers, unsigned mine)
 {
 	struct connection **chosen = NULL;
@@ -196,7 +199,7 @@ bool workers_make_room(struct broker *broker, const struct caller *caller)
 	return worker != NULL || waiting != NULL;
 }
 
-/* Nobody waits without end for what does not come (a kernel without Landlock, say). */
+/* Nobody waits for ever for a worker that cannot come (on a kernel without Landlock, say). */
 static void waiting_refuse(struct broker *broker)
 {
 	while (broker->workers->waiting != NULL) {
@@ -245,8 +248,7 @@ static void respawn_later(struct broker *broker)
 	sd_event_source_set_enabled(workers->respawn, SD_EVENT_ONESHOT);
 }
 
-/* As many are started as wait for one, and a few to spare. After a failure: one, when
- * its time has come (again). */
+/* Starts as many as there are waiting connections, and a few to spare. After a failure: one, when its time has come. */
 static void workers_start(struct broker *broker, bool again)
 {
 	struct workers *workers = broker->workers;

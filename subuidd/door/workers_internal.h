@@ -7,7 +7,7 @@
 #include "subuidd/door/workers.h"
 
 #define START_SECONDS 10u /* to seal itself */
-#define IDLE_FACTOR 10u   /* the worker keeps the deadline; this is for one that does not */
+#define IDLE_FACTOR 10u   /* the worker keeps the deadline; this is for a worker that does not */
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_SERVING, WORKER_GONE };
 
@@ -16,11 +16,11 @@ struct worker {
 	struct broker *broker;
 	enum worker_state state;
 	int fd, pidfd;
-	pid_t pid; /* that of no other process before it is waited for, which worker_end() begins */
+	pid_t pid; /* no other process has it before it is waited for, which worker_end() begins */
 	sd_event_source *io, *timer;
 	struct caller caller; /* while serving */
 	struct share *share;  /* the same */
-	uint64_t heard;       /* when its peer asked last, or came: CLOCK_MONOTONIC, microseconds */
+	uint64_t heard;       /* when its peer last asked, or connected: CLOCK_MONOTONIC, microseconds */
 	struct call *call;    /* the one request that is under way */
 };
 
@@ -45,13 +45,12 @@ int worker_start(struct broker *broker);
 
 /* Hands the connection over; closes our copy in every case. 0: the worker holds the share. Or negative errno. */
 int worker_give(struct worker *worker, int connection, const struct caller *caller, struct share *share);
-uint64_t worker_clock(void);
 
-/* It ended before it was of use: the next attempts come slower. */
+/* It ended before it was useful: the next attempts come slower. */
 void worker_failed(struct worker *worker, const char *what);
 
-/* Kills it, if it is still there. The struct lives until the process is reaped: code in the middle of using it may
- * still look. */
+/* Kills it, if it is still there. The struct lives until the process is reaped, because code in the middle of using it
+ * may still look. */
 void worker_end(struct worker *worker);
 
 /* Gives waiting connections to ready workers, and starts as many as are wanting. */

@@ -12,7 +12,7 @@ struct search {
 	struct store *store;
 	const struct allocate_probe *probe;
 	int64_t when;
-	uint32_t size;	/* 1, or a multiple of RANGE_UNIT */
+	uint32_t size;  /* 1, or a multiple of RANGE_UNIT */
 	uint32_t align; /* 1 or RANGE_UNIT */
 };
 
@@ -23,7 +23,7 @@ static int taken(const struct search *search, uint32_t candidate, struct id_bloc
 	uint32_t last = candidate + search->size - 1;
 	int r = 0;
 
-	*holder = (struct id_block){candidate, last};
+	*holder = (struct id_block){ candidate, last };
 	if (search->size == 1) {
 		r = probe->uid_taken(probe->data, candidate);
 		if (r == 0)
@@ -36,7 +36,7 @@ static int taken(const struct search *search, uint32_t candidate, struct id_bloc
 
 static bool special_inside(uint32_t first, uint32_t size)
 {
-	static const uint32_t special[] = {0, 65534, 65535, UINT32_MAX};
+	static const uint32_t special[] = { 0, 65534, 65535, UINT32_MAX };
 
 	for (unsigned i = 0; i < sizeof(special) / sizeof(special[0]); i++)
 		if (special[i] >= first && special[i] - first < size)
@@ -113,8 +113,7 @@ static int search_block(const struct search *search, struct id_block block, uint
 	return r;
 }
 
-static int search_blocks(const struct search *search, const struct id_block *blocks, unsigned count,
-			 uint32_t *first)
+static int search_blocks(const struct search *search, const struct id_block *blocks, unsigned count, uint32_t *first)
 {
 	int r = search->probe->start != NULL ? search->probe->start(search->probe->data) : 0;
 
@@ -126,10 +125,10 @@ static int search_blocks(const struct search *search, const struct id_block *blo
 	return r;
 }
 
-int allocate_uid(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
-		 int64_t when, uint32_t *uid)
+int allocate_uid(struct store *store, const struct settings *settings, const struct allocate_probe *probe, int64_t when,
+		 uint32_t *uid)
 {
-	const struct search search = {store, probe, when, 1, 1};
+	const struct search search = { store, probe, when, 1, 1 };
 
 	return search_blocks(&search, settings->accounts, settings->accounts_count, uid);
 }
@@ -138,7 +137,7 @@ int allocate_range(struct store *store, const struct settings *settings, const s
 		   int64_t when, uint32_t *count, uint32_t *first)
 {
 	uint64_t size = ((uint64_t)*count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT;
-	struct search search = {store, probe, when, (uint32_t)size, RANGE_UNIT};
+	struct search search = { store, probe, when, (uint32_t)size, RANGE_UNIT };
 	int r;
 
 	if (size == 0 || size > UINT32_MAX)
@@ -161,7 +160,7 @@ int allocate_range_at(struct store *store, const struct settings *settings, cons
 		      uint32_t first, uint32_t *count)
 {
 	uint64_t size = ((uint64_t)*count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT, last = first + size - 1;
-	struct search search = {store, probe, 0, (uint32_t)size, RANGE_UNIT};
+	struct search search = { store, probe, 0, (uint32_t)size, RANGE_UNIT };
 	const struct id_block *block = block_around(settings, first, last);
 	struct id_block holder;
 	uint32_t found = 0;
@@ -169,7 +168,7 @@ int allocate_range_at(struct store *store, const struct settings *settings, cons
 
 	if (size == 0 || first % RANGE_UNIT != 0 || block == NULL)
 		return -ENOENT;
-	r = store_ids_free(store, (struct id_block){first, (uint32_t)last}, first, (uint32_t)size, &found);
+	r = store_ids_free(store, (struct id_block){ first, (uint32_t)last }, first, (uint32_t)size, &found);
 	if (r == -ENOENT || (r == 0 && special_inside(first, (uint32_t)size)))
 		return -EEXIST;
 	if (r == 0 && probe->start != NULL)

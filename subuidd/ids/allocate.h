@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "subuidd/base/settings.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 /* Does the rest of the host hold it? Each returns 1 yes, 0 no, or a negative errno: cannot be said, and then
  * nothing is allocated. */
@@ -26,8 +26,8 @@ struct allocate_probe {
 
 /* 0; -ENOENT: the blocks of the settings are used up; else the probe's or the store's negative errno.
  * Ids that others hold are marked in the store (store_id_foreign) and not tried again. */
-int allocate_uid(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
-		 int64_t when, uint32_t *uid);
+int allocate_uid(struct store *store, const struct settings *settings, const struct allocate_probe *probe, int64_t when,
+		 uint32_t *uid);
 
 /* count ids, rounded up to RANGE_UNIT, aligned to RANGE_UNIT. *count becomes the rounded number. */
 int allocate_range(struct store *store, const struct settings *settings, const struct allocate_probe *probe,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The local files of users and groups, read once for many questions: see local.h. Run by the broker, and by the children of
- * a check, which have what the broker read.
+ * The local files of users and groups, read once for many questions: see local.h. Run by the broker, and by the
+ * children of a check, which have what the broker read.
  */
 #include "subuidd/ids/local.h"
 
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "confine/read_full.h"
-#include "subuidd/ids/subid_files.h"
+#include "subid/held.h"
+#include "subid/text.h"
 
 #define FIELDS_MAX 7
 #define TEXT_MAX (256u << 20) /* a larger one is left to the C library */
@@ -48,20 +48,9 @@ static bool line_split(const char *line, size_t length, unsigned count, struct f
 	return true;
 }
 
-/* Digits alone, and an id. */
 static bool field_id(struct field field, uint32_t *id)
 {
-	uint64_t number = 0;
-
-	if (field.length == 0 || field.length > 10)
-		return false;
-	for (size_t i = 0; i < field.length; i++) {
-		if (field.at[i] < '0' || field.at[i] > '9')
-			return false;
-		number = number * 10 + (unsigned)(field.at[i] - '0');
-	}
-	*id = (uint32_t)number;
-	return number < UINT32_MAX;
+	return id_parse_bytes(field.at, field.length, id) == 0;
 }
 
 /* Lines that glibc would not read by their colons, or would pass over. */
@@ -121,8 +110,9 @@ static bool lines_put(struct local_file *file, unsigned fields)
 		length = line_length(file, at);
 		if (length == 0)
 			continue;
-		if (memchr(file->text + at, '\0', length) != NULL || !line_split(file->text + at, length, fields, field) ||
-		    !name_plain(field[0]) || !field_id(field[2], &id))
+		if (memchr(file->text + at, '\0', length) != NULL ||
+		    !line_split(file->text + at, length, fields, field) || !name_plain(field[0]) ||
+		    !field_id(field[2], &id))
 			return false;
 		slot_put(file, file->by_name, hash_name(field[0].at, field[0].length), at);
 		slot_put(file, file->by_id, hash_id(id), at);
@@ -146,12 +136,9 @@ static int slots_make(struct local_file *file)
 static void file_read(struct local_file *file, int fd, const struct stat *st, unsigned fields)
 {
 	file_forget(file);
-	if (st->st_size < 0 || st->st_size > (off_t)TEXT_MAX)
+	if (st->st_size > (off_t)TEXT_MAX)
 		return;
-	file->length = (size_t)st->st_size;
-	file->text = malloc(file->length + 1);
-	/* One that has become shorter was changed while it was read. */
-	if (file->text == NULL || read_full(fd, file->text, file->length) != (ssize_t)file->length || slots_make(file) < 0 ||
+	if (subid_text_take(fd, st, &file->text, &file->length) < 0 || slots_make(file) < 0 ||
 	    !lines_put(file, fields)) {
 		file_forget(file);
 		return;
@@ -206,14 +193,16 @@ static bool is_id(const struct field *fields, const void *wanted)
 }
 
 static bool line_find(const struct local *local, enum local_database which, const uint32_t *slots, uint32_t hash,
-		      bool (*is)(const struct field *, const void *), const void *wanted, struct field fields[FIELDS_MAX])
+		      bool (*is)(const struct field *, const void *), const void *wanted,
+		      struct field fields[FIELDS_MAX])
 {
 	const struct local_file *file = &local->files[which];
 
 	for (size_t slot = hash & (file->slots - 1); slots[slot] != 0; slot = (slot + 1) & (file->slots - 1)) {
 		size_t at = slots[slot] - 1;
 
-		if (line_split(file->text + at, line_length(file, at), databases[which].fields, fields) && is(fields, wanted))
+		if (line_split(file->text + at, line_length(file, at), databases[which].fields, fields) &&
+		    is(fields, wanted))
 			return true;
 	}
 	return false;
@@ -263,7 +252,8 @@ int local_user(const struct local *local, const char *name, struct host_entry *e
 	const struct local_file *file = &local->files[LOCAL_USERS];
 	struct field fields[FIELDS_MAX];
 
-	if (!file->known || !line_find(local, LOCAL_USERS, file->by_name, hash_name(name, strlen(name)), is_name, name, fields))
+	if (!file->known ||
+	    !line_find(local, LOCAL_USERS, file->by_name, hash_name(name, strlen(name)), is_name, name, fields))
 		return -ENOENT;
 	return user_fill(fields, entry);
 }

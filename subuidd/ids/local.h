@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * /etc/passwd and /etc/group in memory, for lists and checks that ask for many: the C library reads the whole file for each
- * question, so that a thousand questions on a host of fifty thousand users are fifty million lines. Run by the broker and
- * its children.
+ * /etc/passwd and /etc/group in memory, for lists and checks that ask for many: the C library reads the whole file for
+ * each question, so that a thousand questions on a host of fifty thousand users are fifty million lines. Run by the
+ * broker and its children.
  *
  * Nothing is known here unless nsswitch.conf asks the file first and every line of it is plain: then a name that is in
  * it is what NSS says, and an id that is not in it is not the file's. All else is a question for account/passwd.h.
@@ -24,8 +24,8 @@ struct local_file {
 	struct stat seen; /* as of then; all 0: not to be kept */
 	bool known;
 	char *text;
-	size_t length, slots; /* a power of two */
-	uint32_t *by_name, *by_id; /* hashed: where the line begins, and 1; 0: free */
+	size_t length, slots;           /* a power of two */
+	uint32_t *by_name, *by_id;      /* hashed: where the line begins, and 1; 0: free */
 	struct source_functions beyond; /* the sources behind it, as of the last look */
 };
 

@@ -8,7 +8,7 @@
  *
  * A range cannot be asked for id by id (65536 questions to a directory server). It
  * is compared with everything that passwd and group enumerate, and SPREAD of its
- * ids or more, first and last among them, are asked for by number. What remains: a source
+ * ids or more, first and last among them, are asked for by number. That leaves: a source
  * that does not enumerate (LDAP through SSSD by default) and holds an id inside
  * the range that is none of those asked for. So the ranges of the settings have to
  * lie outside of what such a source hands out, as subuidd.conf(5) says.
@@ -127,7 +127,7 @@ static int enumerate(next_entry next, struct subid_list *list)
 	while (r == 1) {
 		r = next(buffer, size, &id);
 		if (r == 1)
-			r = subid_list_add(list, (struct id_block){id, id}) ?: 1;
+			r = subid_list_add(list, (struct id_block){ id, id }) ?: 1;
 		if (r == -ERANGE && size < ENTRY_BYTES_MAX) {
 			free(buffer);
 			size *= 4;
@@ -210,7 +210,7 @@ static int spread_taken(uint32_t first, uint32_t last, struct id_block *holder)
 		if (r == 0)
 			r = id_taken(TYPE_GID, id);
 		if (r == 1)
-			*holder = (struct id_block){id, id};
+			*holder = (struct id_block){ id, id };
 	}
 	return r;
 }
@@ -247,8 +247,7 @@ static int block_taken(void *data, uint32_t first, uint32_t last, struct id_bloc
 {
 	struct host_probe *host = data;
 
-	if (subid_find(&host->subuid.list, first, last, holder) ||
-	    subid_find(&host->subgid.list, first, last, holder))
+	if (subid_find(&host->subuid.list, first, last, holder) || subid_find(&host->subgid.list, first, last, holder))
 		return 1;
 	return entries_taken(host, first, last, holder);
 }
@@ -264,8 +263,8 @@ static int start(void *data)
 	return r;
 }
 
-int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names,
-		      size_t count, struct id_block *holder)
+int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names, size_t count,
+		      struct id_block *holder)
 {
 	uint64_t hashes[4];
 	size_t n = count < 4 ? count : 4;
@@ -294,14 +293,12 @@ int host_probe_open(const char *root, struct host_probe *host, struct allocate_p
 		free(subuid);
 		return -ENOMEM;
 	}
-	*host = (struct host_probe){.paths = {subuid, subgid}};
+	*host = (struct host_probe){ .paths = { subuid, subgid } };
 	host->subuid.path = host->paths[0];
 	host->subgid.path = host->paths[1];
-	*probe = (struct allocate_probe){.start = start,
-					 .uid_taken = uid_taken,
-					 .gid_taken = gid_taken,
-					 .block_taken = block_taken,
-					 .data = host};
+	*probe = (struct allocate_probe){
+		.start = start, .uid_taken = uid_taken, .gid_taken = gid_taken, .block_taken = block_taken, .data = host
+	};
 	return 0;
 }
 
@@ -313,10 +310,5 @@ void host_probe_close(struct host_probe *host)
 	probe_ahead_free(&host->ahead);
 	free(host->paths[0]);
 	free(host->paths[1]);
-	*host = (struct host_probe){0};
-}
-
-unsigned host_probe_unreadable(const struct host_probe *host)
-{
-	return host->subuid.list.unreadable + host->subgid.list.unreadable;
+	*host = (struct host_probe){ 0 };
 }

@@ -9,7 +9,7 @@
 #include "subuidd/ids/allocate.h"
 #include "subuidd/ids/local.h"
 #include "subuidd/ids/probe_ahead.h"
-#include "subuidd/ids/subid_files.h"
+#include "subid/held.h"
 
 /* The local files of users and groups, and when they were looked at; all 0: not yet. */
 struct host_seen {
@@ -37,17 +37,14 @@ void host_probe_ahead(struct host_probe *host, sd_event *event, uint32_t first, 
 /* Users or groups alone, without the subid files, as of the last start(): 1 an id of first..last is one's, 0, or
  * negative errno. */
 int host_entries_taken(struct host_probe *host, uint32_t first, uint32_t last);
-/* From now on single ids are looked for in these files first, and the subid files are read once. In a child, which asks for
- * many, and for no longer than a batch. */
+/* From now on single ids are looked for in these files first, and the subid files are read once. In a child, which asks
+ * for many, and for no longer than a batch. */
 void host_probe_local(const struct local *local);
 void host_probe_close(struct host_probe *host);
 
 /* Whether somebody else than one of these names holds an id of first..last, which is one of our own blocks:
  * our own lines in the files and our own names in NSS are no answer. 1, 0 or negative errno, as the probe's. */
-int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names,
-		      size_t count, struct id_block *holder);
-
-/* Lines of both files that could not be read, as of the last look: to be told to root. */
-unsigned host_probe_unreadable(const struct host_probe *host);
+int host_probe_others(struct host_probe *host, uint32_t first, uint32_t last, const char *const *names, size_t count,
+		      struct id_block *holder);
 
 #endif

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "confine/child.h"
+#include "confine/clock.h"
 #include "subuidd/base/child.h"
 
 #define TYPES 2
@@ -18,14 +18,6 @@ struct questions {
 	struct probe_ahead *ahead;
 	int (*taken)(enum id_type type, uint32_t id);
 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static volatile unsigned char *answer_of(const struct probe_ahead *ahead, enum id_type type, uint32_t id)
 {
@@ -57,13 +49,10 @@ static int answers_clear(struct probe_ahead *ahead)
 {
 	const size_t size = (size_t)TYPES * PROBE_AHEAD_IDS;
 
-	if (ahead->unused == NULL) {
-		void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-		if (memory == MAP_FAILED)
-			return -errno;
-		ahead->unused = memory;
-	}
+	if (ahead->unused == NULL)
+		ahead->unused = child_memory(size);
+	if (ahead->unused == NULL)
+		return -ENOMEM;
 	for (size_t i = 0; i < size; i++)
 		ahead->unused[i] = 0;
 	return 0;
@@ -85,7 +74,7 @@ int probe_ahead_start(struct probe_ahead *ahead, sd_event *event, uint32_t first
 		return r;
 	ahead->first = first;
 	ahead->count = count < PROBE_AHEAD_IDS ? count : PROBE_AHEAD_IDS;
-	ahead->until = now_usec() + PROBE_AHEAD_SECONDS * 1000000ull;
+	ahead->until = clock_usec() + PROBE_AHEAD_SECONDS * 1000000ull;
 	r = child_start(&job, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(event, pidfd, CHILD_SECONDS, asked, ahead);
@@ -97,7 +86,7 @@ bool probe_ahead_unused(struct probe_ahead *ahead, enum id_type type, uint32_t i
 {
 	volatile unsigned char *answer;
 
-	if (id < ahead->first || id - ahead->first >= ahead->count || now_usec() > ahead->until)
+	if (id < ahead->first || id - ahead->first >= ahead->count || clock_usec() > ahead->until)
 		return false;
 	answer = answer_of(ahead, type, id);
 	if (*answer == 0)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Asking NSS about ids before they are needed: about those that the next batch of an import will get, by a child
- * process, while the broker and the disk are busy with this batch. With the modules of a stock Debian an id costs some 0.14
- * ms of questions, more than a third of all that an imported account costs.
+ * process, while the broker and the disk are busy with this batch. With the modules of a stock Debian an id costs some
+ * 0.14 ms of questions, more than a third of all that an imported account costs.
  *
- * Only "nobody has it" is taken from here, once, and for PROBE_AHEAD_SECONDS; about anything else the broker asks by itself.
+ * Only "nobody has it" is taken from here, once, and for PROBE_AHEAD_SECONDS; about anything else the broker asks by
+ * itself.
  */
 #ifndef SUBUIDD_PROBE_AHEAD_H
 #define SUBUIDD_PROBE_AHEAD_H
@@ -19,9 +20,9 @@
 enum id_type { TYPE_UID, TYPE_GID };
 
 struct probe_ahead {
-	uint32_t first, count; /* ids that are asked about; count 0: none */
-	uint64_t until;        /* CLOCK_MONOTONIC in µs: answers hold so long */
-	bool running;          /* the child */
+	uint32_t first, count;          /* ids that are asked about; count 0: none */
+	uint64_t until;                 /* CLOCK_MONOTONIC in µs: answers hold so long */
+	bool running;                   /* the child */
 	volatile unsigned char *unused; /* shared with it: [type][id - first] is 1 for "nobody has it" */
 };
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Asks whether projects(5) or projid(5) name a number already, so that no quota is set on somebody else's project. Run
+ * by the broker or a child of it (root) when it chooses a uid; the administrator wrote the files.
+ */
 #include "subuidd/ids/projects.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Projects of the host's file systems, projects(5) and projid(5): an account's has the number of its uid. Run by the broker. */
+/* Projects of the host's file systems, projects(5) and projid(5): an account's has the number of its uid. Run by the
+ * broker. */
 #ifndef SUBUIDD_PROJECTS_H
 #define SUBUIDD_PROJECTS_H
 

@@ -15,16 +15,16 @@
 #include "subuidd/life/evidence_internal.h"
 #include "index/writer/peek.h"
 #include "subuidd/base/log.h"
-#include "subuidd/store/high_water.h"
+#include "store/high_water.h"
 #include "subuidd/base/trouble.h"
 
 #define STORE_PATH STATE_DIR "/state.db"
 
-/* Proved within the start: as many bytes take some 70 ms, as many homes 50 ms more (tests/bench/notes.md). */
+/* Proved within the start: this many bytes take some 70 ms, this many homes 50 ms more (tests/bench/notes.md). */
 #define INLINE_BYTES (2 * 1024 * 1024)
 #define INLINE_ACCOUNTS 4000u
 
-static const char *const index_names[] = {"index", "keys"};
+static const char *const index_names[] = { "index", "keys" };
 
 /* ---- sentences ---- */
 
@@ -57,7 +57,7 @@ int findings_say(const struct findings *findings, char *why, size_t size)
 
 int evidence_unopened(int error, char *why, size_t size)
 {
-	struct findings findings = {.length = 0};
+	struct findings findings = { .length = 0 };
 
 	switch (error) {
 	case -EUCLEAN:
@@ -67,13 +67,12 @@ int evidence_unopened(int error, char *why, size_t size)
 	case -EPERM:
 	case -EISDIR:
 	case -ELOOP:
-	case -EACCES: /* root without CAP_DAC_OVERRIDE: the file is another's */
+	case -EACCES: /* root without CAP_DAC_OVERRIDE: the file belongs to another user */
 		return trouble_state(why, size, error);
 	case -EPROTO:
 		snprintf(why, size,
-			 STORE_PATH
-			 ": it was written by a newer subuidd, or by another program altogether: install "
-			 "the newer version, or load a backup (subuid state load FILE)");
+			 STORE_PATH ": it was written by a newer subuidd, or by another program altogether: install "
+				    "the newer version, or load a backup (subuid state load FILE)");
 		return error;
 	case -EBUSY:
 		snprintf(why, size, STORE_PATH ": another program has it open: end that one");
@@ -85,7 +84,7 @@ int evidence_unopened(int error, char *why, size_t size)
 
 /* ---- before there is a store ---- */
 
-/* 1: something of this name that is not empty, 0: not; negative errno. */
+/* 1: there is something of this name that is not empty; 0: there is not; negative errno. */
 static int file_filled(int dirfd, const char *name)
 {
 	struct stat st;
@@ -106,12 +105,12 @@ static int first_home(void *data, const struct disk_entry *entry)
 
 static bool index_shows_accounts(int state_fd)
 {
-	struct index_peek peek = {0};
+	struct index_peek peek = { 0 };
 
 	return index_peek(state_fd, "index", &peek) == 0 && peek.accounts;
 }
 
-/* State and homes may be gone together, the homes for not being mounted. */
+/* State and homes may be gone together, the homes because they are not mounted. */
 static void earlier_hear(const struct settings *settings, struct findings *findings)
 {
 	char path[EARLIER_PATH_MAX] = "";
@@ -126,7 +125,7 @@ static void earlier_hear(const struct settings *settings, struct findings *findi
 
 static int homes_name(const struct broker *broker, struct findings *findings)
 {
-	struct strangers strangers = {.count = 0};
+	struct strangers strangers = { .count = 0 };
 	int r = home_walk_names(&broker->homes, first_home, &strangers);
 
 	strangers_say(&strangers, broker->homes.path, findings);
@@ -135,8 +134,8 @@ static int homes_name(const struct broker *broker, struct findings *findings)
 
 int evidence_before(const struct broker *broker, char *why, size_t size)
 {
-	struct findings findings = {.length = 0};
-	struct high_water mark = {0};
+	struct findings findings = { .length = 0 };
+	struct high_water mark = { 0 };
 	unsigned files;
 	int r = file_filled(broker->state_fd, "state.db");
 
@@ -171,7 +170,7 @@ static void mark_compare(const struct broker *broker, const struct high_water *m
 			     "it is another one than this host had, which was at change %llu (this one: %llu)", was,
 			     is);
 	else if (files & HIGH_WATER_DIFFER)
-		findings_add(findings, "%s/%s is of another store", broker->homes.path, HIGH_WATER_HOMES);
+		findings_add(findings, "%s/%s belongs to another store", broker->homes.path, HIGH_WATER_HOMES);
 	else if (was > is)
 		findings_add(findings,
 			     "it ends at change %llu, and this host has seen change %llu: it is an older copy, or "
@@ -180,8 +179,8 @@ static void mark_compare(const struct broker *broker, const struct high_water *m
 			     is, was);
 }
 
-/* Both files are written, and read, by root alone: one that is not is no evidence, and not to be passed over
- * either. */
+/* Only root writes and reads both files: a file that others can reach is not evidence, but must not be ignored either.
+ */
 static int mark_trouble(const struct broker *broker, int error, char *why, size_t size)
 {
 	char path[160];
@@ -200,7 +199,7 @@ static int first_account(void *data, const struct disk_entry *entry)
 }
 
 /* Neither the homes nor the mark beside them: a disk that is not mounted. Homes would be made, and pushes taken, in the
- * directory that it is mounted on, and what it tells of ids is not heard. */
+ * directory below the mount point, and the ids of the real homes would not be seen. */
 static int homes_there(const struct broker *broker, char *why, size_t size)
 {
 	uint32_t accounts = 0;
@@ -211,15 +210,15 @@ static int homes_there(const struct broker *broker, char *why, size_t size)
 	if (accounts == 0 || home_walk_names(&broker->homes, first_account, NULL) != 0)
 		return 0; /* the proof reports one that cannot be read */
 	snprintf(why, size,
-		 "%s: none of the homes is there, and not the high-water mark beside them: mount the disk that they are "
-		 "on, and start subuidd again; when they are really lost: subuid check --repair",
+		 "%s: neither the homes nor the high-water mark beside them exist: mount the disk that they are "
+		 "on, and start subuidd again; if they are really lost: subuid check --repair",
 		 broker->homes.path);
 	return -ENXIO;
 }
 
 static int mark_hear(const struct broker *broker, struct findings *findings, unsigned *found, char *why, size_t size)
 {
-	struct high_water mark = {0};
+	struct high_water mark = { 0 };
 	unsigned files = 0;
 	int r = high_water_read(broker->state_fd, broker->homes.fd, &mark, &files);
 
@@ -237,8 +236,7 @@ static int mark_hear(const struct broker *broker, struct findings *findings, uns
 		return 0;
 	case -EUCLEAN:
 		findings_add(findings,
-			     "the high-water mark is damaged in both places (" STATE_DIR
-			     "/%s, %s/%s), so that nobody "
+			     "the high-water mark is damaged in both places (" STATE_DIR "/%s, %s/%s), so that nobody "
 			     "can say whether the store is the newest",
 			     HIGH_WATER_STATE, broker->homes.path, HIGH_WATER_HOMES);
 		return 0;
@@ -247,14 +245,14 @@ static int mark_hear(const struct broker *broker, struct findings *findings, uns
 	}
 }
 
-/* A damaged file is doubt, which the next build takes away; a sound one of a later change is proof. */
+/* A damaged file is doubt, which the next build removes; a sound one of a later change is proof. */
 static void index_hear(const struct broker *broker, bool never_gave, struct findings *findings)
 {
 	unsigned long long shown = 0, is = store_generation(broker->store);
 	bool accounts = false;
 
 	for (size_t i = 0; i < sizeof(index_names) / sizeof(index_names[0]); i++) {
-		struct index_peek peek = {0};
+		struct index_peek peek = { 0 };
 
 		if (index_peek(broker->state_fd, index_names[i], &peek) < 0)
 			continue;
@@ -262,8 +260,7 @@ static void index_hear(const struct broker *broker, bool never_gave, struct find
 		accounts |= peek.accounts;
 	}
 	if (shown > is)
-		findings_add(findings, "the published index shows change %llu, and the store is at %llu", shown,
-			     is);
+		findings_add(findings, "the published index shows change %llu, and the store is at %llu", shown, is);
 	else if (accounts && never_gave)
 		findings_add(findings, "the published index shows accounts, and this store never had any");
 }
@@ -292,7 +289,8 @@ static int store_small(const struct broker *broker, bool *small)
 	return r;
 }
 
-/* Ids are not given out beside a proof that may find them in use: where no mark tells, nobody is served before it. */
+/* Ids are not given out during a proof that may find them in use: without a mark, nobody is served before it has ended.
+ */
 static int store_prove(struct broker *broker, bool marked, struct findings *findings, char *why, size_t size)
 {
 	bool small = false;
@@ -306,7 +304,7 @@ static int store_prove(struct broker *broker, bool marked, struct findings *find
 
 int evidence_start(struct broker *broker, char *why, size_t size)
 {
-	struct findings findings = {.length = 0};
+	struct findings findings = { .length = 0 };
 	bool never_gave = false;
 	unsigned marks = 0;
 	int r = store_never_gave(broker->store, &never_gave);
@@ -317,7 +315,7 @@ int evidence_start(struct broker *broker, char *why, size_t size)
 	if (r < 0)
 		return r;
 	index_hear(broker, never_gave, &findings);
-	/* an earlier version's store has no mark, and nothing is missing */
+	/* a store of an earlier version has no mark, so nothing is missing */
 	r = store_prove(broker, marks != 0 || store_first_open(broker->store), &findings, why, size);
 	if (r < 0 && r != -EUCLEAN && findings.length == 0)
 		return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The proof of a large store, beside the service. First a child walks along the homes: until that has been heard, no id is
- * given out (evidence_holds()), for a store that was restored together with index and marks is told by the homes alone.
- * Then another one reads the store, which is frozen for it. Run by the broker (root); nothing is changed.
+ * The proof of a large store, beside the service. First a child walks along the homes: until its result is known, no id
+ * is given out (evidence_holds()), because only the homes betray a store that was restored together with index and
+ * marks. Then another child reads the store, which is frozen for it. Run by the broker (root); nothing is changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,11 +23,11 @@
 #include "subuidd/door/operation.h"
 
 #define STORE_PATH STATE_DIR "/state.db"
-#define WALK_SECONDS 3600u  /* a million accounts take half a minute */
-#define PROOF_SECONDS 3600u /* the same; a disk that hangs is not waited for: the log grows */
+#define WALK_SECONDS 3600u   /* a million accounts take half a minute */
+#define PROOF_SECONDS 3600u  /* the same; a disk that hangs is not waited for: the log grows */
 #define STRANGERS_KEPT 65536 /* then the walk ends */
 
-/* A child, and the memory that it leaves what it found in. */
+/* A child, and the memory for its findings. */
 struct beside {
 	struct broker *broker;
 	int memory;
@@ -43,13 +43,13 @@ static void beside_free(struct beside *beside)
 static int beside_start(struct broker *broker, int (*run)(const void *), unsigned seconds, child_done done)
 {
 	struct beside *beside = calloc(1, sizeof(*beside));
-	const struct child_job child = {.run = run, .argument = beside};
+	const struct child_job child = { .run = run, .argument = beside };
 	int pidfd = -1, r = 0;
 	pid_t pid;
 
 	if (beside == NULL)
 		return -ENOMEM;
-	*beside = (struct beside){broker, memfd_create("evidence", MFD_CLOEXEC)};
+	*beside = (struct beside){ broker, memfd_create("evidence", MFD_CLOEXEC) };
 	if (beside->memory < 0)
 		r = -errno;
 	if (r == 0)
@@ -80,7 +80,7 @@ static int prove(const void *argument)
 {
 	const struct beside *beside = argument;
 	__attribute__((cleanup(store_closep))) struct store *view = NULL;
-	struct proof proof = {.read = store_view(STORE_PATH, &view)};
+	struct proof proof = { .read = store_view(STORE_PATH, &view) };
 	char why[256];
 
 	if (proof.read == -EUCLEAN)
@@ -122,12 +122,12 @@ static int proof_start(struct broker *broker)
 	return r;
 }
 
-/* Not before the homes, which calls wait for. */
+/* Not before the homes are compared, which calls wait for. */
 static void proof_next(struct broker *broker)
 {
 	int r = broker->stopping ? 0 : proof_start(broker);
 
-	if (r == -ENOSPC || r == -EDQUOT) /* or nobody could lock anybody */
+	if (r == -ENOSPC || r == -EDQUOT) /* otherwise nobody could lock anybody */
 		log_warn("the store is not proved, the disk is full; when there is room, subuid check proves it");
 	else if (r < 0)
 		log_error("the store is not proved: %s; subuid check does it", strerror(-r));
@@ -135,7 +135,7 @@ static void proof_next(struct broker *broker)
 
 /* ---- the homes ---- */
 
-/* The child's result: this, and then everything that the store does not know. */
+/* The child's result: this, followed by everything that the store does not know. */
 struct walked {
 	int result; /* of the walk */
 	uint32_t count;
@@ -147,7 +147,7 @@ struct walker {
 	FILE *list;
 };
 
-/* By the index, which has been built from the store. It knows no tombstones: those the broker looks up. */
+/* Goes by the index, which was built from the store. It has no tombstones: the broker looks those up. */
 static int on_entry(void *data, const struct disk_entry *entry)
 {
 	struct walker *walker = data;
@@ -167,18 +167,30 @@ static int walk(const void *argument)
 	static struct walker walker;
 	int r;
 
-	walker = (struct walker){.index = INDEX_READER(INDEX_PATH), .list = fdopen(dup(beside->memory), "w")};
+	walker = (struct walker){ .index = INDEX_READER(INDEX_PATH), .list = fdopen(dup(beside->memory), "w") };
 	if (walker.list == NULL || fseek(walker.list, sizeof(walker.walked), SEEK_SET) != 0)
 		return 1;
 	r = home_walk_names(&beside->broker->homes, on_entry, &walker);
 	walker.walked.result = r < 0 ? r : 0;
-	if (fflush(walker.list) != 0 || pwrite(beside->memory, &walker.walked, sizeof(walker.walked), 0) !=
-						(ssize_t)sizeof(walker.walked))
+	if (fflush(walker.list) != 0 ||
+	    pwrite(beside->memory, &walker.walked, sizeof(walker.walked), 0) != (ssize_t)sizeof(walker.walked))
 		return 1;
 	return 0;
 }
 
-/* 1: the uid has a row, which is that of this very account where it was made meanwhile by an import. */
+/* The account has this name, or had it: it may have been renamed while the homes were listed, or move there still. */
+static int named_so(struct store *store, const struct account *account, const struct disk_entry *entry)
+{
+	struct former_name former;
+	int r;
+
+	if (strcmp(account->owner, entry->owner) == 0 && strcmp(account->label, entry->label) == 0)
+		return 1;
+	r = store_former_of(store, entry->owner, entry->label, account->uid, &former);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+/* 1: the uid has a row; if an import made it meanwhile, it must be the row of this very account. */
 static int entry_has_row(struct store *store, const struct disk_entry *entry)
 {
 	struct account account;
@@ -187,10 +199,10 @@ static int entry_has_row(struct store *store, const struct disk_entry *entry)
 	int r = entry_known(store, entry);
 
 	if (r <= 0 || entry->kind != DISK_ACCOUNT)
-		return r; /* data that is set aside keeps its uid from being chosen (op/disk.c) */
+		return r; /* data that is set aside keeps its uid from being chosen (change/row_account.c) */
 	r = store_account_by_uid(store, entry->uid, &account);
 	if (r == 0)
-		return strcmp(account.owner, entry->owner) == 0 && strcmp(account.label, entry->label) == 0;
+		return named_so(store, &account, entry);
 	if (r == -ENOENT)
 		r = store_id_holder(store, entry->uid, entry->uid, &holder, &kind);
 	return r < 0 ? r : strcmp(holder.owner, entry->owner) == 0 && strcmp(holder.label, entry->label) == 0;
@@ -203,7 +215,8 @@ static int strangers_read(struct broker *broker, int memory, uint32_t count, str
 
 	for (uint32_t i = 0; i < count; i++, at += (off_t)sizeof(entry)) {
 		int r = pread(memory, &entry, sizeof(entry), at) == (ssize_t)sizeof(entry) ?
-				entry_has_row(broker->store, &entry) : -EIO;
+				entry_has_row(broker->store, &entry) :
+				-EIO;
 
 		if (r < 0)
 			return r;
@@ -216,8 +229,8 @@ static int strangers_read(struct broker *broker, int memory, uint32_t count, str
 /* Names the findings even if not everything could be read. */
 static void homes_hear(struct broker *broker, int memory, const struct walked *walked)
 {
-	struct findings findings = {.length = 0};
-	struct strangers strangers = {.count = 0};
+	struct findings findings = { .length = 0 };
+	struct strangers strangers = { .count = 0 };
 	int r = strangers_read(broker, memory, walked->count, &strangers);
 
 	homes_unread(broker->homes.path, walked->result < 0 ? walked->result : r);
@@ -228,7 +241,7 @@ static void homes_hear(struct broker *broker, int memory, const struct walked *w
 		log_info("the homes are compared: every one has its row");
 }
 
-/* Those that waited go on, oldest first; or are told that they do not. */
+/* Calls that waited go on, oldest first, or are told that they cannot. */
 static void held_release(struct broker *broker)
 {
 	struct call *call;
@@ -251,10 +264,10 @@ static void homes_walked(void *data, int status)
 {
 	struct beside *beside = data;
 	struct broker *broker = beside->broker;
-	struct walked walked = {.result = -EIO};
+	struct walked walked = { .result = -EIO };
 
 	if (status == 0 && pread(beside->memory, &walked, sizeof(walked), 0) != (ssize_t)sizeof(walked))
-		walked = (struct walked){.result = -EIO};
+		walked = (struct walked){ .result = -EIO };
 	if (status < 0)
 		walked.result = status;
 	homes_hear(broker, beside->memory, &walked);

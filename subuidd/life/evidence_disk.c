@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The proof that reads everything: each home has a row, and the store is whole in itself. Run by the broker when that
- * is soon done, else evidence_beside.c does it. Root; nothing is changed.
+ * The proof that reads everything: each home has a row, and the store is whole in itself. Run by the broker if that
+ * does not take long, otherwise by evidence_beside.c. Root; nothing is changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,9 +33,9 @@ void strangers_say(const struct strangers *strangers, const char *homes, struct 
 	for (uint32_t i = 0; i < strangers->count && i < STRANGERS_NAMED; i++) {
 		const struct disk_entry *entry = &strangers->named[i];
 		bool removed = entry->kind == DISK_REMOVED;
-		int n = removed ? snprintf(names + length, sizeof(names) - length, "%s.removed/%u",
-					   i > 0 ? ", " : "", entry->uid)
-				: snprintf(names + length, sizeof(names) - length, "%s%s/%s (uid %u)",
+		int n = removed ? snprintf(names + length, sizeof(names) - length, "%s.removed/%u", i > 0 ? ", " : "",
+					   entry->uid) :
+				  snprintf(names + length, sizeof(names) - length, "%s%s/%s (uid %u)",
 					   i > 0 ? ", " : "", entry->owner, entry->label, entry->uid);
 
 		length += n > 0 && (size_t)n < sizeof(names) - length ? (size_t)n : 0;
@@ -43,7 +43,7 @@ void strangers_say(const struct strangers *strangers, const char *homes, struct 
 	if (strangers->count > STRANGERS_NAMED)
 		snprintf(more, sizeof(more), " and more");
 	if (strangers->count > 0)
-		findings_add(findings, "below %s are homes that it knows nothing of: %s%s", homes, names, more);
+		findings_add(findings, "below %s are homes that it does not know: %s%s", homes, names, more);
 }
 
 int entry_known(struct store *store, const struct disk_entry *entry)
@@ -53,7 +53,7 @@ int entry_known(struct store *store, const struct disk_entry *entry)
 	int r;
 
 	if ((entry->kind != DISK_ACCOUNT && entry->kind != DISK_REMOVED) || entry->uid == 0)
-		return 1; /* by its form nobody's data; `check` names it */
+		return 1; /* by its form not user data; `check` names it */
 	r = store_id_holder(store, entry->uid, entry->uid, &holder, &kind);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -76,7 +76,7 @@ static int on_entry(void *data, const struct disk_entry *entry)
 	return search->strangers.count > STRANGERS_NAMED;
 }
 
-/* 0 or negative errno: then nobody knows what lies there. */
+/* 0 or negative errno: then it is unknown what is there. */
 static int homes_search(const struct homes *homes, struct search *search)
 {
 	int r = home_walk_names(homes, on_entry, search);
@@ -87,7 +87,7 @@ static int homes_search(const struct homes *homes, struct search *search)
 void homes_unread(const char *path, int error)
 {
 	if (error < 0)
-		log_error("%s: what lies there cannot be compared with the store: %s", path, strerror(-error));
+		log_error("%s: the homes there cannot be compared with the store: %s", path, strerror(-error));
 }
 
 /* ---- the store in itself ---- */
@@ -104,10 +104,9 @@ int store_whole(struct store *store, struct findings *findings, char *why, size_
 	return r;
 }
 
-int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why,
-		   size_t size)
+int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why, size_t size)
 {
-	struct search search = {.store = store};
+	struct search search = { .store = store };
 	int r = store_whole(store, findings, why, size);
 
 	if (r < 0 && r != -EUCLEAN)

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "subuidd/home/walk.h"
-#include "subuidd/store/store.h"
+#include "home/walk.h"
+#include "store/store.h"
 
 /* The findings, one after the other in one sentence. */
 struct findings {
@@ -17,7 +17,7 @@ struct findings {
 };
 __attribute__((format(printf, 2, 3))) void findings_add(struct findings *findings, const char *format, ...);
 
-/* "what: FOUND. What it means; what to do." Returns -EUCLEAN. */
+/* "what: FOUND. MEANING; ADVICE." Returns -EUCLEAN. */
 int findings_say(const struct findings *findings, char *why, size_t size);
 
 #define STRANGERS_NAMED 3
@@ -36,7 +36,7 @@ void strangers_say(const struct strangers *strangers, const char *homes, struct 
  * */
 int entry_known(struct store *store, const struct disk_entry *entry);
 
-/* A home that cannot be read is doubt: it is reported, and no reason not to serve the others. */
+/* A home that cannot be read is doubt: it is reported, but is no reason not to serve the others. */
 void homes_unread(const char *path, int error);
 
 /* The store in itself. 0; -EUCLEAN with a finding; or another negative errno and a sentence in why. */
@@ -44,7 +44,6 @@ int store_whole(struct store *store, struct findings *findings, char *why, size_
 
 /* All of the disk and all of the store, here and now. 0; -EUCLEAN with findings; or another negative errno and a
  * sentence in why: it could not be read. */
-int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why,
-		   size_t size);
+int evidence_prove(const struct homes *homes, struct store *store, struct findings *findings, char *why, size_t size);
 
 #endif

@@ -10,15 +10,15 @@ struct broker;
 
 struct frozen_turn {
 	struct frozen_turn *next;
-	/* It has come: 0, the store is frozen, and frozen_end() has to follow; or negative errno. */
+	/* The turn has come: 0, the store is frozen, and frozen_end() has to follow; or negative errno. */
 	void (*run)(struct frozen_turn *turn, int error);
 };
 
-/* 0: the store is frozen now; 1: another one reads it, run() is called in its time (never from here); or negative
- * errno. turn NULL: at the start of the daemon, when nobody else reads it (-EBUSY). */
+/* 0: the store is frozen now; 1: another reader has it, and run() is called later (never from here); or negative
+ * errno. turn NULL: at the start of the daemon, while nobody else reads it (-EBUSY). */
 int frozen_begin(struct broker *broker, struct frozen_turn *turn);
 
-/* Ends the turn that began last; the next one begins. */
+/* Ends the current turn; the next one begins. */
 void frozen_end(struct broker *broker);
 
 #endif

@@ -1,37 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From the intent to make an account to an active one, and back: home, link, activation, and undo after a failure.
- * Run by the broker.
+ * What an account is when it is complete, and the way back from an intent after a failure: home, view, link, row. Run
+ * by the broker. The way there is change/make.c.
  */
-#include "subuidd/call/account_view.h"
 #include "subuidd/life/lifecycle.h"
-#include "subuidd/call/maintain.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "confine/cleanup.h"
 #include "subuidd/base/child.h"
-#include "subuidd/call/known_time.h"
 #include "subuidd/base/log.h"
-#include "subuidd/life/meter.h"
-#include "subuidd/publish/publish.h"
-
-#define UNFINISHED_SECONDS 30u
-
-static enum failure body_active(struct call *call)
-{
-	struct account active = lifecycle_active(&call->account);
-	int r = store_account_update(call->broker->store, &active);
-
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
+#include "subuidd/call/known_time.h"
+#include "subuidd/call/maintain.h"
 
 struct account lifecycle_active(const struct account *account)
 {
@@ -53,25 +36,17 @@ static int aside_again(struct call *call, int64_t now)
 		return 0;
 	memcpy(removed.owner, account->owner, sizeof(removed.owner));
 	memcpy(removed.label, account->label, sizeof(removed.label));
-	return store_removed_insert(call->broker->store, &removed);
+	return store_removed_insert(call->store, &removed);
 }
 
 static enum failure body_delete(struct call *call)
 {
 	time_t now = time(NULL);
-	int r = store_account_delete(call->broker->store, call->account.uid, now);
+	int r = store_account_delete(call->store, call->account.uid, now);
 
 	if (r == 0 && (call->account.flags & ACCOUNT_ASIDE_THERE) != 0)
 		r = aside_again(call, now);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-/* Left as it is: recovery looks at it again. */
-static enum failure leave(struct call *call, enum failure failure)
-{
-	call->broker->unfinished = true;
-	maintain_in(call->broker, UNFINISHED_SECONDS);
-	return failure;
 }
 
 static enum failure body_removing(struct call *call)
@@ -81,20 +56,20 @@ static enum failure body_removing(struct call *call)
 
 	removing.state = ACCOUNT_REMOVING;
 	removing.flags |= ACCOUNT_KEEP_HOME;
-	r = store_account_update(call->broker->store, &removing);
+	r = store_account_update(call->store, &removing);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Somebody wrote into the new home: the owner, who saw the view. It is not ours to delete, and would be in the way
- * for good: recovery removes the account like any other, and its data is set aside without end. */
+/* Somebody wrote into the new home: the owner, who saw the view. We may not delete it, and it would be in the way for
+ * good: recovery removes the account like any other, and its data is set aside without end. */
 static enum failure keep_data(struct call *call, enum failure failure)
 {
 	struct failure_text why = call->answer.failure;
 
-	snprintf(call->detail, sizeof(call->detail), "it is not empty any more; data kept");
+	snprintf(call->detail, sizeof(call->detail), "it is no longer empty; data kept");
 	call_transaction(call, "account.removing", body_removing);
 	call->answer.failure = why;
-	return leave(call, failure);
+	return call_again_later(call, failure);
 }
 
 /* View and home, except parts that existed before. */
@@ -113,7 +88,30 @@ static const char *data_stays(uint32_t flags)
 					     "";
 }
 
-enum failure lifecycle_undo(struct call *call, enum failure failure)
+/* The id of an account that was deleted in this transaction, and its ranges'. */
+static int ids_release(struct call *call)
+{
+	struct id_range ranges[16];
+	uint32_t uid = call->account.uid;
+	int n, r = 0;
+
+	while (r == 0 && (n = store_tombstone_list_account(call->store, uid, 0, ranges, 16)) != 0) {
+		r = n < 0 ? n : 0;
+		for (int i = 0; r == 0 && i < n; i++)
+			r = store_tombstone_release(call->store, ranges[i].first);
+	}
+	return r == 0 ? store_tombstone_release(call->store, uid) : r;
+}
+
+static enum failure body_unmade(struct call *call)
+{
+	enum failure failure = body_delete(call);
+	int r = failure == FAILURE_NONE ? ids_release(call) : 0;
+
+	return r < 0 ? call_fail_store(call, r) : failure;
+}
+
+static enum failure undo(struct call *call, enum failure failure, bool unseen)
 {
 	struct failure_text why = call->answer.failure;
 	enum failure undone;
@@ -122,33 +120,24 @@ enum failure lifecycle_undo(struct call *call, enum failure failure)
 	if (r == -ENOTEMPTY)
 		return keep_data(call, failure);
 	if (r < 0 && r != -ENOENT) {
-		log_error("%s: what was made of it cannot be taken back: %s", call->target, strerror(-r));
-		return leave(call, failure);
+		log_error("%s: the parts that were made cannot be taken back: %s", call->target, strerror(-r));
+		return call_again_later(call, failure);
 	}
-	snprintf(call->detail, sizeof(call->detail), "uid %u is not given out again%s", call->account.uid,
-		 data_stays(call->account.flags));
-	undone = call_transaction(call, "account.undo", body_delete);
+	snprintf(call->detail, sizeof(call->detail), "uid %u is %s%s", call->account.uid,
+		 unseen ? "free again: nobody saw it" : "not given out again", data_stays(call->account.flags));
+	undone = call_transaction(call, "account.undo", unseen ? body_unmade : body_delete);
 	call->answer.failure = why;
-	return undone == FAILURE_NONE ? failure : leave(call, failure);
+	return undone == FAILURE_NONE ? failure : call_again_later(call, failure);
 }
 
-/* An account that is active but not seen is not acknowledged; the next change repairs the index or fails, too. */
-static enum failure activate(struct call *call)
+enum failure lifecycle_undo(struct call *call, enum failure failure)
 {
-	enum failure failure;
-	int r;
+	return undo(call, failure, false);
+}
 
-	snprintf(call->detail, sizeof(call->detail), "uid %u", call->account.uid);
-	failure = call_transaction(call, call->operation->action, body_active);
-	if (failure != FAILURE_NONE)
-		return leave(call, failure);
-	call->account = lifecycle_active(&call->account);
-	r = publish_account_whole(call->broker->publication, &call->account);
-	if (r < 0)
-		return call_fail_system(call, "it is made, but the index cannot be written", r);
-	call->answer.account.created = 1;
-	r = account_view_fill(call, &call->account, &call->answer.account);
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+enum failure lifecycle_undo_unseen(struct call *call, enum failure failure)
+{
+	return undo(call, failure, (call->account.flags & ACCOUNT_THERE) == 0);
 }
 
 static void unlinked(void *data, int status)
@@ -167,8 +156,8 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure)
 	if (call->account.flags & ACCOUNT_LINK_THERE)
 		return lifecycle_undo(call, failure);
 	if (call->owner_doubt != 0) /* that child may have made the link */
-		return leave(call, call_fail_doubt(call, call->owner_doubt));
-	r = link_start(&call->broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
+		return call_again_later(call, call_fail_doubt(call, call->owner_doubt));
+	r = link_start_remove(&call->broker->homes, &call->owner, &call->account, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);
 	return r < 0 ? lifecycle_undo(call, failure) : CALL_PENDING;
@@ -176,70 +165,8 @@ enum failure lifecycle_take_back(struct call *call, enum failure failure)
 
 enum failure lifecycle_link_refused(struct call *call, enum link_result result)
 {
-	return call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL, link_result_why(result),
-			 link_result_todo(result));
-}
-
-static enum failure link_failed(struct call *call, enum link_result result)
-{
-	enum failure failure = lifecycle_link_refused(call, result);
-
-	/* nobody can say whether that child made it */
-	return result == LINK_TIMEOUT || result == LINK_FAILED ? lifecycle_take_back(call, failure)
-							       : lifecycle_undo(call, failure);
-}
-
-/* A child's result, or how it ended. */
-static enum link_result link_result_from(int status)
-{
-	if (status == -ETIMEDOUT)
-		return LINK_TIMEOUT;
-	return status >= LINK_OK && status <= LINK_TIMEOUT ? (enum link_result)status : LINK_FAILED;
-}
-
-static void linked(void *data, int status)
-{
-	struct call *call = data;
-	const struct account *account = &call->account;
-	enum link_result result = link_result_from(status);
-	enum failure failure;
-	int r;
-
-	r = result == LINK_OK && call->view == FAILURE_NONE ? home_sync(&call->broker->homes, &account, 1) : 0;
-	if (result != LINK_OK)
-		failure = link_failed(call, result);
-	else if (call->view != FAILURE_NONE)
-		failure = lifecycle_take_back(call, call->view); /* its text is set already */
-	else if (r < 0)
-		failure = lifecycle_take_back(call, call_fail_system(call, "its home cannot be written", r));
-	else
-		failure = activate(call);
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
-}
-
-static enum failure make(struct call *call)
-{
-	const struct homes *homes = &call->broker->homes;
-	struct home_kept kept;
-	int r = home_make(homes, &call->account);
-
-	if (r == -EEXIST) /* it came in between: nothing that an undo may touch */
-		call->account.flags |= ACCOUNT_HOME_THERE;
-	if (r < 0)
-		return call_fail_system(call, "its home cannot be made", r);
-	r = call->account.facts.quota != 0 || call->account.facts.files > 0 ? home_quota_set(homes, &call->account, &kept) : 0;
-	if (r < 0)
-		return call_fail_system(call, "its quota cannot be set", r);
-	meter_want(call->broker, call->account.uid); /* a home that existed before may have too much in it */
-	return FAILURE_NONE;
-}
-
-static enum failure make_view(struct call *call)
-{
-	int r = home_view_open(&call->broker->homes, &call->account, call->owner.gid);
-
-	return r < 0 ? call_fail_system(call, "the owner's view cannot be made", r) : FAILURE_NONE;
+	return call_fail(call, result == LINK_OCCUPIED ? FAILURE_CONFLICT : FAILURE_FAILED, NULL,
+			 link_result_why(result), link_result_todo(result));
 }
 
 void lifecycle_close(struct broker *broker)
@@ -255,111 +182,9 @@ int lifecycle_open(struct broker *broker)
 	int pidfd = -1, r = link_forker_start(&broker->forker, &pidfd);
 
 	if (r >= 0)
-		r = child_watch(broker->event, pidfd, 0, NULL, NULL); /* reaped; that it has ended is seen where it is needed */
+		r = child_watch(broker->event, pidfd, 0, NULL,
+				NULL); /* reaped; code that needs it notices that it has ended */
 	if (r < 0)
 		lifecycle_close(broker);
 	return r;
-}
-
-/* Once more with another, where the first one has ended. */
-static int prepare(struct call *call)
-{
-	struct broker *broker = call->broker;
-	int r = -EPIPE;
-
-	for (int i = 0; i < 2 && r == -EPIPE; i++) {
-		r = broker->forker < 0 ? lifecycle_open(broker) : 0;
-		if (r >= 0)
-			r = link_prepare(broker->forker, &broker->homes, &call->owner, &call->account, &call->link);
-		if (r == -EPIPE) {
-			log_warn("the process that forks for the links has ended and is started again");
-			lifecycle_close(broker);
-		}
-	}
-	return r;
-}
-
-enum failure lifecycle_prepare(struct call *call)
-{
-	enum failure failure = call_owner_same(call);
-	int r;
-
-	if (failure != FAILURE_NONE)
-		return failure;
-	r = prepare(call);
-	return r < 0 ? call_fail_system(call, "the link cannot be made", r) : FAILURE_NONE;
-}
-
-static void looked(void *data, int status);
-
-/* Takes call->link. */
-static int watch_link(struct call *call)
-{
-	cleanup_fd int channel = steal_fd(&call->link);
-	int pidfd = -1, r;
-	pid_t pid = -1;
-
-	r = link_prepared(call->broker->forker, &pid, &pidfd);
-	if (r < 0) {
-		lifecycle_close(call->broker); /* its late words would be taken for the next answer */
-		return r;
-	}
-	return child_watch_answer(call->broker->event, pidfd, steal_fd(&channel), LINK_SECONDS, looked, call, &call->linker);
-}
-
-void lifecycle_abandon(struct call *call)
-{
-	if (call->link >= 0 && watch_link(call) >= 0)
-		child_forget(call->linker);
-}
-
-static enum failure body_there(struct call *call)
-{
-	int r = store_account_update(call->broker->store, &call->account);
-
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-/* Of what was there in the owner's home a crash has to know, too. It is there once in a thousand times. */
-static enum failure remember_there(struct call *call, uint32_t there)
-{
-	call->account.flags |= there;
-	return there == 0 ? FAILURE_NONE : call_transaction(call, NULL, body_there);
-}
-
-/* The owner's home has been looked at by the child, which waits: nothing was made there yet. */
-static enum failure home_first(struct call *call, int status)
-{
-	enum link_result result = link_result_from(status < 0 ? status : status & LINK_LOOK_RESULT);
-	enum failure failure = result == LINK_OK ? remember_there(call, link_look_flags((unsigned char)status)) :
-						   lifecycle_link_refused(call, result);
-
-	return failure == FAILURE_NONE ? make(call) : failure;
-}
-
-static void looked(void *data, int status)
-{
-	struct call *call = data;
-	enum failure failure = home_first(call, status);
-
-	if (failure != FAILURE_NONE) {
-		child_forget(call->linker);
-		call_finish(call, lifecycle_undo(call, failure));
-		return;
-	}
-	child_await(call->linker, LINK_SECONDS, linked);
-	child_go(call->linker);
-	call->view = make_view(call);
-}
-
-/*
- * The home first, then the link, by the child that has become the owner meanwhile: where both are on one file system, the
- * flush that the child waits for takes the home along, and ours after it is none. The view, which is no matter of the
- * disk, is mounted during that flush; nobody has been told of the account yet.
- */
-enum failure lifecycle_complete(struct call *call)
-{
-	int r = watch_link(call);
-
-	return r < 0 ? lifecycle_undo(call, call_fail_system(call, "the link cannot be made", r)) : CALL_PENDING;
 }

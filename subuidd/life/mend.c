@@ -13,21 +13,15 @@
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/base/log.h"
 
-static enum failure body_nothing(struct call *call)
-{
-	(void)call;
-	return FAILURE_NONE;
-}
-
-/* The trail says what was made, also when the rest of it failed. */
+/* The trail says what was made, even if the rest failed. */
 static enum failure record(struct call *call)
 {
 	char parts[64];
 
-	if (call->mended == 0 || call->mend_dry)
+	if (call->mended == 0 || call->request.dry_run) /* a dry run may be in a transaction */
 		return FAILURE_NONE;
 	snprintf(call->detail, sizeof(call->detail), "made again: %s", parts_text(call->mended, parts, sizeof(parts)));
-	return call_transaction(call, "account.mend", body_nothing);
+	return call_transaction(call, "account.mend", call_body_nothing);
 }
 
 static enum failure answer(struct call *call)
@@ -61,13 +55,11 @@ static enum failure finish(struct call *call, enum failure failure)
 static void linked(void *data, int status)
 {
 	struct call *call = data;
-	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
+	enum link_result result = link_result_of(status);
 	enum failure failure = FAILURE_NONE;
 
-	if (status >= LINK_OK && status <= LINK_MENDED)
-		result = (enum link_result)status;
-	/* looked at only: anything in its place would be renamed */
-	if (result == LINK_OCCUPIED && call->mend_dry && call->mend_link == LINK_MEND_ASIDE)
+	/* only reports it: anything in its place would be renamed */
+	if (result == LINK_OCCUPIED && call->request.dry_run && call->mend_link == LINK_MEND_ASIDE)
 		result = LINK_MENDED;
 	if (result == LINK_MENDED)
 		call->mended |= PART_LINK;
@@ -83,19 +75,19 @@ static enum failure home_failed(struct call *call, int error)
 
 	if (error != -EEXIST && error != -EPERM && error != -ENOTDIR && error != -ELOOP)
 		return call_fail_system(call, "its home cannot be made again", error);
-	snprintf(todo, sizeof(todo), "look at %.120s/%s/%s, and move away what is not its own",
+	snprintf(todo, sizeof(todo), "look at %.120s/%s/%s, and move away what does not belong to it",
 		 call->broker->settings.homes, call->account.owner, call->account.label);
-	return call_fail(call, FAILURE_CONFLICT, NULL, "something else stands where its home should be", todo);
+	return call_fail(call, FAILURE_CONFLICT, NULL, "something else is in the place of its home", todo);
 }
 
-enum failure lifecycle_mend(struct call *call, enum link_mend how, bool dry)
+enum failure lifecycle_mend(struct call *call, enum link_mend how)
 {
+	bool dry = call->request.dry_run;
 	struct broker *broker = call->broker;
 	int pidfd = -1, r;
 	unsigned parts = 0;
 	pid_t pid = -1;
 
-	call->mend_dry = dry;
 	call->mend_link = how;
 	r = home_mend(&broker->homes, &call->account, call->owner.gid, !broker->views_on_demand, dry, &parts);
 	if (r < 0)

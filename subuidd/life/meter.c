@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One account is counted at a time. One that was counted rests ten times as long as that took, and one that is over its
- * limit is counted again then, since what its owner removes is no run.
+ * Counts one account at a time. An account that was counted rests ten times as long as that took; one that is over its
+ * limit is then counted again, because no run tells us that its owner has removed something.
  */
 #include "subuidd/life/meter.h"
 
@@ -14,16 +14,17 @@
 #include "account/fields.h"
 #include "confine/cleanup.h"
 #include "subuidd/call/caller.h"
+#include "subuidd/call/used.h"
 #include "subuidd/base/child.h"
-#include "subuidd/home/count.h"
+#include "home/count.h"
 #include "subuidd/base/log.h"
 #include "subuidd/door/operation.h"
 #include "subuidd/publish/publish.h"
 
 #define BATCH 64
-#define PAUSE_USEC 20000u         /* between two batches others have their turn */
-#define SOON_USEC 200000u         /* runs that end together are one count */
-#define FULL_USEC (30u * 1000000u) /* until one that is over its limit is counted again, at least */
+#define PAUSE_USEC 20000u          /* between two batches other work has its turn */
+#define SOON_USEC 200000u          /* runs that end together are one count */
+#define FULL_USEC (30u * 1000000u) /* at least, until an account over its limit is counted again */
 #define BUSY_USEC 1000000u
 #define REST 10u
 #define CHILD_SECONDS 1800u
@@ -31,7 +32,7 @@
 struct want {
 	struct want *next;
 	uint32_t uid;
-	bool wanted; /* false: it only rests */
+	bool wanted;        /* false: it only rests */
 	uint64_t due, rest; /* not before `rest`, whoever asks for it */
 };
 
@@ -39,11 +40,13 @@ struct meter {
 	sd_event_source *sweep, *timer;
 	uint32_t after; /* of the sweep */
 	struct want *first;
-	/* The one that is counted. */
+	/* The account that is being counted. */
 	bool counting;
 	uint32_t uid;
 	uint64_t begun;
 	struct home_count *count; /* shared with the child */
+	bool whole;               /* it is counted for a limit, and not only to find its subvolumes */
+	bool counted;             /* and that has come to its end */
 };
 
 static uint64_t clock_now(const struct broker *broker)
@@ -57,7 +60,7 @@ static uint64_t clock_now(const struct broker *broker)
 static void timer_set(sd_event_source *timer, uint64_t when)
 {
 	if (sd_event_source_set_time(timer, when) < 0 || sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT) < 0)
-		log_error("homes are not counted any more: a timer cannot be set");
+		log_error("homes are no longer counted: a timer cannot be set");
 }
 
 /* ---- what is to be counted ---- */
@@ -149,17 +152,13 @@ void meter_now(struct broker *broker, uint32_t uid)
 static const struct operation full = { OP_ACCOUNT_MODIFY, WHO_ROOT, 0, "account.full", NULL };
 static const struct operation thaw = { OP_ACCOUNT_MODIFY, WHO_ROOT, 0, "account.thaw", NULL };
 
-static enum failure body_flags(struct call *call)
-{
-	int r = store_account_update(call->broker->store, &call->account);
-
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-/* In the store first, then where the login shell sees it. */
+/* First in the store, then in the index, where the login shell sees it. */
 static void full_set(struct broker *broker, const struct account *row, bool over, const struct home_count *count)
 {
-	struct call call = { .broker = broker, .operation = over ? &full : &thaw, .account = *row,
+	struct call call = { .broker = broker,
+			     .store = broker->store,
+			     .operation = over ? &full : &thaw,
+			     .account = *row,
 			     .caller = { .root = true, .admin = true, .named = true, .name = "subuidd" } };
 
 	if (((row->flags & ACCOUNT_FULL) != 0) == over)
@@ -170,11 +169,29 @@ static void full_set(struct broker *broker, const struct account *row, bool over
 		snprintf(call.detail, sizeof(call.detail), "files %llu, bytes %llu%s", (unsigned long long)count->files,
 			 (unsigned long long)count->bytes, over ? " or more" : "");
 	call.account.flags ^= ACCOUNT_FULL;
-	if (call_transaction(&call, call.operation->action, body_flags) != FAILURE_NONE)
+	if (call_transaction(&call, call.operation->action, call_body_account) != FAILURE_NONE)
 		return; /* said why */
 	if (publish_account(broker->publication, &call.account) < 0)
-		log_error("%s: that it %s its limit is not published", call.target, over ? "is over" : "is below");
+		log_error("%s: the news that it %s its limit is not published", call.target,
+			  over ? "is over" : "is below");
 	publication_commit(broker->publication);
+}
+
+/* The file system goes before the count, which is kept for those who ask. */
+static void use_seen(struct broker *broker, const struct account *row, const struct home_kept *kept)
+{
+	const struct meter *meter = broker->meter;
+	struct used used = { kept->bytes_used, kept->files_used };
+
+	if (meter->counted &&
+	    used_put(&broker->used, row->uid, (struct used){ meter->count->bytes, meter->count->files }) < 0)
+		log_error("uid %u: what it uses is forgotten: out of memory", row->uid);
+	if (meter->counted && used.bytes == USED_UNKNOWN)
+		used.bytes = meter->count->bytes;
+	if (meter->counted && used.files == USED_UNKNOWN)
+		used.files = meter->count->files;
+	if (broker->used_seen != NULL)
+		broker->used_seen(broker, row, used.bytes, used.files);
 }
 
 static void counted(void *data, int status)
@@ -183,21 +200,27 @@ static void counted(void *data, int status)
 	struct meter *meter = broker->meter;
 	uint64_t now = clock_now(broker), rest = (now - meter->begun) * REST;
 	enum count_verdict verdict = status == 0 ? meter->count->verdict : COUNT_NOT;
+	struct home_kept kept;
 	struct account row;
 	bool over;
 
 	meter->counting = false;
 	if (store_account_by_uid(broker->store, meter->uid, &row) < 0 || row.state != ACCOUNT_ACTIVE) {
 		want_drop(meter, meter->uid);
+		used_forget(&broker->used, meter->uid);
 		look_when_due(meter);
 		return;
 	}
+	meter->counted = meter->whole && verdict != COUNT_NOT;
+	if (status == 0 && home_quota_look(&broker->homes, &row, &kept) == 0)
+		use_seen(broker, &row, &kept);
+	meter->counted = false;
 	if (status != 0)
-		log_warn("uid %u: what is in its home cannot be counted: %s", row.uid,
+		log_warn("uid %u: its home cannot be counted: %s", row.uid,
 			 status == -ETIMEDOUT ? "it takes too long" : "the process that counts has failed");
 	else if (verdict != COUNT_NOT)
 		full_set(broker, &row, verdict == COUNT_OVER, meter->count);
-	/* the unknown one stays as it was */
+	/* if it is unknown, the state stays as it was */
 	over = verdict == COUNT_OVER || (verdict == COUNT_NOT && (row.flags & ACCOUNT_FULL) != 0);
 	want_set(broker, row.uid, over || (want_find(meter, row.uid) != NULL && want_find(meter, row.uid)->wanted),
 		 now + (over && rest < FULL_USEC ? FULL_USEC : rest), now + rest);
@@ -223,6 +246,7 @@ static int count_begin(struct broker *broker, const struct account *row, const s
 	if (r < 0)
 		return r;
 	meter->counting = true;
+	meter->whole = limits->bytes != 0 || limits->files != 0;
 	meter->uid = row->uid;
 	meter->begun = clock_now(broker);
 	r = child_watch(broker->event, pidfd, CHILD_SECONDS, counted, broker);
@@ -247,8 +271,10 @@ static int count_one(struct broker *broker, uint32_t uid)
 	limits.files = kept.files == KEPT_METERED ? account_files_limit(&row, broker->homes.files_per_size) : 0;
 	if (limits.bytes == 0 && limits.files == 0)
 		full_set(broker, &row, false, NULL);
-	if (limits.bytes == 0 && limits.files == 0 && (kept.bytes == KEPT_NONE || !broker->homes.subvolumes))
+	if (limits.bytes == 0 && limits.files == 0 && (kept.bytes == KEPT_NONE || !broker->homes.subvolumes)) {
+		use_seen(broker, &row, &kept);
 		return 0;
+	}
 	r = count_begin(broker, &row, &limits);
 	return r < 0 ? r : 1;
 }
@@ -273,7 +299,7 @@ static int look_due(sd_event_source *source, uint64_t usec, void *userdata)
 		want->wanted = false; /* runs that end from now on are counted next time */
 		r = count_one(broker, want->uid);
 		if (r < 0)
-			log_warn("uid %u: what is in its home cannot be counted: %s", want->uid, strerror(-r));
+			log_warn("uid %u: its home cannot be counted: %s", want->uid, strerror(-r));
 		if (r <= 0)
 			want_drop(meter, want->uid);
 		look_when_due(meter);
@@ -288,7 +314,8 @@ static void sweep_one(struct broker *broker, const struct account *row)
 	struct home_kept kept;
 	int r;
 
-	if (row->state != ACCOUNT_ACTIVE || (row->facts.quota == 0 && row->facts.files <= 0 && (row->flags & ACCOUNT_FULL) == 0))
+	if (row->state != ACCOUNT_ACTIVE ||
+	    (row->facts.quota == 0 && row->facts.files <= 0 && (row->flags & ACCOUNT_FULL) == 0))
 		return;
 	r = call_busy(broker, row->uid, NULL) ? 0 : home_quota_set(&broker->homes, row, &kept);
 	if (r < 0)
@@ -309,7 +336,7 @@ static int sweep_due(sd_event_source *source, uint64_t usec, void *userdata)
 		meter->after = rows[i].uid;
 	}
 	if (count < 0)
-		log_error("limits are not looked at: %s", strerror(-count));
+		log_error("limits are not checked: %s", strerror(-count));
 	if (count == BATCH)
 		timer_set(source, clock_now(broker) + PAUSE_USEC);
 	return 0;
@@ -318,21 +345,20 @@ static int sweep_due(sd_event_source *source, uint64_t usec, void *userdata)
 static int meter_open(struct broker *broker)
 {
 	struct meter *meter = calloc(1, sizeof(*meter));
-	void *shared;
 	int r;
 
 	if (meter == NULL)
 		return -ENOMEM;
-	shared = mmap(NULL, sizeof(*meter->count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED) {
+	meter->count = child_memory(sizeof(*meter->count));
+	if (meter->count == NULL) {
 		free(meter);
 		return -ENOMEM;
 	}
-	meter->count = shared;
 	broker->meter = meter;
 	r = sd_event_add_time(broker->event, &meter->timer, CLOCK_MONOTONIC, UINT64_MAX, 10000, look_due, broker);
 	if (r >= 0)
-		r = sd_event_add_time(broker->event, &meter->sweep, CLOCK_MONOTONIC, UINT64_MAX, 10000, sweep_due, broker);
+		r = sd_event_add_time(broker->event, &meter->sweep, CLOCK_MONOTONIC, UINT64_MAX, 10000, sweep_due,
+				      broker);
 	if (r < 0)
 		meter_close(broker);
 	return r;

@@ -12,8 +12,8 @@
 struct broker;
 struct meter;
 
-/* Goes over all accounts that have limits, a few at a time, and puts right what an earlier version, another setting
- * or other quotas of the file system have left. 0 or negative errno. To be called again after a change of the
+/* Goes over all accounts that have limits, a few at a time, and corrects limits that an earlier version, another
+ * setting or other quotas of the file system have left. 0 or negative errno. To be called again after a change of the
  * settings. */
 int meter_start(struct broker *broker);
 void meter_close(struct broker *broker);
@@ -21,8 +21,8 @@ void meter_close(struct broker *broker);
 /* Says that something in the home of the account has changed, or its limits have. Cheap; the work is done later. */
 void meter_want(struct broker *broker, uint32_t uid);
 
-/* The same for a caller that waits for it: an account over its limit is counted at once, and not when its turn
- * comes. */
+/* The same for a caller that waits for it: an account over its limit is counted at once, without waiting for its turn.
+ */
 void meter_now(struct broker *broker, uint32_t uid);
 
 #endif

@@ -1,46 +1,72 @@
 /* SPDX-License-Identifier: ISC */
-/* At the start, and after a failure: finishes or undoes what is in between, mounts the views. */
+/* At the start, and after a failure: finishes or undoes unfinished changes, and mounts the views. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/home/mounts.h"
+#include "home/mounts.h"
+#include "subuidd/call/maintain.h"
 #include "subuidd/life/lifecycle.h"
+#include "subuidd/life/rename.h"
 #include "subuidd/base/log.h"
 
 #define BATCH 256
 #define VIEWS_AT_A_TIME 32
+#define MOVING_AT_A_TIME 32
 #define VIEWS_AGAIN_SECONDS 60u
 
 const struct operation recovery_undo = { OP_ACCOUNT_ADD, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.undo", NULL };
-const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.remove", NULL };
+const struct operation recovery_remove = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_CHANGES | TRAIT_LINES, "account.remove",
+					   NULL };
 
-/* The child makes the link only once the home is made: if there is no home, then a link and its directory existed
- * before. This does not hold after a loss of power, which may take the home and not the link. */
-static uint32_t link_flags(const struct broker *broker, const struct account *account)
+static const struct operation *operation_of(const struct account *account)
 {
-	return broker->same_boot && !home_begun(&broker->homes, account) ? ACCOUNT_LINK_THERE | ACCOUNT_LINKS_THERE : 0;
+	return account->state == ACCOUNT_INTENT ? &recovery_undo :
+	       account->state == ACCOUNT_MOVING ? &recovery_rename :
+						  &recovery_remove;
+}
+
+static enum failure go_on(struct call *call)
+{
+	int r;
+
+	switch (call->account.state) {
+	case ACCOUNT_INTENT:
+		return lifecycle_take_back(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
+	case ACCOUNT_MOVING:
+		r = rename_former(call);
+		return r < 0 ? call_fail_store(call, r) : rename_complete(call);
+	default:
+		return removal_complete(call);
+	}
 }
 
 static int recover(struct broker *broker, const struct account *account)
 {
-	bool intent = account->state < ACCOUNT_ACTIVE;
-	enum failure failure;
-	struct call *call = call_internal(broker, intent ? &recovery_undo : &recovery_remove, account);
+	struct call *call = call_internal(broker, operation_of(account), account);
 
 	if (call == NULL)
 		return -ENOMEM;
-	if (intent)
-		call->account.flags |= link_flags(broker, account);
-	if (intent)
-		failure = lifecycle_take_back(call, call_fail(call, FAILURE_FAILED, NULL, "it was not completed", ""));
-	else
-		failure = removal_complete(call);
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(call, go_on(call));
 	return 0;
+}
+
+/* Of an owner who changed there may be thousands: some at a time, and the rest when those have ended. */
+static bool enough(struct broker *broker, const struct account *account)
+{
+	unsigned moving = 0;
+
+	if (account->state != ACCOUNT_MOVING)
+		return false;
+	for (const struct call *call = broker->calls; call != NULL; call = call->next)
+		moving += call->operation == &recovery_rename;
+	if (moving < MOVING_AT_A_TIME)
+		return false;
+	broker->unfinished = true;
+	maintain_in(broker, 1);
+	return true;
 }
 
 int recovery_start(struct broker *broker)
@@ -57,7 +83,7 @@ int recovery_start(struct broker *broker)
 			int r = 0;
 
 			after = rows[i].uid;
-			if (!call_busy(broker, rows[i].uid, NULL))
+			if (!call_busy(broker, rows[i].uid, NULL) && !enough(broker, &rows[i]))
 				r = recover(broker, &rows[i]);
 			if (r < 0)
 				return r;
@@ -65,19 +91,20 @@ int recovery_start(struct broker *broker)
 	return n;
 }
 
-/* False: nobody knows now whether there is an owner who could look. */
+/* False: it is unknown now whether there is an owner who could look. */
 static bool view_open(struct broker *broker, const struct account *account)
 {
 	struct link_owner owner;
 	int r = passwd_by_name(account->owner, &owner);
 
 	if (r == -ENOENT || r == -ENAMETOOLONG || (r == 0 && owner.uid != account->owner_uid))
-		return true; /* nobody who could look; `check` tells */
+		return true; /* nobody could look; `check` reports it */
 	if (r < 0)
 		return false;
 	r = home_view_open(&broker->homes, account, owner.gid);
 	if (r < 0)
-		log_error("%s %s: the owner's view cannot be made: %s", account->owner, account->label, strerror(-r));
+		log_error("%s %s: the owner's view cannot be mounted: %s", account->owner, account->label,
+			  strerror(-r));
 	return true;
 }
 
@@ -97,10 +124,10 @@ static void views_later(struct broker *broker)
 {
 	sd_event_source *timer = NULL;
 
-	log_error("the user database does not answer: the views of some owners are made when it does");
+	log_error("the user database does not answer: the views of some owners are mounted when it does");
 	broker->views_doubt = false;
-	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, VIEWS_AGAIN_SECONDS * UINT64_C(1000000), 1000000,
-				       views_again, broker) < 0)
+	if (sd_event_add_time_relative(broker->event, &timer, CLOCK_MONOTONIC, VIEWS_AGAIN_SECONDS * UINT64_C(1000000),
+				       1000000, views_again, broker) < 0)
 		log_error("the owners' views cannot be planned: run subuid mount");
 }
 
@@ -162,7 +189,7 @@ int recovery_views(struct broker *broker)
 		return r;
 	broker->views_on_demand = accounts > broker->settings.views_at_start;
 	if (broker->views_on_demand) {
-		log_info("%u accounts: the owners' views are made on demand (views_at_start)", accounts);
+		log_info("%u accounts: the owners' views are mounted on demand (views_at_start)", accounts);
 	}
 	broker->views_after = 0;
 	r = sd_event_add_defer(broker->event, &source, broker->views_on_demand ? views_mounted : views_some, broker);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The end of accounts: sessions, view, link, home. purge.c deletes the data that is set aside. Run by the
+/* Removes accounts: sessions, view, link, home. purge.c deletes the data that is set aside. Run by the
  * broker. */
 #include <errno.h>
 #include <stdio.h>
@@ -7,10 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "account/date.h"
 #include "confine/cleanup.h"
 #include "subuidd/base/child.h"
-#include "subuidd/home/sessions.h"
-#include "subuidd/home/traces.h"
+#include "home/sessions.h"
+#include "home/traces.h"
 #include "subuidd/call/known_time.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/call/maintain.h"
@@ -20,7 +21,6 @@
 #define SESSIONS_AGAIN_SECONDS 2u
 #define ENDING_SECONDS 20u /* the child ends by itself before */
 #define RANGES_AT_ONCE 64
-#define UNFINISHED_SECONDS 30u
 
 struct sessions_again {
 	struct broker *broker;
@@ -28,8 +28,8 @@ struct sessions_again {
 	uint32_t uid;
 };
 
-/* A child that ends sessions. How many there are, and how fast new ones are made, is the account's or its owner's to choose:
- * it is waited for in the event loop. */
+/* A child that ends sessions. The account or its owner chooses how many there are, and how fast new ones appear, so the
+ * broker waits for the child in the event loop. */
 struct ending {
 	uint32_t uid;
 	child_done done;
@@ -48,11 +48,11 @@ static void ended(void *userdata, int status)
 	free(ending);
 }
 
-/* Ranges that it has, and that it had: containers of those may run on. */
+/* The ranges that it has or had: containers using them may run on. */
 static int ranges_of(struct store *store, uint32_t uid, struct id_range **ranges, size_t *count)
 {
-	int (*const lists[])(struct store *, uint32_t, uint32_t, struct id_range *, int) = { store_range_list_account,
-											     store_tombstone_list_account };
+	int (*const lists[])(struct store *, uint32_t, uint32_t, struct id_range *,
+			     int) = { store_range_list_account, store_tombstone_list_account };
 	int n = 0;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -81,13 +81,13 @@ int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, v
 	pid_t pid;
 
 	if (r == 0 && ranges_of(broker->store, uid, &ranges, &ids.count) < 0)
-		log_error("uid %u: its ranges cannot be read: what runs in its containers is not ended", uid);
+		log_error("uid %u: its ranges cannot be read: processes in its containers are not ended", uid);
 	ids.ranges = ranges;
 	if (r == 0)
-		r = sessions_end_start(&ids, broker->handed.cgroups, &pid, &pidfd);
+		r = sessions_end_start(&ids, broker->settings.session_grace, broker->handed.cgroups, &pid, &pidfd);
 	if (r == 0) {
 		*ending = (struct ending){ .uid = uid, .done = done, .data = data };
-		r = child_watch(broker->event, pidfd, ENDING_SECONDS, ended, ending);
+		r = child_watch(broker->event, pidfd, broker->settings.session_grace + ENDING_SECONDS, ended, ending);
 	}
 	if (r < 0)
 		free(ending);
@@ -97,8 +97,9 @@ int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, v
 int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data)
 {
 	cleanup_free struct id_range *ranges = NULL;
-	struct traces traces = { .ids.uid = row->uid, .owner = row->owner, .label = row->label,
-				 .separator = broker->settings.separator };
+	struct traces traces = {
+		.ids.uid = row->uid, .owner = row->owner, .label = row->label, .separator = broker->settings.separator
+	};
 	struct account named;
 	int pidfd = -1, r = ranges_of(broker->store, row->uid, &ranges, &traces.ids.count);
 	pid_t pid;
@@ -129,7 +130,7 @@ static int sessions_end_again(sd_event_source *source, uint64_t usec, void *user
 
 	(void)source;
 	(void)usec;
-	/* while it is purged what has its uid is the child that deletes; nothing of it was left when that began */
+	/* while it is purged, only the deleting child has its uid; no process of it was left when that began */
 	if (sessions_unwanted(again->broker, again->uid) && !purge_under_way(again->broker, again->uid))
 		r = removal_ending_begin(again->broker, again->uid, NULL, NULL);
 	if (r < 0)
@@ -171,30 +172,42 @@ static struct removed removed_row(const struct call *call)
 /* Its home was lost before: there is nothing left to miss later. */
 static enum failure body_gone_without_data(struct call *call)
 {
-	int r = store_account_delete(call->broker->store, call->account.uid, time(NULL));
+	int r = store_account_delete(call->store, call->account.uid, time(NULL));
 
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
+/* Its rows are set aside like its data: op/restore.c. */
 static enum failure body_gone(struct call *call)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	const struct removed removed = removed_row(call);
-	int r = store_account_delete(store, call->account.uid, time(NULL));
+	int r = removed.when != 0 ? store_kept_put(store, call->account.uid) : 0;
 
+	if (r == 0)
+		r = store_account_delete(store, call->account.uid, time(NULL));
 	if (r == 0)
 		r = store_removed_insert(store, &removed);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-static enum failure again_later(struct call *call, enum failure failure)
+int64_t removal_until(const struct broker *broker, const struct removed *row)
 {
-	call->broker->unfinished = true;
-	maintain_in(call->broker, UNFINISHED_SECONDS);
-	return failure;
+	return row->keep || row->when == 0 ? 0 : row->when + (int64_t)broker->settings.grace_days * SECONDS_PER_DAY;
 }
 
-/* Sessions are at their end, or cannot be ended. */
+int removal_owner(struct store *store, uint32_t uid, uint32_t *owner_uid)
+{
+	struct id_range holder;
+	enum id_kind kind;
+	int r = store_id_holder(store, uid, uid, &holder, &kind);
+
+	if (r == 0 && kind == ID_TOMBSTONE)
+		*owner_uid = holder.owner_uid;
+	return r == 0 && kind != ID_TOMBSTONE ? -ENOENT : r;
+}
+
+/* Sessions have ended, or cannot be ended. */
 static enum failure removal_set_aside(struct call *call, int ended)
 {
 	enum failure failure;
@@ -202,26 +215,27 @@ static enum failure removal_set_aside(struct call *call, int ended)
 	int r;
 
 	if (ended < 0)
-		return again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
+		return call_again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
 	r = home_set_aside(&call->broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
-		return again_later(call, call_fail_system(call, "its home cannot be set aside", r));
+		return call_again_later(call, call_fail_system(call, "its home cannot be set aside", r));
 	nothing = r == -ENOENT && (call->account.flags & ACCOUNT_PURGE) == 0;
 	failure = call_transaction(call, call->operation->action, nothing ? body_gone_without_data : body_gone);
 	if (failure != FAILURE_NONE)
-		return again_later(call, failure);
+		return call_again_later(call, failure);
 	call->answer.removal.files = FILES_KEPT;
+	if (!nothing) {
+		const struct removed row = removed_row(call);
+
+		call->answer.removal.restorable = row.when != 0;
+		call->answer.removal.until = removal_until(call->broker, &row);
+	}
 	return (call->account.flags & ACCOUNT_PURGE) != 0 ? purge_for_call(call, removed_row(call)) : FAILURE_NONE;
 }
 
 static void finish_ended(void *data, int status)
 {
-	struct call *call = data;
-
-	enum failure failure = removal_set_aside(call, status);
-
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(data, removal_set_aside(data, status));
 }
 
 static enum failure removal_finish(struct call *call)
@@ -233,32 +247,24 @@ static enum failure removal_finish(struct call *call)
 
 static enum failure removal_unlink(struct call *call, int ended);
 
-/* A link that stays is no reason to keep the account: it leads nowhere. The answer and the trail say so, and `check` until it
- * is away. It is not tried again: by then the owner may have an account of the same label. */
+/* A link that stays is no reason to keep the account: it leads nowhere. The answer and the trail say so, and so does
+ * `check` until it is gone. The removal is not tried again: by then the owner may have an account with the same label.
+ */
 static void unlinked(void *data, int status)
 {
 	struct call *call = data;
-	enum link_result result = LINK_FAILED;
-	enum failure failure;
+	enum link_result result = link_result_of(status);
 
-	if (status == -EINTR && !call->link_again) { /* it was killed, and could not say how far it got */
+	if (status == -EINTR && !call->link_again) { /* it was killed, and could not report how far it got */
 		call->link_again = true;
-		failure = removal_unlink(call, 0);
-		if (failure != CALL_PENDING)
-			call_finish(call, failure);
+		call_finish(call, removal_unlink(call, 0));
 		return;
 	}
-	if (status == -ETIMEDOUT)
-		result = LINK_TIMEOUT;
-	else if (status >= LINK_OK && status <= LINK_TIMEOUT)
-		result = (enum link_result)status;
 	if (result != LINK_OK) {
 		snprintf(call->detail, sizeof(call->detail), "the link stays: %s", link_result_why(result));
 		memcpy(call->answer.removal.why, call->detail, strnlen(call->detail, FAILURE_TEXT_MAX) + 1);
 	}
-	failure = removal_finish(call);
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(call, removal_finish(call));
 }
 
 static enum failure removal_unlink(struct call *call, int ended)
@@ -268,27 +274,24 @@ static enum failure removal_unlink(struct call *call, int ended)
 	pid_t pid = -1;
 
 	if (ended < 0)
-		return again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
+		return call_again_later(call, call_fail_system(call, "its processes cannot be ended", ended));
 	r = home_view_close(&broker->homes, &call->account);
 	if (r < 0 && r != -ENOENT)
-		return again_later(call, call_fail_system(call, "the owner's view cannot be taken away", r));
-	if (call->owner_doubt != 0) /* the link may be there: taken to be gone only when it is known that nobody has it */
-		return again_later(call, call_fail_doubt(call, call->owner_doubt));
+		return call_again_later(call, call_fail_system(call, "the owner's view cannot be unmounted", r));
+	if (call->owner_doubt !=
+	    0) /* the link may still exist: it counts as gone only if it is certain that there is no owner */
+		return call_again_later(call, call_fail_doubt(call, call->owner_doubt));
 	if (!call->owner_exists || call->owner.uid != call->account.owner_uid)
 		return removal_finish(call);
-	r = link_start(&broker->homes, &call->owner, &call->account, false, &pid, &pidfd);
+	r = link_start_remove(&broker->homes, &call->owner, &call->account, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, LINK_SECONDS, unlinked, call);
-	return r < 0 ? again_later(call, call_fail_system(call, "the link cannot be removed", r)) : CALL_PENDING;
+	return r < 0 ? call_again_later(call, call_fail_system(call, "the link cannot be removed", r)) : CALL_PENDING;
 }
 
 static void complete_ended(void *data, int status)
 {
-	struct call *call = data;
-	enum failure failure = removal_unlink(call, status);
-
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(data, removal_unlink(data, status));
 }
 
 enum failure removal_complete(struct call *call)

@@ -15,12 +15,14 @@
 #include "index/index.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/harden.h"
-#include "subuidd/home/walk.h"
+#include "home/walk.h"
 #include "subuidd/base/log.h"
 
 #define WALK_SECONDS 600u
-#define FRESH_SECONDS 10 /* or this many times what the walk took, so that imports do not spend their time with it: */
+#define FRESH_SECONDS                                                                                                  \
+	10 /* or this many times as long as the walk took, so that imports do not spend their time on it: */
 #define FRESH_TIMES 20
 #define BUFFERED 256
 
@@ -44,31 +46,23 @@ struct strays {
 /* ---- the child ---- */
 
 struct walker {
-	const struct homes *homes;
-	int fd;
 	struct index_reader index;
-	struct stray rows[BUFFERED];
+	const struct homes *homes;
 	size_t count;
+	int fd;
+	struct stray rows[BUFFERED];
 };
 
 static int walker_flush(struct walker *walker)
 {
-	const char *at = (const char *)walker->rows;
-	size_t left = walker->count * sizeof(walker->rows[0]);
+	int r = write_full(walker->fd, walker->rows, walker->count * sizeof(walker->rows[0]));
 
-	while (left > 0) {
-		ssize_t n = write(walker->fd, at, left);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		at += n;
-		left -= (size_t)n;
-	}
-	walker->count = 0;
-	return 0;
+	if (r == 0)
+		walker->count = 0;
+	return r;
 }
 
-/* Those of accounts are nearly all. Set-aside data is looked at where it lies, for the uid that is asked for. */
+/* Nearly all belong to accounts. Set-aside data is looked up in its place, for the requested uid. */
 static int walker_visit(void *data, const struct disk_entry *entry)
 {
 	struct walker *walker = data;
@@ -77,8 +71,8 @@ static int walker_visit(void *data, const struct disk_entry *entry)
 
 	if (entry->kind != DISK_ACCOUNT || entry->uid == 0)
 		return 0;
-	if (index_account_by_uid(&walker->index, entry->uid, &account) == 0 && strcmp(account.owner, entry->owner) == 0 &&
-	    strcmp(account.label, entry->label) == 0)
+	if (index_account_by_uid(&walker->index, entry->uid, &account) == 0 &&
+	    strcmp(account.owner, entry->owner) == 0 && strcmp(account.label, entry->label) == 0)
 		return 0;
 	row = &walker->rows[walker->count++];
 	memset(row, 0, sizeof(*row));
@@ -162,7 +156,7 @@ static void walked(void *data, int status)
 	cleanup_fd_p(&strays->fd);
 	strays->fd = -1;
 	if (r < 0) {
-		log_error("what lies under %s cannot be listed: %s", broker->settings.homes, strerror(-r));
+		log_error("the directories under %s cannot be listed: %s", broker->settings.homes, strerror(-r));
 		rows_free(strays);
 	}
 	if (done != NULL)
@@ -223,7 +217,8 @@ void strays_forget(struct broker *broker, const void *data)
 		broker->strays->done = NULL;
 }
 
-int strays_find(const struct broker *broker, uint32_t uid, const char *owner, const char *label, char *where, size_t size)
+int strays_find(const struct broker *broker, uint32_t uid, const char *owner, const char *label, char *where,
+		size_t size)
 {
 	const struct strays *strays = broker->strays;
 	const struct stray key = { .uid = uid }, *row;

@@ -16,7 +16,7 @@
 #include "subuidd/call/maintain.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish.h"
-#include "subuidd/store/hash.h"
+#include "store/hash.h"
 
 #define MAGIC UINT64_C(0x746e656772753031) /* "10urgent" */
 #define AGAIN_SECONDS 30u
@@ -26,7 +26,7 @@
 struct note {
 	uint64_t magic;
 	uint32_t uid, key;
-	uint64_t check; /* of what is before it */
+	uint64_t check; /* of everything before it */
 };
 
 static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, 0, "account.lock", NULL };
@@ -50,7 +50,7 @@ static int notes_open(struct broker *broker)
 		return fd < 0 ? fd : -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 077) != 0)
 		return -EPERM;
-	/* written and not only allocated: a note takes no block */
+	/* written and not only allocated, so that a note needs no new block */
 	if (st.st_size < (off_t)sizeof(notes) &&
 	    (pwrite(fd, notes, sizeof(notes), 0) != (ssize_t)sizeof(notes) || fdatasync(fd) < 0))
 		return -EIO;
@@ -151,16 +151,9 @@ void urgent_removal_done(struct broker *broker, uint32_t uid)
 
 /* ---- recording ---- */
 
-static enum failure body_account(struct call *call)
-{
-	int r = store_account_update(call->broker->store, &call->account);
-
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
 static enum failure body_key(struct call *call)
 {
-	int r = store_key_delete(call->broker->store, call->key.id);
+	int r = store_key_delete(call->store, call->key.id);
 
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
@@ -168,20 +161,21 @@ static enum failure body_key(struct call *call)
 /* An account or key that is gone needs no lock. 1: nothing to do; 0: the rows; or negative errno. */
 static int look(struct call *call, const struct withheld_entry *entry)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	int r = store_account_by_uid(store, entry->uid, &call->account);
 
 	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
 		return 1;
 	if (r < 0 || entry->key >= WITHHELD_REMOVAL)
-		return r == 0 && call_busy(call->broker, entry->uid, NULL) ? -EBUSY : r; /* a call is about to end with it */
+		return r == 0 && call_busy(call->broker, entry->uid, NULL) ? -EBUSY :
+									     r; /* a call is about to end with it */
 	if (entry->key == 0)
 		return (call->account.flags & ACCOUNT_LOCKED) != 0;
 	r = store_key_get(store, entry->key, &call->key);
 	return r == -ENOENT ? 1 : r < 0 ? r : call->key.uid != entry->uid;
 }
 
-/* The account as it is to be. */
+/* The account as it should become. */
 static void account_take(struct broker *broker, const struct withheld_entry *entry, struct account *account)
 {
 	uint32_t how = 0;
@@ -203,7 +197,9 @@ static const struct operation *operation_late(const struct withheld_entry *entry
 static bool record(struct broker *broker, const struct withheld_entry *entry)
 {
 	bool key = entry->key != 0 && entry->key < WITHHELD_REMOVAL;
-	struct call call = { .broker = broker, .operation = operation_late(entry),
+	struct call call = { .broker = broker,
+			     .store = broker->store,
+			     .operation = operation_late(entry),
 			     .caller = { .root = true, .admin = true, .named = true, .name = "subuidd" } };
 	int r = look(&call, entry);
 
@@ -211,13 +207,13 @@ static bool record(struct broker *broker, const struct withheld_entry *entry)
 		return r > 0;
 	if (name_join(call.account.owner, broker->settings.separator, call.account.label, call.target) < 0)
 		call.target[0] = '\0';
-	snprintf(call.detail, sizeof(call.detail), "recorded late: it has counted since it was asked for");
+	snprintf(call.detail, sizeof(call.detail), "recorded late: it has been in force since it was requested");
 	if (!key)
 		account_take(broker, entry, &call.account);
-	return call_transaction(&call, call.operation->action, key ? body_key : body_account) == FAILURE_NONE;
+	return call_transaction(&call, call.operation->action, key ? body_key : call_body_account) == FAILURE_NONE;
 }
 
-/* In the index it is as it was: withheld until now, and by the store's own word from now on. */
+/* The index does not change: until now the account was withheld, from now on the store itself says so. */
 static void publish(struct broker *broker, const struct withheld_entry *entry)
 {
 	struct account account;

@@ -9,7 +9,7 @@ enum failure op_audit_list(struct call *call)
 	const struct request_list *list = &call->request.list;
 	struct audit_entry rows[WIRE_BATCH];
 	struct answer row;
-	int n = store_audit_list(call->broker->store, list->all ? NULL : call->owner.name, list->cursor, rows, WIRE_BATCH);
+	int n = store_audit_list(call->store, list->all ? NULL : call->owner.name, list->cursor, rows, WIRE_BATCH);
 
 	if (n < 0)
 		return call_fail_store(call, n);

@@ -7,28 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "account/advice.h"
 #include "confine/cleanup.h"
-#include "subuidd/life/frozen.h"
-#include "subuidd/base/child.h"
 #include "subuidd/op/check_step.h"
 #include "subuidd/door/operation.h"
 
 #define TOMBSTONES 256 /* looked at for their owners in one step */
-/* Of a cursor: */
-#define FEW (UINT64_C(1) << 63)  /* much is wrong there: this step is a small one */
-#define SLOW (UINT64_C(1) << 62) /* a disk or a directory answers slowly: all of them are */
-
-struct check {
-	struct frozen_turn turn; /* of a proof of the store */
-	struct call *call;
-	int memory;
-	struct check_job job;
-	uint64_t again; /* cursor of the same rows in small steps; 0: they are small */
-	struct check_result early; /* found by the broker, before the child looked */
-};
 
 static enum failure step_store(struct call *call, uint32_t at);
 static enum failure step_host(struct call *call, uint32_t at);
@@ -42,23 +27,18 @@ static const struct {
 	bool all;
 	enum failure (*run)(struct call *call, uint32_t at);
 } steps[STEPS] = {
-	[STEP_STORE] = { true, step_store },
-	[STEP_HOST] = { true, step_host },
-	[STEP_ACCOUNTS] = { false, step_accounts },
-	[STEP_RANGES] = { false, step_ranges },
-	[STEP_OWNERS] = { true, step_owners },
-	[STEP_FILES] = { true, step_files },
-	[STEP_INDEX] = { true, check_step_index },
-	[STEP_INDEX_RANGES] = { true, check_step_index_ranges },
-	[STEP_KEYS] = { true, check_step_keys },
-	[STEP_REMOVED] = { true, check_step_removed },
+	[STEP_STORE] = { true, step_store },        [STEP_HOST] = { true, step_host },
+	[STEP_ACCOUNTS] = { false, step_accounts }, [STEP_RANGES] = { false, step_ranges },
+	[STEP_OWNERS] = { true, step_owners },      [STEP_FILES] = { true, step_files },
+	[STEP_INDEX] = { true, check_step_index },  [STEP_INDEX_RANGES] = { true, check_step_index_ranges },
+	[STEP_KEYS] = { true, check_step_keys },    [STEP_REMOVED] = { true, check_step_removed },
 	[STEP_DISK] = { true, check_step_disk },
 };
 
 void check_step_at(struct call *call, enum check_step step, uint32_t at)
 {
 	call->answer.more = step < STEPS;
-	call->answer.cursor = (call->request.list.cursor & SLOW) | (uint64_t)step << 32 | at;
+	call->answer.cursor = (call->request.list.cursor & CURSOR_SLOW) | (uint64_t)step << 32 | at;
 }
 
 void check_step_after(struct call *call, enum check_step step)
@@ -69,108 +49,6 @@ void check_step_after(struct call *call, enum check_step step)
 	if (step > STEP_OWNERS) /* from here on nobody is looked up */
 		local_free(&call->broker->local);
 	check_step_at(call, step, 0);
-}
-
-void check_send(struct call *call, const struct check_result *result)
-{
-	struct answer row;
-
-	for (uint32_t i = 0; i < result->count && i < WIRE_BATCH; i++) {
-		memset(&row, 0, sizeof(row));
-		row.finding = result->findings[i];
-		call_row(call, &row);
-	}
-}
-
-/* A row that has changed while the child looked is not judged by what it saw. */
-static bool row_changed(const struct check *check, const struct account *row)
-{
-	struct account now = { 0 };
-
-	return store_account_by_uid(check->call->broker->store, row->uid, &now) < 0 || now.state != row->state ||
-	       now.flags != row->flags || call_busy(check->call->broker, row->uid, check->call);
-}
-
-static bool finding_stale(const struct check *check, const struct finding *finding)
-{
-	struct account now;
-
-	/* a link that a child took for nobody's may belong to an account that is just being made */
-	if (finding->place == PLACE_LINK && finding->repair == REPAIR_LEFTOVER)
-		return store_account_get(check->call->broker->store, finding->owner, finding->label, &now) != -ENOENT;
-	for (int i = 0; i < check->job.accounts_count; i++)
-		if (finding->uid == check->job.accounts[i].uid)
-			return row_changed(check, &check->job.accounts[i]);
-	return false;
-}
-
-/* At the same rows, in small steps: no answer holds all that was found, or it took too long. */
-static void look_again(struct check *check, uint64_t how)
-{
-	check->call->answer.cursor = check->again | how;
-	check->call->answer.checked = 0;
-}
-
-static void results_send(struct check *check, struct check_result *found)
-{
-	struct check_result *current = &check->early;
-
-	if (check->again != 0 && found->count + current->count >= WIRE_BATCH - 1) {
-		look_again(check, FEW);
-		return;
-	}
-	for (uint32_t i = 0; i < found->count && i < WIRE_BATCH; i++)
-		if (current->count < WIRE_BATCH && !finding_stale(check, &found->findings[i]))
-			current->findings[current->count++] = found->findings[i];
-	if (check->again == 0 && current->count > WIRE_BATCH / 4 && check->call->answer.more)
-		check->call->answer.cursor |= FEW;
-	check_send(check->call, current);
-}
-
-static void check_done(void *data, int status)
-{
-	struct check *check = data;
-	struct call *call = check->call;
-	struct broker *broker = call->broker;
-	bool proof = check->job.store;
-	cleanup_free struct check_result *result = calloc(1, sizeof(*result));
-	cleanup_fd int memory = check->memory;
-	enum failure failure = FAILURE_NONE;
-
-	if (result == NULL)
-		failure = call_fail_system(call, "the check", -ENOMEM);
-	else if (status == -ETIMEDOUT && check->again != 0)
-		look_again(check, SLOW);
-	else if (status != 0 || pread(memory, result, sizeof(*result), 0) != (ssize_t)sizeof(*result))
-		failure = call_fail(call, FAILURE_FAILED, "check",
-				    status == -ETIMEDOUT ? "a disk or the user database does not answer" :
-							   "the checking process failed",
-				    "look at the log of subuidd");
-	else
-		results_send(check, result);
-	if (result != NULL && result->total > 0)
-		call->answer.total = result->total;
-	free(check);
-	call_finish(call, failure);
-	if (proof)
-		frozen_end(broker);
-}
-
-static enum failure check_begin(struct call *call, struct check *check)
-{
-	int pidfd = -1, r = check_start(call->broker, &check->job, &check->memory, &pidfd);
-
-	check->call = call;
-	if (r >= 0) {
-		r = child_watch(call->broker->event, pidfd, check->job.store ? PROOF_SECONDS : CHECK_SECONDS,
-				check_done, check);
-		if (r < 0)
-			close(check->memory);
-	}
-	if (r >= 0)
-		return CALL_PENDING;
-	free(check);
-	return call_fail_system(call, "the check cannot be started", r);
 }
 
 /* ---- the store ---- */
@@ -213,14 +91,13 @@ static void proof_turn(struct frozen_turn *turn, int error)
 	} else {
 		failure = proof_begin(check);
 	}
-	if (failure != CALL_PENDING)
-		call_finish(call, failure);
+	call_finish(call, failure);
 }
 
 /* Of an owner's check, which proves no store. */
 static enum failure owner_count(struct call *call)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	uint32_t accounts = 0, units = 0;
 	int r = store_account_count(store, call->owner.name, &accounts);
 
@@ -271,7 +148,7 @@ static bool owners_first(struct call *call, const struct check_job *job, int i)
 	for (int k = i; k-- > 0;)
 		if (strcmp(job->accounts[k].owner, job->accounts[i].owner) == 0)
 			return false;
-	return store_account_list(call->broker->store, job->accounts[i].owner, 0, &first, 1) == 1 &&
+	return store_account_list(call->store, job->accounts[i].owner, 0, &first, 1) == 1 &&
 	       first.uid == job->accounts[i].uid;
 }
 
@@ -298,12 +175,13 @@ static enum failure accounts_begin(struct call *call, struct check *check)
 	return check_begin(call, check);
 }
 
-/* How many rows a step of this call looks at: few where more was wrong than fits, and for as long as they tell of much. */
+/* How many rows a step of this call looks at: few where more was wrong than fits, and for as long as they tell of much.
+ */
 static int rows_at_once(const struct call *call, struct check *check)
 {
-	if ((call->request.list.cursor & (FEW | SLOW)) != 0)
-		return CHECK_FEW / 2; /* each may tell of a fault or two */
-	check->again = call->request.list.cursor | FEW; /* more than 0 */
+	if ((call->request.list.cursor & (CURSOR_FEW | CURSOR_SLOW)) != 0)
+		return CHECK_FEW / 2;                          /* each may tell of a fault or two */
+	check->again = call->request.list.cursor | CURSOR_FEW; /* more than 0 */
 	return CHECK_BATCH;
 }
 
@@ -342,7 +220,7 @@ static int owner_of(struct store *store, uint32_t uid, char owner[OWNER_MAX + 1]
 /* The next rows: of all an owner's after the other's, so that each home is looked at by one child or by few. */
 static int accounts_next(struct call *call, uint32_t after, struct account *rows, int max)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	char owner[OWNER_MAX + 1] = "";
 	int r;
 
@@ -374,6 +252,16 @@ static enum failure step_accounts(struct call *call, uint32_t after)
 	return accounts_begin(call, check);
 }
 
+/* The owner's first range, where no account tells of the owner: they are looked at once, with this one. */
+static bool owner_alone(struct call *call, const struct id_range *row)
+{
+	struct id_range first;
+	uint32_t accounts = 0;
+
+	return store_account_count(call->store, row->owner, &accounts) == 0 && accounts == 0 &&
+	       store_range_list(call->store, row->owner, 0, &first, 1) == 1 && first.first == row->first;
+}
+
 static enum failure step_ranges(struct call *call, uint32_t after)
 {
 	const char *owner = call->request.list.all ? NULL : call->owner.name;
@@ -382,7 +270,7 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 
 	if (check == NULL)
 		return call_fail_system(call, "the check", -ENOMEM);
-	n = store_range_list(call->broker->store, owner, after, check->job.ranges, rows_at_once(call, check));
+	n = store_range_list(call->store, owner, after, check->job.ranges, rows_at_once(call, check));
 	if (n <= 0) {
 		free(check);
 		if (n < 0)
@@ -394,8 +282,10 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 	for (int i = 0; i < n; i++)
 		if (!row_hidden(call, check->job.ranges[i].owner_uid) &&
 		    !(check->job.ranges[i].account_uid != 0 &&
-		      call_busy(call->broker, check->job.ranges[i].account_uid, call)))
+		      call_busy(call->broker, check->job.ranges[i].account_uid, call))) {
+			check->job.alone[kept] = owner_alone(call, &check->job.ranges[i]);
 			check->job.ranges[kept++] = check->job.ranges[i];
+		}
 	check->job.ranges_count = kept;
 	call->answer.checked = (uint64_t)kept;
 	local_refresh(&call->broker->local);
@@ -413,7 +303,7 @@ static int owner_add(struct call *call, struct check_job *job, const struct id_r
 	for (int i = 0; i < job->owners_count; i++)
 		if (strcmp(job->owners[i].name, row->owner) == 0 && job->owners[i].uid == row->owner_uid)
 			return 0;
-	r = store_account_count(call->broker->store, row->owner, &accounts);
+	r = store_account_count(call->store, row->owner, &accounts);
 	if (r < 0 || accounts > 0)
 		return r;
 	memcpy(job->owners[job->owners_count].name, row->owner, sizeof(job->owners[0].name));
@@ -425,8 +315,7 @@ static enum failure step_owners(struct call *call, uint32_t after)
 {
 	cleanup_free struct id_range *rows = calloc(TOMBSTONES, sizeof(*rows));
 	struct check *check = calloc(1, sizeof(*check));
-	int n = rows == NULL || check == NULL ? -ENOMEM :
-						store_tombstone_list(call->broker->store, after, rows, TOMBSTONES);
+	int n = rows == NULL || check == NULL ? -ENOMEM : store_tombstone_list(call->store, after, rows, TOMBSTONES);
 	int i = 0, r = n;
 
 	for (; r >= 0 && i < n && check->job.owners_count < CHECK_FEW; i++)
@@ -474,7 +363,7 @@ static enum failure step_files(struct call *call, uint32_t at)
 
 enum failure op_check(struct call *call)
 {
-	uint64_t cursor = call->request.list.cursor, step = (cursor & ~(FEW | SLOW)) >> 32;
+	uint64_t cursor = call->request.list.cursor, step = (cursor & ~(CURSOR_FEW | CURSOR_SLOW)) >> 32;
 
 	if (step >= STEPS || (steps[step].all && step != STEP_STORE && !call->request.list.all))
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of a check", "");

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-/* Accounts and ranges against what readers see, what the rest of the host holds, and the disk. Run by a child of the broker. */
+/* Accounts and ranges against what readers see, what the rest of the host holds, and the disk. Run by a child of the
+ * broker. */
 #include "subuidd/op/check_child.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "account/advice.h"
 #include "index/index.h"
 #include "account/passwd.h"
+#include "subuidd/call/caller.h"
 #include "subuidd/life/urgent.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -24,7 +27,8 @@ static void index_unreadable(struct check_result *result, int error)
 	if (advice_for(error) != NULL)
 		check_add_error(result, "index", "it cannot be read", error);
 	else
-		check_add(result, "index", error == -ENXIO ? "it is not there" : "it cannot be read: damaged, or not root's",
+		check_add(result, "index",
+			  error == -ENXIO ? "it does not exist" : "it cannot be read: damaged, or not root's",
 			  TODO_INDEX)
 			->repair = REPAIR_INDEX;
 }
@@ -47,8 +51,8 @@ static void check_index_account(const struct account *row, const char *name, str
 	if (r < 0)
 		return;
 	if (strcmp(seen.name, name) != 0 || seen.owner_uid != row->owner_uid ||
-	    ((seen.flags ^ row->flags) & (ACCOUNT_LOCKED | ACCOUNT_FULL)) != 0 || seen.expires_day != row->facts.expires_day ||
-	    strcmp(seen.comment, row->facts.comment) != 0)
+	    ((seen.flags ^ row->flags) & (ACCOUNT_LOCKED | ACCOUNT_FULL)) != 0 ||
+	    seen.expires_day != row->facts.expires_day || strcmp(seen.comment, row->facts.comment) != 0)
 		check_add_account(result, row, name, "the index says something else than the store", TODO_INDEX,
 				  REPAIR_INDEX);
 	if (index_account_by_name(&reader, name, &seen) < 0 || seen.uid != row->uid)
@@ -71,7 +75,8 @@ static void check_index_range(const struct id_range *row, const char *subject, s
 /* ---- the rest of the host ---- */
 
 /* NSS must answer with our name: then our module is there, and no other before it. */
-static void check_nss(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
+static void check_nss(const struct broker *broker, const struct account *row, const char *name,
+		      struct check_result *result)
 {
 	entry_cleanup struct host_entry user = { 0 }, own = { 0 };
 	char fault[FAILURE_TEXT_MAX + 1];
@@ -92,7 +97,8 @@ static void check_nss(const struct broker *broker, const struct account *row, co
 		check_add_account(result, row, name, "the group database does not answer for its gid",
 				  "try again when it does", REPAIR_NONE);
 	} else if (r == 0 && strcmp(own.group.gr_name, name) != 0) {
-		snprintf(fault, sizeof(fault), "its gid %u is also that of the group %.100s", row->uid, own.group.gr_name);
+		snprintf(fault, sizeof(fault), "its gid %u is also that of the group %.100s", row->uid,
+			 own.group.gr_name);
 		check_add_account(result, row, name, fault, "remove one of them", REPAIR_NONE);
 	}
 }
@@ -114,18 +120,19 @@ static void check_subids(const struct broker *broker, uint32_t first, uint32_t c
 	if (r < 0)
 		snprintf(fault, sizeof(fault), "what the rest of the host holds cannot be found out: %s", strerror(-r));
 	else
-		snprintf(fault, sizeof(fault), "%u-%u is also held outside: in /etc/subuid, /etc/subgid, passwd or group",
-			 holder.first, holder.last);
+		snprintf(fault, sizeof(fault),
+			 "%u-%u is also held outside: in /etc/subuid, /etc/subgid, passwd or group", holder.first,
+			 holder.last);
 	check_add(result, subject, fault, "take it away there, or remove it here");
 }
 
 /* ---- disk ---- */
 
-static void check_home(const struct broker *broker, const struct account *row, const char *name,
-		       struct check_result *result)
+static void check_home(const struct broker *broker, struct home_owner *owner, const struct account *row,
+		       const char *name, struct check_result *result)
 {
 	char why[256] = "";
-	int r = home_check(&broker->homes, row, why, sizeof(why));
+	int r = home_check_next(&broker->homes, owner, row, why, sizeof(why));
 	unsigned parts = 0;
 
 	if (r == 0 || (r == -ENOTCONN && broker->views_on_demand))
@@ -133,19 +140,22 @@ static void check_home(const struct broker *broker, const struct account *row, c
 	if (advice_for(r) != NULL && r != -ENOTCONN)
 		check_add_error(result, name, why[0] != '\0' ? why : "its home cannot be looked at", r);
 	else if (home_mend(&broker->homes, row, (gid_t)-1, !broker->views_on_demand, true, &parts) == 0 && parts != 0)
-		check_add_account(result, row, name, why,
-				  (parts & PART_DATA) != 0 ? "its data lies set aside: subuid check --repair puts it back" :
-				  (parts & PART_HOME) != 0 ? "subuid check --repair makes an empty one; what was in it is in "
-							     "your backup of this host" :
-							     TODO_ACCOUNT,
-				  REPAIR_ACCOUNT);
+		check_add_account(
+			result, row, name, why,
+			(parts & PART_DATA) != 0 ? "its data lies set aside: subuid check --repair puts it back" :
+			(parts & PART_HOME) != 0 ? "subuid check --repair makes an empty one; what was in it is in "
+						   "your backup of this host" :
+						   TODO_ACCOUNT,
+			REPAIR_ACCOUNT);
 	else
 		check_add_account(result, row, name, why[0] != '\0' ? why : strerror(-r),
-				  "look at what stands there, move it away, and then: subuid check --repair", REPAIR_NONE);
+				  "look at what stands there, move it away, and then: subuid check --repair",
+				  REPAIR_NONE);
 }
 
 /* A change that counts although the store could not be written: the index is right and the row is not. */
-static bool unrecorded(const struct broker *broker, const struct account *row, const char *name, struct check_result *result)
+static bool unrecorded(const struct broker *broker, const struct account *row, const char *name,
+		       struct check_result *result)
 {
 	bool removal = withheld_removal(&broker->withheld, row->uid, NULL);
 
@@ -158,7 +168,17 @@ static bool unrecorded(const struct broker *broker, const struct account *row, c
 	return true;
 }
 
-static void check_account(const struct broker *broker, const struct account *row, struct check_result *result)
+/* Of an owner who is another user now, which is a finding of its own. In doubt the owner stands. */
+static bool owner_gone(const struct broker *broker, const struct account *row)
+{
+	struct link_owner owner;
+	int r = passwd_by_name_local(&broker->local, row->owner, &owner);
+
+	return r == -ENOENT || (r == 0 && owner.uid != row->owner_uid);
+}
+
+static void check_account(const struct broker *broker, struct home_owner *owner, const struct account *row,
+			  struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1];
 
@@ -170,20 +190,35 @@ static void check_account(const struct broker *broker, const struct account *row
 		return;
 	check_index_account(row, name, result);
 	if (row->state != ACCOUNT_ACTIVE) {
-		check_add_account(result, row, name, "it is neither active nor gone",
+		check_add_account(result, row, name,
+				  row->state == ACCOUNT_MOVING ? "its name is being changed" :
+								 "it is neither active nor gone",
 				  "see the log: subuidd tries again by itself", REPAIR_NONE);
 		return;
 	}
 	check_nss(broker, row, name, result);
 	check_subids(broker, row->uid, 1, row->owner, row->owner_uid, "", name, result);
-	check_home(broker, row, name, result);
+	check_home(broker, owner, row, name, result);
 }
 
 void check_accounts(const struct broker *broker, const struct check_job *job, struct check_result *result)
 {
-	for (int i = 0; i < job->accounts_count; i++)
-		if (!job->busy[i])
-			check_account(broker, &job->accounts[i], result);
+	struct home_owner owner = { .fd = -1 };
+	const struct account *before = NULL;
+
+	for (int i = 0; i < job->accounts_count; i++) {
+		const struct account *row = &job->accounts[i];
+
+		if (job->busy[i])
+			continue;
+		/* those of one owner follow one another: the user database is asked once */
+		if (before == NULL || before->owner_uid != row->owner_uid || strcmp(before->owner, row->owner) != 0)
+			owner.gone = owner_gone(broker, row);
+		before = row;
+		check_account(broker, &owner, row, result);
+	}
+	if (owner.fd >= 0)
+		close(owner.fd);
 }
 
 static void check_range(const struct broker *broker, const struct id_range *row, struct check_result *result)
@@ -197,6 +232,9 @@ static void check_range(const struct broker *broker, const struct id_range *row,
 
 void check_ranges(const struct broker *broker, const struct check_job *job, struct check_result *result)
 {
-	for (int i = 0; i < job->ranges_count; i++)
+	for (int i = 0; i < job->ranges_count; i++) {
 		check_range(broker, &job->ranges[i], result);
+		if (job->alone[i])
+			check_range_owner(broker, &job->ranges[i], result);
+	}
 }

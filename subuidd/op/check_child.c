@@ -14,7 +14,7 @@
 #include "index/state_look.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 struct finding *check_add(struct check_result *result, const char *subject, const char *fault, const char *todo)
 {
@@ -71,7 +71,8 @@ static void check_host(const struct broker *broker, struct check_result *result)
 
 /* ---- the store ---- */
 
-/* Rows are looked at where they are, in the index and on the disk, and some in only two of these; store, host and files once. */
+/* Rows are looked at where they are, in the index and on the disk, and some in only two of these; store, host and files
+ * once. */
 static void count_things(struct store *view, struct check_result *result)
 {
 	struct store_counts counts;

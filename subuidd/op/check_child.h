@@ -12,7 +12,7 @@
 #include "subuidd/broker.h"
 #include "subuidd/wire/wire.h"
 
-#define CHECK_BATCH 256 /* rows of one child: its start is a good part of what a row costs */
+#define CHECK_BATCH 256      /* rows of one child: its start is a good part of what a row costs */
 #define CHECK_FEW WIRE_BATCH /* the same where each may tell of something, as findings have to fit one answer */
 #define CHECK_SECONDS 30u
 #define PROOF_SECONDS 3600u
@@ -29,10 +29,11 @@ struct check_job {
 		uint32_t uid;
 	} owners[CHECK_BATCH]; /* owners without an account any more: their links alone */
 	int accounts_count, ranges_count, owners_count;
-	bool store; /* all of it, which is frozen (store.h) */
-	bool files; /* /etc/subuid and /etc/subgid, as far as they are ours */
-	bool host;  /* owners and modes of our files, the disks */
+	bool store;              /* all of it, which is frozen (store.h) */
+	bool files;              /* /etc/subuid and /etc/subgid, as far as they are ours */
+	bool host;               /* owners and modes of our files, the disks */
 	bool busy[CHECK_BATCH];  /* accounts that are being changed, or have been since */
+	bool alone[CHECK_BATCH]; /* the first range of an owner who has no account: the owner is looked at with it */
 	bool first[CHECK_BATCH]; /* the owner's first account: the owner's other links are checked with it */
 };
 
@@ -63,5 +64,7 @@ void check_files(const struct broker *broker, struct check_result *result);
 struct looks;
 struct looks *check_links_begin(const struct broker *broker, const struct check_job *job, struct check_result *result);
 void check_links_end(struct looks *looks, struct check_result *result);
+/* Whether the owner of a range is still the user that it was given to. */
+void check_range_owner(const struct broker *broker, const struct id_range *row, struct check_result *result);
 
 #endif

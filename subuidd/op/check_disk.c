@@ -15,7 +15,7 @@
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "subuidd/base/child.h"
-#include "subuidd/home/walk.h"
+#include "home/walk.h"
 #include "subuidd/op/check_step.h"
 
 #define UNEXPLAINED_MAX 65536u /* of one step: some 7 MiB */
@@ -125,11 +125,12 @@ static void entry_path(const struct disk_check *check, const struct disk_entry *
 		snprintf(path, FAILURE_TEXT_MAX + 1, "%s/%s/%u", homes,
 			 entry->kind == DISK_REMOVED ? ".removed" : ".making", entry->uid);
 	else
-		snprintf(path, FAILURE_TEXT_MAX + 1, "%s/%s%s%s", homes, entry->owner, entry->label[0] != '\0' ? "/" : "",
-			 entry->label);
+		snprintf(path, FAILURE_TEXT_MAX + 1, "%s/%s%s%s", homes, entry->owner,
+			 entry->label[0] != '\0' ? "/" : "", entry->label);
 }
 
-static struct finding *tell(struct disk_check *check, const struct disk_entry *entry, const char *fault, const char *todo)
+static struct finding *tell(struct disk_check *check, const struct disk_entry *entry, const char *fault,
+			    const char *todo)
 {
 	char path[FAILURE_TEXT_MAX + 1];
 
@@ -142,23 +143,27 @@ static void tell_leftover(struct disk_check *check, const struct disk_entry *ent
 			  const char *owner, const char *label)
 {
 	static const char *const what[] = {
-		[PLACE_ACCOUNT] = "an account directory", [PLACE_MAKING] = "the beginning of an account",
+		[PLACE_ACCOUNT] = "an account directory",
+		[PLACE_MAKING] = "the beginning of an account",
 		[PLACE_REMOVED] = "the directory of a removed account",
 	};
 	char fault[FAILURE_TEXT_MAX + 1], todo[FAILURE_TEXT_MAX + 1];
 	struct finding *finding;
 
 	snprintf(fault, sizeof(fault), "%s %s data, and uid %u is no account%s", what[place],
-		 entry->data ? "with" : "without", entry->uid, place == PLACE_REMOVED ? " whose data is set aside" : "");
+		 entry->data ? "with" : "without", entry->uid,
+		 place == PLACE_REMOVED ? " whose data is set aside" : "");
 	if (!entry->data)
 		snprintf(todo, sizeof(todo), "subuid check --repair removes it");
 	else if (owner[0] != '\0' && label[0] != '\0')
-		snprintf(todo, sizeof(todo), /* no backslash, which is printed as two */
-			 "take it up: (echo owner,label,uid; echo %s,%s,%u) | subuid import -; or subuid check --repair "
-			 "sets it aside",
-			 owner, label, entry->uid);
+		snprintf(
+			todo, sizeof(todo), /* no backslash, which is printed as two */
+			"take it up: (echo owner,label,uid; echo %s,%s,%u) | subuid import -; or subuid check --repair "
+			"sets it aside",
+			owner, label, entry->uid);
 	else
-		snprintf(todo, sizeof(todo), "subuid check --repair sets it aside; subuid import, with its uid, takes it up");
+		snprintf(todo, sizeof(todo),
+			 "subuid check --repair sets it aside; subuid import, with its uid, takes it up");
 	finding = tell(check, entry, fault, todo);
 	finding->repair = entry->uid == 0 ? REPAIR_NONE : entry->data ? REPAIR_ASK : REPAIR_LEFTOVER;
 	finding->place = place;
@@ -176,8 +181,9 @@ static void tell_misplaced(struct disk_check *check, const struct disk_entry *en
 
 	snprintf(fault, sizeof(fault), "it belongs to uid %u, whose directory is %.120s/%.32s/%.31s", row->uid,
 		 broker->settings.homes, row->owner, row->label);
-	snprintf(todo, sizeof(todo), missing ? "mv it to its place, and then: subuid check --repair" :
-					       "that one is there, too: look at both, and move this one away");
+	snprintf(todo, sizeof(todo),
+		 missing ? "mv it to its place, and then: subuid check --repair" :
+			   "that one is there, too: look at both, and move this one away");
 	if (missing && entry->kind == DISK_REMOVED)
 		return; /* said of the account, and put back by its repair */
 	tell(check, entry, fault, todo);
@@ -195,12 +201,12 @@ static bool judge_live(struct disk_check *check, const struct disk_entry *entry)
 	}
 	if (call_busy(call->broker, entry->uid, call))
 		return true;
-	if (store_account_by_uid(call->broker->store, entry->uid, &row) < 0)
+	if (store_account_by_uid(call->store, entry->uid, &row) < 0)
 		return false;
 	if (row.state == ACCOUNT_ACTIVE && entry->kind == DISK_MAKING)
 		tell_leftover(check, entry, PLACE_MAKING, "", "");
-	else if (row.state == ACCOUNT_ACTIVE &&
-		 (entry->kind == DISK_REMOVED || strcmp(row.owner, entry->owner) != 0 || strcmp(row.label, entry->label) != 0))
+	else if (row.state == ACCOUNT_ACTIVE && (entry->kind == DISK_REMOVED || strcmp(row.owner, entry->owner) != 0 ||
+						 strcmp(row.label, entry->label) != 0))
 		tell_misplaced(check, entry, &row);
 	return true;
 }
@@ -210,14 +216,14 @@ static void judge_account(struct disk_check *check, const struct disk_entry *ent
 	struct account row;
 
 	/* one of another uid in the place of an account is reported for the account */
-	if (store_account_get(check->call->broker->store, entry->owner, entry->label, &row) == 0 || judge_live(check, entry))
+	if (store_account_get(check->call->store, entry->owner, entry->label, &row) == 0 || judge_live(check, entry))
 		return;
 	tell_leftover(check, entry, PLACE_ACCOUNT, entry->owner, entry->label);
 }
 
 static void judge_uid(struct disk_check *check, const struct disk_entry *entry, enum finding_place place)
 {
-	struct store *store = check->call->broker->store;
+	struct store *store = check->call->store;
 	struct id_range holder = { .owner = "", .label = "" };
 	struct removed removed;
 	enum id_kind kind;

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
-#include "subuidd/subid/plan.h"
-#include "subuidd/subid/text.h"
+#include "subid/plan.h"
+#include "subid/text.h"
 
 #define FILES_LOOKS 5
 
@@ -66,7 +66,8 @@ static void check_files_once(const struct broker *broker, struct check_result *r
 		check_file(&plan.wanted, &plan.before, "subgid", etc_fd, result);
 	}
 	if (r == 0 && plan.doubtful[0] != '\0')
-		check_add(result, plan.doubtful, "the user database does not answer, so that its lines in the files stay as they are",
+		check_add(result, plan.doubtful,
+			  "the user database does not answer, so that its lines in the files stay as they are",
 			  "try again when `getent passwd` answers");
 	subid_plan_free(&plan);
 }

@@ -24,7 +24,7 @@ static enum failure part_end(struct call *call, struct check_result *result, con
 	if (r < 0 && r != -ENOENT && advice_for(r) != NULL)
 		check_add_error(result, what, "it cannot be read", r);
 	else if (r < 0 && r != -ENOENT)
-		check_add(result, what, r == -ENXIO ? "it is not there" : "it cannot be read: damaged, or not root's",
+		check_add(result, what, r == -ENXIO ? "it does not exist" : "it cannot be read: damaged, or not root's",
 			  TODO_INDEX)
 			->repair = REPAIR_INDEX;
 	check_send(call, result);
@@ -50,9 +50,9 @@ enum failure check_step_index(struct call *call, uint32_t from)
 		if (r < 0)
 			break;
 		call->answer.checked++;
-		if (store_account_by_uid(call->broker->store, seen.uid, &row) < 0 || row.state != ACCOUNT_ACTIVE)
-			check_add(&result, seen.name, "in the index, but not in the store as active", TODO_INDEX)->repair =
-				REPAIR_INDEX;
+		if (store_account_by_uid(call->store, seen.uid, &row) < 0 || row.state != ACCOUNT_ACTIVE)
+			check_add(&result, seen.name, "in the index, but not in the store as active", TODO_INDEX)
+				->repair = REPAIR_INDEX;
 	}
 	return part_end(call, &result, "index", r, STEP_INDEX, at);
 }
@@ -81,7 +81,7 @@ enum failure check_step_index_ranges(struct call *call, uint32_t from)
 		if (r < 0)
 			break;
 		call->answer.checked++;
-		if (range_stored(call->broker->store, &seen))
+		if (range_stored(call->store, &seen))
 			continue;
 		snprintf(subject, sizeof(subject), "%s %u", seen.owner, seen.first);
 		check_add(&result, subject, "a range in the index, but not just so in the store", TODO_INDEX)->repair =
@@ -97,11 +97,14 @@ static bool keys_same(const struct ssh_key *a, const struct ssh_key *b)
 {
 	return a->id == b->id && a->uid == b->uid && a->role == b->role && a->options == b->options &&
 	       a->expires == b->expires && a->storage_quota == b->storage_quota && strcmp(a->tools, b->tools) == 0 &&
-	       strcmp(a->forward, b->forward) == 0 && strcmp(a->from, b->from) == 0 && strcmp(a->type, b->type) == 0 &&
-	       strcmp(a->fingerprint, b->fingerprint) == 0 && strcmp(a->blob, b->blob) == 0;
+	       strcmp(a->forward, b->forward) == 0 && strcmp(a->command, b->command) == 0 &&
+	       strcmp(a->net, b->net) == 0 && strcmp(a->from, b->from) == 0 && strcmp(a->type, b->type) == 0 &&
+	       strcmp(a->fingerprint, b->fingerprint) == 0 && strcmp(a->blob, b->blob) == 0 &&
+	       strcmp(a->owner, b->owner) == 0;
 }
 
-static void key_check(const struct account *row, const char *name, const struct ssh_key *key, struct check_result *result)
+static void key_check(const struct account *row, const char *name, const struct ssh_key *key,
+		      struct check_result *result)
 {
 	static struct index_reader reader = INDEX_READER(KEYS_PATH);
 	char fault[FAILURE_TEXT_MAX + 1];
@@ -111,14 +114,14 @@ static void key_check(const struct account *row, const char *name, const struct 
 	if (r == 0 && keys_same(key, &seen))
 		return;
 	if (r == 0)
-		snprintf(fault, sizeof(fault), "the keys file says something else of key %u (%s) than the store", key->id,
-			 key->fingerprint);
+		snprintf(fault, sizeof(fault), "the keys file says something else of key %u (%s) than the store",
+			 key->id, key->fingerprint);
 	else
 		snprintf(fault, sizeof(fault), "key %u (%s) is not in the keys file: no login with it", key->id,
 			 key->fingerprint);
 	if (r == -EUCLEAN)
-		snprintf(fault, sizeof(fault), "the keys file is damaged where key %u (%s) lies: no login with it", key->id,
-			 key->fingerprint);
+		snprintf(fault, sizeof(fault), "the keys file is damaged where key %u (%s) lies: no login with it",
+			 key->id, key->fingerprint);
 	if (r == 0 || r == -ENOENT || r == -EUCLEAN)
 		check_add_account(result, row, name, fault, TODO_INDEX, REPAIR_INDEX);
 }
@@ -148,7 +151,7 @@ int check_account_keys(struct call *call, const struct account *row, struct chec
 	if (row->state != ACCOUNT_ACTIVE ||
 	    name_join(row->owner, call->broker->settings.separator, row->label, name) < 0)
 		return 0;
-	while ((n = store_key_list(call->broker->store, row->uid, after, keys, KEY_BATCH)) > 0) {
+	while ((n = store_key_list(call->store, row->uid, after, keys, KEY_BATCH)) > 0) {
 		if (!keys_readable(call, result))
 			return 0;
 		for (int i = 0; i < n; i++)
@@ -165,6 +168,8 @@ static bool key_stored(struct store *store, const struct ssh_key *seen)
 	struct account account;
 	struct ssh_key row;
 
+	if (seen->owner[0] != '\0')
+		return store_manage_get(store, seen->id, &row) == 0 && keys_same(&row, seen);
 	return store_key_get(store, seen->id, &row) == 0 && keys_same(&row, seen) &&
 	       store_account_by_uid(store, seen->uid, &account) == 0 && account.state == ACCOUNT_ACTIVE;
 }
@@ -184,11 +189,11 @@ enum failure check_step_keys(struct call *call, uint32_t from)
 		if (r < 0)
 			break;
 		call->answer.checked++;
-		if (key_stored(call->broker->store, &seen))
+		if (key_stored(call->store, &seen))
 			continue;
 		snprintf(subject, sizeof(subject), "key %u of uid %u (%s)", seen.id, seen.uid, seen.fingerprint);
-		check_add(&result, subject, "in the keys file, but not just so in the store: logins with it are admitted",
-			  TODO_INDEX)
+		check_add(&result, subject,
+			  "in the keys file, but not just so in the store: logins with it are admitted", TODO_INDEX)
 			->repair = REPAIR_INDEX;
 	}
 	return part_end(call, &result, "keys", r, STEP_KEYS, at);

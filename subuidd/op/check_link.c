@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The links in the owners' homes. Run by the check's child, which does not look itself: one child of its own for each
- * owner (and LOOK_ACCOUNTS of theirs), many at once, so that a home that hangs holds up neither the others nor the check.
+ * owner (and LOOK_ACCOUNTS of theirs), many at once, so that a home that hangs holds up neither the others nor the
+ * check.
  */
 #include "subuidd/op/check_child.h"
 
@@ -17,6 +18,7 @@
 
 #include "index/index.h"
 #include "confine/cleanup.h"
+#include "subuidd/base/child.h"
 #include "subuidd/call/caller.h"
 
 #define LOOK_SECONDS 5u
@@ -37,6 +39,8 @@ struct look {
 	char name[OWNER_MAX + 1];
 	int error; /* of the look-up of the owner */
 	bool strays;
+	bool grouped; /* the second time, with all of the owner's groups: see link_look_start() */
+	bool first;   /* the owner's first account is one of them */
 	const struct account *accounts;
 	size_t count, own;
 	struct link_look *found; /* shared with the child */
@@ -53,7 +57,7 @@ struct looks {
 	size_t size; /* of that */
 };
 
-/* In the child that has become the owner: the index is everybody's to read. In doubt it is known. */
+/* In the child that has become the owner: the index is everybody's to read. If in doubt, the link counts as known. */
 static bool label_known(const void *data, const char *label)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -79,7 +83,8 @@ static struct look *look_add(struct looks *looks, const char *owner)
 }
 
 /* The accounts of one look, which lie from its first on: those that are its owner's come first. */
-static void look_fill(struct look *look, const struct check_job *job, struct account *accounts, const int *rows, size_t count)
+static void look_fill(struct look *look, const struct check_job *job, struct account *accounts, const int *rows,
+		      size_t count)
 {
 	size_t last = count;
 
@@ -90,6 +95,7 @@ static void look_fill(struct look *look, const struct check_job *job, struct acc
 		bool own = look->error == 0 && look->owner.uid == row->owner_uid;
 
 		look->strays |= own && job->first[rows[i]];
+		look->first |= job->first[rows[i]];
 		accounts[own ? look->own++ : --last] = *row;
 	}
 }
@@ -134,7 +140,7 @@ static void look_begin(struct look *look)
 	if (look->own == 0 && !look->strays)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &look->begun);
-	if (link_look_start(&look->all->broker->homes, &look->owner, look->accounts, look->own,
+	if (link_look_start(&look->all->broker->homes, &look->owner, look->accounts, look->own, look->grouped,
 			    look->strays ? label_known : NULL, look, LOOK_SECONDS, look->found, &look->pidfd) < 0)
 		memset(look->found, LINK_IS_UNREADABLE, sizeof(look->found->accounts));
 }
@@ -163,13 +169,17 @@ static void looks_begin(struct looks *looks)
 /* It has ended, or is not waited for any longer: one that hangs in the kernel stays behind, and says nothing. */
 static void look_over(struct look *look, bool ended)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 
 	if (!ended && look_age_ms(look) < WAIT_MS)
 		return;
 	waitid((idtype_t)P_PIDFD, (id_t)look->pidfd, &info, WEXITED | WNOHANG);
 	close(look->pidfd);
 	look->pidfd = -1;
+	if (look->grouped || info.si_code != CLD_EXITED || info.si_status != LINKS_NOT_RIGHT)
+		return;
+	look->grouped = true;
+	look_begin(look);
 }
 
 /* Until one at least has ended, or some time has passed. False: none is under way. */
@@ -199,7 +209,8 @@ static const struct link_words {
 	[LINK_IS_RIGHT] = { NULL, NULL, REPAIR_NONE },
 	[LINK_IS_MISSING] = { "the link in the owner's home is gone", TODO_ACCOUNT, REPAIR_ACCOUNT },
 	[LINK_IS_OTHER] = { "the link in the owner's home leads elsewhere",
-			    "subuid check --repair renames it, when it is told so, and makes the right one", REPAIR_ASK },
+			    "subuid check --repair renames it, when it is told so, and makes the right one",
+			    REPAIR_ASK },
 	[LINK_IS_DANGLING] = { "the link in the owner's home leads elsewhere, and there is nothing", TODO_ACCOUNT,
 			       REPAIR_ACCOUNT },
 	[LINK_IS_OCCUPIED] = { "something else stands where the link in the owner's home should be",
@@ -218,7 +229,8 @@ static void tell_links(const struct look *look, struct check_result *result)
 		unsigned state = look->found->accounts[i];
 		const struct link_words *say = &words[state <= LINK_IS_SILENT ? state : LINK_IS_UNREADABLE];
 
-		if (say->fault == NULL || name_join(look->name, look->all->broker->settings.separator, row->label, name) < 0)
+		if (say->fault == NULL ||
+		    name_join(look->name, look->all->broker->settings.separator, row->label, name) < 0)
 			continue;
 		check_add_account(result, row, name, say->fault, say->todo, say->repair)->place =
 			say->repair == REPAIR_ASK ? PLACE_LINK : PLACE_ACCOUNT;
@@ -236,7 +248,7 @@ static void tell_strays(const struct look *look, struct check_result *result)
 
 		snprintf(subject, sizeof(subject), "%.150s/%.63s/%.31s", look->owner.home,
 			 look->all->broker->homes.link_directory, label);
-		finding = check_add(result, subject, "a link to an account that is not there",
+		finding = check_add(result, subject, "a link to an account that does not exist",
 				    "subuid check --repair removes it");
 		finding->repair = REPAIR_LEFTOVER;
 		finding->place = PLACE_LINK;
@@ -245,27 +257,55 @@ static void tell_strays(const struct look *look, struct check_result *result)
 	}
 }
 
-/* Accounts whose owner is no longer the same user. */
+/* The user who has the uid that the accounts were made for; "" if there is none, or if it is unknown. */
+static void renamed_to(uint32_t uid, char separator, char name[OWNER_MAX + 1])
+{
+	struct link_owner user;
+
+	name[0] = '\0';
+	if (passwd_by_uid(uid, &user) == 0 && owner_name_valid(user.name, separator))
+		memcpy(name, user.name, sizeof(user.name));
+}
+
+/* error, now: of the look-up of that name. uid: of the owner that the things were made for. */
+static void tell_gone(const struct broker *broker, const char *name, int error, const struct link_owner *found,
+		      uint32_t uid, const char *things, struct check_result *result)
+{
+	char fault[FAILURE_TEXT_MAX + 1], todo[FAILURE_TEXT_MAX + 1], now[OWNER_MAX + 1] = "";
+
+	if (error < 0 && error != -ENOENT) {
+		check_add(result, name, "the user database does not answer for this owner", "");
+		return;
+	}
+	if (error == -ENOENT)
+		renamed_to(uid, broker->settings.separator, now);
+	if (error == 0)
+		snprintf(fault, sizeof(fault), "has uid %u now, and was uid %u: %s", (unsigned)found->uid, uid, things);
+	else
+		snprintf(fault, sizeof(fault), "is no user of this host any more%s%s: %s",
+			 now[0] != '\0' ? ", and their uid is that of " : "", now, things);
+	snprintf(todo, sizeof(todo), "if it is the same person: subuid owner %s %s", name,
+		 error == 0     ? name :
+		 now[0] != '\0' ? now :
+				  "NEW");
+	check_add(result, name, fault, todo);
+}
+
+/* Accounts whose owner is no longer the same user: said once for all of them, with the command. */
 static void tell_owner(const struct look *look, struct check_result *result)
 {
-	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1];
+	if (look->own < look->count && look->first)
+		tell_gone(look->all->broker, look->name, look->error, &look->owner, look->accounts[look->own].owner_uid,
+			  "nobody logs in to their sub-accounts", result);
+}
 
-	for (size_t i = look->own; i < look->count; i++) {
-		const struct account *row = &look->accounts[i];
+void check_range_owner(const struct broker *broker, const struct id_range *row, struct check_result *result)
+{
+	struct link_owner owner = { .uid = 0 };
+	int r = passwd_by_name_local(&broker->local, row->owner, &owner);
 
-		if (name_join(row->owner, look->all->broker->settings.separator, row->label, name) < 0)
-			continue;
-		snprintf(fault, sizeof(fault), "made for uid %u, and %s is uid %u now", row->owner_uid, look->name,
-			 (unsigned)look->owner.uid);
-		if (look->error == -ENOENT)
-			check_add_account(result, row, name, "its owner is not an account of this host any more",
-					  "remove it, or bring the owner back", REPAIR_NONE);
-		else if (look->error < 0)
-			check_add_account(result, row, name, "the user database does not answer", "", REPAIR_NONE);
-		else
-			check_add_account(result, row, name, fault, "remove it, or give the owner the old uid back",
-					  REPAIR_NONE);
-	}
+	if (r < 0 || owner.uid != row->owner_uid)
+		tell_gone(broker, row->owner, r, &owner, row->owner_uid, "nobody can use their ranges", result);
 }
 
 static void looks_free(struct looks *looks)
@@ -281,13 +321,12 @@ struct looks *check_links_begin(const struct broker *broker, const struct check_
 {
 	size_t most = (size_t)job->accounts_count + (size_t)job->owners_count + 1;
 	struct looks *looks = calloc(1, sizeof(*looks));
-	void *shared = mmap(NULL, most * sizeof(struct link_look), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (looks != NULL)
 		*looks = (struct looks){ .broker = broker,
 					 .rows = calloc(most, sizeof(*looks->rows)),
 					 .accounts = calloc(most, sizeof(*looks->accounts)),
-					 .shared = shared != MAP_FAILED ? shared : NULL,
+					 .shared = child_memory(most * sizeof(struct link_look)),
 					 .size = most * sizeof(struct link_look) };
 	if (looks == NULL || looks->rows == NULL || looks->accounts == NULL || looks->shared == NULL) {
 		check_add_error(result, "links", "they cannot be looked at", -ENOMEM);

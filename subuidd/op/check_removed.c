@@ -12,7 +12,7 @@
 #include "subuidd/call/known_time.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/op/check_step.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define DAY 86400
 #define DATE 12 /* room for one */
@@ -47,8 +47,9 @@ static void tell_overdue(struct call *call, const struct removed *row, int64_t s
 	char name[ACCOUNT_NAME_MAX + 1], fault[FAILURE_TEXT_MAX + 1], date[DATE];
 
 	describe(broker, row, since, name, date);
-	snprintf(fault, sizeof(fault), "its data should be deleted since %s, and is still there (pending): %.60s/.removed/%u%s%.100s",
-		 date, broker->settings.homes, row->uid, row->why[0] != '\0' ? ": " : "", row->why);
+	snprintf(fault, sizeof(fault),
+		 "its data should be deleted since %s, and is still there (pending): %.60s/.removed/%u%s%.100s", date,
+		 broker->settings.homes, row->uid, row->why[0] != '\0' ? ": " : "", row->why);
 	check_add(result, name, fault,
 		  row->why[0] != '\0' ? "take away what is in the way; subuidd tries again every hour" :
 					"see the log of subuidd for what is in the way; subuidd tries again every hour")
@@ -87,13 +88,29 @@ static void tell_lost(struct call *call, const struct removed *row, struct check
 	struct finding *finding;
 
 	describe(broker, row, row->when, name, date);
-	snprintf(fault, sizeof(fault), "its data was set aside when it was removed (%s), and is gone: %.60s/.removed/%u", date,
+	snprintf(fault, sizeof(fault),
+		 "its data was set aside when it was removed (%s), and is gone: %.60s/.removed/%u", date,
 		 broker->settings.homes, row->uid);
 	finding = check_add(result, name, fault,
 			    "put it back from a backup; or subuid check --repair forgets it, when it is told so");
 	finding->repair = REPAIR_FORGET;
 	finding->place = PLACE_REMOVED;
 	finding->uid = row->uid;
+}
+
+/* Older versions kept no rows: one that was removed after another whose rows are there had some, too. */
+static void tell_rows(struct call *call, const struct removed *row, struct check_result *result)
+{
+	char name[ACCOUNT_NAME_MAX + 1], todo[FAILURE_TEXT_MAX + 1], date[DATE];
+	struct account kept;
+	int r = store_kept_account(call->store, row->uid, &kept);
+
+	if (r == 0 || row->when == 0 || (r == -ENOENT && store_kept_before(call->store, row->when) != 1))
+		return;
+	describe(call->broker, row, row->when, name, date);
+	snprintf(todo, sizeof(todo), "root can bring its data back: subuid import, with uid %u", row->uid);
+	check_add(result, name, "it cannot be restored: its keys and settings, which were kept, are gone", todo)->uid =
+		row->uid;
 }
 
 /* Data that is to be deleted at once is meant to go, and so is data that is being deleted now. */
@@ -103,8 +120,10 @@ static void look(struct call *call, const struct removed *row, struct check_resu
 	char name[ACCOUNT_NAME_MAX + 1], date[DATE];
 	int r;
 
-	if ((row->when == 0 && row->keep == 0) || purge_under_way(broker, row->uid) || call_busy(broker, row->uid, call))
+	if ((row->when == 0 && row->keep == 0) || purge_under_way(broker, row->uid) ||
+	    call_busy(broker, row->uid, call))
 		return;
+	tell_rows(call, row, result);
 	r = home_aside_look(&broker->homes, row->uid);
 	if (r == -ENOENT) {
 		tell_lost(call, row, result);
@@ -118,7 +137,7 @@ static enum failure step_lost(struct call *call, uint32_t after)
 {
 	struct removed rows[CHECK_FEW];
 	struct check_result result = { 0 };
-	int n = store_removed_list(call->broker->store, after, rows, CHECK_FEW);
+	int n = store_removed_list(call->store, after, rows, CHECK_FEW);
 
 	if (n < 0)
 		return call_fail_store(call, n);

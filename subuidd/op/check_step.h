@@ -5,6 +5,7 @@
 
 #include "subuidd/op/check_child.h"
 #include "subuidd/call/call.h"
+#include "subuidd/life/frozen.h"
 
 enum check_step {
 	STEP_STORE,
@@ -25,6 +26,22 @@ enum check_step {
 void check_step_at(struct call *call, enum check_step step, uint32_t at);
 void check_step_after(struct call *call, enum check_step step);
 
+/* Of a cursor: */
+#define CURSOR_FEW (UINT64_C(1) << 63)  /* much is wrong there: this step is a small one */
+#define CURSOR_SLOW (UINT64_C(1) << 62) /* a disk or a directory answers slowly: all of them are */
+
+struct check {
+	struct frozen_turn turn; /* of a proof of the store */
+	struct call *call;
+	int memory;
+	struct check_job job;
+	uint64_t again;            /* cursor of the same rows in small steps; 0: they are small */
+	struct check_result early; /* found by the broker, before the child looked */
+};
+
+/* check_run.c: a child does check->job (from malloc; taken), and the call ends with what it has found. CALL_PENDING, or
+ * the failure. */
+enum failure check_begin(struct call *call, struct check *check);
 /* Sends the findings as rows. */
 void check_send(struct call *call, const struct check_result *result);
 

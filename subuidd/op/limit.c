@@ -4,25 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "subuidd/op/limit.h"
+#include "subuidd/change/change.h"
+#include "subuidd/change/churn.h"
 #include "subuidd/door/operation.h"
-
-int limit_of(struct call *call, const char *owner, struct limit *limit)
-{
-	const struct settings *settings = &call->broker->settings;
-	int r = store_limit_get(call->broker->store, owner, limit);
-
-	if (r != -ENOENT)
-		return r;
-	*limit = (struct limit){
-		.accounts = settings->limit_accounts,
-		.keys = settings->limit_keys,
-		.ranges = settings->limit_ranges,
-		.is_default = 1,
-	};
-	memcpy(limit->owner, owner, strnlen(owner, sizeof(limit->owner) - 1));
-	return 0;
-}
 
 enum failure op_limit_get(struct call *call)
 {
@@ -31,45 +15,36 @@ enum failure op_limit_get(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
-/* Limits that are not asked for are read in the same transaction: two admins who set different limits both get
- * theirs. */
-static enum failure body_limit(struct call *call)
+static enum failure limit_answer(struct call *call)
 {
-	const struct request_limit_set *set = &call->request.limit_set;
-	struct limit limit;
-	int r;
-
-	if (set->reset) {
-		r = store_limit_delete(call->broker->store, set->limit.owner);
-		snprintf(call->detail, sizeof(call->detail), "back to the default");
-		return r < 0 && r != -ENOENT ? call_fail_store(call, r) : FAILURE_NONE;
-	}
-	r = limit_of(call, set->limit.owner, &limit);
-	if (r < 0)
-		return call_fail_store(call, r);
-	limit.accounts = set->set & SET_LIMIT_ACCOUNTS ? set->limit.accounts : limit.accounts;
-	limit.keys = set->set & SET_LIMIT_KEYS ? set->limit.keys : limit.keys;
-	limit.ranges = set->set & SET_LIMIT_RANGES ? set->limit.ranges : limit.ranges;
-	r = store_limit_set(call->broker->store, &limit);
-	snprintf(call->detail, sizeof(call->detail), "accounts %u, keys %u, ranges %u", limit.accounts, limit.keys,
-		 limit.ranges);
-	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
-}
-
-enum failure op_limit_set(struct call *call)
-{
-	enum failure failure = call_transaction(call, call->operation->action, body_limit);
+	enum failure failure = change_failed(call);
 
 	return failure == FAILURE_NONE ? op_limit_get(call) : failure;
 }
 
-/* Root's, for an export: every limit that is not the default. */
+enum failure op_limit_set(struct call *call)
+{
+	const struct request_limit_set *set = &call->request.limit_set;
+	struct change_row *row;
+
+	if (change_open(call, 1, limit_answer) < 0)
+		return call_fail_system(call, "the limit", -ENOMEM);
+	row = change_add(call, IMPORT_LIMIT, "");
+	row->request.accounts = set->limit.accounts;
+	row->request.keys = set->limit.keys;
+	row->request.ranges = set->limit.ranges;
+	row->limits = set->set;
+	row->rules = ROW_OWNERLESS | ROW_ANEW | (set->reset ? ROW_RESET : 0);
+	return change_run(call);
+}
+
+/* The administrators', for an export and for metrics: every limit that is not the default. */
 enum failure op_limit_list(struct call *call)
 {
 	struct limit rows[WIRE_BATCH];
 	struct answer row;
 	uint64_t last = 0;
-	int n = store_limit_list(call->broker->store, call->request.list.cursor, rows, WIRE_BATCH, &last);
+	int n = store_limit_list(call->store, call->request.list.cursor, rows, WIRE_BATCH, &last);
 
 	if (n < 0)
 		return call_fail_store(call, n);
@@ -93,7 +68,7 @@ enum failure op_tombstone_list(struct call *call)
 
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
-	n = store_tombstone_list(call->broker->store, (uint32_t)list->cursor, rows, WIRE_BATCH);
+	n = store_tombstone_list(call->store, (uint32_t)list->cursor, rows, WIRE_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
 	for (int i = 0; i < n; i++) {

@@ -15,7 +15,7 @@
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "subuidd/base/child.h"
-#include "subuidd/home/walk.h"
+#include "home/walk.h"
 #include "subuidd/base/log.h"
 #include "subuidd/door/operation.h"
 
@@ -67,7 +67,8 @@ static enum failure not_found(struct call *call, const char *what)
 
 static enum failure still_aside(struct call *call, const char *what)
 {
-	return call_fail(call, FAILURE_BUSY, what, "the data of its account is still set aside", "wait until it is deleted");
+	return call_fail(call, FAILURE_BUSY, what, "the data of its account is still set aside",
+			 "wait until it is deleted");
 }
 
 static void what_of(const struct call *call, char what[16])
@@ -79,7 +80,7 @@ static enum failure body_release(struct call *call)
 {
 	uint32_t first = call->request.release.first;
 	char what[16];
-	int r = store_tombstone_release(call->broker->store, first);
+	int r = store_tombstone_release(call->store, first);
 
 	what_of(call, what);
 	snprintf(call->detail, sizeof(call->detail), "ids from %u may be given out again", first);
@@ -102,10 +103,11 @@ static enum failure data_there(struct call *call, const char *what, const struct
 	char why[FAILURE_TEXT_MAX + 1];
 
 	if (entry->kind == DISK_ACCOUNT)
-		snprintf(why, sizeof(why), "%.120s/%s/%s belongs to uid %u", homes, entry->owner, entry->label, entry->uid);
-	else
-		snprintf(why, sizeof(why), "%.120s/%s/%u is there", homes, entry->kind == DISK_REMOVED ? ".removed" : ".making",
+		snprintf(why, sizeof(why), "%.120s/%s/%s belongs to uid %u", homes, entry->owner, entry->label,
 			 entry->uid);
+	else
+		snprintf(why, sizeof(why), "%.120s/%s/%u is there", homes,
+			 entry->kind == DISK_REMOVED ? ".removed" : ".making", entry->uid);
 	return call_fail(call, FAILURE_CONFLICT, what, why,
 			 "delete that directory or move it away first; subuid check says what it is");
 }
@@ -166,12 +168,13 @@ static int aside(struct store *store, uint32_t uid)
  * transaction checks the same again. account_uid: the former holder of the block, if it has no row any more. */
 static enum failure ids_removed(struct call *call, const char *what, struct id_range *ids)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	struct account account;
 	enum id_kind kind;
 	int r = store_id_holder(store, call->request.release.first, call->request.release.first, ids, &kind);
 
-	if (r == -ENOENT || (r == 0 && (ids->first != call->request.release.first || kind == ID_ACCOUNT || kind == ID_RANGE)))
+	if (r == -ENOENT ||
+	    (r == 0 && (ids->first != call->request.release.first || kind == ID_ACCOUNT || kind == ID_RANGE)))
 		return not_found(call, what);
 	if (r == 0)
 		r = aside(store, ids->first) ?: aside(store, ids->account_uid);
@@ -200,8 +203,12 @@ enum failure op_tombstone_release(struct call *call)
 	look = calloc(1, sizeof(*look));
 	if (look == NULL)
 		return call_fail_system(call, "the homes cannot be looked through", -ENOMEM);
-	*look = (struct look){ .homes = &call->broker->homes, .first = ids.first, .last = ids.first + ids.count - 1,
-			       .account_uid = ids.account_uid, .memory = -1, .call = call };
+	*look = (struct look){ .homes = &call->broker->homes,
+			       .first = ids.first,
+			       .last = ids.first + ids.count - 1,
+			       .account_uid = ids.account_uid,
+			       .memory = -1,
+			       .call = call };
 	r = look_start(look);
 	if (r < 0) {
 		look_end(look);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Puts right the findings of a check: one thing at a time, named as the finding names it, and looked at again
- * before anything is touched. Derived things are rebuilt; things with data in them are never deleted. Every repair
- * is in the audit trail.
+ * Puts right the findings of a check: one thing at a time, named as the finding names it, and looked at again before
+ * anything is touched. Derived things are rebuilt, data is never deleted. Every repair is in the audit trail.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -13,16 +12,11 @@
 #include "subuidd/op/repair.h"
 #include "subuidd/base/child.h"
 #include "subuidd/call/known_time.h"
+#include "subuidd/change/change.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish.h"
 #include "subuidd/door/operation.h"
-
-static enum failure body_nothing(struct call *call)
-{
-	(void)call;
-	return FAILURE_NONE;
-}
 
 __attribute__((format(printf, 2, 3))) static void done(struct call *call, const char *format, ...)
 {
@@ -36,7 +30,7 @@ __attribute__((format(printf, 2, 3))) static void done(struct call *call, const 
 
 static enum failure record(struct call *call)
 {
-	return call->request.repair.dry_run ? FAILURE_NONE : call_transaction(call, call->operation->action, body_nothing);
+	return call_transaction(call, call->operation->action, call_body_nothing);
 }
 
 static enum failure root_only(struct call *call)
@@ -54,7 +48,7 @@ static enum failure repair_index(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	r = call->request.repair.dry_run ? 0 : publication_rebuild(call->broker->publication);
+	r = call->request.dry_run ? 0 : publication_rebuild(call->broker->publication);
 	if (r < 0)
 		return call_fail_system(call, "the index cannot be written", r);
 	done(call, "built anew: index and keys");
@@ -69,7 +63,7 @@ static enum failure repair_account(struct call *call, enum link_mend how)
 
 	if (failure == FAILURE_NONE)
 		failure = call_owner_same(call);
-	return failure != FAILURE_NONE ? failure : lifecycle_mend(call, how, call->request.repair.dry_run != 0);
+	return failure != FAILURE_NONE ? failure : lifecycle_mend(call, how);
 }
 
 /* ---- a link to an account that does not exist ---- */
@@ -78,15 +72,14 @@ static void unlinked(void *data, int status)
 {
 	struct call *call = data;
 	const struct request_name *name = &call->request.repair.name;
-	enum link_result result = status == -ETIMEDOUT ? LINK_TIMEOUT : LINK_FAILED;
+	enum link_result result = link_result_of(status);
 	enum failure failure;
 
-	if (status >= LINK_OK && status <= LINK_TIMEOUT)
-		result = (enum link_result)status;
-	done(call, "removed: the link %.63s/%s of %s", call->broker->settings.link_directory, name->label, call->owner.name);
-	failure = result == LINK_OK ? record(call) :
-				      call_fail(call, FAILURE_FAILED, NULL, link_result_why(result),
-						link_result_todo(result));
+	done(call, "removed: the link %.63s/%s of %s", call->broker->settings.link_directory, name->label,
+	     call->owner.name);
+	failure = result == LINK_OK ?
+			  record(call) :
+			  call_fail(call, FAILURE_FAILED, NULL, link_result_why(result), link_result_todo(result));
 	call_finish(call, failure);
 }
 
@@ -107,19 +100,19 @@ static enum failure repair_link(struct call *call)
 
 	if (!call->owner_exists)
 		return call_fail(call, FAILURE_NOT_FOUND, NULL, "its owner is not an account of this host", "");
-	r = store_account_get(call->broker->store, call->owner.name, repair->name.label, &call->account);
+	r = store_account_get(call->store, call->owner.name, repair->name.label, &call->account);
 	memset(&call->account, 0, sizeof(call->account));
-	if (r == 0)
+	if (r == 0 || change_makes(call->broker, call->owner.name, repair->name.label))
 		return call_fail(call, FAILURE_CONFLICT, NULL, "there is such an account", "check again");
 	if (r != -ENOENT)
 		return call_fail_store(call, r);
 	done(call, "removed: the link %.63s/%s of %s", call->broker->settings.link_directory, repair->name.label,
 	     call->owner.name);
-	if (repair->dry_run)
+	if (call->request.dry_run)
 		return FAILURE_NONE;
 	memcpy(gone.owner, call->owner.name, sizeof(gone.owner));
 	memcpy(gone.label, repair->name.label, sizeof(gone.label));
-	r = link_start(&call->broker->homes, &call->owner, &gone, false, &pid, &pidfd);
+	r = link_start_remove(&call->broker->homes, &call->owner, &gone, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(call->broker->event, pidfd, LINK_SECONDS, unlinked, call);
 	return r < 0 ? call_fail_system(call, "the link cannot be removed", r) : CALL_PENDING;
@@ -164,7 +157,7 @@ static void place_text(const struct call *call, char path[FAILURE_TEXT_MAX + 1])
 static int in_use(struct call *call)
 {
 	const struct request_repair *repair = &call->request.repair;
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	struct removed removed;
 	struct account row;
 	uint32_t accounts = 0;
@@ -216,7 +209,7 @@ static enum failure leftover_remove(struct call *call, const struct account *acc
 	enum home_place place = home_place(call->request.repair.place);
 	int r = home_leftover_empty(homes, account, place);
 
-	if (r == 0 && !call->request.repair.dry_run)
+	if (r == 0 && !call->request.dry_run)
 		r = home_leftover_remove(homes, account, place);
 	if (r < 0)
 		return leftover_failed(call, path, r);
@@ -227,11 +220,14 @@ static enum failure leftover_remove(struct call *call, const struct account *acc
 /* Its id is never given to anybody else, and what was known of it is kept. */
 static enum failure body_aside(struct call *call)
 {
-	struct store *store = call->broker->store;
+	struct store *store = call->store;
 	struct account *account = &call->account;
-	struct removed removed = { .uid = account->uid, .keep = 1, .when = time(NULL),
-				   .known = known_time_now(call->broker) };
-	struct id_range id = { .first = account->uid, .count = 1, .owner_uid = account->owner_uid, .created = time(NULL) };
+	struct removed removed = {
+		.uid = account->uid, .keep = 1, .when = time(NULL), .known = known_time_now(call->broker)
+	};
+	struct id_range id = {
+		.first = account->uid, .count = 1, .owner_uid = account->owner_uid, .created = time(NULL)
+	};
 	struct id_range holder;
 	enum id_kind kind;
 	int r = store_id_holder(store, account->uid, account->uid, &holder, &kind);
@@ -252,8 +248,10 @@ static enum failure body_aside(struct call *call)
 
 static enum failure body_forget(struct call *call)
 {
-	int r = store_removed_delete(call->broker->store, call->account.uid);
+	int r = store_kept_delete(call->store, call->account.uid);
 
+	if (r == 0)
+		r = store_removed_delete(call->store, call->account.uid);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
@@ -265,7 +263,7 @@ static enum failure former_owner(struct call *call, struct account *account)
 	enum id_kind kind;
 	uint32_t uid = 0;
 
-	if (store_id_holder(call->broker->store, account->uid, account->uid, &holder, &kind) == 0 && kind == ID_TOMBSTONE &&
+	if (store_id_holder(call->store, account->uid, account->uid, &holder, &kind) == 0 && kind == ID_TOMBSTONE &&
 	    holder.owner[0] != '\0') {
 		account->owner_uid = holder.owner_uid;
 		if (account->owner[0] == '\0') {
@@ -278,7 +276,8 @@ static enum failure former_owner(struct call *call, struct account *account)
 		account->owner_uid = uid;
 	if (account->owner[0] == '\0') {
 		if (uid == 0 || passwd_by_uid(uid, &owner) < 0)
-			return call_fail(call, FAILURE_CONFLICT, NULL, "nobody knows whose it was", "look at it, and move it away");
+			return call_fail(call, FAILURE_CONFLICT, NULL, "nobody knows whose it was",
+					 "look at it, and move it away");
 		memcpy(account->owner, owner.name, sizeof(account->owner));
 	}
 	if (account->label[0] == '\0')
@@ -300,7 +299,7 @@ static enum failure leftover_set_aside(struct call *call, const struct account *
 	if (failure != FAILURE_NONE)
 		return failure;
 	done(call, "set aside, to be kept: %s, as %.120s/.removed/%u", path, call->broker->settings.homes, account.uid);
-	if (call->request.repair.dry_run)
+	if (call->request.dry_run)
 		return FAILURE_NONE;
 	call->account = account;
 	failure = call_transaction(call, call->operation->action, body_aside);
@@ -320,7 +319,7 @@ static enum failure forget(struct call *call, const char *path)
 	const struct request_repair *repair = &call->request.repair;
 	const struct homes *homes = &call->broker->homes;
 	struct removed removed;
-	int r = store_removed_get(call->broker->store, repair->uid, &removed);
+	int r = store_removed_get(call->store, repair->uid, &removed);
 
 	if (r < 0)
 		return r == -ENOENT ? leftover_failed(call, path, r) : call_fail_store(call, r);
@@ -330,12 +329,12 @@ static enum failure forget(struct call *call, const char *path)
 	if (r == 0)
 		return call_fail(call, FAILURE_CONFLICT, path, "it is there", "check again");
 	if (r == -ENOENT) /* but for what was around the home */
-		r = repair->dry_run ? 0 : home_purge_finish(homes, repair->uid);
+		r = call->request.dry_run ? 0 : home_purge_finish(homes, repair->uid);
 	if (r < 0)
 		return leftover_failed(call, path, r);
 	done(call, "forgotten: %s, which is gone", path);
 	call->account.uid = repair->uid;
-	return repair->dry_run ? FAILURE_NONE : call_transaction(call, call->operation->action, body_forget);
+	return call_transaction(call, call->operation->action, body_forget);
 }
 
 static enum failure repair_forget(struct call *call)

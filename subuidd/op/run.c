@@ -15,8 +15,8 @@ enum failure op_run_list(struct call *call)
 
 	if (failure != FAILURE_NONE)
 		return failure;
-	n = all ? store_run_list_all(call->broker->store, cursor, rows, WIRE_BATCH) :
-		  store_run_list(call->broker->store, call->account.uid, cursor, rows, WIRE_BATCH);
+	n = all ? store_run_list_all(call->store, cursor, rows, WIRE_BATCH) :
+		  store_run_list(call->store, call->account.uid, cursor, rows, WIRE_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
 	for (int i = 0; i < n; i++) {

@@ -43,10 +43,9 @@ static void save_answer(struct save *save, int status)
 		struct call *call = save->call;
 
 		free(save);
-		call_finish(call, status == 0
-					  ? FAILURE_NONE
-					  : call_fail(call, FAILURE_FAILED, "state", "the state could not be saved",
-						      "the log of subuidd says why"));
+		call_finish(call, status == 0 ? FAILURE_NONE :
+						call_fail(call, FAILURE_FAILED, "state", "the state could not be saved",
+							  "the log of subuidd says why"));
 		save = other;
 	}
 }
@@ -64,7 +63,7 @@ static void save_done(void *data, int status)
 static int save_start(struct save *save)
 {
 	struct broker *broker = save->call->broker;
-	const struct child_job job = {.run = save_child, .argument = broker};
+	const struct child_job job = { .run = save_child, .argument = broker };
 	int pidfd = -1;
 	pid_t pid;
 	int r = child_start(&job, &pid, &pidfd);
@@ -89,12 +88,6 @@ static void save_turn(struct frozen_turn *turn, int error)
 	save_answer(save, 1);
 	if (frozen)
 		frozen_end(broker);
-}
-
-static enum failure save_record(struct call *call)
-{
-	(void)call;
-	return FAILURE_NONE;
 }
 
 static enum failure save_begin(struct call *call, struct save *save)
@@ -123,7 +116,7 @@ static enum failure save_begin(struct call *call, struct save *save)
 
 enum failure op_state_save(struct call *call)
 {
-	enum failure failure = call_transaction(call, call->operation->action, save_record);
+	enum failure failure = call_transaction(call, call->operation->action, call_body_nothing);
 	struct save *save;
 
 	if (failure != FAILURE_NONE)

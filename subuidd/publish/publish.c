@@ -1,235 +1,31 @@
 /* SPDX-License-Identifier: ISC */
-#include "subuidd/ids/group.h"
+/*
+ * Each change of the store into the index, after its commit. Run by the broker (root): what cannot be published is not
+ * acknowledged, and what has to be shut out is tried in every way there is.
+ */
 #include "subuidd/publish/publish.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/password.h"
 #include "confine/cleanup.h"
-#include "subuidd/broker.h"
-#include "subuidd/call/caller.h"
 #include "index/writer/guard.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish_internal.h"
 
 #define BATCH 256
 #define KEY_BATCH 32
-#define LOGIN_SHELL LIBEXECDIR "/login"
-
-/* The blocks of the settings, and what was given out when they were others. */
-static int uid_bounds(struct publication *p, const struct settings *settings, struct index_host *host)
-{
-	struct account row;
-	uint32_t after = 0;
-	int n;
-
-	host->uid_first = UINT32_MAX;
-	host->uid_last = 0;
-	for (unsigned i = 0; i < settings->accounts_count; i++) {
-		if (settings->accounts[i].first < host->uid_first)
-			host->uid_first = settings->accounts[i].first;
-		if (settings->accounts[i].last > host->uid_last)
-			host->uid_last = settings->accounts[i].last;
-	}
-	n = store_account_list(p->store, NULL, 0, &row, 1);
-	if (n == 1 && row.uid < host->uid_first)
-		host->uid_first = row.uid;
-	while (n == 1) {
-		/* Only those above the blocks are looked at, and they are few or none. */
-		after = row.uid > host->uid_last ? row.uid : host->uid_last;
-		if (row.uid > host->uid_last)
-			host->uid_last = row.uid;
-		n = store_account_list(p->store, NULL, after, &row, 1);
-	}
-	return n;
-}
-
-/* Ids that may have names: those of the settings' blocks, and from and to a power of two where a range was taken
- * over from elsewhere. Not to the exact range: the header changes only with the whole file, and this way only a few
- * times in all. */
-static void range_bounds_widen(struct index_host *host, const struct id_range *range)
-{
-	const uint32_t last = range->first + (range->count - 1);
-
-	if (range->first < host->range_first)
-		host->range_first = UINT32_C(1) << (31 - __builtin_clz(range->first));
-	if (last > host->range_last)
-		host->range_last = last > INT32_MAX ? UINT32_MAX - 1 : (UINT32_C(1) << (32 - __builtin_clz(last))) - 1;
-}
-
-static bool range_outside(const struct index_host *host, const struct id_range *range)
-{
-	return host->range_last != 0 &&
-	       (range->first < host->range_first || range->first + (range->count - 1) > host->range_last);
-}
-
-static int range_bounds(struct publication *p, const struct settings *settings, struct index_host *host)
-{
-	struct id_range row;
-	int n;
-
-	if (!settings->range_names)
-		return 0;
-	host->range_first = UINT32_MAX;
-	for (unsigned i = 0; i < settings->ranges_count; i++) {
-		if (settings->ranges[i].first < host->range_first)
-			host->range_first = settings->ranges[i].first;
-		if (settings->ranges[i].last > host->range_last)
-			host->range_last = settings->ranges[i].last;
-	}
-	n = store_range_list(p->store, NULL, 0, &row, 1);
-	while (n == 1) { /* none begins lower; those that begin higher are few or none */
-		range_bounds_widen(host, &row);
-		n = store_range_list(p->store, NULL, row.first > host->range_last ? row.first : host->range_last, &row, 1);
-	}
-	return n;
-}
-
-static int host_of(struct publication *p, const struct settings *settings, struct index_host *host,
-		   const char **missing)
-{
-	gid_t gid = 0;
-	int r;
-
-	memset(host, 0, sizeof(*host));
-	*missing = SUBUIDS_GROUP;
-	r = group_by_name(SUBUIDS_GROUP, &gid);
-	if (r < 0)
-		return r;
-	host->subuids_gid = gid;
-	/* A host that was set up before there was this group: keys of the role forward do not forward. */
-	*missing = FORWARD_GROUP;
-	r = group_by_name(FORWARD_GROUP, &gid);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	host->forward_gid = r == 0 ? gid : 0;
-	*missing = KEYS_GROUP;
-	r = group_by_name(KEYS_GROUP, &p->keys_gid);
-	if (r < 0)
-		return r;
-	*missing = NULL;
-	host->enumerate = settings->enumerate;
-	host->sessions = (struct index_sessions){
-		.per_key = (uint16_t)settings->sessions_key,
-		.per_account = (uint16_t)settings->sessions_account,
-		.memory = (uint16_t)((settings->memory_mib + SESSION_MEMORY_MIB - 1) / SESSION_MEMORY_MIB),
-		.cpu_weight = (uint16_t)settings->cpu_weight,
-		.silence = settings->silence_seconds,
-	};
-	host->separator = settings->separator;
-	snprintf(host->homes, sizeof(host->homes), "%s", settings->homes);
-	snprintf(host->shell, sizeof(host->shell), "%s", LOGIN_SHELL);
-	r = range_bounds(p, settings, host);
-	return r < 0 ? r : uid_bounds(p, settings, host);
-}
-
-/* Names are joined by the separator: with another one, every account would have a new name. */
-static int separator_same(struct publication *p, char *why, size_t size)
-{
-	struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct index_host before;
-	uint32_t accounts = 0;
-	int r = store_account_count(p->store, NULL, &accounts);
-
-	if (r < 0 || accounts == 0 || index_host(&reader, &before) < 0 || before.separator == p->host.separator)
-		return r;
-	snprintf(why, size, "separator = %c: there are accounts with %c in their names, it cannot be changed",
-		 p->host.separator, before.separator);
-	return -EINVAL;
-}
-
-/* A full disk must not keep the daemon from starting, which could not lock anybody then. */
-static int build_or_reuse(struct publication *p)
-{
-	int r = publication_build(p);
-
-	if (r != -ENOSPC && r != -EDQUOT)
-		return r;
-	index_writer_free(p->public);
-	index_writer_free(p->keys);
-	p->public = p->keys = NULL;
-	if (publication_reuse(p) < 0)
-		return r;
-	log_warn("the index cannot be built anew, the disk is full: the one that is there goes on");
-	return 0;
-}
-
-int publication_open(struct store *store, const struct settings *settings, int state_fd, const struct withheld *withheld,
-		     struct publication **ret, char *why, size_t size)
-{
-	cleanup_free struct publication *p = calloc(1, sizeof(*p));
-	struct index_options options;
-	const char *missing = NULL;
-	uint64_t generation = store_generation(store);
-	int r;
-
-	if (p == NULL)
-		return -ENOMEM;
-	p->store = store;
-	p->state_fd = state_fd;
-	p->withheld = withheld;
-	r = host_of(p, settings, &p->host, &missing);
-	if (r < 0) {
-		if (missing != NULL && r == -ENOENT)
-			snprintf(why, size, "the group %s is not there: run subuid setup", missing);
-		else if (missing != NULL)
-			snprintf(why, size, "the group %s cannot be looked up: %s", missing, strerror(-r));
-		else
-			snprintf(why, size, "the store or the table of users cannot be read: %s", strerror(-r));
-		return r;
-	}
-	r = separator_same(p, why, size);
-	if (r < 0)
-		return r;
-	options = publication_options(p, INDEX_FILE_PUBLIC);
-	r = index_writer_open(state_fd, &options, generation, &p->public);
-	if (r >= 0) {
-		options = publication_options(p, INDEX_FILE_KEYS);
-		r = index_writer_open(state_fd, &options, generation, &p->keys);
-	}
-	if (r < 0) {
-		if (r != -ESTALE)
-			log_warn("the index is built anew: %s", strerror(-r));
-		r = build_or_reuse(p);
-	}
-	if (r < 0) {
-		index_writer_free(p->public);
-		index_writer_free(p->keys);
-		snprintf(why, size, "the index in " STATE_DIR " cannot be written: %s", strerror(-r));
-		return r;
-	}
-	*ret = steal_ptr(&p);
-	return 0;
-}
-
-void publication_close(struct publication *p)
-{
-	if (p == NULL)
-		return;
-	index_writer_free(p->public);
-	index_writer_free(p->keys);
-	free(p);
-}
-
-/* Member by member: there is padding between them. */
-static bool host_same(const struct index_host *a, const struct index_host *b)
-{
-	return a->subuids_gid == b->subuids_gid && a->forward_gid == b->forward_gid &&
-	       a->uid_first == b->uid_first && a->uid_last == b->uid_last && a->enumerate == b->enumerate &&
-	       a->range_first == b->range_first && a->range_last == b->range_last &&
-	       memcmp(&a->sessions, &b->sessions, sizeof(a->sessions)) == 0 &&
-	       a->separator == b->separator && strcmp(a->homes, b->homes) == 0 && strcmp(a->shell, b->shell) == 0;
-}
 
 int publication_settings(struct publication *p, const struct settings *settings)
 {
 	struct index_host host;
 	const char *missing;
-	int r = host_of(p, settings, &host, &missing);
+	int r = publication_host(p, settings, &host, &missing);
 
-	if (r < 0 || host_same(&host, &p->host))
+	publication_sessions(p->state_fd, settings);
+	if (r < 0 || index_host_equal(&host, &p->host))
 		return r;
 	p->host = host;
 	p->broken = true;
@@ -239,8 +35,9 @@ int publication_settings(struct publication *p, const struct settings *settings)
 /* Somebody may have removed a file, or put another one in its place: readers that open it now would see that. */
 static bool ready(struct publication *p)
 {
-	if (!p->broken && !(index_writer_present(p->public) && index_writer_present(p->keys))) {
-		log_warn("a file of the index is gone: both are built anew");
+	if (!p->broken && !(index_writer_present(p->public) && index_writer_present(p->keys) &&
+			    (p->passwords == NULL || index_writer_present(p->passwords)))) {
+		log_warn("a file of the index is gone: all are built anew");
 		p->broken = true;
 	}
 	return !p->broken;
@@ -305,6 +102,8 @@ static int commit(struct publication *p, const void *row)
 
 	(void)row;
 	index_writer_commit(p->keys, generation);
+	if (p->passwords != NULL)
+		index_writer_commit(p->passwords, generation);
 	index_writer_commit(p->public, generation);
 	return 0;
 }
@@ -334,10 +133,12 @@ int publication_put_account(struct publication *p, struct index_writer *writer, 
 {
 	struct account published = *account;
 	int forwards = store_key_forwards(p->store, account->uid);
+	int passwords = p->host.password_cost != 0 ? store_key_passwords(p->store, account->uid) : 0;
 
-	if (forwards < 0)
-		return forwards;
-	published.flags &= ~(uint32_t)ACCOUNT_FORWARDS;
+	if (forwards < 0 || passwords < 0)
+		return forwards < 0 ? forwards : passwords;
+	published.flags &= ~(uint32_t)(ACCOUNT_FORWARDS | ACCOUNT_PASSWORDS);
+	published.flags |= passwords ? ACCOUNT_PASSWORDS : 0;
 	published.flags |= forwards ? ACCOUNT_FORWARDS : 0;
 	published.flags |= withheld_has(p->withheld, account->uid, 0) ? ACCOUNT_LOCKED : 0;
 	return index_put_account(writer, &published, p->host.separator);
@@ -349,7 +150,8 @@ static int put(struct publication *p, int (*act)(struct publication *p, const vo
 	return put_result(p, ready(p) ? guarded(p, act, row) : -EAGAIN);
 }
 
-/* The same for what has to be shut out: in the file as it is, if not otherwise, whatever else that lacks. It needs no room. */
+/* The same for what has to be shut out: in the file as it is, if not otherwise, whatever else that lacks. It needs no
+ * room. */
 static int put_urgent(struct publication *p, int (*act)(struct publication *p, const void *row), const void *row)
 {
 	int r = put(p, act, row);
@@ -364,12 +166,14 @@ static int put_account(struct publication *p, const void *row)
 
 static int put_key(struct publication *p, const void *row)
 {
-	return index_put_key(p->keys, row);
+	return publication_put_key(p, p->keys, p->passwords, row);
 }
 
 static int remove_key(struct publication *p, const void *row)
 {
-	return index_remove_key(p->keys, row);
+	int r = p->passwords != NULL && key_is_password(row) ? index_remove_key(p->passwords, row) : 0;
+
+	return r < 0 ? r : index_remove_key(p->keys, row);
 }
 
 static int put_range(struct publication *p, const void *row)
@@ -377,9 +181,9 @@ static int put_range(struct publication *p, const void *row)
 	const struct id_range *range = row;
 
 	p->changes |= PUBLISHED_RANGES;
-	if (!range_outside(&p->host, range))
+	if (!publication_range_outside(&p->host, range))
 		return index_put_range(p->public, range);
-	range_bounds_widen(&p->host, range);
+	publication_range_widen(&p->host, range);
 	return -ERANGE;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Publishes committed changes of the store: they are put into the two index files, and only then acknowledged. When
+ * Publishes committed changes of the store: they are put into the index files, and only then acknowledged. When
  * a file cannot be written (a full disk), readers go on seeing the old state, and nothing is acknowledged until
- * both have been rebuilt.
+ * all have been rebuilt.
  */
 #ifndef SUBUIDD_PUBLISH_H
 #define SUBUIDD_PUBLISH_H
@@ -11,15 +11,15 @@
 
 #include "account/account.h"
 #include "subuidd/base/settings.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 struct publication;
 struct withheld;
 
 /* Opens the files, or builds them when they are not of this boot, host and generation.
  * store, state_fd and what is withheld are borrowed. 0, or negative errno and a sentence in why. */
-int publication_open(struct store *store, const struct settings *settings, int state_fd, const struct withheld *withheld,
-		     struct publication **ret, char *why, size_t size);
+int publication_open(struct store *store, const struct settings *settings, int state_fd,
+		     const struct withheld *withheld, struct publication **ret, char *why, size_t size);
 void publication_close(struct publication *publication);
 
 /* Settings that are in the files' headers may have changed. */

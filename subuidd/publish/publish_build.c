@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
+#include "account/password.h"
 #include "confine/cleanup.h"
+#include "confine/grow.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish_internal.h"
 
@@ -20,15 +23,11 @@ struct unpublished {
 
 static int unpublished_add(struct unpublished *list, uint32_t uid)
 {
-	if (list->count == list->room) {
-		size_t room = list->room == 0 ? 64 : list->room * 2;
-		uint32_t *uids = reallocarray(list->uids, room, sizeof(*uids));
+	uint32_t *uids = array_grow(list->uids, list->count, &list->room, sizeof(*uids));
 
-		if (uids == NULL)
-			return -ENOMEM;
-		list->uids = uids;
-		list->room = room;
-	}
+	if (uids == NULL)
+		return -ENOMEM;
+	list->uids = uids;
 	list->uids[list->count++] = uid;
 	return 0;
 }
@@ -50,19 +49,20 @@ static void progress(const char *what, uint64_t done)
 	if (done % PROGRESS != 0)
 		return;
 	log_info("building the index: %llu %s", (unsigned long long)done, what);
-	sd_notifyf(0, "STATUS=Building the index: %llu %s\nEXTEND_TIMEOUT_USEC=30000000", (unsigned long long)done, what);
+	sd_notifyf(0, "STATUS=Building the index: %llu %s\nEXTEND_TIMEOUT_USEC=30000000", (unsigned long long)done,
+		   what);
 }
 
 struct build {
 	struct publication *p;
-	struct index_writer *public, *keys;
+	struct index_writer *public, *keys, *passwords;
 	struct unpublished unpublished;
 };
 
 /* One table of the store, read from its beginning to its end. */
 struct walk {
 	const char *what;
-	size_t size; /* of a row */
+	size_t size;                                                  /* of a row */
 	int (*list)(struct store *store, uint32_t after, void *rows); /* at most BATCH */
 	int (*put)(struct build *build, const void *row, uint32_t *after);
 };
@@ -117,6 +117,25 @@ static int range_put(struct build *build, const void *row, uint32_t *after)
 	return index_put_range(build->public, range);
 }
 
+int publication_put_key(struct publication *p, struct index_writer *keys, struct index_writer *passwords,
+			const struct ssh_key *key)
+{
+	cleanup_free struct ssh_key *whole = NULL; /* 5 KiB */
+	int r = 0;
+
+	if (passwords != NULL && key_is_password(key)) {
+		whole = malloc(sizeof(*whole));
+		if (whole == NULL)
+			return -ENOMEM;
+		*whole = *key;
+		r = store_key_hash(p->store, key->id, whole->hash);
+		if (r >= 0)
+			r = index_put_key(passwords, whole);
+		explicit_bzero(whole, sizeof(*whole));
+	}
+	return r < 0 ? r : index_put_key(keys, key);
+}
+
 static int keys_list(struct store *store, uint32_t after, void *rows)
 {
 	return store_key_list(store, 0, after, rows, BATCH);
@@ -129,6 +148,19 @@ static int key_put(struct build *build, const void *row, uint32_t *after)
 	*after = key->id;
 	if (unpublished_has(&build->unpublished, key->uid) || withheld_has(build->p->withheld, key->uid, key->id))
 		return 0;
+	return publication_put_key(build->p, build->keys, build->passwords, key);
+}
+
+static int manage_list(struct store *store, uint32_t after, void *rows)
+{
+	return store_manage_list(store, NULL, after, rows, BATCH);
+}
+
+static int manage_put(struct build *build, const void *row, uint32_t *after)
+{
+	const struct ssh_key *key = row;
+
+	*after = key->id;
 	return index_put_key(build->keys, key);
 }
 
@@ -137,19 +169,22 @@ static const struct walk walks[] = {
 	{ "accounts", sizeof(struct account), accounts_list, account_put },
 	{ "ranges", sizeof(struct id_range), ranges_list, range_put },
 	{ "keys", sizeof(struct ssh_key), keys_list, key_put },
+	{ "keys of owners", sizeof(struct ssh_key), manage_list, manage_put },
 };
 
 struct index_options publication_options(const struct publication *p, enum index_file file)
 {
+	static const char *const names[] = { "index", "keys", "passwords" };
+	const gid_t groups[] = { 0, p->keys_gid, p->verify_gid };
 	struct index_options options = { .file = file, .host = p->host };
 	uint32_t accounts = 0;
 
 	if (store_account_count(p->store, NULL, &accounts) < 0)
 		accounts = 0; /* only the first size */
-	options.name = file == INDEX_FILE_PUBLIC ? "index" : "keys";
+	options.name = names[file];
 	options.mode = file == INDEX_FILE_PUBLIC ? 0644 : 0640;
-	options.group = file == INDEX_FILE_PUBLIC ? 0 : p->keys_gid;
-	options.expected = accounts;
+	options.group = groups[file];
+	options.expected = file == INDEX_FILE_PASSWORDS ? 0 : accounts;
 	return options;
 }
 
@@ -178,28 +213,54 @@ static int take_place(struct index_writer **writer, struct index_writer **old, u
 	return r;
 }
 
+/* An empty file beside the one that may be there. */
+static int create(struct publication *p, enum index_file file, struct index_writer **ret)
+{
+	struct index_options options = publication_options(p, file);
+	int r = index_way_clear(p->state_fd, options.name);
+
+	return r < 0 ? r : index_writer_create(p->state_fd, &options, ret);
+}
+
+int publication_passwords_open(struct publication *p, uint64_t generation)
+{
+	struct index_options options = publication_options(p, INDEX_FILE_PASSWORDS);
+
+	if (p->host.password_cost != 0)
+		return index_writer_open(p->state_fd, &options, generation, &p->passwords);
+	/* Hashes are where they have to be, and nowhere else. */
+	if (unlinkat(p->state_fd, options.name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (p->passwords != NULL)
+		index_writer_supersede(p->passwords);
+	index_writer_free(p->passwords);
+	p->passwords = NULL;
+	return 0;
+}
+
 int publication_build(struct publication *p)
 {
-	__attribute__((cleanup(index_writer_freep))) struct index_writer *public = NULL, *keys = NULL;
-	struct index_options public_options = publication_options(p, INDEX_FILE_PUBLIC);
-	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
+	__attribute__((cleanup(index_writer_freep))) struct index_writer *public = NULL, *keys = NULL,
+									 *passwords = NULL;
 	struct build build = { .p = p };
 	uint64_t generation = store_generation(p->store);
-	int r = index_way_clear(p->state_fd, public_options.name);
+	int r = create(p, INDEX_FILE_PUBLIC, &public);
 
 	if (r >= 0)
-		r = index_way_clear(p->state_fd, keys_options.name);
-	if (r >= 0)
-		r = index_writer_create(p->state_fd, &public_options, &public);
-
-	if (r >= 0)
-		r = index_writer_create(p->state_fd, &keys_options, &keys);
+		r = create(p, INDEX_FILE_KEYS, &keys);
+	if (r >= 0 && p->host.password_cost != 0)
+		r = create(p, INDEX_FILE_PASSWORDS, &passwords);
 	build.public = public;
 	build.keys = keys;
+	build.passwords = passwords;
 	if (r >= 0)
 		r = fill(&build);
 	free(build.unpublished.uids);
 	/* Keys first: an account that can be seen can be logged in to. */
+	if (r >= 0 && passwords != NULL)
+		r = take_place(&passwords, &p->passwords, generation);
+	else if (r >= 0)
+		r = publication_passwords_open(p, generation);
 	if (r >= 0)
 		r = take_place(&keys, &p->keys, generation);
 	if (r >= 0)
@@ -228,28 +289,35 @@ static int range_kept(void *data, const struct id_range *range)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return row.count == range->count && row.owner_uid == range->owner_uid && row.account_uid == range->account_uid &&
+	return row.count == range->count && row.owner_uid == range->owner_uid &&
+	       row.account_uid == range->account_uid &&
 	       (row.account_uid == 0 || !unpublished_has(&build->unpublished, row.account_uid));
 }
 
 static int key_kept(void *data, const struct ssh_key *key)
 {
 	const struct build *build = data;
+	bool manages = key->owner[0] != '\0';
 	struct ssh_key row;
-	int r = store_key_get(build->p->store, key->id, &row);
+	int r = manages ? store_manage_get(build->p->store, key->id, &row) :
+			  store_key_get(build->p->store, key->id, &row);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return row.uid == key->uid && strcmp(row.blob, key->blob) == 0 && !unpublished_has(&build->unpublished, key->uid) &&
-	       !withheld_has(build->p->withheld, key->uid, key->id);
+	if (manages)
+		return row.uid == key->uid && strcmp(row.owner, key->owner) == 0 && strcmp(row.blob, key->blob) == 0;
+	return row.uid == key->uid && strcmp(row.blob, key->blob) == 0 &&
+	       !unpublished_has(&build->unpublished, key->uid) && !withheld_has(build->p->withheld, key->uid, key->id);
 }
 
 /* Removals first: they need no room. */
 static int reuse(struct build *build)
 {
 	const struct index_keep keep = { build, account_kept, range_kept, key_kept };
-	int r = index_prune(build->keys, &keep);
+	int r = build->passwords != NULL ? index_prune(build->passwords, &keep) : 0;
 
+	if (r >= 0)
+		r = index_prune(build->keys, &keep);
 	if (r >= 0)
 		r = index_prune(build->public, &keep);
 	return r < 0 ? r : fill(build);
@@ -259,11 +327,15 @@ int publication_reuse(struct publication *p)
 {
 	struct index_options public_options = publication_options(p, INDEX_FILE_PUBLIC);
 	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
+	struct index_options passwords_options = publication_options(p, INDEX_FILE_PASSWORDS);
 	struct build build = { .p = p };
 	int r = index_writer_open_stale(p->state_fd, &public_options, &p->public);
 
 	if (r >= 0)
 		r = index_writer_open_stale(p->state_fd, &keys_options, &p->keys);
+	if (r >= 0 && p->host.password_cost != 0)
+		r = index_writer_open_stale(p->state_fd, &passwords_options, &p->passwords);
+	build.passwords = p->passwords;
 	build.public = p->public;
 	build.keys = p->keys;
 	if (r >= 0)

@@ -13,7 +13,7 @@
 struct withheld {
 	struct withheld_entry {
 		uint32_t uid, key;
-	} *entries;
+	} * entries;
 	size_t count;
 };
 

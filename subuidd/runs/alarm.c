@@ -12,86 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/name.h"
-#include "subuidd/runs/alarm_pace.h"
-#include "subuidd/base/child.h"
-#include "subuidd/runs/hook.h"
+#include "subuidd/runs/alarm_tell.h"
 #include "subuidd/call/known_time.h"
 #include "subuidd/base/log.h"
 #include "subuidd/runs/runs.h"
 
-#define HOOKS_MAX 8u
-#define HOOK_SECONDS 60u
 #define ROWS 64
-#define LOOKED_MAX 4096      /* in one go: others get their turn */
+#define LOOKED_MAX 4096 /* in one go: others get their turn */
 #define GO_ON_USEC 1000000u
 #define LATEST_SECONDS 86400 /* nothing is planned for longer: clocks are set */
-
-struct alarms {
-	sd_event_source *timer;
-	struct alarm_pace pace;
-	unsigned hooks;       /* under way */
-	struct watch last[2]; /* the look goes on behind it; uid 0: from the first */
-};
-
-struct hook {
-	struct broker *broker;
-	uint32_t owner;
-	char name[ACCOUNT_NAME_MAX + 1];
-};
-
-/* One change, as it is told. */
-struct alarm {
-	char name[ACCOUNT_NAME_MAX + 1];
-	uint32_t owner;
-	bool silent;
-	int64_t age;
-	int others; /* of the same owner, told together with it */
-	char contact[CONTACT_MAX + 1];
-};
-
-static void hook_done(void *data, int status)
-{
-	struct hook *hook = data;
-	struct broker *broker = hook->broker;
-
-	if (status != 0)
-		log_warn("%s: hook: %s", hook->name,
-			 status == -ETIMEDOUT ? "ended, since it took too long" : "did not end with status 0");
-	alarm_hook(&broker->alarms->pace, hook->owner, -1);
-	broker->alarms->hooks--;
-	free(hook);
-	if (!broker->stopping)
-		alarm_look(broker);
-}
-
-static void hook_run(struct broker *broker, const struct alarm *alarm)
-{
-	char age[24], others[16], why[256] = "";
-	const char *arguments[] = { alarm->name, alarm->silent ? "silent" : "well", age, others, alarm->contact, NULL };
-	struct hook *hook;
-	int pidfd = -1, r;
-
-	if (broker->settings.hook[0] == '\0')
-		return;
-	hook = calloc(1, sizeof(*hook));
-	if (hook == NULL)
-		return;
-	*hook = (struct hook){ .broker = broker, .owner = alarm->owner };
-	snprintf(hook->name, sizeof(hook->name), "%s", alarm->name);
-	snprintf(age, sizeof(age), "%lld", (long long)alarm->age);
-	snprintf(others, sizeof(others), "%d", alarm->others);
-	r = hook_start(broker->settings.hook, arguments, &pidfd, why, sizeof(why));
-	if (r >= 0)
-		r = child_watch(broker->event, pidfd, HOOK_SECONDS, hook_done, hook);
-	if (r < 0) {
-		log_error("hook %s: %s", broker->settings.hook, why[0] != '\0' ? why : strerror(-r));
-		free(hook);
-		return;
-	}
-	alarm_hook(&broker->alarms->pace, alarm->owner, 1);
-	broker->alarms->hooks++;
-}
 
 static void alarm_log(const struct alarm *alarm)
 {
@@ -99,24 +28,28 @@ static void alarm_log(const struct alarm *alarm)
 
 	if (alarm->others > 0)
 		snprintf(others, sizeof(others), ", and of %d more of the same owner", alarm->others);
-	if (alarm->silent)
-		log_warn("%s: no good backup for %lld s%s", alarm->name, (long long)alarm->age, others);
+	if (strcmp(alarm->event, "silent") == 0)
+		log_warn("%s: no good backup for %lld s%s", alarm->name, (long long)alarm->number, others);
 	else
 		log_info("%s: backups are well again%s", alarm->name, others);
 }
 
-/* Writes it down; together: with all of the owner's. 0, or negative errno and nothing was. */
-static int record(struct broker *broker, const struct watch *watch, bool together, int64_t now, struct account *account,
-		  struct alarm *alarm)
+/* Writes it down; together: with all others of the owner that have the same address. 0, or negative errno and nothing
+ * was. */
+static int record(struct broker *broker, const struct watch *watch, bool silent, bool together, int64_t now,
+		  struct account *account, struct alarm *alarm)
 {
+	char whom[CONTACT_MAX + 1] = "";
 	int count = 1, r = store_begin(broker->store);
 
 	if (r < 0)
 		return r;
 	r = store_account_by_uid(broker->store, watch->uid, account);
 	if (r == 0)
-		r = together ? store_watch_told_owner(broker->store, account->owner, alarm->silent, now, &count) :
-			       store_watch_told(broker->store, watch->uid, alarm->silent);
+		alarm_whom(account, whom);
+	if (r == 0)
+		r = together ? store_watch_told_together(broker->store, account->owner, whom, silent, now, &count) :
+			       store_watch_told(broker->store, watch->uid, silent);
 	if (r < 0) {
 		store_rollback(broker->store);
 		return r;
@@ -125,10 +58,10 @@ static int record(struct broker *broker, const struct watch *watch, bool togethe
 	return store_commit(broker->store);
 }
 
-/* 1: told; 0: not yet, and *again may say when; or negative errno. */
+/* 1: told; 0: not yet, see alarm_turn() for *again; or negative errno. */
 static int tell(struct broker *broker, const struct watch *watch, bool silent, int64_t now, int64_t *again)
 {
-	struct alarm alarm = { .silent = silent };
+	struct alarm alarm = { .event = silent ? "silent" : "well" };
 	struct account account;
 	enum alarm_turn turn;
 	int64_t running = known_time_running(broker);
@@ -139,18 +72,18 @@ static int tell(struct broker *broker, const struct watch *watch, bool silent, i
 	turn = alarm_turn(&broker->alarms->pace, account.owner_uid, running, again);
 	if (turn == ALARM_LATER)
 		return 0;
-	r = record(broker, watch, turn == ALARM_TOGETHER, now, &account, &alarm);
+	r = record(broker, watch, silent, turn == ALARM_TOGETHER, now, &account, &alarm);
 	if (r == 0)
 		r = alarm_told(&broker->alarms->pace, account.owner_uid, running);
-	if (r < 0 || name_join(account.owner, broker->settings.separator, account.label, alarm.name) < 0)
-		return r < 0 ? r : -EINVAL;
-	alarm.owner = account.owner_uid;
-	memcpy(alarm.contact, account.facts.contact, sizeof(alarm.contact));
-	alarm.age = now - (watch->last_good != 0 ? watch->last_good : watch->since);
-	if (alarm.age < 0)
-		alarm.age = 0;
+	if (r == 0)
+		r = alarm_address(broker, &account, &alarm);
+	if (r < 0)
+		return r;
+	alarm.number = now - (watch->last_good != 0 ? watch->last_good : watch->since);
+	if (alarm.number < 0)
+		alarm.number = 0;
 	alarm_log(&alarm);
-	hook_run(broker, &alarm);
+	alarm_tell(broker, &alarm);
 	return 1;
 }
 
@@ -202,13 +135,10 @@ static int look_at(struct broker *broker, bool silent, int64_t now, int *looked,
 		int n = store_watch_changed(broker->store, silent, now, last->uid != 0 ? last : NULL, rows, ROWS);
 
 		for (int i = 0; i < n; i++) {
-			int64_t when = 0;
-			int r = alarms->hooks < HOOKS_MAX ? tell(broker, &rows[i], silent, now, &when) : -EAGAIN;
+			int r = alarms->hooks < ALARM_HOOKS_MAX ? tell(broker, &rows[i], silent, now, again) : -EAGAIN;
 
 			if (r < 0)
 				return r == -EAGAIN ? 0 : r;
-			if (when != 0 && (*again == 0 || when < *again))
-				*again = when;
 			*last = rows[i];
 		}
 		if (n < 0)
@@ -233,6 +163,8 @@ void alarm_look(struct broker *broker)
 		return;
 	for (int silent = 1; silent >= 0 && r >= 0; silent--)
 		r = look_at(broker, silent, now, &looked, &again);
+	/* after them: a client can make one in every minute, which is all that its owner's accounts have together */
+	alarm_events(broker, &again);
 	if (r < 0)
 		log_error("alarms: %s", store_error(broker->store));
 	/* with all places taken the end of a hook is waited for */
@@ -255,6 +187,8 @@ void alarm_close(struct broker *broker)
 	if (alarms == NULL)
 		return;
 	sd_event_source_disable_unref(alarms->timer);
+	sd_event_source_disable_unref(alarms->dates);
+	alarm_events_close(broker);
 	alarm_pace_free(&alarms->pace);
 	free(alarms);
 	broker->alarms = NULL;

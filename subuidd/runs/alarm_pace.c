@@ -34,7 +34,8 @@ enum alarm_turn alarm_turn(const struct alarm_pace *pace, uint32_t uid, int64_t 
 	if (owner->hooks >= ALARM_AT_ONCE)
 		return ALARM_LATER;
 	if (owner->free - now > BURST_SECONDS) {
-		*again = owner->free - BURST_SECONDS;
+		if (*again == 0 || owner->free - BURST_SECONDS < *again)
+			*again = owner->free - BURST_SECONDS;
 		return ALARM_LATER;
 	}
 	return owner->free - now > BURST_SECONDS - ALARM_AGAIN_SECONDS ? ALARM_TOGETHER : ALARM_ONE;

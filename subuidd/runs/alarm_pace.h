@@ -9,9 +9,9 @@
 
 #include <stdint.h>
 
-#define ALARM_BURST 8u        /* told one after the other */
+#define ALARM_BURST 8u         /* told one after the other */
 #define ALARM_AGAIN_SECONDS 60 /* until there is one more */
-#define ALARM_AT_ONCE 2u      /* hooks of one owner */
+#define ALARM_AT_ONCE 2u       /* hooks of one owner */
 
 struct alarm_owner;
 #define ALARM_BUCKETS 256
@@ -22,7 +22,7 @@ struct alarm_pace {
 enum alarm_turn {
 	ALARM_ONE,      /* this account's */
 	ALARM_TOGETHER, /* all of the owner's in one */
-	ALARM_LATER,    /* *again: when, if not when one of their hooks ends (untouched) */
+	ALARM_LATER,    /* *again: lowered to when (0: no time yet); untouched if it is when one of their hooks ends */
 };
 
 /* now: seconds of a clock that nobody sets. */

@@ -63,7 +63,8 @@ static int hook_trusted(const char *program, char real[PATH_MAX], char *why, siz
 /* In the child, which keeps nothing of root's but its program's name. */
 static int become_hook(const struct link_owner *user)
 {
-	const struct rlimit cpu = { HOOK_CPU_SECONDS, HOOK_CPU_SECONDS }, processes = { HOOK_PROCESSES, HOOK_PROCESSES };
+	const struct rlimit cpu = { HOOK_CPU_SECONDS, HOOK_CPU_SECONDS },
+			    processes = { HOOK_PROCESSES, HOOK_PROCESSES };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
@@ -136,7 +137,8 @@ static pid_t fork_apart(int *pidfd)
 {
 	pid_t pid = clone_as_fork(CLONE_PIDFD | CLONE_NEWPID, pidfd);
 
-	return pid < 0 && (errno == EPERM || errno == ENOSYS || errno == EINVAL) ? clone_as_fork(CLONE_PIDFD, pidfd) : pid;
+	return pid < 0 && (errno == EPERM || errno == ENOSYS || errno == EINVAL) ? clone_as_fork(CLONE_PIDFD, pidfd) :
+										   pid;
 }
 
 int hook_start(const char *program, const char *const *arguments, int *pidfd, char *why, size_t size)
@@ -153,7 +155,9 @@ int hook_start(const char *program, const char *const *arguments, int *pidfd, ch
 		argv[i + 1] = arguments[i];
 	r = passwd_by_name(HOOK_USER, &user);
 	if (r < 0 || user.uid == 0) {
-		snprintf(why, size, r == -ENOENT ? "the user %s is not there: run subuid setup" : "the user %s cannot be looked up",
+		snprintf(why, size,
+			 r == -ENOENT ? "the user %s does not exist: run subuid setup" :
+					"the user %s cannot be looked up",
 			 HOOK_USER);
 		return r < 0 ? r : -EPERM;
 	}

@@ -33,12 +33,15 @@
 #define BATCH 128            /* runs of one transaction */
 #define LOOKED_MAX 2048      /* files looked at in one go */
 #define EMPTY_SECONDS 60     /* a file without a record is one that is being begun for so long */
+#define DROPPED_SECONDS 60   /* one line about records that are dropped in all of this time */
 
 struct spool {
 	int fd;
-	DIR *sweep; /* under way */
-	bool again; /* something came while it was */
-	bool going; /* it has seen a run that goes on */
+	DIR *sweep;            /* under way */
+	bool again;            /* something came while it was */
+	bool going;            /* it has seen a run that goes on */
+	uint64_t dropped_told; /* CLOCK_MONOTONIC, microseconds; 0 never */
+	unsigned dropped;      /* since then */
 	sd_event_source *watch, *timer;
 };
 
@@ -49,6 +52,31 @@ static void discard(struct spool *spool, const char *name)
 {
 	if (unlinkat(spool->fd, name, 0) < 0 && errno == EISDIR)
 		unlinkat(spool->fd, name, AT_REMOVEDIR);
+}
+
+/* Reports a file that is no record: its run is missing now, or somebody writes other things there. */
+static void drop_tell(struct broker *broker, uint32_t uid, const char *why)
+{
+	struct spool *spool = broker->spool;
+	char more[48] = "";
+	uint64_t now = 0;
+
+	sd_event_now(broker->event, CLOCK_MONOTONIC, &now);
+	if (spool->dropped_told != 0 && now - spool->dropped_told < DROPPED_SECONDS * UINT64_C(1000000)) {
+		spool->dropped++;
+		return;
+	}
+	if (spool->dropped > 0)
+		snprintf(more, sizeof(more), " (and %u more since the last such line)", spool->dropped);
+	spool->dropped_told = now;
+	spool->dropped = 0;
+	log_warn("%s: a record of uid %u is dropped: %s%s", SPOOL_PATH, (unsigned)uid, why, more);
+}
+
+static int drop(struct broker *broker, uint32_t uid, const char *why)
+{
+	drop_tell(broker, uid, why);
+	return SPOOL_AWAY;
 }
 
 /* 1: *run is a record that nobody is writing any more; 0: being written; negative errno: it is none. */
@@ -70,6 +98,10 @@ static int record_read(int spool_fd, const char *name, const struct stat *expect
 	got = pread(fd, bytes, sizeof(bytes), 0);
 	if (got < 0)
 		return -errno;
+	if (got == 0) {
+		run_lost(st.st_mtime, run);
+		return 1;
+	}
 	r = run_read(bytes, (size_t)got, run);
 	return r < 0 ? r : 1;
 }
@@ -84,44 +116,71 @@ static int64_t run_ended(struct run *run, int64_t now)
 	return run->started + (int64_t)(run->duration_ms / 1000);
 }
 
+/* The files of the largest backup before it. The store reads all runs of the account for that: only for one that would
+ * be a large change after a backup of one file, since after a larger one it is a smaller change. */
+static int most_before(struct broker *broker, uint32_t uid, const struct run *run, uint64_t *most)
+{
+	const struct settings *settings = &broker->settings;
+
+	*most = 0;
+	if (run_change(run, 1, settings->deleted_share, settings->changed_share) == RUN_CHANGE_NONE)
+		return 0;
+	return store_run_most(broker->store, uid, most);
+}
+
+/* A run that was taken into the open transaction. */
+struct taken {
+	uint32_t uid;
+	enum login_result result;
+	char owner[OWNER_MAX + 1];
+};
+
 /* One entry of the spool, in the open transaction. A verdict, or negative errno of the store. */
-static int entry_take(struct broker *broker, const char *name, int64_t now, uint32_t *uid)
+static int entry_take(struct broker *broker, const char *name, int64_t now, struct taken *taken)
 {
 	struct spool *spool = broker->spool;
+	enum run_verdict verdict;
 	struct account account;
 	struct run run;
 	struct stat st;
+	uint64_t most;
 	int r;
 
 	if (fstatat(spool->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return SPOOL_KEEP; /* gone */
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return SPOOL_AWAY;
+		return drop(broker, st.st_uid, "not a plain file");
 	if (st.st_size == 0 && now - st.st_mtime < EMPTY_SECONDS && st.st_mtime <= now) {
 		spool->going = true;
 		return SPOOL_KEEP;
 	}
-	if (st.st_size != (off_t)sizeof(run))
-		return SPOOL_AWAY;
 	r = store_account_by_uid(broker->store, st.st_uid, &account);
 	if (r < 0)
-		return r == -ENOENT ? SPOOL_AWAY : r;
+		return r == -ENOENT ? drop(broker, st.st_uid, "not an account") : r;
 	r = record_read(spool->fd, name, &st, &run);
 	if (r == 0) {
 		spool->going = true;
 		meter_want(broker, st.st_uid);
 	}
 	if (r <= 0)
-		return r == 0 ? SPOOL_KEEP : SPOOL_AWAY;
-	*uid = st.st_uid;
-	r = store_run_add(broker->store, st.st_uid, &run, run_ended(&run, now));
+		return r == 0 ? SPOOL_KEEP : drop(broker, st.st_uid, strerror(-r));
+	verdict = run_verdict(&run, broker->settings.vanished_good);
+	*taken = (struct taken){ .uid = st.st_uid, .result = login_result(&run, verdict) };
+	memcpy(taken->owner, account.owner, sizeof(taken->owner));
+	r = most_before(broker, st.st_uid, &run, &most);
+	if (r < 0)
+		return r;
+	r = store_run_add(broker->store, st.st_uid, &run, run_ended(&run, now), verdict);
 	/* A row that the store refuses will never be one that it takes. */
-	return r == -EINVAL ? SPOOL_AWAY : r < 0 ? r : SPOOL_TAKEN;
+	if (r < 0)
+		return r == -EINVAL ? drop(broker, st.st_uid, "the store refuses it") : r;
+	alarm_changed(broker, st.st_uid, &run, most);
+	return SPOOL_TAKEN;
 }
 
 struct batch {
 	unsigned count;
-	uint32_t uids[BATCH];
+	struct taken taken[BATCH];
 	char names[BATCH][NAME_MAX + 1];
 };
 
@@ -140,7 +199,7 @@ static int batch_take(struct broker *broker, struct batch *batch, bool *more)
 			break;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		verdict = entry_take(broker, entry->d_name, now, &batch->uids[batch->count]);
+		verdict = entry_take(broker, entry->d_name, now, &batch->taken[batch->count]);
 		if (verdict < 0)
 			return verdict;
 		if (verdict == SPOOL_TAKEN)
@@ -173,7 +232,8 @@ static int batch_run(struct broker *broker, bool *more)
 	r = store_commit(broker->store);
 	for (unsigned i = 0; r == 0 && i < batch->count; i++) {
 		discard(broker->spool, batch->names[i]);
-		meter_want(broker, batch->uids[i]);
+		meter_want(broker, batch->taken[i].uid);
+		counters_login(&broker->counters, batch->taken[i].owner, batch->taken[i].result);
 	}
 	return r;
 }

@@ -18,6 +18,13 @@ void runs_look(struct broker *broker);
 
 /* alarm.c: tells what has become silent or well again, and plans when to look next. */
 void alarm_look(struct broker *broker);
+/* alarm_event.c: this run of the account may have changed too much; most: files of its largest backup before. */
+struct run;
+void alarm_changed(struct broker *broker, uint32_t uid, const struct run *run, uint64_t most);
+/* alarm_quota.c: broker->used_seen. */
+void alarm_used(struct broker *broker, const struct account *account, uint64_t bytes, uint64_t files);
+/* alarm_dates.c: looks for what soon ends, or is not used; again each hour. */
+void alarm_dates_start(struct broker *broker);
 int alarm_open(struct broker *broker); /* 0 or -ENOMEM */
 void alarm_close(struct broker *broker);
 

@@ -9,7 +9,7 @@
 #include "account/record.h"
 #include "account/fields.h"
 #include "account/role.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define BATCH 64
 #define NAME_SIZE 256
@@ -20,7 +20,7 @@ static enum report_kind since(const struct comparison *c)
 	return c->newer ? REPORT_NEWER : REPORT_NOTE;
 }
 
-/* The same of what was taken away here. Of another store's nobody knows whether it ever was. */
+/* The same for something that was removed here. For another store it is unknown whether it ever existed here. */
 static enum report_kind taken_since(const struct comparison *c)
 {
 	return c->kin ? since(c) : REPORT_NOTE;
@@ -28,7 +28,7 @@ static enum report_kind taken_since(const struct comparison *c)
 
 static const char *account_name(const struct comparison *c, const struct account *account, char *out)
 {
-	struct id_range ids = {.first = account->uid, .count = 1};
+	struct id_range ids = { .first = account->uid, .count = 1 };
 
 	memcpy(ids.owner, account->owner, sizeof(ids.owner));
 	memcpy(ids.label, account->label, sizeof(ids.label));
@@ -42,7 +42,8 @@ static bool account_same(const struct account *a, const struct account *b)
 
 /* ---- accounts */
 
-static void facts_settings(const struct comparison *c, const char *name, const struct facts *here, const struct facts *there)
+static void facts_settings(const struct comparison *c, const char *name, const struct facts *here,
+			   const struct facts *there)
 {
 	char values[2][FIELD_PRINT_MAX];
 
@@ -53,7 +54,8 @@ static void facts_settings(const struct comparison *c, const char *name, const s
 			report_add(c->report, since(c),
 				   field->kind == FIELD_TEXT ? "%s has the %s \"%s\" here and \"%s\" in the file" :
 							       "%s %s %s here and %s in the file",
-				   name, field->name, field_print(field, here, values[0]), field_print(field, there, values[1]));
+				   name, field->name, field_print(field, here, values[0]),
+				   field_print(field, there, values[1]));
 	}
 }
 
@@ -63,7 +65,7 @@ static void account_settings(const struct comparison *c, const struct account *h
 	bool locked = (here->flags & ACCOUNT_LOCKED) != 0;
 
 	account_name(c, here, name);
-	/* Whichever is newer: a lock does not go without a word. */
+	/* Whichever is newer: a lock must not disappear silently. */
 	if (locked != ((there->flags & ACCOUNT_LOCKED) != 0))
 		report_add(c->report, locked ? REPORT_NEWER : since(c), "%s is %s here and %s in the file", name,
 			   locked ? "locked" : "not locked", locked ? "not" : "locked");
@@ -73,16 +75,17 @@ static void account_settings(const struct comparison *c, const struct account *h
 			   here->owner_uid, there->owner_uid);
 	if (here->state != there->state)
 		report_add(c->report, since(c), "%s is %s", name,
-			   here->state == ACCOUNT_ACTIVE ? "complete here and not in the file"
-			   : there->state == ACCOUNT_ACTIVE
-				   ? "not complete, or being removed, here and complete in the file"
-				   : "in another state here than in the file");
+			   here->state == ACCOUNT_ACTIVE ?
+				   "complete here and not in the file" :
+			   there->state == ACCOUNT_ACTIVE ?
+				   "not complete, or being removed, here and complete in the file" :
+				   "in another state here than in the file");
 }
 
 /* The holder of this id according to the file, if it is not the one who has, or had, it here. */
 static int block_conflict(const struct comparison *c, const struct id_range *here)
 {
-	struct id_range holder, there = {.first = 0};
+	struct id_range holder, there = { .first = 0 };
 	enum id_kind kind;
 	struct account account;
 	char names[2][NAME_SIZE];
@@ -103,7 +106,7 @@ static int block_conflict(const struct comparison *c, const struct id_range *her
 		if ((kind == ID_ACCOUNT || kind == ID_RANGE) && here->owner[0] != '\0' &&
 		    (strcmp(here->owner, there.owner) != 0 || strcmp(here->label, there.label) != 0))
 			report_add(c->report, REPORT_CONFLICT,
-				   "%s is, or was, of this host; in the file the id is that of %s",
+				   "%s is, or was, on this host; in the file the id belongs to %s",
 				   seen_name(c->place, here, names[0], NAME_SIZE),
 				   seen_name(c->place, &there, names[1], NAME_SIZE));
 		if (holder.first <= here->first)
@@ -115,7 +118,7 @@ static int block_conflict(const struct comparison *c, const struct id_range *her
 
 static int account_here(const struct comparison *c, const struct account *here)
 {
-	struct id_range ids = {.first = here->uid, .count = 1};
+	struct id_range ids = { .first = here->uid, .count = 1 };
 	struct account there;
 	char name[NAME_SIZE];
 	int r = store_account_by_uid(c->file, here->uid, &there);
@@ -146,15 +149,14 @@ static int account_there(const struct comparison *c, const struct account *there
 	account_name(c, there, name);
 	r = store_id_holder(c->present, there->uid, there->uid, &holder, &kind);
 	if (r == 0 && kind == ID_TOMBSTONE)
-		report_add(c->report, taken_since(c),
-			   "%s was removed here, %s; it is an account again with the file", name,
-			   utc_text(holder.created));
+		report_add(c->report, taken_since(c), "%s was removed here, %s; with the file it is an account again",
+			   name, utc_text(holder.created));
 	else
 		report_add(c->report, REPORT_NOTE, "%s is only in the file", name);
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Each account of one of both. */
+/* Each account that either has. */
 static int each_account(const struct comparison *c, struct store *of,
 			int (*visit)(const struct comparison *c, const struct account *account))
 {
@@ -203,14 +205,6 @@ static int account_of_both(const struct comparison *c, uint32_t uid, struct acco
 	return r == -ENOENT ? 0 : r < 0 ? r : account_same(account, &other);
 }
 
-static bool key_same(const struct ssh_key *a, const struct ssh_key *b)
-{
-	return a->role == b->role && a->options == b->options && a->expires == b->expires &&
-	       a->storage_quota == b->storage_quota && strcmp(a->tools, b->tools) == 0 &&
-	       strcmp(a->forward, b->forward) == 0 && strcmp(a->from, b->from) == 0 &&
-	       strcmp(a->comment, b->comment) == 0;
-}
-
 static int key_here(const struct comparison *c, const struct ssh_key *here)
 {
 	static struct ssh_key there;
@@ -222,7 +216,7 @@ static int key_here(const struct comparison *c, const struct ssh_key *here)
 		return r; /* it goes with its account */
 	account_name(c, &account, name);
 	r = key_find(c->file, here, &there);
-	if (r == 0 && !key_same(here, &there))
+	if (r == 0 && !record_equal(&key_record, here, &there))
 		report_add(c->report, since(c), "the key %s of %s may do something else here than in the file",
 			   here->fingerprint, name);
 	if (r == -ENOENT)
@@ -306,8 +300,8 @@ static int each_range(const struct comparison *c, struct store *of, bool tombsto
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = tombstones ? store_tombstone_list(of, after, rows, BATCH)
-					 : store_range_list(of, NULL, after, rows, BATCH)) != 0) {
+	while (r == 0 && (n = tombstones ? store_tombstone_list(of, after, rows, BATCH) :
+					   store_range_list(of, NULL, after, rows, BATCH)) != 0) {
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++)
@@ -346,7 +340,7 @@ static int limit_there(const struct comparison *c, const struct limit *there)
 	int r = store_limit_get(c->present, there->owner, &here);
 
 	if (r == -ENOENT)
-		report_add(c->report, taken_since(c), "limits of %s of his own are only in the file", there->owner);
+		report_add(c->report, taken_since(c), "individual limits of %s are only in the file", there->owner);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -368,10 +362,10 @@ static int each_limit(const struct comparison *c, struct store *of,
 
 int compare_stores(const struct comparison *c)
 {
-	struct store_counts here = {.accounts = 0};
+	struct store_counts here = { .accounts = 0 };
 	int r = store_counts(c->present, &here);
 
-	/* A store that is still empty: a host that others move to. */
+	/* A store that is still empty: that of a host to which another is moved. */
 	if (r < 0 || (here.accounts == 0 && here.ranges == 0 && here.tombstones == 0 && here.limits == 0))
 		return r;
 	r = each_account(c, c->present, account_here);

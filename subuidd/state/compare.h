@@ -12,7 +12,7 @@ struct comparison {
 	struct store *present; /* NULL: missing or unreadable */
 	struct store *file;
 	bool kin;   /* both are of one identity */
-	bool newer; /* the present one has changed since, or is another one: differences are its own */
+	bool newer; /* the present one has changed since, or is another one: differences come from there */
 	struct report *report;
 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "subuidd/state/compare.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define BATCH 64
 #define NAME_SIZE 256
@@ -36,15 +36,14 @@ static bool known_here(const struct comparison *c, uint32_t first)
 	return c->present != NULL && store_id_holder(c->present, first, first, &holder, &kind) == 0;
 }
 
-/* It is, or was, another one's here than in the file. */
+/* Its holder here is, or was, another one than in the file. */
 static void in_the_way(const struct comparison *c, const struct seen *seen, const struct id_range *holder)
 {
 	char names[2][NAME_SIZE], where[PLACE_SIZE];
 
-	report_add(c->report, REPORT_CONFLICT, "%s is in %s; in the file the id is that of %s",
+	report_add(c->report, REPORT_CONFLICT, "%s is in %s; in the file the id belongs to %s",
 		   seen_name(c->place, &seen->ids, names[0], NAME_SIZE),
-		   seen_place(c->place, seen, where, sizeof(where)),
-		   seen_name(c->place, holder, names[1], NAME_SIZE));
+		   seen_place(c->place, seen, where, sizeof(where)), seen_name(c->place, holder, names[1], NAME_SIZE));
 }
 
 /* Not one of the ids of the file. The present store's knowledge of it was reported already. */
@@ -56,9 +55,9 @@ static void unknown(const struct comparison *c, const struct seen *seen)
 	seen_name(c->place, &seen->ids, name, sizeof(name));
 	seen_place(c->place, seen, where, sizeof(where));
 	report_add(c->report, account && !known_here(c, seen->ids.first) ? REPORT_NEWER : REPORT_NOTE,
-		   seen->where == SEEN_INDEX
-			   ? "%s is not in the file, and in %s: the id is not given out again"
-			   : "%s is not in the file, and %s is there: it stays, and the id is not given out again",
+		   seen->where == SEEN_INDEX ?
+			   "%s is not in the file, and in %s: the id is not given out again" :
+			   "%s is not in the file, but %s exists: it stays, and the id is not given out again",
 		   name, where);
 }
 
@@ -109,7 +108,7 @@ struct homeless {
 static int homeless_batch(const struct comparison *c, struct homeless *h, const struct account *rows, int n)
 {
 	for (int i = 0; i < n; i++) {
-		struct id_range ids = {.first = rows[i].uid, .count = 1};
+		struct id_range ids = { .first = rows[i].uid, .count = 1 };
 		char name[NAME_SIZE];
 
 		if (rows[i].state != ACCOUNT_ACTIVE ||
@@ -140,7 +139,7 @@ static int homeless(const struct comparison *c, struct homeless *h)
 
 int compare_host(const struct comparison *c)
 {
-	struct homeless h = {.count = 0};
+	struct homeless h = { .count = 0 };
 	uint32_t *homes = calloc(c->host->count + 1, sizeof(*homes));
 	int r = homes == NULL ? -ENOMEM : 0;
 

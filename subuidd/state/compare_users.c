@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Compares the ids that the rest of this host holds with the database of a saved state, for the state program: see
- * compare.h. Users and groups are enumerated, and asked for by the number of each account, for a directory need not
- * enumerate.
+ * compare.h. Users and groups are enumerated, and also looked up by the number of each account, because a directory
+ * need not enumerate.
  */
 #include <errno.h>
 #include <grp.h>
@@ -15,7 +15,7 @@
 #include "account/name.h"
 #include "account/passwd.h"
 #include "subuidd/state/compare.h"
-#include "subuidd/ids/subid_files.h"
+#include "subid/held.h"
 
 #define BATCH 64
 #define ASKED_MAX 20000u /* accounts that are asked for by number: two questions each, some 50 us */
@@ -64,8 +64,8 @@ static void conflict(const struct others *o, const struct id_range *ids, const c
 {
 	char name[NAME_SIZE];
 
-	report_add(o->c->report, REPORT_CONFLICT, "%u-%u is %s of this host; in the file it is %s", block.first, block.last, whose,
-		   seen_name(o->c->place, ids, name, sizeof(name)));
+	report_add(o->c->report, REPORT_CONFLICT, "%u-%u is %s of this host; in the file it is %s", block.first,
+		   block.last, whose, seen_name(o->c->place, ids, name, sizeof(name)));
 }
 
 /* As check does it (op/check_account.c). True: a line gives them to somebody else. */
@@ -101,8 +101,8 @@ static bool ids_look(const struct others *o, const struct id_range *ids)
 	return lines_look(o, ids);
 }
 
-/* Without an index our own source answers for each uid that it cannot know; the findings of the others count all
- * the same. */
+/* Without an index our own source answers that it is unavailable for each uid; the findings of the others count all the
+ * same. */
 static bool index_lacks(void)
 {
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -115,7 +115,7 @@ static void doubt(struct others *o, int error)
 {
 	if (!o->doubt && !index_lacks())
 		report_add(o->c->report, REPORT_NOTE,
-			   "the user database does not answer (%s): whether others have ids of the file is not known",
+			   "the user database does not answer (%s): it is unknown whether others have ids of the file",
 			   strerror(-error));
 	o->doubt = true; /* said once */
 }
@@ -139,7 +139,7 @@ static void account_ask(struct others *o, const struct id_range *ids)
 		doubt(o, r);
 }
 
-/* Those of one owner stand together as a rule. */
+/* Those of one owner usually come together. */
 static void owner_look(struct others *o, const struct account *row)
 {
 	entry_cleanup struct host_entry user = { 0 };
@@ -150,13 +150,16 @@ static void owner_look(struct others *o, const struct account *row)
 	memcpy(o->owner, row->owner, sizeof(o->owner));
 	r = user_find(row->owner, &user);
 	if (r == -ENOENT)
-		report_add(o->c->report, REPORT_NOTE, "%s, who has accounts in the file, is no user of this host: nobody can log in "
-			   "to them", row->owner);
+		report_add(o->c->report, REPORT_NOTE,
+			   "%s, who has accounts in the file, is not a user of this host: nobody can log in "
+			   "to them",
+			   row->owner);
 	else if (r < 0)
 		doubt(o, r);
 	else if (user.user.pw_uid != row->owner_uid)
-		report_add(o->c->report, REPORT_NOTE, "%s has uid %u here, and %u in the file: nobody can log in to the accounts",
-			   row->owner, (unsigned)user.user.pw_uid, row->owner_uid);
+		report_add(o->c->report, REPORT_NOTE,
+			   "%s has uid %u here, and %u in the file: nobody can log in to the accounts", row->owner,
+			   (unsigned)user.user.pw_uid, row->owner_uid);
 }
 
 static void account_look(struct others *o, const struct account *row)
@@ -182,8 +185,10 @@ static int accounts_look(struct others *o)
 		after = rows[n - 1].uid;
 	}
 	if (o->asked > ASKED_MAX)
-		report_add(o->c->report, REPORT_NOTE, "only the first %u accounts were asked for by number: users of a directory that "
-			   "does not list them may have ids of the others (subuid check tells)", ASKED_MAX);
+		report_add(o->c->report, REPORT_NOTE,
+			   "only the first %u accounts were asked for by number: users of a directory that "
+			   "does not list them may have ids of the others (subuid check tells)",
+			   ASKED_MAX);
 	return n;
 }
 

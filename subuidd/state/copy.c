@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/path.h"
 #include "subuidd/state/save.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define PIECE (256 * 1024)
 
-static const char *const names[] = {STATE_DB, STATE_DB "-wal", STATE_DB "-journal", STATE_DB "-shm"};
+static const char *const names[] = { STATE_DB, STATE_DB "-wal", STATE_DB "-journal", STATE_DB "-shm" };
 
 static int empty(int dirfd)
 {
@@ -32,11 +33,10 @@ int copy_prepare(struct copy *copy)
 {
 	const char *above = secure_getenv("TMPDIR");
 
-	*copy = (struct copy){.dirfd = -1};
+	*copy = (struct copy){ .dirfd = -1 };
 	if (above == NULL || above[0] != '/')
 		above = "/var/tmp";
-	if (snprintf(copy->made, sizeof(copy->made), "%s/subuid-state.XXXXXX", above) >=
-	    (int)sizeof(copy->made) - 16)
+	if (snprintf(copy->made, sizeof(copy->made), "%s/subuid-state.XXXXXX", above) >= (int)sizeof(copy->made) - 16)
 		return -ENAMETOOLONG;
 	if (mkdtemp(copy->made) == NULL) {
 		copy->made[0] = '\0';
@@ -51,7 +51,7 @@ int copy_prepare(struct copy *copy)
 
 int copy_prepare_at(int state_fd, const char *name, struct copy *copy)
 {
-	*copy = (struct copy){.dirfd = path_make_directory(state_fd, name, 0700, 0)};
+	*copy = (struct copy){ .dirfd = path_make_directory(state_fd, name, 0700, 0) };
 	if (copy->dirfd < 0)
 		return copy->dirfd;
 	snprintf(copy->made, sizeof(copy->made), STATE_DIR "/%s", name);
@@ -73,7 +73,8 @@ void copy_close(struct copy *copy)
 	copy->made[0] = '\0';
 }
 
-/* The store keeps its log (store/reserve.c), and clears the header when all of it is in the file. 1: that is so, 0: not. */
+/* The store keeps its log (store/reserve.c), and clears the header when all of it is in the file. 1: that is so, 0:
+ * not. */
 static int log_settled(int dirfd)
 {
 	cleanup_fd int fd = openat(dirfd, STATE_DB "-wal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -100,8 +101,8 @@ int copy_settle(struct copy *copy)
 
 int copy_open(const char *file)
 {
-	int fd = strcmp(file, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-					: open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = strcmp(file, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) :
+					  open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -110,7 +111,7 @@ int copy_open(const char *file)
 
 static int sink(void *data, const void *bytes, size_t size)
 {
-	return state_write_all(*(const int *)data, bytes, size);
+	return write_full(*(const int *)data, bytes, size);
 }
 
 static int unpack(struct state_decoder *decoder, int in_fd, int out_fd)
@@ -161,14 +162,13 @@ static bool header_fits(const struct copy *copy, const struct store_counts *coun
 {
 	const struct state_header *header = &copy->header;
 
-	return store_identity(copy->store) == header->store &&
-	       store_generation(copy->store) == header->generation && counts->accounts == header->accounts &&
-	       counts->keys == header->keys && counts->ranges == header->ranges;
+	return store_identity(copy->store) == header->store && store_generation(copy->store) == header->generation &&
+	       counts->accounts == header->accounts && counts->keys == header->keys && counts->ranges == header->ranges;
 }
 
 static int database_open(struct copy *copy, char *why, size_t size)
 {
-	struct store_counts counts = {0};
+	struct store_counts counts = { 0 };
 	int r;
 
 	if (copy->header.schema > (uint32_t)store_schema()) {

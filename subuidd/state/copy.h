@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A saved state, unpacked into a private directory and opened there: nothing in it is believed before all of it is
- * there. Run by the state program, on files that may be damaged or made to harm.
+ * A saved state, unpacked into a private directory and opened there: nothing in it is trusted before all of it has been
+ * read. Run by the state program, on files that may be damaged or made to harm.
  */
 #ifndef SUBUIDD_STATE_COPY_H
 #define SUBUIDD_STATE_COPY_H
@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 #include "subuidd/state/format.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 struct copy {
-	int dirfd;	     /* 0700, ours alone */
+	int dirfd;           /* 0700, ours alone */
 	char db[PATH_MAX];   /* path of the database in it */
 	char made[PATH_MAX]; /* the directory; "": not made yet */
 	struct state_header header;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Which daily copies there are, and which may go. Run by the state program (root): see daily.h. */
+/* Finds the daily copies, and removes old ones. Run by the state program (root): see daily.h. */
 #include "subuidd/state/daily.h"
 
 #include <dirent.h>
@@ -13,6 +13,7 @@
 
 #include "account/date.h"
 #include "confine/cleanup.h"
+#include "confine/grow.h"
 #include "subuidd/call/earlier.h"
 
 #define PREFIX "state-"
@@ -32,7 +33,7 @@ int daily_open(const struct settings *settings, bool make, char *why, size_t siz
 	int fd = earlier_directory(settings->backup_directory, make);
 
 	if (fd == -EPERM)
-		snprintf(why, size, "%s must be root's, and nobody else's to write", settings->backup_directory);
+		snprintf(why, size, "%s must belong to root, and nobody else may write it", settings->backup_directory);
 	else if (fd < 0)
 		snprintf(why, size, "%s: %s", settings->backup_directory, strerror(-fd));
 	return fd;
@@ -81,7 +82,8 @@ struct copies {
 	size_t count, room;
 };
 
-/* By the change that they have reached. A day is what the clock said: copies that were made while it ran ahead are no newer. */
+/* By the change that they have reached. The day comes from the clock: copies that were made while it ran ahead are no
+ * newer. */
 static int newer_first(const void *a, const void *b)
 {
 	const struct copy *one = a, *two = b;
@@ -93,15 +95,11 @@ static int newer_first(const void *a, const void *b)
 
 static int copies_add(struct copies *copies, const char *name, uint64_t generation)
 {
-	if (copies->count == copies->room) {
-		size_t room = copies->room == 0 ? 16 : 2 * copies->room;
-		void *more = reallocarray(copies->list, room, sizeof(*copies->list));
+	struct copy *list = array_grow(copies->list, copies->count, &copies->room, sizeof(*list));
 
-		if (more == NULL)
-			return -ENOMEM;
-		copies->list = more;
-		copies->room = room;
-	}
+	if (list == NULL)
+		return -ENOMEM;
+	copies->list = list;
 	copies->list[copies->count].generation = generation;
 	memcpy(copies->list[copies->count++].name, name, sizeof(copies->list->name)); /* daily_made(): just so long */
 	return 0;
@@ -132,7 +130,7 @@ static int copies_list(int dirfd, struct copies *copies)
 
 int daily_prune(int dirfd, unsigned keep, const char *made)
 {
-	struct copies copies = {.count = 0};
+	struct copies copies = { .count = 0 };
 	int r = copies_list(dirfd, &copies), left = (int)copies.count;
 
 	for (size_t i = keep; r == 0 && i < copies.count; i++) {
@@ -149,7 +147,7 @@ int daily_prune(int dirfd, unsigned keep, const char *made)
 
 int daily_newest(int dirfd, char *name, struct state_header *header)
 {
-	struct copies copies = {.count = 0};
+	struct copies copies = { .count = 0 };
 	int r = copies_list(dirfd, &copies);
 
 	if (r == 0 && (copies.count == 0 || !daily_made(dirfd, copies.list[0].name, header)))

@@ -11,15 +11,15 @@
 /* The name of the copy of this second. out: DAILY_NAME_MAX + 1 bytes. */
 int daily_name(int64_t saved, char *out);
 
-/* The directory, 0700, made where it is missing. A descriptor, or negative errno and a sentence in why. */
+/* The directory, 0700, made if it is missing. A descriptor, or negative errno and a sentence in why. */
 int daily_open(const struct settings *settings, bool make, char *why, size_t size);
 
-/* A file that a daily save has made: a plain file of root's with the header of a saved state of the day that its
- * name says. */
+/* True for a file that a daily save has made: a plain file of root with the header of a saved state of the day in its
+ * name. */
 bool daily_made(int dirfd, const char *name, struct state_header *header);
 
-/* Removes those of them that are older, by the change that they have reached, than the newest `keep`; never the one that was
- * just made. How many are left, or negative errno. */
+/* Removes those of them that are older, by the change that they have reached, than the newest `keep`; never the one
+ * that was just made. How many are left, or negative errno. */
 int daily_prune(int dirfd, unsigned keep, const char *made);
 
 /* The newest: its name (DAILY_NAME_MAX + 1 bytes) and header. 0 or -ENOENT, or another negative errno. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/path.h"
 #include "subuidd/state/copy.h"
 #include "subuidd/state/daily.h"
@@ -47,7 +48,7 @@ static int pass(int in_fd, int out_fd, struct state_header *header, char *why, s
 	while (r == 0 && (got = read(in_fd, piece, PIECE)) > 0) {
 		r = state_decode(decoder, piece, (size_t)got, nothing, NULL);
 		if (r == 0 && out_fd >= 0)
-			r = state_write_all(out_fd, piece, (size_t)got);
+			r = write_full(out_fd, piece, (size_t)got);
 	}
 	if (r == 0 && got < 0)
 		r = -errno;
@@ -56,8 +57,7 @@ static int pass(int in_fd, int out_fd, struct state_header *header, char *why, s
 	if (r == 0)
 		*header = decoder->header;
 	else
-		snprintf(why, size, "%s",
-			 r == -EBADMSG ? state_fault_why(state_decoder_end(decoder)) : strerror(-r));
+		snprintf(why, size, "%s", r == -EBADMSG ? state_fault_why(state_decoder_end(decoder)) : strerror(-r));
 	return r;
 }
 
@@ -82,11 +82,10 @@ static int from_store(const struct place *place, int data, int out_fd, char *why
 static int target_complain(const char *file, int error)
 {
 	if (error == -EEXIST)
-		return complain(STATUS_CONFLICT, file, "there already, and not a saved state",
-				"choose another name, or say --force");
+		return complain(STATUS_CONFLICT, file, "already exists, and is not a saved state",
+				"choose another name, or use --force");
 	if (error == -ENOTTY)
-		return complain(STATUS_USAGE, "standard output", "a terminal",
-				"say where to: subuid state save FILE");
+		return complain(STATUS_USAGE, "standard output", "a terminal", "name a file: subuid state save FILE");
 	return complain(STATUS_FAILED, file, strerror(-error), "");
 }
 
@@ -95,8 +94,8 @@ static int saved_print(const struct options *options, const char *where, const s
 	json_t *all;
 
 	if (!options->json) {
-		printf("saved to %s: accounts %" PRIu64 ", keys %" PRIu64 ", ranges %" PRIu64
-		       ", generation %" PRIu64 "\n",
+		printf("saved to %s: accounts %" PRIu64 ", keys %" PRIu64 ", ranges %" PRIu64 ", generation %" PRIu64
+		       "\n",
 		       where, header->accounts, header->keys, header->ranges, header->generation);
 		return STATUS_DONE;
 	}
@@ -107,7 +106,7 @@ static int saved_print(const struct options *options, const char *where, const s
 
 static int to_file(const struct options *options, const struct place *place, producer produce, int data)
 {
-	struct target target = {.dirfd = -1, .fd = -1};
+	struct target target = { .dirfd = -1, .fd = -1 };
 	struct state_header header;
 	char why[REASON_SIZE] = "";
 	int status = STATUS_DONE, r = target_open(options->file, options->force, &target);
@@ -129,7 +128,7 @@ static int to_file(const struct options *options, const struct place *place, pro
 	return status;
 }
 
-/* Opened and proved, as a load would: only then older ones may go. */
+/* Opened and proved, as by a load: only then may older ones be removed. */
 static int copy_prove(int fd, struct state_header *header, char *why, size_t size)
 {
 	struct copy copy;
@@ -148,7 +147,7 @@ static int copy_prove(int fd, struct state_header *header, char *why, size_t siz
 static int daily_put(const struct place *place, int dirfd, producer produce, int data, struct state_header *header,
 		     char *why, size_t size)
 {
-	struct target target = {.dirfd = -1, .fd = -1};
+	struct target target = { .dirfd = -1, .fd = -1 };
 	char name[DAILY_NAME_MAX + 1];
 	int r = daily_name(time(NULL), name);
 
@@ -156,16 +155,15 @@ static int daily_put(const struct place *place, int dirfd, producer produce, int
 		r = target_open_at(dirfd, name, false, &target);
 	if (r < 0) {
 		snprintf(why, size, "%s: %s", name,
-			 r == -EEXIST ? "there already, and not a saved state" : strerror(-r));
+			 r == -EEXIST ? "already exists, and is not a saved state" : strerror(-r));
 		return r;
 	}
 	r = produce(place, data, target.fd, why, size);
 	if (r == 0)
 		r = copy_prove(target.fd, header, why, size);
 	if (r == 0)
-		r = daily_name(header->saved, target.name); /* it may have been begun before midnight */
-	if (r == 0 && strcmp(name, target.name) != 0 &&
-	    faccessat(dirfd, target.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		r = daily_name(header->saved, target.name); /* it may have been started before midnight */
+	if (r == 0 && strcmp(name, target.name) != 0 && faccessat(dirfd, target.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		r = -EEXIST;
 	if (r == 0)
 		r = target_commit(&target);
@@ -218,7 +216,7 @@ int state_collect(const struct options *options)
 
 	if (status == STATUS_DONE && !daily_off(options, &place)) {
 		fd = path_open_beneath(place.state_fd, STATE_SAVE, O_RDONLY, 0);
-		/* A file that another save has put in its place meanwhile is newer: that save asks again. */
+		/* If another save has meanwhile put a file in its place, that one is newer: this save asks again. */
 		if (fd == -ENOENT)
 			status = STATUS_GONE;
 		else if (fd < 0)
@@ -246,7 +244,7 @@ static int store_settle(void)
 	return r < 0 ? complain(STATUS_FAILED, STATE_DB_PATH, strerror(-r), "") : STATUS_DONE;
 }
 
-/* A store that was rolled back is not to take the place of the copies that know more. */
+/* A store that was rolled back must not replace the copies that know more. */
 static int store_current(const struct options *options, const struct place *place)
 {
 	char why[REASON_SIZE] = "";

@@ -21,7 +21,7 @@ const char *state_fault_why(enum state_fault fault)
 		[STATE_HEADER] = "its header is damaged",
 		[STATE_SHORT] = "it ends early: a part of it is missing",
 		[STATE_LONG] = "something follows its end",
-		[STATE_DAMAGED] = "damaged: its checksum is not that of its contents",
+		[STATE_DAMAGED] = "damaged: its checksum does not match its contents",
 	};
 
 	return why[fault];
@@ -54,8 +54,8 @@ static bool header_valid(const struct state_header *header)
 		if (header->marks[i] == UINT32_MAX ||
 		    (header->marks[i] != 0 && header->marks[i] >> HIGH_WATER_REGION_BITS != i))
 			return false;
-	return word_valid(header->program) && word_valid(header->host) && header->schema > 0 &&
-	       header->saved >= 0 && header->store > 0 && header->generation > 0 && header->image > 0 &&
+	return word_valid(header->program) && word_valid(header->host) && header->schema > 0 && header->saved >= 0 &&
+	       header->store > 0 && header->generation > 0 && header->image > 0 &&
 	       header->image <= (uint64_t)STATE_IMAGE_MAX && header->image % STATE_IMAGE_UNIT == 0;
 }
 
@@ -67,8 +67,8 @@ int state_header_format(const struct state_header *header, char *out)
 		return -EINVAL;
 	length = snprintf(out, STATE_HEADER_MAX,
 			  MAGIC_LINE "program %s\nschema %" PRIu32 "\nhost %s\nsaved %" PRId64 "\nstore %016" PRIx64
-				     "\ngeneration %" PRIu64 "\naccounts %" PRIu64 "\nkeys %" PRIu64
-				     "\nranges %" PRIu64 "\n",
+				     "\ngeneration %" PRIu64 "\naccounts %" PRIu64 "\nkeys %" PRIu64 "\nranges %" PRIu64
+				     "\n",
 			  header->program, header->schema, header->host, header->saved, header->store,
 			  header->generation, header->accounts, header->keys, header->ranges);
 	for (size_t i = 0; i < HIGH_WATER_REGIONS; i++)
@@ -91,8 +91,7 @@ static int line_take(struct text *text, const char *name, const char **value)
 	size_t length = strlen(name);
 	const char *end;
 
-	if ((size_t)(text->end - text->at) <= length || memcmp(text->at, name, length) != 0 ||
-	    text->at[length] != ' ')
+	if ((size_t)(text->end - text->at) <= length || memcmp(text->at, name, length) != 0 || text->at[length] != ' ')
 		return -1;
 	*value = text->at + length + 1;
 	end = memchr(*value, '\n', (size_t)(text->end - *value));
@@ -130,20 +129,24 @@ static bool number_take(struct text *text, const char *name, uint64_t max, uint6
 	return true;
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static bool identity_take(struct text *text, uint64_t *identity)
 {
-	static const char digits[] = "0123456789abcdef";
 	const char *value;
 	uint64_t sum = 0;
 
 	if (line_take(text, "store", &value) != 16)
 		return false;
 	for (int i = 0; i < 16; i++) {
-		const char *digit = memchr(digits, value[i], 16);
+		int digit = hex_digit(value[i]);
 
-		if (digit == NULL)
+		if (digit < 0)
 			return false;
-		sum = sum << 4 | (uint64_t)(digit - digits);
+		sum = sum << 4 | (uint64_t)digit;
 	}
 	*identity = sum;
 	return true;
@@ -152,9 +155,9 @@ static bool identity_take(struct text *text, uint64_t *identity)
 static bool header_take(struct text *text, struct state_header *header)
 {
 	uint64_t schema = 0, saved = 0, mark;
-	bool taken = word_take(text, "program", header->program) &&
-		     number_take(text, "schema", INT32_MAX, &schema) && word_take(text, "host", header->host) &&
-		     number_take(text, "saved", INT64_MAX, &saved) && identity_take(text, &header->store) &&
+	bool taken = word_take(text, "program", header->program) && number_take(text, "schema", INT32_MAX, &schema) &&
+		     word_take(text, "host", header->host) && number_take(text, "saved", INT64_MAX, &saved) &&
+		     identity_take(text, &header->store) &&
 		     number_take(text, "generation", INT64_MAX, &header->generation) &&
 		     number_take(text, "accounts", UINT32_MAX, &header->accounts) &&
 		     number_take(text, "keys", UINT32_MAX, &header->keys) &&
@@ -167,7 +170,7 @@ static bool header_take(struct text *text, struct state_header *header)
 	return taken && number_take(text, "image", STATE_IMAGE_MAX, &header->image);
 }
 
-/* The first line, of which `length` bytes are there. STATE_SHORT: it may still become one. */
+/* The first line, of which `length` bytes have arrived. STATE_SHORT: it may still become one. */
 static enum state_fault magic_check(const char *text, size_t length)
 {
 	size_t common = length < strlen(MAGIC) ? length : strlen(MAGIC);
@@ -181,14 +184,14 @@ static enum state_fault magic_check(const char *text, size_t length)
 		return digits - common > 9 ? STATE_FOREIGN : STATE_SHORT;
 	if (text[digits] != '\n' || digits == common)
 		return STATE_FOREIGN;
-	return digits + 1 == strlen(MAGIC_LINE) && memcmp(text, MAGIC_LINE, digits + 1) == 0 ? STATE_SOUND
-											     : STATE_NEWER;
+	return digits + 1 == strlen(MAGIC_LINE) && memcmp(text, MAGIC_LINE, digits + 1) == 0 ? STATE_SOUND :
+											       STATE_NEWER;
 }
 
 enum state_fault state_header_parse(const char *text, size_t length, struct state_header *header)
 {
-	struct text rest = {text + strlen(MAGIC_LINE), text + length};
-	struct state_header parsed = {.schema = 0};
+	struct text rest = { text + strlen(MAGIC_LINE), text + length };
+	struct state_header parsed = { .schema = 0 };
 	char again[STATE_HEADER_MAX];
 	enum state_fault fault = magic_check(text, length);
 
@@ -230,7 +233,7 @@ static int header_end(struct state_decoder *decoder)
 	return 0;
 }
 
-/* One byte of the header. Anything but a saved state is refused at its first wrong byte. */
+/* Takes one byte of the header. Anything but a saved state is refused at its first wrong byte. */
 static int header_byte(struct state_decoder *decoder, char byte)
 {
 	enum state_fault fault;
@@ -262,8 +265,7 @@ static int trailer_byte(struct state_decoder *decoder, char byte)
 	return 0;
 }
 
-static int image_piece(struct state_decoder *decoder, const uint8_t *bytes, size_t size, state_sink sink,
-		       void *data)
+static int image_piece(struct state_decoder *decoder, const uint8_t *bytes, size_t size, state_sink sink, void *data)
 {
 	SHA256Update(&decoder->sum, bytes, size);
 	decoder->left -= size;
@@ -309,10 +311,9 @@ void state_trailer_format(SHA2_CTX *sum, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t digest[SHA256_DIGEST_LENGTH];
-	char *at = out + 7;
+	char *at = mempcpy(out, "sha256 ", strlen("sha256 "));
 
 	SHA256Final(digest, sum);
-	memcpy(out, "sha256 ", 7);
 	for (size_t i = 0; i < sizeof(digest); i++) {
 		*at++ = digits[digest[i] >> 4];
 		*at++ = digits[digest[i] & 15];

@@ -16,7 +16,7 @@
  *   image 409600                   length of what follows the empty line
  *
  *   ...                            the database
- *   sha256 HEX                     of all that is before this line
+ *   sha256 HEX                     of everything before this line
  *
  * There are as many marks as regions that were used, rising. Each header has exactly one text: only what
  * state_header_format() writes is accepted. Pure, libc and libmd only, no allocation. Run by the broker's children
@@ -29,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "subuidd/store/high_water.h"
+#include "store/high_water.h"
 
 #define STATE_WORD_MAX 255    /* of program and host, printable ASCII without spaces */
 #define STATE_HEADER_MAX 8192 /* bytes: 256 marks, two words of 255, and the rest */
@@ -46,7 +46,7 @@ struct state_header {
 	uint64_t generation;
 	uint64_t accounts, keys, ranges;
 	uint32_t marks[HIGH_WATER_REGIONS]; /* 0: none */
-	uint64_t image;			    /* bytes */
+	uint64_t image;                     /* bytes */
 };
 
 enum state_fault {
@@ -75,10 +75,10 @@ enum state_fault state_header_parse(const char *text, size_t length, struct stat
 /* Reads a stream in pieces of any size. */
 struct state_decoder {
 	enum { STATE_AT_HEADER, STATE_AT_IMAGE, STATE_AT_TRAILER, STATE_AT_END } at;
-	enum state_fault fault;	     /* STATE_SHORT until all was read */
+	enum state_fault fault;      /* STATE_SHORT until all was read */
 	struct state_header header;  /* whole once `at` is beyond STATE_AT_HEADER */
-	uint64_t left;		     /* of the image */
-	size_t used;		     /* of text */
+	uint64_t left;               /* of the image */
+	size_t used;                 /* of text */
 	char text[STATE_HEADER_MAX]; /* header, then trailer */
 	SHA2_CTX sum;
 };
@@ -88,11 +88,11 @@ void state_decoder_start(struct state_decoder *decoder);
 /* A piece of the database. 0, or negative errno, which ends the reading. */
 typedef int (*state_sink)(void *data, const void *bytes, size_t size);
 
-/* 0: so far, so good; -EBADMSG: decoder->fault says why; else what the sink said. The database is not to be
- * believed before state_decoder_end(). */
+/* 0: so far, so good; -EBADMSG: decoder->fault says why; else what the sink said. The database must not be trusted
+ * before state_decoder_end(). */
 int state_decode(struct state_decoder *decoder, const void *bytes, size_t size, state_sink sink, void *data);
 
-/* There is no more. STATE_SOUND or what is wrong. */
+/* The stream has ended. STATE_SOUND, or what is wrong. */
 enum state_fault state_decoder_end(const struct state_decoder *decoder);
 
 /* For a writer: the trailer of what `sum` has seen. out: STATE_TRAILER_SIZE bytes. */

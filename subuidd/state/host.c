@@ -8,22 +8,19 @@
 #include <string.h>
 
 #include "account/id.h"
+#include "confine/grow.h"
 #include "index/index.h"
-#include "subuidd/home/walk.h"
+#include "home/walk.h"
 #include "index/writer/peek.h"
 #include "subuidd/state/save.h"
 
 static int seen_add(struct host *host, const struct seen *seen)
 {
-	if (host->count == host->room) {
-		size_t room = host->room == 0 ? 256 : 2 * host->room;
-		struct seen *more = reallocarray(host->rows, room, sizeof(*more));
+	struct seen *rows = array_grow(host->rows, host->count, &host->room, sizeof(*rows));
 
-		if (more == NULL)
-			return -ENOMEM;
-		host->rows = more;
-		host->room = room;
-	}
+	if (rows == NULL)
+		return -ENOMEM;
+	host->rows = rows;
 	host->rows[host->count++] = *seen;
 	return 0;
 }
@@ -31,7 +28,7 @@ static int seen_add(struct host *host, const struct seen *seen)
 void host_free(struct host *host)
 {
 	free(host->rows);
-	*host = (struct host){.count = 0};
+	*host = (struct host){ .count = 0 };
 }
 
 /* ---- the index */
@@ -51,12 +48,11 @@ static int index_accounts(struct host *host, struct index_reader *reader)
 	int r;
 
 	while ((r = index_account_next(reader, &cursor, &account)) == 0) {
-		struct seen seen = {.where = SEEN_INDEX};
+		struct seen seen = { .where = SEEN_INDEX };
 
-		seen.ids = (struct id_range){.first = account.uid,
-					     .count = 1,
-					     .owner_uid = account.owner_uid,
-					     .account_uid = account.uid};
+		seen.ids = (struct id_range){
+			.first = account.uid, .count = 1, .owner_uid = account.owner_uid, .account_uid = account.uid
+		};
 		text_copy(seen.ids.owner, sizeof(seen.ids.owner), account.owner);
 		text_copy(seen.ids.label, sizeof(seen.ids.label), account.label);
 		r = seen_add(host, &seen);
@@ -68,7 +64,7 @@ static int index_accounts(struct host *host, struct index_reader *reader)
 
 static int index_ranges(struct host *host, struct index_reader *reader)
 {
-	struct seen seen = {.where = SEEN_INDEX};
+	struct seen seen = { .where = SEEN_INDEX };
 	uint64_t cursor = 0;
 	int r;
 
@@ -80,10 +76,10 @@ static int index_ranges(struct host *host, struct index_reader *reader)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* An unreadable one says nothing; the daemon rebuilds it. */
+/* An unreadable index tells nothing; the daemon rebuilds it. */
 static void index_look(const struct place *place, struct host *host)
 {
-	static const char *const names[] = {"index", "keys"};
+	static const char *const names[] = { "index", "keys" };
 	static struct index_reader reader = INDEX_READER(INDEX_PATH);
 	int r = index_accounts(host, &reader);
 
@@ -92,7 +88,7 @@ static void index_look(const struct place *place, struct host *host)
 	if (r < 0 && r != -ENXIO)
 		snprintf(host->unreadable, sizeof(host->unreadable), "%s: %s", INDEX_PATH, strerror(-r));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct index_peek peek = {.generation = 0};
+		struct index_peek peek = { .generation = 0 };
 
 		if (index_peek(place->state_fd, names[i], &peek) == 0 && peek.generation > host->generation)
 			host->generation = peek.generation;
@@ -103,18 +99,19 @@ static void index_look(const struct place *place, struct host *host)
 
 static int disk_visit(void *data, const struct disk_entry *entry)
 {
-	static const int wheres[] = {[DISK_ACCOUNT] = SEEN_HOME,
-				     [DISK_REMOVED] = SEEN_ASIDE,
-				     [DISK_MAKING] = SEEN_MAKING,
-				     [DISK_OWNER_EMPTY] = -1,
-				     [DISK_OTHER] = -1};
-	struct seen seen = {.data = entry->data};
+	static const int wheres[] = { [DISK_ACCOUNT] = SEEN_HOME,
+				      [DISK_REMOVED] = SEEN_ASIDE,
+				      [DISK_MAKING] = SEEN_MAKING,
+				      [DISK_OWNER_EMPTY] = -1,
+				      [DISK_OTHER] = -1 };
+	struct seen seen = { .data = entry->data };
 
 	if (wheres[entry->kind] < 0 || id_special(entry->uid))
 		return 0;
 	seen.where = (enum seen_where)wheres[entry->kind];
 	seen.ids = (struct id_range){
-		.first = entry->uid, .count = 1, .owner_uid = entry->owner_uid, .account_uid = entry->uid};
+		.first = entry->uid, .count = 1, .owner_uid = entry->owner_uid, .account_uid = entry->uid
+	};
 	text_copy(seen.ids.owner, sizeof(seen.ids.owner), entry->owner);
 	text_copy(seen.ids.label, sizeof(seen.ids.label), entry->label);
 	return seen_add(data, &seen);
@@ -122,7 +119,7 @@ static int disk_visit(void *data, const struct disk_entry *entry)
 
 static int homes_look(const struct place *place, struct host *host)
 {
-	struct homes homes = {.fd = place->homes_fd, .alone = -1};
+	struct homes homes = { .fd = place->homes_fd, .alone = -1 };
 
 	return place->homes_fd < 0 ? 0 : home_walk(&homes, disk_visit, host);
 }
@@ -131,7 +128,7 @@ int host_look(const struct place *place, struct host *host, char *why, size_t si
 {
 	int r;
 
-	*host = (struct host){.count = 0};
+	*host = (struct host){ .count = 0 };
 	index_look(place, host);
 	host->mark_error = state_high_water(place->state_fd, place->homes_fd, &host->mark, &host->mark_files);
 	if (host->mark.generation > host->generation)
@@ -152,12 +149,12 @@ static int store_blocks_add(struct host *host, struct store *store, bool tombsto
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = tombstones ? store_tombstone_list(store, after, rows, 64)
-					 : store_range_list(store, NULL, after, rows, 64)) != 0) {
+	while (r == 0 && (n = tombstones ? store_tombstone_list(store, after, rows, 64) :
+					   store_range_list(store, NULL, after, rows, 64)) != 0) {
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++)
-			r = seen_add(host, &(struct seen){.ids = rows[i], .where = SEEN_STORE});
+			r = seen_add(host, &(struct seen){ .ids = rows[i], .where = SEEN_STORE });
 		after = rows[n - 1].first;
 	}
 	return r;
@@ -173,12 +170,12 @@ static int store_accounts_add(struct host *host, struct store *store)
 		if (n < 0)
 			return n;
 		for (int i = 0; r == 0 && i < n; i++) {
-			struct seen seen = {.where = SEEN_STORE};
+			struct seen seen = { .where = SEEN_STORE };
 
-			seen.ids = (struct id_range){.first = rows[i].uid,
-						     .count = 1,
-						     .owner_uid = rows[i].owner_uid,
-						     .account_uid = rows[i].uid};
+			seen.ids = (struct id_range){ .first = rows[i].uid,
+						      .count = 1,
+						      .owner_uid = rows[i].owner_uid,
+						      .account_uid = rows[i].uid };
 			text_copy(seen.ids.owner, sizeof(seen.ids.owner), rows[i].owner);
 			text_copy(seen.ids.label, sizeof(seen.ids.label), rows[i].label);
 			r = seen_add(host, &seen);
@@ -240,8 +237,8 @@ const char *seen_name(const struct place *place, const struct id_range *ids, cha
 
 /* ---- tombstones and marks */
 
-static int tombstone_add(struct store *store, const struct id_range *ids, bool foreign, uint32_t first,
-			 uint32_t last, int64_t now, uint64_t *added)
+static int tombstone_add(struct store *store, const struct id_range *ids, bool foreign, uint32_t first, uint32_t last,
+			 int64_t now, uint64_t *added)
 {
 	struct id_range row = *ids;
 	int r;
@@ -263,7 +260,7 @@ static int cover(struct store *store, const struct id_range *ids, bool foreign, 
 	enum id_kind kind;
 	int r;
 
-	/* From the highest block that somebody has down. */
+	/* Downwards from the highest block that somebody has. */
 	while ((r = store_id_holder(store, ids->first, last, &holder, &kind)) == 0) {
 		uint32_t end = holder.first + (holder.count - 1);
 
@@ -310,15 +307,14 @@ static void mark_raise(uint32_t marks[HIGH_WATER_REGIONS], const struct id_range
 
 int host_marks(const struct host *host, struct store *store, uint32_t marks[HIGH_WATER_REGIONS])
 {
-	struct high_water all = {.store = 0};
+	struct high_water all = { .store = 0 };
 	int r = store_marks(store, all.marks);
 
 	if (r < 0)
 		return r;
 	high_water_merge(&all, 0, host->mark.marks);
 	for (size_t i = 0; i < host->count; i++)
-		if (host->rows[i].where != SEEN_STORE ||
-		    host->rows[i].ids.owner[0] != '\0') /* not what others hold */
+		if (host->rows[i].where != SEEN_STORE || host->rows[i].ids.owner[0] != '\0') /* not what others hold */
 			mark_raise(all.marks, &host->rows[i].ids);
 	memcpy(marks, all.marks, sizeof(all.marks));
 	return 0;

@@ -7,7 +7,7 @@
 #define SUBUIDD_STATE_HOST_H
 
 #include "subuidd/state/program.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 enum seen_where {
 	SEEN_INDEX,  /* published as active */
@@ -26,21 +26,21 @@ struct seen {
 struct host {
 	struct seen *rows;
 	size_t count, room;
-	uint64_t generation;	      /* the highest that index, keys and high-water mark have seen; 0: none */
-	struct high_water mark;	      /* store 0: not known */
-	int mark_error;		      /* -ENOENT, -EUCLEAN, or what else kept it from being read; 0: it is known */
-	unsigned mark_files;	      /* HIGH_WATER_* */
+	uint64_t generation;          /* the highest that index, keys and high-water mark have seen; 0: none */
+	struct high_water mark;       /* store 0: not known */
+	int mark_error;               /* -ENOENT, -EUCLEAN, or what else kept it from being read; 0: it is known */
+	unsigned mark_files;          /* HIGH_WATER_* */
 	char unreadable[REASON_SIZE]; /* things that exist and could not be read; "": none */
 };
 
-/* 0, or negative errno and a sentence in why: the homes cannot be read, so that nobody knows what lies there. */
+/* 0, or negative errno and a sentence in why: the homes cannot be read, so it is unknown what is there. */
 int host_look(const struct place *place, struct host *host, char *why, size_t size);
 void host_free(struct host *host);
 
 /* Every block of ids of a store: accounts, ranges, tombstones. 0 or negative errno. */
 int host_store_add(struct host *host, struct store *store);
 
-/* Where one was seen, for people: "the index", "/srv/subuid/alice/web1". */
+/* Where an id was seen, for people: "the index", "/srv/subuid/alice/web1". */
 const char *seen_place(const struct place *place, const struct seen *seen, char *out, size_t size);
 /* "alice+web1 (uid 2100000001)", "the range 1073741824-1073807359 of alice+web1". */
 const char *seen_name(const struct place *place, const struct id_range *ids, char *out, size_t size);
@@ -49,8 +49,8 @@ const char *seen_name(const struct place *place, const struct id_range *ids, cha
  * former holders. 0 or negative errno; *added: ids. */
 int host_cover(const struct host *host, struct store *store, int64_t now, uint64_t *added);
 
-/* Which store the one that takes the present one's place has to be, for the high-water mark to be its own: the
- * mark's; without one the present store's (0: not known), or `otherwise`. */
+/* The identity that the new store needs for the high-water mark to be its own: the mark's; without a mark the present
+ * store's (0: not known), or `otherwise`. */
 uint64_t host_identity(const struct host *host, uint64_t present, uint64_t otherwise);
 
 /* Marks over everything seen and this store's own, for the high-water files and a saved state's header. 0 or

@@ -15,7 +15,7 @@
 #include "subuidd/state/copy.h"
 #include "subuidd/state/replace.h"
 #include "subuidd/state/save.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define LOADING "loading" /* below STATE_DIR */
 #define KEPT ".before-load"
@@ -26,20 +26,19 @@ struct load {
 	struct copy copy;
 	struct host host;
 	struct store *present; /* NULL: missing or unreadable */
-	bool there;	       /* a file exists, readable or not */
+	bool there;            /* a file exists, readable or not */
 	bool kin;
 	uint64_t identity, generation; /* of the present store; 0 not known */
 	struct report report;
 	uint64_t tombstones;
-	bool loaded; /* it has taken the place of the present one */
+	bool loaded; /* it has replaced the present one */
 	char why[REASON_SIZE];
 };
 
 static int load_fail(struct load *load, const char *what, int error)
 {
 	return complain(STATUS_FAILED, what, load->why[0] != '\0' ? load->why : strerror(-error),
-			load->loaded ? "the state is loaded; run it again when that is mended"
-				     : "nothing was changed");
+			load->loaded ? "the state is loaded; run it again when that is fixed" : "nothing was changed");
 }
 
 /* ---- looking */
@@ -50,8 +49,8 @@ static int file_read(struct load *load)
 	int r;
 
 	if (fd < 0)
-		return complain(fd == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED, load->options->file,
-				strerror(-fd), "");
+		return complain(fd == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED, load->options->file, strerror(-fd),
+				"");
 	r = copy_prepare_at(load->place.state_fd, LOADING, &load->copy);
 	if (r < 0)
 		return load_fail(load, STATE_DIR "/" LOADING, r);
@@ -81,7 +80,7 @@ static int here_look(struct load *load)
 	return STATUS_DONE;
 }
 
-/* Entries that were published after the file was written, and that no store knows of any more. */
+/* Entries that were published after the file was written, and that no store knows any more. */
 static void changes_unknown(struct load *load)
 {
 	uint64_t known =
@@ -96,8 +95,7 @@ static void changes_unknown(struct load *load)
 		report_add(&load->report, REPORT_NEWER,
 			   "changes that no store knows of any more: this host has seen generation %llu, and the "
 			   "file's is %llu",
-			   (unsigned long long)load->host.generation,
-			   (unsigned long long)load->copy.header.generation);
+			   (unsigned long long)load->host.generation, (unsigned long long)load->copy.header.generation);
 }
 
 static int compare(struct load *load)
@@ -132,15 +130,15 @@ static int decide(const struct load *load)
 
 	if (load->report.conflicts > 0) {
 		snprintf(why, sizeof(why),
-			 "ids of this host are another one's in the file (%u): they would change hands",
+			 "ids of this host belong to others in the file (%u): they would change hands",
 			 load->report.conflicts);
 		return complain(STATUS_CONFLICT, "load", why,
 				"nothing was changed; take over what you need by subuid export and subuid import");
 	}
 	if (load->report.newer > 0 && !load->options->yes && !load->options->dry_run) {
-		snprintf(why, sizeof(why), "what is newer here than the file would be lost (%u)",
+		snprintf(why, sizeof(why), "changes that are newer here than the file would be lost (%u)",
 			 load->report.newer);
-		return complain(STATUS_CONFLICT, "load", why, "nothing was changed; say --yes to lose it");
+		return complain(STATUS_CONFLICT, "load", why, "nothing was changed; use --yes to lose them");
 	}
 	return STATUS_DONE;
 }
@@ -150,13 +148,13 @@ static int decide(const struct load *load)
 static int audit_add(struct load *load)
 {
 	const struct state_header *header = &load->copy.header;
-	struct audit_entry entry = {.time = (int64_t)time(NULL), .uid = 0, .pid = getpid()};
+	struct audit_entry entry = { .time = (int64_t)time(NULL), .uid = 0, .pid = getpid() };
 
 	snprintf(entry.caller, sizeof(entry.caller), "root");
 	snprintf(entry.action, sizeof(entry.action), "state.load");
 	snprintf(entry.detail, sizeof(entry.detail),
-		 "saved %s on %.100s, generation %llu; newer here: %u; ids kept taken: %llu",
-		 utc_text(header->saved), header->host, (unsigned long long)header->generation, load->report.newer,
+		 "saved %s on %.100s, generation %llu; newer here: %u; ids kept taken: %llu", utc_text(header->saved),
+		 header->host, (unsigned long long)header->generation, load->report.newer,
 		 (unsigned long long)load->tombstones);
 	return store_audit_add(load->copy.store, &entry);
 }
@@ -175,7 +173,7 @@ static uint64_t generation_above(const struct load *load)
 /* The ids that were ever given out, here and there. */
 static int marks_take(struct load *load, struct store *store)
 {
-	struct high_water mark = {.store = 0};
+	struct high_water mark = { .store = 0 };
 	int r = host_marks(&load->host, store, mark.marks);
 
 	high_water_merge(&mark, 0, load->copy.header.marks);
@@ -206,7 +204,7 @@ static int rows_take(struct load *load, bool other)
 	return r;
 }
 
-/* The database of the file becomes what it is to be here, still beside the present one. */
+/* The database of the file is adapted to this host, still beside the present one. */
 static int prepare(struct load *load)
 {
 	bool other = load->present != NULL;
@@ -268,10 +266,10 @@ static int tell(struct load *load, int status)
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
 	if (load->loaded) {
-		printf("loaded; ids of what was here and is not in the file, which are not given out again: %llu\n",
+		printf("loaded; ids that were here and are not in the file, which are not given out again: %llu\n",
 		       (unsigned long long)load->tombstones);
 		if (load->there)
-			printf("the store of before is %s\n", STATE_DB_PATH KEPT);
+			printf("the previous store is %s\n", STATE_DB_PATH KEPT);
 	} else if (status == STATUS_DONE) {
 		printf("nothing was changed: this was a dry run; newer here: %u\n", load->report.newer);
 	}
@@ -299,10 +297,10 @@ static int load_run(struct load *load)
 
 int state_load(const struct options *options)
 {
-	struct load load = {.options = options, .copy.dirfd = -1};
+	struct load load = { .options = options, .copy.dirfd = -1 };
 	int status = place_open(&load.place, "load", true);
 
-	load.report = (struct report){.json = options->json, .list = json_array()};
+	load.report = (struct report){ .json = options->json, .list = json_array() };
 	if (status == STATUS_DONE)
 		status = load_run(&load);
 	store_close(load.present);

@@ -24,12 +24,12 @@ static const struct verb {
 	const char *options; /* that it takes */
 	enum { FILE_NONE, FILE_ONE, FILE_OR_DAILY } file;
 } verbs[] = {
-	{"save", state_save_offline, "fdJ", FILE_OR_DAILY},
-	{"collect", state_collect, "fdJ", FILE_OR_DAILY},
-	{"verify", state_verify, "J", FILE_ONE},
-	{"load", state_load, "nyJ", FILE_ONE},
-	{"repair", state_repair, "nyJ", FILE_NONE},
-	{"newest", state_newest, "", FILE_NONE},
+	{ "save", state_save_offline, "fdJ", FILE_OR_DAILY },
+	{ "collect", state_collect, "fdJ", FILE_OR_DAILY },
+	{ "verify", state_verify, "J", FILE_ONE },
+	{ "load", state_load, "nyJ", FILE_ONE },
+	{ "repair", state_repair, "nyJ", FILE_NONE },
+	{ "newest", state_newest, "", FILE_NONE },
 };
 
 static const struct verb *verb_find(const char *name)
@@ -42,7 +42,7 @@ static const struct verb *verb_find(const char *name)
 
 static bool option_take(struct options *options, int c)
 {
-	bool *const flags[] = {&options->force, &options->daily, &options->dry_run, &options->yes, &options->json};
+	bool *const flags[] = { &options->force, &options->daily, &options->dry_run, &options->yes, &options->json };
 	const char *at = strchr("fdnyJ", c);
 
 	if (c == '?' || at == NULL)
@@ -54,9 +54,9 @@ static bool option_take(struct options *options, int c)
 static bool options_parse(const struct verb *verb, int argc, char **argv, struct options *options)
 {
 	static const struct option longs[] = {
-		{"force", no_argument, NULL, 'f'},   {"daily", no_argument, NULL, 'd'},
-		{"dry-run", no_argument, NULL, 'n'}, {"yes", no_argument, NULL, 'y'},
-		{"json", no_argument, NULL, 'J'},    {NULL, 0, NULL, 0},
+		{ "force", no_argument, NULL, 'f' },   { "daily", no_argument, NULL, 'd' },
+		{ "dry-run", no_argument, NULL, 'n' }, { "yes", no_argument, NULL, 'y' },
+		{ "json", no_argument, NULL, 'J' },    { NULL, 0, NULL, 0 },
 	};
 	bool wanted;
 	int c;
@@ -74,7 +74,7 @@ static bool options_parse(const struct verb *verb, int argc, char **argv, struct
 int main(int argc, char **argv)
 {
 	const struct verb *verb = argc > 1 ? verb_find(argv[1]) : NULL;
-	struct options options = {.file = NULL};
+	struct options options = { .file = NULL };
 
 	if (verb == NULL || !options_parse(verb, argc - 1, argv + 1, &options)) {
 		fputs(usage, stderr);

@@ -57,14 +57,14 @@ void header_print(const struct state_header *header);
 struct report {
 	bool json;
 	json_t *list;
-	unsigned newer;	    /* things here that the file does not have */
-	unsigned conflicts; /* ids that are one's here and another's in the file */
-	unsigned data;	    /* data on the disk that nobody has */
+	unsigned newer;     /* things here that the file does not have */
+	unsigned conflicts; /* ids that belong to one holder here and to another in the file */
+	unsigned data;      /* data on the disk that nobody has */
 	unsigned notes;
 };
 enum report_kind { REPORT_NOTE, REPORT_NEWER, REPORT_CONFLICT, REPORT_DATA };
-__attribute__((format(printf, 3, 4))) void report_add(struct report *report, enum report_kind kind,
-						      const char *format, ...);
+__attribute__((format(printf, 3, 4))) void report_add(struct report *report, enum report_kind kind, const char *format,
+						      ...);
 /* One JSON value and a newline; takes the reference. STATUS_DONE or STATUS_FAILED. */
 int json_end(json_t *value);
 
@@ -75,7 +75,7 @@ struct place {
 	int state_fd, lock_fd;
 	int homes_fd; /* -1: there is no such directory */
 };
-/* Root alone. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status after saying why.
+/* Only for root. lock: takes it, and refuses while a daemon runs. STATUS_DONE, or another status after reporting why.
  */
 int place_open(struct place *place, const char *verb, bool lock);
 void place_close(struct place *place);

@@ -15,7 +15,7 @@
 #include "subuidd/state/host.h"
 #include "subuidd/state/replace.h"
 #include "subuidd/state/save.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define REPAIRING "repairing" /* below STATE_DIR */
 #define KEPT ".before-repair"
@@ -25,7 +25,7 @@ struct repair {
 	struct place place;
 	struct host host;
 	struct copy copy;    /* of a new store */
-	struct store *store; /* the one that is to be: present or new */
+	struct store *store; /* the store to use: present or new */
 	bool new, there, done;
 	struct report report;
 	uint64_t tombstones;
@@ -35,8 +35,8 @@ struct repair {
 static int repair_fail(struct repair *repair, const char *what, int error)
 {
 	return complain(STATUS_FAILED, what, repair->why[0] != '\0' ? repair->why : strerror(-error),
-			repair->done ? "the store is repaired; run it again when that is mended"
-				     : "nothing was changed");
+			repair->done ? "the store is repaired; run it again when that is fixed" :
+				       "nothing was changed");
 }
 
 /* ---- looking */
@@ -80,12 +80,12 @@ static void one_seen(struct repair *repair, const struct seen *seen)
 	switch (seen->where) {
 	case SEEN_INDEX:
 		report_add(&repair->report, REPORT_DATA,
-			   "%s is in the index and not in the store: it is gone; its ids stay taken", name);
+			   "%s is in the index but not in the store: it is gone; its ids stay taken", name);
 		break;
 	case SEEN_HOME:
 	case SEEN_ASIDE:
 		report_add(&repair->report, seen->data ? REPORT_DATA : REPORT_NOTE,
-			   "%s has %s on the disk and no row in the store: it stays there, and the id stays taken",
+			   "%s has %s on the disk but no row in the store: it stays there, and the id stays taken",
 			   name, where);
 		break;
 	case SEEN_MAKING:
@@ -108,10 +108,11 @@ static int homes_look(struct repair *repair)
 	for (size_t i = 0; i < host->count; i++)
 		if (host->rows[i].where == SEEN_HOME)
 			return 0;
-	report_add(&repair->report, REPORT_DATA,
-		   "none of the homes of %u accounts is in %s: if they are on a disk that is not mounted, mount it, and "
-		   "nothing is to be repaired; else empty ones can be made then (subuid check --repair)",
-		   accounts, repair->place.settings.homes);
+	report_add(
+		&repair->report, REPORT_DATA,
+		"none of the homes of %u accounts is in %s: if they are on a disk that is not mounted, mount it, and "
+		"nothing has to be repaired; otherwise empty ones can be made later (subuid check --repair)",
+		accounts, repair->place.settings.homes);
 	return 0;
 }
 
@@ -129,19 +130,18 @@ static void whole_look(struct repair *repair)
 			   "subuid import brings them back");
 	else if (!repair->new && host->mark.store != 0 && host->mark.store != store_identity(repair->store))
 		report_add(&repair->report, REPORT_DATA,
-			   "the store is another one than this host had: it takes that one's place");
+			   "the store is another one than this host had: it replaces that one");
 	else if (!repair->new && host->generation > store_generation(repair->store))
 		report_add(&repair->report, REPORT_DATA,
-			   "the store is at change %llu, and this host has seen change %llu: what was changed in "
-			   "between is lost",
-			   (unsigned long long)store_generation(repair->store),
-			   (unsigned long long)host->generation);
+			   "the store is at change %llu, and this host has seen change %llu: the changes in "
+			   "between are lost",
+			   (unsigned long long)store_generation(repair->store), (unsigned long long)host->generation);
 	if (host->mark_error < 0 && host->mark_error != -ENOENT)
-		report_add(&repair->report, REPORT_NOTE, "the high-water mark cannot be read (%s): it is made anew",
+		report_add(&repair->report, REPORT_NOTE, "the high-water mark cannot be read (%s): it is made again",
 			   strerror(-host->mark_error));
 	else if (host->mark_files & HIGH_WATER_DIFFER)
 		report_add(&repair->report, REPORT_NOTE,
-			   "the high-water mark below %s is of another store: it is made anew",
+			   "the high-water mark below %s belongs to another store: it is made again",
 			   repair->place.settings.homes);
 }
 
@@ -195,7 +195,7 @@ static int decide(const struct repair *repair)
 		return STATUS_DONE;
 	return complain(
 		STATUS_CONFLICT, "repair",
-		"there is data that would be without an account, or accounts that are lost",
+		"there is data that would be without an account, or there are accounts that would be lost",
 		"nothing was changed; subuid state load FILE brings a saved state back, --yes accepts it as it is");
 }
 
@@ -203,7 +203,7 @@ static int decide(const struct repair *repair)
 
 static int audit_add(struct repair *repair)
 {
-	struct audit_entry entry = {.time = (int64_t)time(NULL), .pid = getpid()};
+	struct audit_entry entry = { .time = (int64_t)time(NULL), .pid = getpid() };
 
 	snprintf(entry.caller, sizeof(entry.caller), "root");
 	snprintf(entry.action, sizeof(entry.action), "state.repair");
@@ -228,8 +228,8 @@ static int rows_make(struct repair *repair, uint64_t identity, const uint32_t ma
 	if (r == 0)
 		r = audit_add(repair);
 	if (r == 0)
-		r = store_generation_raise(
-			repair->store, (repair->host.generation > present ? repair->host.generation : present) + 1);
+		r = store_generation_raise(repair->store,
+					   (repair->host.generation > present ? repair->host.generation : present) + 1);
 	if (r == 0)
 		return store_commit(repair->store);
 	store_rollback(repair->store);
@@ -250,7 +250,7 @@ static int repair_do(struct repair *repair)
 {
 	uint32_t marks[HIGH_WATER_REGIONS];
 	uint64_t own = store_identity(repair->store);
-	/* A new store is another store: things that it does not know were not taken away here. */
+	/* A new store is another store: things that it does not know were not removed here. */
 	uint64_t identity = repair->new ? own : host_identity(&repair->host, own, own);
 	int r = host_marks(&repair->host, repair->store, marks);
 
@@ -277,8 +277,7 @@ static int tell(struct repair *repair, int status)
 		return json_end(all) == STATUS_DONE ? status : STATUS_FAILED;
 	}
 	if (repair->done)
-		printf("repaired; ids that are not given out again: %llu\n",
-		       (unsigned long long)repair->tombstones);
+		printf("repaired; ids that are not given out again: %llu\n", (unsigned long long)repair->tombstones);
 	else if (status == STATUS_DONE && repair->options->dry_run)
 		puts("nothing was changed: this was a dry run");
 	return status;
@@ -292,7 +291,7 @@ static int repair_run(struct repair *repair)
 		return status;
 	if (repair->report.data + repair->report.notes == 0) {
 		if (!repair->options->json)
-			puts("nothing to repair: the store knows all that this host knows");
+			puts("nothing to repair: the store knows everything that this host knows");
 		return tell(repair, STATUS_DONE);
 	}
 	status = decide(repair);
@@ -303,10 +302,10 @@ static int repair_run(struct repair *repair)
 
 int state_repair(const struct options *options)
 {
-	struct repair repair = {.options = options, .copy.dirfd = -1};
+	struct repair repair = { .options = options, .copy.dirfd = -1 };
 	int status = place_open(&repair.place, "repair", true);
 
-	repair.report = (struct report){.json = options->json, .list = json_array()};
+	repair.report = (struct report){ .json = options->json, .list = json_array() };
 	if (status == STATUS_DONE)
 		status = repair_run(&repair);
 	if (!repair.new)

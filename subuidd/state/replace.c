@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Another store in the place of the present one, for the state program (root): see replace.h. */
+/* Replaces the present store by another one, for the state program (root): see replace.h. */
 #include "subuidd/state/replace.h"
 
 #include <errno.h>
@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/path.h"
 #include "subuidd/state/save.h"
 
 #define PIECE (256 * 1024)
 
-static const char *const beside[] = {"-wal", "-journal", "-shm"};
+static const char *const beside[] = { "-wal", "-journal", "-shm" };
 
 int present_open(struct store **store, char *why, size_t size)
 {
@@ -34,7 +35,7 @@ int present_open(struct store **store, char *why, size_t size)
 	}
 	store_close(opened);
 	if (r == -EPROTO)
-		snprintf(why, size, STATE_DB_PATH " is of a newer subuidd, or not of subuidd at all");
+		snprintf(why, size, STATE_DB_PATH " was written by a newer subuidd, or not by subuidd at all");
 	else if (why[0] == '\0')
 		snprintf(why, size, STATE_DB_PATH ": %s", strerror(-r));
 	return r;
@@ -49,7 +50,7 @@ static int bytes_copy(int from, int to)
 	int r = piece == NULL ? -ENOMEM : 0;
 
 	while (r == 0 && (got = read(from, piece, PIECE)) != 0)
-		r = got > 0 ? state_write_all(to, piece, (size_t)got) : errno == EINTR ? 0 : -errno;
+		r = got > 0 ? write_full(to, piece, (size_t)got) : errno == EINTR ? 0 : -errno;
 	return r == 0 && fsync(to) < 0 ? -errno : r;
 }
 
@@ -84,7 +85,7 @@ int present_keep(int state_fd, const char *suffix)
 		snprintf(name, sizeof(name), STATE_DB "%s", beside[i]);
 		snprintf(kept, sizeof(kept), STATE_DB "%s%s", suffix, beside[i]);
 		r = file_keep(state_fd, name, kept);
-		if (r == -ENOENT) /* one from before would be taken for this one's */
+		if (r == -ENOENT) /* an older one would be taken for this one's */
 			r = unlinkat(state_fd, kept, 0) < 0 && errno != ENOENT ? -errno : 0;
 	}
 	return r == 0 && fsync(state_fd) < 0 ? -errno : r;
@@ -92,7 +93,7 @@ int present_keep(int state_fd, const char *suffix)
 
 /* ---- the new one */
 
-/* A log that is left would be taken for the new one's. Only a store that cannot be read has one. */
+/* A leftover log would be taken for the new store's. Only a store that cannot be read has one. */
 static int logs_remove(int state_fd)
 {
 	char name[64];
@@ -146,7 +147,7 @@ static int homes_make(struct place *place, char *why, size_t size)
 int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS], char *why,
 		size_t size)
 {
-	struct high_water mark = {.store = 0};
+	struct high_water mark = { .store = 0 };
 	struct high_water_files *files = NULL;
 	unsigned sound;
 	int r = homes_make(place, why, size);

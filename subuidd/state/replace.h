@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Another store in the place of the present one, so that after a kill -9 or a loss of power at any point either is
+ * Replaces the present store by another one so that after a kill -9 or a loss of power at any point one of the two is
  * there whole. Run by the state program (root), with the lock, no store open.
  */
 #ifndef SUBUIDD_STATE_REPLACE_H
@@ -20,8 +20,8 @@ int present_keep(int state_fd, const char *suffix);
 /* Puts the settled copy in the place of state.db. 0 or negative errno. */
 int present_replace(int state_fd, struct copy *copy);
 
-/* Raises the marks in both files, and makes them this store's; the generation stays. Makes the homes directory
- * where it is missing. 0, or negative errno and a sentence in why. */
+/* Raises the marks in both files, and makes them this store's; the generation stays. Makes the homes directory if it is
+ * missing. 0, or negative errno and a sentence in why. */
 int marks_raise(struct place *place, uint64_t identity, const uint32_t marks[HIGH_WATER_REGIONS], char *why,
 		size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Writing a saved state from a store that stands still: see save.h. Root. */
+/* Writes a saved state from a store that does not change: see save.h. Root. */
 #include "subuidd/state/save.h"
 
 #include <errno.h>
@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/read_full.h"
 #include "confine/path.h"
 #include "subuidd/state/format.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 #define PIECE (1024 * 1024)
 #define SAVE_NEW STATE_SAVE ".new"
@@ -24,23 +25,6 @@ static int reason(char *why, size_t size, const char *what, int error)
 {
 	snprintf(why, size, "%s: %s", what, strerror(-error));
 	return error;
-}
-
-int state_write_all(int fd, const void *bytes, size_t size)
-{
-	const char *at = bytes;
-
-	while (size > 0) {
-		ssize_t written = write(fd, at, size);
-
-		if (written < 0 && errno != EINTR)
-			return -errno;
-		if (written > 0) {
-			at += written;
-			size -= (size_t)written;
-		}
-	}
-	return 0;
 }
 
 int state_high_water(int state_fd, int homes_fd, struct high_water *mark, unsigned *files)
@@ -65,13 +49,13 @@ static void header_words(struct state_header *header)
 /* The store's own marks, and what is known outside of it: the higher of the two. */
 static int header_marks(struct state_header *header, struct store *view, int state_fd, int homes_fd)
 {
-	struct high_water mark = {.store = 0};
+	struct high_water mark = { .store = 0 };
 	unsigned files;
 	int r = store_marks(view, header->marks);
 
 	if (r < 0)
 		return r;
-	/* A mark that cannot be read is reported when the daemon starts; it is no reason to have no backup. */
+	/* A mark that cannot be read is reported when the daemon starts; it is no reason to make no backup. */
 	if (state_high_water(state_fd, homes_fd, &mark, &files) < 0)
 		return 0;
 	high_water_merge(&mark, 0, header->marks);
@@ -82,7 +66,7 @@ static int header_marks(struct state_header *header, struct store *view, int sta
 static int header_fill(struct state_header *header, int state_fd, int homes_fd)
 {
 	__attribute__((cleanup(store_closep))) struct store *view = NULL;
-	struct store_counts counts = {0};
+	struct store_counts counts = { 0 };
 	int r = store_view(STATE_DB_PATH, &view);
 
 	if (r == 0)
@@ -111,7 +95,7 @@ struct output {
 static int put(struct output *output, const void *bytes, size_t size)
 {
 	SHA256Update(&output->sum, bytes, size);
-	return state_write_all(output->fd, bytes, size);
+	return write_full(output->fd, bytes, size);
 }
 
 static int image_put(struct output *output, int image_fd, uint64_t size)
@@ -135,7 +119,7 @@ static int image_put(struct output *output, int image_fd, uint64_t size)
 
 static int all_put(struct state_header *header, int image_fd, int out_fd)
 {
-	struct output output = {.fd = out_fd};
+	struct output output = { .fd = out_fd };
 	char text[STATE_HEADER_MAX], trailer[STATE_TRAILER_SIZE];
 	int length = state_header_format(header, text);
 	int r;
@@ -149,13 +133,13 @@ static int all_put(struct state_header *header, int image_fd, int out_fd)
 	if (r < 0)
 		return r;
 	state_trailer_format(&output.sum, trailer);
-	return state_write_all(out_fd, trailer, sizeof(trailer));
+	return write_full(out_fd, trailer, sizeof(trailer));
 }
 
 int state_save(int state_fd, int homes_fd, int out_fd, char *why, size_t size)
 {
 	cleanup_fd int image_fd = path_open_beneath(state_fd, STATE_DB, O_RDONLY, 0);
-	struct state_header header = {.schema = 0};
+	struct state_header header = { .schema = 0 };
 	struct stat st;
 	int r = image_fd < 0 ? image_fd : header_fill(&header, state_fd, homes_fd);
 
@@ -179,8 +163,7 @@ int state_save_beside(int state_fd, int homes_fd, char *why, size_t size)
 	if (fd < 0)
 		return reason(why, size, STATE_DIR "/" SAVE_NEW, fd);
 	r = state_save(state_fd, homes_fd, fd, why, size);
-	if (r == 0 &&
-	    (fsync(fd) < 0 || renameat(state_fd, SAVE_NEW, state_fd, STATE_SAVE) < 0 || fsync(state_fd) < 0))
+	if (r == 0 && (fsync(fd) < 0 || renameat(state_fd, SAVE_NEW, state_fd, STATE_SAVE) < 0 || fsync(state_fd) < 0))
 		r = reason(why, size, STATE_DIR "/" STATE_SAVE, -errno);
 	if (r < 0)
 		unlinkat(state_fd, SAVE_NEW, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Writing a saved state (format.h). Run by a child of the broker, beside changes that go on in the log of the
- * frozen store, and by the state program when no daemon runs. Root.
+ * Writes a saved state (format.h). Run by a child of the broker, while changes go on in the log of the frozen store,
+ * and by the state program when no daemon runs. Root.
  */
 #ifndef SUBUIDD_STATE_SAVE_H
 #define SUBUIDD_STATE_SAVE_H
@@ -9,15 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "subuidd/store/high_water.h"
+#include "store/high_water.h"
 
 #define STATE_DB "state.db"
 #define STATE_DB_PATH STATE_DIR "/" STATE_DB
 #define STATE_SAVE "save" /* below STATE_DIR: the daemon writes it and the state program removes it */
 #define STATE_SAVE_SECONDS 3600u
-
-/* All bytes, however often it takes. 0 or negative errno. */
-int state_write_all(int fd, const void *bytes, size_t size);
 
 /* high_water_read(), also where there are no homes (-1). */
 int state_high_water(int state_fd, int homes_fd, struct high_water *mark, unsigned *files);

@@ -31,9 +31,9 @@ static int present_check(int dirfd, const char *name, bool force)
 	if (force)
 		return 0;
 	return pread(fd, begin, sizeof(begin), 0) == (ssize_t)sizeof(begin) &&
-			       memcmp(begin, MAGIC, sizeof(begin)) == 0
-		       ? 0
-		       : -EEXIST;
+			       memcmp(begin, MAGIC, sizeof(begin)) == 0 ?
+		       0 :
+		       -EEXIST;
 }
 
 static int beside_open(struct target *target)
@@ -46,8 +46,8 @@ static int beside_open(struct target *target)
 		if (snprintf(target->beside, sizeof(target->beside), ".%.200s.%016llx", target->name,
 			     (unsigned long long)number) >= (int)sizeof(target->beside))
 			return -ENAMETOOLONG;
-		target->fd = openat(target->dirfd, target->beside,
-				    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		target->fd =
+			openat(target->dirfd, target->beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (target->fd >= 0)
 			return 0;
 		if (errno != EEXIST)
@@ -59,7 +59,7 @@ static int beside_open(struct target *target)
 
 int target_open_at(int dirfd, const char *name, bool force, struct target *target)
 {
-	struct target opened = {.dirfd = -1, .fd = -1};
+	struct target opened = { .dirfd = -1, .fd = -1 };
 	int r;
 
 	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -89,7 +89,7 @@ int target_open(const char *path, bool force, struct target *target)
 	if (strcmp(path, "-") == 0) {
 		if (isatty(STDOUT_FILENO))
 			return -ENOTTY;
-		*target = (struct target){.dirfd = -1, .fd = STDOUT_FILENO};
+		*target = (struct target){ .dirfd = -1, .fd = STDOUT_FILENO };
 		return 0;
 	}
 	if (snprintf(directory, sizeof(directory), "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,

@@ -10,12 +10,12 @@
 
 struct target {
 	int dirfd; /* -1: standard output */
-	int fd;	   /* to write to, and to read from again (but standard output) */
+	int fd;    /* to write to, and to read from again (except standard output) */
 	char name[NAME_MAX + 1];
 	char beside[NAME_MAX + 1]; /* "" no file to remove */
 };
 
-/* path "-": standard output. An existing file that is no saved state stays, unless force; anything but a plain file
+/* path "-": standard output. An existing file that is not a saved state stays, unless force; anything but a plain file
  * stays in any case. 0, -EEXIST (it stays), -ENOTTY (a terminal), or another negative errno. */
 int target_open(const char *path, bool force, struct target *target);
 /* The same in a directory that is open. */
@@ -24,7 +24,7 @@ int target_open_at(int dirfd, const char *name, bool force, struct target *targe
 /* It is on the disk under its name when this returns 0. */
 int target_commit(struct target *target);
 
-/* In every case; without target_commit() nothing has changed. */
+/* To be called in every case; without target_commit() nothing has changed. */
 void target_close(struct target *target);
 
 #endif

@@ -9,18 +9,18 @@
 #include "confine/cleanup.h"
 #include "subuidd/state/copy.h"
 #include "subuidd/state/program.h"
-#include "subuidd/store/state.h"
+#include "store/state.h"
 
 static int found_print(const struct copy *copy, bool json)
 {
-	struct store_counts counts = {0};
+	struct store_counts counts = { 0 };
 	json_t *all;
 
 	if (store_counts(copy->store, &counts) < 0)
 		return complain(STATUS_FAILED, "verify", store_error(copy->store), "");
 	if (!json) {
 		header_print(&copy->header);
-		printf("It is sound. In it as well: limits %" PRIu64 ", ids that are not given out again %" PRIu64
+		printf("It is sound. It also contains: limits %" PRIu64 ", ids that are not given out again %" PRIu64
 		       ", runs %" PRIu64 ", lines of the audit trail %" PRIu64 "\n",
 		       counts.limits, counts.tombstones, counts.runs, counts.audit);
 		return STATUS_DONE;
@@ -44,7 +44,7 @@ int state_verify(const struct options *options)
 		return complain(fd == -ENOENT ? STATUS_NOT_FOUND : STATUS_FAILED, options->file, strerror(-fd), "");
 	r = copy_prepare(&copy);
 	if (r < 0) {
-		status = complain(STATUS_FAILED, "a place to look at it", strerror(-r), "TMPDIR says where");
+		status = complain(STATUS_FAILED, "a place to unpack it", strerror(-r), "TMPDIR sets the directory");
 	} else if (copy_read(&copy, fd, why, sizeof(why)) < 0) {
 		status = complain(STATUS_FAILED, options->file, why, "");
 	} else {

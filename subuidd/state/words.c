@@ -38,25 +38,24 @@ json_t *header_json(const struct state_header *header)
 
 	snprintf(store, sizeof(store), "%016" PRIx64, header->store);
 	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I}", "host", header->host, "program",
-			 header->program, "saved", (json_int_t)header->saved, "schema", (int)header->schema,
-			 "store", store, "generation", (json_int_t)header->generation, "accounts",
-			 (json_int_t)header->accounts, "keys", (json_int_t)header->keys, "ranges",
-			 (json_int_t)header->ranges);
+			 header->program, "saved", (json_int_t)header->saved, "schema", (int)header->schema, "store",
+			 store, "generation", (json_int_t)header->generation, "accounts", (json_int_t)header->accounts,
+			 "keys", (json_int_t)header->keys, "ranges", (json_int_t)header->ranges);
 }
 
 void header_print(const struct state_header *header)
 {
 	printf("The state of %s of %s, by subuidd %s: accounts %" PRIu64 ", keys %" PRIu64 ", ranges %" PRIu64
 	       ", generation %" PRIu64 "\n",
-	       header->host, utc_text(header->saved), header->program, header->accounts, header->keys,
-	       header->ranges, header->generation);
+	       header->host, utc_text(header->saved), header->program, header->accounts, header->keys, header->ranges,
+	       header->generation);
 }
 
 void report_add(struct report *report, enum report_kind kind, const char *format, ...)
 {
-	static const char *const names[] = {"note", "newer", "conflict", "data"};
-	static const char *const heads[] = {"note", "newer here", "in the way", "data"};
-	unsigned *const counts[] = {&report->notes, &report->newer, &report->conflicts, &report->data};
+	static const char *const names[] = { "note", "newer", "conflict", "data" };
+	static const char *const heads[] = { "note", "newer here", "in the way", "data" };
+	unsigned *const counts[] = { &report->notes, &report->newer, &report->conflicts, &report->data };
 	char text[1024], clean[2048];
 	va_list arguments;
 
@@ -78,6 +77,5 @@ int json_end(json_t *value)
 	json_decref(value);
 	if (r == 0)
 		putchar('\n');
-	return r == 0 && fflush(stdout) == 0 ? STATUS_DONE
-					     : complain(STATUS_FAILED, "output", "cannot be written", "");
+	return r == 0 && fflush(stdout) == 0 ? STATUS_DONE : complain(STATUS_FAILED, "output", "cannot be written", "");
 }

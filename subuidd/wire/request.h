@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The shape of requests: what can be said about one without knowing who asks or what exists. The one check: the
- * worker runs it for clear messages, the broker because it does not believe the worker. Pure; fuzzed together with
- * wire_request_check().
+ * What the rows of operations.h check requests for beyond their records: what a person may have typed wrong, and what
+ * no sound worker sends. The records' own checks are in wire.c, which calls these. Pure.
  */
 #ifndef SUBUIDD_REQUEST_H
 #define SUBUIDD_REQUEST_H
@@ -10,15 +9,20 @@
 #include "account/failure.h"
 #include "subuidd/wire/wire.h"
 
-/* Checks for what a sound worker never sends: flags that do not exist, "booleans" of 2. The worker
- * is killed for it. 0 or -EPROTO. The request has passed wire_request_check(). */
-int request_sound(const struct request *request);
+/* These types are those of the members of struct wire_message. */
+request_is add_sound, modify_sound, key_add_sound, key_change_sound, limit_set_sound, import_sound, repair_sound;
+request_is import_labelled, repair_labelled;
+request_check add_shape, modify_shape, remove_shape, rename_shape, restore_shape, owner_change_shape, key_add_shape,
+	manage_key_add_shape, key_change_shape, key_remove_shape, runs_shape, limit_set_shape, import_shape,
+	repair_shape;
 
-/* Checks for what a person may have typed wrong. FAILURE_NONE, or FAILURE_INVALID and the text. */
-enum failure request_shape(const struct request *request, char separator, struct failure_text *text);
+/* The records of a struct request_name, in messages.c: by which of them a request is about an account or an owner. */
+extern const struct record name_account, name_owner, name_either, name_nobody;
 
-/* The name that the request is about; NULL for an op without one. */
-const struct request_name *request_name(const struct request *request);
+extern const char request_label_why[], request_owner_why[];
+
+/* A whole key. */
+enum failure request_key_shape(const struct ssh_key *key, struct failure_text *text);
 
 /* The limit that a row of an import states. */
 struct limit import_limit(const struct request_import *row);

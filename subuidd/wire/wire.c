@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The shape of every message between worker and broker: which bytes are numbers, which are strings, and that all
- * others (padding of the compiler's too) are 0. It follows from the records that a message is made of. The broker,
+ * What is checked of every message between worker and broker by the records that it is made of: which bytes are
+ * numbers, which are strings, and that all others (padding of the compiler's too) are 0; then the values. The broker,
  * root, runs this on bytes that a taken-over worker chose.
  */
 #include "subuidd/wire/wire.h"
@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UINT16_MAX,
-	      "16 bits hold all offsets");
+#include "account/name.h"
+#include "subuidd/wire/request.h"
+
+static_assert(sizeof(struct request) < UINT16_MAX && sizeof(struct answer) < UINT16_MAX, "16 bits hold all offsets");
 static_assert(offsetof(struct request, op) == 0 && offsetof(struct request, size) == 4, "head of a request");
 static_assert(offsetof(struct answer, op) == 0 && offsetof(struct answer, size) == 4, "head of an answer");
 
@@ -27,6 +29,8 @@ size_t wire_answer_size(uint32_t op)
 
 	return message != NULL ? message->answer_size : 0;
 }
+
+/* ---- bytes ---- */
 
 static bool all_zero(const unsigned char *bytes, size_t size)
 {
@@ -126,4 +130,93 @@ void wire_answer_clean(struct answer *answer, uint32_t op)
 				text_clean((char *)bytes + begin, field->size);
 		}
 	memset(bytes + at, 0, message->answer_size - at);
+}
+
+/* ---- values ---- */
+
+static bool flags_sound(const struct request *request)
+{
+	for (const struct wire_part *part = wire_message(request->op)->request; part->record != NULL; part++)
+		if (!record_sound(part->record, (const char *)request + part->at))
+			return false;
+	return true;
+}
+
+int request_sound(const struct request *request)
+{
+	const struct wire_message *message = wire_message(request->op);
+
+	return flags_sound(request) && (message->sound == NULL || message->sound(request)) ? 0 : -EPROTO;
+}
+
+static const struct record *name_record(const struct request *request)
+{
+	const struct wire_message *message = wire_message(request->op);
+
+	return message != NULL ? message->request[1].record : NULL;
+}
+
+const struct request_name *request_name(const struct request *request)
+{
+	const struct record *record = name_record(request);
+
+	if (record != &name_account && record != &name_owner && record != &name_either && record != &name_nobody)
+		return NULL;
+	return (const void *)((const char *)request + wire_message(request->op)->request[1].at);
+}
+
+static bool labelled(const struct request *request)
+{
+	const struct wire_message *message = wire_message(request->op);
+
+	return name_record(request) == &name_account ||
+	       (name_record(request) == &name_either && message->list && !request->list.all) ||
+	       (message->labelled != NULL && message->labelled(request));
+}
+
+/* Of an import, whose rows are many, by what they say. */
+static enum failure name_shape(const struct request *request, const struct request_name *name, char separator,
+			       struct failure_text *text)
+{
+	const bool many = wire_message(request->op)->import;
+
+	if (name->owner[0] != '\0' && !owner_name_valid(name->owner, separator))
+		return failure_set(text, FAILURE_INVALID, many ? name->owner : "owner", request_owner_why, "");
+	if (name->label[0] == '\0' && !labelled(request))
+		return FAILURE_NONE;
+	if (!label_valid(name->label))
+		return failure_set(text, FAILURE_INVALID, many && name->label[0] != '\0' ? name->label : "label",
+				   request_label_why, "");
+	return FAILURE_NONE;
+}
+
+/* Each member in its bounds, as its record says; of facts and limits those that were given. */
+static enum failure members_shape(const struct request *request, struct failure_text *text)
+{
+	enum failure failure = FAILURE_NONE;
+
+	for (const struct wire_part *part = wire_message(request->op)->request;
+	     part->record != NULL && failure == FAILURE_NONE; part++) {
+		uint32_t set = UINT32_MAX;
+
+		if (part->set_at != 0)
+			memcpy(&set, (const char *)request + part->set_at, sizeof(set));
+		failure = record_check(part->record, (const char *)request + part->at, set, text);
+	}
+	return failure;
+}
+
+enum failure request_shape(const struct request *request, char separator, struct failure_text *text)
+{
+	const struct wire_message *message = wire_message(request->op);
+	const struct request_name *name = request_name(request);
+	enum failure failure = members_shape(request, text);
+
+	if (failure == FAILURE_NONE && name != NULL)
+		failure = name_shape(request, name, separator, text);
+	if (failure == FAILURE_NONE && name != NULL && message->list && request->list.all && name->owner[0] != '\0')
+		failure = failure_set(text, FAILURE_INVALID, "all", "given together with an owner", "choose one");
+	if (failure == FAILURE_NONE && message->shape != NULL)
+		failure = message->shape(request, separator, text);
+	return failure;
 }

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,6 +130,7 @@ def forget(daemon):
         if path.name.startswith(("state.db", "index", "keys", "high-water")):
             path.unlink()
     Path("/srv/subuid/.high-water").unlink(missing_ok=True)
+    shutil.rmtree("/var/backups/subuidd", ignore_errors=True)  # says that ids were given, so no start is the first
 
 
 def list_fill(daemon, size):

@@ -25,8 +25,12 @@ static struct index_options options = {
 	.file = INDEX_FILE_PUBLIC,
 	.name = "index",
 	.mode = 0644,
-	.host = { .subuids_gid = 987, .uid_first = UID_FIRST, .uid_last = UID_FIRST + 47352575u, .separator = '+',
-		  .homes = "/srv/subuid", .shell = "/usr/libexec/subuidd/login" },
+	.host = { .subuids_gid = 987,
+		  .uid_first = UID_FIRST,
+		  .uid_last = UID_FIRST + 47352575u,
+		  .separator = '+',
+		  .homes = "/srv/subuid",
+		  .shell = "/usr/libexec/subuidd/login" },
 };
 
 static double now(void)
@@ -84,7 +88,7 @@ int main(int argc, char **argv)
 	__typeof__(_nss_subuid_getpwnam_r) *by_name;
 	__typeof__(_nss_subuid_getpwuid_r) *by_uid;
 	double names[ROUNDS], uids[ROUNDS], t, took;
-	static char (*ask)[32];
+	static char(*ask)[32];
 	static uint32_t *which;
 	struct index_writer *writer;
 	struct passwd pwd;
@@ -132,8 +136,7 @@ int main(int argc, char **argv)
 		names[round] = took / LOOKUPS * 1e9;
 		t = spent();
 		for (uint32_t i = 0; i < LOOKUPS; i++)
-			if (by_uid(UID_FIRST + which[i], &pwd, buffer, sizeof(buffer), &error) !=
-			    NSS_STATUS_SUCCESS)
+			if (by_uid(UID_FIRST + which[i], &pwd, buffer, sizeof(buffer), &error) != NSS_STATUS_SUCCESS)
 				errx(1, "getpwuid_r: wrong");
 		took = spent() - t;
 		uids[round] = took / LOOKUPS * 1e9;

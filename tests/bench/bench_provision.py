@@ -37,13 +37,14 @@ class Daemon:
 
     def connect(self):
         """Anew for each measurement: a connection that is idle while others work is ended."""
-        for _ in range(1000):
+        while self.process.poll() is None:  # with a million accounts a busy machine takes its time to start
             try:
                 self.peer = socket.socket(socket.AF_UNIX)
                 self.peer.connect("/run/subuidd/socket")
-                break
+                return
             except OSError:
                 time.sleep(0.01)
+        raise SystemExit(f"subuidd has ended: {self.process.returncode}")
 
     def call(self, method, **parameters):
         message = {"method": f"io.subuidd.Accounts.{method}", "parameters": parameters}

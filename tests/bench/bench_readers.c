@@ -7,11 +7,11 @@
  * of libsubid_subuid. MODULE is a build that looks in DIRECTORY and trusts the caller (tests/tests.mk); the index
  * there is made here. Several modules, of two states of the sources, are measured by turns.
  *
- * In a round every thread asks for some milliseconds, after some that do not count. On a machine with other work threads may not run beside each
- * other at all, which would say nothing: they ask to run before all else (SCHED_FIFO, as root), and a slice in which
- * they had to wait is done again. Prints a line of JSON for each module and number of threads, medians of the rounds:
- * nanoseconds of the asking thread's own processor time for a lookup; lookups a second by the clock, and how many
- * times as many these are as one thread's of the same round. Each answer is checked.
+ * In a round every thread asks for some milliseconds, after some that do not count. On a machine with other work
+ * threads may not run beside each other at all, which would say nothing: they ask to run before all else (SCHED_FIFO,
+ * as root), and a slice in which they had to wait is done again. Prints a line of JSON for each module and number of
+ * threads, medians of the rounds: nanoseconds of the asking thread's own processor time for a lookup; lookups a second
+ * by the clock, and how many times as many these are as one thread's of the same round. Each answer is checked.
  */
 #include <dlfcn.h>
 #include <err.h>
@@ -75,8 +75,12 @@ static struct index_options options = {
 	.file = INDEX_FILE_PUBLIC,
 	.name = "index",
 	.mode = 0644,
-	.host = { .subuids_gid = 987, .uid_first = UID_FIRST, .uid_last = UID_FIRST + 47352575u, .separator = '+',
-		  .homes = "/srv/subuid", .shell = "/usr/libexec/subuidd/login" },
+	.host = { .subuids_gid = 987,
+		  .uid_first = UID_FIRST,
+		  .uid_last = UID_FIRST + 47352575u,
+		  .separator = '+',
+		  .homes = "/srv/subuid",
+		  .shell = "/usr/libexec/subuidd/login" },
 };
 
 static enum kind kind;
@@ -223,7 +227,8 @@ static void *work(void *data)
 	warmed = ask_for(WARM, worker->module, worker->start, &worker->began, &worker->ended);
 	pthread_barrier_wait(&together);
 	cpu = now(CLOCK_THREAD_CPUTIME_ID);
-	worker->lookups = ask_for(SLICE, worker->module, worker->start + (uint32_t)warmed, &worker->began, &worker->ended);
+	worker->lookups =
+		ask_for(SLICE, worker->module, worker->start + (uint32_t)warmed, &worker->began, &worker->ended);
 	worker->cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	return NULL;
 }
@@ -268,7 +273,8 @@ static void measure(struct module *module, size_t crowd, int round)
 
 	do {
 		if (tries++ == TRIES)
-			errx(1, "the machine has too much other work: %u threads do not run beside each other", threads);
+			errx(1, "the machine has too much other work: %u threads do not run beside each other",
+			     threads);
 		slice = crowd_asks(module, threads, (uint32_t)random());
 	} while (slice.cpu < 0.85 * processors * slice.clock);
 	module->ns[crowd][round] = slice.cpu / (double)slice.lookups * 1e9;
@@ -339,7 +345,8 @@ int main(int argc, char **argv)
 		load(&modules[m], argv[5 + m]);
 	build(dirfd, accounts);
 	make_questions(accounts);
-	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 }); /* as root; else it takes longer */
+	sched_setscheduler(0, SCHED_FIFO,
+			   &(struct sched_param){ .sched_priority = 1 }); /* as root; else it takes longer */
 	for (int round = 0; round < rounds; round++)
 		for (size_t crowd = 0; crowd < CROWDS; crowd++)
 			for (int m = 0; m < count; m++)

@@ -9,8 +9,8 @@
  * program stands between the two: what the plug-in calls is getpwnam_r and getpwuid_r from here. They
  * answer at once with UID ("plugin": all that the plug-in does by itself), or ask the C library ("whole"). "names"
  * is the C library alone, asked for the same names as often. "files" is what of "plugin" is the
- * kernel's: the very system calls of one question, as they were seen passing through here, done once more without the plug-in.
- * The four take turns. Thread's own processor time, median of the rounds; each answer is checked.
+ * kernel's: the very system calls of one question, as they were seen passing through here, done once more without the
+ * plug-in. The four take turns. Thread's own processor time, median of the rounds; each answer is checked.
  */
 #undef _FORTIFY_SOURCE /* its inline pread would come before the one below */
 #include <dlfcn.h>
@@ -53,8 +53,8 @@ static enum kind kind;
 static struct question *questions;
 static size_t count;
 static const struct question *asked; /* now */
-static bool at_once;		     /* who answers */
-static uint64_t names;		     /* how often it was asked */
+static bool at_once;                 /* who answers */
+static uint64_t names;               /* how often it was asked */
 
 static int answer(bool is_his, struct passwd *entry, struct passwd **found)
 {
@@ -156,7 +156,8 @@ static void repeat_deeds(void)
 			libc_lstat(deed->path, &st);
 		else if (deed->act == FSTAT)
 			libc_fstat(fd, &st);
-		else if (libc_pread(fd, buffer, deed->size < sizeof(buffer) ? deed->size : sizeof(buffer), deed->at) < 0)
+		else if (libc_pread(fd, buffer, deed->size < sizeof(buffer) ? deed->size : sizeof(buffer), deed->at) <
+			 0)
 			errx(1, "pread");
 	}
 }
@@ -181,8 +182,8 @@ static bool ask_owners(void)
 {
 	uid_t *uids = NULL;
 	int n = 0;
-	bool found = owners(asked->id, ID_TYPE_UID, &uids, &n) == SUBID_STATUS_SUCCESS && n == 1 &&
-		     uids[0] == asked->uid;
+	bool found =
+		owners(asked->id, ID_TYPE_UID, &uids, &n) == SUBID_STATUS_SUCCESS && n == 1 && uids[0] == asked->uid;
 
 	free(uids);
 	return found;

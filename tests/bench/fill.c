@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "account/id.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 #define UID_FIRST 2110000000u   /* above what the daemon gives out first */
 #define RANGE_FIRST 1140850688u /* as well */
@@ -31,8 +31,7 @@ static void key_of(uint32_t i, struct ssh_key *key)
 	key->uid = UID_FIRST + i;
 	key->role = ROLE_PUSH;
 	strcpy(key->type, "ssh-ed25519");
-	snprintf(key->blob, sizeof(key->blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHI",
-		 i);
+	snprintf(key->blob, sizeof(key->blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHI", i);
 	snprintf(key->fingerprint, sizeof(key->fingerprint), "SHA256:%043u", i);
 }
 

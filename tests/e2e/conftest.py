@@ -21,11 +21,27 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/subuidd/socket"
 SLOW = int(os.environ.get("SUBUIDD_SLOW", "1"))  # a virtual machine without the processor's help takes so many times as long
+SAMPLE = int(os.environ.get("SUBUIDD_SAMPLE", "0"))  # cases of each test; 0: all
 
 
 def pytest_configure(config):
     if os.environ.get("SUBUIDD_THROWAWAY") != "1":
         pytest.exit("run these tests by `make check-e2e`: they change the host they run on", 3)
+
+
+def pytest_collection_modifyitems(config, items):
+    """SUBUIDD_SAMPLE=N: of the cases of one test N, spread over all of them; pytest counts the others as deselected."""
+    cases, kept = {}, set()
+    for item in items:
+        cases.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+    for each in cases.values():
+        places = range(len(each)) if SAMPLE == 0 or len(each) <= SAMPLE else \
+            {place * (len(each) - 1) // max(SAMPLE - 1, 1) for place in range(SAMPLE)}
+        kept |= {each[place] for place in places}
+    left = [item for item in items if item not in kept]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item in kept]
 
 
 def wait_until(condition, what, seconds=15.0):
@@ -198,27 +214,33 @@ class Host:
         return Path("/run/sshd.log").read_text(errors="replace")
 
 
+def exchange(peer, message):
+    """Sends one raw Varlink message over the socket; the list of replies with more, else the one reply (errors included)."""
+    more = message.get("more", False)
+    peer.sendall(json.dumps(message).encode() + b"\0")
+    replies, buffer = [], b""
+    while True:
+        while b"\0" not in buffer:
+            chunk = peer.recv(65536)
+            if not chunk:
+                raise ConnectionResetError("the service closed the connection")
+            buffer += chunk
+        raw, buffer = buffer.split(b"\0", 1)
+        reply = json.loads(raw)
+        replies.append(reply)
+        if not reply.get("continues"):
+            return replies if more else replies[0]
+
+
 def call(method, parameters=None, user=None, more=False, timeout=20):
-    """One raw Varlink call; the list of replies with more, else the one reply (errors included)."""
+    """One raw Varlink call of the daemon: what exchange() returns."""
     message = {"method": method, "parameters": parameters or {}}
     if more:
         message["more"] = True
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(timeout * SLOW)
         peer.connect(SOCKET)
-        peer.sendall(json.dumps(message).encode() + b"\0")
-        replies, buffer = [], b""
-        while True:
-            while b"\0" not in buffer:
-                chunk = peer.recv(65536)
-                if not chunk:
-                    raise ConnectionResetError("the daemon closed the connection")
-                buffer += chunk
-            raw, buffer = buffer.split(b"\0", 1)
-            reply = json.loads(raw)
-            replies.append(reply)
-            if not reply.get("continues"):
-                return replies if more else replies[0]
+        return exchange(peer, message)
 
 
 TOOL = """#!/bin/sh
@@ -230,15 +252,15 @@ exec unshare --mount --propagation private sh -c '
 
 
 def shadow_beside_the_plugin():
-    """From 4.14 on (Debian 13) shadow's tools add and delete nobody while a plug-in is named and the subid files are there, so that
-    `subuid setup` takes the files alone (tests/boot sees to that). These tests are about the plug-in: it is asked for, and the
-    tools do not see it; as before 4.14, useradd gives no ranges."""
-    version = run("dpkg-query", "-W", "-f", "${Version}", "passwd").stdout.split(":")[-1]
-    if tuple(map(int, re.findall(r"\d+", version)[:2])) < (4, 14):
-        return
+    """`subuid setup` takes the files alone (tests/boot and test_setup.py see to that). These tests are about the plug-in, so it is
+    asked for. From 4.14 on (Debian 13) shadow's tools add and delete nobody while one is named and the subid files are there, so
+    that they are not shown it; as before 4.14, useradd gives no ranges."""
     conf = Path("/etc/subuidd.conf.d/30-plugin.conf")
     conf.parent.mkdir(mode=0o755, exist_ok=True)
     conf.write_text("[subid]\npublish = plugin\n")
+    version = run("dpkg-query", "-W", "-f", "${Version}", "passwd").stdout.split(":")[-1]
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < (4, 14):
+        return
     for tool, words in (("useradd", "-K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0"), ("userdel", ""), ("usermod", "")):
         real = Path(f"/usr/sbin/{tool}.shadow")
         os.rename(f"/usr/sbin/{tool}", real)

@@ -164,10 +164,10 @@ static int in_child(int (*act)(void))
 static void metadata(const char *path, const char *where)
 {
 	char name[64];
-#define META(what, call)                                              \
-	do {                                                          \
-		snprintf(name, sizeof(name), "%s-%s", what, where);   \
-		TRY(name, call);                                      \
+#define META(what, call)                                                                                               \
+	do {                                                                                                           \
+		snprintf(name, sizeof(name), "%s-%s", what, where);                                                    \
+		TRY(name, call);                                                                                       \
 	} while (0)
 	META("chmod", chmod(path, 0604));
 	META("chown", chown(path, getuid(), getgid()));
@@ -328,8 +328,12 @@ static int exec_own(void)
 	image.header.e_phentsize = sizeof(Elf64_Phdr);
 	image.header.e_phnum = 1;
 	image.header.e_ehsize = sizeof(Elf64_Ehdr);
-	image.program = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = 5, .p_vaddr = 0x400000, .p_filesz = sizeof(image),
-				      .p_memsz = sizeof(image), .p_align = 4096 };
+	image.program = (Elf64_Phdr){ .p_type = PT_LOAD,
+				      .p_flags = 5,
+				      .p_vaddr = 0x400000,
+				      .p_filesz = sizeof(image),
+				      .p_memsz = sizeof(image),
+				      .p_align = 4096 };
 	memcpy(image.code, code, sizeof(code));
 	if (write(fd, &image, sizeof(image)) != sizeof(image) || close(fd) != 0)
 		return -1;
@@ -424,8 +428,10 @@ static int take_memory(void)
 	if (sysinfo(&host) != 0)
 		return -1;
 	size = 2 * (size_t)host.totalram * host.mem_unit;
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED
-		       ? -1 : 0;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
+			       MAP_FAILED ?
+		       -1 :
+		       0;
 }
 
 static int open_many(void)

@@ -19,7 +19,10 @@ static char bytes[70000];
 
 static void names(struct request *request)
 {
-	snprintf(request->name.owner, sizeof(request->name.owner), "%s", rand() % 2 ? "root" : rand() % 2 ? "../x" : "");
+	snprintf(request->name.owner, sizeof(request->name.owner), "%s",
+		 rand() % 2 ? "root" :
+		 rand() % 2 ? "../x" :
+			      "");
 	snprintf(request->name.label, sizeof(request->name.label), "w%d", rand() % 9);
 }
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from conftest import run, wait_until
@@ -41,7 +42,7 @@ def mount(kind, directory, image):
 @contextlib.contextmanager
 def nothing_known():
     """Of what the host had before nothing is in /var/backups/subuidd, so that the daemon starts on an empty state."""
-    aside = BACKUPS.with_name("subuidd.aside")
+    aside = Path(tempfile.mkdtemp(dir=BACKUPS.parent), BACKUPS.name)
     if BACKUPS.exists():
         BACKUPS.rename(aside)
     try:
@@ -50,6 +51,7 @@ def nothing_known():
         shutil.rmtree(BACKUPS, ignore_errors=True)
         if aside.exists():
             aside.rename(BACKUPS)
+        aside.parent.rmdir()
 
 
 @contextlib.contextmanager

@@ -96,8 +96,12 @@ static void flips(int d, int kind)
 
 static void names(int d, unsigned round)
 {
-	const char *targets[] = { outside, "../outside", "/proc/self/cwd/../outside", "/proc/self/fd/3/../outside",
-				  "/proc/self/fd/0/../../outside", "/proc/self/root/../outside" };
+	const char *targets[] = { outside,
+				  "../outside",
+				  "/proc/self/cwd/../outside",
+				  "/proc/self/fd/3/../outside",
+				  "/proc/self/fd/0/../../outside",
+				  "/proc/self/root/../outside" };
 	const char *target = targets[round % 4 == 0 ? round / 4 % 6 : round % 3];
 
 	links_to(target);

@@ -10,7 +10,8 @@
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
-	int (*real)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+	int (*real)(clockid_t, struct timespec *) =
+		(int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
 	int r = real(clock, now);
 
 	if (clock == CLOCK_REALTIME)

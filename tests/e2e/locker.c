@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A tool, or an rsync, that its peer has taken over: takes every lock on its directory that it can get, and keeps them. */
+/* A tool, or an rsync, that its peer has taken over: takes every lock on its directory that it can get, and keeps them.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

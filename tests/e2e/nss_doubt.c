@@ -4,8 +4,8 @@
  * the throwaway root by the test.
  *
  * /run/nss-doubt has one line: `serve` (the default, also when there is no such file) or a status and an error number,
- * such as `unavail 2`, which is then the answer to every question. It serves the users of /run/nss-doubt.passwd, each with
- * a group of the same name and number, and a shadow entry without a password.
+ * such as `unavail 2`, which is then the answer to every question. It serves the users of /run/nss-doubt.passwd, each
+ * with a group of the same name and number, and a shadow entry without a password.
  */
 #include <errno.h>
 #include <grp.h>
@@ -86,8 +86,9 @@ static enum nss_status group(const char *name, unsigned id, struct group *entry,
 	enum nss_status status = user(name, id, &of, buffer, size, errnop);
 
 	if (status == NSS_STATUS_SUCCESS)
-		*entry = (struct group){ .gr_name = of.pw_name, .gr_passwd = of.pw_passwd, .gr_gid = of.pw_uid,
-					 .gr_mem = members };
+		*entry = (struct group){
+			.gr_name = of.pw_name, .gr_passwd = of.pw_passwd, .gr_gid = of.pw_uid, .gr_mem = members
+		};
 	return status;
 }
 
@@ -108,7 +109,13 @@ enum nss_status _nss_doubt_getspnam_r(const char *name, struct spwd *entry, char
 	enum nss_status status = user(name, 0, &of, buffer, size, errnop);
 
 	if (status == NSS_STATUS_SUCCESS)
-		*entry = (struct spwd){ .sp_namp = of.pw_name, .sp_pwdp = star, .sp_lstchg = -1, .sp_min = -1,
-					.sp_max = -1, .sp_warn = -1, .sp_inact = -1, .sp_expire = -1 };
+		*entry = (struct spwd){ .sp_namp = of.pw_name,
+					.sp_pwdp = star,
+					.sp_lstchg = -1,
+					.sp_min = -1,
+					.sp_max = -1,
+					.sp_warn = -1,
+					.sp_inact = -1,
+					.sp_expire = -1 };
 	return status;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * racer SECONDS TRIES [LINE]: run as a uid that a program of the daemon has, and wants to be that program. It looks for each
- * new process of this uid and tries to open its memory for writing between execve(2) and its hardening. It ends with the
- * first seizure (with LINE it goes on), or when SECONDS are over and TRIES were made (at most three times SECONDS). Prints
- * how many tries at processes of this uid were refused, and how many were seized.
+ * racer SECONDS TRIES [LINE]: run as a uid that a program of the daemon has, and wants to be that program. It looks for
+ * each new process of this uid and tries to open its memory for writing between execve(2) and its hardening. It ends
+ * with the first seizure (with LINE it goes on), or when SECONDS are over and TRIES were made (at most three times
+ * SECONDS). Prints how many tries at processes of this uid were refused, and how many were seized.
  *
  * Seized: it is stopped, and what the racer wrote on its stack is what is read back. With LINE, its standard output is
  * taken as well (pidfd_getfd), and LINE written there before it goes on.

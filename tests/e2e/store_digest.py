@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The function of the store's triggers (subuidd/store/digest.c) once more, for tests that change the store as subuidd itself
+"""The function of the store's triggers (store/digest.c) once more, for tests that change the store as subuidd itself
 would: what they write is in the digest, and the daemon accepts it."""
 
 import contextlib

@@ -31,6 +31,5 @@ int main(int argc, char **argv)
 {
 	if (argc != 4)
 		return 2;
-	return strcmp(argv[1], "ranges") == 0 ? ranges(argv[2][0] == 'g', argv[3])
-					      : owners(argv[2][0] == 'g', argv[3]);
+	return strcmp(argv[1], "ranges") == 0 ? ranges(argv[2][0] == 'g', argv[3]) : owners(argv[2][0] == 'g', argv[3]);
 }

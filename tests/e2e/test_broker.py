@@ -2,6 +2,7 @@
 """The broker where things go wrong: workers taken over, system calls that fail, homes that hang."""
 
 import contextlib
+import json
 import os
 import pwd
 import signal
@@ -35,11 +36,11 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-@pytest.fixture
-def evil(host, tmp_path):
+@contextlib.contextmanager
+def taken_over(host, tmp_path, source, *options):
     """The daemon with a worker that was taken over; the real one again afterwards."""
     binary = tmp_path / "evil"
-    run("cc", "-O1", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", binary, ROOT / "tests/e2e/evil_worker.c",
+    run("cc", "-O1", "-D_GNU_SOURCE", *options, f"-I{ROOT}", "-o", binary, ROOT / f"tests/e2e/{source}",
         *(ROOT / f"{name}.c" for name in WIRE))
     real = tmp_path / "real"
     run("cp", "-a", WORKER, real)
@@ -55,6 +56,12 @@ def evil(host, tmp_path):
         daemon.wait(20)
         run("install", "-m", "0711", real, WORKER)
         host.start_daemon()
+
+
+@pytest.fixture
+def evil(host, tmp_path):
+    with taken_over(host, tmp_path, "evil_worker.c") as daemon:
+        yield daemon
 
 
 def connect_as(uid, seconds):
@@ -89,6 +96,18 @@ def test_a_worker_that_was_taken_over_is_killed_and_changes_only_what_its_caller
     changes = [line for line in log.splitlines() if ": done" in line]
     assert changes and all(f": {caller} (uid" in line or ": subuidd (uid 0" in line for line in changes)
     assert all(bystander not in line for line in changes)
+
+
+def test_a_value_that_the_mask_does_not_give_is_not_recorded(host, tmp_path):
+    """Nothing has looked at it: an alarm beside the mask would be one of an account that shows none."""
+    owner = host.new_user()
+    with taken_over(host, tmp_path, "forged_worker.c", f'-DOWNER="{owner}"'), socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(20)
+        peer.connect(SOCKET)
+        assert peer.recv(1) == b"", "it has ended, and said nothing"
+    accounts = {entry["label"]: entry for entry in host.subuid_json("list", user=owner)}
+    assert accounts["given"]["alarm"] == 3600 and "alarmSince" in accounts["given"]  # the control: the same, with its bit
+    assert not {"alarm", "alarmSince"} & accounts["hidden"].keys(), accounts["hidden"]
 
 
 def test_after_a_worker_that_was_taken_over_all_is_sound(host):
@@ -205,6 +224,43 @@ def test_without_the_process_that_forks_for_the_links_accounts_are_made(host, nu
     assert set(os.listdir(f"/home/{owner}/subuid")) == labels
 
 
+@contextlib.contextmanager
+def stoppable_forkers(host, tmp_path, stop):
+    """Each of them stops at the order that it gets while this file is there. Yields a count of all orders."""
+    library = tmp_path / "stopped_forker.so"
+    run("gcc", "-shared", "-fPIC", f'-DSTOP="{stop}"', "-o", library, ROOT / "tests/e2e/stopped_forker.c")
+    log = Path("/run/subuidd.log")
+    began = log.stat().st_size
+    host.stop_daemon()
+    os.environ["LD_PRELOAD"] = str(library)
+    try:
+        host.start_daemon()
+    finally:
+        del os.environ["LD_PRELOAD"]
+    try:
+        yield lambda: log.read_bytes()[began:].count(b" was asked\n")
+    finally:
+        host.restart_daemon()
+
+
+def test_forkers_that_do_not_answer_are_asked_once_for_a_change(host, tmp_path):
+    """Each question holds everybody up for seconds: an import of many owners asks none of those that are started for the rest."""
+    owners = [host.new_user() for _ in range(3)]
+    stop = tmp_path / "stop"
+
+    def imported(label):
+        file = tmp_path / label
+        file.write_text("".join(json.dumps({"owner": owner, "label": label}) + "\n" for owner in owners))
+        return host.subuid("import", file, "--keep-going", check=False).stdout
+
+    with stoppable_forkers(host, tmp_path, stop) as asked:
+        assert "made 3, there already 0, failed 0" in imported("a") and asked() == 3  # the control: once for each owner
+        stop.touch()
+        assert "made 0, there already 0, failed 3" in imported("b") and asked() == 3 + 1
+        stop.unlink()
+        assert "made 3, there already 0, failed 0" in imported("b") and asked() == 3 + 1 + 3
+
+
 def test_nobody_uses_up_ids_by_giving_them_back(host):
     owner = host.new_user()
     for _ in range(200):
@@ -215,3 +271,17 @@ def test_nobody_uses_up_ids_by_giving_them_back(host):
         assert as_user(host, owner, "range", "remove", str(first)).returncode == 0
     assert added.returncode == 6 and "given back before" in added.stderr
 
+
+
+def test_an_add_that_is_refused_uses_up_no_uid_of_the_day(host):
+    """An owner of few accounts may have 64 uids taken in a day; the account of a refused range is undone together with it."""
+    owner = host.new_user()
+    host.subuid("limit", owner, "--accounts", "1", "--ranges", "1")
+    for _ in range(64 + 1):
+        refused = as_user(host, owner, "add", "a", "--range", "131072")
+        assert refused.returncode == 6 and "0 of 1 blocks" in refused.stderr, refused
+    for _ in range(64):
+        assert as_user(host, owner, "add", "a").returncode == 0
+        assert as_user(host, owner, "remove", "a", "--purge").returncode == 0
+    refused = as_user(host, owner, "add", "a")  # the control: those that were taken do count
+    assert refused.returncode == 6 and "too many uids were taken today" in refused.stderr, refused

@@ -151,7 +151,7 @@ def test_an_owner_mends_his_own_accounts(host, tmp_path):
     unmount_view(owner, "web1")
     shutil.rmtree(HOMES / owner)
     (Path(f"/home/{owner}/subuid/web1")).unlink()
-    one(host, "not there", name, "account", user=owner)
+    one(host, "is missing", name, "account", user=owner)
     sound(host, user=other)
     answer = call_as(other, "io.subuidd.Accounts.Repair", {"repair": "account", "owner": owner, "label": "web1"})
     assert answer["error"] == "io.subuidd.Accounts.NotPermitted"
@@ -215,7 +215,7 @@ def test_data_that_lies_set_aside_is_put_back(host, tmp_path):
     uid = uid_of(host, owner, "web1")
     unmount_view(owner, "web1")
     os.rename(HOMES / owner / "web1", HOMES / ".removed" / str(uid))
-    finding = one(host, "not there", name, "account")
+    finding = one(host, "is missing", name, "account")
     assert "puts it back" in finding["todo"]
     assert "data" in repaired(host)
     assert "hostname" in os.listdir(f"/home/{owner}/subuid/web1")
@@ -235,7 +235,12 @@ def test_a_link_that_leads_elsewhere(host, tmp_path):
     repaired(host)
     assert os.readlink(link) == right
     link.unlink()
-    link.symlink_to("/etc")  # the owner's own doing: asked about
+    link.symlink_to("/mnt/of-theirs")  # the owner's own doing, and not there at the moment: asked about
+    assert not os.path.exists(link)
+    one(host, "leads elsewhere", name, "ask")
+    assert "left as it is" in repaired(host, status=1)
+    link.unlink()
+    link.symlink_to("/etc")
     one(host, "leads elsewhere", name, "ask")
     left = repaired(host, status=1)
     assert "left as it is" in left and os.readlink(link) == "/etc"
@@ -257,13 +262,39 @@ def test_a_file_in_the_place_of_a_link_is_renamed_when_somebody_says_so(host, tm
     assert (Path(f"{link}.aside-1") / "precious").read_text() == "data" and link.is_symlink()
 
 
+def test_a_home_that_only_a_group_leads_to_is_looked_at_with_it(host, tmp_path):
+    """Most owners are looked at with their first group alone. What is found so is not told before a look with all."""
+    owner, name, _ = add(host, tmp_path)
+    home, beyond = Path(f"/home/{owner}"), Path(f"/home/staff-{owner}")
+    run("groupadd", f"staff-{owner}")
+    run("usermod", "-aG", f"staff-{owner}", owner)
+    beyond.mkdir(mode=0o750)
+    shutil.chown(beyond, "root", f"staff-{owner}")
+    home.rename(beyond / owner)
+    run("usermod", "-d", str(beyond / owner), owner)
+    sound(host)
+    sound(host, user=owner)
+    link = beyond / owner / "subuid/web1"
+    right = os.readlink(link)
+    link.unlink()
+    one(host, "link in the owner's home is gone", name, "account")
+    link.symlink_to(right.replace("web1", "gone1"))
+    one(host, "leads elsewhere, and there is nothing", name, "account")
+    (beyond / owner / "subuid/gone1").symlink_to(right.replace("web1", "gone1"))
+    assert told(findings(host), "a link to an account that does not exist", "gone1")
+    run("usermod", "-G", "", owner)
+    one(host, "link in the owner's home cannot be read", name, "none")
+    run("usermod", "-G", f"staff-{owner}", owner)
+    repaired(host, user=owner)
+
+
 def test_a_link_that_stays_behind_a_removal_is_said(host, tmp_path):
     """The owner has made its directory theirs alone to read: no child of theirs can take the link out."""
     owner, name, _ = add(host, tmp_path)
     directory = Path(f"/home/{owner}/subuid")
     directory.chmod(0o500)
     said = host.subuid("remove", "web1", "--purge", user=owner).stdout
-    assert "its files are deleted; the link stays: " in said, said
+    assert "its files are deleted\nthe link stays: " in said, said
     assert os.path.islink(directory / "web1")
     directory.chmod(0o755)
     repaired(host, user=owner)
@@ -282,8 +313,8 @@ def test_a_link_of_a_removed_account(host, tmp_path):
             run("mkdir", "-p", home, user=owner)
         run("ln", "-s", text, link, user=owner)
         run("ln", "-sfn", "/etc", f"{home}/own", user=owner)  # his own: nobody's business
-        assert one(host, "a link to an account that is not there", str(link), "leftover")["place"] == "link"
-        one(host, "a link to an account that is not there", str(link), "leftover", user=owner)
+        assert one(host, "a link to an account that does not exist", str(link), "leftover")["place"] == "link"
+        one(host, "a link to an account that does not exist", str(link), "leftover", user=owner)
         assert "would be removed" in repaired(host, "--dry-run", status=1)
         assert link.is_symlink()
         repaired(host, **({} if others else {"user": owner}))

@@ -105,6 +105,20 @@ def test_copy_takes_everything_and_nothing_that_acts(host, pushed):
     assert Path(f"/home/{owner}/shadow").read_text() == "secret\n"
 
 
+def test_copy_lists_what_the_server_had(host, pushed):
+    owner, _, _ = pushed
+    listed = host.subuid("copy", "--list", "web1:tree", f"/home/{owner}/listed", user=owner).stdout
+    lines = {line.split(None, 6)[6]: line.split(None, 6)[:4] for line in listed.splitlines() if line.split()[1] == "0"}
+    assert lines["suid"] == ["-rwsr-sr-x", "0", "1234", "10"] and lines["etc/shadow"] == ["-rw-------", "0", "0", "7"]
+    assert lines["memory  (left out)"] == ["crw-r-----", "0", "0", "1,1"]
+    assert lines["absolute -> /etc/passwd  (left out)"][0].startswith("l") and "etc/back -> ../suid" in lines
+    assert any(line.startswith("d") and line.endswith("  deep") for line in listed.splitlines()), "not stored: no owner"
+    one = host.subuid("copy", "--list", "web1:tree/etc/shadow", f"/home/{owner}/one", user=owner).stdout
+    assert one.splitlines()[0].startswith("-rw-------  0 0 ") and one.splitlines()[0].endswith("tree/etc/shadow")
+    refused = host.subuid("--json", "copy", "--list", "web1:tree", f"/home/{owner}/json", user=owner, check=False)
+    assert refused.returncode == 2 and not os.path.exists(f"/home/{owner}/json")
+
+
 def test_copy_overwrites_nothing_and_goes_through_no_link(host, pushed):
     owner, _, _ = pushed
     home = Path(f"/home/{owner}")

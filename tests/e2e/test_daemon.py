@@ -238,7 +238,7 @@ def test_introspection(host):
     info = call("org.varlink.service.GetInfo")["parameters"]
     assert info["interfaces"] == ["org.varlink.service", "io.subuidd.Accounts"]
     described = call("org.varlink.service.GetInterfaceDescription", {"interface": "io.subuidd.Accounts"})
-    assert described["parameters"]["description"] == (ROOT / "varlink/io.subuidd.Accounts.varlink").read_text()
+    assert described["parameters"]["description"] == Path("/usr/share/subuidd/io.subuidd.Accounts.varlink").read_text()
     unknown = call("org.varlink.service.GetInterfaceDescription", {"interface": "io.subuidd.Nothing"})
     assert unknown["error"] == "org.varlink.service.InterfaceNotFound"
 

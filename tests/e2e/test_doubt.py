@@ -296,7 +296,7 @@ def test_the_commands_say_that_nobody_answers(host, place):
     SUBGID.write_text(SUBGID.read_text() + f"{owner}:700000000:10\n")
     with outage():
         assert "must answer" in refused(host, "adopt", "--owner", owner)
-        assert "nobody's name" not in host.subuid("doctor", check=False).stdout
+        assert "a name that no user has" not in host.subuid("doctor", check=False).stdout
     for file in (SUBUID, SUBGID):
         file.write_text(file.read_text().replace(f"{owner}:700000000:10\n", ""))
 
@@ -305,7 +305,7 @@ def test_doctor_takes_nobody_for_missing_in_an_outage(host, place):
     """Its advice would be to set the host up again. A group of the directory's, so that the files do not know it."""
     group = Path("/etc/group")
     text = group.read_text()
-    missing = "the group subuids-forward is not there"
+    missing = "the group subuids-forward does not exist"
     group.write_text("".join(line for line in text.splitlines(True) if not line.startswith("subuids-forward:")))
     try:
         assert missing in host.subuid("doctor", check=False).stdout, "the control"
@@ -673,7 +673,7 @@ def test_a_lock_that_a_power_cut_left_blocks_nobody(host, place):
                 assert {f"/etc/{name}.lock" for name in ("subuid", "subgid")} <= {
                     f["check"] for f in findings if f["result"] == "bad"}
                 assert not mounted(view)
-                wait_until(lambda: "the views of some owners are made when it does" in daemon_log(), "views wait")
+                wait_until(lambda: "the views of some owners are mounted when it does" in daemon_log(), "views wait")
             wait_until(lambda: not list(Path("/etc").glob("sub?id.*")), "they are cleared", 150)
             wait_until(lambda: mounted(view), "and the view is there", 90)
             run("usermod", "--add-subuids", "760000000-760000009", "--add-subgids", "760000000-760000009", owner)

@@ -255,7 +255,7 @@ def test_homes_alone_are_newer(host, saved, tmp_path, account):
         host.account(tmp_path, label=f"w{i}", owner=account[0])
     host.stop_daemon()
     saved.back()
-    told = refused("homes that it knows nothing of", "and more")
+    told = refused("homes that it does not know", "and more")
     assert len(re.findall(rf"{account[0]}/w\d \(uid \d+\)", told)) == 3
 
 
@@ -462,7 +462,7 @@ def test_the_whole_directory_is_gone(host, saved, tmp_path, account):
     run("rm", "-rf", STATE)
     refused("gone or empty", "/web1 (uid ")
     MARKS[1].unlink()
-    refused("homes that it knows nothing of")
+    refused("homes that it does not know")
     run("rm", "-rf", STATE)
     run("cp", "-a", aside, STATE)
 

@@ -72,7 +72,7 @@ def test_homes_that_are_not_mounted(host, saved, tmp_path, account):
         HOMES.chmod(0o711)
         result = foreground()
         assert result.returncode == 1, result
-        assert f"{HOMES}: none of the homes is there" in result.stderr and "mount" in result.stderr, result.stderr
+        assert f"{HOMES}: neither the homes nor the high-water mark" in result.stderr and "mount" in result.stderr, result.stderr
         assert not (HOMES / ".high-water").exists()
         # who has really lost them says so, and goes on
         assert host.subuid("check", "--repair", "--dry-run", check=False).returncode == 0

@@ -149,6 +149,7 @@ DIFFERENCES = [
     (r"(\. 'x|it's|x\\)\n", True, False, "an open quote: the shells that clients reckon with refuse it"),
     (r"\{file,sub\}", False, True, "braces are expanded without a module of Python's"),
     (r" --sender -r \. (/?link-out|\\?\*)\n", False, True, "a link that is named is sent as a link, as rsync does"),
+    (r"^true \n", False, True, "a probe is what a shell takes for one"),
     (r" --sender [^\n]*\n.*\(race detected\)", False, True, "that a source is not there is for rsync to say"),
 ]
 

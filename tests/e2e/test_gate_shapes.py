@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gate_fixture import UID, describe, gate  # noqa: F401
+from gate_fixture import UID, describe, fill, gate  # noqa: F401
 
 SHAPES = {
     "file to nothing": (["src/one"], "new"),
@@ -166,23 +166,73 @@ def test_a_link_planted_in_the_run_leads_nowhere(gate):
 # ---- options in other forms ---------------------------------------------------------------
 
 
-def test_secluded_arguments_never_reach_rsync(gate):
-    """-s moves the arguments into the protocol, where nothing can check them: refused, also by the client's own default."""
-    (gate.src / "f").write_text("x")
-    for words in (["-s"], ["--secluded-args"], ["--protect-args"]):
-        result = gate.rsync("-r", *words, f"{gate.src}/", "host:x", check=False)
-        assert result.returncode != 0 and "secluded-args" in result.text and not list(gate.home.iterdir())
-    os.environ["RSYNC_PROTECT_ARGS"] = "1"
-    try:
-        assert gate.rsync("-r", f"{gate.src}/", "host:x", check=False).returncode != 0
-        gate.rsync("-r", "--no-s", f"{gate.src}/", "host:x")
-    finally:
-        del os.environ["RSYNC_PROTECT_ARGS"]
-    # and what a hostile client would send behind it is not read
-    for command in ("rsync --server -s . x", "rsync --server -rse.LsfxC", "rsync --server -s"):
-        run = subprocess.run([gate.gate, gate.home], input=b"--daemon\0.\0/etc\0\0", env={"SSH_ORIGINAL_COMMAND": command},
-                             capture_output=True, user=UID, group=UID, extra_groups=[], cwd="/")
-        assert run.returncode == 1 and run.stdout == b""
+def test_secluded_arguments_are_checked_as_the_plain_ones(gate, monkeypatch):
+    """-s moves the arguments into the protocol: what is accepted of them does the same, what is not is refused by the same words."""
+    fill(gate.src)
+    names = gate.src / "names"
+    names.mkdir()
+    for name in ("a b", "star*", "b.c", "c.c", "$(id)", "new\nline", "-dash", "{x,y}", "quote'\"", "back\\slash", "~"):
+        (names / name).write_text(name)
+    where = {False: "plain", True: "secluded"}
+    for secluded, top in where.items():
+        monkeypatch.setenv("RSYNC_PROTECT_ARGS", "1" if secluded else "0")
+        for words in ([f"{gate.src}/", f"host:{top}/1 2/{{x}} $(id)/"], [f"{gate.src}/", f"host:~/{top}/home/"],
+                      ["--delete", "--link-dest=../home", f"{gate.src}/", f"host:/{top}/linked/"],
+                      ["--backup-dir", "old ones", "-b", "--suffix=;id", f"{names}/", f"host:{top}/kept"]):
+            gate.rsync("-aHAX", "--mkpath", *words)
+        pulled = gate.base / f"pulled-{top}"
+        for words in (["host:{}/home/names/*.c"], ["host:{}/home/names/a b", ":{}/home/names/$(id)"], [r"host:{}/home/names/star\*"],
+                      ["-R", "host:{}/home/./names/"], ["--files-from=:{}/list", "host:{}/home"]):
+            gate.own(gate.home / top / "list", "names/b.c\nplain\n")
+            gate.rsync("-a", *(word.format(top) for word in words), f"{pulled}/")
+    def dateless(top):  # some directories are made anew, and written to
+        return {path: what[:4] + what[5:] for path, what in describe(top).items()}
+
+    one, other = (dateless(gate.home / top) for top in where.values())
+    assert one == other and len(one) > 100
+    one, other = (dateless(gate.base / f"pulled-{top}") for top in where.values())
+    assert one == other and "star*" in one and "a b" in one and "b.c" in one
+    for words in ([f"{gate.src}/", "host:../x"], ["--temp-dir=../x", f"{gate.src}/", "host:x"],
+                  ["-M--log-file=../x", f"{gate.src}/", "host:x"], ["-M--write-devices", f"{gate.src}/", "host:x"],
+                  ["-k", "host:plain", f"{pulled}/"]):
+        said = {option: gate.rsync("-r", option, *words, check=False) for option in ("--no-s", "-s")}
+        assert all(result.returncode != 0 for result in said.values()), words
+        refused = [re.findall(r"^subuid-rrsync: .*", result.text, re.M) for result in said.values()]
+        assert refused[0] == refused[1] != [], (words, refused)
+
+
+SECLUDED = {
+    b"": "not those of an rsync client",
+    b"rsync\0": "not those of an rsync client",
+    b"rsync\0\0": 'no "." after the options',
+    b"sh\0.\0x\0\0": "not those of an rsync client",
+    b"--daemon\0.\0/etc\0\0": "not those of an rsync client",
+    b"rsync\0--daemon\0.\0x\0\0": "not a daemon",
+    b"rsync\0--server\0--daemon\0.\0x\0\0": "unknown option",
+    b"rsync\0--sender\0.\0x\0\0": "unknown option",
+    b"rsync\0--rsh=sh\0.\0x\0\0": "unknown option",
+    b"rsync\0-s\0.\0x\0\0rsync\0.\0/etc\0\0": "option -s has been disabled",
+    b"rsync\0--delete\0.\0x\0\0": "deleting is not allowed",
+    b"rsync\0.\0../x\0\0": "do not use ..",
+    b"rsync\0.\0a\0b\0\0": "one destination only",
+    b"rsync\0.\0" + b"x" * 200000 + b"\0\0": "too many",
+}
+
+
+@pytest.mark.parametrize("stream", SECLUDED, ids=lambda stream: repr(stream)[2:40])
+def test_what_a_hostile_client_says_inside_the_protocol(gate, stream):
+    run = subprocess.run([gate.gate, "-no-del", gate.home], input=stream, capture_output=True, user=UID, group=UID, extra_groups=[],
+                         env={"SSH_ORIGINAL_COMMAND": "rsync --server -sre.LsfxC"}, cwd="/", timeout=30)
+    assert run.returncode == 1 and run.stdout == b"" and SECLUDED[stream] in run.stderr.decode(), run
+    assert not list(gate.home.iterdir())
+
+
+def test_a_client_that_stops_inside_its_arguments_ends(gate):
+    with subprocess.Popen([gate.gate, "-timeout=1", gate.home], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          user=UID, group=UID, extra_groups=[], env={"SSH_ORIGINAL_COMMAND": "rsync --server -s"}, cwd="/") as run:
+        run.stdin.write(b"rsync\0.")
+        run.stdin.flush()
+        assert run.wait(30) == 1 and b"timed out" in run.stderr.read()
 
 
 def test_devices_and_links_of_the_host_stay_what_they_are(gate):

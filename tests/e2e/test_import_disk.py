@@ -312,14 +312,14 @@ def conflicts(owner, uid, other):
         (other_uid, f"belongs to uid {uid + 7}, not {uid}; as root, import it with uid {uid + 7}"),
         (made_for_another, f"was made for an owner with uid {other}, not"),
         (twice, f"holds data of uid {uid} as well as {owner}/web1"),
-        (no_directory, "is not an account directory of root's alone"),
-        (a_link, "is not an account directory of root's alone"),
-        (not_roots_alone, "is not an account directory of root's alone"),
+        (no_directory, "is not an account directory that only root can write"),
+        (a_link, "is not an account directory that only root can write"),
+        (not_roots_alone, "is not an account directory that only root can write"),
         (home_of_another, f"the home in it belongs to uid {other}"),
         (home_is_a_link, "its home is not a directory"),
         (open_view, "the view in it is not"),
-        (owners_directory, "is not a directory of root's alone"),
-        (half_made, "there is data in it"),
+        (owners_directory, "is not a directory that only root can write"),
+        (half_made, "contains data"),
     ]
 
 
@@ -349,7 +349,7 @@ def test_without_a_uid_it_is_said_which_one_to_name(host, tmp_path):
     for words in (["import", file], ["import", file, "--dry-run"], ["add", "web1", "--owner", owner]):
         result = host.subuid(*words, check=False)
         assert result.returncode == 4, result.stderr
-        assert f"{HOMES}/{owner}/web1 is there already, and belongs to uid {uid}; as root, import it with uid {uid}" in result.stderr
+        assert f"{HOMES}/{owner}/web1 exists already, and belongs to uid {uid}; as root, import it with uid {uid}" in result.stderr
     assert facts(HOMES / owner) == before and labels(host, owner) == {}
     write_json(file, {"owner": owner, "label": "web1", "uid": uid})
     host.subuid("import", file)

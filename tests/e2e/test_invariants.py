@@ -323,6 +323,7 @@ def test_invariant_09_who_calls_is_what_the_kernel_says(host):
     foreign = [
         ("Get", one), ("Modify", {**one, "comment": "x"}), ("Lock", one), ("Unlock", one), ("Remove", one),
         ("KeyAdd", {**one, "key": key}), ("KeyRemove", {**one, "id": 1}), ("Mount", one),
+        ("KeyChange", {**one, "id": 1, "key": {"role": "sync"}}),
         ("RangeAdd", {"owner": alice, "count": 65536}), ("LimitSet", {"owner": bob, "accounts": 1000}),
         ("Add", {"owner": alice, "label": "web2"}), ("Release", {"first": 2100000000}),
     ]

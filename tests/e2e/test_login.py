@@ -50,7 +50,7 @@ def test_nss_knows_the_account(host, push):
 
 def test_sshd_reads_back_what_the_drop_in_says(host, push):
     said = run("sshd", "-T", "-C", f"user={push.name},host=h,addr=127.0.0.1").stdout.lower().splitlines()
-    for line in ("authorizedkeysfile none", "permituserrc no", "permittty no", "disableforwarding yes",
+    for line in ("authorizedkeysfile none", "permituserrc no", "permittty yes", "disableforwarding yes",
                  "permittunnel no", "allowstreamlocalforwarding no", "passwordauthentication no",
                  "kbdinteractiveauthentication no", "permituserenvironment no", "exposeauthinfo yes",
                  "authorizedkeyscommand /usr/libexec/subuidd/authorized-keys %u %t %k",

@@ -64,6 +64,19 @@ def qgroups():
     return {row[0]: row[3].split(",") for row in rows if row and row[0][0].isdigit()}
 
 
+def test_what_is_used_is_the_number_of_the_file_system(host, tmp_path, disk_with_quotas):
+    (tmp_path / "file").write_bytes(os.urandom(6 * MIB))
+    owner, name, key = host.account(tmp_path, "push", "web1", None, "--quota", "10M")
+    host.rsync(key, tmp_path / "file", f"{name}@127.0.0.1:")
+    run("btrfs", "filesystem", "sync", HOMES)
+    uid = host.subuid_json("show", name)["account"]["uid"]
+    rows = [line.split() for line in run("btrfs", "qgroup", "show", "--raw", HOMES).stdout.splitlines()]
+    (group,) = [int(row[1]) for row in rows if row and row[0] == f"1/{uid}"]
+    assert 6 * MIB <= group < 7 * MIB
+    assert host.subuid_json("show", name)["account"]["usedBytes"] == group
+    assert f'subuid_account_used_bytes{{owner="{owner}",account="web1"}} {group}\n' in host.subuid("metrics").stdout
+
+
 FILL = """
 import os, sys
 block, n = os.urandom(1 << 20), 0

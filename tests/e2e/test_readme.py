@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: ISC
 """The console examples of README.md, run as they stand, each as the person at its prompt."""
 
+import html
 import re
 from pathlib import Path
 
 from conftest import ROOT, run
 
 MACHINES = ("server", "newhost")
+UNINSTALL = ("subuid setup --undo --keep-data", "make uninstall")
 
 
 def examples():
@@ -38,10 +40,14 @@ def test_the_examples_of_the_readme(host, tmp_path):
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "newhost/root/.ssh/restore")
     run("install", "-m", "0644", tmp_path / "newhost/root/.ssh/restore.pub", "/home/alice/restore.pub")
     seen = []
+    last = [command for _, command in examples() if command in UNINSTALL]
+    assert last == list(UNINSTALL)
     for who, command in examples():
         seen.append(who)
+        if command in UNINSTALL:
+            continue  # below, after everything else
         if who == "root":
-            if command in ("subuidd", "make install-deps"):
+            if command in ("subuidd", "make install-deps", "apt-get install -y make"):
                 continue  # the host fixture's runs already; there is no network, and all is installed
             if command == "make install":
                 command = f"make -C {ROOT} install"
@@ -61,3 +67,20 @@ def test_the_examples_of_the_readme(host, tmp_path):
         assert (one.stat().st_mode, one.stat().st_uid, one.stat().st_gid) == (
             other.stat().st_mode, other.stat().st_uid, other.stat().st_gid)
     assert host.ssh(tmp_path / "server/root/.ssh/web1", "alice+web1", "rsync --server . .").returncode == 255
+    host.stop_daemon()
+    for command in UNINSTALL:
+        run("bash", "-c", command.replace("make", f"make -C {ROOT}"))
+    assert run("getent", "passwd", "alice+web1", check=False).returncode == 2
+    assert not [path for path in ("/usr/bin/subuid", "/usr/sbin/subuidd", "/usr/libexec/subuidd") if Path(path).exists()]
+    assert Path("/srv/subuid/alice/web1/home").is_dir() and Path("/var/lib/subuidd/state.db").exists()
+
+
+def test_the_recording_shows_the_demo():
+    """docs/demo.svg is what the demo of today does: its chapters in order, each command that alice gives, and no failure."""
+    story = (ROOT / "tests/demo/story").read_text()
+    lines = [html.unescape("".join(re.findall(r">([^<]*)<", line))) for line in (ROOT / "docs/demo.svg").read_text().splitlines()]
+    chapters = re.findall(r"^chapter '(.*)'$", story, re.M)
+    assert chapters and [line for line in lines if re.match(r"\d\. ", line)] == chapters
+    commands = re.findall(r"(?:^|; )(?:lines=\d+ )?works alice ([a-z][^'$\n]*)$", story, re.M)
+    assert len(commands) > 4 and [f"  alice$ {command}" for command in commands if f"  alice$ {command}" not in lines] == []
+    assert not [line for line in lines if "FAILED" in line] and "steps held, 0 failed" in " ".join(lines)

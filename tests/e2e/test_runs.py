@@ -4,6 +4,7 @@
 import json
 import os
 import pwd
+import re
 import signal
 import stat
 import subprocess
@@ -72,7 +73,7 @@ def test_a_failed_run_has_its_error_and_is_no_good_backup(host, push):
     result = host.ssh(push.key, push.name, "cat /etc/passwd")
     assert result.returncode != 0
     (entry,) = logged(host, push.name, 1)
-    assert entry["status"] != 0 and entry["error"].startswith("subuid-rrsync: ")
+    assert entry["status"] != 0 and entry["kind"] == "refused" and "cat: not allowed" in entry["error"]
     assert entry["error"] in result.stderr
     assert "lastGood" not in account(host, push.name)
     assert push("--delete", target="../../elsewhere/").returncode != 0
@@ -125,27 +126,35 @@ def test_files_of_pushes_and_pulls_are_counted(host, push, tmp_path):
         "?", "?", "2001", "1", "0", "2001"]
 
 
+def slow_push(host, push, directory):
+    running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
+                                f"{push.source}/", f"{push.name}@127.0.0.1:{directory}/"], stderr=subprocess.PIPE)
+    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    return running
+
+
 def test_a_session_that_is_ended_from_outside_is_recorded(host, push):
     (push.source / "big").write_bytes(os.urandom(4 << 20))
-    running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
-                                f"{push.source}/", f"{push.name}@127.0.0.1:slow/"], stderr=subprocess.PIPE)
-    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    running = slow_push(host, push, "slow")
     wait_until(lambda: list(SPOOL.iterdir()), "the run is begun")
     assert log(host, push.name) == []
-    host.subuid("lock", "web1", user=push.owner)
+    run("pkill", "-KILL", "-u", push.uid)
     assert running.wait(10) != 0
     (entry,) = logged(host, push.name, 1)
     assert entry["status"] == 1000 and entry["finished"] is False
     assert "cut off" in host.subuid("log", push.name).stdout
-    # The client alone goes away: rsync's own words.
+    # A lock asks first: rsync's own words.
+    running = slow_push(host, push, "slow1")
+    host.subuid("lock", "web1", user=push.owner)
+    assert running.wait(10) != 0
+    assert logged(host, push.name, 2)[0]["status"] == 20
+    # The client alone goes away: the same.
     host.subuid("unlock", "web1", user=push.owner)
-    running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
-                                f"{push.source}/", f"{push.name}@127.0.0.1:slow2/"], stderr=subprocess.PIPE)
-    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    running = slow_push(host, push, "slow2")
     running.send_signal(signal.SIGKILL)
     running.wait(10)
     run("pkill", "-KILL", "-f", f"{push.name}@127.0.0.1", check=False)
-    assert logged(host, push.name, 2)[0]["status"] not in (0, 1000)
+    assert logged(host, push.name, 3)[0]["status"] not in (0, 1000)
 
 
 def test_while_the_daemon_is_down_runs_wait_for_it(host, push):
@@ -177,13 +186,13 @@ os.chdir(sys.argv[1])
 os.mkfifo("fifo"); os.symlink("/etc/shadow", "link"); os.mkdir("directory"); os.mkdir("full"); os.mkdir("full/x")
 open("garbage", "wb").write(os.urandom(464)); open("short", "wb").write(b"x")
 with open("huge", "wb") as f: f.truncate(1 << 40)
-open("zero", "wb").write(bytes(560)); os.link("short", "linked")
+open("zero", "wb").write(bytes(568)); os.link("short", "linked")
 good = bytearray(open(sys.argv[2], "rb").read())
 def variant(name, at, value):
     copy = bytearray(good); copy[at:at + len(value)] = value; open(name, "wb").write(copy)
 variant("future", 8, struct.pack("<q", 2 ** 37)); variant("never", 8, struct.pack("<q", 2 ** 62))
-variant("status", 52, struct.pack("<I", 999)); variant("kind", 56, struct.pack("<I", 77))
-variant("tool", 64, b"rs\\nync"); variant("foreign-key", 48, struct.pack("<I", int(sys.argv[3])))
+variant("status", 60, struct.pack("<I", 999)); variant("kind", 64, struct.pack("<I", 77))
+variant("tool", 72, b"rs\\nync"); variant("foreign-key", 56, struct.pack("<I", int(sys.argv[3])))
 leased = os.open("leased", os.O_RDWR | os.O_CREAT, 0o600); os.write(leased, good)
 signal.signal(signal.SIGIO, signal.SIG_IGN); fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 locked = os.open("locked", os.O_RDWR | os.O_CREAT, 0o600); fcntl.flock(locked, fcntl.LOCK_EX); os.write(locked, good)
@@ -261,29 +270,78 @@ def check(host, *words):
     return host.subuid("status", "--check", *words, check=False)
 
 
+DATUM = re.compile(r"('[^'=]+'|[^ '=]+)=(\d+)(s?);(@?\d*:?\d*);(@?\d*:?\d*);(0?)")
+
+
+def plugin(result):
+    """The output of a monitoring plug-in, taken apart: status, first line, the other lines, performance data."""
+    first, *lines = result.stdout.splitlines()
+    text, data = first.split(" | ")
+    found = {}
+    while data:
+        match = DATUM.match(data)
+        assert match, data
+        found[match[1].strip("'")] = (int(match[2]), match[4], match[5])
+        data = data[match.end():].lstrip()
+    assert text.startswith(f"SUBUID {['OK', 'WARNING', 'CRITICAL'][result.returncode]} - ")
+    return result.returncode, text, lines, found
+
+
 def test_status_for_monitoring(host, push):
-    never = check(host, "--max-age", "26h", push.name)
-    assert never.returncode == 0  # it has just been made
+    assert plugin(check(host, "--max-age", "26h", push.name))[0] == 0  # it has just been made
     wait_until(lambda: check(host, "--max-age", "1s", push.name).returncode == 2, "never is critical")
-    assert f"{push.name} never" in check(host, "--max-age", "1s", push.name).stdout
+    status, text, lines, data = plugin(check(host, "-c", "1s", push.name))
+    assert f"0 of 1 accounts well: {push.name} never backed up since 2" in text
+    assert lines[0].startswith(f"CRITICAL: {push.name}: never backed up since 2") and len(lines) == 1
+    assert data[push.name][2] == "1" and data["critical"][0] == 1 and data["oldest"][0] >= 1
     assert push().returncode == 0
     logged(host, push.name, 1)
-    good = check(host, "--max-age", "26h", push.name)
-    assert good.returncode == 0 and good.stdout.startswith("SUBUID OK - 1 of 1 accounts well | oldest=")
+    status, text, lines, data = plugin(check(host, "--max-age", "26h", push.name))
+    assert status == 0 and text == "SUBUID OK - 1 of 1 accounts well" and lines == []
+    assert data["accounts"][0] == data["ok"][0] == 1 and data["warning"][0] == data["critical"][0] == 0
+    assert data[push.name][1:] == ("", "93600") and data["oldest"][1:] == ("", "93600")
     wait_until(lambda: check(host, "--max-age", "1s", push.name).returncode == 2, "it is too old")
-    assert check(host, "--max-age", "1s", push.name).stdout.startswith("SUBUID CRITICAL - ")
-    assert check(host, "--max-age", "26h", "--warn-age", "1s", push.name).returncode == 1
-    assert host.ssh(push.key, push.name, "cat /etc/passwd").returncode != 0
+    day = time.strftime("%Y-%m-%d")
+    assert f"{push.name} no good backup since {day}" in plugin(check(host, "--max-age", "1s", push.name))[1]
+    assert plugin(check(host, "--max-age", "26h", "--warn-age", "1s", push.name))[0] == 1
+    assert plugin(check(host, "-w", "@0:1h", "-c", "26h", push.name))[3][push.name][1:] == ("@0:3600", "93600")
+    assert plugin(check(host, "-w", "1h:26h", push.name))[0] == 1
+    host.subuid("set", push.name, "--alarm", "26h")
+    assert plugin(check(host, push.name))[3][push.name][2] == "93600"  # its own
+
+
+def test_status_for_monitoring_says_which_failed_and_since_when(host, push, tmp_path):
+    other = host.account(tmp_path, label="db1", owner=push.owner)[1]
+    assert push().returncode == 0
+    logged(host, push.name, 1)
+    assert push(target="no/such/directory/").returncode == 11
     logged(host, push.name, 2)
-    failed = check(host, "--max-age", "26h", push.name)
-    assert failed.returncode == 1 and "last run failed" in failed.stdout
-    assert check(host, "--max-age", "26h", "nobody+there").returncode == 3
-    assert check(host, "--max-age", "soon", push.name).returncode == 3
+    day = time.strftime("%Y-%m-%d")
+    for words in ([push.name, other], ["--owner", push.owner]):
+        status, text, lines, data = plugin(check(host, "--max-age", "26h", *words))
+        assert status == 1 and "1 of 2 accounts well" in text
+        assert f"{push.name} the last backup failed (11) at {day} " in text and f"last good backup {day} " in text
+        assert len(lines) == 1 and lines[0].startswith(f"WARNING: {push.name}: the last backup failed (11)")
+        assert set(data) == {"accounts", "ok", "warning", "critical", "oldest", push.name, other}
+    own = host.subuid("status", "--check", user=push.owner, check=False)
+    assert plugin(own)[3] == data | {"oldest": plugin(own)[3]["oldest"]} | {name: plugin(own)[3][name] for name in (push.name, other)}
+    everybody = plugin(check(host, "--all"))
+    assert everybody[0] >= 1 and everybody[3]["accounts"][0] > 2
+    host.subuid("lock", other)
+    assert "(1 locked, expired or without keys)" in plugin(check(host, push.name, other))[1]
+
+
+def test_what_monitoring_cannot_know_is_unknown(host, push):
+    for words in (["nobody+there"], ["--max-age", "soon", push.name], ["-c", "26", push.name], ["--no-such-option"],
+                  ["-c", "26h:1h", push.name]):
+        result = check(host, *words)
+        assert result.returncode == 3 and result.stdout.startswith("SUBUID UNKNOWN - "), words
     table = host.subuid("status", push.name).stdout.splitlines()
     assert table[0].split() == ["NAME", "LAST", "GOOD", "ALARM", "LAST", "LAST", "RUN"] and push.name in table[1]
     assert host.subuid_json("status", push.name)[0]["name"] == push.name
     host.subuid("lock", push.name)
-    assert check(host, "--max-age", "1s", push.name).returncode == 3  # nothing to look at
+    result = check(host, "--max-age", "1s", push.name)
+    assert result.returncode == 3 and "locked" in result.stdout
     down = host.subuid("--socket", "/run/nothing", "status", "--check", check=False)
     assert down.returncode == 3 and down.stdout.startswith("SUBUID UNKNOWN")
 
@@ -343,7 +401,7 @@ def test_a_hook_that_others_can_change_is_not_run(host, push, hook, how):
 
 
 def test_set_alarm_says_what_is_wrong(host, push):
-    for text in ("soon", "0", "1y", "-1s", "99999999999"):
+    for text in ("soon", "0", "26", "1y", "-1s", "99999999999"):
         assert host.subuid("set", push.name, "--alarm", text, check=False).returncode == 2
     reply = call(API + "Modify", {"owner": push.owner, "label": "web1", "alarm": -1})
     assert reply["error"].endswith("Invalid")

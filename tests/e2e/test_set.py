@@ -31,7 +31,7 @@ def test_view_and_files(host):
     account = host.subuid_json("set", "web1", "--files", "default", user=owner)
     assert "files" not in account and "filesLimit" not in account  # there is no quota that it could come from
     details = [row["detail"] for row in host.subuid_json("audit", user=owner) if row["action"] == "account.modify"]
-    assert any("files -1, view default" in detail for detail in details)
+    assert any("files none, view default" in detail for detail in details)
 
 
 @pytest.mark.parametrize("words,status", [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import run, wait_until
+from conftest import SAMPLE, run, wait_until
 
 WORLD = r"""
 set -eu
@@ -108,7 +108,7 @@ def test_setup_twice_changes_nothing_the_second_time(scenario):
 @pytest.mark.parametrize(
     "change, says",
     [
-        ("printf 'Match User *\\n PermitTTY yes\\nMatch all\\n' > /etc/ssh/sshd_config.d/10-other.conf", "permittty"),
+        ("printf 'Match User *\\n PermitTunnel yes\\nMatch all\\n' > /etc/ssh/sshd_config.d/10-other.conf", "permittunnel"),
         ("printf 'PermitUserEnvironment yes\\n' > /etc/ssh/sshd_config.d/10-other.conf", "PermitUserEnvironment"),
         ("printf 'UsePAM no\\n' > /etc/ssh/sshd_config.d/10-other.conf", "UsePAM"),
         ("sed -i '/^Include/d' /etc/ssh/sshd_config", "Include"),
@@ -163,11 +163,12 @@ def test_what_was_there_before_setup_stays_after_undo(scenario):
 
 
 def test_a_setup_killed_anywhere_is_finished_by_setup_and_taken_back_by_undo(scenario):
-    # Each call that makes something durable, killed before it is done.
-    out = scenario("""
+    # Each call that makes something durable, killed before it is done; in a sample each seventh one.
+    step = 7 if SAMPLE else 1
+    out = scenario(f"step={step}" + """
         count=0
         for call in renameat linkat unlinkat mkdirat fsync fchmod clone,clone3; do
-            for n in $(seq 1 60); do
+            for n in $(seq 1 $step 60); do
                 rm -f "$t/trace"
                 if strace -o "$t/trace" -e trace=$call -e inject=$call:signal=KILL:when=$n \\
                         subuid setup > /dev/null 2> "$t/err"; then
@@ -189,7 +190,7 @@ def test_a_setup_killed_anywhere_is_finished_by_setup_and_taken_back_by_undo(sce
         done
         echo "points: $count"
     """, timeout=600)
-    assert int(out.rsplit("points: ", 1)[1].split()[0]) > 40
+    assert int(out.rsplit("points: ", 1)[1].split()[0]) > 40 // step
 
 
 def test_ctrl_c_is_answered_between_two_steps(scenario):
@@ -229,6 +230,8 @@ def test_a_subid_plug_in_that_was_there_goes_on_being_asked(scenario):
 
 def test_subid_files_that_others_may_write_are_to_be_mended_first(scenario):
     out = scenario("""
+        mkdir -p /etc/subuidd.conf.d
+        printf '[subid]\\npublish = plugin\\n' > /etc/subuidd.conf.d/local.conf
         subuid setup > /dev/null; subuid setup --undo > /dev/null
         chmod 0664 /etc/subgid
         snapshot > "$t/given"
@@ -238,7 +241,7 @@ def test_subid_files_that_others_may_write_are_to_be_mended_first(scenario):
         subuid setup > /dev/null
         grep -q "^subid: *subuid" /etc/nsswitch.conf
     """)
-    assert "/etc/subgid: may be written by others" in out
+    assert "/etc/subgid: may be written by users other than root" in out
 
 
 def test_with_publish_files_the_plug_in_is_not_in_nsswitch(scenario):
@@ -246,6 +249,7 @@ def test_with_publish_files_the_plug_in_is_not_in_nsswitch(scenario):
         fails grep -q ^subid: /etc/nsswitch.conf
         mkdir -p /etc/subuidd.conf.d
         snapshot > "$t/given"
+        printf '[subid]\\npublish = plugin\\n' > /etc/subuidd.conf.d/local.conf
         subuid setup > /dev/null
         grep -q '^subid: *subuid$' /etc/nsswitch.conf
         printf '[subid]\\npublish = files\\n' > /etc/subuidd.conf.d/local.conf
@@ -347,6 +351,32 @@ def test_where_a_plug_in_would_break_useradd_the_files_are_chosen(scenario):
         fails grep -e 20-subid.conf -e 'userdel fail' "$t/said"
     """)
     assert "SIGHUP" not in out  # no daemon runs that could be told
+
+
+def test_where_a_plug_in_would_silence_usermod_the_files_are_chosen_at_first(scenario):
+    """shadow before 4.14 (Debian 12). A host on which our plug-in is at work keeps it, and doctor says who does not see it."""
+    scenario("version=4.13+dfsg1-1" + FAKE_SHADOW + """
+        subuid setup > "$t/said"
+        grep '20-subid.conf: made' "$t/said"
+        fails grep 'useradd, usermod, userdel' "$t/said"
+        fails grep -q ^subid: /etc/nsswitch.conf
+        test "$(subuidd --setting publish)" = files
+        subuid setup | grep 'nothing had to be changed'
+        subuid doctor > "$t/said" || :
+        grep 'newuidmap reads the files' "$t/said"
+        fails grep 'programs that read /etc/subuid' "$t/said"
+        : a choice of the administrator, and then none: ours is at work
+        printf '[subid]\\npublish = plugin\\n' > /etc/subuidd.conf.d/local.conf
+        subuid setup > /dev/null
+        rm /etc/subuidd.conf.d/*
+        grep -q '^subid: *subuid$' /etc/nsswitch.conf
+        subuid setup | grep 'nothing had to be changed'
+        test "$(subuidd --setting publish)" = plugin
+        subuid doctor > "$t/said" || :
+        grep 'programs that read /etc/subuid: unshare --map-auto, mmdebstrap, apptainer and rootlesskit find none' "$t/said"
+        subuid setup --undo
+        same given
+    """)
 
 
 def test_what_shadows_tools_do_beside_a_plug_in_is_said_as_it_is(scenario):
@@ -474,7 +504,8 @@ def test_undo_takes_the_daemons_lines_out_of_the_subid_files(host, publish):
         setting.write_text("nonsense")  # settings that are wrong keep nobody from switching off
         out = host.subuid(*undo).stdout
         assert "/etc/subuid, /etc/subgid: the lines that subuidd kept there are taken out" in out
-        assert [file.read_text() for file in files] == others
+        # The line that was equal to one of ours may have gone behind the new range (subid/front.c).
+        assert [sorted(file.read_text().splitlines()) for file in files] == [sorted(text.splitlines()) for text in others]
         assert not record.exists()
         assert "Nothing to take back" in host.subuid(*undo).stdout
         assert run("/usr/sbin/subuidd", "--withdraw").returncode == 0
@@ -575,7 +606,7 @@ def test_doctor_finds_ids_that_a_file_gives_to_somebody_else(host, tmp_path):
 def test_doctor_tells_of_lines_of_a_name_that_is_nobodys(host):
     def told():
         report = json.loads(host.subuid("doctor", "--json", check=False).stdout)
-        return [e for e in report["checks"] if e["check"] == "/etc/subuid" and "nobody's name" in e.get("found", str(e))]
+        return [e for e in report["checks"] if e["check"] == "/etc/subuid" and "a name that no user has" in e.get("found", str(e))]
 
     before = open("/etc/subuid").read() if os.path.exists("/etc/subuid") else ""
     user = host.new_user()
@@ -595,3 +626,50 @@ def test_doctor_leaves_nothing_behind(host):
     before = sorted(os.listdir("/srv/subuid")), open("/proc/self/mounts").read()
     host.subuid("doctor")
     assert (sorted(os.listdir("/srv/subuid")), open("/proc/self/mounts").read()) == before
+
+
+SYSTEMCTL = r"""
+mkdir -p /run/systemd/system "$t/units"
+cat > "$t/systemctl" <<END
+#!/bin/bash
+# enough of it: what is enabled is a file of \$0's directory
+case "\$*" in
+	is-*) [ -e "$t/units/\${*: -1}" ] ;;
+	"enable --now "*) shift 2; cd "$t/units"; touch "\$@" ;;
+	"disable --now "*) shift 2; cd "$t/units"; rm "\$@" ;;
+esac
+END
+chmod 0755 "$t/systemctl"
+mount --bind "$t/systemctl" "$(readlink -f /usr/bin/systemctl)"
+collector=/var/lib/prometheus/node-exporter
+timer="$t/units/subuidd-metrics.timer"
+snapshot > "$t/before"
+"""
+
+
+def test_metrics_are_switched_on_where_they_are_collected_or_asked_for(scenario):
+    out = scenario(SYSTEMCTL + """
+        subuid setup
+        test -e "$t/units/subuidd-save.timer" # the control
+        fails test -e "$timer"
+        subuid setup --metrics --dry-run | grep 'subuidd-metrics.timer: enabled'
+        fails test -e $collector
+        subuid setup --metrics
+        test -e "$timer"; test "$(stat -c '%U %a' $collector)" = 'root 755'
+        subuid setup --metrics | grep 'nothing had to be changed'
+        touch $collector/subuid.prom
+        fails subuid setup --undo --metrics
+        subuid setup --undo
+        fails test -e "$timer"
+        same before
+        # the collector's own directory stays
+        mkdir -p $collector
+        touch $collector/other.prom
+        snapshot > "$t/collected"
+        subuid setup
+        test -e "$timer"
+        touch $collector/subuid.prom
+        subuid setup --undo
+        same collected
+    """)
+    assert "subuidd-metrics.timer: stopped and disabled" in out

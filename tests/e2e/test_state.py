@@ -366,7 +366,7 @@ def test_restart_of_a_service_that_systemd_has_given_up(host, tmp_path, broken):
         result = load(host, file, "--restart", "--yes", check=False)
         calls = (state / "calls").read_text()
         assert calls.index("reset-failed subuidd.service") < calls.index("start subuidd.service")
-        assert (result.returncode == 1) == broken and ("was started, and does not run" in result.stderr) == broken, result
+        assert (result.returncode == 1) == broken and ("was started, but does not run" in result.stderr) == broken, result
         assert (state / "active").exists() != broken
     finally:
         run("pkill", "-x", "-f", "sleep 1000", check=False)
@@ -438,7 +438,7 @@ def test_an_older_save_names_what_is_newer_and_loses_nothing_without_being_told(
                       rf"the limits of {owner} are accounts 50, .* here and 40,"):
             assert any(re.search(words, line) for line in newer), (words, result.stdout)
         assert len(newer) == 9, newer
-        assert f"/srv/subuid/{owner}/later is there" in result.stdout
+        assert f"/srv/subuid/{owner}/later exists" in result.stdout
         assert (STATE / "state.db").read_bytes() == content and not KEPT.exists()
     listed = json.loads(load(host, file, "--dry-run", "--json").stdout)
     assert listed["newer"] == 9 and listed["loaded"] is False and listed["conflicts"] == 0
@@ -732,7 +732,7 @@ def test_repair_accepts_an_older_copy_of_the_store(host, tmp_path):
     (STATE / "state.db").write_bytes((tmp_path / "older.db").read_bytes())
     assert run("/usr/sbin/subuidd", check=False).returncode == 65
     told = run(PROGRAM, "repair", "--yes")
-    assert "is lost" in told.stdout and f"{owner}+later" in told.stdout, told
+    assert "are lost" in told.stdout and f"{owner}+later" in told.stdout, told
     assert "nothing to repair" in run(PROGRAM, "repair").stdout
     host.start_daemon()
     assert f"{owner}+web1" in names(host) and f"{owner}+later" not in names(host)

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -317,11 +318,124 @@ def test_sftp_append_only_adds_and_changes_nothing(host, tmp_path, tree):
     assert (home / "d/file").read_text() == "second"
 
 
+def test_an_append_only_key_sets_the_date_of_what_it_has_just_made(host, tmp_path, tree):
+    """scp -p, put -p and rclone, which does so for each file, and does not copy again what has its date."""
+    _, name, key = host.account(tmp_path, "sftp", "web1", None, "--append-only")
+    home = home_of(name)
+    for file in tree.iterdir():
+        os.utime(file, (1e9, 1e9))
+        file.chmod(0o640)
+    run("scp", "-s", "-p", *host.ssh_options(key), tree / "file", f"{name}@127.0.0.1:one")
+    sftp(host, key, name, f"put -p {tree}/big two", check=True)
+    remote = f":sftp,host=127.0.0.1,user={name},key_file={key}:up"
+    for _ in range(2):
+        said = run("rclone", "copy", "-v", tree, remote, "--retries", "1", env={"RCLONE_CONFIG": "/notfound"})
+    assert "2 / 2" in said.stderr or "Transferred" in said.stderr and "ERROR" not in said.stderr
+    (tree / "third").write_text("third")
+    run("rclone", "copy", tree, remote, "--retries", "1", env={"RCLONE_CONFIG": "/notfound"})
+    for file in ("one", "two", "up/file", "up/big"):
+        assert (home / file).stat().st_mtime == 1e9, file
+    assert (home / "up/third").read_text() == "third" and (home / "one").stat().st_mode & 0o7777 == 0o640
+    # Whole trees, without a word of what would have changed nothing.
+    (tree / "sub").mkdir(0o750)
+    (tree / "sub/f").write_text("x")
+    said = run("scp", "-s", "-r", *host.ssh_options(key), tree, f"{name}@127.0.0.1:scp")
+    assert said.stderr == "" and (home / "scp/sub").stat().st_mode & 0o7777 == 0o750, said
+    said = sftp(host, key, name, f"put -r {tree} put", f"put -r {tree} put2", check=True)
+    assert "denied" not in said.stderr and (home / "put2/sub/f").read_text() == "x", said
+    # The control, and the bound: another session's files stay as they are.
+    as_account(name, "sh", "-c", f"echo old >{home}/old")
+    for line in (f"chmod 600 old", "chmod 600 one"):
+        said = sftp(host, key, name, line)
+        assert said.returncode != 0 and "Permission denied" in said.stderr, said
+    said = run("rclone", "touch", "--timestamp", "2001-01-01T00:00:00", f"{remote}/file", env={"RCLONE_CONFIG": "/notfound"}, check=False)
+    assert said.returncode != 0 and (home / "up/file").stat().st_mtime == 1e9, said
+
+
+def is_marked(path):
+    return path.exists() and "user.subuid.made" in os.listxattr(path)
+
+
+def test_what_marks_a_new_file_goes_with_its_session(host, tmp_path, tree):
+    """Also when signals end the session: a mark that stays would let a later session change the file."""
+    _, name, key = host.account(tmp_path, "sftp", "web1", None, "--append-only")
+    one, two = home_of(name) / "one", home_of(name) / "two"
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        one.unlink(missing_ok=True)
+        client = subprocess.Popen(["sftp", "-b", "-", *host.ssh_options(key), f"{name}@127.0.0.1"], stdin=subprocess.PIPE)
+        client.stdin.write(f"put {tree}/file one\n".encode())
+        client.stdin.flush()
+        wait_until(lambda: is_marked(one), "the mark, as long as the session lasts")
+        gates = run("pgrep", "-u", name, "-x", "sftp-append").stdout.split()
+        os.killpg(os.getpgid(int(gates[0])), signal_number)
+        client.stdin.close()
+        client.wait(30)
+        wait_until(lambda: run("pgrep", "-u", name, "-x", "tool|sftp-append|sftp-server", check=False).stdout == "", "they have ended")
+        assert one.exists() and not is_marked(one), signal_number
+    assert "Permission denied" in sftp(host, key, name, "chmod 600 one").stderr
+    sftp(host, key, name, f"put -p {tree}/file two", check=True)
+    assert not is_marked(two)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_restic_is_told_of_its_role_before_it_makes_half_a_repository(host, tmp_path, there):
+    _, name, key = host.account(tmp_path, "sftp", "web1", None, "--append-only")
+    home = home_of(name)
+    if there:
+        as_account(name, "mkdir", home / "repo")
+    words = ["restic", "-o", f"sftp.command={ssh_command(host, key)} {name}@127.0.0.1 -s sftp", "-r", f"sftp:{name}@127.0.0.1:repo", "init"]
+    said = run(*words, env={"RESTIC_PASSWORD": "x"}, check=False)
+    assert said.returncode != 0 and "restic needs a key with the role restic" in said.stderr, said
+    assert [path.name for path in home.rglob("*")] == ["repo"] * there
+    # The control, and others who have such names go on.
+    sftp(host, key, name, "-ls config", "mkdir data", "mkdir d", "mkdir d/data", f"put {key}.pub d/config", check=True)
+    other = host.new_key(tmp_path, "other")
+    owner, label = name.split("+")
+    host.subuid("key", "add", label, "-", "--role", "sftp", user=owner, input=Path(f"{other}.pub").read_text())
+    words[2] = words[2].replace(str(key), str(other))
+    run(*words, env={"RESTIC_PASSWORD": "x"})
+    assert (home / "repo/config").exists()
+
+
+PROFILES_WRONG = [("execute = /usr/bin/env\nenvironment = A=1 A=2", "A=2: this variable is given twice"),
+                  ("execute = /usr/bin/env\nread = /dev/kmsg", "/dev/kmsg: no device but"),
+                  ("execute = /usr/bin/env\nread = /dev", None), ("execute = /usr/bin/env\nread = /run/subuid-test.fifo", "neither a file"),
+                  ("execute = /usr/bin/env /dev/null", "/dev/null: neither a file nor a directory"),
+                  ("execute = /usr/bin/env\nwrite = /tmp", "line 3: nothing but the home can be written"),
+                  ("execute = /usr/bin/true", "/usr/bin/env: it is run, but not among"),
+                  ("execute = /usr/bin", None), ("execute = /usr/bin/env\nread = /dev/urandom /etc/hostname /usr/share/doc", None)]
+
+
+@pytest.mark.parametrize("lines, words", PROFILES_WRONG, ids=[str(i) for i in range(len(PROFILES_WRONG))])
+def test_what_a_profile_names_works_or_is_refused_when_it_is_read(host, tmp_path, profile, lines, words):
+    fifo = Path("/run/subuid-test.fifo")
+    fifo.exists() or os.mkfifo(fifo)
+    profile("where", f"command = where\n{lines}\n[read-write]\nrun = /usr/bin/env\n")
+    _, name, key = host.account(tmp_path, "where")
+    said = host.ssh(key, name, "where")
+    if words is None:
+        assert said.returncode == 0 and "PATH=" in said.stdout, said
+    else:
+        assert said.returncode == 78 and words in said.stderr and said.stdout == "", said
+
+
+def test_a_profile_sets_its_environment_and_reads_what_it_names(host, tmp_path, profile):
+    """Its own value wins: a program takes the first of two."""
+    profile("where", "command = where\nexecute = /usr/bin/env\nenvironment = HOME={home} LANG=C PATH=/usr/bin USER=me\n[read-write]\nrun = /usr/bin/env\n")
+    profile("look", "command = look\nexecute = /usr/bin/od\nread = /dev/urandom /dev/zero\n[read-only]\n"
+                    "run = /usr/bin/od -A n -N 4 -t x1 /dev/zero\n[read-write]\nrun = /usr/bin/od -A n -N 4 -t x1 /dev/urandom\n")
+    _, name, key = host.account(tmp_path, "where,look")
+    assert sorted(host.ssh(key, name, "where").stdout.split()) == sorted(
+        [f"HOME={home_of(name)}", "LANG=C", "PATH=/usr/bin", "USER=me"])
+    assert re.fullmatch(r"( [0-9a-f]{2}){4}\n", host.ssh(key, name, "look").stdout)
+
+
 def test_the_server_refuses_each_request_that_changes_something(host):
     """The append-only form, before the kernel is asked: a request that this sftp-server has and we do not know fails here."""
     harmless = {"open", "close", "read", "write", "lstat", "fstat", "opendir", "readdir", "mkdir", "realpath", "stat", "readlink",
                 "statvfs", "fstatvfs", "fsync", "limits", "expand-path", "home-directory", "users-groups-by-id"}
     known = set(run("/usr/lib/openssh/sftp-server", "-Q", "requests").stdout.split())
+    harmless |= {"setstat", "fsetstat"}  # of files that the session has made: by another process, the kernel refuses it
     (refused,) = re.findall(r"^run = -P (\S+)$", Path("/usr/lib/subuidd/tools.d/sftp.conf").read_text(), re.M)
     assert known - harmless <= set(refused.split(","))
 
@@ -630,7 +744,7 @@ def test_a_tool_that_there_is_not(host, tmp_path):
     assert host.subuid("show", "web1", user=owner, check=False).returncode == 3
     for role, options in (("push,pull", []), ("sftp,", []), ("sftp", ["--append-only", "--read-only"]),
                           ("push", ["--read-only"]), ("forward", []), ("sftp", ["--forward", "*:22"]),
-                          ("shell", [])):
+                          ("telnet", [])):
         refused = host.subuid("add", "web1", "--key", "-", "--role", role, *options, user=owner, input=key,
                               check=False)
         assert refused.returncode == 2, (role, options, refused)
@@ -745,7 +859,7 @@ def test_forward_is_the_keys_and_ends_with_it(host, tmp_path, echo):
     assert not forwards(host, push, name, "-L", f"{free_port()}:{target}")
     said = run("sshd", "-T", "-C", f"user={name},host=h,addr=127.0.0.1").stdout.lower().splitlines()
     for line in ("disableforwarding no", "allowtcpforwarding local", "allowstreamlocalforwarding no",
-                 "allowagentforwarding no", "x11forwarding no", "permittunnel no", "gatewayports no", "permittty no",
+                 "allowagentforwarding no", "x11forwarding no", "permittunnel no", "gatewayports no", "permittty yes",
                  "permituserrc no", "permitlisten none", "authorizedkeysfile none"):
         assert line in said, line
     host.restart_daemon()
@@ -888,8 +1002,41 @@ def child_safe(attack):
         except BaseException:
             os._exit(1)
     return os.waitpid(pid, 0)[1] == 0
+def keep(kind, fd, mode=0):
+    """backup/new_files.h: an order with a descriptor, and the answer."""
+    import array, struct
+    keeper = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=4)
+    keeper.sendmsg([struct.pack("=IIqqqq", kind, mode, 1, 0, 1, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+    keeper.detach()
+    if kind != 1:
+        error = struct.unpack("=i", os.read(4, 4))[0]
+        if error:
+            raise OSError(error, "answer")
+def kept(flags, name, *orders):
+    fd = os.open(home + name, flags, 0o644)
+    for order in orders:
+        keep(*order[:1], fd, *order[1:])
+def before_and_after():
+    """A file is made, and its name then leads to an old one, as another session may see to it."""
+    kept(os.O_WRONLY | os.O_CREAT | os.O_EXCL, "/made3", (1,))
+    os.unlink(home + "/made3")
+def many():
+    """So many that the first is forgotten; its number is not another's then."""
+    for i in range(300):
+        kept(os.O_WRONLY | os.O_CREAT | os.O_EXCL, "/many%d" % i, (1,))
+    kept(os.O_RDONLY, "/many0", (2,))
 if len(sys.argv) > 5:
     ATTACKS = {
+        "own date": lambda: kept(os.O_WRONLY | os.O_CREAT | os.O_EXCL, "/made1", (1,), (2,)),
+        "own mode": lambda: kept(os.O_WRONLY | os.O_CREAT | os.O_EXCL, "/made2", (1,), (3, 0o6755)),
+        "date by the keeper": lambda: kept(os.O_RDONLY, "/old", (2,)),
+        "mode by the keeper": lambda: kept(os.O_RDONLY, "/old", (3,)),
+        "made by reading": lambda: kept(os.O_RDONLY, "/old", (1,), (2,)),
+        "made by a path": lambda: kept(os.O_PATH, "/old", (1,), (2,)),
+        "made and read": lambda: kept(os.O_RDONLY | os.O_CREAT | os.O_EXCL, "/made4", (1,), (2,)),
+        "a directory": lambda: kept(os.O_RDONLY, "/directory", (1,), (2,)),
+        "another name": before_and_after, "many": many,
+        "descriptors elsewhere": lambda: elsewhere(),
         "overwrite": lambda: wrote(home + "/old", "w"), "change": lambda: wrote(home + "/old", "r+"),
         "append": lambda: wrote(home + "/old", "a"), "remove": lambda: os.unlink(home + "/old"),
         "rename": lambda: os.rename(home + "/old", home + "/older"),
@@ -902,6 +1049,9 @@ if len(sys.argv) > 5:
         "link": lambda: os.link(home + "/old", home + "/linked"),
         "remove a directory": lambda: os.rmdir(home + "/directory"),
     }
+def elsewhere():
+    a, b = socket.socketpair(socket.AF_UNIX)
+    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, b"\0\0\0\0")])
 print("\n".join(name for name, attack in ATTACKS.items() if child_safe(attack)))
 '''
 # Without the confinement all of it works but what the host itself refuses this uid.
@@ -956,9 +1106,11 @@ def test_a_tool_taken_over_by_its_client_stays_in(host, tmp_path, evil, canary, 
             (canary[1] / left).unlink(missing_ok=True)
 
 
-def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
-    """The append-only form of sftp does not hang on what sftp-server does."""
-    script, text = evil("evil", forms=["append-only"], more="new-files-only = yes\n", arguments="append")
+@pytest.mark.parametrize("own", [False, True])
+def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary, own):
+    """The append-only form of sftp does not hang on what sftp-server does. Dates are set of what was just made, and of nothing else."""
+    more = "new-files-only = yes\n" + "own-dates = yes\n" * own
+    script, text = evil("evil", forms=["append-only"], more=more, arguments="append")
     evil.write("evil", text % 0)
     _, name, key = host.account(tmp_path, "evil", "web1", None, "--append-only")
     home = home_of(name)
@@ -970,7 +1122,11 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     fill()
     before = (home / "old").stat()
     result = host.ssh(key, name, "evil")
-    assert result.returncode == 0 and result.stdout.strip() == "", result
+    assert result.returncode == 0, result
+    assert set(result.stdout.strip().split("\n")) == ({"own date", "own mode"} if own else {""}), result
+    if own:
+        assert (home / "made1").stat().st_mtime == 1 and (home / "made2").stat().st_mode & 0o7777 == 0o755
+        assert (home / "many0").stat().st_mtime != 1
     after = (home / "old").stat()
     assert (home / "old").read_text() == "old\n" and after.st_mtime_ns == before.st_mtime_ns
     assert after.st_mode == before.st_mode and (home / "new").read_text() == "evil" and (home / "directory").exists()
@@ -985,7 +1141,7 @@ def test_new_files_only_is_kept_by_the_kernel(host, tmp_path, evil, canary):
     assert (home / "old").stat().st_mode & 0o777 == 0 and (home / "old").stat().st_mtime == 1
 
 
-NAMED = r"`(?:((?:test|vm)_\w+\.py)::)?(test_\w+)`"
+NAMED = r"`(?:((?:test|vm)_\w+\.py)::)?(test_\w+)`|`(test_\w+\.c)::(\w+)`"  # the second: of tests/unit
 
 
 def cells_without_a_test(text):
@@ -1003,14 +1159,18 @@ def cells_without_a_test(text):
     return bare
 
 
+def assert_named_tests_exist(section):
+    for file, test, unit, function in re.findall(NAMED, section):
+        source = (ROOT / ("tests/unit" if unit else "tests/e2e") / (unit or file or "test_tools.py")).read_text()
+        assert re.search(rf"^(def|static void) {function or test}\(", source, re.M), (file or unit, test or function)
+
+
 def test_each_cell_of_the_matrix_has_its_test():
     """SECURITY.md names tests in every cell; they are there."""
     text = (ROOT / "SECURITY.md").read_text()
     section = text[text.index("## What a thief with a key can do"):text.index("## What the record of runs")]
-    assert len(re.findall(r"^\|---", section, re.M)) == 5 and cells_without_a_test(section) == []
-    for file, test in re.findall(NAMED, section):
-        source = (ROOT / "tests/e2e" / (file or "test_tools.py")).read_text()
-        assert re.search(rf"^def {test}\(", source, re.M), (file, test)
+    assert len(re.findall(r"^\|---", section, re.M)) == 8 and cells_without_a_test(section) == []
+    assert_named_tests_exist(section)
     # What it looks for is found, wherever it is missing: each cell in turn, emptied, and left with its answer alone.
     for line in re.findall(r"^\|.*`test_.*$", section, re.M):
         title, *cells = line.strip("|").split("|")
@@ -1029,6 +1189,5 @@ def test_each_attack_that_worked_has_its_row_and_its_test():
     assert numbers == list(range(36, 55))
     assert cells_without_a_test(section) == []
     named = re.findall(NAMED, section)
-    assert len(named) > 30 and all(file for file, _ in named), named
-    for file, test in named:
-        assert re.search(rf"^def {test}\(", (ROOT / "tests/e2e" / file).read_text(), re.M), (file, test)
+    assert len(named) > 30 and all(file or unit for file, _, unit, _ in named), named
+    assert_named_tests_exist(section)

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import ROOT, SOCKET, call, run, wait_until
 
-UNITS = ("subuidd", "subuidd-mounts", "subuidd-save")
+UNITS = ("subuidd", "subuidd-mounts", "subuidd-save", "subuidd-userdb", "subuidd-metrics")
 HANDED = "/run/subuidd/handed"
 SETTINGS = Path("/etc/subuidd.conf.d/90-unit.conf")
 

@@ -5,6 +5,8 @@ account can mount on, leases and FIFOs; at every deed, at a start and in mainten
 import contextlib
 import fcntl
 import grp
+import itertools
+import json
 import os
 import pwd
 import re
@@ -114,7 +116,7 @@ def lock_is_quick(host, other):
     assert deed("unlock", other)[0] == 0
 
 
-# The link in an owner's home is waited for, by those who asked for it alone, for 15 seconds at most.
+# The link in an owner's home is waited for, by those who asked for it alone, for five seconds at most.
 DEEDS = [["show", "{name}"], ["list", "--all"], ["mount", "{name}"], ["set", "{name}", "--quota", "1G"], ["check", "--repair"],
          ["add", "web1", "--owner", "{owner}"], ["lock", "{name}"], ["unlock", "{name}"]]
 
@@ -196,23 +198,51 @@ def test_a_purge_waits_for_no_file_server(host, pair, place, how):
         wait_until(lambda: not Path(f"/srv/subuid/.removed/{uid}").exists(), "purged")
 
 
-def test_what_cannot_be_killed_holds_up_nobody(host, pair):
-    """A process of the account whose question a server has taken: the lock counts, says so, and is not waited for."""
-    owner, name, other, home = pair
+@contextlib.contextmanager
+def unkillable(home, owner, name):
+    """A process of the account whose question a server has taken and keeps."""
     uid = pwd.getpwnam(name).pw_uid
     (home / "inside").chmod(0o777)
     with server("greedy", home / "inside", owner):
         stuck = subprocess.Popen(["stat", str(home / "inside")], user=uid, group=uid, extra_groups=[],
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: Path(f"/proc/{stuck.pid}/syscall").read_text() != "running\n" and hangs(home / "inside"), "it waits")
+        yield
+    stuck.wait(5)
+
+
+def test_what_cannot_be_killed_holds_up_nobody(host, pair):
+    """The lock counts, says so, and is not waited for."""
+    owner, name, other, home = pair
+    with unkillable(home, owner, name):
         begun = time.monotonic()
         status, said = deed("lock", name)
         assert time.monotonic() - begun < 12
         assert "locked" in host.subuid("show", name).stdout
         assert status == 1 and "cannot be ended" in said
         lock_is_quick(host, other)
-    stuck.wait(5)
     assert deed("lock", name)[0] == 0
+
+
+def lets_in(name, key):
+    """Whether sshd is given this key by what it asks, and PAM lets the account in."""
+    kind, blob = Path(f"{key}.pub").read_text().split()[:2]
+    asked = run("/usr/libexec/subuidd/authorized-keys", name, kind, blob, user="subuidd-keys", check=False)
+    return blob in asked.stdout and run("pamtester", "sshd", name, "acct_mgmt", check=False).returncode == 0
+
+
+@pytest.mark.parametrize("words", ["lock {name}", "key remove {name} {number}", "remove {name}"])
+def test_nobody_comes_in_while_a_process_does_not_end(host, pair, tmp_path, words):
+    """It is published before anything is waited for."""
+    owner, name, _, home = pair
+    key, number = tmp_path / f"{owner}-web1-push", host.subuid_json("key", "list", name)[0]["id"]
+    with unkillable(home, owner, name):
+        assert lets_in(name, key)  # the control
+        command = subprocess.Popen(["/usr/bin/subuid", *words.format(name=name, number=number).split()], cwd="/")
+        wait_until(lambda: not lets_in(name, key), "nobody comes in any more")
+        assert command.poll() is None, "that process is waited for until now"
+        command.wait(20)
+        assert not lets_in(name, key)
 
 
 def test_servers_on_one_another_are_taken_off(host, pair):
@@ -241,6 +271,134 @@ def test_the_server_of_these_tests_is_one_that_is_asked_by_a_look(host, pair):
         wait_until(lambda: not hangs(home), "it answers")
         assert os.stat(home).st_ino == inode
     del owner
+
+
+# ---- an import that is held between its look at the owners' homes and what it makes
+
+NUMBERS = itertools.count(2100700000, -1)  # those that nobody names go up from the highest
+
+
+def begun(host, owner):
+    """Whether an account of this owner was ever begun."""
+    return "account.intent" in [entry["action"] for entry in host.subuid_json("audit", "--owner", owner)]
+
+
+def states(host, owner):
+    return [row["state"] for row in host.subuid_json("list", "--owner", owner)]
+
+
+def has_looked(host, owner):
+    """The daemon's child that has become this owner, has looked at their home and waits for a word."""
+    uid = str(pwd.getpwnam(owner).pw_uid)
+    for pid in run("pgrep", "-P", str(host.daemon.pid), "-U", uid, check=False).stdout.split():
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+        if status["Uid"].split() == [uid] * 4 and status["State"].startswith("S"):
+            return int(pid)
+    return None
+
+
+def age(pid):
+    """Seconds since it began; None: it has ended."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+class HeldImport:
+    """An import of web1 for each of these owners. It waits for the list of all homes, which it needs for the number that it
+    names, and the child that makes that list is stopped as it begins."""
+
+    def __init__(self, host, tmp_path, *owners):
+        host.restart_daemon()  # it may have such a list
+        self.said = tmp_path / "strace"
+        self.tracer = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", self.said, "-p", str(host.daemon.pid), "-P", "/srv/subuid", "-e",
+             "trace=getdents64", "-e", "inject=getdents64:signal=STOP:when=1"], stderr=subprocess.DEVNULL)
+        wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+        rows = [{"owner": owner, "label": "web1"} for owner in owners]
+        rows[-1]["uid"] = next(NUMBERS)
+        file = tmp_path / "import.json"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.importer = subprocess.Popen(["/usr/bin/subuid", "import", file, "--keep-going"], stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, text=True, cwd="/")
+        self.children = [wait_until(lambda owner=owner: has_looked(host, owner), f"the child of {owner} waits") for owner in owners]
+        wait_until(self.stopped, "it has stopped")
+        assert "error" not in call("io.subuidd.Accounts.Status")  # what the children have said is heard before this is answered
+
+    def stopped(self):
+        return re.findall(r"(?m)^(\d+) +--- stopped by SIGSTOP", self.said.read_text())
+
+    def end(self):
+        """The list is made, and the import goes on: its status, and what it says."""
+        assert self.importer.poll() is None, "it was held until now"
+        os.kill(int(self.stopped()[0]), signal.SIGCONT)
+        said = self.importer.communicate(timeout=30)[0]
+        return self.importer.returncode, said
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.stopped():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGCONT)
+        self.tracer.send_signal(signal.SIGINT)
+        self.tracer.wait(10)
+        self.importer.communicate(timeout=30)
+
+
+def test_children_that_wait_for_a_long_list_make_their_links(host, tmp_path):
+    """It may take minutes, and none of them ends by itself before."""
+    owners = [host.new_user(), host.new_user()]
+    with HeldImport(host, tmp_path, *owners) as held:
+        wait_until(lambda: all((age(pid) or 99) > 16 for pid in held.children), "a second more than other children have", 30)
+        assert [age(pid) is not None for pid in held.children] == [True, True], "they wait"
+        status, said = held.end()
+    assert status == 0, said
+    for owner in owners:
+        assert states(host, owner) == ["active"], (owner, said)
+        assert os.path.islink(f"/home/{owner}/subuid/web1")
+
+
+def test_of_an_owner_whose_child_ended_nothing_is_begun(host, tmp_path):
+    """Killed while it waits: no id is used up for an account whose link nobody can make any more."""
+    lost, other = host.new_user(), host.new_user()
+    with HeldImport(host, tmp_path, lost, other) as held:
+        os.kill(held.children[0], signal.SIGKILL)
+        wait_until(lambda: age(held.children[0]) is None, "it is reaped")
+        status, said = held.end()
+    assert status == 1 and "failed 1" in said, said
+    assert states(host, lost) == [] and not begun(host, lost)
+    assert states(host, other) == ["active"] and begun(host, other)  # the control: its child lives
+
+
+def stray_link(host, owner, label):
+    """Of an account that has been removed; its owner has put it back."""
+    link = Path(f"/home/{owner}/subuid/{label}")
+    host.subuid("add", label, user=owner)
+    text = os.readlink(link)
+    host.subuid("remove", label, "--purge", user=owner)
+    link.parent.mkdir(exist_ok=True)
+    run("chown", "-h", f"{owner}:", link.parent)
+    run("ln", "-s", text, link, user=owner)
+    return link
+
+
+def test_the_link_of_an_account_that_is_being_made_is_no_stray_one(host, tmp_path):
+    """It is right already, so the account takes it up; a repair of what was a stray link before is refused meanwhile."""
+    owner, other = host.new_user(), host.new_user()
+    link, control = stray_link(host, owner, "web1"), stray_link(host, owner, "web2")
+    with HeldImport(host, tmp_path, owner, other) as held:
+        replies = [call("io.subuidd.Accounts.Repair", {"repair": "leftover", "place": "link", "owner": owner, "label": label})
+                   for label in ("web1", "web2")]
+        status, said = held.end()
+    assert replies[0].get("error", "").endswith(".Conflict"), replies[0]
+    assert link.is_symlink()
+    assert "error" not in replies[1] and not control.is_symlink()  # the control: another one of theirs goes at once
+    assert status == 0 and f"{owner} web1: home made; link is there already" in said, said
+    assert states(host, owner) == ["active"]
 
 
 # ---- the spool of runs: what an account can put there

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run, wait_until
+from filesystems import nothing_known
 
 HOMES = Path("/srv/subuid")
 STATE = Path("/var/lib/subuidd")
@@ -43,8 +44,9 @@ def homes_on(host, kind, directory, options):
         os.chown(place, status.st_uid, status.st_gid)
         place.chmod(status.st_mode & 0o7777)
     try:
-        host.start_daemon()
-        yield HOMES
+        with nothing_known():
+            host.start_daemon()
+            yield HOMES
     finally:
         if host.daemon is not None:
             host.stop_daemon()
@@ -229,3 +231,14 @@ def test_what_counts_without_a_limit_is_said_so(host, tmp_path):
     with homes_on(host, "ext4", tmp_path, "usrquota"):
         _, name, _ = host.account(tmp_path, "push", "web1", None, "--files", "60")
         assert "for files of its own uid" in host.subuid("show", name).stdout
+
+
+def test_what_is_used_is_what_the_file_system_counts(host, disk, tmp_path):
+    (tmp_path / "file").write_bytes(os.urandom(5 * MIB))
+    owner, name, key = host.account(tmp_path, "push", "used", None, "--quota", "20M", "--files", "100")
+    host.rsync(key, tmp_path / "file", f"{name}@127.0.0.1:")
+    os.sync()
+    account = host.subuid_json("show", name)["account"]
+    assert account["quotaKept"] == "disk"
+    assert 5 * MIB <= account["usedBytes"] < 6 * MIB
+    assert abs(account["usedFiles"] - inodes(home_of(name))) <= 2

@@ -80,6 +80,16 @@ def account_ended(world, case):
     world.forget(case.account["uid"])
 
 
+def account_removed(world, case):
+    """Its ids may be the account's again."""
+    account_with_all(world, case)
+    world.remove(case.owner, case.label)
+    case.more["range"] = next(key[1] for key, value in world.facts().items()
+                              if key[0] == "ended" and value[1:] == (case.owner, case.label) and value[0] > 1)
+    for first in (case.account["uid"], case.more["range"]):
+        world.forget(first)
+
+
 def range_own(world, case):
     reply = call("RangeAdd", {"owner": case.owner, "count": UNIT})
     demand(done(reply), "a range before it is removed", reply)
@@ -89,6 +99,20 @@ def range_own(world, case):
 def view_closed(world, case):
     account(world, case)
     run("umount", HOMES / case.owner / case.label / "view")
+
+
+def about_to_rename(world, case):
+    account_in_use(world, case)
+    uid, names = case.account["uid"], {(case.owner, case.label), (case.owner, "n" + case.label)}
+    for first in [uid, *(key[1] for key, value in world.facts().items() if key[0] == "range" and value[:2] == (case.owner, case.label))]:
+        world.names[first] = names
+
+
+def about_to_be_anothers(world, case):
+    account_in_use(world, case)
+    case.more["new"] = f"{case.owner}x"
+    run("useradd", "--create-home", case.more["new"], check=False)
+    world.owners[case.owner] = case.more["new"]
 
 
 def limit_there(world, case):
@@ -134,6 +158,10 @@ def daemon_stopped(world, case):
     world.stop_daemon()
 
 
+def fingerprint(key):
+    return run("ssh-keygen", "-lf", "-", input=key).stdout.split()[1]
+
+
 # -- whether it is so
 
 def whole_account(ranges=0, keys=0):
@@ -167,9 +195,52 @@ def account_gone(case):
              and not any(key[:2] == ("key", uid) for key in facts))]
 
 
+def renamed(case):
+    """One uid under its new name, with all of it."""
+    new = (case.more["new"], case.label) if "new" in case.more else (case.owner, "n" + case.label)
+
+    def mine(key):
+        return key[0] == "account" and key[2] in (case.label, "n" + case.label)
+
+    def holds(facts):
+        row = facts.get(("account", *new))
+        ranges = [key for key, value in facts.items() if key[0] == "range" and value[:2] == new]
+        return row is not None and row[0] == case.account["uid"] and sum(map(mine, facts)) == 1 and len(ranges) == 1
+
+    return [(lambda key: mine(key) or key[0] in ("range", "ended", "limit"), holds)]
+
+
 def key_count(count):
     return lambda case: [(lambda key: key[:2] == ("key", case.account["uid"]),
                           lambda facts: sum(key[:2] == ("key", case.account["uid"]) for key in facts) == count)]
+
+
+def restored(case):
+    """Whole, with the ids that it had; or removed as before."""
+    uid, first = case.account["uid"], case.more["range"]
+
+    def scope(key):
+        return case.this(key) or key[:2] == ("key", uid) or key in (("range", first), ("ended", uid), ("ended", first))
+
+    def whole(facts):
+        row = case.row(facts)
+        return (row is not None and row[0] == uid and facts.get(("range", first)) == (case.owner, case.label, UNIT)
+                and facts.get(("key", uid, fingerprint(case.keys[0]))) == "push")
+
+    def absent(facts):
+        return {key for key in facts if scope(key)} == {("ended", uid), ("ended", first)}
+
+    return [(scope, whole, absent)]
+
+
+def key_is(which):
+    """This one alone, with its new role; not done: the first one, as it was. Never none, and never both."""
+    def keys(case, facts):
+        return {key[2]: role for key, role in facts.items() if key[:2] == ("key", case.account["uid"])}
+
+    return lambda case: [(lambda key: key[:2] == ("key", case.account["uid"]),
+                          lambda facts: keys(case, facts) == {fingerprint(case.keys[which]): "pull"},
+                          lambda facts: keys(case, facts) == {fingerprint(case.keys[0]): "push"})]
 
 
 def owner_ranges(count):
@@ -244,6 +315,20 @@ def data_kept(world, case, acknowledged):
     demand(any((place / "home/pushed").exists() for place in places), "what was pushed is gone")
 
 
+def renamed_after(world, case, acknowledged):
+    """What was pushed is where the name says, and the link leads there."""
+    if case.more.get("session"):
+        session_over(world, case, acknowledged)
+    uid = case.account["uid"]
+    facts = world.facts()
+    names = [key[1:3] for key, value in facts.items() if key[0] == "account" and value[0] == uid]
+    demand(len(names) == 1, "the account has", len(names), "names")
+    owner, label = names[0]
+    demand((HOMES / owner / label / "home/pushed").exists(), "what was pushed is not where the name says")
+    link = f"/home/{owner}/subuid/{label}"
+    demand(os.path.islink(link) and os.readlink(link).startswith(str(HOMES / owner / label)), "the link leads elsewhere")
+
+
 def no_session_left(world, case, acknowledged):
     session_over(world, case, acknowledged)
     if acknowledged:
@@ -286,6 +371,10 @@ def owners(method, **parameters):
     return lambda world, case: call(method, {"owner": case.owner, **parameters})
 
 
+def of_rename(world, case):
+    return call("Rename", {"owner": case.owner, "label": case.label, "to": "n" + case.label})
+
+
 def adopt(world, case):
     return ["/usr/bin/subuid", "adopt", "--owner", case.owner, "--remove", "--json"]
 
@@ -314,8 +403,10 @@ CHANGES = [
         whole_account(ranges=1, keys=1)),
     Change("key-add", account, lambda world, case: of("KeyAdd", key={"key": case.keys[2], "role": "push,forward",
                                                                     "forward": "localhost:5900"})(world, case), key_count(1)),
-    Change("key-remove", account_with_all, lambda world, case: of("KeyRemove", fingerprint=run(
-        "ssh-keygen", "-lf", "-", input=case.keys[0]).stdout.split()[1])(world, case), key_count(0)),
+    Change("key-remove", account_with_all, lambda world, case: of("KeyRemove", fingerprint=fingerprint(
+        case.keys[0]))(world, case), key_count(0)),
+    Change("key-rotate", account_with_all, lambda world, case: of("KeyChange", fingerprint=fingerprint(case.keys[0]), key={
+        "key": case.keys[2], "role": "pull"})(world, case), key_is(2)),
     Change("range-add", nothing, owners("RangeAdd", count=UNIT), owner_ranges(1)),
     Change("range-add-files", nothing, owners("RangeAdd", count=UNIT), owner_ranges(1), publish="files"),
     Change("range-add-both", nothing, owners("RangeAdd", count=UNIT), owner_ranges(1), publish="both"),
@@ -331,6 +422,12 @@ CHANGES = [
     Change("remove-purge", account_in_use, of("Remove", purge=True), account_gone, settled=purged, after=no_session_left),
     Change("remove-purge-files", account_in_use, of("Remove", purge=True), account_gone, settled=purged,
            after=no_session_left, publish="files"),
+    Change("rename", about_to_rename, of_rename, renamed, after=renamed_after),
+    Change("rename-files", about_to_rename, of_rename, renamed, after=renamed_after, publish="files"),
+    Change("owner", about_to_be_anothers, lambda world, case: call("OwnerChange", {
+        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after),
+    Change("restore", account_removed, of("Restore"), restored, after=data_kept),
+    Change("restore-files", account_removed, of("Restore"), restored, after=data_kept, publish="files"),
     Change("limit", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9), limit_is((7, 8, 9))),
     Change("limit-reset", limit_there, owners("LimitSet", reset=True), limit_is(None)),
     Change("release", account_ended, lambda world, case: call("Release", {"first": case.account["uid"]}), released),

@@ -2,11 +2,11 @@
 /*
  * recorder LOG DIRECTORY IMAGE [IMAGE ...]
  *
- * A disk that remembers. A FUSE file system with one file for each image (DIRECTORY/0, /1, ...), for loop devices to stand
- * on: what the file system above writes goes through to the image, and into LOG in the order in which it came, with the
- * flushes between. tests/faults/images.py makes from it what a loss of power may leave. One thread: a write was
- * answered before the flush that follows it is read, so that what the log has before a flush is what that flush promises.
- * Run by the tests, as root. In the foreground, until it is unmounted.
+ * A disk that remembers. A FUSE file system with one file for each image (DIRECTORY/0, /1, ...), for loop devices to
+ * stand on: what the file system above writes goes through to the image, and into LOG in the order in which it came,
+ * with the flushes between. tests/faults/images.py makes from it what a loss of power may leave. One thread: a write
+ * was answered before the flush that follows it is read, so that what the log has before a flush is what that flush
+ * promises. Run by the tests, as root. In the foreground, until it is unmounted.
  */
 #define FUSE_USE_VERSION 35
 
@@ -191,7 +191,7 @@ static void files_open(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	char *words[] = { argv[0], (char *)(uintptr_t)"-o", (char *)(uintptr_t)"fsname=recorder" };
+	char *words[] = { argv[0], (char *)(uintptr_t) "-o", (char *)(uintptr_t) "fsname=recorder" };
 	struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
 	struct fuse_session *session;
 	int r;

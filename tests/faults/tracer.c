@@ -2,16 +2,16 @@
 /*
  * tracer -o TRACE [-i ROLE:SYSCALL:K:WHAT] [-p PID:ROLE]... [-c ROLE -- COMMAND [ARG ...]]
  *
- * Counts the system calls of a daemon and of all that it makes, by role, and lets one of them fail or be the last: the K-th
- * SYSCALL of everything that has ROLE, all its processes taken together. WHAT: `kill` (SIGKILL, the call is not made) or the
- * number of an error (the call is not made and answers that). TRACE has a line "ROLE SYSCALL K PID ARGUMENT ARGUMENT" for
- * each call, in order (its second and third argument), and "hit" behind the one that was chosen.
+ * Counts the system calls of a daemon and of all that it makes, by role, and lets one of them fail or be the last: the
+ * K-th SYSCALL of everything that has ROLE, all its processes taken together. WHAT: `kill` (SIGKILL, the call is not
+ * made) or the number of an error (the call is not made and answers that). TRACE has a line "ROLE SYSCALL K PID
+ * ARGUMENT ARGUMENT" for each call, in order (its second and third argument), and "hit" behind the one that was chosen.
  *
  * strace counts for each process by itself, so that it cannot choose a helper's second write and spare the daemon's.
  *
- * Roles: what -p and -c say; of children: `worker`, `forker` (makes the owners' children), `owner` (these), `child` (others
- * of the broker). Says "ready" on standard output when everything is traced; ends when nothing is left, or when it is
- * killed: what it traced goes on. Run by the tests, as root.
+ * Roles: what -p and -c say; of children: `worker`, `forker` (makes the owners' children), `owner` (these), `child`
+ * (others of the broker). Says "ready" on standard output when everything is traced; ends when nothing is left, or when
+ * it is killed: what it traced goes on. Run by the tests, as root.
  */
 #include <elf.h>
 #include <errno.h>
@@ -30,7 +30,8 @@
 
 #define PROCESSES_MAX 512
 #define SYSCALLS_MAX 600
-#define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
+#define OPTIONS                                                                                                        \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
 
 enum role { BROKER, WORKER, FORKER, OWNER, CHILD, COMMAND, ROLES };
 static const char *const role_names[ROLES] = { "broker", "worker", "forker", "owner", "child", "command" };
@@ -38,7 +39,7 @@ static const char *const role_names[ROLES] = { "broker", "worker", "forker", "ow
 struct process {
 	pid_t pid; /* 0: free */
 	enum role role;
-	bool waits; /* stopped; its parent has not said yet whose it is */
+	bool waits;   /* stopped; its parent has not said yet whose it is */
 	bool renamed; /* by the call that it is in, perhaps */
 };
 
@@ -163,10 +164,12 @@ static void entered(struct process *process, const struct __ptrace_syscall_info 
 	if (number < 0 || number >= SYSCALLS_MAX)
 		return;
 	k = ++counts[process->role][number];
-	hit = injection.error >= 0 && injection.role == process->role && injection.syscall == number && injection.k == k;
+	hit = injection.error >= 0 && injection.role == process->role && injection.syscall == number &&
+	      injection.k == k;
 	process->renamed = number == __NR_prctl;
-	fprintf(trace, "%s %s %u %d %llx %llx%s\n", role_names[process->role], syscall_name(number), k, (int)process->pid,
-		(unsigned long long)info->entry.args[1], (unsigned long long)info->entry.args[2], hit ? " hit" : "");
+	fprintf(trace, "%s %s %u %d %llx %llx%s\n", role_names[process->role], syscall_name(number), k,
+		(int)process->pid, (unsigned long long)info->entry.args[1], (unsigned long long)info->entry.args[2],
+		hit ? " hit" : "");
 	if (!hit)
 		return;
 	if (injection.error == 0)
@@ -273,7 +276,8 @@ static void inject(char *word)
 		fail(name);
 }
 
-/* Stopped before its first instruction of ours is run, so that the first call of the command is the first that is counted. */
+/* Stopped before its first instruction of ours is run, so that the first call of the command is the first that is
+ * counted. */
 static void command_start(char **argv, enum role role)
 {
 	pid_t pid = fork();

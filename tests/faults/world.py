@@ -82,6 +82,8 @@ class World(conftest.Host):
         super().__init__()
         self.nss = self.subid = None
         self.held = {}  # first id: (count, owner, label), of everything that was ever seen to be given out
+        self.names = {}  # first id: the names that it may have, where a change of them was asked for
+        self.owners = {}  # former owner: the one who may have all of theirs
         self.released = set()
         self.publish = "plugin"
         self.keys, self.fingerprints = [], {}  # public keys, and by fingerprint: type and blob
@@ -202,12 +204,18 @@ class World(conftest.Host):
             now.pop(first, None)
         for first, (count, owner, label, life) in now.items():
             before = self.held.get(first)
-            demand(before is None or before[:3] == (count, owner, label), f"id {first} was {before}, is", (owner, label))
+            demand(before is None or before[:3] == (count, owner, label) or self.renamed(first, before, (count, owner, label)),
+                   f"id {first} was {before}, is", (owner, label))
             demand(before is None or before[3] == "live" or life == "ended", f"id {first} was given back, is {owner}'s anew")
             self.held[first] = (count, owner, label, life)
         for first in self.held.keys() - now.keys():
             raise Violation(f"id {first} of {self.held[first]} is known to nobody any more")
         self.no_overlap(now)
+
+    def renamed(self, first, before, now):
+        """A change of names was asked for: this id may have either, and so may all of an owner who changed."""
+        return before[0] == now[0] and ((now[1:] in self.names.get(first, ())) or
+                                        (self.owners.get(before[1]) == now[1] and before[2] == now[2]))
 
     @staticmethod
     def no_overlap(now):

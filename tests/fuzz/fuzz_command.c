@@ -13,29 +13,32 @@
 
 #include "backup/command_line.h"
 #include "backup/rsync_arguments.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 
 #define POLICY_BYTES 2
 
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
-
 /* Never, whatever the policy. */
-static const char *const never[] = { "daemon", "rsh", "config", "write-devices", "copy-devices", "debug", "no-munge-links",
-				     "insecure-links", "secluded-args", "protect-args", "copy-as", "password-file",
-				     "read-batch", "write-batch", "rsync-path", "sockopts", "early-input",
-				     "copy-unsafe-links", "copy-links", "keep-dirlinks", "copy-dirlinks", "exclude-from",
-				     "include-from", "filter", "no-drop-D" };
+static const char *const never[] = { "daemon",         "rsh",
+				     "config",         "write-devices",
+				     "copy-devices",   "debug",
+				     "no-munge-links", "insecure-links",
+				     "secluded-args",  "protect-args",
+				     "copy-as",        "password-file",
+				     "read-batch",     "write-batch",
+				     "rsync-path",     "sockopts",
+				     "early-input",    "copy-unsafe-links",
+				     "copy-links",     "keep-dirlinks",
+				     "copy-dirlinks",  "exclude-from",
+				     "include-from",   "filter",
+				     "no-drop-D" };
 
 /* Under -blind. */
-static const char *const telling[] = { "append", "block-size", "compare-dest", "copy-dest", "link-dest", "existing", "fuzzy",
-				       "info", "list-only", "log-file", "only-write-batch", "partial-dir", "size-only" };
+static const char *const telling[] = { "append",           "block-size",  "compare-dest", "copy-dest", "link-dest",
+				       "existing",         "fuzzy",       "info",         "list-only", "log-file",
+				       "only-write-batch", "partial-dir", "size-only" };
 
 static int named(const char *argument, const char *name)
 {
@@ -63,8 +66,8 @@ static void check_cluster(const char *argument)
 
 static void check_option(const struct gate_policy *policy, const char *argument, int sender)
 {
-	static const char *const paths[] = { "backup-dir", "partial-dir", "temp-dir", "compare-dest", "copy-dest",
-					     "link-dest", "log-file", "files-from", "confine-root" };
+	static const char *const paths[] = { "backup-dir", "partial-dir", "temp-dir",   "compare-dest", "copy-dest",
+					     "link-dest",  "log-file",    "files-from", "confine-root" };
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		must(!named(argument, never[i]));
@@ -80,9 +83,10 @@ static void check_option(const struct gate_policy *policy, const char *argument,
 	for (size_t i = 0; policy->blind && i < sizeof(telling) / sizeof(telling[0]); i++)
 		must(!named(argument, telling[i]));
 	must(!policy->blind || strpbrk(argument, "%") == NULL || !named(argument, "log-format") ||
-	     strcmp(argument + 13, "%i") == 0 || strcmp(argument + 13, "%i%I") == 0 || strcmp(argument + 13, "%o") == 0);
-	must(!policy->no_delete || (!begins(argument, "--delete") && !begins(argument, "--remove") &&
-				    !named(argument, "force")));
+	     strcmp(argument + 13, "%i") == 0 || strcmp(argument + 13, "%i%I") == 0 ||
+	     strcmp(argument + 13, "%o") == 0);
+	must(!policy->no_delete ||
+	     (!begins(argument, "--delete") && !begins(argument, "--remove") && !named(argument, "force")));
 	must(!policy->no_overwrite || (!named(argument, "backup-dir") && !named(argument, "log-file") &&
 				       !named(argument, "partial-dir") && !named(argument, "delay-updates")));
 	must(!policy->write_only || !named(argument, "files-from") || strcmp(argument, "--files-from=-") == 0);
@@ -167,7 +171,7 @@ static long split_again(const char *line, char *out)
 		} else if ((state == SINGLE && c == '\'') || (state == DOUBLE && c == '"')) {
 			state = PLAIN;
 		} else if (c == '\\' && (state == PLAIN || (state == DOUBLE && line[i + 1] != '\0' &&
-							   strchr("\"\\$`", line[i + 1]) != NULL))) {
+							    strchr("\"\\$`", line[i + 1]) != NULL))) {
 			if (line[++i] == '\0')
 				return -1;
 			*out++ = line[i];
@@ -269,12 +273,65 @@ static void check_meaning(const struct gate_policy *policy, const struct rsync_r
 /* ---- mutations of words --------------------------------------------------------------------------- */
 
 static const char *const pieces[] = {
-	"--sender", "--server", "-vlogDtpre.iLsfxCIvu", "-e.LsfxC", "-B700", "-@-1", "-s", "-L", "-n", ".", "..", "/", "x/..", "../p",
-	"{a,b}", "{..,x}/y", "{1..9}", "*", "'*'", "\\*", "~", "''", "\"a b\"", "a\\ b", "--delete", "--delete-after", "--force",
-	"--backup-dir", "--backup-dir=old", "--partial-dir=.p", "--temp-dir=/t", "--link-dest=../p", "--copy-dest", "--compare-dest=/x",
-	"--log-file=l", "--log-format=%i", "--files-from=-", "--from0", "--fake-super", "--super", "--whole-file", "--no-W",
-	"--append", "--info=all9", "--debug=all", "--daemon", "--secluded-args", "--munge-links", "--remove-source-files",
-	"--usermap=0:1", "--suffix", "--max-delete=1", "--inplace", "--numeric-ids", "--", "-", "--=", "/d/x", "/d",
+	"--sender",
+	"--server",
+	"-vlogDtpre.iLsfxCIvu",
+	"-e.LsfxC",
+	"-B700",
+	"-@-1",
+	"-s",
+	"-L",
+	"-n",
+	".",
+	"..",
+	"/",
+	"x/..",
+	"../p",
+	"{a,b}",
+	"{..,x}/y",
+	"{1..9}",
+	"*",
+	"'*'",
+	"\\*",
+	"~",
+	"''",
+	"\"a b\"",
+	"a\\ b",
+	"--delete",
+	"--delete-after",
+	"--force",
+	"--backup-dir",
+	"--backup-dir=old",
+	"--partial-dir=.p",
+	"--temp-dir=/t",
+	"--link-dest=../p",
+	"--copy-dest",
+	"--compare-dest=/x",
+	"--log-file=l",
+	"--log-format=%i",
+	"--files-from=-",
+	"--from0",
+	"--fake-super",
+	"--super",
+	"--whole-file",
+	"--no-W",
+	"--append",
+	"--info=all9",
+	"--debug=all",
+	"--daemon",
+	"--secluded-args",
+	"--munge-links",
+	"--remove-source-files",
+	"--usermap=0:1",
+	"--suffix",
+	"--max-delete=1",
+	"--inplace",
+	"--numeric-ids",
+	"--",
+	"-",
+	"--=",
+	"/d/x",
+	"/d",
 };
 
 /* Words as a client separates them, blanks after the first one's end. */

@@ -27,6 +27,22 @@ static uint64_t plain(const char *bytes, size_t size)
 	return files; /* a last line without its end is not told yet */
 }
 
+/* The same of deletions: up to its first ']' anything, then these words, then any name. */
+static uint64_t plain_deleted(const char *bytes, size_t size)
+{
+	static const char words[] = "] deleting ";
+	uint64_t deleted = 0;
+	const char *end, *bracket;
+
+	for (; size > 0 && (end = memchr(bytes, '\n', size)) != NULL; bytes = end + 1) {
+		bracket = memchr(bytes, ']', (size_t)(end - bytes));
+		deleted += bracket != NULL && (size_t)(end - bracket) >= sizeof(words) - 1 &&
+			   memcmp(bracket, words, sizeof(words) - 1) == 0;
+		size -= (size_t)(end + 1 - bytes);
+	}
+	return deleted;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, size };
@@ -44,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(count.files >= before && count.files - before <= part);
 		must(count.files == plain(bytes, at + part));
 		must(count.any);
+		must(count.deleted == plain_deleted(bytes, at + part));
 	}
 	must(input.left > 0 || (!count.any && count.files == 0));
 	return 0;

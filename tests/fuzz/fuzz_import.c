@@ -12,45 +12,40 @@
 
 #include "cli/import.h"
 #include "subuidd/wire/request.h"
-#include "subuidd/worker/import.h"
+#include "worker/import.h"
+#include "tests/fuzz/fuzz.h"
+#include "cli/subuid.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds)
-{
-	if (!holds)
-		abort();
-}
+struct common common; /* the program's own: cli/arguments.c */
 
 static void worker_takes(json_t *row)
 {
 	static struct request request;
-	struct failure_text failure = {0};
+	struct failure_text failure = { 0 };
 
 	if (worker_parse_import(row, &request, &failure) < 0) {
-		demand(failure.why[0] != '\0');
+		must(failure.why[0] != '\0');
 		return;
 	}
-	demand(wire_request_check(&request, request.size) == 0);
-	demand(request_sound(&request) == 0);
+	must(wire_request_check(&request, request.size) == 0);
+	must(request_sound(&request) == 0);
 }
 
 static void line_is_taken(json_t *object, unsigned long line)
 {
-	struct failure_text failure = {0};
+	struct failure_text failure = { 0 };
 	json_t *rows = json_array(), *row;
 	size_t i;
 
 	if (import_rows(object, line, rows, &failure) < 0) {
-		demand(failure.what[0] != '\0' && failure.why[0] != '\0');
+		must(failure.what[0] != '\0' && failure.why[0] != '\0');
 	} else {
 		const char *kind = json_string_value(json_object_get(object, "kind"));
 
-		demand(json_array_size(rows) > 0 || json_object_get(object, "ranges") != NULL ||
-		       (kind != NULL && strcmp(kind, IMPORT_HEADER) == 0));
-		json_array_foreach(rows, i, row)
-		{
-			demand(json_integer_value(json_object_get(row, "line")) == (json_int_t)line);
+		must(json_array_size(rows) > 0 || json_object_get(object, "ranges") != NULL ||
+		     (kind != NULL && strcmp(kind, IMPORT_HEADER) == 0));
+		json_array_foreach(rows, i, row) {
+			must(json_integer_value(json_object_get(row, "line")) == (json_int_t)line);
 			worker_takes(row);
 		}
 	}
@@ -60,7 +55,7 @@ static void line_is_taken(json_t *object, unsigned long line)
 static void file_is_read(const uint8_t *data, size_t size)
 {
 	static struct import_text text;
-	struct failure_text failure = {0};
+	struct failure_text failure = { 0 };
 	unsigned long before = 0, ends = 1;
 	json_t *object = NULL;
 	int r;
@@ -69,19 +64,19 @@ static void file_is_read(const uint8_t *data, size_t size)
 		ends += data[i] == '\n';
 	memset(&text, 0, sizeof(text));
 	text.file = fmemopen((void *)(uintptr_t)data, size, "rb");
-	demand(text.file != NULL);
+	must(text.file != NULL);
 	while ((r = import_text_next(&text, &object, &failure)) == 1 || r == -EINVAL) {
-		demand(text.line > before && text.line <= ends);
+		must(text.line > before && text.line <= ends);
 		before = text.line;
 		if (r == -EINVAL) {
-			demand(failure.why[0] != '\0');
+			must(failure.why[0] != '\0');
 			continue;
 		}
-		demand(json_is_object(object) && json_object_size(object) > 0 ? true : !text.csv);
+		must(json_is_object(object) && json_object_size(object) > 0 ? true : !text.csv);
 		line_is_taken(object, text.line);
 		json_decref(object);
 	}
-	demand(r == 0 || (r == -EBADMSG && failure.why[0] != '\0'));
+	must(r == 0 || (r == -EBADMSG && failure.why[0] != '\0'));
 	import_text_free(&text);
 	fclose(text.file);
 }

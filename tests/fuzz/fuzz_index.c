@@ -55,8 +55,9 @@ static void fill(struct index_writer *writer, int keys)
 	for (uint32_t i = 0; i < ACCOUNTS; i++) {
 		struct account account = account_of(i);
 		struct ssh_key key = key_of(i);
-		struct id_range range = { .first = (8 + 4 * i) * 65536, .count = 65536 * 2, .owner_uid = 1000,
-					  .owner = "owner0" };
+		struct id_range range = {
+			.first = (8 + 4 * i) * 65536, .count = 65536 * 2, .owner_uid = 1000, .owner = "owner0"
+		};
 
 		must((keys ? index_put_key(writer, &key) : index_put_account(writer, &account, '+')) == 0);
 		if (!keys && i < 3)
@@ -74,8 +75,13 @@ static void make_image(int keys)
 		.name = "file",
 		.mode = 0600,
 		.group = getegid(),
-		.host = { .subuids_gid = 9, .uid_first = UID_FIRST, .uid_last = UID_FIRST + 1000, .enumerate = 1,
-			  .separator = '+', .homes = "/srv/subuid", .shell = "/bin/login" },
+		.host = { .subuids_gid = 9,
+			  .uid_first = UID_FIRST,
+			  .uid_last = UID_FIRST + 1000,
+			  .enumerate = 1,
+			  .separator = '+',
+			  .homes = "/srv/subuid",
+			  .shell = "/bin/login" },
 		.expected = 4,
 	};
 	struct index_writer *writer;
@@ -137,23 +143,22 @@ static void make_good(uint8_t *bytes, size_t size)
 static void look_up(const struct index_view *view)
 {
 	struct index_account account;
-	struct index_host host;
 	struct id_range range;
 	struct ssh_key key;
-	uint64_t cursor = 0;
+	uint64_t cursor = 0, generation;
 	int is_range;
 
 	(void)index_view_current(view);
-	(void)index_view_host(view, &host);
+	(void)index_view_generation(view, &generation);
 	for (uint32_t i = 0; i <= ACCOUNTS; i++) {
 		struct account row = account_of(i);
 		struct ssh_key wanted = key_of(i);
 		char name[ACCOUNT_NAME_MAX + 1];
 
 		snprintf(name, sizeof(name), "%s+%s", row.owner, row.label);
-		if (index_view_by_name(view, name, &account, &host) == 0)
+		if (index_view_by_name(view, name, &account) == 0)
 			must(strcmp(account.name, name) == 0 && strlen(account.comment) <= COMMENT_MAX);
-		if (index_view_by_uid(view, row.uid, &account, &host) == 0)
+		if (index_view_by_uid(view, row.uid, &account) == 0)
 			must(account.uid == row.uid && strlen(account.name) <= ACCOUNT_NAME_MAX);
 		if (index_view_range_by_id(view, (8 + i) * 65536, &range) == 0)
 			must(range.first <= (8 + i) * 65536 && strlen(range.owner) <= OWNER_MAX);

@@ -8,14 +8,7 @@
 #include "account/fingerprint.h"
 #include "account/key.h"
 #include "account/name.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(int holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void fuzz_line(const char *line, size_t size)
 {
@@ -25,27 +18,27 @@ static void fuzz_line(const char *line, size_t size)
 	memset(&key, 0x5a, sizeof(key));
 	memset(&again, 0x5a, sizeof(again));
 	if (key_parse(line, size, &key) != KEY_OK) {
-		demand(memcmp(&key, &again, sizeof(key)) == 0);
+		must(memcmp(&key, &again, sizeof(key)) == 0);
 		return;
 	}
-	demand(snprintf(text, sizeof(text), "%s %s %s\n", key.type, key.blob, key.comment) < (int)sizeof(text));
-	demand(key_parse(text, strlen(text), &again) == KEY_OK);
-	demand(memcmp(&key, &again, sizeof(key)) == 0);
-	demand(text_valid(key.comment, COMMENT_MAX) && strpbrk(key.type, " \"\n") == NULL);
-	demand(key_fingerprint(&key) == 0 && strlen(key.fingerprint) == 50);
+	must(snprintf(text, sizeof(text), "%s %s %s\n", key.type, key.blob, key.comment) < (int)sizeof(text));
+	must(key_parse(text, strlen(text), &again) == KEY_OK);
+	must(memcmp(&key, &again, sizeof(key)) == 0);
+	must(text_valid(key.comment, COMMENT_MAX) && strpbrk(key.type, " \"\n") == NULL);
+	must(key_fingerprint(&key) == 0 && strlen(key.fingerprint) == 50);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
 
-	demand(text != NULL);
+	must(text != NULL);
 	if (size > 0)
 		memcpy(text, data, size);
 	text[size] = '\0';
 	fuzz_line(text, size);
 	if (from_valid(text))
-		demand(strlen(text) <= FROM_MAX && strpbrk(text, "\"\\ \n") == NULL);
+		must(strlen(text) <= FROM_MAX && strpbrk(text, "\"\\ \n") == NULL);
 	free(text);
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * The forced command, both ways, and the authorized_keys line. First byte: a text (1), or a key (0) of any bytes in its
  * fields. A text that is read is written as one that reads the same; a key that is written is one line, of which no
- * field can make more; what the gate is called with is a table's, and a client's command is read to its end and no further.
+ * field can make more; what the gate is called with is a table's, and a client's command is read to its end and no
+ * further.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +23,8 @@ static void key_of(const struct login_command *command, struct ssh_key *key)
 	key->options = command->options;
 	key->storage_quota = command->storage_quota;
 	memcpy(key->tools, command->tools, sizeof(key->tools));
+	memcpy(key->net, command->net, sizeof(key->net));
+	memcpy(key->command, command->line, sizeof(key->command));
 	memcpy(key->fingerprint, command->fingerprint, sizeof(key->fingerprint));
 	if (command->forward != 0)
 		memcpy(key->forward, "a:1", 4);
@@ -29,15 +32,16 @@ static void key_of(const struct login_command *command, struct ssh_key *key)
 
 static void check_arguments(const struct login_command *command)
 {
-	static const char *const known[] = { "subuid-rrsync", "-report", "-wo", "-ro", "-blind", "-no-del", "-no-overwrite",
-					     "-fake-super", "--", "/home", "subuid-tool", "-append-only", "-read-only" };
+	static const char *const known[] = { "subuid-rrsync", "-report",       "-wo",          "-ro",       "-blind",
+					     "-no-del",       "-no-overwrite", "-fake-super",  "--",        "/home",
+					     "subuid-tool",   "-absolute",     "-append-only", "-read-only" };
 	const char *gate[LOGIN_GATE_ARGUMENTS + 1], *tool[LOGIN_GATE_ARGUMENTS + 1];
-	static const struct index_sessions none;
+	static const struct index_host none;
 	struct login_numbers numbers;
 	size_t n = 0;
 
 	login_gate_arguments(command, &none, "/home", gate, &numbers);
-	login_tool_arguments(command, &none, "/home", tool, &numbers);
+	login_tool_arguments(command, &none, "-takes=x", "/home", tool, &numbers);
 	for (; gate[n] != NULL; n++) {
 		size_t i = 0;
 
@@ -48,14 +52,15 @@ static void check_arguments(const struct login_command *command)
 	must(n < LOGIN_GATE_ARGUMENTS && strcmp(gate[n - 1], "/home") == 0 && strcmp(gate[n - 2], "--") == 0);
 	for (n = 0; tool[n] != NULL; n++)
 		must(n < LOGIN_GATE_ARGUMENTS - 1);
-	must(strcmp(tool[n - 1], "/home") == 0 && tool[n - 2] == command->tools && strcmp(tool[n - 3], "--") == 0);
+	must(strcmp(tool[n - 1], "/home") == 0 && tool[n - 2] == command->tools && strcmp(tool[n - 3], "--") == 0 &&
+	     strcmp(tool[n - 4], "-takes=x") == 0);
 }
 
 /* What a role and an option forbid is in the arguments. */
 static void check_strict(const struct login_command *command)
 {
 	const char *gate[LOGIN_GATE_ARGUMENTS];
-	static const struct index_sessions none;
+	static const struct index_host none;
 	struct login_numbers numbers;
 	char all[256] = " ";
 
@@ -92,14 +97,15 @@ static void check_text(struct input *input)
 			must(((const char *)&command)[i] == UNTOUCHED);
 	} else {
 		key_of(&command, &key);
-		must(login_command_format(&key, written, sizeof(written)) == (int)strlen(written));
+		must(key_words_format(&key, written, sizeof(written)) == (int)strlen(written));
 		must(login_command_parse(written, &other) == 0);
 		must(memcmp(command.tools, other.tools, sizeof(other.tools)) == 0);
 		must(memcmp(command.fingerprint, other.fingerprint, sizeof(other.fingerprint)) == 0);
-		must(command.role == other.role && command.forward == other.forward && command.options == other.options);
+		must(command.role == other.role && command.forward == other.forward &&
+		     command.options == other.options);
 		must(command.key_id == other.key_id && command.storage_quota == other.storage_quota);
 		key_of(&other, &key);
-		must(login_command_format(&key, again, sizeof(again)) > 0 && strcmp(written, again) == 0);
+		must(key_words_format(&key, again, sizeof(again)) > 0 && strcmp(written, again) == 0);
 		check_arguments(&command);
 		check_strict(&command);
 		check_original(&command, original);

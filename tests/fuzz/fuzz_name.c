@@ -5,14 +5,7 @@
 #include <string.h>
 
 #include "account/name.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(int holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void fuzz_split(const char *name, char separator)
 {
@@ -20,9 +13,9 @@ static void fuzz_split(const char *name, char separator)
 
 	if (name_split(name, separator, owner, label) < 0)
 		return;
-	demand(name_has_separator(name) && strchr(owner, '/') == NULL && owner[0] != '.' && owner[0] != '-');
-	demand(owner_name_valid(owner, separator) && label_valid(label));
-	demand(name_join(owner, separator, label, joined) == 0 && strcmp(joined, name) == 0);
+	must(name_has_separator(name) && strchr(owner, '/') == NULL && owner[0] != '.' && owner[0] != '-');
+	must(owner_name_valid(owner, separator) && label_valid(label));
+	must(name_join(owner, separator, label, joined) == 0 && strcmp(joined, name) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(text);
 		return 0;
 	}
-	demand(text != NULL);
+	must(text != NULL);
 	memcpy(text, data + 2, size - 2);
 	text[size - 2] = '\0';
 	fuzz_split(text, SEPARATORS[data[0] % (sizeof(SEPARATORS) - 1)]);
@@ -43,10 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* exactly as large as is said: one byte more is for the sanitizer */
 	room = 1 + (data[0] | (size_t)data[1] << 8) % (4 * size + 1);
 	escaped = malloc(room);
-	demand(escaped != NULL && text_escape(text, escaped, room) == escaped);
-	demand(text_valid(escaped, room - 1));
+	must(escaped != NULL && text_escape(text, escaped, room) == escaped);
+	must(text_valid(escaped, room - 1));
 	if (comment_valid(text, size) && room > 2 * size)
-		demand(strchr(text, '\\') != NULL || strcmp(text, escaped) == 0);
+		must(strchr(text, '\\') != NULL || strcmp(text, escaped) == 0);
 	free(escaped);
 	free(text);
 	return 0;

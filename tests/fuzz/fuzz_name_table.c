@@ -11,14 +11,7 @@
 #include <string.h>
 
 #include "backup/name_table.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(int condition)
-{
-	if (!condition)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* The next entry as libc sees it. */
 static const char *next(FILE *file, enum name_table_kind kind, unsigned *number)
@@ -67,19 +60,19 @@ static void one(enum name_table_kind kind, const char *from, size_t size)
 	unsigned number;
 	FILE *file;
 
-	check(length <= NAME_TABLE_GROWTH * size);
+	must(length <= NAME_TABLE_GROWTH * size);
 	for (size_t i = 0; i < length; i++)
 		lines += made[i] == '\n';
 	again = malloc(NAME_TABLE_GROWTH * length + 1);
-	check(name_table_make(kind, made, length, again) == length && memcmp(made, again, length) == 0);
+	must(name_table_make(kind, made, length, again) == length && memcmp(made, again, length) == 0);
 	free(again);
 	file = length == 0 ? NULL : fmemopen(made, length, "r");
 	while (file != NULL && (name = next(file, kind, &number)) != NULL) {
 		read++;
-		check(strlen(name) > 0 && strlen(name) < 256 && number != UINT32_MAX);
+		must(strlen(name) > 0 && strlen(name) < 256 && number != UINT32_MAX);
 		find(from, size, &at, name, number);
 	}
-	check(read == lines);
+	must(read == lines);
 	if (file != NULL)
 		fclose(file);
 	free(made);

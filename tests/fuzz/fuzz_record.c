@@ -9,7 +9,7 @@
 
 #include "account/account.h"
 #include "account/run.h"
-#include "subuidd/worker/record_json.h"
+#include "worker/record_json.h"
 
 #define TELLING 16384
 
@@ -23,8 +23,8 @@ union any {
 };
 
 static const struct record *const records[] = {
-	&facts_record, &account_record, &owned_record, &key_record, &range_record,
-	&limit_record, &audit_record, &run_row_record, &run_record,
+	&facts_record, &account_record, &owned_record,   &key_record, &range_record,
+	&limit_record, &audit_record,   &run_row_record, &run_record,
 };
 
 static bool utf8(const char *text)

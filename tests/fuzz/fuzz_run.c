@@ -6,22 +6,15 @@
 #include <string.h>
 
 #include "account/run.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(int condition)
-{
-	if (!condition)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void text_check(const char *text, size_t size)
 {
 	size_t length = strnlen(text, size);
 
-	check(length < size);
+	must(length < size);
 	for (size_t i = 0; i < size; i++)
-		check(i < length ? (unsigned char)text[i] >= ' ' && text[i] != 0x7f : text[i] == 0);
+		must(i < length ? (unsigned char)text[i] >= ' ' && text[i] != 0x7f : text[i] == 0);
 }
 
 static void one(const void *bytes, size_t size)
@@ -31,12 +24,12 @@ static void one(const void *bytes, size_t size)
 	memset(&run, 0x5a, sizeof(run));
 	before = run;
 	if (run_read(bytes, size, &run) < 0) {
-		check(memcmp(&run, &before, sizeof(run)) == 0);
+		must(memcmp(&run, &before, sizeof(run)) == 0);
 		return;
 	}
-	check(size == sizeof(run) && memcmp(&run, bytes, size) == 0);
-	check(run.started >= 0 && run.duration_ms / 1000 < INT32_MAX);
-	check((int64_t)run.bytes_in >= -1 && (int64_t)run.bytes_out >= -1 && (int64_t)run.files >= -1);
+	must(size == sizeof(run) && memcmp(&run, bytes, size) == 0);
+	must(run.started >= 0 && run.duration_ms / 1000 < INT32_MAX);
+	must((int64_t)run.bytes_in >= -1 && (int64_t)run.bytes_out >= -1 && (int64_t)run.files >= -1);
 	text_check(run.tool, sizeof(run.tool));
 	text_check(run.address, sizeof(run.address));
 	text_check(run.fingerprint, sizeof(run.fingerprint));
@@ -45,7 +38,7 @@ static void one(const void *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct run run = {.magic = RUN_MAGIC, .kind = RUN_BACKUP, .tool = "rsync"};
+	struct run run = { .magic = RUN_MAGIC, .kind = RUN_BACKUP, .tool = "rsync" };
 	unsigned char bytes[sizeof(run)];
 
 	one(data, size);

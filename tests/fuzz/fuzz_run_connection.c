@@ -33,7 +33,8 @@ static const uint8_t *info_find(const uint8_t *answer, size_t size, size_t *leng
 		if (whole < 4 || whole > end - at)
 			return NULL;
 		*length = whole - 4;
-		if (bytes_at(answer + at + 2, 2) == INET_DIAG_INFO && *length >= offsetof(struct tcp_info, tcpi_segs_out))
+		if (bytes_at(answer + at + 2, 2) == INET_DIAG_INFO &&
+		    *length >= offsetof(struct tcp_info, tcpi_segs_out))
 			return answer + at + 4;
 		if (((whole + 3) & ~(size_t)3) >= end - at)
 			return NULL;

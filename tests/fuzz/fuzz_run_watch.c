@@ -16,6 +16,7 @@ static int ready_at_once(void);
 
 #define write(fd, bytes, count) passed_on(fd, bytes, count)
 #define poll(polled, count, timeout) ready_at_once()
+#include "backup/login_command.h"
 #include "backup/run_watch.c"
 #undef write
 #undef poll
@@ -24,7 +25,7 @@ static int ready_at_once(void);
 
 static struct {
 	struct run_bytes now[3]; /* what the kernel says, one after the other */
-	unsigned asked, gone;	 /* bit n: the n-th time it says nothing */
+	unsigned asked, gone;    /* bit n: the n-th time it says nothing */
 	char passed[ERRORS_MAX];
 	size_t passed_length;
 	unsigned writes;
@@ -63,16 +64,11 @@ bool run_connection_bytes(const char *ssh_connection, struct run_bytes *bytes)
 	return true;
 }
 
-int run_spool_open(const struct run *run)
+int run_spool_write(int *fd, const struct run *run)
 {
-	(void)run;
-	return -1;
-}
-
-void run_spool_write(int fd, const struct run *run)
-{
-	must(fd == -1);
+	must(*fd == -1);
 	host.spooled = *run;
+	return 0;
 }
 
 int run_files_wait(const struct run_files *files, uint64_t now)
@@ -91,10 +87,16 @@ void run_files_end(struct run_files *files, struct run *run)
 	run->files = files->count.any ? files->count.files : RUN_UNKNOWN;
 }
 
+enum run_added run_files_added(const struct run_files *files)
+{
+	(void)files;
+	return RUN_ADDED;
+}
+
 /* The last line that says something, read at once: without NULs, cut, escaped. */
 static void last_line(const char *bytes, size_t length, char *error)
 {
-	char line[RUN_ERROR_MAX + 1];
+	char line[SFTP_LOG_LINE_MAX + 1];
 	size_t end = length, start, used = 0;
 
 	error[0] = '\0';
@@ -102,7 +104,7 @@ static void last_line(const char *bytes, size_t length, char *error)
 		for (start = end; start > 0 && bytes[start - 1] != '\n' && bytes[start - 1] != '\r'; start--)
 			;
 		for (size_t i = start; i < end; i++)
-			if (bytes[i] != '\0' && used < RUN_ERROR_MAX)
+			if (bytes[i] != '\0' && used < SFTP_LOG_LINE_MAX)
 				line[used++] = bytes[i];
 		end = start > 0 ? start - 1 : 0;
 	}

@@ -16,7 +16,7 @@ static char root[64];
 
 static void clean_up(void)
 {
-	static const char *const names[] = {"/etc/subuidd.conf", "/etc", ""};
+	static const char *const names[] = { "/etc/subuidd.conf", "/etc", "" };
 	char path[128];
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

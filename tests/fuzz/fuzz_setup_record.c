@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The record of what setup did, of any bytes: it is refused whole, or every deed that is taken back is one of those that
- * setup does, from the last to the first, its copies are its own, and what could not be taken back stays in the record,
- * which reads back as the same. First byte: which deeds fail, and whether it is a dry run.
+ * The record of what setup did, of any bytes: it is refused whole, or every deed that is taken back is one of those
+ * that setup does, from the last to the first, its copies are its own, and what could not be taken back stays in the
+ * record, which reads back as the same. First byte: which deeds fail, and whether it is a dry run.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -77,13 +77,19 @@ bool pam_file_known(const char *path)
 
 /* ---- what setup does, written down a second time */
 
-static const char *const users[] = { "subuidd", "subuidd-keys", "subuidd-hook", NULL };
-static const char *const groups[] = { "subuids", "subuids-forward", "subuidd", "subuidd-keys", "subuidd-hook", NULL };
-static const char *const directories[] = { STATE_DIR, "/srv/subuid", "/etc/ssh/sshd_config.d", "/etc/subuidd.conf.d", NULL };
-static const char *const files[] = { "/etc/nsswitch.conf", "/etc/pam.d/sshd", "/etc/pam.d/common-account",
-				     "/etc/ssh/sshd_config.d/50-subuidd.conf", "/etc/subuidd.conf.d/20-subid.conf",
-				     STATE_DIR "/subid-chain", NULL };
-static const char *const units[] = { "subuidd.service", NULL };
+static const char *const users[] = { "subuidd", "subuidd-keys", "subuidd-hook", "subuidd-userdb", NULL };
+static const char *const groups[] = { "subuids",      "subuids-forward", "subuidd", "subuidd-keys",
+				      "subuidd-hook", "subuidd-userdb",  NULL };
+static const char *const directories[] = { STATE_DIR, "/srv/subuid", "/etc/ssh/sshd_config.d", "/etc/subuidd.conf.d",
+					   NULL };
+static const char *const files[] = { "/etc/nsswitch.conf",
+				     "/etc/pam.d/sshd",
+				     "/etc/pam.d/common-account",
+				     "/etc/ssh/sshd_config.d/50-subuidd.conf",
+				     "/etc/subuidd.conf.d/20-subid.conf",
+				     STATE_DIR "/subid-chain",
+				     NULL };
+static const char *const units[] = { "subuidd.service", "subuidd-save.timer", "subuidd-userdb.service", NULL };
 
 /* The next deed from the end; it says of itself whether it fails. */
 static int revert(const json_t *deed, const char *kind, const char *const *names)
@@ -133,7 +139,7 @@ int file_revert(struct setup *setup, const json_t *deed)
 	(void)setup;
 	must(json_is_integer(json_object_get(deed, "number")) && number >= 0 && number < 1000000);
 	must(json_is_boolean(json_object_get(deed, "existed")) && json_is_string(json_object_get(deed, "edit")));
-	json_array_foreach (host.deeds, i, other)
+	json_array_foreach(host.deeds, i, other)
 		same += json_equal(json_object_get(other, "number"), json_object_get(deed, "number")) &&
 			strcmp(json_string_value(json_object_get(other, "kind")), "file") == 0;
 	must(same == 1);

@@ -171,7 +171,8 @@ static bool all_said(const char *text, bool subid)
 
 		if (database >= 0) {
 			colon = strcspn(at, ":") + 1;
-			if (at[colon + strspn(at + colon, " \t\r\v\f")] == '\n' || strchr("#", at[colon + strspn(at + colon, " \t\r\v\f")]) != NULL)
+			if (at[colon + strspn(at + colon, " \t\r\v\f")] == '\n' ||
+			    strchr("#", at[colon + strspn(at + colon, " \t\r\v\f")]) != NULL)
 				return false;
 			seen[database] = true;
 		}
@@ -235,7 +236,8 @@ static void check_pam(char *text)
 	must(pam_remove(added, &back) == 0);
 	if (!ours) {
 		must(strncmp(text, back, length) == 0);
-		must(strcmp(back + length, "") == 0 || (strcmp(back + length, "\n") == 0 && length > 0 && text[length - 1] != '\n'));
+		must(strcmp(back + length, "") == 0 ||
+		     (strcmp(back + length, "\n") == 0 && length > 0 && text[length - 1] != '\n'));
 	}
 	must(strstr(back, PAM_BEGIN) == NULL || ours);
 	included = 0;

@@ -13,18 +13,12 @@
 #include <string.h>
 
 #include "backup/sftp_stream.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 
 #define CUT_BYTES 2
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 /* ---- the second reading: a cursor that cannot leave what it was given --------------------------------- */
 

@@ -9,14 +9,7 @@
 #include <string.h>
 
 #include "subuidd/state/format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(int condition)
-{
-	if (!condition)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 struct image {
 	SHA2_CTX sum;
@@ -40,10 +33,10 @@ static void header(const uint8_t *data, size_t size)
 	memset(&header, 0x5a, sizeof(header));
 	before = header;
 	if (state_header_parse((const char *)data, size, &header) != STATE_SOUND) {
-		check(memcmp(&header, &before, sizeof(header)) == 0);
+		must(memcmp(&header, &before, sizeof(header)) == 0);
 		return;
 	}
-	check(state_header_format(&header, again) == (int)size && memcmp(again, data, size) == 0);
+	must(state_header_format(&header, again) == (int)size && memcmp(again, data, size) == 0);
 }
 
 static enum state_fault reads(const uint8_t *data, size_t size, size_t piece, struct image *image)
@@ -57,8 +50,8 @@ static enum state_fault reads(const uint8_t *data, size_t size, size_t piece, st
 		if (state_decode(&decoder, data + at, size - at < piece ? size - at : piece, keep, image) < 0)
 			break;
 	if (state_decoder_end(&decoder) == STATE_SOUND)
-		check(image->size == decoder.header.image);
-	check(image->size <= (decoder.at == STATE_AT_HEADER ? 0 : decoder.header.image));
+		must(image->size == decoder.header.image);
+	must(image->size <= (decoder.at == STATE_AT_HEADER ? 0 : decoder.header.image));
 	return state_decoder_end(&decoder);
 }
 
@@ -68,10 +61,10 @@ static enum state_fault whole(const uint8_t *data, size_t size)
 	uint8_t a[SHA256_DIGEST_LENGTH], b[SHA256_DIGEST_LENGTH];
 	enum state_fault fault = reads(data, size, size == 0 ? 1 : size, &one);
 
-	check(reads(data, size, 1 + (size_t)(size > 0 ? data[0] : 0), &other) == fault && one.size == other.size);
+	must(reads(data, size, 1 + (size_t)(size > 0 ? data[0] : 0), &other) == fault && one.size == other.size);
 	SHA256Final(a, &one.sum);
 	SHA256Final(b, &other.sum);
-	check(memcmp(a, b, sizeof(a)) == 0);
+	must(memcmp(a, b, sizeof(a)) == 0);
 	return fault;
 }
 
@@ -82,14 +75,14 @@ static void damaged(const uint8_t *data, size_t size)
 	static size_t length;
 
 	if (length == 0) {
-		const struct state_header sound = {.program = "0.1.0",
-						   .host = "host",
-						   .schema = 5,
-						   .saved = 1,
-						   .store = 7,
-						   .generation = 3,
-						   .marks[0] = 70000,
-						   .image = STATE_IMAGE_UNIT};
+		const struct state_header sound = { .program = "0.1.0",
+						    .host = "host",
+						    .schema = 5,
+						    .saved = 1,
+						    .store = 7,
+						    .generation = 3,
+						    .marks[0] = 70000,
+						    .image = STATE_IMAGE_UNIT };
 		SHA2_CTX sum;
 
 		length = (size_t)state_header_format(&sound, (char *)file) + STATE_IMAGE_UNIT;
@@ -101,7 +94,7 @@ static void damaged(const uint8_t *data, size_t size)
 	memcpy(bytes, file, sizeof(bytes));
 	for (size_t i = 0; i + 3 <= size; i += 3)
 		bytes[(data[i] | data[i + 1] << 8) % length] = data[i + 2];
-	check((whole(bytes, length) == STATE_SOUND) == (memcmp(bytes, file, length) == 0));
+	must((whole(bytes, length) == STATE_SOUND) == (memcmp(bytes, file, length) == 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

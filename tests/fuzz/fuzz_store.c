@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Opening a damaged store. Stores that the store's own code has made, with and without a log that was not brought
- * over, are changed byte by byte and page by page; the checksums of the log are made right again where the input says so.
- * Such a store is refused with an errno, or every row that is read of it is sound in itself; and where it is proved
+ * over, are changed byte by byte and page by page; the checksums of the log are made right again where the input says
+ * so. Such a store is refused with an errno, or every row that is read of it is sound in itself; and where it is proved
  * (store_check), it has exactly the rows of one of its commits, and takes a change after which it is proved as well.
  * Nothing takes longer than a second of the processor's time.
  *
@@ -19,7 +19,7 @@
 #include <sqlite3.h>
 
 #include "account/name.h"
-#include "subuidd/store/store.h"
+#include "store/store.h"
 
 #define PAGE 4096u
 #define FRAME (24u + PAGE)
@@ -68,7 +68,8 @@ static int accounts_dump(struct store *store, FILE *out)
 			after = a->uid;
 			account_sound(a);
 			fprintf(out, "account %u %u %u %u %s %s %s %d %llu\n", a->uid, a->owner_uid, a->state, a->flags,
-				a->owner, a->label, a->facts.comment, a->facts.expires_day, (unsigned long long)a->facts.quota);
+				a->owner, a->label, a->facts.comment, a->facts.expires_day,
+				(unsigned long long)a->facts.quota);
 			r = store_account_get(store, a->owner, a->label, &one);
 			if (r == 0)
 				account_sound(&one);
@@ -94,8 +95,11 @@ static int keys_dump(struct store *store, FILE *out)
 
 			must(k->id > after);
 			after = k->id;
-			must(k->type[strspn(k->type, "abcdefghijklmnopqrstuvwxyz0123456789@.-")] == '\0' && k->type[0] != '\0');
-			must(k->blob[strspn(k->blob, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")] == '\0');
+			must(k->type[strspn(k->type, "abcdefghijklmnopqrstuvwxyz0123456789@.-")] == '\0' &&
+			     k->type[0] != '\0');
+			must(k->blob[strspn(k->blob,
+					    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")] ==
+			     '\0');
 			must(k->expires >= 0 && (int64_t)k->storage_quota >= 0 && k->blob[0] != '\0');
 			fprintf(out, "key %u %u %u %u %s %s %s %s %s %s\n", k->id, k->uid, k->role, k->options, k->from,
 				k->type, k->blob, k->fingerprint, k->tools, k->forward);
@@ -138,7 +142,8 @@ static int tombstones_dump(struct store *store, FILE *out)
 			must(rows[i].owner[0] == '\0' || owner_name_valid(rows[i].owner, '\0'));
 			must(rows[i].label[0] == '\0' || label_valid(rows[i].label));
 			after = rows[i].first;
-			fprintf(out, "tombstone %u %u %s %s\n", rows[i].first, rows[i].count, rows[i].owner, rows[i].label);
+			fprintf(out, "tombstone %u %u %s %s\n", rows[i].first, rows[i].count, rows[i].owner,
+				rows[i].label);
 		}
 	}
 	return n;
@@ -151,7 +156,8 @@ static int removed_dump(struct store *store, FILE *out)
 
 	for (int i = 0; i < n; i++) {
 		must(rows[i].keep == 0 && owner_name_valid(rows[i].owner, '\0') && label_valid(rows[i].label));
-		fprintf(out, "removed %u %s %s %lld\n", rows[i].uid, rows[i].owner, rows[i].label, (long long)rows[i].when);
+		fprintf(out, "removed %u %s %s %lld\n", rows[i].uid, rows[i].owner, rows[i].label,
+			(long long)rows[i].when);
 	}
 	return n < 0 ? n : 0;
 }
@@ -198,8 +204,8 @@ static void others_read(struct store *store)
 /* 0 and *text, or the errno of a read. */
 static int dump(struct store *store, char **text)
 {
-	static int (*const parts[])(struct store *store, FILE *out) = { accounts_dump, keys_dump, ranges_dump, tombstones_dump,
-									removed_dump, limits_dump };
+	static int (*const parts[])(struct store * store, FILE * out) = { accounts_dump,   keys_dump,    ranges_dump,
+									  tombstones_dump, removed_dump, limits_dump };
 	size_t size = 0;
 	FILE *out = open_memstream(text, &size);
 	int r = 0;
@@ -233,10 +239,17 @@ static void commit(int r)
 
 static void add(unsigned number, const char *owner)
 {
-	struct account a = { .uid = UID + number, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000,
+	struct account a = { .uid = UID + number,
+			     .owner_uid = 1000,
+			     .state = ACCOUNT_INTENT,
+			     .created = 1700000000,
 			     .facts.expires_day = -1 };
-	struct ssh_key key = { .uid = UID + number, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519",
-			       .fingerprint = "SHA256:abc", .blob = "AAAAC3NzaC1lZDI1NTE5AAAA" };
+	struct ssh_key key = { .uid = UID + number,
+			       .role = ROLE_PUSH,
+			       .created = 1,
+			       .type = "ssh-ed25519",
+			       .fingerprint = "SHA256:abc",
+			       .blob = "AAAAC3NzaC1lZDI1NTE5AAAA" };
 
 	snprintf(a.owner, sizeof(a.owner), "%s", owner);
 	snprintf(a.label, sizeof(a.label), "web%u", number);
@@ -247,8 +260,11 @@ static void add(unsigned number, const char *owner)
 
 static void range(unsigned unit, const char *owner, uint32_t account)
 {
-	struct id_range r = { .first = RANGE + unit * RANGE_UNIT, .count = RANGE_UNIT, .owner_uid = 1000,
-			      .account_uid = account, .created = 5 };
+	struct id_range r = { .first = RANGE + unit * RANGE_UNIT,
+			      .count = RANGE_UNIT,
+			      .owner_uid = 1000,
+			      .account_uid = account,
+			      .created = 5 };
 
 	snprintf(r.owner, sizeof(r.owner), "%s", owner);
 	must(store_begin(made) == 0);
@@ -257,11 +273,15 @@ static void range(unsigned unit, const char *owner, uint32_t account)
 
 static void others(void)
 {
-	struct run run = { .magic = RUN_MAGIC, .started = 1700000000, .kind = RUN_BACKUP, .key_id = 1, .tool = "rsync" };
-	struct audit_entry entry = { .time = 1, .uid = 0, .caller = "root", .action = "account.add", .target = "alice+web0" };
+	struct run run = {
+		.magic = RUN_MAGIC, .started = 1700000000, .kind = RUN_BACKUP, .key_id = 1, .tool = "rsync"
+	};
+	struct audit_entry entry = {
+		.time = 1, .uid = 0, .caller = "root", .action = "account.add", .target = "alice+web0"
+	};
 	struct limit limit = { .accounts = 3, .keys = 4, .ranges = 5, .owner = "bob" };
 
-	must(store_begin(made) == 0 && store_run_add(made, UID, &run, 1700000100) == 0);
+	must(store_begin(made) == 0 && store_run_add(made, UID, &run, 1700000100, run_verdict(&run, true)) == 0);
 	must(store_audit_add(made, &entry) == 0 && store_watch_alarm(made, UID, 86400, 1700000100) == 0);
 	commit(store_limit_set(made, &limit));
 }
@@ -341,8 +361,10 @@ static void seed_make(unsigned number)
 
 static void set_up(void)
 {
-	must(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK && sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
-	snprintf(directory, sizeof(directory), "%s/fuzz_store.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	must(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK &&
+	     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
+	snprintf(directory, sizeof(directory), "%s/fuzz_store.XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	must(mkdtemp(directory) != NULL);
 	snprintf(path, sizeof(path), "%s/state.db", directory);
 	atexit(clean_up);
@@ -469,8 +491,13 @@ static bool of_a_commit(const char *text)
 static int change_make(struct store *store)
 {
 	const struct id_block block = { UID, UID + 99 };
-	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1, .facts.expires_day = -1, .owner = "zoe",
-			     .label = "new" }, other;
+	struct account a = { .owner_uid = 1000,
+			     .state = ACCOUNT_INTENT,
+			     .created = 1,
+			     .facts.expires_day = -1,
+			     .owner = "zoe",
+			     .label = "new" },
+		       other;
 	struct id_range holder;
 	enum id_kind kind;
 	int r = store_ids_free(store, block, UID, 1, &a.uid);

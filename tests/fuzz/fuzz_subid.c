@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "subuidd/ids/subid_files.h"
+#include "subid/held.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct subid_list list = {0};
+	struct subid_list list = { 0 };
 	struct id_block holder;
 	uint32_t id = 0;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nss/subid.h"
+#include "subid/guest/guest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,22 +43,21 @@ static int see(const struct subid_line *line, void *data)
 {
 	struct seen *seen = data;
 
-	if (line->owner_length == 0 || line->first > line->last || line->last == UINT32_MAX)
+	if (line->name_length == 0 || line->ids.first > line->ids.last || line->ids.last == UINT32_MAX)
 		abort();
-	if (memchr(line->owner, ':', line->owner_length) != NULL ||
-	    memchr(line->owner, '\n', line->owner_length) != NULL)
+	if (memchr(line->name, ':', line->name_length) != NULL || memchr(line->name, '\n', line->name_length) != NULL)
 		abort();
 	if (seen->count == LINES_MAX)
 		return 1;
-	seen->owner[seen->count] = name_sum(line->owner, line->owner_length);
-	seen->first[seen->count] = line->first;
-	seen->last[seen->count++] = line->last;
+	seen->owner[seen->count] = name_sum(line->name, line->name_length);
+	seen->first[seen->count] = line->ids.first;
+	seen->last[seen->count++] = line->ids.last;
 	return 0;
 }
 
 static void feed(const char *bytes, size_t size, size_t portion, struct seen *seen)
 {
-	struct subid_text text = {.each = see, .data = seen};
+	struct subid_text text = { .each = see, .data = seen };
 	int rc = 0;
 
 	for (size_t at = 0; rc == 0 && at < size; at += portion) {
@@ -83,14 +82,14 @@ static void split(const char *bytes, size_t size, struct seen *seen)
 
 		for (end = at; end < size && bytes[end] != '\n'; end++)
 			;
-		if (subid_line_parse(bytes + at, end - at, &line) == 1 && see(&line, seen) != 0)
+		if (subid_line_parse(bytes + at, end - at, &line) && see(&line, seen) != 0)
 			return;
 	}
 }
 
 static void pieces(const struct seen *seen)
 {
-	struct subid_pieces list = {0};
+	struct subid_pieces list = { 0 };
 
 	for (size_t i = 0; i < seen->count; i++)
 		if (subid_pieces_add(&list, seen->first[i], seen->last[i]) < 0)
@@ -109,7 +108,7 @@ static void pieces(const struct seen *seen)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct seen whole = {0}, parts = {0}, plain = {0};
+	struct seen whole = { 0 }, parts = { 0 }, plain = { 0 };
 	size_t portion = size > 0 ? 1u + data[0] % 61u : 1;
 	const char *bytes = (const char *)data;
 

@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-#include "subuidd/subid/found.h"
-#include "subuidd/subid/write.h"
+#include "subid/found.h"
+#include "subid/write.h"
 
 enum { FOUND, SUBUID, SUBGID, FILES };
 #define STATE_FD 7

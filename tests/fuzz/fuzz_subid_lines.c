@@ -7,7 +7,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "subuidd/subid/lines.h"
+#include "subid/lines.h"
 
 struct text {
 	char *at;

@@ -2,8 +2,8 @@
 /*
  * The whole of subid_write(), with an index and users of the fuzzer's, on real files: rounds of changes, each with a
  * fault. What is left at any fault is the old file or the new one; a second run without a fault ends where a run that
- * had none ends; lines of others are there to the last, but for those under a name that has gone to somebody else; who cannot be
- * looked up loses nothing.
+ * had none ends; lines of others are there to the last, but for those under a name that has gone to somebody else; who
+ * cannot be looked up loses nothing.
  *
  * Input: /etc/subuid and /etc/subgid, each ended by 0xff, then rounds of bytes.
  */
@@ -19,11 +19,12 @@
 #include "index/view.h"
 #include "account/passwd.h"
 #include "account/source.h"
-#include "account/subid_lock.h"
-#include "subuidd/subid/found.h"
-#include "subuidd/subid/plan.h"
-#include "subuidd/subid/text.h"
-#include "subuidd/subid/write.h"
+#include "subid/lock.h"
+#include "subid/found.h"
+#include "subid/line.h"
+#include "subid/plan.h"
+#include "subid/text.h"
+#include "subid/write.h"
 
 /* ---- the index and the users */
 
@@ -47,7 +48,7 @@ static struct round {
 int index_enter(struct index_reader *reader, struct index_hold *hold)
 {
 	(void)reader;
-	hold->alone.header.separator = '+';
+	hold->alone.header.host.separator = '+';
 	hold->view = &hold->alone;
 	return 0;
 }
@@ -59,7 +60,7 @@ void index_leave(struct index_hold *hold)
 
 int index_view_range_next(const struct index_view *view, uint64_t *cursor, struct id_range *range)
 {
-	must(view->header.separator == '+');
+	must(view->header.host.separator == '+');
 	if (*cursor >= round_now.ranges_count)
 		return -ENOENT;
 	*range = round_now.ranges[(*cursor)++];
@@ -68,7 +69,7 @@ int index_view_range_next(const struct index_view *view, uint64_t *cursor, struc
 
 int index_view_next(const struct index_view *view, uint64_t *cursor, struct index_account *account)
 {
-	must(view->header.separator == '+');
+	must(view->header.host.separator == '+');
 	if (*cursor >= round_now.accounts_count)
 		return -ENOENT;
 	*account = round_now.accounts[(*cursor)++];
@@ -77,7 +78,7 @@ int index_view_next(const struct index_view *view, uint64_t *cursor, struct inde
 
 int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id_range *range)
 {
-	must(view->header.separator == '+');
+	must(view->header.host.separator == '+');
 	for (size_t i = 0; i < round_now.ranges_count; i++)
 		if (id - round_now.ranges[i].first < round_now.ranges[i].count) {
 			*range = round_now.ranges[i];
@@ -86,9 +87,9 @@ int index_view_range_by_id(const struct index_view *view, uint32_t id, struct id
 	return -ENOENT;
 }
 
-int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account, struct index_host *host)
+int index_view_by_uid(const struct index_view *view, uint32_t uid, struct index_account *account)
 {
-	must(view->header.separator == '+' && host == NULL);
+	must(view->header.host.separator == '+');
 	for (size_t i = 0; i < round_now.accounts_count; i++)
 		if (round_now.accounts[i].uid == uid) {
 			*account = round_now.accounts[i];
@@ -157,7 +158,8 @@ static int falls(void)
 	if (!faults.on)
 		return 0;
 	faults.steps++;
-	if (round_now.fault != 0 && (faults.steps == round_now.fault || (round_now.dies && faults.steps > round_now.fault))) {
+	if (round_now.fault != 0 &&
+	    (faults.steps == round_now.fault || (round_now.dies && faults.steps > round_now.fault))) {
 		errno = EIO;
 		return 1;
 	}
@@ -165,14 +167,14 @@ static int falls(void)
 	return 0;
 }
 
-#define WRAP(result, name, parameters, arguments)  \
-	result __real_##name parameters;           \
-	result __wrap_##name parameters;           \
-	result __wrap_##name parameters            \
-	{                                          \
-		if (falls())                       \
-			return (result)-1;         \
-		return __real_##name arguments;    \
+#define WRAP(result, name, parameters, arguments)                                                                      \
+	result __real_##name parameters;                                                                               \
+	result __wrap_##name parameters;                                                                               \
+	result __wrap_##name parameters                                                                                \
+	{                                                                                                              \
+		if (falls())                                                                                           \
+			return (result)-1;                                                                             \
+		return __real_##name arguments;                                                                        \
 	}
 WRAP(ssize_t, write, (int fd, const void *bytes, size_t count), (fd, bytes, count))
 WRAP(int, fsync, (int fd), (fd))
@@ -279,14 +281,14 @@ static bool has_line(const char *text, const char *line, size_t length)
 	return false;
 }
 
-static bool names(const char *name, const struct id_range *range)
+static bool names(const struct subid_line *line, const struct id_range *range)
 {
 	char number[16], account[ACCOUNT_NAME_MAX + 1];
 
 	snprintf(number, sizeof(number), "%u", range->owner_uid);
 	snprintf(account, sizeof(account), "%s+%s", range->owner, range->label);
-	return strcmp(name, range->owner) == 0 || strcmp(name, number) == 0 ||
-	       (range->label[0] != '\0' && strcmp(name, account) == 0);
+	return subid_line_is(line, range->owner) || subid_line_is(line, number) ||
+	       (range->label[0] != '\0' && subid_line_is(line, account));
 }
 
 static struct id_range of_account(const struct index_account *account)
@@ -302,16 +304,16 @@ static enum standing standing_of(const struct id_range *range)
 	return round_now.standing[range->owner_uid - owner_uid(0)];
 }
 
-static bool gives(const struct subid_parts *line, const struct id_range *range)
+static bool gives(const struct subid_line *line, const struct id_range *range)
 {
-	return line->first < (uint64_t)range->first + range->count && range->first < (uint64_t)line->first + line->count &&
-	       names(line->name, range) && (standing_of(range) == GONE || standing_of(range) == OTHER_UID);
+	return line->ids.first < (uint64_t)range->first + range->count && range->first <= line->ids.last &&
+	       names(line, range) && (standing_of(range) == GONE || standing_of(range) == OTHER_UID);
 }
 
 /* The line gives ids of the index to a name that is somebody else's, or nobody's, by now. */
 static bool stale(const char *at, size_t length)
 {
-	struct subid_parts line;
+	struct subid_line line;
 
 	if (!subid_line_parse(at, length, &line))
 		return false;
@@ -347,12 +349,12 @@ static void none_stale(const char *now)
 /* A line of the text gives all of these ids to the name. */
 static bool covered(const char *text, const char *name, const struct id_range *range)
 {
-	struct subid_parts line;
+	struct subid_line line;
 
 	for (const char *at = text; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n')
-		if (subid_line_parse(at, strcspn(at, "\n"), &line) && strcmp(line.name, name) == 0 &&
-		    line.first <= range->first &&
-		    (uint64_t)range->first + range->count <= (uint64_t)line.first + line.count)
+		if (subid_line_parse(at, strcspn(at, "\n"), &line) && subid_line_is(&line, name) &&
+		    line.ids.first <= range->first &&
+		    (uint64_t)range->first + range->count <= (uint64_t)line.ids.last + 1)
 			return true;
 	return false;
 }
@@ -363,7 +365,8 @@ static void check_claim(const char *before, const char *now, const char *name, c
 	bool there = covered(now, name, range);
 
 	must(there || standing_of(range) != STANDS || !done);
-	must(there || standing_of(range) != DOUBT || !covered(before, range->owner, range) || !covered(before, name, range));
+	must(there || standing_of(range) != DOUBT || !covered(before, range->owner, range) ||
+	     !covered(before, name, range));
 }
 
 static void check_claims(const char *before, const char *now, bool done)
@@ -443,7 +446,8 @@ static bool same_lines(const char *a, const char *b)
 	bool same;
 
 	for (int i = 0; i < 2; i++)
-		must(subid_lines_add_text(&lines[i], text[i], strlen(text[i])) == 0 && subid_lines_sort(&lines[i]) == 0);
+		must(subid_lines_add_text(&lines[i], text[i], strlen(text[i])) == 0 &&
+		     subid_lines_sort(&lines[i]) == 0);
 	same = subid_lines_equal(&lines[0], &lines[1]);
 	subid_lines_free(&lines[0]);
 	subid_lines_free(&lines[1]);
@@ -499,7 +503,8 @@ static void range_take(struct input *input, struct id_range *range)
 {
 	uint8_t what = take_byte(input);
 
-	*range = (struct id_range){ .first = 1073741824u + (what >> 4) * RANGE_UNIT, .count = RANGE_UNIT,
+	*range = (struct id_range){ .first = 1073741824u + (what >> 4) * RANGE_UNIT,
+				    .count = RANGE_UNIT,
 				    .owner_uid = owner_uid(what % OWNERS) };
 	snprintf(range->owner, sizeof(range->owner), "%s", owners[what % OWNERS]);
 	if ((what & 4) != 0)
@@ -509,7 +514,7 @@ static void range_take(struct input *input, struct id_range *range)
 static void round_take(struct input *input)
 {
 	uint8_t how = take_byte(input), counts = take_byte(input), standing = take_byte(input);
-	const struct index_view any = { .header.separator = '+' };
+	const struct index_view any = { .header.host.separator = '+' };
 	struct id_range range, other;
 	size_t ranges;
 
@@ -532,7 +537,8 @@ static void round_take(struct input *input)
 	for (size_t i = 0; i < round_now.accounts_count; i++) {
 		uint8_t what = take_byte(input);
 
-		round_now.accounts[i] = (struct index_account){ .uid = 2100000000u + (what >> 2) * 8 + (uint32_t)i, .owner_uid = owner_uid(what % OWNERS) };
+		round_now.accounts[i] = (struct index_account){ .uid = 2100000000u + (what >> 2) * 8 + (uint32_t)i,
+								.owner_uid = owner_uid(what % OWNERS) };
 		snprintf(round_now.accounts[i].owner, sizeof(round_now.accounts[i].owner), "%s", owners[what % OWNERS]);
 	}
 }

@@ -18,21 +18,15 @@
 
 #include "backup/command_line.h"
 #include "backup/tool_command.h"
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 
 #define HOME "/srv/h"
 #define QUOTA 20000000u
 #define WORD_MAX ((size_t)2 * PATH_MAX)
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 static char shipped[3][TOOL_PROFILE_MAX + 1];
 
@@ -93,8 +87,8 @@ static bool option_fits(const struct tool_words *patterns, const char *word)
 	for (size_t i = 0; i < patterns->count; i++) {
 		size_t plain = strcspn(patterns->words[i], "*");
 
-		if (patterns->words[i][plain] == '*' ? strncmp(patterns->words[i], word, plain) == 0
-						     : strcmp(patterns->words[i], word) == 0)
+		if (patterns->words[i][plain] == '*' ? strncmp(patterns->words[i], word, plain) == 0 :
+						       strcmp(patterns->words[i], word) == 0)
 			return true;
 	}
 	return false;
@@ -189,8 +183,8 @@ static bool replaced(const char *word, const char *path, uint64_t bytes, char *o
 	return true;
 }
 
-static bool words_same(const struct tool_words *words, const char *path, uint64_t quota,
-		       const struct text_list *argv, size_t *at, bool built)
+static bool words_same(const struct tool_words *words, const char *path, uint64_t quota, const struct text_list *argv,
+		       size_t *at, bool built)
 {
 	char *out = malloc(WORD_MAX);
 	bool sound = true;
@@ -315,10 +309,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---- mutations of words ---------------------------------------- */
 
 static const char *const pieces[] = {
-	"borg", "serve", "rclone", "restic", "sftp-server", "internal-sftp", "/usr/bin/borg", "--stdio", "--append-only",
-	"--umask=077", "--storage-quota=1", "--debug-topic=x", "--", "-v", "-", "..", "a/../b", "../x", "/srv/h",
-	"/srv/h/x", "/srv/hx", "//srv/h", "''", "'a b'", "'a\n'", ":local:/x", "{home}", "{path}", "{quota}", "~/x",
-	"\\*", "x/", "/", ".", "--config=/x", "--restrict-to-path",
+	"borg",
+	"serve",
+	"rclone",
+	"restic",
+	"sftp-server",
+	"internal-sftp",
+	"/usr/bin/borg",
+	"--stdio",
+	"--append-only",
+	"--umask=077",
+	"--storage-quota=1",
+	"--debug-topic=x",
+	"--",
+	"-v",
+	"-",
+	"..",
+	"a/../b",
+	"../x",
+	"/srv/h",
+	"/srv/h/x",
+	"/srv/hx",
+	"//srv/h",
+	"''",
+	"'a b'",
+	"'a\n'",
+	":local:/x",
+	"{home}",
+	"{path}",
+	"{quota}",
+	"~/x",
+	"\\*",
+	"x/",
+	"/",
+	".",
+	"--config=/x",
+	"--restrict-to-path",
 };
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Two directories of profiles with a file of any bytes in each, of any kind and mode: what is loaded is the
- * administrator's before ours, whole, a regular file that only its owner can write, and its profile points into its text.
+ * administrator's before ours, whole, a regular file that only its owner can write, and its profile points into its
+ * text.
  *
  * Input: what the two files and directories are (four bytes), the name, ended by 0xff, and the bytes of the first
  * file, ended by 0xff, and of the second.
@@ -119,8 +120,9 @@ static int expected(const struct place *place)
 	case LONG:
 		return -EFBIG;
 	default:
-		return place->size > TOOL_PROFILE_MAX ? -EFBIG :
-		       memchr(place->bytes, '\0', place->size) != NULL ? -EINVAL : 0;
+		return place->size > TOOL_PROFILE_MAX                  ? -EFBIG :
+		       memchr(place->bytes, '\0', place->size) != NULL ? -EINVAL :
+									 0;
 	}
 }
 

@@ -12,16 +12,10 @@
 #include <string.h>
 
 #include "backup/tool_profile.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 /* ---- the second reading ------------------------------------------------------------------------------- */
 
@@ -36,7 +30,7 @@ enum { RUN = HEAD_FIELDS, FIELDS = RUN + TOOL_FORMS };
 struct reading {
 	struct span words[FIELDS][TOOL_WORDS_MAX];
 	size_t count[FIELDS];
-	bool section[TOOL_FORMS], new_files_only;
+	bool section[TOOL_FORMS], new_files_only, own_dates;
 	int current; /* section, or -1 */
 };
 
@@ -93,6 +87,10 @@ static bool read_setting(struct reading *reading, struct span name, struct span 
 		reading->new_files_only = is(value, "yes");
 		return reading->new_files_only || is(value, "no");
 	}
+	if (reading->current == TOOL_APPEND_ONLY && is(name, "own-dates")) {
+		reading->own_dates = is(value, "yes");
+		return reading->own_dates || is(value, "no");
+	}
 	for (int i = 0; reading->current < 0 && i < HEAD_FIELDS; i++)
 		if (is(name, field_names[i]))
 			return read_words(reading, i, value);
@@ -138,13 +136,34 @@ static bool environment_sound(const struct reading *reading)
 		struct span word = reading->words[ENVIRONMENT][i];
 		size_t n = 0;
 
-		while (n < word.length && (isupper((unsigned char)word.at[n]) || isdigit((unsigned char)word.at[n]) ||
-					   word.at[n] == '_'))
+		while (n < word.length &&
+		       (isupper((unsigned char)word.at[n]) || isdigit((unsigned char)word.at[n]) || word.at[n] == '_'))
 			n++;
 		if (n == 0 || n == word.length || word.at[n] != '=')
 			return false;
+		for (size_t k = 0; k < i; k++) {
+			struct span other = reading->words[ENVIRONMENT][k];
+
+			if (other.length > n && memcmp(other.at, word.at, n + 1) == 0)
+				return false;
+		}
 	}
 	return true;
+}
+
+/* What a form runs is among what may be executed, or below it. */
+static bool run_sound(const struct reading *reading, int form)
+{
+	struct span run = reading->words[RUN + form][0];
+
+	for (size_t i = 0; i < reading->count[EXECUTE]; i++) {
+		struct span part = reading->words[EXECUTE][i];
+
+		if (run.length >= part.length && memcmp(run.at, part.at, part.length) == 0 &&
+		    (run.length == part.length || run.at[part.length] == '/'))
+			return true;
+	}
+	return false;
 }
 
 static bool absolute(const struct reading *reading, int field)
@@ -173,7 +192,11 @@ static bool read_again(const char *text, struct reading *reading)
 		sections += reading->section[i];
 		if (reading->section[i] && (reading->count[RUN + i] == 0 || reading->words[RUN + i][0].at[0] != '/'))
 			return false;
+		if (reading->section[i] && !run_sound(reading, i))
+			return false;
 	}
+	if (reading->own_dates && !reading->new_files_only)
+		return false;
 	return sections > 0 && command_sound(reading) && environment_sound(reading) && reading->count[EXECUTE] > 0 &&
 	       absolute(reading, EXECUTE) && absolute(reading, READ);
 }
@@ -182,8 +205,8 @@ static bool read_again(const char *text, struct reading *reading)
 
 static const struct tool_words *words_of(const struct tool_profile *profile, int field)
 {
-	const struct tool_words *head[] = { &profile->command, &profile->accept, &profile->execute, &profile->read,
-					    &profile->environment, &profile->quota };
+	const struct tool_words *head[] = { &profile->command, &profile->accept,      &profile->execute,
+					    &profile->read,    &profile->environment, &profile->quota };
 
 	return field < HEAD_FIELDS ? head[field] : &profile->form[field - RUN].run;
 }
@@ -200,6 +223,7 @@ static void check_same(const struct tool_profile *profile, const struct reading 
 	for (int i = 0; i < TOOL_FORMS; i++) {
 		must(profile->form[i].present == reading->section[i]);
 		must(profile->form[i].new_files_only == (i == TOOL_APPEND_ONLY && reading->new_files_only));
+		must(profile->form[i].own_dates == (i == TOOL_APPEND_ONLY && reading->own_dates));
 	}
 }
 
@@ -228,8 +252,9 @@ static void check_written(const struct tool_profile *profile, size_t length)
 		used += (size_t)sprintf(text + used, " %s\n", form_names[i]);
 		used += put_words(text + used, "run", &profile->form[i].run);
 		if (i == TOOL_APPEND_ONLY)
-			used += (size_t)sprintf(text + used, "new-files-only=%s\n",
-						profile->form[i].new_files_only ? "yes" : "no");
+			used += (size_t)sprintf(text + used, "new-files-only=%s\nown-dates = %s\n",
+						profile->form[i].new_files_only ? "yes" : "no",
+						profile->form[i].own_dates ? "yes" : "no");
 	}
 	text[used] = '\0';
 	must(tool_profile_parse(text, &again, &fault) == 0);
@@ -273,10 +298,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* ---- mutations of lines ------------------------------------------------------------------------------------ */
 
 static const char *const pieces[] = {
-	"command = x", "command = x|y {options} {path}", "command = x {rest}", "accept = --a --b=*",
-	"execute = /bin/x", "read = /x /y", "environment = A=1 B_2={home}", "quota = --q={quota}", "[read-write]",
-	"[append-only]", "[read-only]", "run = /bin/x {path}", "run = -a", "new-files-only = yes",
-	"new-files-only = no", "# comment", "=", "\t", "command", "run = {home}", "[", "read =",
+	"command = x",
+	"command = x|y {options} {path}",
+	"command = x {rest}",
+	"accept = --a --b=*",
+	"execute = /bin/x",
+	"read = /x /y",
+	"environment = A=1 B_2={home}",
+	"quota = --q={quota}",
+	"[read-write]",
+	"[append-only]",
+	"[read-only]",
+	"run = /bin/x {path}",
+	"run = -a",
+	"new-files-only = yes",
+	"new-files-only = no",
+	"# comment",
+	"=",
+	"\t",
+	"command",
+	"run = {home}",
+	"[",
+	"read =",
 };
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)

@@ -13,14 +13,7 @@
 #include "account/name.h"
 #include "account/role.h"
 #include "subuidd/wire/request.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(int condition)
-{
-	if (!condition)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void must_end(const char *text, size_t size)
 {
@@ -51,10 +44,10 @@ static void request_holds(const struct request *request)
 	if (request->op == OP_ACCOUNT_ADD) {
 		must(label_valid(request->add.name.label));
 		must((uint64_t)request_units(request->add.range_count) * RANGE_UNIT <= UINT32_MAX);
-		if (request->add.has_key)
+		if (request->add.key.type[0] != '\0')
 			key_holds(&request->add.key);
 	}
-	if (request->op == OP_KEY_ADD)
+	if (request->op == OP_KEY_ADD || request->op == OP_MANAGE_KEY_ADD)
 		key_holds(&request->key_add.key);
 	if (request->op == OP_RANGE_ADD)
 		must(request_units(request->range_add.count) >= 1);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "subuidd/wire/request.h"
-#include "subuidd/worker/worker.h"
+#include "worker/worker.h"
 #include "varlink/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/home/home.h"
+#include "home/home.h"
 
 #define OWNER_UID 61001
 #define OWNER_GID 61001

@@ -39,8 +39,13 @@ static inline struct index_options fixture_options(enum index_file file, uint64_
 		.name = file == INDEX_FILE_KEYS ? "keys" : "index",
 		.mode = file == INDEX_FILE_KEYS ? 0640 : 0644,
 		.group = getegid(),
-		.host = { .subuids_gid = 987, .uid_first = UID_FIRST, .uid_last = UID_LAST, .enumerate = 1,
-			  .separator = '+', .homes = HOMES, .shell = SHELL },
+		.host = { .subuids_gid = 987,
+			  .uid_first = UID_FIRST,
+			  .uid_last = UID_LAST,
+			  .enumerate = 1,
+			  .separator = '+',
+			  .homes = HOMES,
+			  .shell = SHELL },
 		.expected = expected,
 	};
 
@@ -65,8 +70,9 @@ static inline struct fixture *fixture_make(void)
 
 static inline void fixture_free(struct fixture *f)
 {
-	static const char *const names[] = { "index", "index.new", "index.old", "keys", "keys.new", "keys.old",
-					     "copy" };
+	static const char *const names[] = {
+		"index", "index.new", "index.old", "keys", "keys.new", "keys.old", "copy"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlinkat(f->dirfd, names[i], 0);
@@ -78,19 +84,23 @@ static inline void fixture_free(struct fixture *f)
 /* Account number i: of owner i / 3, so that lists have several entries. */
 static inline struct account fixture_account(uint32_t i)
 {
-	struct account account = { .uid = UID_FIRST + i, .owner_uid = 1000 + i / 3, .state = ACCOUNT_ACTIVE,
+	struct account account = { .uid = UID_FIRST + i,
+				   .owner_uid = 1000 + i / 3,
+				   .state = ACCOUNT_ACTIVE,
 				   .facts.expires_day = i % 5 == 0 ? (int32_t)(20000 + i) : -1 };
 
 	snprintf(account.owner, sizeof(account.owner), "owner%u", i / 3);
 	snprintf(account.label, sizeof(account.label), "web%u", i);
 	if (i % 4 == 1)
-		snprintf(account.facts.comment, sizeof(account.facts.comment), "comment %u, for which one line is too short", i);
+		snprintf(account.facts.comment, sizeof(account.facts.comment),
+			 "comment %u, for which one line is too short", i);
 	return account;
 }
 
 static inline struct id_range fixture_range(uint32_t i)
 {
-	struct id_range range = { .first = 1073741824u + i * 3 * 65536, .count = 65536 * (1 + i % 3),
+	struct id_range range = { .first = 1073741824u + i * 3 * 65536,
+				  .count = 65536 * (1 + i % 3),
 				  .owner_uid = 1000 + i };
 
 	snprintf(range.owner, sizeof(range.owner), "owner%u", i);
@@ -103,12 +113,12 @@ static inline struct id_range fixture_range(uint32_t i)
 
 static inline struct ssh_key fixture_key(uint32_t i)
 {
-	struct ssh_key key = { .id = i + 1, .uid = UID_FIRST + i / 2, .role = ROLE_PUSH, .options = i % 8,
-			       .expires = (int64_t)i * 1000 };
+	struct ssh_key key = {
+		.id = i + 1, .uid = UID_FIRST + i / 2, .role = ROLE_PUSH, .options = i % 8, .expires = (int64_t)i * 1000
+	};
 
 	strcpy(key.type, "ssh-ed25519");
-	snprintf(key.blob, sizeof(key.blob),
-		 "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", i);
+	snprintf(key.blob, sizeof(key.blob), "AAAAC3NzaC1lZDI1NTE5AAAAI%08xabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", i);
 	if (i % 3 == 0)
 		strcpy(key.from, "192.0.2.0/24,*.example.org");
 	snprintf(key.fingerprint, sizeof(key.fingerprint), "SHA256:%043u", i);

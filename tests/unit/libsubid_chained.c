@@ -36,8 +36,8 @@ static enum subid_status known(const char *owner)
 		return SUBID_STATUS_ERROR;
 	if (strcmp(owner, "offline") == 0)
 		return SUBID_STATUS_ERROR_CONN;
-	return strcmp(owner, "chained") == 0 || strcmp(owner, "owner0") == 0 ? SUBID_STATUS_SUCCESS
-									     : SUBID_STATUS_UNKNOWN_USER;
+	return strcmp(owner, "chained") == 0 || strcmp(owner, "owner0") == 0 ? SUBID_STATUS_SUCCESS :
+									       SUBID_STATUS_UNKNOWN_USER;
 }
 
 /* 500000..565535, uids only */
@@ -53,11 +53,11 @@ enum subid_status shadow_subid_has_range(const char *owner, unsigned long start,
 	return status;
 }
 
-enum subid_status shadow_subid_list_owner_ranges(const char *owner, enum subid_type type,
-						 struct subid_range **ranges, int *count)
+enum subid_status shadow_subid_list_owner_ranges(const char *owner, enum subid_type type, struct subid_range **ranges,
+						 int *count)
 {
 	/* the last two are nonsense */
-	static const struct subid_range held[] = {{500000, 65536}, {4294967290ul, 100}, {7, 0}};
+	static const struct subid_range held[] = { { 500000, 65536 }, { 4294967290ul, 100 }, { 7, 0 } };
 	enum subid_status status = known(owner);
 
 	*ranges = NULL;
@@ -71,7 +71,7 @@ enum subid_status shadow_subid_list_owner_ranges(const char *owner, enum subid_t
 
 enum subid_status shadow_subid_find_subid_owners(unsigned long id, enum subid_type type, uid_t **uids, int *count)
 {
-	static const uid_t holder[] = {3000, 1000};
+	static const uid_t holder[] = { 3000, 1000 };
 
 	chained_calls++;
 	*uids = NULL;

@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <pwd.h>
 
-#include "nss/subid.h"
+#include "subid/guest/guest.h"
 #include "tests/unit/index_fixture.h"
 
 #define ACCOUNTS 30u
@@ -36,9 +36,9 @@ struct user {
 
 /* owner0.. have the uids 1000.., owner0+web0.. those of the index; besides, these: */
 static const struct user users[] = {
-	{"root", 0},	   {"files", 2000},    {"filesalias", 2000},	   {"other", 2001},
-	{"chained", 3000}, {"broken", 3001},   {"offline", 3002},	   {"1999", 2002},
-	{"renamed", 1003}, {"ownalias", 1001}, {"thief+web1", 2100000004}, {NULL, 0},
+	{ "root", 0 },       { "files", 2000 },    { "filesalias", 2000 },       { "other", 2001 },
+	{ "chained", 3000 }, { "broken", 3001 },   { "offline", 3002 },          { "1999", 2002 },
+	{ "renamed", 1003 }, { "ownalias", 1001 }, { "thief+web1", 2100000004 }, { NULL, 0 },
 };
 static int passwd_error;
 static const char *gone;  /* a user who is not there any more */
@@ -52,13 +52,13 @@ static int entry(const char *name, uid_t uid, struct passwd *pwd, char *buffer, 
 	if (strlen(name) >= size)
 		return ERANGE;
 	strcpy(buffer, name);
-	*pwd = (struct passwd){.pw_name = buffer,
-			       .pw_uid = uid,
-			       .pw_gid = uid,
-			       .pw_passwd = empty,
-			       .pw_gecos = empty,
-			       .pw_dir = empty,
-			       .pw_shell = empty};
+	*pwd = (struct passwd){ .pw_name = buffer,
+				.pw_uid = uid,
+				.pw_gid = uid,
+				.pw_passwd = empty,
+				.pw_gecos = empty,
+				.pw_dir = empty,
+				.pw_shell = empty };
 	*result = pwd;
 	return 0;
 }
@@ -80,8 +80,7 @@ static bool fixture_user(unsigned i, char name[ACCOUNT_NAME_MAX + 1], uid_t *uid
 	return true;
 }
 
-static int lookup(const char *name, uid_t uid, struct passwd *pwd, char *buffer, size_t size,
-		  struct passwd **result)
+static int lookup(const char *name, uid_t uid, struct passwd *pwd, char *buffer, size_t size, struct passwd **result)
 {
 	char found[ACCOUNT_NAME_MAX + 1];
 	uid_t is;
@@ -100,8 +99,8 @@ static int lookup(const char *name, uid_t uid, struct passwd *pwd, char *buffer,
 	return 0;
 }
 
-__attribute__((visibility("default"))) int getpwnam_r(const char *name, struct passwd *pwd, char *buffer,
-						      size_t size, struct passwd **result)
+__attribute__((visibility("default"))) int getpwnam_r(const char *name, struct passwd *pwd, char *buffer, size_t size,
+						      struct passwd **result)
 {
 	return lookup(name, 0, pwd, buffer, size, result);
 }
@@ -160,12 +159,12 @@ static inline void files_remove(void)
 /* Accounts 0..ACCOUNTS-1, ranges 0..RANGES-1, one of owner1 given to account number 3 of that owner. */
 static inline void index_publish(void)
 {
-	struct id_range given = {.first = 1500000000u / 65536 * 65536,
-				 .count = 65536,
-				 .owner_uid = 1001,
-				 .account_uid = UID_FIRST + 3,
-				 .owner = "owner1",
-				 .label = "web3"};
+	struct id_range given = { .first = 1500000000u / 65536 * 65536,
+				  .count = 65536,
+				  .owner_uid = 1001,
+				  .account_uid = UID_FIRST + 3,
+				  .owner = "owner1",
+				  .label = "web3" };
 	static uint64_t generation;
 
 	index_writer_free(writer);
@@ -267,9 +266,9 @@ static inline const char *list(const char *owner, enum subid_type type)
 	assert_int_equal(count == 0, ranges == NULL);
 	if (status != SUBID_STATUS_SUCCESS) {
 		assert_null(ranges);
-		return status == SUBID_STATUS_UNKNOWN_USER ? "unknown"
-		       : status == SUBID_STATUS_ERROR_CONN ? "offline"
-							   : "doubt";
+		return status == SUBID_STATUS_UNKNOWN_USER ? "unknown" :
+		       status == SUBID_STATUS_ERROR_CONN   ? "offline" :
+							     "doubt";
 	}
 	text[0] = '\0';
 	for (int i = 0; i < count; i++)

@@ -37,7 +37,7 @@ static enum alarm_turn turn(uint32_t owner, int64_t now)
 
 static void the_first_ones_are_told_one_by_one_and_then_all_together(void **state)
 {
-	int64_t again = 0;
+	int64_t again = 0, sooner = 3, later = 10000;
 
 	(void)state;
 	for (unsigned i = 0; i + 1 < ALARM_BURST; i++) {
@@ -48,6 +48,10 @@ static void the_first_ones_are_told_one_by_one_and_then_all_together(void **stat
 	assert_int_equal(alarm_told(&pace, ALICE, 5), 0);
 	assert_int_equal(alarm_turn(&pace, ALICE, 5, &again), ALARM_LATER);
 	assert_int_equal(again, 5 + ALARM_AGAIN_SECONDS);
+	assert_int_equal(alarm_turn(&pace, ALICE, 5, &sooner), ALARM_LATER);
+	assert_int_equal(sooner, 3);
+	assert_int_equal(alarm_turn(&pace, ALICE, 5, &later), ALARM_LATER);
+	assert_int_equal(later, again);
 	assert_int_equal(turn(ALICE, again - 1), ALARM_LATER);
 	assert_int_equal(turn(ALICE, again), ALARM_TOGETHER);
 	assert_int_equal(turn(BOB, 5), ALARM_ONE);
@@ -78,7 +82,7 @@ static void hooks_of_an_owner_at_once(void **state)
 		alarm_hook(&pace, ALICE, 1);
 	}
 	assert_int_equal(alarm_turn(&pace, ALICE, 0, &again), ALARM_LATER);
-	assert_int_equal(again, 7); /* the end of a hook is waited for */
+	assert_int_equal(again, 7);                           /* the end of a hook is waited for */
 	assert_int_equal(alarm_told(&pace, BOB, 1000000), 0); /* forgets nobody whose hook runs */
 	assert_int_equal(turn(ALICE, 1000000), ALARM_LATER);
 	alarm_hook(&pace, ALICE, -1);
@@ -99,7 +103,8 @@ static void who_is_quiet_is_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_first_ones_are_told_one_by_one_and_then_all_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_first_ones_are_told_one_by_one_and_then_all_together, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(whoever_floods_is_told_of_once_a_minute, setup, teardown),
 		cmocka_unit_test_setup_teardown(hooks_of_an_owner_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_quiet_is_forgotten, setup, teardown),

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "subuidd/ids/allocate.h"
 #include "subuidd/ids/probe.h"
-#include "subuidd/store/sqlite.h"
+#include "tests/unit/store_fixture.h"
 
-static char directory[64];
-static struct store *store;
 static struct settings settings;
 
 /* A host on which some ids are taken. */
@@ -58,50 +46,31 @@ static int fake_block(void *data, uint32_t first, uint32_t last, struct id_block
 
 	if (host->error != 0)
 		return host->error;
-	if (host->block.last != 0 && id_blocks_overlap(host->block, (struct id_block){first, last})) {
+	if (host->block.last != 0 && id_blocks_overlap(host->block, (struct id_block){ first, last })) {
 		*holder = host->block;
 		return 1;
 	}
 	if (first != last && host->uid >= first && host->uid <= last) {
-		*holder = (struct id_block){host->uid, host->uid};
+		*holder = (struct id_block){ host->uid, host->uid };
 		return 1;
 	}
 	return 0;
 }
 
-static const struct allocate_probe probe = {fake_start, fake_uid, fake_gid, fake_block, &fake};
+static const struct allocate_probe probe = { fake_start, fake_uid, fake_gid, fake_block, &fake };
 
-static int set_up(void **state)
+static int begin(void **state)
 {
-	char path[128];
-
-	(void)state;
-	snprintf(directory, sizeof(directory), "/tmp/test_allocate.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/state.db", directory);
-	assert_int_equal(store_open(path, &store), 0);
+	assert_int_equal(set_up(state), 0);
 	settings_default(&settings);
-	fake = (struct fake){0};
-	assert_int_equal(store_begin(store), 0);
-	return 0;
+	fake = (struct fake){ 0 };
+	return store_begin(store);
 }
 
-static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+static int commit(void **state)
 {
-	(void)st, (void)flag, (void)ftw;
-	return remove(name);
-}
-
-static int tear_down(void **state)
-{
-	char why[256] = "";
-
-	(void)state;
 	assert_int_equal(store_commit(store), 0);
-	if (store_check(store, why, sizeof(why)) != 0)
-		fail_msg("the test left an unsound file: %s", why);
-	store_close(store);
-	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return tear_down(state);
 }
 
 static unsigned names;
@@ -109,7 +78,7 @@ static unsigned names;
 /* Allocates and takes. */
 static int take_uid(uint32_t *uid)
 {
-	struct account a = {.owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1, .owner = "alice"};
+	struct account a = { .owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1, .owner = "alice" };
 	int r = allocate_uid(store, &settings, &probe, 1, uid);
 
 	if (r < 0)
@@ -122,7 +91,7 @@ static int take_uid(uint32_t *uid)
 
 static int take_range(uint32_t count, uint32_t *first, uint32_t *got)
 {
-	struct id_range r = {.owner_uid = 1000, .owner = "alice"};
+	struct id_range r = { .owner_uid = 1000, .owner = "alice" };
 	int error = allocate_range(store, &settings, &probe, 1, &count, first);
 
 	if (error < 0)
@@ -155,12 +124,12 @@ static void nothing_that_others_hold_is_given_out(void **state)
 	(void)state;
 	fake.uid = 2100000000u;
 	fake.gid = 2100000001u;
-	fake.block = (struct id_block){2100000002u, 2100000500u};
+	fake.block = (struct id_block){ 2100000002u, 2100000500u };
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000501u);
 	assert_true(fake.questions <= 4); /* the block is passed over in one step */
 	fake.uid = 1073741824u + 65536 + 77;
-	fake.block = (struct id_block){1073741824u + 5, 1073741824u + 5};
+	fake.block = (struct id_block){ 1073741824u + 5, 1073741824u + 5 };
 	assert_int_equal(take_range(65536, &first, &count), 0);
 	assert_int_equal(first, 1073741824u + 2 * 65536);
 }
@@ -170,8 +139,8 @@ static void of_two_units_the_free_one_is_not_lost(void **state)
 	uint32_t first, count;
 
 	(void)state;
-	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + 5 * 65536 - 1};
-	fake.block = (struct id_block){1073741824u + 65536 + 5, 1073741824u + 65536 + 6};
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + 5 * 65536 - 1 };
+	fake.block = (struct id_block){ 1073741824u + 65536 + 5, 1073741824u + 65536 + 6 };
 	assert_int_equal(take_range(65537, &first, &count), 0);
 	assert_int_equal(count, 131072);
 	assert_int_equal(first, 1073741824u + 2 * 65536);
@@ -187,14 +156,14 @@ static void a_foreign_block_over_ids_of_ours(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){2100000000u, 2100000009u};
+	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000009u };
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(store_id_foreign(store, 2100000008u, 1, 1), 0);
-	fake.block = (struct id_block){2100000001u, 2100000008u};
+	fake.block = (struct id_block){ 2100000001u, 2100000008u };
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000009u);
 	assert_int_equal(take_uid(&uid), -ENOENT);
-	fake.block = (struct id_block){0, 0};
+	fake.block = (struct id_block){ 0, 0 };
 	assert_int_equal(take_uid(&uid), -ENOENT); /* marked: root releases them */
 	assert_int_equal(store_tombstone_release(store, 2100000003u), 0);
 	assert_int_equal(take_uid(&uid), 0);
@@ -221,16 +190,15 @@ static void special_ids_are_passed_over(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){65533, 65536};
+	settings.accounts[0] = (struct id_block){ 65533, 65536 };
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 65533);
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 65536);
 	assert_int_equal(take_uid(&uid), -ENOENT);
-	settings.ranges[0] = (struct id_block){0, 131071};
+	settings.ranges[0] = (struct id_block){ 0, 131071 };
 	uint32_t first, count;
-	assert_int_equal(take_range(1, &first, &count),
-			 -ENOENT); /* 65536 is taken, the first unit has 0 and nobody */
+	assert_int_equal(take_range(1, &first, &count), -ENOENT); /* 65536 is taken, the first unit has 0 and nobody */
 }
 
 static void blocks_are_used_in_their_order(void **state)
@@ -238,8 +206,8 @@ static void blocks_are_used_in_their_order(void **state)
 	uint32_t uid;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){2100000001u, 2100000001u};
-	settings.accounts[1] = (struct id_block){2100000000u, 2100000000u};
+	settings.accounts[0] = (struct id_block){ 2100000001u, 2100000001u };
+	settings.accounts[1] = (struct id_block){ 2100000000u, 2100000000u };
 	settings.accounts_count = 2;
 	assert_int_equal(take_uid(&uid), 0);
 	assert_int_equal(uid, 2100000001u);
@@ -253,7 +221,7 @@ static void a_range_can_follow_at_its_place_or_not_at_all(void **state)
 	uint32_t first, got, count = 1;
 
 	(void)state;
-	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + 8 * 65536 - 1};
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + 8 * 65536 - 1 };
 	assert_int_equal(take_range(1, &first, &got), 0);
 	/* free: chosen, rounded up, and nothing taken by asking */
 	assert_int_equal(allocate_range_at(store, &settings, &probe, first + 65536, &count), 0);
@@ -267,9 +235,9 @@ static void a_range_can_follow_at_its_place_or_not_at_all(void **state)
 	assert_int_equal(take_range(1, &first, &got), 0);
 	/* others': a line, an entry; not to be told */
 	first += 65536;
-	fake.block = (struct id_block){first + 65535, first + 65535};
+	fake.block = (struct id_block){ first + 65535, first + 65535 };
 	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
-	fake.block = (struct id_block){0, 0};
+	fake.block = (struct id_block){ 0, 0 };
 	fake.uid = first + 7;
 	assert_int_equal(allocate_range_at(store, &settings, &probe, first, &count), -EEXIST);
 	fake.error = -EIO;
@@ -334,8 +302,8 @@ static void no_id_is_given_out_twice(void **state)
 	unsigned seed = 11;
 
 	(void)state;
-	settings.accounts[0] = (struct id_block){2100000000u, 2100000000u + STEPS * 2 - 1};
-	settings.ranges[0] = (struct id_block){1073741824u, 1073741824u + UNITS * RANGE_UNIT - 1};
+	settings.accounts[0] = (struct id_block){ 2100000000u, 2100000000u + STEPS * 2 - 1 };
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + UNITS * RANGE_UNIT - 1 };
 	for (unsigned step = 0; step < STEPS; step++) {
 		unsigned what = (unsigned)rand_r(&seed) % 100;
 
@@ -361,11 +329,11 @@ static void no_id_is_given_out_twice(void **state)
 
 static void put(const char *name, const char *text)
 {
-	char path[128];
+	char place[160];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/etc/%s", directory, name);
-	file = fopen(path, "we");
+	snprintf(place, sizeof(place), "%s/etc/%s", directory, name);
+	file = fopen(place, "we");
 	assert_non_null(file);
 	fputs(text, file);
 	assert_int_equal(fclose(file), 0);
@@ -376,12 +344,12 @@ static void the_real_host_is_asked(void **state)
 	struct host_probe host;
 	struct allocate_probe real;
 	struct id_block holder;
-	char path[128];
+	char place[160];
 	uint32_t uid, first, count = 65536;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/etc", directory);
-	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(place, sizeof(place), "%s/etc", directory);
+	assert_int_equal(mkdir(place, 0700), 0);
 	assert_int_equal(host_probe_open(directory, &host, &real), 0);
 	assert_int_equal(real.start(real.data), 0);
 	assert_int_equal(real.uid_taken(real.data, 0), 1);
@@ -398,7 +366,7 @@ static void the_real_host_is_asked(void **state)
 	assert_int_equal(first, 1073741824u + 2 * 65536);
 	assert_int_equal(allocate_uid(store, &settings, &real, 1, &uid), 0);
 	assert_int_equal(uid, 2100000010u);
-	assert_int_equal(host_probe_unreadable(&host), 1);
+	assert_int_equal(host.subuid.list.unreadable + host.subgid.list.unreadable, 1);
 	snprintf(path, sizeof(path), "%s/etc/subuid", directory);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0); /* cannot be read as a file */
@@ -409,7 +377,7 @@ static void the_real_host_is_asked(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, commit)
 	const struct CMUnitTest tests[] = {
 		T(ids_rise_and_are_not_used_again),
 		T(nothing_that_others_hold_is_given_out),

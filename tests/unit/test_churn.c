@@ -12,7 +12,7 @@
 
 #include "account/id.h"
 #include "subuidd/base/log.h"
-#include "subuidd/op/churn.h"
+#include "subuidd/change/churn.h"
 #include "subuidd/call/room.h"
 #include "subuidd/call/tally.h"
 
@@ -52,6 +52,12 @@ bool room_short(const struct broker *broker)
 {
 	(void)broker;
 	return false;
+}
+
+int store_limit_get(struct store *store, const char *owner, struct limit *limit)
+{
+	(void)store, (void)owner, (void)limit;
+	return -ENOENT;
 }
 
 int store_tombstone_list(struct store *store, uint32_t after, struct id_range *rows, int max)
@@ -131,8 +137,13 @@ static struct call call_of(uid_t uid, bool ordinary)
 {
 	static struct broker broker;
 
-	return (struct call){ .broker = &broker, .operation = &operation,
-			      .caller = { .uid = uid, .root = uid == 0, .ordinary = ordinary && uid != 0, .named = true, .name = "x" },
+	return (struct call){ .broker = &broker,
+			      .operation = &operation,
+			      .caller = { .uid = uid,
+					  .root = uid == 0,
+					  .ordinary = ordinary && uid != 0,
+					  .named = true,
+					  .name = "x" },
 			      .owner = { .uid = uid } };
 }
 

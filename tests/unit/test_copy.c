@@ -18,13 +18,28 @@ static void links_that_stay_and_that_do_not(void **state)
 		unsigned depth;
 		bool stays;
 	} cases[] = {
-		{"file", 0, true},	   {"./file", 0, true},	      {"a/b/c", 0, true},	{"../file", 1, true},
-		{"../../x", 2, true},	   {"..", 1, true},	      {"./../x", 1, true},	{".", 0, true},
-		{"..//x", 1, true},	   {"...", 0, true},	      {"..a", 0, true},		{"", 3, false},
-		{"/etc/passwd", 9, false}, {"../x", 0, false},	      {"../../x", 1, false},	{"..", 0, false},
+		{ "file", 0, true },
+		{ "./file", 0, true },
+		{ "a/b/c", 0, true },
+		{ "../file", 1, true },
+		{ "../../x", 2, true },
+		{ "..", 1, true },
+		{ "./../x", 1, true },
+		{ ".", 0, true },
+		{ "..//x", 1, true },
+		{ "...", 0, true },
+		{ "..a", 0, true },
+		{ "", 3, false },
+		{ "/etc/passwd", 9, false },
+		{ "../x", 0, false },
+		{ "../../x", 1, false },
+		{ "..", 0, false },
 		/* sound by counting, but `a` may be a link to `.` */
-		{"a/../x", 5, false},	   {"a/..", 5, false},	      {"./a/./../x", 5, false}, {"../a/../x", 5, false},
-		{"a//..//x", 5, false},
+		{ "a/../x", 5, false },
+		{ "a/..", 5, false },
+		{ "./a/./../x", 5, false },
+		{ "../a/../x", 5, false },
+		{ "a//..//x", 5, false },
 	};
 
 	(void)state;
@@ -36,11 +51,22 @@ static void links_that_stay_and_that_do_not(void **state)
 static void what_rsync_stores(void **state)
 {
 	static const char *const wrong[] = {
-		"",		   "100644",	     "100644 0,0 0",	   "100644 0,0 0:",	 "100644 0,0 0:0 ",
-		"100844 0,0 0:0",  "100644 0,0 -1:0", "100644  0,0 0:0",   "644 0,0 0:0",	 "100644 0,0 0:4294967296",
-		"200100644 0,0 0:0", "100644 0,0 0x1:0", "100644,0,0,0:0", "99999999999999999999 0,0 0:0",
+		"",
+		"100644",
+		"100644 0,0 0",
+		"100644 0,0 0:",
+		"100644 0,0 0:0 ",
+		"100844 0,0 0:0",
+		"100644 0,0 -1:0",
+		"100644  0,0 0:0",
+		"644 0,0 0:0",
+		"100644 0,0 0:4294967296",
+		"200100644 0,0 0:0",
+		"100644 0,0 0x1:0",
+		"100644,0,0,0:0",
+		"99999999999999999999 0,0 0:0",
 	};
-	struct stored stored = {.uid = 77};
+	struct stored stored = { .uid = 77 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

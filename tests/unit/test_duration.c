@@ -15,8 +15,14 @@ static void spans_are_seconds(void **state)
 	static const struct {
 		const char *text;
 		uint64_t seconds;
-	} good[] = {{"1", 1}, {"90s", 90}, {"15m", 900}, {"26h", 93600}, {"3d", 259200}, {"2w", 1209600},
-		    {"2147483647", INT32_MAX}, {"007m", 420}};
+	} good[] = { { "1s", 1 },
+		     { "90s", 90 },
+		     { "15m", 900 },
+		     { "26h", 93600 },
+		     { "3d", 259200 },
+		     { "2w", 1209600 },
+		     { "2147483647s", INT32_MAX },
+		     { "007m", 420 } };
 	uint64_t seconds;
 
 	(void)state;
@@ -31,10 +37,24 @@ static void anything_else_is_refused_and_changes_nothing(void **state)
 	static const struct {
 		const char *text;
 		int error;
-	} bad[] = {{"", -EINVAL},     {"h", -EINVAL},	 {"-1s", -EINVAL}, {"+1s", -EINVAL}, {" 1s", -EINVAL},
-		   {"1 s", -EINVAL},  {"1S", -EINVAL},	 {"1hh", -EINVAL}, {"1h30m", -EINVAL}, {"1.5h", -EINVAL},
-		   {"1y", -EINVAL},   {"0", -ERANGE},	 {"0h", -ERANGE},  {"2147483648", -ERANGE},
-		   {"2147483647s0", -EINVAL}, {"3551w", -ERANGE}, {"99999999999999999999999999h", -ERANGE}};
+	} bad[] = { { "", -EINVAL },
+		    { "h", -EINVAL },
+		    { "-1s", -EINVAL },
+		    { "+1s", -EINVAL },
+		    { " 1s", -EINVAL },
+		    { "1 s", -EINVAL },
+		    { "1S", -EINVAL },
+		    { "1hh", -EINVAL },
+		    { "1h30m", -EINVAL },
+		    { "1.5h", -EINVAL },
+		    { "1y", -EINVAL },
+		    { "0", -EINVAL },
+		    { "26", -EINVAL },
+		    { "0h", -ERANGE },
+		    { "2147483648s", -ERANGE },
+		    { "2147483647s0", -EINVAL },
+		    { "3551w", -ERANGE },
+		    { "99999999999999999999999999h", -ERANGE } };
 	uint64_t seconds = 77;
 
 	(void)state;

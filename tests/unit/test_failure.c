@@ -17,15 +17,15 @@ static void every_failure_has_its_name_and_exit_status(void **state)
 		const char *name;
 		int status;
 	} rows[] = {
-		{FAILURE_FAILED, "Failed", 1},
-		{FAILURE_INVALID, "Invalid", 2},
-		{FAILURE_NOT_FOUND, "NotFound", 3},
-		{FAILURE_EXISTS, "Exists", 4},
-		{FAILURE_CONFLICT, "Conflict", 4},
-		{FAILURE_NOT_PERMITTED, "NotPermitted", 5},
-		{FAILURE_LIMIT_REACHED, "LimitReached", 6},
-		{FAILURE_POOL_EXHAUSTED, "PoolExhausted", 6},
-		{FAILURE_BUSY, "Busy", 1},
+		{ FAILURE_FAILED, "Failed", 1 },
+		{ FAILURE_INVALID, "Invalid", 2 },
+		{ FAILURE_NOT_FOUND, "NotFound", 3 },
+		{ FAILURE_EXISTS, "Exists", 4 },
+		{ FAILURE_CONFLICT, "Conflict", 4 },
+		{ FAILURE_NOT_PERMITTED, "NotPermitted", 5 },
+		{ FAILURE_LIMIT_REACHED, "LimitReached", 6 },
+		{ FAILURE_POOL_EXHAUSTED, "PoolExhausted", 6 },
+		{ FAILURE_BUSY, "Busy", 1 },
 	};
 
 	(void)state;
@@ -53,8 +53,7 @@ static void text_is_escaped_cut_and_padded(void **state)
 	memset(&text, 'x', sizeof(text));
 	memset(longer, 'a', sizeof(longer));
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(failure_set(&text, FAILURE_EXISTS, "alice\nroot: all is well", longer, NULL),
-			 FAILURE_EXISTS);
+	assert_int_equal(failure_set(&text, FAILURE_EXISTS, "alice\nroot: all is well", longer, NULL), FAILURE_EXISTS);
 	assert_int_equal(text.failure, FAILURE_EXISTS);
 	assert_string_equal(text.what, "alice\\x0aroot: all is well");
 	memset(expected, 'a', FAILURE_TEXT_MAX);
@@ -68,16 +67,17 @@ static void text_is_escaped_cut_and_padded(void **state)
 
 static void roles_and_options_by_name(void **state)
 {
-	static const char *const roles[] = {"push", "pull", "sync", "blind"};
-	static const char *const options[] = {"no-delete", "no-overwrite", "no-fake-super", "append-only", "read-only"};
-	enum role role = (enum role)0;
+	static const char *const roles[] = { "push", "pull", "sync", "blind" };
+	static const char *const options[] = { "no-delete",   "no-overwrite", "no-fake-super",
+					       "append-only", "read-only",    "tty" };
+	struct roles all = { 0 };
 	uint32_t bit = 0, seen = 0;
 
 	(void)state;
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		if (i < 4) {
-			assert_int_equal(role_parse(roles[i], &role), 0);
-			assert_string_equal(role_name(role), roles[i]);
+			assert_int_equal(roles_parse(roles[i], &all), 0);
+			assert_string_equal(role_name(all.role), roles[i]);
 		}
 		assert_int_equal(key_option_parse(options[i], &bit), 0);
 		assert_string_equal(key_option_name(bit), options[i]);
@@ -85,12 +85,11 @@ static void roles_and_options_by_name(void **state)
 	}
 	assert_int_equal(seen, KEY_OPTIONS_END - 1);
 	bit = 0;
-	role = ROLE_SYNC;
-	assert_int_equal(role_parse("Push", &role), -EINVAL);
-	assert_int_equal(role_parse("shell", &role), -EINVAL);
-	assert_int_equal(role_parse("", &role), -EINVAL);
+	all.role = ROLE_SYNC;
+	assert_int_equal(roles_parse("Push", &all), -EINVAL);
+	assert_int_equal(roles_parse("", &all), -EINVAL);
 	assert_int_equal(key_option_parse("no-del", &bit), -EINVAL);
-	assert_int_equal(role, ROLE_SYNC);
+	assert_int_equal(all.role, ROLE_SYNC);
 	assert_int_equal(bit, 0);
 	assert_null(role_name((enum role)0));
 	assert_null(key_option_name(0));

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "subuidd/store/high_water.h"
+#include "store/high_water.h"
 #include "tests/unit/home_fixture.h"
 
 #define STORE UINT64_C(0x1122334455667788)
@@ -24,7 +24,7 @@ static struct high_water_files *files;
 
 static int setup(void **state)
 {
-	const struct high_water mark = {.store = STORE, .generation = 5};
+	const struct high_water mark = { .store = STORE, .generation = 5 };
 
 	(void)state;
 	assert_int_equal(mkdir(at("state"), 0755), 0);
@@ -51,7 +51,7 @@ static int teardown(void **state)
 
 static struct high_water seen(unsigned expected)
 {
-	struct high_water mark = {0};
+	struct high_water mark = { 0 };
 	unsigned found = 0;
 
 	assert_int_equal(high_water_read(state_fd, homes_fd, &mark, &found), 0);
@@ -139,7 +139,7 @@ static void marks_over_several_regions(void **state)
 static void a_torn_slot_leaves_the_other(void **state)
 {
 	(void)state;
-	assert_int_equal(high_water_raise(files, FIRST, FIRST), 0);	    /* the third, into slot 1 */
+	assert_int_equal(high_water_raise(files, FIRST, FIRST), 0);         /* the third, into slot 1 */
 	assert_int_equal(high_water_raise(files, FIRST + 9, FIRST + 9), 0); /* the fourth, into slot 0 */
 	spoil(at("state/high-water"), 600, 0x40);
 	assert_int_equal(marked(FIRST, BOTH), FIRST + 9);
@@ -177,7 +177,7 @@ static void every_byte_that_counts_is_checked(void **state)
 
 static void a_file_that_is_gone_or_damaged(void **state)
 {
-	struct high_water mark = {.store = 1}, before = mark;
+	struct high_water mark = { .store = 1 }, before = mark;
 	unsigned found = 99;
 
 	(void)state;
@@ -281,7 +281,7 @@ static void what_others_can_write_is_refused(void **state)
 
 static void a_clean_stop_leaves_the_marks_as_they_are(void **state)
 {
-	uint32_t marks[HIGH_WATER_REGIONS] = {[REGION(FIRST)] = FIRST + 3};
+	uint32_t marks[HIGH_WATER_REGIONS] = { [REGION(FIRST)] = FIRST + 3 };
 
 	(void)state;
 	assert_int_equal(high_water_raise(files, FIRST, FIRST + 256), 0);
@@ -356,7 +356,7 @@ static void a_write_that_fails_raises_nothing(void **state)
 
 int main(void)
 {
-	static const char *const types[] = {"ext4", "btrfs", "xfs", "tmpfs"};
+	static const char *const types[] = { "ext4", "btrfs", "xfs", "tmpfs" };
 	const struct CMUnitTest tests[] = {
 		MARK(what_is_raised_is_read),
 		MARK(below_the_mark_nothing_is_written),

@@ -133,7 +133,8 @@ static void their_view_shows_whose_it_is(void **state)
 	assert_node(at("homes/alice/web1/view/open"), WEB1_UID, WEB1_UID, S_IFREG | 0644);
 	assert_node(at("homes/alice/web1/home"), WEB1_UID, WEB1_UID, S_IFDIR | 0755);
 	assert_int_equal(statvfs(at("homes/alice/web1/view"), &fs), 0);
-	assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000), ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000);
+	assert_int_equal(fs.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000),
+			 ST_NOSUID | ST_NODEV | ST_NOEXEC | 0x2000);
 	assert_int_equal(symlink("open", at("homes/alice/web1/home/link")), 0);
 	assert_int_equal(open(at("homes/alice/web1/view/link"), O_RDONLY | O_CLOEXEC), -1);
 	assert_int_equal(errno, ELOOP);
@@ -146,7 +147,8 @@ static void their_view_shows_whose_it_is(void **state)
 	assert_node(at("homes/alice/web1/home"), WEB1_UID, WEB1_UID, S_IFDIR | 0700);
 }
 
-/* Of the account or, where that says nothing, of the host: each is a fault where the other is to be, and is replaced. */
+/* Of the account or, where that says nothing, of the host: each is a fault where the other is to be, and is replaced.
+ */
 static void a_view_of_the_other_kind_is_replaced(void **state)
 {
 	char why[256];
@@ -320,9 +322,9 @@ static int as_account_use_common_group(void *data)
 	if (mkdir(at("homes/alice/web1/home/dir"), 0700) != 0 || mkdir(at("homes/alice/web1/home/dir/in"), 0700) != 0)
 		return 1;
 	return chown(at("homes/alice/web1/home/dir"), (uid_t)-1, COMMON_GID) == 0 &&
-			       chmod(at("homes/alice/web1/home/dir"), 0) == 0
-		       ? 0
-		       : 2;
+			       chmod(at("homes/alice/web1/home/dir"), 0) == 0 ?
+		       0 :
+		       2;
 }
 
 static int as_owner_change_common_group(void *data)
@@ -516,9 +518,10 @@ static void the_view_propagates_and_is_its_own(void **state)
 static int as_owner_use_acl(void *data)
 {
 	(void)data;
-	return open(at("homes/alice/web1/home/plain"), O_RDWR) >= 0 && open(at("homes/alice/web1/home"), O_RDONLY) >= 0
-		       ? 0
-		       : 1;
+	return open(at("homes/alice/web1/home/plain"), O_RDWR) >= 0 &&
+			       open(at("homes/alice/web1/home"), O_RDONLY) >= 0 ?
+		       0 :
+		       1;
 }
 
 static int as_account_make_plain(void *data)

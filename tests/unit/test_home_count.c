@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "subuidd/home/count.h"
+#include "home/count.h"
 
 #define RANGE_FIRST 1200000000u
 #define HOME "homes/alice/web1/home"
@@ -36,7 +36,7 @@ static int remove_home(void **state)
 	snprintf(text, sizeof(text), "find %s -mindepth 1 -delete", at(HOME));
 	assert_int_equal(system(text), 0);
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
-	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), 0);
 	if (pidfd >= 0)
 		assert_int_equal(wait_pidfd(pidfd), 0);
 	return home_purge_finish(&homes, WEB1_UID);
@@ -149,12 +149,9 @@ static void names_without_end_are_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		COUNT(what_is_closed_or_anothers_counts),
-		COUNT(names_of_one_file_are_one),
-		COUNT(bytes_are_those_of_the_disk),
-		COUNT(a_mount_is_another_file_system),
-		COUNT(what_is_too_deep_is_over),
-		COUNT(names_without_end_are_over),
+		COUNT(what_is_closed_or_anothers_counts), COUNT(names_of_one_file_are_one),
+		COUNT(bytes_are_those_of_the_disk),       COUNT(a_mount_is_another_file_system),
+		COUNT(what_is_too_deep_is_over),          COUNT(names_without_end_are_over),
 	};
 	int failed;
 

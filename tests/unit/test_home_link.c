@@ -15,18 +15,66 @@
 
 static struct link_owner owner = { .uid = OWNER_UID, .gid = OWNER_GID, .name = "alice-of-the-test" };
 
-static enum link_result run_link(bool make)
+static int forker = -1, forker_pidfd;
+
+/* The child of the forker: what it saw of each, and what came of those that were wanted. */
+static void run_prepared(size_t count, bool go, unsigned wanted, unsigned char looks[2], unsigned char results[2])
+{
+	const size_t at = LINKS_AT_ONCE - 2; /* the last ones */
+	const struct account accounts[2] = { web1, web2 };
+	siginfo_t info = { 0 };
+	int memory = -1, pidfd = -1, channel = -1;
+	unsigned char word = 0;
+	struct links *links;
+	pid_t pid = -1;
+
+	assert_int_equal(links_share(&links, &memory), 0);
+	assert_true(fcntl(memory, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(ftruncate(memory, 0), -1); /* whoever has it: no process that has it mapped dies of that */
+	assert_int_equal(link_prepare(forker, &homes, &owner, accounts, count, memory, at, &channel), 0);
+	assert_int_equal(link_prepared(forker, &pid, &pidfd), 0);
+	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(read(channel, &word, 1), 1);
+	assert_int_equal(word, LINK_LOOKED);
+	for (unsigned i = 0; i < 2; i++)
+		if (wanted & (1u << i))
+			links->results[at + i] = LINK_WANTED;
+	if (go) {
+		assert_int_equal(write(channel, "", 1), 1);
+		assert_int_equal(read(channel, &word, 1), 1);
+	}
+	close(channel);
+	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
+	assert_int_equal(info.si_code, CLD_EXITED);
+	close(pidfd);
+	close(memory);
+	memcpy(looks, links->looks + at, 2);
+	memcpy(results, links->results + at, 2);
+	munmap(links, sizeof(*links));
+}
+
+static enum link_result link_made(void)
+{
+	unsigned char looks[2], results[2];
+
+	run_prepared(1, true, 1, looks, results);
+	assert_true(results[0] <= LINK_TIMEOUT);
+	return (enum link_result)results[0];
+}
+
+static enum link_result link_removed(void)
 {
 	siginfo_t info = { 0 };
 	int pidfd = -1;
 	pid_t pid = -1;
 
-	assert_int_equal(link_start(&homes, &owner, &web1, make, &pid, &pidfd), 0);
+	assert_int_equal(link_start_remove(&homes, &owner, &web1, &pid, &pidfd), 0);
 	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
 	assert_int_equal(info.si_pid, pid);
 	close(pidfd);
-	return link_result_of(&info);
+	return link_result_of(info.si_code == CLD_EXITED ? info.si_status : -ETIMEDOUT);
 }
 
 static int setup(void **state)
@@ -39,14 +87,20 @@ static int setup(void **state)
 	snprintf(owner.home, sizeof(owner.home), "%s", at("alice"));
 	owner.uid = OWNER_UID;
 	owner.gid = OWNER_GID;
-	return 0;
+	return link_forker_start(&forker, &forker_pidfd);
 }
 
 static int teardown(void **state)
 {
+	siginfo_t info = { 0 };
 	char text[256];
 
 	(void)state;
+	if (forker >= 0)
+		close(forker);
+	forker = -1;
+	waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED);
+	close(forker_pidfd);
 	snprintf(text, sizeof(text), "rm -rf %s/alice %s/victim %s/linked", fixture_top, fixture_top, fixture_top);
 	return system(text);
 }
@@ -66,7 +120,7 @@ static void it_is_made_as_the_owner_and_taken_away(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	assert_int_equal(lstat(at("alice/subuid/web1"), &st), 0);
 	assert_int_equal(st.st_uid, OWNER_UID);
 	assert_int_equal(st.st_gid, OWNER_GID);
@@ -74,23 +128,23 @@ static void it_is_made_as_the_owner_and_taken_away(void **state)
 	assert_int_equal(st.st_uid, OWNER_UID);
 	assert_int_equal(st.st_mode, S_IFDIR | 0700);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
-	assert_int_equal(run_link(true), LINK_OK);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_int_equal(access(at("alice/subuid"), F_OK), -1);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 }
 
 static void it_says_home_where_there_are_no_views_and_changes_with_the_host(void **state)
 {
 	(void)state;
 	homes.views = false;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/home"));
 	homes.views = true;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
 	homes.views = false;
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	homes.views = true;
 	assert_int_equal(access(at("alice/subuid"), F_OK), -1);
 }
@@ -98,9 +152,9 @@ static void it_says_home_where_there_are_no_views_and_changes_with_the_host(void
 static void his_other_things_stay(void **state)
 {
 	(void)state;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	write_file(at("alice/subuid/notes"), "mine", 0600, OWNER_UID);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_int_equal(access(at("alice/subuid/notes"), F_OK), 0);
 }
 
@@ -109,8 +163,8 @@ static void assert_occupied(void)
 	struct stat before, after;
 
 	assert_int_equal(lstat(at("alice/subuid/web1"), &before), 0);
-	assert_int_equal(run_link(true), LINK_OCCUPIED);
-	assert_int_equal(run_link(false), LINK_OCCUPIED);
+	assert_int_equal(link_made(), LINK_OCCUPIED);
+	assert_int_equal(link_removed(), LINK_OCCUPIED);
 	assert_int_equal(lstat(at("alice/subuid/web1"), &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino);
 	assert_int_equal(before.st_mode, after.st_mode);
@@ -146,9 +200,9 @@ static void the_directory_is_his_own_and_no_link(void **state)
 	(void)state;
 	/* the trap: whoever followed it would write into the victim's directory */
 	assert_int_equal(symlink(at("victim"), at("alice/subuid")), 0);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
 	assert_int_equal(symlink(at("homes/alice/web1/view"), at("victim/web1")), 0);
-	assert_int_equal(run_link(false), LINK_DIRECTORY);
+	assert_int_equal(link_removed(), LINK_DIRECTORY);
 	assert_int_equal(count_entries(at("victim")), 1);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
@@ -156,23 +210,23 @@ static void the_directory_is_his_own_and_no_link(void **state)
 	assert_int_equal(mkdir(at("alice/other"), 0700), 0);
 	assert_int_equal(chown(at("alice/other"), OWNER_UID, OWNER_GID), 0);
 	assert_int_equal(symlink("other", at("alice/subuid")), 0);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
-	assert_int_equal(run_link(false), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
+	assert_int_equal(link_removed(), LINK_DIRECTORY);
 	assert_int_equal(count_entries(at("alice/other")), 0);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
 	write_file(at("alice/subuid"), "a file", 0600, OWNER_UID);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
 	assert_int_equal(mkfifo(at("alice/subuid"), 0666), 0);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
 	assert_int_equal(unlink(at("alice/subuid")), 0);
 
 	assert_int_equal(mkdir(at("alice/subuid"), 0777), 0);
 	assert_int_equal(chmod(at("alice/subuid"), 0777), 0);
 	assert_int_equal(chown(at("alice/subuid"), THIRD_UID, THIRD_UID), 0);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
 	assert_int_equal(count_entries(at("alice/subuid")), 0);
 }
 
@@ -181,20 +235,20 @@ static void the_home_is_there_and_his(void **state)
 	(void)state;
 	assert_int_equal(chown(at("alice"), THIRD_UID, THIRD_UID), 0);
 	assert_int_equal(chmod(at("alice"), 0777), 0);
-	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	assert_int_equal(link_made(), LINK_NOT_HIS);
 	assert_int_equal(chown(at("alice"), 0, 0), 0);
 	assert_int_equal(chmod(at("alice"), 0700), 0);
-	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	assert_int_equal(link_made(), LINK_NOT_HIS);
 	strcpy(owner.home, "/");
-	assert_int_equal(run_link(true), LINK_NOT_HIS);
+	assert_int_equal(link_made(), LINK_NOT_HIS);
 	strcpy(owner.home, "/nonexistent");
-	assert_int_equal(run_link(true), LINK_NO_HOME);
+	assert_int_equal(link_made(), LINK_NO_HOME);
 	strcpy(owner.home, "/dev/null");
-	assert_int_equal(run_link(true), LINK_NO_HOME);
+	assert_int_equal(link_made(), LINK_NO_HOME);
 	strcpy(owner.home, "relative");
-	assert_int_equal(run_link(true), LINK_NO_HOME);
+	assert_int_equal(link_made(), LINK_NO_HOME);
 	strcpy(owner.home, "");
-	assert_int_equal(run_link(true), LINK_NO_HOME);
+	assert_int_equal(link_made(), LINK_NO_HOME);
 	assert_int_equal(count_entries(at("alice")), 0);
 }
 
@@ -203,7 +257,7 @@ static void a_home_behind_a_link_of_roots_is_fine(void **state)
 	(void)state;
 	assert_int_equal(symlink(at("alice"), at("linked")), 0);
 	snprintf(owner.home, sizeof(owner.home), "%s", at("linked"));
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
 }
 
@@ -212,101 +266,46 @@ static void it_is_not_made_with_more_rights_than_his(void **state)
 	(void)state;
 	/* the owner's home, but closed to the owner: only root could */
 	assert_int_equal(chmod(at("alice"), 0500), 0);
-	assert_int_equal(run_link(true), LINK_DIRECTORY);
+	assert_int_equal(link_made(), LINK_DIRECTORY);
 	assert_int_equal(count_entries(at("alice")), 0);
-}
-
-static int forker, forker_pidfd;
-
-static enum link_result run_prepared(bool go, int *look, int *answer)
-{
-	siginfo_t info = { 0 };
-	int pidfd = -1, channel = -1;
-	unsigned char byte = 0xff, seen = 0xff;
-	pid_t pid = -1;
-
-	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), 0);
-	assert_int_equal(link_prepared(forker, &pid, &pidfd), 0);
-	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
-	assert_true(fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(read(channel, &seen, 1), 1);
-	*look = seen;
-	if (go) {
-		assert_int_equal(write(channel, "", 1), 1);
-		assert_int_equal(read(channel, &byte, 1), 1);
-	}
-	close(channel);
-	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
-	close(pidfd);
-	*answer = byte;
-	return link_result_of(&info);
 }
 
 static void prepared_it_waits_for_a_word_and_answers(void **state)
 {
 	siginfo_t info = { 0 };
-	int look, answer, channel = -1;
+	unsigned char looks[2], results[2];
+	int channel = -1;
 
 	(void)state;
-	assert_int_equal(link_forker_start(&forker, &forker_pidfd), 0);
 	assert_true(fcntl(forker, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(run_prepared(false, &look, &answer), LINK_FAILED);
-	assert_int_equal(look, LINK_OK);
+	run_prepared(1, false, 1, looks, results);
+	assert_int_equal(looks[0], LINK_OK);
+	assert_int_equal(results[0], LINK_WANTED); /* nobody said the word */
 	assert_int_equal(count_entries(at("alice")), 0);
 
-	assert_int_equal(run_prepared(true, &look, &answer), LINK_OK);
-	assert_int_equal(answer, LINK_OK);
+	run_prepared(1, true, 1, looks, results);
+	assert_int_equal(results[0], LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
 
 	/* the answer is what a failure was */
 	assert_int_equal(chmod(at("alice"), 0500), 0);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_int_equal(chmod(at("alice"), 0700), 0);
 	assert_int_equal(rename(at("alice/subuid"), at("alice/moved")) == 0 || errno == ENOENT, 1);
 	write_file(at("alice/subuid"), "", 0600, OWNER_UID);
-	assert_int_equal(run_prepared(true, &look, &answer), LINK_DIRECTORY);
-	assert_int_equal(look, LINK_DIRECTORY);
-	assert_int_equal(answer, LINK_DIRECTORY);
+	run_prepared(1, true, 1, looks, results);
+	assert_int_equal(looks[0], LINK_DIRECTORY);
+	assert_int_equal(results[0], LINK_DIRECTORY);
 
 	/* it has not ended by all this, and ends when nobody can give it orders any more; then that is said */
 	assert_int_equal(waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED | WNOHANG), 0);
 	assert_int_equal(info.si_pid, 0);
 	assert_int_equal(shutdown(forker, SHUT_WR), 0);
-	assert_int_equal(waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED), 0);
+	assert_int_equal(waitid(P_PIDFD, (id_t)forker_pidfd, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(info.si_code, CLD_EXITED);
 	assert_int_equal(info.si_status, 0);
-	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, &channel), -EPIPE);
-	close(forker);
-	close(forker_pidfd);
-}
-
-/* The child of many: what it saw of each, and what came of those that were wanted. */
-static void run_many(bool go, unsigned wanted, unsigned char looks[2], unsigned char results[2])
-{
-	const struct account *accounts[2] = { &web1, &web2 };
-	unsigned char *shared = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), word = 0;
-	siginfo_t info = { 0 };
-	int pidfd = -1, channel = -1;
-	pid_t pid = -1;
-
-	assert_ptr_not_equal(shared, MAP_FAILED);
-	assert_int_equal(link_prepare_many(&homes, &owner, accounts, 2, shared, shared + 2, &pid, &pidfd, &channel), 0);
-	assert_true(fcntl(channel, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(read(channel, &word, 1), 1);
-	assert_int_equal(word, LINK_LOOKED);
-	for (unsigned i = 0; i < 2; i++)
-		if (wanted & (1u << i))
-			shared[2 + i] = LINK_WANTED;
-	if (go) {
-		assert_int_equal(write(channel, "", 1), 1);
-		assert_int_equal(read(channel, &word, 1), 1);
-	}
-	close(channel);
-	assert_int_equal(waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED), 0);
-	close(pidfd);
-	memcpy(looks, shared, 2);
-	memcpy(results, shared + 2, 2);
-	munmap(shared, 4);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, 1, forker, 0, &channel), -EPIPE);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, 1, forker, LINKS_AT_ONCE, &channel), -E2BIG);
 }
 
 static void many_are_looked_at_and_those_that_are_wanted_made(void **state)
@@ -314,19 +313,19 @@ static void many_are_looked_at_and_those_that_are_wanted_made(void **state)
 	unsigned char looks[2], results[2];
 
 	(void)state;
-	run_many(false, 3, looks, results);
+	run_prepared(2, false, 3, looks, results);
 	assert_int_equal(looks[0], LINK_OK);
 	assert_int_equal(results[0], LINK_WANTED); /* nobody said the word */
 	assert_int_equal(count_entries(at("alice")), 0);
 
-	run_many(true, 2, looks, results);
+	run_prepared(2, true, 2, looks, results);
 	assert_int_equal(results[0], 0);
 	assert_int_equal(results[1], LINK_OK);
 	assert_int_equal(count_entries(at("alice/subuid")), 1);
 	assert_link(at("alice/subuid/web2"), at("homes/alice/web2/view"));
 
 	write_file(at("alice/subuid/web1"), "his", 0600, OWNER_UID);
-	run_many(true, 3, looks, results);
+	run_prepared(2, true, 3, looks, results);
 	assert_int_equal(looks[0], LINK_OCCUPIED);
 	assert_int_equal(looks[1], LINK_OK | LINK_LOOK_RIGHT);
 	assert_int_equal(results[0], LINK_OCCUPIED);
@@ -335,12 +334,12 @@ static void many_are_looked_at_and_those_that_are_wanted_made(void **state)
 	/* what a look says is what making would */
 	assert_int_equal(chmod(at("alice/subuid"), 0500), 0);
 	assert_int_equal(unlink(at("alice/subuid/web1")), 0);
-	run_many(true, 1, looks, results);
+	run_prepared(2, true, 1, looks, results);
 	assert_int_equal(looks[0], LINK_FAILED);
 	assert_int_equal(results[0], LINK_FAILED);
 	assert_int_equal(chmod(at("alice/subuid"), 0700), 0);
 	assert_int_equal(unlink(at("alice/subuid/web2")), 0);
-	run_many(false, 0, looks, results);
+	run_prepared(2, false, 0, looks, results);
 	assert_int_equal(looks[0], LINK_OK | LINK_LOOK_DIRECTORY);
 }
 
@@ -348,16 +347,16 @@ static void many_are_looked_at_and_those_that_are_wanted_made(void **state)
 static void what_was_there_before_stays(void **state)
 {
 	(void)state;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	web1.flags = link_look_flags(LINK_OK | LINK_LOOK_RIGHT);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_link(at("alice/subuid/web1"), at("homes/alice/web1/view"));
 	web1.flags = link_look_flags(LINK_OK | LINK_LOOK_DIRECTORY);
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_int_equal(count_entries(at("alice/subuid")), 0);
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	web1.flags = 0;
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 	assert_int_equal(count_entries(at("alice")), 0);
 }
 
@@ -365,33 +364,38 @@ static void what_was_there_before_stays(void **state)
 static void a_link_that_cannot_be_renewed_stays(void **state)
 {
 	(void)state;
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	homes.views = !homes.views;
 	assert_int_equal(chmod(at("alice/subuid"), 0500), 0);
-	assert_int_equal(run_link(true), LINK_FAILED);
+	assert_int_equal(link_made(), LINK_FAILED);
 	assert_int_equal(chmod(at("alice/subuid"), 0700), 0);
 	assert_int_equal(count_entries(at("alice/subuid")), 1);
-	assert_int_equal(run_link(true), LINK_OK);
+	assert_int_equal(link_made(), LINK_OK);
 	assert_int_equal(count_entries(at("alice/subuid")), 1);
 	homes.views = !homes.views;
-	assert_int_equal(run_link(false), LINK_OK);
+	assert_int_equal(link_removed(), LINK_OK);
 }
 
 static void root_is_no_owner(void **state)
 {
-	int pidfd;
+	int pidfd, channel;
 	pid_t pid;
 
 	(void)state;
 	owner.uid = 0;
-	assert_int_equal(link_start(&homes, &owner, &web1, true, &pid, &pidfd), -EINVAL);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, 1, forker, 0, &channel), -EINVAL);
+	assert_int_equal(link_start_remove(&homes, &owner, &web1, &pid, &pidfd), -EINVAL);
 	owner.uid = THIRD_UID; /* not the one the account was made for */
-	assert_int_equal(link_start(&homes, &owner, &web1, true, &pid, &pidfd), -EINVAL);
+	assert_int_equal(link_prepare(forker, &homes, &owner, &web1, 1, forker, 0, &channel), -EINVAL);
+	assert_int_equal(link_start_remove(&homes, &owner, &web1, &pid, &pidfd), -EINVAL);
 }
 
 static void every_result_has_words(void **state)
 {
 	(void)state;
+	assert_int_equal(link_result_of(-ETIMEDOUT), LINK_TIMEOUT);
+	assert_int_equal(link_result_of(-EINTR), LINK_FAILED);
+	assert_int_equal(link_result_of(LINK_MENDED + 1), LINK_FAILED);
 	for (int i = LINK_OK; i <= LINK_TIMEOUT; i++) {
 		assert_true(link_result_why((enum link_result)i)[0] != '\0');
 		assert_true(i == LINK_OK || link_result_todo((enum link_result)i)[0] != '\0');

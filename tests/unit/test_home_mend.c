@@ -30,8 +30,8 @@ static int teardown(void **state)
 
 	(void)state;
 	home_view_close(&homes, &web1);
-	snprintf(text, sizeof(text), "rm -rf %s/alice %s/homes/alice %s/homes/.removed/2* %s/homes/.making/2*", fixture_top,
-		 fixture_top, fixture_top, fixture_top);
+	snprintf(text, sizeof(text), "rm -rf %s/alice %s/homes/alice %s/homes/.removed/2* %s/homes/.making/2*",
+		 fixture_top, fixture_top, fixture_top, fixture_top);
 	return system(text);
 }
 

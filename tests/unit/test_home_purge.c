@@ -36,8 +36,10 @@ static int setup(void **state)
 	if (strcmp(fixture_type, "btrfs") == 0) {
 		char text[256];
 
-		snprintf(text, sizeof(text), "cd %s && rmdir home && mkdir -m 700 home && chown %u:%u home && "
-			 "btrfs -q subvolume create home/nested", at("homes/alice/web1"), WEB1_UID, WEB1_UID);
+		snprintf(text, sizeof(text),
+			 "cd %s && rmdir home && mkdir -m 700 home && chown %u:%u home && "
+			 "btrfs -q subvolume create home/nested",
+			 at("homes/alice/web1"), WEB1_UID, WEB1_UID);
 		assert_int_equal(system(text), 0);
 		assert_int_equal(chown(at("homes/alice/web1/home/nested"), WEB1_UID, WEB1_UID), 0);
 		write_file(at("homes/alice/web1/home/nested/file"), "x", 0600, WEB1_UID);
@@ -56,7 +58,8 @@ static void subvolume_instead(void)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "rmdir %s/nested && rm -rf %s", at("homes/alice/web1/home"), at("homes/alice/web1"));
+	snprintf(text, sizeof(text), "rmdir %s/nested && rm -rf %s", at("homes/alice/web1/home"),
+		 at("homes/alice/web1"));
 	unlink(at("homes/alice/web1/home/nested/file"));
 	assert_int_equal(system(text), 0);
 	assert_int_equal(home_make(&homes, &web1), 0);
@@ -90,7 +93,7 @@ static int purge_once(const struct id_range *ranges, size_t count)
 {
 	int pidfd = -2;
 
-	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, ranges, count, -1, &pidfd), 0);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, ranges, count, -1, &pidfd), 0);
 	return pidfd == -1 ? 0 : wait_pidfd(pidfd);
 }
 
@@ -115,8 +118,8 @@ static void make_directory(const char *path)
 {
 	char text[600];
 
-	snprintf(text, sizeof(text), "mkdir -p '%s' && chown -R %u:%u %s/homes/alice/web1/home", path, WEB1_UID, WEB1_UID,
-		 fixture_top);
+	snprintf(text, sizeof(text), "mkdir -p '%s' && chown -R %u:%u %s/homes/alice/web1/home", path, WEB1_UID,
+		 WEB1_UID, fixture_top);
 	assert_int_equal(system(text), 0);
 }
 
@@ -239,7 +242,8 @@ static void what_is_mounted_in_it_is_taken_away_and_stays_whole(void **state)
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		for (int twice = 0; twice < 2; twice++)
 			assert_int_equal(mount(at("canary"), at("homes/.removed/%u/%s", WEB1_UID, directories[i]), NULL,
-					       MS_BIND, NULL), 0);
+					       MS_BIND, NULL),
+					 0);
 	assert_int_equal(purge_once(NULL, 0), 0);
 	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
 	assert_canaries();
@@ -267,8 +271,8 @@ static void mounts_of_others_stay(void **state)
 	assert_int_equal(rmdir(at("homes/.removed/%u0", WEB1_UID)), 0);
 }
 
-/* What containers make, and what somebody made to be in the way: below one another, read-only, in closed directories, of
- * other ids; in a home that is a subvolume, and in one that is a directory. */
+/* What containers make, and what somebody made to be in the way: below one another, read-only, in closed directories,
+ * of other ids; in a home that is a subvolume, and in one that is a directory. */
 static void subvolumes_in_it_go(void **state)
 {
 	static const char script[] =
@@ -324,7 +328,7 @@ static void cut_at_a_subvolume_it_ends_the_next_time(void **state)
 	assert_int_equal(chmod(at("homes/alice/web1/home"), 0), 0); /* where `nested` is */
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
 	cut = true;
-	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), 0);
 	assert_true(wait_pidfd(pidfd) != 0);
 	cut = false;
 	assert_int_equal(purge_once(NULL, 0), 0);
@@ -349,7 +353,7 @@ static void a_process_that_goes_on_writing_is_named(void **state)
 	/* a file that is immutable stands for one that is made again and again */
 	assert_int_equal(immutable(at("homes/.removed/%u/home/busy", WEB1_UID), true), 0);
 	assert_int_equal(read(there[0], expected, 1), 1);
-	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
 	assert_int_equal(wait_pidfd(pidfd), 1);
 	assert_true(pread(fd, why, sizeof(why) - 1, 0) > 0);
 	snprintf(expected, sizeof(expected), "process %d (test_home_purge) runs as its uid", (int)writer);
@@ -357,7 +361,7 @@ static void a_process_that_goes_on_writing_is_named(void **state)
 	kill(writer, SIGKILL);
 	waitpid(writer, NULL, 0);
 	/* without one: what it was */
-	assert_int_equal(home_purge_start_ranges(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, fd, &pidfd), 0);
 	assert_int_equal(wait_pidfd(pidfd), 1);
 	memset(why, 0, sizeof(why));
 	assert_true(pread(fd, why, sizeof(why) - 1, 0) > 0);
@@ -404,7 +408,7 @@ static void killed_and_started_again_it_ends(void **state)
 	assert_int_equal(run_as(WEB1_UID, false, as_account_spread, NULL), 0);
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
 	do {
-		assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+		assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), 0);
 		if (pidfd < 0)
 			return; /* the nested subvolume was gone, the home went at once */
 		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
@@ -420,7 +424,7 @@ static void killed_and_started_again_it_ends(void **state)
 #define CHAIN 80 /* deeper than descriptors are kept for */
 
 struct flip {
-	int home;   /* of the removed account, from when it could still open it */
+	int home; /* of the removed account, from when it could still open it */
 	int canary;
 	int bottom; /* of the chain */
 };
@@ -562,7 +566,7 @@ static void a_race_of_directories_and_links_reaches_nothing_outside(void **state
 		setup(state);
 		flipper = flip_start(&flip);
 		assert_int_equal(home_set_aside(&homes, &web1), 0);
-		assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+		assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), 0);
 		if (pidfd >= 0)
 			wait_pidfd(pidfd);
 		flip_end(&flip, flipper);
@@ -599,7 +603,7 @@ static void a_tree_that_is_filled_again_leads_nowhere(void **state)
 	while (seconds() < end) {
 		int pidfd;
 
-		assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), 0);
+		assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), 0);
 		if (pidfd < 0)
 			break; /* a subvolume, gone at once */
 		nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
@@ -637,9 +641,9 @@ static void what_is_not_the_accounts_is_not_touched(void **state)
 	(void)state;
 	assert_int_equal(home_set_aside(&homes, &web1), 0);
 	assert_int_equal(chown(at("homes/.removed/%u/home", WEB1_UID), THIRD_UID, THIRD_UID), 0);
-	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), -EPERM);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), -EPERM);
 	assert_int_equal(chmod(at("homes/.removed"), 0755), 0);
-	assert_int_equal(home_purge_start(&homes, WEB1_UID, &pidfd), -EPERM);
+	assert_int_equal(home_purge_start(&homes, WEB1_UID, NULL, NULL, 0, -1, &pidfd), -EPERM);
 	assert_int_equal(chmod(at("homes/.removed"), 0700), 0);
 	assert_int_equal(pidfd, -2);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "subuidd/home/walk.h"
+#include "home/walk.h"
 #include "tests/unit/home_fixture.h"
 
 #define SEEN_MAX 64
@@ -44,15 +44,13 @@ static const struct disk_entry *found(enum disk_kind kind, const char *owner, co
 	for (int i = 0; i < seen.count; i++) {
 		const struct disk_entry *e = &seen.entries[i];
 
-		if (e->kind != kind || strcmp(e->owner, owner) != 0 || strcmp(e->label, label) != 0 ||
-		    e->uid != uid)
+		if (e->kind != kind || strcmp(e->owner, owner) != 0 || strcmp(e->label, label) != 0 || e->uid != uid)
 			continue;
 		assert_null(entry);
 		entry = e;
 	}
 	if (entry == NULL)
-		fail_msg("%s: not seen: kind %d owner %s label %s uid %u", fixture_type, (int)kind, owner, label,
-			 uid);
+		fail_msg("%s: not seen: kind %d owner %s label %s uid %u", fixture_type, (int)kind, owner, label, uid);
 	return entry;
 }
 
@@ -208,7 +206,7 @@ static void the_visitor_ends_it(void **state)
 
 static void names_alone_are_the_same_entries(void **state)
 {
-	struct seen names = {.count = 0};
+	struct seen names = { .count = 0 };
 
 	(void)state;
 	assert_int_equal(mkdir(at("homes/bob"), 0711), 0);
@@ -229,12 +227,12 @@ static void names_alone_are_the_same_entries(void **state)
 
 int main(void)
 {
-	static const char *const types[] = {"ext4", "btrfs", "xfs", "tmpfs"};
+	static const char *const types[] = { "ext4", "btrfs", "xfs", "tmpfs" };
 	const struct CMUnitTest tests[] = {
 		WALK(an_account_says_whose_it_is),  WALK(what_is_missing_is_seen),
-		WALK(mounts_are_not_entered),	    WALK(removed_and_half_made_ones),
+		WALK(mounts_are_not_entered),       WALK(removed_and_half_made_ones),
 		WALK(an_empty_owner_and_strangers), WALK(hostile_names_pipes_and_links),
-		WALK(the_visitor_ends_it),	    WALK(names_alone_are_the_same_entries),
+		WALK(the_visitor_ends_it),          WALK(names_alone_are_the_same_entries),
 	};
 	int failed = 0;
 

@@ -10,8 +10,8 @@
 
 static void special_ids_are_never_given_out(void **state)
 {
-	static const uint64_t special[] = {0, 65534, 65535, UINT32_MAX, 1ull << 32, UINT64_MAX};
-	static const uint64_t ordinary[] = {1, 1000, 65533, 65536, 2100000000, UINT32_MAX - 1};
+	static const uint64_t special[] = { 0, 65534, 65535, UINT32_MAX, 1ull << 32, UINT64_MAX };
+	static const uint64_t ordinary[] = { 1, 1000, 65533, 65536, 2100000000, UINT32_MAX - 1 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
@@ -22,10 +22,10 @@ static void special_ids_are_never_given_out(void **state)
 
 static void parse_takes_plain_decimals(void **state)
 {
-	static const char *const bad[] = {"",	" 1",	"1 ",  "+1",  "-1",	  "01",
-					  "00", "0x10", "1e3", "1.0", "\xd9\xa1", "1\n"};
-	static const char *const large[] = {"4294967295", "4294967296", "18446744073709551616",
-					    "99999999999999999999999999999999999999999999999"};
+	static const char *const bad[] = { "",   " 1",   "1 ",  "+1",  "-1",       "01",
+					   "00", "0x10", "1e3", "1.0", "\xd9\xa1", "1\n" };
+	static const char *const large[] = { "4294967295", "4294967296", "18446744073709551616",
+					     "99999999999999999999999999999999999999999999999" };
 	uint32_t id = 7;
 
 	(void)state;
@@ -63,9 +63,10 @@ static void overlap_is_symmetric_and_inclusive(void **state)
 		struct id_block a, b;
 		bool overlap;
 	} rows[] = {
-		{{10, 20}, {21, 30}, false}, {{10, 20}, {20, 30}, true}, {{10, 20}, {0, 9}, false},
-		{{10, 20}, {0, 10}, true},   {{10, 20}, {12, 13}, true}, {{10, 20}, {0, UINT32_MAX}, true},
-		{{5, 5}, {5, 5}, true},
+		{ { 10, 20 }, { 21, 30 }, false }, { { 10, 20 }, { 20, 30 }, true },
+		{ { 10, 20 }, { 0, 9 }, false },   { { 10, 20 }, { 0, 10 }, true },
+		{ { 10, 20 }, { 12, 13 }, true },  { { 10, 20 }, { 0, UINT32_MAX }, true },
+		{ { 5, 5 }, { 5, 5 }, true },
 	};
 
 	(void)state;
@@ -77,9 +78,9 @@ static void overlap_is_symmetric_and_inclusive(void **state)
 
 static void block_is_first_to_last(void **state)
 {
-	static const char *const bad[] = {"",	   "-",	    "1",    "1-", "-2", "2-1", "1-4294967295",
-					  "1 - 2", "1-2-3", "01-2", "a-b"};
-	struct id_block block = {1, 2};
+	static const char *const bad[] = { "",      "-",     "1",    "1-", "-2", "2-1", "1-4294967295",
+					   "1 - 2", "1-2-3", "01-2", "a-b" };
+	struct id_block block = { 1, 2 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -95,10 +96,8 @@ static void block_is_first_to_last(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(special_ids_are_never_given_out),
-		cmocka_unit_test(parse_takes_plain_decimals),
-		cmocka_unit_test(range_ends_below_the_last_id),
-		cmocka_unit_test(overlap_is_symmetric_and_inclusive),
+		cmocka_unit_test(special_ids_are_never_given_out), cmocka_unit_test(parse_takes_plain_decimals),
+		cmocka_unit_test(range_ends_below_the_last_id),    cmocka_unit_test(overlap_is_symmetric_and_inclusive),
 		cmocka_unit_test(block_is_first_to_last),
 	};
 

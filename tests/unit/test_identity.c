@@ -150,8 +150,9 @@ static int child_hardens(void)
 
 	if (process_harden() != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 1;
-	return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0
-														      : 2;
+	return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ?
+		       0 :
+		       2;
 }
 
 static void who_became_somebody_cannot_come_back(void **state)

@@ -51,6 +51,7 @@ static void what_is_put_is_found(void **state)
 	struct index_account account;
 	struct id_range range;
 	struct index_host host;
+	uint64_t generation;
 
 	for (uint32_t i = 0; i < 100; i++) {
 		struct account expected = fixture_account(i);
@@ -73,7 +74,8 @@ static void what_is_put_is_found(void **state)
 	assert_int_equal(index_account_by_uid(&reader, UID_FIRST + 1000, &account), -ENOENT);
 	assert_int_equal(index_account_by_uid(&reader, 0, &account), -ENOENT);
 	assert_int_equal(index_host(&reader, &host), 0);
-	assert_int_equal(host.generation, 7);
+	assert_int_equal(index_generation(&reader, &generation), 0);
+	assert_int_equal(generation, 7);
 	assert_int_equal(host.subuids_gid, 987);
 	assert_string_equal(host.homes, HOMES);
 	assert_string_equal(host.shell, SHELL);
@@ -105,6 +107,11 @@ static void the_longest_row_fits(void **state)
 	memset(key.from, '1', FROM_MAX);
 	memset(key.type, 't', KEY_TYPE_MAX);
 	memset(key.fingerprint, 'f', FINGERPRINT_MAX);
+	memset(key.tools, 'o', TOOLS_MAX);
+	memset(key.forward, 'w', FORWARD_MAX);
+	memset(key.command, 'c', COMMAND_MAX);
+	memset(key.net, '1', NET_MAX);
+	memset(key.hash, 'h', PASSWORD_HASH_MAX);
 	assert_int_equal(index_put_key(writer, &key), 0);
 	assert_int_equal(index_writer_publish(writer, 1), 0);
 	reader = reader_of(f->keys);
@@ -234,10 +241,12 @@ static void check_walks(struct index_reader *reader, uint32_t accounts, uint32_t
 		cursor = 0;
 		if (expected.account_uid == 0)
 			continue;
-		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range), 0);
+		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range),
+				 0);
 		assert_true(is_range);
 		assert_memory_equal(&range, &expected, sizeof(range));
-		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range), -ENOENT);
+		assert_int_equal(index_owner_next(reader, expected.account_uid, &cursor, &is_range, &account, &range),
+				 -ENOENT);
 	}
 	for (uint32_t i = 0; i < accounts; i++)
 		assert_int_equal(seen[i], 2);
@@ -292,8 +301,12 @@ static void an_account_may_have_many(void **state)
 	struct id_range range;
 
 	for (uint32_t i = 0; i < 3000; i++) {
-		struct id_range one = { .first = 65536 * (i + 1), .count = 65536, .owner_uid = 5, .owner = "panel",
-					.account_uid = UID_FIRST + i % 3, .label = "web" };
+		struct id_range one = { .first = 65536 * (i + 1),
+					.count = 65536,
+					.owner_uid = 5,
+					.owner = "panel",
+					.account_uid = UID_FIRST + i % 3,
+					.label = "web" };
 
 		assert_int_equal(index_put_range(writer, &one), 0);
 		if (i % 2 != 0)
@@ -320,7 +333,10 @@ static void a_large_range_is_found_in_every_block(void **state)
 	struct fixture *f = *state;
 	struct index_writer *writer = fixture_publish(f, 0, 0, 1);
 	struct index_reader reader = reader_of(f->path);
-	struct id_range large = { .first = 65536 * 3 + 5, .count = 65536u * 30000, .owner_uid = 9, .owner = "big",
+	struct id_range large = { .first = 65536 * 3 + 5,
+				  .count = 65536u * 30000,
+				  .owner_uid = 9,
+				  .owner = "big",
 				  .account_uid = UID_FIRST };
 	struct id_range found;
 
@@ -357,6 +373,13 @@ static void keys_are_found_by_account_and_blob(void **state)
 		assert_int_equal(index_put_key(writer, &key), 0);
 		assert_int_equal(index_key(&reader, key.uid, key.blob, &found), 0);
 		assert_memory_equal(&found, &key, sizeof(key));
+		strcpy(key.hash, "$y$"); /* of a password: with or without a line before it */
+		strcpy(key.net, i % 2 == 0 ? "443" : "");
+		assert_int_equal(index_put_key(writer, &key), 0);
+		assert_int_equal(index_key(&reader, key.uid, key.blob, &found), 0);
+		assert_memory_equal(&found, &key, sizeof(key));
+		memset(key.hash, 0, sizeof(key.hash));
+		memset(key.net, 0, sizeof(key.net));
 		key.role = ROLE_PULL;
 		assert_int_equal(index_put_key(writer, &key), 0);
 		assert_int_equal(index_key(&reader, key.uid, key.blob, &found), 0);

@@ -78,12 +78,12 @@ static unsigned right_or_unavailable(const struct index_view *view)
 		struct account expected = fixture_account(i);
 
 		fixture_name(i, name);
-		rc = index_view_by_name(view, name, &account, NULL);
+		rc = index_view_by_name(view, name, &account);
 		assert_true(rc == -EUCLEAN || rc == (i < ACCOUNTS ? 0 : -ENOENT));
 		if (rc == 0)
 			assert_account(&account, &expected);
 		right += rc == 0;
-		rc = index_view_by_uid(view, UID_FIRST + i, &account, NULL);
+		rc = index_view_by_uid(view, UID_FIRST + i, &account);
 		assert_true(rc == -EUCLEAN || rc == (i < ACCOUNTS ? 0 : -ENOENT));
 		if (rc == 0)
 			assert_account(&account, &expected);
@@ -203,8 +203,7 @@ static void a_truncated_copy_is_unavailable(void **state)
 			fclose(file);
 		}
 		reader = (struct index_reader){ .path = image.f->path, .trusted = getuid() };
-		assert_int_equal(index_account_by_uid(&reader, UID_FIRST, &account),
-				 size == image.size ? 0 : -EUCLEAN);
+		assert_int_equal(index_account_by_uid(&reader, UID_FIRST, &account), size == image.size ? 0 : -EUCLEAN);
 	}
 	free(image.bytes);
 }
@@ -251,14 +250,14 @@ static void a_table_without_an_end_ends(void **state)
 
 	for (uint64_t i = 0; i < header->table[INDEX_BY_ID].slots; i++) {
 		uint64_t hash = index_hash_number(header->seed, UID_FIRST + 1000);
-		index_slot slot = index_seal(header->seed, INDEX_BY_ID, i,
-					     index_slot_value(1 + i % 4, index_hash_tag(hash)));
+		index_slot slot =
+			index_seal(header->seed, INDEX_BY_ID, i, index_slot_value(1 + i % 4, index_hash_tag(hash)));
 
 		memcpy(image.bytes + header->table[INDEX_BY_ID].offset + i * 8, &slot, 8);
 	}
 	assert_int_equal(index_view_init(&view, image.bytes, image.size), 0);
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	assert_int_equal(index_view_by_uid(&view, UID_FIRST + 1000, &account, NULL), -EUCLEAN);
+	assert_int_equal(index_view_by_uid(&view, UID_FIRST + 1000, &account), -EUCLEAN);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	assert_true(after.tv_sec - before.tv_sec < 2);
 	free(image.bytes);

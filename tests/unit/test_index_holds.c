@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* When a mapping goes: once nobody is in it and not before, whichever lane they are in, whatever was published meanwhile,
- * in a child that was forked amid lookups too, and with a signal's handler that looks up in the middle of a lookup.
- * Run under ThreadSanitizer too. */
+/* When a mapping goes: once nobody is in it and not before, whichever lane they are in, whatever was published
+ * meanwhile, in a child that was forked amid lookups too, and with a signal's handler that looks up in the middle of a
+ * lookup. Run under ThreadSanitizer too. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -58,18 +58,18 @@ static void begin(struct fixture *f)
 /* What is held answers, whatever has become of it elsewhere. */
 static bool found_held(const struct index_hold *hold, uint64_t at)
 {
-	struct index_host host;
 	struct index_account account;
+	uint64_t shown;
 
-	return index_view_host(hold->view, &host) == 0 && host.generation == at &&
-	       index_view_by_uid(hold->view, UID_FIRST + 7, &account, NULL) == 0 && account.uid == UID_FIRST + 7;
+	return index_view_generation(hold->view, &shown) == 0 && shown == at &&
+	       index_view_by_uid(hold->view, UID_FIRST + 7, &account) == 0 && account.uid == UID_FIRST + 7;
 }
 
 /* Memory in which holds lie as far apart as if they were on stacks. */
 static char *stacks_make(size_t count, size_t distance)
 {
-	char *stacks = mmap(NULL, count * distance, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *stacks = mmap(NULL, count * distance, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
 
 	assert_ptr_not_equal(stacks, MAP_FAILED);
 	return stacks;
@@ -156,8 +156,8 @@ static void held_generations_are_bounded(void **state)
 /* Threads' stacks lie at one distance of each other: neighbours do not meet in a lane. */
 static void neighbours_have_lanes_of_their_own(void **state)
 {
-	static const size_t distances[] = { 64 << 10, 68 << 10, 256 << 10, 1 << 20, (1 << 20) + 4096, 2 << 20,
-					    8 << 20, (8 << 20) + 4096 };
+	static const size_t distances[] = { 64 << 10,         68 << 10, 256 << 10, 1 << 20,
+					    (1 << 20) + 4096, 2 << 20,  8 << 20,   (8 << 20) + 4096 };
 	struct fixture *f = *state;
 
 	begin(f);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A thread is stopped before each instruction of a hold in turn, and meanwhile another one of its process opens a new file
- * and lets the old one go: once, and twice, on which the mapping's number has come round. The first goes on: what it holds
- * is the file as it was or as it is, and nothing stays mapped for nobody.
+ * A thread is stopped before each instruction of a hold in turn, and meanwhile another one of its process opens a new
+ * file and lets the old one go: once, and twice, on which the mapping's number has come round. The first goes on: what
+ * it holds is the file as it was or as it is, and nothing stays mapped for nobody.
  *
- * The process is a child of the test, which takes the first thread (its main one) through by ptrace and tells the second
- * by a pipe. The first says by signals where it is.
+ * The process is a child of the test, which takes the first thread (its main one) through by ptrace and tells the
+ * second by a pipe. The first says by signals where it is.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -32,12 +32,12 @@ static _Thread_local bool is_first;
 static uint64_t generation_held(const struct index_hold *hold)
 {
 	struct index_account account;
-	struct index_host host;
+	uint64_t shown;
 
-	if (index_view_host(hold->view, &host) != 0 ||
-	    index_view_by_uid(hold->view, UID_FIRST + 1, &account, NULL) != 0 || account.uid != UID_FIRST + 1)
+	if (index_view_generation(hold->view, &shown) != 0 ||
+	    index_view_by_uid(hold->view, UID_FIRST + 1, &account) != 0 || account.uid != UID_FIRST + 1)
 		abort();
-	return host.generation;
+	return shown;
 }
 
 static uint64_t generation_now(void)

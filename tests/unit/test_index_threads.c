@@ -35,9 +35,9 @@ static struct id_range coming_range(uint32_t i)
 
 static bool same_range(const struct id_range *found, const struct id_range *range)
 {
-	return found->first == range->first && found->count == range->count &&
-	       found->owner_uid == range->owner_uid && found->account_uid == range->account_uid &&
-	       strcmp(found->owner, range->owner) == 0 && strcmp(found->label, range->label) == 0;
+	return found->first == range->first && found->count == range->count && found->owner_uid == range->owner_uid &&
+	       found->account_uid == range->account_uid && strcmp(found->owner, range->owner) == 0 &&
+	       strcmp(found->label, range->label) == 0;
 }
 
 static bool stable_range_found(uint32_t i)
@@ -92,8 +92,8 @@ static bool list_sound(uint32_t owner)
 	while ((rc = index_view_owner_next(hold.view, 1000 + owner, &cursor, &is_range, &account, &range)) == 0) {
 		int stable = is_range ? listed_range(owner, &range) : 1;
 
-		if (stable < 0 || (!is_range && (account.owner_uid != 1000 + owner ||
-						 (account.uid - UID_FIRST) / 3 != owner)))
+		if (stable < 0 ||
+		    (!is_range && (account.owner_uid != 1000 + owner || (account.uid - UID_FIRST) / 3 != owner)))
 			break;
 		accounts += !is_range ? 1u << (account.uid - UID_FIRST) % 3 * 4 : 0; /* a digit for each */
 		ranges += is_range && stable;

@@ -99,18 +99,18 @@ static void accepts_what_ssh_keygen_makes(void **state)
 	static const struct {
 		const char *arguments, *type;
 	} rows[] = {
-		{"-t ed25519 -C 'web server 1'", "ssh-ed25519"},
-		{"-t ecdsa -b 256 -C 'web server 1'", "ecdsa-sha2-nistp256"},
-		{"-t ecdsa -b 384 -C 'web server 1'", "ecdsa-sha2-nistp384"},
-		{"-t ecdsa -b 521 -C 'web server 1'", "ecdsa-sha2-nistp521"},
-		{"-t rsa -b 2048 -C 'web server 1'", "ssh-rsa"},
-		{"-t rsa -b 2056 -C 'web server 1'", "ssh-rsa"},
+		{ "-t ed25519 -C 'web server 1'", "ssh-ed25519" },
+		{ "-t ecdsa -b 256 -C 'web server 1'", "ecdsa-sha2-nistp256" },
+		{ "-t ecdsa -b 384 -C 'web server 1'", "ecdsa-sha2-nistp384" },
+		{ "-t ecdsa -b 521 -C 'web server 1'", "ecdsa-sha2-nistp521" },
+		{ "-t rsa -b 2048 -C 'web server 1'", "ssh-rsa" },
+		{ "-t rsa -b 2056 -C 'web server 1'", "ssh-rsa" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char line[8192], again[8192];
-		struct ssh_key key = {0};
+		struct ssh_key key = { 0 };
 
 		generate(rows[i].arguments, line, sizeof(line));
 		assert_int_equal(parse(line, &key), KEY_OK);
@@ -126,7 +126,7 @@ static void accepts_what_ssh_keygen_makes(void **state)
 static void comment_may_be_absent_and_spaces_surround(void **state)
 {
 	char line[1024], type[64], blob[512], text[2048];
-	struct ssh_key key = {0};
+	struct ssh_key key = { 0 };
 
 	(void)state;
 	generate("-t ed25519 -C ''", line, sizeof(line));
@@ -153,8 +153,7 @@ struct blob {
 
 static void put(struct blob *blob, const void *bytes, size_t length)
 {
-	uint8_t head[4] = {(uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
-			   (uint8_t)length};
+	uint8_t head[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length };
 
 	assert_true(blob->length + 4 + length <= sizeof(blob->bytes));
 	memcpy(blob->bytes + blob->length, head, 4);
@@ -196,8 +195,8 @@ static enum key_error parse_blob(const char *type, const struct blob *blob)
 
 static struct blob ed25519(const char *inner, size_t size, size_t extra)
 {
-	static const uint8_t point[64] = {1, 2, 3};
-	struct blob blob = {.length = 0};
+	static const uint8_t point[64] = { 1, 2, 3 };
+	struct blob blob = { .length = 0 };
 
 	put_text(&blob, inner);
 	put(&blob, point, size);
@@ -232,8 +231,8 @@ static void ed25519_is_exactly_32_bytes(void **state)
 
 static struct blob ecdsa(const char *inner, const char *curve, size_t size, uint8_t form)
 {
-	uint8_t point[160] = {form};
-	struct blob blob = {.length = 0};
+	uint8_t point[160] = { form };
+	struct blob blob = { .length = 0 };
 
 	put_text(&blob, inner);
 	put_text(&blob, curve);
@@ -263,9 +262,9 @@ static void ecdsa_names_its_curve(void **state)
 /* A modulus of `bits` bits and an exponent of the given bytes. */
 static struct blob rsa(const void *e, size_t e_length, unsigned bits, uint8_t last)
 {
-	uint8_t n[2100] = {0};
+	uint8_t n[2100] = { 0 };
 	size_t length = (bits + 7) / 8, zero = bits % 8 == 0;
-	struct blob blob = {.length = 0};
+	struct blob blob = { .length = 0 };
 
 	n[zero] = (uint8_t)(1u << (bits + 7) % 8);
 	n[zero + length - 1] |= last;
@@ -284,24 +283,24 @@ static void rsa_is_strong_and_canonical(void **state)
 		uint8_t last;
 		enum key_error error;
 	} rows[] = {
-		{"\1\0\1", 3, 2048, 1, KEY_OK},
-		{"\3", 1, 2048, 1, KEY_OK},
-		{"\1\0\1", 3, 2049, 1, KEY_OK},
-		{"\1\0\1", 3, 16384, 1, KEY_OK},
-		{"\1\0\1", 3, 16385, 1, KEY_TOO_LONG},
-		{"\1\0\1", 3, 2047, 1, KEY_WEAK},
-		{"\1\0\1", 3, 1024, 1, KEY_WEAK},
-		{"\1\0\1", 3, 8, 1, KEY_WEAK},
-		{"\1\0\1", 3, 2048, 0, KEY_WEAK},	      /* even modulus */
-		{"\1", 1, 2048, 1, KEY_WEAK},		      /* e = 1 */
-		{"\2", 1, 2048, 1, KEY_WEAK},		      /* e = 2 */
-		{"\1\0\0", 3, 2048, 1, KEY_WEAK},	      /* even e */
-		{"\0\xff\1\1\1\1\1\1\1", 9, 2048, 1, KEY_OK}, /* 64 bits */
-		{"\1\1\1\1\1\1\1\1\1", 9, 2048, 1, KEY_WEAK}, /* 65 bits */
-		{"", 0, 2048, 1, KEY_BLOB},		      /* zero */
-		{"\0", 1, 2048, 1, KEY_BLOB},		      /* zero, not canonical */
-		{"\0\1\0\1", 4, 2048, 1, KEY_BLOB},	      /* superfluous zero */
-		{"\x81", 1, 2048, 1, KEY_BLOB},		      /* negative */
+		{ "\1\0\1", 3, 2048, 1, KEY_OK },
+		{ "\3", 1, 2048, 1, KEY_OK },
+		{ "\1\0\1", 3, 2049, 1, KEY_OK },
+		{ "\1\0\1", 3, 16384, 1, KEY_OK },
+		{ "\1\0\1", 3, 16385, 1, KEY_TOO_LONG },
+		{ "\1\0\1", 3, 2047, 1, KEY_WEAK },
+		{ "\1\0\1", 3, 1024, 1, KEY_WEAK },
+		{ "\1\0\1", 3, 8, 1, KEY_WEAK },
+		{ "\1\0\1", 3, 2048, 0, KEY_WEAK },             /* even modulus */
+		{ "\1", 1, 2048, 1, KEY_WEAK },                 /* e = 1 */
+		{ "\2", 1, 2048, 1, KEY_WEAK },                 /* e = 2 */
+		{ "\1\0\0", 3, 2048, 1, KEY_WEAK },             /* even e */
+		{ "\0\xff\1\1\1\1\1\1\1", 9, 2048, 1, KEY_OK }, /* 64 bits */
+		{ "\1\1\1\1\1\1\1\1\1", 9, 2048, 1, KEY_WEAK }, /* 65 bits */
+		{ "", 0, 2048, 1, KEY_BLOB },                   /* zero */
+		{ "\0", 1, 2048, 1, KEY_BLOB },                 /* zero, not canonical */
+		{ "\0\1\0\1", 4, 2048, 1, KEY_BLOB },           /* superfluous zero */
+		{ "\x81", 1, 2048, 1, KEY_BLOB },               /* negative */
 	};
 
 	(void)state;
@@ -315,8 +314,8 @@ static void rsa_is_strong_and_canonical(void **state)
 
 static void negative_or_padded_modulus_is_refused(void **state)
 {
-	uint8_t n[258] = {0};
-	struct blob blob = {.length = 0};
+	uint8_t n[258] = { 0 };
+	struct blob blob = { .length = 0 };
 
 	(void)state;
 	n[1] = 0x80;
@@ -346,7 +345,7 @@ static void security_keys_carry_an_application(void **state)
 {
 	char line[1024], base64[512], text[2048];
 	struct blob blob = ed25519("sk-ssh-ed25519@openssh.com", 32, 0);
-	struct ssh_key key = {0};
+	struct ssh_key key = { 0 };
 
 	(void)state;
 	assert_int_equal(parse_blob("sk-ssh-ed25519@openssh.com", &blob), KEY_BLOB);
@@ -386,53 +385,53 @@ static void every_wrong_line_says_what_is_wrong(void **state)
 		const char *line;
 		enum key_error error;
 	} rows[] = {
-		{ED, KEY_OK},
-		{ED "\n", KEY_OK},
-		{ED " a:b@c", KEY_OK},
-		{"", KEY_EMPTY},
-		{"\n", KEY_EMPTY},
-		{"   ", KEY_EMPTY},
-		{"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE},
-		{"\r\n  -----BEGIN RSA PRIVATE KEY-----\r\n", KEY_PRIVATE},
-		{"PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n", KEY_PRIVATE},
-		{"\n\t PuTTY-User-Key-File-2: ssh-rsa\n", KEY_PRIVATE},
-		{ED "\n-----BEGIN OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE},
-		{ED "\n" ED "\n", KEY_LINES},
-		{ED "\n\n", KEY_LINES},
-		{"\n" ED, KEY_LINES},
-		{ED "\r\n", KEY_LINES},
-		{ED "\r", KEY_LINES},
-		{ED " a\tb", KEY_LINES},
-		{"ssh-ed25519\tAAAA", KEY_LINES},
-		{ED " \x1b[2J", KEY_LINES},
-		{ED " \x7f", KEY_LINES},
-		{"command=\"id\" " ED, KEY_OPTIONS},
-		{"restrict " ED, KEY_OPTIONS},
-		{"no-pty,from=\"*\" " ED, KEY_OPTIONS},
-		{"environment=\"A=b\"", KEY_OPTIONS},
-		{"expiry-time=20300101", KEY_OPTIONS},
-		{"@cert-authority * " ED, KEY_OPTIONS},
-		{"ssh-dss AAAAB3NzaC1kc3MAAACB", KEY_TYPE},
-		{"ssh-rsa1 AAAA", KEY_TYPE},
-		{"SSH-ED25519 AAAA", KEY_TYPE},
-		{"1024 35 123456789 old@style", KEY_TYPE},
-		{"# a comment", KEY_TYPE},
-		{"---- BEGIN SSH2 PUBLIC KEY ----", KEY_TYPE},
-		{"AAAAC3NzaC1lZDI1NTE5AAAAIAECAwAAAA", KEY_TYPE},
-		{"ssh-ed25519-cert-v01@openssh.com AAAA", KEY_CERTIFICATE},
-		{"ssh-rsa-cert-v01@openssh.com AAAA", KEY_CERTIFICATE},
-		{"ssh-ed25519", KEY_BASE64},
-		{"ssh-ed25519 ", KEY_BASE64},
-		{"ssh-ed25519 AAAA=", KEY_BASE64},
-		{"ssh-ed25519 AA=A", KEY_BASE64},
-		{"ssh-ed25519 A===", KEY_BASE64},
-		{"ssh-ed25519 AAA-", KEY_BASE64},
-		{"ssh-ed25519 AAAB", KEY_BLOB},
-		{ED "A", KEY_BASE64},
-		{ED "AAAA", KEY_BLOB},
-		{ED " \xff", KEY_COMMENT},
-		{ED " \xc2\x9b", KEY_COMMENT},
-		{"\xc3\xa4 " ED, KEY_OPTIONS},
+		{ ED, KEY_OK },
+		{ ED "\n", KEY_OK },
+		{ ED " a:b@c", KEY_OK },
+		{ "", KEY_EMPTY },
+		{ "\n", KEY_EMPTY },
+		{ "   ", KEY_EMPTY },
+		{ "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE },
+		{ "\r\n  -----BEGIN RSA PRIVATE KEY-----\r\n", KEY_PRIVATE },
+		{ "PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n", KEY_PRIVATE },
+		{ "\n\t PuTTY-User-Key-File-2: ssh-rsa\n", KEY_PRIVATE },
+		{ ED "\n-----BEGIN OPENSSH PRIVATE KEY-----\n", KEY_PRIVATE },
+		{ ED "\n" ED "\n", KEY_LINES },
+		{ ED "\n\n", KEY_LINES },
+		{ "\n" ED, KEY_LINES },
+		{ ED "\r\n", KEY_LINES },
+		{ ED "\r", KEY_LINES },
+		{ ED " a\tb", KEY_LINES },
+		{ "ssh-ed25519\tAAAA", KEY_LINES },
+		{ ED " \x1b[2J", KEY_LINES },
+		{ ED " \x7f", KEY_LINES },
+		{ "command=\"id\" " ED, KEY_OPTIONS },
+		{ "restrict " ED, KEY_OPTIONS },
+		{ "no-pty,from=\"*\" " ED, KEY_OPTIONS },
+		{ "environment=\"A=b\"", KEY_OPTIONS },
+		{ "expiry-time=20300101", KEY_OPTIONS },
+		{ "@cert-authority * " ED, KEY_OPTIONS },
+		{ "ssh-dss AAAAB3NzaC1kc3MAAACB", KEY_TYPE },
+		{ "ssh-rsa1 AAAA", KEY_TYPE },
+		{ "SSH-ED25519 AAAA", KEY_TYPE },
+		{ "1024 35 123456789 old@style", KEY_TYPE },
+		{ "# a comment", KEY_TYPE },
+		{ "---- BEGIN SSH2 PUBLIC KEY ----", KEY_TYPE },
+		{ "AAAAC3NzaC1lZDI1NTE5AAAAIAECAwAAAA", KEY_TYPE },
+		{ "ssh-ed25519-cert-v01@openssh.com AAAA", KEY_CERTIFICATE },
+		{ "ssh-rsa-cert-v01@openssh.com AAAA", KEY_CERTIFICATE },
+		{ "ssh-ed25519", KEY_BASE64 },
+		{ "ssh-ed25519 ", KEY_BASE64 },
+		{ "ssh-ed25519 AAAA=", KEY_BASE64 },
+		{ "ssh-ed25519 AA=A", KEY_BASE64 },
+		{ "ssh-ed25519 A===", KEY_BASE64 },
+		{ "ssh-ed25519 AAA-", KEY_BASE64 },
+		{ "ssh-ed25519 AAAB", KEY_BLOB },
+		{ ED "A", KEY_BASE64 },
+		{ ED "AAAA", KEY_BLOB },
+		{ ED " \xff", KEY_COMMENT },
+		{ ED " \xc2\x9b", KEY_COMMENT },
+		{ "\xc3\xa4 " ED, KEY_OPTIONS },
 	};
 
 	(void)state;
@@ -444,7 +443,7 @@ static void every_wrong_line_says_what_is_wrong(void **state)
 static void size_is_bounded_and_nul_is_no_end(void **state)
 {
 	static char large[1024 * 1024];
-	struct ssh_key key = {0};
+	struct ssh_key key = { 0 };
 	char line[] = ED " ab";
 
 	(void)state;
@@ -467,7 +466,7 @@ static void size_is_bounded_and_nul_is_no_end(void **state)
 
 static void base64_is_canonical(void **state)
 {
-	uint8_t out[8] = {0};
+	uint8_t out[8] = { 0 };
 
 	(void)state;
 	assert_int_equal(base64_decode("", 0, out, 0), 0);
@@ -556,7 +555,7 @@ static void from_is_a_list_that_sshd_takes(void **state)
 
 static void fingerprint_needs_a_blob(void **state)
 {
-	struct ssh_key key = {.fingerprint = "f"};
+	struct ssh_key key = { .fingerprint = "f" };
 
 	(void)state;
 	assert_int_equal(key_fingerprint(&key), -EINVAL);

@@ -55,7 +55,8 @@ static bool is_due(int64_t since, int64_t known_then, struct due due)
 	return since < due.before && (since == 0 || known_then < due.known_before);
 }
 
-/* A boot: what the host's clock says at its start, and how long it runs by itself. Writes as the daemon does at its end. */
+/* A boot: what the host's clock says at its start, and how long it runs by itself. Writes as the daemon does at its
+ * end. */
 static struct due boot(struct known_time *written, int64_t clock, int64_t running)
 {
 	int64_t begin = known_time_begin(written, clock), known = begin + running;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Local users in memory: who is found there is whom the C library finds, and what is not plain is left to it. The files and
- * nsswitch.conf are the test's, in a directory of its own; `one` is a source that is a function of this program.
+ * Local users in memory: who is found there is whom the C library finds, and what is not plain is left to it. The files
+ * and nsswitch.conf are the test's, in a directory of its own; `one` is a source that is a function of this program.
  */
 #include <errno.h>
 #include <grp.h>
@@ -136,9 +136,12 @@ static void an_id_that_is_not_in_it_is_the_next_sources(void **state)
 static void what_is_not_plain_is_not_known(void **state)
 {
 	static const char *const files[] = {
-		" alice:x:1:1::/:/bin/sh\n", "+\n",	     "-alice:x:1:1::/:/bin/sh\n", "# a comment\n",
-		"alice:x:1:1::/\n",	     "alice\n",	     "alice:x:one:1::/:/bin/sh\n", "alice:x::1::/:/bin/sh\n",
-		"a:x:1:1::/:/bin/sh:more\n", "a:x:4294967295:1::/:/bin/sh\n", ":x:1:1::/:/bin/sh\n",
+		" alice:x:1:1::/:/bin/sh\n",  "+\n",
+		"-alice:x:1:1::/:/bin/sh\n",  "# a comment\n",
+		"alice:x:1:1::/\n",           "alice\n",
+		"alice:x:one:1::/:/bin/sh\n", "alice:x::1::/:/bin/sh\n",
+		"a:x:1:1::/:/bin/sh:more\n",  "a:x:4294967295:1::/:/bin/sh\n",
+		":x:1:1::/:/bin/sh\n",
 	};
 	static const char *const lines[] = { "passwd: one files\n", "passwd: files [SUCCESS=continue] one\n",
 					     "passwd: files [NOTFOUND=return] one\n", "passwd: compat\n",

@@ -29,7 +29,7 @@ static int said(void (*act)(void), char *text, size_t size)
 	assert_int_equal(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 		signal(SIGABRT, SIG_DFL);
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);

@@ -10,13 +10,19 @@
 
 #include "account/role.h"
 #include "backup/login_command.h"
+#include "index/verdict.h"
 
 #define FP "SHA256:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
 
 static struct ssh_key a_key(void)
 {
-	struct ssh_key key = { .id = 12, .uid = 2100000001, .role = ROLE_PUSH, .options = KEY_NO_DELETE,
-			       .type = "ssh-ed25519", .fingerprint = FP, .blob = "AAAA+/==" };
+	struct ssh_key key = { .id = 12,
+			       .uid = 2100000001,
+			       .role = ROLE_PUSH,
+			       .options = KEY_NO_DELETE,
+			       .type = "ssh-ed25519",
+			       .fingerprint = FP,
+			       .blob = "AAAA+/==" };
 
 	return key;
 }
@@ -45,11 +51,11 @@ static void damaged_fields_make_no_line(void **state)
 	char out[1024];
 
 	(void)state;
-#define DAMAGED(change)                                                             \
-	do {                                                                        \
-		key = a_key();                                                      \
-		change;                                                             \
-		assert_true(authorized_keys_line(&key, out, sizeof(out)) < 0);      \
+#define DAMAGED(change)                                                                                                \
+	do {                                                                                                           \
+		key = a_key();                                                                                         \
+		change;                                                                                                \
+		assert_true(authorized_keys_line(&key, out, sizeof(out)) < 0);                                         \
 	} while (0)
 	DAMAGED(key.role = 99);
 	DAMAGED(key.options |= 1u << 30); /* it may have been a restriction */
@@ -78,7 +84,7 @@ static void what_is_written_reads_back(void **state)
 
 			key.role = roles[i];
 			key.options = options;
-			assert_true(login_command_format(&key, text, sizeof(text)) > 0);
+			assert_true(key_words_format(&key, text, sizeof(text)) > 0);
 			assert_int_equal(login_command_parse(text, &command), 0);
 			assert_int_equal(command.role, key.role);
 			assert_int_equal(command.options, options);
@@ -100,7 +106,7 @@ static void tools_and_a_forward_read_back(void **state)
 	key.storage_quota = UINT64_C(1) << 60;
 	strcpy(key.tools, "sftp,borg");
 	strcpy(key.forward, "db.example.net:5432");
-	assert_true(login_command_format(&key, text, sizeof(text)) > 0);
+	assert_true(key_words_format(&key, text, sizeof(text)) > 0);
 	assert_string_equal(text, "sftp,borg,forward append-only quota=1152921504606846976 key=12 fp=" FP);
 	assert_int_equal(login_command_parse(text, &command), 0);
 	assert_int_equal(command.role, ROLE_NONE);
@@ -119,8 +125,9 @@ static void tools_and_a_forward_read_back(void **state)
 
 static void nothing_but_one_address_is_forwarded_to(void **state)
 {
-	static const char *const bad[] = { "*:22", "h:*", "h", "h:", ":22", "h:0", "h:65536", "h:022", "h:22,i:22",
-					   "h\":22", "h 1:22", "[::1:22", "::1:22", "[]:22", "-h:22", "h:22\n", "[*]:22" };
+	static const char *const bad[] = { "*:22",    "h:*",   "h",         "h:",     ":22",    "h:0",
+					   "h:65536", "h:022", "h:22,i:22", "h\":22", "h 1:22", "[::1:22",
+					   "::1:22",  "[]:22", "-h:22",     "h:22\n", "[*]:22" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -138,8 +145,9 @@ static void nothing_but_one_address_is_forwarded_to(void **state)
 
 static void the_gate_follows_what_the_client_asks(void **state)
 {
-	struct login_command command = { .role = ROLE_PUSH, .tools = "sftp,borg", .options = KEY_APPEND_ONLY,
-					 .storage_quota = 10 };
+	struct login_command command = {
+		.role = ROLE_PUSH, .tools = "sftp,borg", .options = KEY_APPEND_ONLY, .storage_quota = 10
+	};
 	const char *argv[LOGIN_GATE_ARGUMENTS];
 	struct login_numbers numbers;
 
@@ -159,32 +167,64 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	assert_false(login_command_looks("rsync --server -re31.nLs --delete . --dry-run -n"));
 	assert_false(login_command_looks("rsync --server -r - . x"));
 	assert_false(login_command_looks(""));
+	assert_true(login_command_serves_rsync("rsync --server . x"));
+	assert_true(login_command_serves_rsync("/usr/bin/rsync --fake-super  --server --sender -r . x"));
+	assert_false(login_command_serves_rsync("rsync --version"));
+	assert_false(login_command_serves_rsync("rsync --servers . --server"));
+	assert_false(login_command_serves_rsync("/usr/lib/openssh/sftp-server"));
+	assert_false(login_command_serves_rsync(""));
 	command.tools[0] = '\0';
 	assert_true(login_command_is_rsync(&command, "borg serve"));
 	command.role = ROLE_NONE;
 	strcpy(command.tools, "borg");
 	assert_false(login_command_is_rsync(&command, "rsync --server . x"));
-	login_tool_arguments(&command, &(struct index_sessions){ .memory = 4 }, "/h", argv, &numbers);
-	assert_string_equal(argv[1], "-append-only");
-	assert_string_equal(argv[2], "-quota=10");
-	assert_string_equal(argv[3], "-memory=64");
-	assert_string_equal(argv[4], "--");
-	assert_string_equal(argv[5], "borg");
-	assert_string_equal(argv[6], "/h");
-	assert_null(argv[7]);
+	login_tool_arguments(&command, &(struct index_host){ .sessions.memory = 4 }, "-takes=borg", "/h", argv,
+			     &numbers);
+	assert_string_equal(argv[1], "-report");
+	assert_string_equal(argv[2], "-append-only");
+	assert_string_equal(argv[3], "-quota=10");
+	assert_string_equal(argv[4], "-memory=64");
+	assert_string_equal(argv[5], "-key=0");
+	assert_string_equal(argv[6], "-takes=borg");
+	assert_string_equal(argv[7], "--");
+	assert_string_equal(argv[8], "borg");
+	assert_string_equal(argv[9], "/h");
+	assert_null(argv[10]);
 }
 
 static void anything_else_is_refused(void **state)
 {
 	static const char *const cases[] = {
-		"", "push", "sh", "push key=12", "push fp=" FP, "push key=12 fp=" FP " ", "push  key=12 fp=" FP,
-		" push key=12 fp=" FP, "push key=12 fp=" FP " x", "push no-delete no-delete key=12 fp=" FP,
-		"push key=12 no-delete fp=" FP, "push no-such key=12 fp=" FP, "push key= fp=" FP, "push key=-1 fp=" FP,
-		"push key=4294967296 fp=" FP, "push key=12 fp=SHA256:x", "push\tkey=12 fp=" FP, "Root key=12 fp=" FP, "shell key=12 fp=" FP,
-		"push,pull key=12 fp=" FP, "sftp, key=12 fp=" FP, ",sftp key=12 fp=" FP, "sftp,sftp key=12 fp=" FP,
-		"sftp quota=0 key=12 fp=" FP, "sftp quota=01 key=12 fp=" FP, "sftp key=12 quota=1 fp=" FP,
+		"",
+		"push",
+		"sh",
+		"push key=12",
+		"push fp=" FP,
+		"push key=12 fp=" FP " ",
+		"push  key=12 fp=" FP,
+		" push key=12 fp=" FP,
+		"push key=12 fp=" FP " x",
+		"push no-delete no-delete key=12 fp=" FP,
+		"push key=12 no-delete fp=" FP,
+		"push no-such key=12 fp=" FP,
+		"push key= fp=" FP,
+		"push key=-1 fp=" FP,
+		"push key=4294967296 fp=" FP,
+		"push key=12 fp=SHA256:x",
+		"push\tkey=12 fp=" FP,
+		"Root key=12 fp=" FP,
+		"shells, key=12 fp=" FP,
+		"push,pull key=12 fp=" FP,
+		"sftp, key=12 fp=" FP,
+		",sftp key=12 fp=" FP,
+		"sftp,sftp key=12 fp=" FP,
+		"sftp quota=0 key=12 fp=" FP,
+		"sftp quota=01 key=12 fp=" FP,
+		"sftp key=12 quota=1 fp=" FP,
 		"sftp quota=1152921504606846977 key=12 fp=" FP,
-		"push key=12 fp=" FP "\n", "push key=12;sh fp=" FP, "rsync --server . x",
+		"push key=12 fp=" FP "\n",
+		"push key=12;sh fp=" FP,
+		"rsync --server . x",
 	};
 	struct login_command command = { .key_id = 7 };
 	char longer[LOGIN_COMMAND_MAX + 50];
@@ -205,17 +245,25 @@ static void roles_map_to_options_of_the_gate(void **state)
 		const char *expected;
 		struct index_sessions sessions;
 	} cases[] = {
-		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -- /h", { 0 } },
-		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -- /h", { 0 } },
+		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -absolute -- /h", { 0 } },
+		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -absolute -- /h", { 0 } },
 		{ { .role = ROLE_PUSH, .options = KEY_APPEND_ONLY },
-		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h", { 0 } },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -- /h", { 0 } },
-		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -- /h", { 0 } },
-		{ { .role = ROLE_PUSH, .options = 7 }, "subuid-rrsync -report -wo -no-del -no-overwrite -- /h", { 0 } },
-		{ { .role = ROLE_PUSH, .options = 3 }, "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -- /h", { 0 } },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -memory=1024 -timeout=3600 -- /h",
+		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -absolute -- /h",
+		  { 0 } },
+		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -absolute -- /h", { 0 } },
+		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -absolute -- /h", { 0 } },
+		{ { .role = ROLE_PUSH, .options = 7 },
+		  "subuid-rrsync -report -wo -no-del -no-overwrite -absolute -- /h",
+		  { 0 } },
+		{ { .role = ROLE_PUSH, .options = 3 },
+		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -absolute -- /h",
+		  { 0 } },
+		{ { .role = ROLE_PULL },
+		  "subuid-rrsync -report -ro -fake-super -absolute -memory=1024 -timeout=3600 -- /h",
 		  { .memory = 64, .silence = 3600 } },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -memory=16 -timeout=0 -- /h", { .memory = 1 } },
+		{ { .role = ROLE_PULL },
+		  "subuid-rrsync -report -ro -fake-super -absolute -memory=16 -timeout=0 -- /h",
+		  { .memory = 1 } },
 	};
 
 	(void)state;
@@ -224,7 +272,8 @@ static void roles_map_to_options_of_the_gate(void **state)
 		struct login_numbers numbers;
 		char joined[256] = "";
 
-		login_gate_arguments(&cases[i].command, &cases[i].sessions, "/h", argv, &numbers);
+		login_gate_arguments(&cases[i].command, &(struct index_host){ .sessions = cases[i].sessions }, "/h",
+				     argv, &numbers);
 		for (size_t k = 0; argv[k] != NULL; k++) {
 			if (k > 0)
 				strcat(joined, " ");
@@ -232,6 +281,84 @@ static void roles_map_to_options_of_the_gate(void **state)
 		}
 		assert_string_equal(joined, cases[i].expected);
 	}
+}
+
+static void shell_key(struct ssh_key *key, const char *tools, const char *line, const char *net, uint32_t options)
+{
+	*key = (struct ssh_key){ .id = 5, .role = ROLE_NONE, .options = options };
+	strcpy(key->tools, tools);
+	strcpy(key->command, line);
+	strcpy(key->net, net);
+	strcpy(key->fingerprint, FP);
+	strcpy(key->type, "ssh-ed25519");
+	strcpy(key->blob, "AAAA");
+}
+
+static void a_line_reads_back_whatever_is_in_it(void **state)
+{
+	static const char line[] = "echo \"100% $(x)\" 'a\\' \xc3\xa4; #,=";
+	struct login_command command;
+	struct ssh_key key;
+	char text[LOGIN_COMMAND_MAX + 1], authorized[4096];
+
+	(void)state;
+	shell_key(&key, "command", line, "443,53", KEY_TTY);
+	assert_true(key_words_format(&key, text, sizeof(text)) > 0);
+	assert_null(strpbrk(text, "\"'\\$;#\n"));
+	assert_int_equal(login_command_parse(text, &command), 0);
+	assert_string_equal(command.line, line);
+	assert_string_equal(command.net, "443,53");
+	assert_int_equal(command.options, KEY_TTY);
+	assert_true(authorized_keys_line(&key, authorized, sizeof(authorized)) > 0);
+	assert_non_null(strstr(authorized, "restrict,pty,command=\"command tty net=443,53 run=echo%20%22100%25"));
+	memset(key.command, 'x', COMMAND_MAX);
+	assert_true(key_words_format(&key, text, sizeof(text)) > 0);
+	memset(key.command, '%', COMMAND_MAX);
+	assert_true(key_words_format(&key, text, sizeof(text)) > 0);
+	assert_int_equal(login_command_parse(text, &command), 0);
+	assert_string_equal(command.line, key.command);
+}
+
+static void no_terminal_without_the_option(void **state)
+{
+	struct ssh_key key;
+	char authorized[4096];
+
+	(void)state;
+	shell_key(&key, "shell", "", "", 0);
+	assert_true(authorized_keys_line(&key, authorized, sizeof(authorized)) > 0);
+	assert_null(strstr(authorized, "pty"));
+}
+
+static void what_does_not_go_together_is_no_command(void **state)
+{
+	static const struct {
+		const char *tools, *line, *net;
+		uint32_t options;
+	} cases[] = {
+		{ "command", "", "", 0 },     { "shell", "ls", "", 0 },         { "command,sftp", "ls", "", 0 },
+		{ "sftp", "", "443", 0 },     { "sftp", "", "", KEY_TTY },      { "shell", "", "", KEY_APPEND_ONLY },
+		{ "shell", "", "0", 0 },      { "shell", "", "443,443", 0 },    { "shell", "", "65536", 0 },
+		{ "shell", "", "443,", 0 },   { "shell", "", ",443", 0 },       { "shell", "", "01", 0 },
+		{ "command", "a\nb", "", 0 }, { "shell,command", "ls", "", 0 },
+	};
+	static const char *const texts[] = {
+		"shell run=ls key=5 fp=" FP,    "command run= key=5 fp=" FP,   "command key=5 fp=" FP,
+		"command run=%0A key=5 fp=" FP, "command run=%2 key=5 fp=" FP, "command run=%zz key=5 fp=" FP,
+		"shell net= key=5 fp=" FP,      "sftp tty key=5 fp=" FP,       "shell net=1,1 key=5 fp=" FP,
+		"command run=%00 key=5 fp=" FP,
+	};
+	struct login_command command;
+	struct ssh_key key;
+	char text[LOGIN_COMMAND_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		shell_key(&key, cases[i].tools, cases[i].line, cases[i].net, cases[i].options);
+		assert_int_equal(key_words_format(&key, text, sizeof(text)), -EINVAL);
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(login_command_parse(texts[i], &command), -EINVAL);
 }
 
 static void locked_and_expired_are_barred(void **state)
@@ -286,6 +413,9 @@ int main(void)
 		cmocka_unit_test(what_writes_is_taken_away_over_the_limit),
 		cmocka_unit_test(roles_map_to_options_of_the_gate),
 		cmocka_unit_test(locked_and_expired_are_barred),
+		cmocka_unit_test(a_line_reads_back_whatever_is_in_it),
+		cmocka_unit_test(no_terminal_without_the_option),
+		cmocka_unit_test(what_does_not_go_together_is_no_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

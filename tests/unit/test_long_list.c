@@ -33,7 +33,8 @@ static void a_plain_row_is_read(void **state)
 	struct scan_row row;
 
 	(void)state;
-	assert_true(scan("{\"parameters\":{\"account\":{\"name\":\"a+b\",\"uid\":21,\"locked\":true,\"silent\":false,\"files\":-1,"
+	assert_true(scan("{\"parameters\":{\"account\":{\"name\":\"a+b\",\"uid\":21,\"locked\":true,\"silent\":false,"
+			 "\"files\":-1,"
 			 "\"link\":\"\"}},\"continues\":true}",
 			 buffer, &row));
 	assert_int_equal(row.count, 6);
@@ -116,8 +117,9 @@ static void what_is_written_is_json(void **state)
 	json_text_end(&text);
 	json_text_end(&text);
 	assert_false(text.failed);
-	assert_memory_equal(buffer, "{\"account\":{\"name\":\"a+b\",\"least\":-9223372036854775808,\"none\":0,\"locked\":false}}",
-			    text.used);
+	assert_memory_equal(
+		buffer, "{\"account\":{\"name\":\"a+b\",\"least\":-9223372036854775808,\"none\":0,\"locked\":false}}",
+		text.used);
 	read = json_loadb(buffer, text.used, 0, NULL);
 	assert_non_null(read);
 	json_decref(read);

@@ -14,10 +14,10 @@
 
 static void label_is_lower_case_and_short(void **state)
 {
-	static const char *const good[] = {"a", "0", "web1", "a-b_c", "0-", LONGEST_LABEL};
-	static const char *const bad[] = {"",	   "-a",     "_a",  "A",   "web1 ", " web1", "a.b",
-					  "a/b",   "..",     "a+b", "a:b", "a\nb",  "a\tb",  "\xc3\xa4",
-					  "a\x7f", "a\x1b[", "a%",  "a=b", "a~",    "aB",    LONGEST_LABEL "5"};
+	static const char *const good[] = { "a", "0", "web1", "a-b_c", "0-", LONGEST_LABEL };
+	static const char *const bad[] = { "",      "-a",     "_a",  "A",   "web1 ", " web1", "a.b",
+					   "a/b",   "..",     "a+b", "a:b", "a\nb",  "a\tb",  "\xc3\xa4",
+					   "a\x7f", "a\x1b[", "a%",  "a=b", "a~",    "aB",    LONGEST_LABEL "5" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -28,11 +28,10 @@ static void label_is_lower_case_and_short(void **state)
 
 static void owner_is_one_safe_path_component(void **state)
 {
-	static const char *const good[] = {"a",	    "alice",	  "Alice", "_www", "j.doe", "user@example.com",
-					   "0user", LONGEST_OWNER};
-	static const char *const bad[] = {
-		"",    ".",   "..",  "-rf", "@a",   ".a",	"a/b",	 "a+b",
-		"a b", "a:b", "a\n", "a$",  "a\\b", "\xc3\xa4", "a\x1b", LONGEST_OWNER "6"};
+	static const char *const good[] = { "a",     "alice",      "Alice", "_www", "j.doe", "user@example.com",
+					    "0user", LONGEST_OWNER };
+	static const char *const bad[] = { "",    ".",   "..",  "-rf", "@a",   ".a",       "a/b",   "a+b",
+					   "a b", "a:b", "a\n", "a$",  "a\\b", "\xc3\xa4", "a\x1b", LONGEST_OWNER "6" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -50,7 +49,7 @@ static void ordinary_names_have_no_separator(void **state)
 	assert_false(name_has_separator(""));
 	assert_true(name_has_separator("alice+web1"));
 	for (const char *c = SEPARATORS; *c != '\0'; c++)
-		assert_true(name_has_separator((char[]){'a', *c, 'b', '\0'}));
+		assert_true(name_has_separator((char[]){ 'a', *c, 'b', '\0' }));
 }
 
 static void split_gives_both_halves(void **state)
@@ -70,22 +69,22 @@ static void split_gives_both_halves(void **state)
 
 static void split_refuses_and_leaves_outputs_alone(void **state)
 {
-	static const char *const bad[] = {"",
-					  "alice",
-					  "+web1",
-					  "alice+",
-					  "alice++web1",
-					  "a+b+c",
-					  "alice+Web",
-					  "../x+web1",
-					  "a/b+web1",
-					  "alice+../x",
-					  "alice=web1",
-					  "alice+web1\n",
-					  "+",
-					  "al ice+web1",
-					  LONGEST_OWNER "6+a",
-					  "a+" LONGEST_LABEL "5"};
+	static const char *const bad[] = { "",
+					   "alice",
+					   "+web1",
+					   "alice+",
+					   "alice++web1",
+					   "a+b+c",
+					   "alice+Web",
+					   "../x+web1",
+					   "a/b+web1",
+					   "alice+../x",
+					   "alice=web1",
+					   "alice+web1\n",
+					   "+",
+					   "al ice+web1",
+					   LONGEST_OWNER "6+a",
+					   "a+" LONGEST_LABEL "5" };
 	char owner[OWNER_MAX + 1] = "o", label[LABEL_MAX + 1] = "l";
 
 	(void)state;
@@ -115,7 +114,7 @@ static void join_is_the_inverse_of_split(void **state)
 
 static void comment_is_one_printable_field(void **state)
 {
-	static const char *const good[] = {"", "web server 1", "B\xc3\xbcro", "\xf0\x9f\x92\xbe", "a,b"};
+	static const char *const good[] = { "", "web server 1", "B\xc3\xbcro", "\xf0\x9f\x92\xbe", "a,b" };
 	static const char *const bad[] = {
 		"a:b",
 		"a\nb",

@@ -168,11 +168,20 @@ static void group_by_name_and_gid(void **state)
 static void what_is_not_ours_is_not_found(void **state)
 {
 	static const char *const names[] = {
-		"", "root", "owner0", "+", "owner0+", "+web0", "owner0+web9", "owner0.web0", "owner0+web0 ",
-		"owner0+web0+web0", "0123456789012345678901234567890123456789+0123456789012345678901234567890",
+		"",
+		"root",
+		"owner0",
+		"+",
+		"owner0+",
+		"+web0",
+		"owner0+web9",
+		"owner0.web0",
+		"owner0+web0 ",
+		"owner0+web0+web0",
+		"0123456789012345678901234567890123456789+0123456789012345678901234567890",
 	};
-	static const uid_t uids[] = { 0, 1000, 65534, UID_FIRST - 1, UID_FIRST + ACCOUNTS, UID_LAST, UID_LAST + 1,
-				      (uid_t)-1 };
+	static const uid_t uids[] = { 0,        1000,         65534,    UID_FIRST - 1, UID_FIRST + ACCOUNTS,
+				      UID_LAST, UID_LAST + 1, (uid_t)-1 };
 	struct passwd pwd;
 	struct group grp;
 	int error;
@@ -379,8 +388,7 @@ static void initgroups_adds_the_group_of_all(void **state)
 	assert_int_equal(nss.initgroups("owner0+web9", 0, &start, &size, &groups, -1, &error), NSS_STATUS_NOTFOUND);
 	assert_int_equal(start, 1);
 	/* the caller has it as the primary group */
-	assert_int_equal(nss.initgroups("owner0+web0", 987, &start, &size, &groups, -1, &error),
-			 NSS_STATUS_SUCCESS);
+	assert_int_equal(nss.initgroups("owner0+web0", 987, &start, &size, &groups, -1, &error), NSS_STATUS_SUCCESS);
 	assert_int_equal(start, 1);
 	free(groups);
 	/* a limit that is reached */
@@ -570,7 +578,7 @@ static void damage_is_unavailable(void **state)
 		if (pwrite(fd, &over, 8, offsetof(struct index_header, superseded)) != 8)
 			_exit(3);
 		_exit(nss.getpwuid(UID_FIRST, &pwd, buffer, BUFFER, &error) != NSS_STATUS_UNAVAIL ? 1 :
-		      error != EUCLEAN								  ? 2 :
+		      error != EUCLEAN                                                            ? 2 :
 												    0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

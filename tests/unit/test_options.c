@@ -17,8 +17,8 @@
 static void dates_are_days_that_exist(void **state)
 {
 	static const char *const wrong[] = {
-		"",	      "2031",	     "2031-1-01",   "2031-01-1",	"2031-01-011", "2031-13-01",
-		"2031-00-01", "2031-01-00",  "2031-02-29",  "2031-04-31",	"1969-12-31",  "2100-02-29",
+		"",           "2031",        "2031-1-01",   "2031-01-1",        "2031-01-011", "2031-13-01",
+		"2031-00-01", "2031-01-00",  "2031-02-29",  "2031-04-31",       "1969-12-31",  "2100-02-29",
 		"2031/01/01", " 2031-01-01", "2031-01-01 ", "2031-01-01T00:00", "+031-01-01",  "2031-0x-01",
 		"20310-1-01", "-031-01-01",  "２031-01-01",
 	};
@@ -63,8 +63,8 @@ static void dates_agree_with_the_c_library(void **state)
 static void names_are_labels_or_whole_names(void **state)
 {
 	static const char *const wrong[] = {
-		"",    "+",	     "+web1",	    "alice+", "alice+web1+x", "alice+Web", "Web1",
-		"a b", "alice.web1", "al/ice+web1", "../x",   "-x",	      "web1\n",	   "alice+web1 ",
+		"",    "+",          "+web1",       "alice+", "alice+web1+x", "alice+Web", "Web1",
+		"a b", "alice.web1", "al/ice+web1", "../x",   "-x",           "web1\n",    "alice+web1 ",
 	};
 	char owner[OWNER_MAX + 1] = "kept", label[LABEL_MAX + 1] = "kept";
 
@@ -89,16 +89,16 @@ static void sizes_have_units_of_1024(void **state)
 		const char *text;
 		uint64_t bytes;
 	} right[] = {
-		{"0", 0},
-		{"none", 0},
-		{"1048576", 1048576},
-		{"1K", 1024},
-		{"10G", UINT64_C(10) << 30},
-		{"10g", UINT64_C(10) << 30},
-		{"512MiB", UINT64_C(512) << 20},
-		{"2T", UINT64_C(2) << 40},
-		{"1P", UINT64_C(1) << 50},
-		{"9223372036854775807", INT64_MAX},
+		{ "0", 0 },
+		{ "none", 0 },
+		{ "1048576", 1048576 },
+		{ "1K", 1024 },
+		{ "10G", UINT64_C(10) << 30 },
+		{ "10g", UINT64_C(10) << 30 },
+		{ "512MiB", UINT64_C(512) << 20 },
+		{ "2T", UINT64_C(2) << 40 },
+		{ "1P", UINT64_C(1) << 50 },
+		{ "9223372036854775807", INT64_MAX },
 	};
 	static const char *const wrong[] = {
 		"",
@@ -135,7 +135,8 @@ static void sizes_have_units_of_1024(void **state)
 
 static void numbers_of_files(void **state)
 {
-	static const char *const wrong[] = {"", "0", "-1", "1Ki", "1KB", "K", "1T", "much", "1.5M", "1099511627777", "2000G"};
+	static const char *const wrong[] = { "",   "0",    "-1",   "1Ki",           "1KB",  "K",
+					     "1T", "much", "1.5M", "1099511627777", "2000G" };
 	int64_t files = 77;
 
 	(void)state;
@@ -168,13 +169,8 @@ static void sizes_are_shown_short(void **state)
 static void expiry_lies_in_the_future(void **state)
 {
 	static const char *const wrong[] = {
-		"yesterday",  "",
-		"+",	      "+d",
-		"+30",	      "+30m",
-		"+-1d",	      "30d",
-		"+0d",	      "2026-11-23",
-		"2020-01-01", "1970-01-01",
-		"+99999999d", "+999999999999999999999d",
+		"yesterday", "",    "+",          "+d",         "+30",        "+30m",       "+-1d",
+		"30d",       "+0d", "2026-11-23", "2020-01-01", "1970-01-01", "+99999999d", "+999999999999999999999d",
 		"+2932896w",
 	};
 	const int64_t today = 20780; /* 2026-11-23 */
@@ -198,7 +194,8 @@ static void expiry_lies_in_the_future(void **state)
 static void numbers_are_digits_in_bounds(void **state)
 {
 	static const char *const wrong[] = {
-		"", "-1", "+1", "1x", " 1", "0", "11", "4294967297", "18446744073709551617"};
+		"", "-1", "+1", "1x", " 1", "0", "11", "4294967297", "18446744073709551617"
+	};
 	uint64_t number = 77;
 
 	(void)state;
@@ -213,10 +210,13 @@ static void numbers_are_digits_in_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dates_are_days_that_exist),	   cmocka_unit_test(dates_agree_with_the_c_library),
-		cmocka_unit_test(names_are_labels_or_whole_names), cmocka_unit_test(sizes_have_units_of_1024),
+		cmocka_unit_test(dates_are_days_that_exist),
+		cmocka_unit_test(dates_agree_with_the_c_library),
+		cmocka_unit_test(names_are_labels_or_whole_names),
+		cmocka_unit_test(sizes_have_units_of_1024),
 		cmocka_unit_test(numbers_of_files),
-		cmocka_unit_test(sizes_are_shown_short),	   cmocka_unit_test(expiry_lies_in_the_future),
+		cmocka_unit_test(sizes_are_shown_short),
+		cmocka_unit_test(expiry_lies_in_the_future),
 		cmocka_unit_test(numbers_are_digits_in_bounds),
 	};
 

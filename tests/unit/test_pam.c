@@ -22,8 +22,8 @@
 #include <security/pam_modules.h>
 
 #include "index/index.h"
-#include "pam/owner.h"
-#include "pam/verdict.h"
+#include "index/verdict.h"
+#include "pam/private.h"
 
 /* ---- the world outside */
 
@@ -32,12 +32,13 @@ static struct {
 	struct index_account account;
 	unsigned index_looks;
 	int passwd_error, shadow_error; /* ENOENT: no entry */
-	int sources; /* what they say when libc says "no entry" */
+	int sources;                    /* what they say when libc says "no entry" */
 	uid_t uid;
 	const char *passwd_field, *shadow_field, *shell;
 	long expires_day;
 	size_t need; /* bytes that the lookups ask for */
 	unsigned lookups;
+	int private_error;
 } world;
 
 int __wrap_index_account_by_name(struct index_reader *reader, const char *name, struct index_account *account);
@@ -53,6 +54,22 @@ int __wrap_index_account_by_name(struct index_reader *reader, const char *name, 
 	if (world.index_error == 0)
 		*account = world.account;
 	return world.index_error;
+}
+
+int __wrap_index_host(struct index_reader *reader, struct index_host *host);
+int __wrap_index_host(struct index_reader *reader, struct index_host *host)
+{
+	(void)reader;
+	*host = (struct index_host){ .homes = "/srv/subuid" };
+	return 0;
+}
+
+int __wrap_private_enter(const struct private_view *view, const char **step);
+int __wrap_private_enter(const struct private_view *view, const char **step)
+{
+	(void)view;
+	*step = "the test's";
+	return world.private_error;
 }
 
 int __wrap_slots_open(const char *run, uint32_t uid);
@@ -78,7 +95,8 @@ int __wrap_source_each(const char *database, const char *function, int (*ask)(vo
 int __wrap_source_one(const char *database, const char *source, const char *function, int (*ask)(void *, void *),
 		      void *data);
 
-int __wrap_source_one(const char *database, const char *source, const char *function, int (*ask)(void *, void *), void *data)
+int __wrap_source_one(const char *database, const char *source, const char *function, int (*ask)(void *, void *),
+		      void *data)
 {
 	(void)source;
 	return __wrap_source_each(database, function, ask, data) == -ENOENT ? 0 : world.sources;
@@ -380,9 +398,9 @@ static void only_the_listed_services_are_open(void **state)
 
 static void an_unknown_or_empty_option_is_an_error(void **state)
 {
-	static const char *const options[] = { "service=sshd",	 "debug",	   "services",
-					       "services=",	 "services=sshd,", "services=,sshd",
-					       "services=ss hd", "services=*",	   "SERVICES=sshd" };
+	static const char *const options[] = { "service=sshd",   "debug",          "services",
+					       "services=",      "services=sshd,", "services=,sshd",
+					       "services=ss hd", "services=*",     "SERVICES=sshd" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -392,9 +410,13 @@ static void an_unknown_or_empty_option_is_an_error(void **state)
 static void the_other_functions_know_their_own(void **state)
 {
 	(void)state;
-	assert_int_equal(enter(pam_sm_authenticate, "alice+web1", "sshd", 0, NULL), PAM_AUTHINFO_UNAVAIL);
+	assert_int_equal(enter(pam_sm_authenticate, "alice+web1", "sshd", 0, NULL), PAM_AUTH_ERR); /* nobody types */
 	assert_int_equal(enter(pam_sm_setcred, "alice+web1", "sshd", 0, NULL), PAM_SUCCESS);
 	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "sshd", 0, NULL), PAM_SUCCESS);
+	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "su", 0, "services=sshd"), PAM_SESSION_ERR);
+	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "su", 0, "service=su"), PAM_SESSION_ERR);
+	world.private_error = -EPERM;
+	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "su", 0, NULL), PAM_SESSION_ERR);
 	assert_int_equal(enter(pam_sm_close_session, "alice+web1", "sshd", 0, NULL), PAM_SUCCESS);
 	assert_int_equal(enter(pam_sm_chauthtok, "alice+web1", "sshd", 0, NULL), PAM_AUTHTOK_ERR);
 	world.index_error = -ENOENT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The look-up: nsswitch.conf is the test's, in a directory of its own (tests/tests.mk), and so are the sources `one`, `two` and
- * `three`, which are functions of this program, and what libc says (--wrap).
+ * The look-up: nsswitch.conf is the test's, in a directory of its own (tests/tests.mk), and so are the sources `one`,
+ * `two` and `three`, which are functions of this program, and what libc says (--wrap).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +40,13 @@ static char order[16];
 static int entry_fill(struct passwd *user, char *buffer, const char *name, uid_t uid)
 {
 	strcpy(buffer, name);
-	*user = (struct passwd){ .pw_name = buffer, .pw_uid = uid, .pw_gid = uid, .pw_passwd = buffer, .pw_dir = buffer,
-				 .pw_gecos = buffer, .pw_shell = buffer };
+	*user = (struct passwd){ .pw_name = buffer,
+				 .pw_uid = uid,
+				 .pw_gid = uid,
+				 .pw_passwd = buffer,
+				 .pw_dir = buffer,
+				 .pw_gecos = buffer,
+				 .pw_shell = buffer };
 	return 0;
 }
 
@@ -70,8 +75,8 @@ int __wrap_getpwuid_r(uid_t uid, struct passwd *user, char *buffer, size_t size,
 	return libc_answer("alice", uid, user, buffer, size, ret);
 }
 
-static enum nss_status source_answer(unsigned n, const char *name, uid_t uid, struct passwd *user, char *buffer, size_t size,
-				     int *errnop)
+static enum nss_status source_answer(unsigned n, const char *name, uid_t uid, struct passwd *user, char *buffer,
+				     size_t size, int *errnop)
 {
 	char digit[2] = { (char)('1' + n), '\0' };
 
@@ -88,21 +93,23 @@ static enum nss_status source_answer(unsigned n, const char *name, uid_t uid, st
 	return says[n].status;
 }
 
-#define NAMED(name_, n_)                                                                                             \
-	PUBLIC enum nss_status _nss_##name_##_getpwnam_r(const char *, struct passwd *, char *, size_t, int *);     \
-	PUBLIC enum nss_status _nss_##name_##_getpwnam_r(const char *name, struct passwd *user, char *buffer,       \
-							 size_t size, int *errnop)                                  \
-	{                                                                                                            \
-		return source_answer(n_, name, 1000, user, buffer, size, errnop);                                   \
+#define NAMED(name_, n_)                                                                                               \
+	PUBLIC enum nss_status _nss_##name_##_getpwnam_r(const char *, struct passwd *, char *, size_t, int *);        \
+	PUBLIC enum nss_status _nss_##name_##_getpwnam_r(const char *name, struct passwd *user, char *buffer,          \
+							 size_t size, int *errnop)                                     \
+	{                                                                                                              \
+		return source_answer(n_, name, 1000, user, buffer, size, errnop);                                      \
 	}
 NAMED(one, 0)
 NAMED(two, 1)
 NAMED(three, 2)
 
 /* In the place of libc's own: knows root, where there is a file that knows anybody. */
-PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size, int *errnop);
+PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+					     int *errnop);
 
-PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size, int *errnop)
+PUBLIC enum nss_status _nss_files_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+					     int *errnop)
 {
 	*errnop = files_say.error;
 	if (files_say.status != NSS_STATUS_SUCCESS)
@@ -372,8 +379,8 @@ static void whether_the_files_are_first(void **state)
 		bool first;
 	} lines[] = {
 		{ "passwd: files one\n", true },   { "passwd: one files\n", false },
-		{ "passwd: compat\n", false },	   { "passwd: files [SUCCESS=continue] one\n", false },
-		{ "group: one\n", true },	   { "passwd: files [NOTFOUND=return] one\n", true },
+		{ "passwd: compat\n", false },     { "passwd: files [SUCCESS=continue] one\n", false },
+		{ "group: one\n", true },          { "passwd: files [NOTFOUND=return] one\n", true },
 		{ "passwd: filesystem\n", false }, { "passwd:\n", false },
 	};
 
@@ -394,7 +401,8 @@ int main(void)
 		cmocka_unit_test_setup(what_a_source_finds_after_all_is_found, begin),
 		cmocka_unit_test_setup(actions_are_kept, begin),
 		cmocka_unit_test_setup(a_file_that_says_nothing_sound_is_doubt, begin),
-		cmocka_unit_test_setup(a_module_that_is_not_installed_is_passed_over_and_one_that_does_not_load_is_not, begin),
+		cmocka_unit_test_setup(a_module_that_is_not_installed_is_passed_over_and_one_that_does_not_load_is_not,
+				       begin),
 		cmocka_unit_test_setup(without_a_descriptor_there_is_no_no, begin),
 		cmocka_unit_test_setup(room_grows_and_has_an_end, begin),
 		cmocka_unit_test_setup(one_entry_serves_many_questions, begin),

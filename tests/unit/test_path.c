@@ -179,7 +179,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(beneath_never_leaves, setup, teardown),
 		cmocka_unit_test(beneath_refuses_magic_links),
 		cmocka_unit_test_setup_teardown(trusted_follows_only_roots_links, setup, teardown),
-		cmocka_unit_test_setup_teardown(make_directory_refuses_all_but_a_directory_of_the_owner, setup, teardown),
+		cmocka_unit_test_setup_teardown(make_directory_refuses_all_but_a_directory_of_the_owner, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

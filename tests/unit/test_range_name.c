@@ -64,9 +64,11 @@ static void no_account_can_have_such_a_name(void **state)
 
 static void what_is_no_number_is_refused(void **state)
 {
-	static const char *const names[] = { "", "_", "_1", "alice+_", "alice+_01", "alice+_-1", "alice+_ 1",
-					     "alice+_1 ", "alice+_4294967295", "alice+_99999999999", "alice+web1", "alice+_1_",
-					     "a+_1x" };
+	static const char *const names[] = {
+		"",           "_",         "_1",        "alice+_",           "alice+_01",
+		"alice+_-1",  "alice+_ 1", "alice+_1 ", "alice+_4294967295", "alice+_99999999999",
+		"alice+web1", "alice+_1_", "a+_1x"
+	};
 	char longest[RANGE_NAME_MAX + 3];
 	uint32_t id = 7;
 

@@ -105,14 +105,39 @@ static void braces_are_expanded_as_a_shell_does(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "", "" }, { "a", "a" }, { "{}", "{}" }, { "{a}", "{a}" }, { "{a", "{a" }, { "a}", "a}" },
-		{ "{a,b}", "a|b" }, { "x{a,b}y", "xay|xby" }, { "{,a}", "|a" }, { "{a,}x", "ax|x" },
-		{ "{a,b}{c,d}", "ac|ad|bc|bd" }, { "{a,{b,c}d}e", "ae|bde|cde" }, { "{x{a,b}y}", "{xay}|{xby}" },
-		{ "a{b,c", "a{b,c" }, { "{{a,b}", "{a|{b" }, { "{a,b}}", "a}|b}" }, { "{a\\,b}", "{a\\,b}" },
-		{ "\\{a,b}", "\\{a,b}" }, { "{a\\},b}", "a\\}|b" }, { "{1..3}", "1|2|3" }, { "{3..1}", "3|2|1" },
-		{ "{1..7..3}", "1|4|7" }, { "{08..10}", "08|09|10" }, { "{-1..1}", "-1|0|1" }, { "{a..c}", "a|b|c" },
-		{ "{c..a..2}", "c|a" }, { "{1..}", "{1..}" }, { "{1..b}", "{1..b}" }, { "{1.3}", "{1.3}" },
-		{ "{1..2}{a,b}", "1a|1b|2a|2b" }, { "{1..3..0}", "1|2|3" }, { "{*,?}.x", "*.x|?.x" }, { "a\\", "a\\" },
+		{ "", "" },
+		{ "a", "a" },
+		{ "{}", "{}" },
+		{ "{a}", "{a}" },
+		{ "{a", "{a" },
+		{ "a}", "a}" },
+		{ "{a,b}", "a|b" },
+		{ "x{a,b}y", "xay|xby" },
+		{ "{,a}", "|a" },
+		{ "{a,}x", "ax|x" },
+		{ "{a,b}{c,d}", "ac|ad|bc|bd" },
+		{ "{a,{b,c}d}e", "ae|bde|cde" },
+		{ "{x{a,b}y}", "{xay}|{xby}" },
+		{ "a{b,c", "a{b,c" },
+		{ "{{a,b}", "{a|{b" },
+		{ "{a,b}}", "a}|b}" },
+		{ "{a\\,b}", "{a\\,b}" },
+		{ "\\{a,b}", "\\{a,b}" },
+		{ "{a\\},b}", "a\\}|b" },
+		{ "{1..3}", "1|2|3" },
+		{ "{3..1}", "3|2|1" },
+		{ "{1..7..3}", "1|4|7" },
+		{ "{08..10}", "08|09|10" },
+		{ "{-1..1}", "-1|0|1" },
+		{ "{a..c}", "a|b|c" },
+		{ "{c..a..2}", "c|a" },
+		{ "{1..}", "{1..}" },
+		{ "{1..b}", "{1..b}" },
+		{ "{1.3}", "{1.3}" },
+		{ "{1..2}{a,b}", "1a|1b|2a|2b" },
+		{ "{1..3..0}", "1|2|3" },
+		{ "{*,?}.x", "*.x|?.x" },
+		{ "a\\", "a\\" },
 	};
 
 	(void)state;
@@ -158,10 +183,12 @@ static void braces_have_a_bound(void **state)
 static void every_option_is_found_by_its_whole_name(void **state)
 {
 	/* first, last, and neighbours that are each other's beginning */
-	static const char *const known[] = { "A", "z", "b", "backup-dir", "delete", "delete-after", "super", "suffix",
-					     "s", "safe-links", "write-devices", "no-W", "append", "x", "y" };
-	static const char *const unknown[] = { "a", "h", "delet", "delete-", "deletes", "server", "sender", "rsh",
-					       "DELETE", "zz", "relative", "confine-root", "copy-as", "", "f", "F", "T" };
+	static const char *const known[] = { "A",      "z",      "b", "backup-dir", "delete",        "delete-after",
+					     "super",  "suffix", "s", "safe-links", "write-devices", "no-W",
+					     "append", "x",      "y" };
+	static const char *const unknown[] = { "a",       "h",   "delet",  "delete-", "deletes",  "server",
+					       "sender",  "rsh", "DELETE", "zz",      "relative", "confine-root",
+					       "copy-as", "",    "f",      "F",       "T" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -208,6 +235,54 @@ static int arguments(const struct gate_policy *policy, const char *command, cons
 	return r;
 }
 
+/* What it is there for is said of a refused command, too; whatever quotes are in it, and of options alone. */
+static void what_a_run_is_for_is_read_once(void **state)
+{
+	static const struct {
+		const char *command;
+		enum rsync_intent intent;
+	} cases[] = {
+		{ "rsync --server -r . x", RSYNC_WRITES },
+		{ "rsync '--server' -r . x", RSYNC_WRITES },
+		{ "rsync --server -r --suffix --dry-run . x", RSYNC_WRITES },
+		{ "rsync --server -r --suffix=-n . x", RSYNC_WRITES },
+		{ "rsync --server -re31.nLs . x", RSYNC_WRITES },
+		{ "rsync --server -r . -n", RSYNC_WRITES },
+		{ "rsync --server -r . ../x", RSYNC_WRITES },
+		{ "rsync --server --no-such-option -n . x", RSYNC_WRITES },
+		{ "rsync --server", RSYNC_WRITES },
+		{ "rsync --fake-super --server -r . x", RSYNC_WRITES },
+		{ "rsync --server -rn . x", RSYNC_READS },
+		{ "rsync --server '-r\\n' . x", RSYNC_WRITES }, /* no option of that letter */
+		{ "rsync --server \\-\\n . x", RSYNC_READS },
+		{ "rsync --server -r --list-only . x", RSYNC_READS },
+		{ "rsync --server -r --only-write-batch=b . x", RSYNC_READS },
+		{ "rsync --server -n --daemon . x", RSYNC_READS },
+		{ "rsync --server --sender -r . x", RSYNC_READS },
+		{ "rsync --server '--sender' -r --remove-source-files . x", RSYNC_READS },
+		{ "rsync --super --server --sender -r . x", RSYNC_READS },
+		{ "rsync --version", RSYNC_NONE },
+		{ "rsync", RSYNC_NONE },
+		{ "borg --server", RSYNC_NONE },
+		{ "", RSYNC_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rsync_request request = { .intent = (enum rsync_intent)99 };
+		struct gate_refusal refusal = { 0 };
+		struct command_line line = { 0 };
+
+		assert_int_equal(command_line_split(cases[i].command, &line), 0);
+		if (rsync_request_parse(&plain, &line, &request, &refusal) < 0)
+			assert_null(request.options);
+		if (request.intent != cases[i].intent)
+			fail_msg("%s: %d", cases[i].command, (int)request.intent);
+		rsync_request_free(&request);
+		command_line_free(&line);
+	}
+}
+
 static void accepted_commands_are_made_anew(void **state)
 {
 	static const struct {
@@ -229,8 +304,10 @@ static void accepted_commands_are_made_anew(void **state)
 		{ "rsync --server -r --temp-dir . . x", "x", "--server -r --temp-dir=. --chmod=ug-s -- x" },
 		{ "rsync --server -r --temp-dir=/t . x", "x", "--server -r --temp-dir=/d/t --chmod=ug-s -- x" },
 		{ "rsync --server -r --backup-dir=old/1 . x", "x", "--server -r --backup-dir=old/1 --chmod=ug-s -- x" },
-		{ "rsync --server -r --link-dest=../p . x/y", "x/y", "--server -r --link-dest=/d/x/p --chmod=ug-s -- x/y" },
-		{ "rsync --server -r --link-dest=../.. . x/y", "x/y", "--server -r --link-dest=/d --chmod=ug-s -- x/y" },
+		{ "rsync --server -r --link-dest=../p . x/y", "x/y",
+		  "--server -r --link-dest=/d/x/p --chmod=ug-s -- x/y" },
+		{ "rsync --server -r --link-dest=../.. . x/y", "x/y",
+		  "--server -r --link-dest=/d --chmod=ug-s -- x/y" },
 		{ "rsync --server -r --log-file=/l/x . x", "x", "--server -r --log-file=./l/x --chmod=ug-s -- x" },
 		{ "rsync --server --sender -r --files-from=- --from0 . x", ".",
 		  "--server --sender -r --files-from=- --from0 -- x" },
@@ -240,7 +317,8 @@ static void accepted_commands_are_made_anew(void **state)
 		  "--server --sender -r -- a/x a/{y,z} b/x b/{y,z} {q,r}" },
 		{ "rsync --server --sender -r . {,x}", ".", "--server --sender -r -- . x" },
 		/* on a pull the receiver's directories are the client's own */
-		{ "rsync --server --sender -r --partial-dir=/home/me/p --link-dest /y . x", ".", "--server --sender -r -- x" },
+		{ "rsync --server --sender -r --partial-dir=/home/me/p --link-dest /y . x", ".",
+		  "--server --sender -r -- x" },
 	};
 	char out[1024];
 
@@ -256,21 +334,54 @@ static void accepted_commands_are_made_anew(void **state)
 static void refused_commands_stay_refused(void **state)
 {
 	static const char *const cases[] = {
-		"", "rsync", "ls", "rsyncx --server . x", "rsync --sender --server . x", "rsync --server",
-		"rsync --server x", "rsync --server - . x", "rsync --server -- . x", "rsync --server -h . x",
-		"rsync --server -e . x", "rsync --server -vesh . x", "rsync --server -ve.x/y . x", "rsync --server -B . x",
-		"rsync --server -B-7 . x", "rsync --server -B7r . x", "rsync --server -rs . x", "rsync --server -L . x",
-		"rsync --server -rK . x", "rsync --server -kr . x", "rsync --server --server . x",
-		"rsync --server --sender --sender . x", "rsync --server --daemon . x", "rsync --server --d . x",
-		"rsync --server --delete-aft . x", "rsync --server --config=x . x", "rsync --server --chmod=u+s . x",
-		"rsync --server --drop-D . x", "rsync --server -r --munge-links=1 . x", "rsync --server -r --temp-dir= . x",
-		"rsync --server -r --temp-dir '' . x", "rsync --server -r --temp-dir=.. . x",
-		"rsync --server -r --temp-dir=x/.. . x", "rsync --server -r --link-dest=../../x . x",
-		"rsync --server -r --link-dest=/../x . x", "rsync --server -r . ..", "rsync --server -r . /..",
-		"rsync --server -r . x/..", "rsync --server -r . x/../y", "rsync --server -r . ../x",
-		"rsync --server -r . x y", "rsync --server --sender -r . x ..", "rsync --server -r . \\.\\./x",
-		"rsync --server -r . '..'", "rsync --server -r . {a,b}", "rsync --server --sender -r . {.,x}./y",
-		"rsync --server --sender -r . x{/../..,}", "rsync --server --sender -r . {0..99999}",
+		"",
+		"rsync",
+		"ls",
+		"rsyncx --server . x",
+		"rsync --sender --server . x",
+		"rsync --server",
+		"rsync --server x",
+		"rsync --server - . x",
+		"rsync --server -- . x",
+		"rsync --server -h . x",
+		"rsync --server -e . x",
+		"rsync --server -vesh . x",
+		"rsync --server -ve.x/y . x",
+		"rsync --server -B . x",
+		"rsync --server -B-7 . x",
+		"rsync --server -B7r . x",
+		"rsync --server -rs . x",
+		"rsync --server -L . x",
+		"rsync --server -rK . x",
+		"rsync --server -kr . x",
+		"rsync --server --server . x",
+		"rsync --server --sender --sender . x",
+		"rsync --server --daemon . x",
+		"rsync --server --d . x",
+		"rsync --server --delete-aft . x",
+		"rsync --server --config=x . x",
+		"rsync --server --chmod=u+s . x",
+		"rsync --server --drop-D . x",
+		"rsync --server -r --munge-links=1 . x",
+		"rsync --server -r --temp-dir= . x",
+		"rsync --server -r --temp-dir '' . x",
+		"rsync --server -r --temp-dir=.. . x",
+		"rsync --server -r --temp-dir=x/.. . x",
+		"rsync --server -r --link-dest=../../x . x",
+		"rsync --server -r --link-dest=/../x . x",
+		"rsync --server -r . ..",
+		"rsync --server -r . /..",
+		"rsync --server -r . x/..",
+		"rsync --server -r . x/../y",
+		"rsync --server -r . ../x",
+		"rsync --server -r . x y",
+		"rsync --server --sender -r . x ..",
+		"rsync --server -r . \\.\\./x",
+		"rsync --server -r . '..'",
+		"rsync --server -r . {a,b}",
+		"rsync --server --sender -r . {.,x}./y",
+		"rsync --server --sender -r . x{/../..,}",
+		"rsync --server --sender -r . {0..99999}",
 		"rsync --server --relative . x",
 	};
 	char out[1024];
@@ -295,14 +406,23 @@ static void what_a_run_costs_is_bounded(void **state)
 		{ "--timeout=101", "--timeout=100" },
 		{ "--timeout=0", "--timeout=100" },
 		{ "--timeout=5 --timeout=0", "--timeout=100" },
-		{ "--timeout=x", NULL }, { "--timeout=-1", NULL }, { "--timeout=0x10", NULL }, { "--timeout=", NULL },
+		{ "--timeout=x", NULL },
+		{ "--timeout=-1", NULL },
+		{ "--timeout=0x10", NULL },
+		{ "--timeout=", NULL },
 		{ "--compress-level=22", "--compress-level=9 --timeout=100" },
 		{ "--compress-level=-5", "--compress-level=-5 --timeout=100" },
-		{ "--compress-choice=zstd --compress-level=22", "--compress-choice=zstd --compress-level=12 --timeout=100" },
-		{ "--compress-level=22 --compress-choice=zstd", "--compress-level=12 --compress-choice=zstd --timeout=100" },
-		{ "--compress-choice=zlib --compress-level=22", "--compress-choice=zlib --compress-level=9 --timeout=100" },
-		{ "--compress-choice=newer --compress-level=22", "--compress-choice=newer --compress-level=9 --timeout=100" },
-		{ "--compress-level=9x", NULL }, { "--compress-level=", NULL }, { "--compress-level=1234567890", NULL },
+		{ "--compress-choice=zstd --compress-level=22",
+		  "--compress-choice=zstd --compress-level=12 --timeout=100" },
+		{ "--compress-level=22 --compress-choice=zstd",
+		  "--compress-level=12 --compress-choice=zstd --timeout=100" },
+		{ "--compress-choice=zlib --compress-level=22",
+		  "--compress-choice=zlib --compress-level=9 --timeout=100" },
+		{ "--compress-choice=newer --compress-level=22",
+		  "--compress-choice=newer --compress-level=9 --timeout=100" },
+		{ "--compress-level=9x", NULL },
+		{ "--compress-level=", NULL },
+		{ "--compress-level=1234567890", NULL },
 		{ "--compress-threads=256", "--compress-threads=4 --timeout=100" },
 		{ "--compress-threads=2", "--compress-threads=2 --timeout=100" },
 		{ "--max-alloc=0", "--max-alloc=268435456 --timeout=100" },
@@ -311,7 +431,10 @@ static void what_a_run_costs_is_bounded(void **state)
 		{ "--max-alloc=256M", "--max-alloc=256M --timeout=100" },
 		{ "--max-alloc=257M", "--max-alloc=268435456 --timeout=100" },
 		{ "--max-alloc=200MB", "--max-alloc=200MB --timeout=100" },
-		{ "--max-alloc=1e9", NULL }, { "--max-alloc=inf", NULL }, { "--max-alloc=-1", NULL }, { "--max-alloc=1M1", NULL },
+		{ "--max-alloc=1e9", NULL },
+		{ "--max-alloc=inf", NULL },
+		{ "--max-alloc=-1", NULL },
+		{ "--max-alloc=1M1", NULL },
 	};
 	char command[256], expected[256], out[512];
 
@@ -335,8 +458,12 @@ static void what_a_run_costs_is_bounded(void **state)
 
 static void the_policy_has_the_last_word(void **state)
 {
-	static const struct gate_policy all = { .directory = "/d", .munge = true, .no_overwrite = true,
-						.fake_super = true, .drop_devices = true, .confine_root = true };
+	static const struct gate_policy all = { .directory = "/d",
+						.munge = true,
+						.no_overwrite = true,
+						.fake_super = true,
+						.drop_devices = true,
+						.confine_root = true };
 	static const struct gate_policy unfaked = { .directory = "/d", .drop_devices = true };
 	static const struct gate_policy blind = { .directory = "/d", .write_only = true, .blind = true };
 	static const struct gate_policy absolute = { .directory = "/d", .absolute = true };
@@ -344,16 +471,24 @@ static void the_policy_has_the_last_word(void **state)
 
 	(void)state;
 	assert_int_equal(arguments(&all, "rsync --server -r --super --fake-super . x", "x", out, sizeof(out)), 0);
-	assert_string_equal(out,
-			    "--server -r --confine-root=/d --munge-links --ignore-existing --fake-super -- x");
+	assert_string_equal(out, "--server -r --confine-root=/d --munge-links --ignore-existing --fake-super -- x");
 	assert_int_equal(arguments(&unfaked, "rsync --server -r --super . x", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -r --super --chmod=ug-s --drop-D -- x");
 	assert_int_equal(arguments(&absolute, "rsync --server -r . /d/x", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -r --chmod=ug-s -- x");
-	assert_int_equal(arguments(&blind, "rsync --server -vr --no-W --log-format=%i -e.LsfxC . x", "x", out, sizeof(out)), 0);
+	assert_int_equal(
+		arguments(&blind, "rsync --server -vr --no-W --log-format=%i -e.LsfxC . x", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -vr --no-W --log-format=%i -e.LsfxC --chmod=ug-s --whole-file -- x");
 	assert_int_equal(arguments(&absolute, "rsync --server -r . /dx", "x", out, sizeof(out)), 0);
 	assert_string_equal(out, "--server -r --chmod=ug-s -- dx");
+	/* one place, by each of its names */
+	for (size_t i = 0; i < 2; i++) {
+		static const char *const commands[] = { "rsync --server -r --link-dest=/prev . x",
+							"rsync --server -r --link-dest=/d/prev . x" };
+
+		assert_int_equal(arguments(&absolute, commands[i], "x", out, sizeof(out)), 0);
+		assert_string_equal(out, "--server -r --link-dest=/d/prev --chmod=ug-s -- x");
+	}
 }
 
 static void each_restriction_refuses_its_options(void **state)
@@ -362,7 +497,9 @@ static void each_restriction_refuses_its_options(void **state)
 	static const struct gate_policy write_only = { .directory = "/d", .write_only = true };
 	static const struct gate_policy no_delete = { .directory = "/d", .no_delete = true };
 	static const struct gate_policy no_overwrite = { .directory = "/d", .no_overwrite = true };
-	static const struct gate_policy blind = { .directory = "/d", .write_only = true, .no_delete = true, .blind = true };
+	static const struct gate_policy blind = {
+		.directory = "/d", .write_only = true, .no_delete = true, .blind = true
+	};
 	static const struct {
 		const struct gate_policy *policy;
 		const char *command;
@@ -440,7 +577,8 @@ static void paths_are_resolved_by_text(void **state)
 static void own_options(void **state)
 {
 	char blind[] = "-blind", private[] = "-private", shared[] = "-no-private";
-	char a0[] = "gate", ro[] = "-ro", wo[] = "-wo", fake[] = "-fake-super", bad[] = "-x", end[] = "--", dir[] = "dir";
+	char a0[] = "gate", ro[] = "-ro", wo[] = "-wo", fake[] = "-fake-super", bad[] = "-x", end[] = "--",
+	     dir[] = "dir";
 	struct gate_refusal refusal;
 	struct gate_policy policy;
 	const char *directory;
@@ -449,17 +587,23 @@ static void own_options(void **state)
 	assert_int_equal(gate_options_parse(3, (char *[]){ a0, ro, dir, NULL }, &policy, &directory, &refusal), 0);
 	assert_true(policy.read_only && policy.no_delete && !policy.fake_super);
 	assert_string_equal(directory, "dir");
-	assert_int_equal(gate_options_parse(4, (char *[]){ a0, fake, end, ro, NULL }, &policy, &directory, &refusal), 0);
+	assert_int_equal(gate_options_parse(4, (char *[]){ a0, fake, end, ro, NULL }, &policy, &directory, &refusal),
+			 0);
 	assert_true(policy.fake_super && !policy.read_only);
-	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, wo, dir, NULL }, &policy, &directory, &refusal), -EPERM);
-	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, blind, dir, NULL }, &policy, &directory, &refusal), -EPERM);
-	assert_int_equal(gate_options_parse(4, (char *[]){ a0, private, shared, dir, NULL }, &policy, &directory, &refusal),
+	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, wo, dir, NULL }, &policy, &directory, &refusal),
 			 -EPERM);
+	assert_int_equal(gate_options_parse(4, (char *[]){ a0, ro, blind, dir, NULL }, &policy, &directory, &refusal),
+			 -EPERM);
+	assert_int_equal(
+		gate_options_parse(4, (char *[]){ a0, private, shared, dir, NULL }, &policy, &directory, &refusal),
+		-EPERM);
 	assert_int_equal(gate_options_parse(3, (char *[]){ a0, blind, dir, NULL }, &policy, &directory, &refusal), 0);
 	assert_true(policy.blind && policy.write_only && policy.no_delete);
-	assert_int_equal(gate_options_parse(3, (char *[]){ a0, bad, dir, NULL }, &policy, &directory, &refusal), -EPERM);
+	assert_int_equal(gate_options_parse(3, (char *[]){ a0, bad, dir, NULL }, &policy, &directory, &refusal),
+			 -EPERM);
 	assert_int_equal(gate_options_parse(2, (char *[]){ a0, ro, NULL }, &policy, &directory, &refusal), -EPERM);
-	assert_int_equal(gate_options_parse(3, (char *[]){ a0, dir, dir, NULL }, &policy, &directory, &refusal), -EPERM);
+	assert_int_equal(gate_options_parse(3, (char *[]){ a0, dir, dir, NULL }, &policy, &directory, &refusal),
+			 -EPERM);
 }
 
 int main(void)
@@ -471,6 +615,7 @@ int main(void)
 		cmocka_unit_test(braces_are_expanded_as_a_shell_does),
 		cmocka_unit_test(braces_have_a_bound),
 		cmocka_unit_test(every_option_is_found_by_its_whole_name),
+		cmocka_unit_test(what_a_run_is_for_is_read_once),
 		cmocka_unit_test(accepted_commands_are_made_anew),
 		cmocka_unit_test(refused_commands_stay_refused),
 		cmocka_unit_test(the_policy_has_the_last_word),

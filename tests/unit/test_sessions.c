@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "subuidd/home/sessions.h"
+#include "home/sessions.h"
 #include "tests/unit/home_fixture.h"
 
 #define UID 2100777011u
@@ -78,8 +78,10 @@ static int count_processes(uid_t uid)
 	FILE *file;
 	int count = -1;
 
-	snprintf(text, sizeof(text), "cat /proc/[0-9]*/status 2>/dev/null | "
-				     "awk '/^State:/{s=$2} /^Uid:/{if (s!=\"Z\" && $2==%u) n++} END{print n+0}'", uid);
+	snprintf(text, sizeof(text),
+		 "cat /proc/[0-9]*/status 2>/dev/null | "
+		 "awk '/^State:/{s=$2} /^Uid:/{if (s!=\"Z\" && $2==%u) n++} END{print n+0}'",
+		 uid);
 	file = popen(text, "re");
 	assert_non_null(file);
 	assert_int_equal(fscanf(file, "%d", &count), 1);
@@ -101,7 +103,7 @@ static int ids_end(const struct session_ids *ids)
 	int pidfd = -1, status = 0, r;
 	pid_t pid;
 
-	r = sessions_end_start(ids, -1, &pid, &pidfd);
+	r = sessions_end_start(ids, 0, -1, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;
@@ -158,7 +160,6 @@ static void sessions_of_special_uids_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_int_equal(sessions_end(refused[i]), -EINVAL);
 }
-
 
 /* ---- with whichever uid */
 
@@ -394,7 +395,8 @@ static int session_kill_pid(pid_t pid)
 	return r;
 }
 
-/* The newest number may be that of a thread: the chase looks at it, and /proc shows it to whoever asks for it by name. */
+/* The newest number may be that of a thread: the chase looks at it, and /proc shows it to whoever asks for it by name.
+ */
 static void a_thread_is_no_failure(void **state)
 {
 	int ready[2];

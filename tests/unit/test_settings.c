@@ -21,8 +21,8 @@ static struct settings settings;
 
 static int set_up(void **state)
 {
-	static const char *const directories[] = {"/usr", "/usr/lib", "/usr/lib/subuidd.conf.d", "/etc",
-						  "/etc/subuidd.conf.d"};
+	static const char *const directories[] = { "/usr", "/usr/lib", "/usr/lib/subuidd.conf.d", "/etc",
+						   "/etc/subuidd.conf.d" };
 	char path[256];
 
 	(void)state;
@@ -151,7 +151,11 @@ static void the_shipped_file_is_the_defaults(void **state)
 	assert_int_equal(settings.sessions_account, expected.sessions_account);
 	assert_int_equal(settings.unused_seconds, expected.unused_seconds);
 	assert_int_equal(settings.silence_seconds, expected.silence_seconds);
+	assert_int_equal(settings.session_hours, expected.session_hours);
+	assert_int_equal(settings.session_grace, expected.session_grace);
 	assert_int_equal(settings.memory_mib, expected.memory_mib);
+	assert_int_equal(settings.account_memory_mib, 4096);
+	assert_in_range(expected.account_memory_mib, 256, 4096); /* a smaller host's is less */
 	assert_int_equal(settings.cpu_weight, expected.cpu_weight);
 	assert_string_equal(settings.admin_group, "");
 	assert_int_equal(settings.connections_per_uid, expected.connections_per_uid);
@@ -180,7 +184,9 @@ static void values_are_taken(void **state)
 		 "[homes]\n"
 		 "directory = \"/data/sub.uid\"\n"
 		 "[access]\n"
-		 "admin_group = panel\n");
+		 "admin_group = panel\n"
+		 "[sessions]\n"
+		 "account_memory_mib = 0\n");
 	assert_int_equal(settings.accounts_count, 2);
 	assert_int_equal(settings.accounts[1].first, 2100002000u);
 	assert_int_equal(settings.ranges[0].last, 1073807359u);
@@ -193,6 +199,9 @@ static void values_are_taken(void **state)
 	assert_int_equal(settings.publish, PUBLISH_BOTH);
 	assert_string_equal(settings.homes, "/data/sub.uid");
 	assert_string_equal(settings.admin_group, "panel");
+	assert_int_equal(settings.account_memory_mib, 0);
+	accepted("[sessions]\naccount_memory_mib = 524288\n");
+	assert_int_equal(settings.account_memory_mib, 524288);
 }
 
 static void key_of_the_same_name_in_two_groups(void **state)
@@ -239,6 +248,8 @@ static void bounds_are_kept(void **state)
 	refused("[service]\nconnections = 0\n", "[service] connections", "from 1 to 4096");
 	refused("[sessions]\nper_key = 0\n", "[sessions] per_key", "from 1 to 1024");
 	refused("[sessions]\nmemory_mib = 32\n", "[sessions] memory_mib", "from 64 to 524288");
+	refused("[sessions]\naccount_memory_mib = 63\n", "[sessions] account_memory_mib",
+		"neither 0 nor a number from 64 to 524288");
 	refused("[sessions]\nper_key = 33\n", "[sessions] per_key", "more than per_account");
 	refused("[service]\nconnections = 8\n", "[service] connections", "more than connections");
 	refused("[service]\nidle_seconds = 3601\n", "[service] idle_seconds", "from 1");
@@ -275,9 +286,8 @@ static void id_blocks_are_sound(void **state)
 
 static void paths_are_plain(void **state)
 {
-	static const char *const bad[] = {"srv/subuid",	  "/",	    "/srv/../etc", "/srv//subuid",
-					  "/srv/subuid/", "/srv/.", "/srv/a b",	   "",
-					  "/srv/a:b",	  "/srv/-a"};
+	static const char *const bad[] = { "srv/subuid", "/", "/srv/../etc", "/srv//subuid", "/srv/subuid/", "/srv/.",
+					   "/srv/a b",   "",  "/srv/a:b",    "/srv/-a" };
 	char text[512];
 
 	(void)state;

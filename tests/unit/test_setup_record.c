@@ -43,20 +43,55 @@ static int never(void)
 	return -1;
 }
 
-int group_revert(struct setup *setup, const json_t *deed) { (void)setup, (void)deed; return never(); }
-int user_revert(struct setup *setup, const json_t *deed) { (void)setup, (void)deed; return never(); }
-int file_revert(struct setup *setup, const json_t *deed) { (void)setup, (void)deed; return never(); }
-int directory_revert(struct setup *setup, const json_t *deed) { (void)setup, (void)deed; return never(); }
-int units_revert(struct setup *setup, const json_t *deed) { (void)setup, (void)deed; return never(); }
+int group_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
+int user_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
+int file_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
+int directory_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
+int units_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
 int file_store(const char *path, const char *out, const struct setup_file *old, mode_t mode)
 {
 	(void)path, (void)out, (void)old, (void)mode;
 	return never();
 }
-int file_unlink(const char *path) { (void)path; return never(); }
-int file_tidy(const char *path) { (void)path; return never(); }
-const char *file_why(int error) { (void)error; return ""; }
-void setup_file_done(struct setup_file *file) { free(file->text); }
+int file_unlink(const char *path)
+{
+	(void)path;
+	return never();
+}
+int file_tidy(const char *path)
+{
+	(void)path;
+	return never();
+}
+const char *file_why(int error)
+{
+	(void)error;
+	return "";
+}
+void setup_file_done(struct setup_file *file)
+{
+	free(file->text);
+}
 
 static int load(const char *deeds)
 {
@@ -73,18 +108,21 @@ static int load(const char *deeds)
 	return r;
 }
 
-#define FILE_DEED(name, edit, number) \
-	"{\"kind\": \"file\", \"name\": \"" name "\", \"edit\": \"" edit "\", \"existed\": true, \"number\": " number "}"
+#define FILE_DEED(name, edit, number)                                                                                  \
+	"{\"kind\": \"file\", \"name\": \"" name "\", \"edit\": \"" edit "\", \"existed\": true, \"number\": " number  \
+	"}"
 
 static void what_setup_does_is_read(void **state)
 {
 	(void)state;
 	assert_int_equal(load(""), 0);
-	assert_int_equal(load("{\"kind\": \"group\", \"name\": \"subuids\"}, {\"kind\": \"user\", \"name\": \"subuidd\"},"
-			      "{\"kind\": \"directory\", \"name\": \"/srv/subuid\"},"
-			      "{\"kind\": \"units\", \"name\": \"subuidd.service\"}"),
-			 0);
-	assert_int_equal(load(FILE_DEED("/etc/nsswitch.conf", "nsswitch", "0") "," FILE_DEED("/etc/pam.d/sshd", "pam", "1")), 0);
+	assert_int_equal(
+		load("{\"kind\": \"group\", \"name\": \"subuids\"}, {\"kind\": \"user\", \"name\": \"subuidd\"},"
+		     "{\"kind\": \"directory\", \"name\": \"/srv/subuid\"},"
+		     "{\"kind\": \"units\", \"name\": \"subuidd.service\"}"),
+		0);
+	assert_int_equal(
+		load(FILE_DEED("/etc/nsswitch.conf", "nsswitch", "0") "," FILE_DEED("/etc/pam.d/sshd", "pam", "1")), 0);
 	assert_int_equal(load(FILE_DEED("/etc/ssh/sshd_config.d/50-subuidd.conf", "whole", "7")), 0);
 }
 

@@ -148,12 +148,9 @@ static void missing_databases_are_added_at_the_end(void **state)
 static void subid_asks_us_in_the_place_of_its_first_source(void **state)
 {
 	static const struct line_case cases[] = {
-		{ "subid: files\n", "subid: subuid\n" },
-		{ "subid:\n", "subid: subuid\n" },
-		{ "subid: sss\n", "subid: subuid\n" },
-		{ "subid: sss files\n", "subid: subuid files\n" },
-		{ "subid: subuid\n", "subid: subuid\n" },
-		{ "subid: files # mine\n", "subid: subuid # mine\n" },
+		{ "subid: files\n", "subid: subuid\n" },  { "subid:\n", "subid: subuid\n" },
+		{ "subid: sss\n", "subid: subuid\n" },    { "subid: sss files\n", "subid: subuid files\n" },
+		{ "subid: subuid\n", "subid: subuid\n" }, { "subid: files # mine\n", "subid: subuid # mine\n" },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -262,12 +259,13 @@ static void pam_lines_of_both_stacks(void **state)
 {
 	static const char session[] = PAM_BEGIN "\nsession\trequired\t\t\tpam_subuid.so\n" PAM_END "\n";
 	static const char both[] = PAM_BEGIN "\naccount\trequired\t\t\tpam_subuid.so\n"
-				   "session\trequired\t\t\tpam_subuid.so\n" PAM_END "\n";
+					     "session\trequired\t\t\tpam_subuid.so\n" PAM_END "\n";
 	char *out = NULL, *again = NULL, *back = NULL;
 
 	(void)state;
 	assert_int_equal(pam_add("# here are the per-package modules (the \"Primary\" block)\nsession optional x.so\n",
-				 PAM_SESSION, PAM_MODULE, &out), 0);
+				 PAM_SESSION, PAM_MODULE, &out),
+			 0);
 	assert_memory_equal(out, session, sizeof(session) - 1);
 	assert_int_equal(pam_place(out, "session", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
 	assert_int_equal(pam_place(out, "account", NULL, NULL, NULL, 0), PAM_PLACE_ABSENT);
@@ -282,8 +280,9 @@ static void pam_lines_of_both_stacks(void **state)
 	free(out);
 	free(again);
 	free(back);
-	assert_int_equal(pam_place("session sufficient z.so\nsession required pam_subuid.so\n", "session", NULL, NULL, NULL, 0),
-			 PAM_PLACE_LATE);
+	assert_int_equal(
+		pam_place("session sufficient z.so\nsession required pam_subuid.so\n", "session", NULL, NULL, NULL, 0),
+		PAM_PLACE_LATE);
 }
 
 static void pam_line_stands_outside_the_block_of_pam_auth_update(void **state)
@@ -339,8 +338,7 @@ static void the_place_in_the_stack_is_found_through_includes(void **state)
 		{ "account include system-auth\n", "account required pam_unix.so\n", PAM_PLACE_ABSENT },
 		{ "@include common-account\n", "account optional pam_subuid.so\n", PAM_PLACE_ABSENT },
 		{ "@include common-account\n", "#account required pam_subuid.so\n", PAM_PLACE_ABSENT },
-		{ "@include common-account\n", "account required \\\n  pam_subuid.so services=a\n",
-		  PAM_PLACE_FIRST },
+		{ "@include common-account\n", "account required \\\n  pam_subuid.so services=a\n", PAM_PLACE_FIRST },
 		{ "@include common-account\n", "account required /lib/security/pam_subuid.so\n", PAM_PLACE_FIRST },
 		{ "@include common-account\n", "@include common-account\n", PAM_PLACE_ABSENT },
 		/* what a substack decides is decided for itself only */
@@ -433,13 +431,14 @@ static void sources_that_ask_over_a_network_are_known(void **state)
 	char source[64] = "";
 
 	(void)state;
-	assert_false(nsswitch_needs_network("passwd: files subuid systemd sss\ngroup: compat winbind # nis\nhosts: dns\n", false,
-					    source, sizeof(source)));
+	assert_false(
+		nsswitch_needs_network("passwd: files subuid systemd sss\ngroup: compat winbind # nis\nhosts: dns\n",
+				       false, source, sizeof(source)));
 	assert_false(nsswitch_needs_network("# passwd: nis\n\nnetgroup: nis\n", false, source, sizeof(source)));
 	assert_true(nsswitch_needs_network("passwd: files nis\n", false, source, sizeof(source)));
 	assert_string_equal(source, "nis");
-	assert_true(nsswitch_needs_network("passwd: files\n  group:\tfiles [!NOTFOUND=return SUCCESS=merge] hesiod", false, source,
-					   sizeof(source)));
+	assert_true(nsswitch_needs_network("passwd: files\n  group:\tfiles [!NOTFOUND=return SUCCESS=merge] hesiod",
+					   false, source, sizeof(source)));
 	assert_string_equal(source, "hesiod");
 	assert_true(nsswitch_needs_network("initgroups: ldap\n", false, source, sizeof(source)));
 	assert_string_equal(source, "ldap");

@@ -48,9 +48,9 @@ static void test_the_larger_share_makes_way(void **state)
 		unsigned mine;
 		bool quiet, yields;
 	} cases[] = {
-		{ &large, 0, false, true },   { &large, 30, false, true }, { &large, 31, false, false },
-		{ &large, 32, true, false },  { &small, 0, false, false }, { &small, 0, true, true },
-		{ &small, 1, true, false },   { &many, 0, false, true },   { &many, 31, true, false },
+		{ &large, 0, false, true },  { &large, 30, false, true }, { &large, 31, false, false },
+		{ &large, 32, true, false }, { &small, 0, false, false }, { &small, 0, true, true },
+		{ &small, 1, true, false },  { &many, 0, false, true },   { &many, 31, true, false },
 	};
 
 	(void)state;

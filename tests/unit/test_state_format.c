@@ -17,16 +17,16 @@
 
 static struct state_header sound(void)
 {
-	struct state_header header = {.program = "0.1.0",
-				      .host = "backup1.example",
-				      .schema = 5,
-				      .saved = 1795910400,
-				      .store = 0x00f1e2d3c4b5a697,
-				      .generation = 4711,
-				      .accounts = 60,
-				      .keys = 75,
-				      .ranges = 3,
-				      .image = IMAGE};
+	struct state_header header = { .program = "0.1.0",
+				       .host = "backup1.example",
+				       .schema = 5,
+				       .saved = 1795910400,
+				       .store = 0x00f1e2d3c4b5a697,
+				       .generation = 4711,
+				       .accounts = 60,
+				       .keys = 75,
+				       .ranges = 3,
+				       .image = IMAGE };
 
 	header.marks[1073807359u >> HIGH_WATER_REGION_BITS] = 1073807359u;
 	header.marks[2100000059u >> HIGH_WATER_REGION_BITS] = 2100000059u;
@@ -89,7 +89,7 @@ static enum state_fault verdict(const char *bytes, size_t size)
 
 static void what_is_written_is_read_in_pieces_of_any_size(void **state)
 {
-	static const size_t pieces[] = {1, 2, 7, 64, 512, 1000, 100000};
+	static const size_t pieces[] = { 1, 2, 7, 64, 512, 1000, 100000 };
 	struct state_header header = sound(), read;
 	static char file[STATE_HEADER_MAX + IMAGE + STATE_TRAILER_SIZE];
 	size_t size = file_make(&header, file);
@@ -157,19 +157,18 @@ static void what_is_no_saved_state_is_refused_at_once(void **state)
 	assert_int_equal(verdict("", 0), STATE_SHORT);
 }
 
-#define REFUSED(old, new)                                                                                          \
-	do {                                                                                                       \
-		char text[STATE_HEADER_MAX], *at;                                                                  \
-		struct state_header before = sound(), header = before;                                             \
-		int length = state_header_format(&header, text);                                                   \
-		char whole[2 * STATE_HEADER_MAX];                                                                  \
-		text[length] = '\0';                                                                               \
-		at = strstr(text, old);                                                                            \
-		assert_non_null(at);                                                                               \
-		length =                                                                                           \
-			snprintf(whole, sizeof(whole), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old)); \
-		assert_int_equal(state_header_parse(whole, (size_t)length, &header), STATE_HEADER);                \
-		assert_memory_equal(&header, &before, sizeof(header));                                             \
+#define REFUSED(old, new)                                                                                              \
+	do {                                                                                                           \
+		char text[STATE_HEADER_MAX], *at;                                                                      \
+		struct state_header before = sound(), header = before;                                                 \
+		int length = state_header_format(&header, text);                                                       \
+		char whole[2 * STATE_HEADER_MAX];                                                                      \
+		text[length] = '\0';                                                                                   \
+		at = strstr(text, old);                                                                                \
+		assert_non_null(at);                                                                                   \
+		length = snprintf(whole, sizeof(whole), "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));    \
+		assert_int_equal(state_header_parse(whole, (size_t)length, &header), STATE_HEADER);                    \
+		assert_memory_equal(&header, &before, sizeof(header));                                                 \
 	} while (0)
 
 static void a_header_is_read_only_as_it_is_written(void **state)
@@ -201,11 +200,11 @@ static void what_cannot_be_read_is_not_written(void **state)
 	struct state_header header;
 
 	(void)state;
-#define BAD(change)                                                                                                \
-	do {                                                                                                       \
-		header = sound();                                                                                  \
-		change;                                                                                            \
-		assert_int_equal(state_header_format(&header, text), -EINVAL);                                     \
+#define BAD(change)                                                                                                    \
+	do {                                                                                                           \
+		header = sound();                                                                                      \
+		change;                                                                                                \
+		assert_int_equal(state_header_format(&header, text), -EINVAL);                                         \
 	} while (0)
 	BAD(header.image = 1);
 	BAD(header.store = 0);

@@ -19,13 +19,13 @@
 static void a_disk_is_full_by_share_and_by_bytes(void **state)
 {
 	(void)state;
-	assert_false(state_full(0, 0, FULL_BYTES, FULL_BYTES_ANY));		    /* has no such number */
+	assert_false(state_full(0, 0, FULL_BYTES, FULL_BYTES_ANY)); /* has no such number */
 	assert_true(state_full(0, 4 * GIB, FULL_BYTES, FULL_BYTES_ANY));
-	assert_true(state_full(15 * MIB, 64 * MIB, FULL_BYTES, FULL_BYTES_ANY));    /* few in any case */
-	assert_false(state_full(17 * MIB, 64 * MIB, FULL_BYTES, FULL_BYTES_ANY));   /* small, not full */
-	assert_true(state_full(50 * MIB, 4 * GIB, FULL_BYTES, FULL_BYTES_ANY));	    /* 1.2 % */
-	assert_false(state_full(100 * MIB, 4 * GIB, FULL_BYTES, FULL_BYTES_ANY));   /* 2.4 % */
-	assert_false(state_full(2 * GIB, 1000 * GIB, FULL_BYTES, FULL_BYTES_ANY));  /* 0.2 %, and room */
+	assert_true(state_full(15 * MIB, 64 * MIB, FULL_BYTES, FULL_BYTES_ANY));   /* few in any case */
+	assert_false(state_full(17 * MIB, 64 * MIB, FULL_BYTES, FULL_BYTES_ANY));  /* small, not full */
+	assert_true(state_full(50 * MIB, 4 * GIB, FULL_BYTES, FULL_BYTES_ANY));    /* 1.2 % */
+	assert_false(state_full(100 * MIB, 4 * GIB, FULL_BYTES, FULL_BYTES_ANY));  /* 2.4 % */
+	assert_false(state_full(2 * GIB, 1000 * GIB, FULL_BYTES, FULL_BYTES_ANY)); /* 0.2 %, and room */
 	assert_true(state_full(GIB - 1, 1000 * GIB, FULL_BYTES, FULL_BYTES_ANY));
 	assert_true(state_full(255, 1000, FULL_INODES, FULL_INODES_ANY));
 	assert_false(state_full(300, 1000, FULL_INODES, FULL_INODES_ANY));

@@ -1,65 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "subuidd/store/sqlite.h"
-
-static char directory[64];
-static char path[128];
-static struct store *store;
+#include "tests/unit/store_fixture.h"
 
 static void open_store(void)
 {
 	assert_int_equal(store_open(path, &store), 0);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	snprintf(directory, sizeof(directory), "/tmp/test_store.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/state.db", directory);
-	open_store();
-	return 0;
-}
-
-static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(name);
-}
-
-static int tear_down(void **state)
-{
-	char why[256] = "";
-
-	(void)state;
-	if (store != NULL && store_check(store, why, sizeof(why)) != 0)
-		fail_msg("the test left an unsound file: %s", why);
-	store_close(store);
-	store = NULL;
-	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 static struct account an_account(const char *owner, const char *label, uint32_t uid)
 {
 	struct account a = {
-		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .facts.expires_day = -1};
+		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 1700000000, .facts.expires_day = -1
+	};
 
 	snprintf(a.owner, sizeof(a.owner), "%s", owner);
 	snprintf(a.label, sizeof(a.label), "%s", label);
@@ -69,7 +28,8 @@ static struct account an_account(const char *owner, const char *label, uint32_t 
 static struct ssh_key a_key(uint32_t uid, const char *blob)
 {
 	struct ssh_key k = {
-		.uid = uid, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519", .fingerprint = "SHA256:abc"};
+		.uid = uid, .role = ROLE_PUSH, .created = 1, .type = "ssh-ed25519", .fingerprint = "SHA256:abc"
+	};
 
 	snprintf(k.blob, sizeof(k.blob), "%s", blob);
 	return k;
@@ -78,22 +38,23 @@ static struct ssh_key a_key(uint32_t uid, const char *blob)
 static struct id_range a_range(const char *owner, uint32_t first, uint32_t count, uint32_t account_uid)
 {
 	struct id_range r = {
-		.first = first, .count = count, .owner_uid = 1000, .account_uid = account_uid, .created = 5};
+		.first = first, .count = count, .owner_uid = 1000, .account_uid = account_uid, .created = 5
+	};
 
 	snprintf(r.owner, sizeof(r.owner), "%s", owner);
 	return r;
 }
 
 /* Each in a transaction of its own. */
-#define CHANGE(call)                                                                                               \
-	(__extension__({                                                                                           \
-		assert_int_equal(store_begin(store), 0);                                                           \
-		int changed_ = (call);                                                                             \
-		if (changed_ < 0)                                                                                  \
-			store_rollback(store);                                                                     \
-		else                                                                                               \
-			assert_int_equal(store_commit(store), 0);                                                  \
-		changed_;                                                                                          \
+#define CHANGE(call)                                                                                                   \
+	(__extension__({                                                                                               \
+		assert_int_equal(store_begin(store), 0);                                                               \
+		int changed_ = (call);                                                                                 \
+		if (changed_ < 0)                                                                                      \
+			store_rollback(store);                                                                         \
+		else                                                                                                   \
+			assert_int_equal(store_commit(store), 0);                                                      \
+		changed_;                                                                                              \
 	}))
 
 static int add(const char *owner, const char *label, uint32_t uid)
@@ -414,7 +375,7 @@ static void an_account_lives_and_leaves_a_tombstone(void **state)
 	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), 0);
 	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 77)), -ENOENT);
 	assert_int_equal(store_account_get(store, "alice", "web1", &got), -ENOENT);
-	assert_int_equal(store_key_get(store, id, &(struct ssh_key){0}), -ENOENT);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), -ENOENT);
 	assert_int_equal(store_tombstone_list(store, 0, dead, 4), 2);
 	assert_int_equal(dead[0].first, 1073741824u);
 	assert_int_equal(dead[0].count, 65536);
@@ -455,16 +416,17 @@ static void a_refused_insert_leaves_the_transaction_as_it_was(void **state)
 	assert_int_equal(store_account_insert(store, &a), 0);
 	assert_int_equal(store_account_insert(store, &b), -EEXIST); /* after its id went in */
 	assert_int_equal(store_commit(store), 0);
-	assert_int_equal(store_ids_free(store, (struct id_block){2100000000u, 2100000009u}, 0, 1, &first), 0);
+	assert_int_equal(store_ids_free(store, (struct id_block){ 2100000000u, 2100000009u }, 0, 1, &first), 0);
 	assert_int_equal(first, 2100000001u);
 }
 
 static void rows_that_are_wrong_in_themselves_are_refused(void **state)
 {
-	static const char *const labels[] = {
-		"", "-a", "_a", "A", "a+b", "a/b", "a.b", "abcdefghijklmnopqrstuvwxyz0123456", "\xc3\xa4"};
-	static const char *const owners[] = {"", ".a", "-a", "a+b", "a/b", "a b", "a\nb"};
-	static const uint32_t ids[] = {0, 65534, 65535, UINT32_MAX};
+	static const char *const labels[] = { "",        "-a",  "_a",  "A",
+					      "a+b",     "a/b", "a.b", "abcdefghijklmnopqrstuvwxyz0123456",
+					      "\xc3\xa4" };
+	static const char *const owners[] = { "", ".a", "-a", "a+b", "a/b", "a b", "a\nb" };
+	static const uint32_t ids[] = { 0, 65534, 65535, UINT32_MAX };
 	struct account a;
 
 	(void)state;
@@ -532,7 +494,7 @@ static void the_schema_itself_states_the_invariants(void **state)
 		"INSERT OR REPLACE INTO audit VALUES (1, 0, 0, 0, 0, 0, 'nobody', '', '', '', '')",
 		"UPDATE ranges SET owner = 'bob'",
 	};
-	struct audit_entry entry = {.caller = "alice", .action = "account.add", .target = "alice+web1"};
+	struct audit_entry entry = { .caller = "alice", .action = "account.add", .target = "alice+web1" };
 
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
@@ -708,7 +670,7 @@ static void ranges_do_not_overlap_and_are_counted(void **state)
 
 static void limits_are_an_owners_own(void **state)
 {
-	struct limit l = {.accounts = 1, .keys = 2, .ranges = 3, .owner = "alice"}, got;
+	struct limit l = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" }, got;
 
 	(void)state;
 	assert_int_equal(store_limit_get(store, "alice", &got), -ENOENT);
@@ -723,7 +685,7 @@ static void limits_are_an_owners_own(void **state)
 
 static void ids_whose_data_is_set_aside_are_not_released(void **state)
 {
-	struct removed r = {.uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1"}, rows[2];
+	struct removed r = { .uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
 
 	(void)state;
 	assert_int_equal(CHANGE(store_removed_insert(store, &r)), -ENOENT); /* never given out */
@@ -740,10 +702,83 @@ static void ids_whose_data_is_set_aside_are_not_released(void **state)
 	assert_int_equal(CHANGE(store_tombstone_release(store, 2100000000u)), 0);
 }
 
+static int add_run(uint32_t uid, int64_t started, uint32_t status, uint32_t kind);
+
+/* All of a table, as text. */
+static void dump(const char *table, char out[1024])
+{
+	sqlite3_stmt *rows;
+	char sql[128];
+	size_t used = 0;
+
+	snprintf(sql, sizeof(sql), "SELECT * FROM %s", table);
+	assert_int_equal(sqlite3_prepare_v2(store->db, sql, -1, &rows, NULL), SQLITE_OK);
+	out[0] = '\0';
+	while (sqlite3_step(rows) == SQLITE_ROW)
+		for (int i = 0; i < sqlite3_column_count(rows) && used < 1024; i++) {
+			const unsigned char *text = sqlite3_column_text(rows, i);
+
+			used += (size_t)snprintf(out + used, 1024 - used, "%d:%s|", sqlite3_column_type(rows, i),
+						 text != NULL ? (const char *)text : "");
+		}
+	sqlite3_finalize(rows);
+	assert_true(used > 0 && used < 1024);
+}
+
+/* Each table that an account has rows in: as it was, column for column. */
+static void an_account_that_was_removed_comes_back_whole(void **state)
+{
+	static const char *const tables[] = { "accounts", "keys", "key_uses", "ranges", "watches", "runs" };
+	const uint32_t uid = 2100000000u, first = 1073741824u;
+	char before[6][1024], after[1024];
+	struct account account = { 0 }, kept = { 0 };
+	struct id_range range;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", uid), 0);
+	assert_int_equal(add_range("alice", first, 65536, uid), 0);
+	assert_int_equal(raw("UPDATE accounts SET state = 3, flags = 1, quota = 9007199254740993, comment = 'a \"b\" "
+			     "\\ ü', files = -1,"
+			     " view = 2, contact = 'a@b', expires_day = 99"),
+			 SQLITE_OK);
+	assert_int_equal(
+		raw("INSERT INTO keys (id, uid, role, options, created, expires, source, type, comment, fingerprint,"
+		    " blob, tools, storage_quota, forward) VALUES (7, 2100000000, 1, 3, 50, 60, '10.0.0.0/8',"
+		    " 'ssh-ed25519', 'c', 'SHA256:x', 'AAAA', 'borg', 5, 'h:1')"),
+		SQLITE_OK);
+	assert_int_equal(raw("INSERT INTO key_uses VALUES (7, 70)"), SQLITE_OK);
+	assert_int_equal(add_run(uid, 100, 23, RUN_BACKUP), 0);
+	assert_int_equal(CHANGE(store_watch_alarm(store, uid, 3600, 80)), 0);
+	assert_int_equal(store_account_get(store, "alice", "web1", &account), 0);
+	for (size_t i = 0; i < 6; i++)
+		dump(tables[i], before[i]);
+
+	assert_int_equal(CHANGE(store_kept_put(store, uid)), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, uid, 100)), 0);
+	assert_int_equal(store_kept_account(store, uid, &kept), 0);
+	assert_memory_equal(&kept, &account, sizeof(account));
+	assert_int_equal(store_kept_ranges(store, uid, 0, &range, 1), 1);
+	assert_true(range.first == first && range.count == 65536 && range.account_uid == uid);
+	assert_int_equal(store_begin(store), 0);
+	assert_int_equal(store_tombstone_release(store, uid), 0);
+	assert_int_equal(store_tombstone_release(store, first), 0);
+	assert_int_equal(store_account_insert(store, &kept), 0);
+	assert_int_equal(store_range_insert(store, &range), 0);
+	assert_int_equal(store_kept_bring(store, uid), 0);
+	assert_int_equal(store_commit(store), 0);
+	for (size_t i = 0; i < 6; i++) {
+		dump(tables[i], after);
+		assert_string_equal(after, before[i]);
+	}
+	assert_int_equal(CHANGE(store_kept_delete(store, uid)), 0);
+	assert_int_equal(store_kept_account(store, uid, &kept), -ENOENT);
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
+}
+
 /* Containers may have left files in its home under their ids. */
 static void ranges_of_removed_accounts_are_known_until_its_data_is_gone(void **state)
 {
-	struct removed gone = {.uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1"};
+	struct removed gone = { .uid = 2100000000u, .when = 50, .owner = "alice", .label = "web1" };
 	const uint32_t a = 1073741824, b = a + 65536, c = b + 65536, d = c + 65536;
 	struct id_range rows[4];
 
@@ -778,7 +813,7 @@ static void ranges_of_removed_accounts_are_known_until_its_data_is_gone(void **s
 
 static void keep_without_end_is_never_due(void **state)
 {
-	struct removed r = {.uid = 2100000000u, .keep = 1, .when = 50, .owner = "alice", .label = "web1"}, rows[2];
+	struct removed r = { .uid = 2100000000u, .keep = 1, .when = 50, .owner = "alice", .label = "web1" }, rows[2];
 
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
@@ -790,12 +825,9 @@ static void keep_without_end_is_never_due(void **state)
 
 static void note(const char *caller, const char *target, uint32_t target_uid)
 {
-	struct audit_entry e = {.time = 1,
-				.uid = 1000,
-				.pid = 42,
-				.action = "account.add",
-				.target_uid = target_uid,
-				.detail = "x"};
+	struct audit_entry e = {
+		.time = 1, .uid = 1000, .pid = 42, .action = "account.add", .target_uid = target_uid, .detail = "x"
+	};
 
 	snprintf(e.caller, sizeof(e.caller), "%s", caller);
 	snprintf(e.target, sizeof(e.target), "%s", target);
@@ -834,7 +866,7 @@ static void an_owner_reads_his_own_trail_only(void **state)
 
 static void the_generation_rises_with_what_is_published(void **state)
 {
-	struct limit l = {.owner = "alice"};
+	struct limit l = { .owner = "alice" };
 	uint64_t before = store_generation(store);
 	uint32_t id;
 
@@ -853,7 +885,7 @@ static void the_generation_rises_with_what_is_published(void **state)
 	assert_int_equal(store_key_delete(store, id), 0);
 	store_rollback(store);
 	assert_int_equal(store_generation(store), before + 2);
-	assert_int_equal(store_key_get(store, id, &(struct ssh_key){0}), 0);
+	assert_int_equal(store_key_get(store, id, &(struct ssh_key){ 0 }), 0);
 	store_close(store);
 	open_store();
 	assert_int_equal(store_generation(store), before + 2);
@@ -865,7 +897,7 @@ static void aborts(void (*act)(void))
 	pid_t child = fork();
 
 	if (child == 0) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 		signal(SIGABRT, SIG_DFL);
 		act();
 		_exit(0);
@@ -1136,7 +1168,7 @@ static void what_was_acknowledged_survives_kill_9(void **state)
 
 /* ---- free ids ---- */
 
-static const struct id_block pool = {2100000000u, 2100000009u};
+static const struct id_block pool = { 2100000000u, 2100000009u };
 
 static int free_at(struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
 {
@@ -1145,7 +1177,7 @@ static int free_at(struct id_block block, uint32_t from, uint32_t count, uint32_
 
 static void free_ids_are_found(void **state)
 {
-	const struct id_block units = {1073741824u, 1073741824u + 4 * 65536 - 1};
+	const struct id_block units = { 1073741824u, 1073741824u + 4 * 65536 - 1 };
 	uint32_t first = 0;
 
 	(void)state;
@@ -1182,7 +1214,7 @@ static void free_ids_are_found(void **state)
 	assert_int_equal(CHANGE(store_tombstone_release(store, units.first + 5)), 0);
 	assert_int_equal(free_at(units, 0, 2 * 65536, &first), 0);
 	assert_int_equal(first, units.first);
-	assert_int_equal(free_at((struct id_block){1, UINT32_MAX - 1}, 65534, 1, &first), 0);
+	assert_int_equal(free_at((struct id_block){ 1, UINT32_MAX - 1 }, 65534, 1, &first), 0);
 	assert_int_equal(first, 65536); /* never nobody */
 }
 
@@ -1191,8 +1223,8 @@ static void free_ids_are_found(void **state)
 /* Random marks and releases against an array of what is held. */
 static void gaps_agree_with_a_model(void **state)
 {
-	const struct id_block block = {3000000000u, 3000000000u + MODEL - 1};
-	uint32_t held[MODEL] = {0}; /* first of the block that holds it, + 1 */
+	const struct id_block block = { 3000000000u, 3000000000u + MODEL - 1 };
+	uint32_t held[MODEL] = { 0 }; /* first of the block that holds it, + 1 */
 	unsigned seed = 7;
 	char why[256];
 
@@ -1237,9 +1269,19 @@ static void gaps_agree_with_a_model(void **state)
 
 static struct run a_run(int64_t started, uint32_t status, uint32_t kind)
 {
-	struct run run = {.magic = RUN_MAGIC, .started = started, .duration_ms = 2000, .bytes_in = 5,
-			  .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN, .key_id = 1, .status = status, .kind = kind,
-			  .tool = "rsync", .address = "192.0.2.1", .fingerprint = "SHA256:abc", .error = "why"};
+	struct run run = { .magic = RUN_MAGIC,
+			   .started = started,
+			   .duration_ms = 2000,
+			   .bytes_in = 5,
+			   .bytes_out = RUN_UNKNOWN,
+			   .files = RUN_UNKNOWN,
+			   .key_id = 1,
+			   .status = status,
+			   .kind = kind,
+			   .tool = "rsync",
+			   .address = "192.0.2.1",
+			   .fingerprint = "SHA256:abc",
+			   .error = "why" };
 
 	return run;
 }
@@ -1248,7 +1290,7 @@ static int add_run(uint32_t uid, int64_t started, uint32_t status, uint32_t kind
 {
 	struct run run = a_run(started, status, kind);
 
-	return CHANGE(store_run_add(store, uid, &run, started + 2));
+	return CHANGE(store_run_add(store, uid, &run, started + 2, run_verdict(&run, true)));
 }
 
 static void runs_are_listed_newest_first_and_the_oldest_go(void **state)
@@ -1291,11 +1333,91 @@ static void only_good_backups_count(void **state)
 	assert_int_equal(add_run(2100000000u, 200, 23, RUN_BACKUP), 0);
 	assert_int_equal(add_run(2100000000u, 300, 0, RUN_READ), 0);
 	assert_int_equal(add_run(2100000000u, 400, 0, RUN_PROBE), 0);
+	assert_int_equal(add_run(2100000000u, 500, 1, RUN_REFUSED), 0);
 	assert_int_equal(add_run(2100000000u, 50, 12, RUN_BACKUP), 0); /* late out of the spool */
 	assert_int_equal(store_watch_get(store, 2100000000u, &watch), 0);
 	assert_int_equal(watch.last_good, 102);
-	assert_int_equal(watch.last_run, 302);
-	assert_int_equal(watch.last_status, 0);
+	assert_int_equal(watch.last_run, 202);
+	assert_int_equal(watch.last_status, 23);
+	assert_int_equal(add_run(2100000000u, 600, 24, RUN_BACKUP), 0); /* rsync's */
+	assert_int_equal(store_watch_get(store, 2100000000u, &watch), 0);
+	assert_int_equal(watch.last_good, 602);
+	assert_int_equal(watch.last_status, 24);
+}
+
+/* Up to version 11 the last run was told that was no probe: from then on it is the last backup. */
+static void a_step_tells_of_the_last_backup(void **state)
+{
+	struct watch watch;
+	int seq;
+
+	(void)state;
+	for (uint32_t uid = 2100000000u; uid < 2100000003u; uid++)
+		assert_int_equal(add("alice", uid == 2100000000u ? "a" : uid == 2100000001u ? "b" : "c", uid), 0);
+	assert_int_equal(add_run(2100000000u, 100, 0, RUN_BACKUP), 0);
+	assert_int_equal(add_run(2100000000u, 200, 23, RUN_BACKUP), 0);
+	assert_int_equal(add_run(2100000000u, 300, 0, RUN_READ), 0);
+	assert_int_equal(add_run(2100000001u, 300, 12, RUN_READ), 0);
+	assert_int_equal(raw("UPDATE watches SET last_run = 302, last_status = 0 WHERE uid = 2100000000"), SQLITE_OK);
+	assert_int_equal(raw("INSERT INTO watches (uid, last_run, last_status) VALUES (2100000001, 302, 12)"),
+			 SQLITE_OK);
+	/* its runs are not kept any more */
+	assert_int_equal(
+		raw("INSERT INTO watches (uid, last_run, last_status, last_good) VALUES (2100000002, 90, 1, 80)"),
+		SQLITE_OK);
+	assert_int_equal(raw("DELETE FROM runs WHERE seq = (SELECT max(seq) FROM runs)"), SQLITE_OK);
+	seq = number("SELECT seq FROM sqlite_sequence WHERE name = 'runs'");
+	assert_int_equal(raw("DROP TRIGGER digest_keys_insert; DROP TRIGGER digest_keys_update;"
+			     "DROP TRIGGER digest_keys_delete; DROP INDEX keys_password;"
+			     "ALTER TABLE keys DROP COLUMN hash; ALTER TABLE keys DROP COLUMN net;"
+			     "ALTER TABLE keys DROP COLUMN command;"
+			     "DROP TRIGGER told_key; DROP TABLE told; DROP TABLE kept; DROP TABLE manage_keys;"
+			     "DROP TABLE former_names; DROP TABLE changing; DROP INDEX removed_owner;"
+			     "DROP INDEX ids_held_owner; DROP TRIGGER accounts_renamed; DROP TRIGGER ranges_renamed;"
+			     "DROP TRIGGER ranges_follow_their_account; DROP TRIGGER accounts_fixed;"
+			     "CREATE TRIGGER accounts_fixed BEFORE UPDATE OF uid ON accounts BEGIN SELECT 1; END;"
+			     "DROP TRIGGER ranges_fixed;"
+			     "CREATE TRIGGER ranges_fixed BEFORE UPDATE ON ranges BEGIN SELECT 1; END;"
+			     "PRAGMA user_version = 11"),
+			 SQLITE_OK);
+	store_close(store);
+	open_store();
+	assert_int_equal(store_watch_get(store, 2100000000u, &watch), 0);
+	assert_true(watch.last_run == 202 && watch.last_status == 23 && watch.last_good == 102);
+	assert_int_equal(store_watch_get(store, 2100000001u, &watch), 0);
+	assert_true(watch.last_run == 0 && watch.last_status == 0 && watch.last_good == 0);
+	assert_int_equal(store_watch_get(store, 2100000002u, &watch), 0);
+	assert_true(watch.last_run == 80 && watch.last_status == 0 && watch.last_good == 80);
+	assert_int_equal(number("SELECT count(*) FROM runs"), 3);
+	assert_int_equal(number("SELECT seq FROM sqlite_sequence WHERE name = 'runs'"), seq);
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
+}
+
+static void what_was_told_is_kept_as_long_as_what_it_is_about(void **state)
+{
+	uint32_t key = 0;
+	int64_t mark = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add_key(2100000000u, "AAAA", &key), 0);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_QUOTA, 0, &mark), -ENOENT);
+	assert_int_equal(CHANGE(store_told_put(store, 2100000000u, TOLD_QUOTA, 0, 80)), 0);
+	assert_int_equal(CHANGE(store_told_put(store, 2100000000u, TOLD_QUOTA, 0, 95)), 0);
+	assert_int_equal(CHANGE(store_told_put(store, 2100000000u, TOLD_KEY_UNUSED, key, 7)), 0);
+	assert_int_equal(CHANGE(store_told_put(store, 2100000000u, TOLD_KEY_EXPIRES, key, 8)), 0);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_QUOTA, 0, &mark), 0);
+	assert_int_equal(mark, 95);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_KEY_UNUSED, key, &mark), 0);
+	assert_int_equal(mark, 7);
+	assert_int_equal(CHANGE(store_key_delete(store, key)), 0);
+	assert_int_equal(number("SELECT count(*) FROM told"), 1);
+	assert_int_equal(CHANGE(store_told_delete(store, 2100000000u, TOLD_QUOTA, 0)), 0);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_QUOTA, 0, &mark), -ENOENT);
+	assert_int_equal(CHANGE(store_told_put(store, 2100000000u, TOLD_EXPIRES, 0, 20000)), 0);
+	assert_int_equal(CHANGE(store_account_delete(store, 2100000000u, 5)), 0);
+	assert_int_equal(number("SELECT count(*) FROM told"), 0);
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
 }
 
 static void silence_is_due_and_told_once(void **state)
@@ -1327,7 +1449,7 @@ static void silence_is_due_and_told_once(void **state)
 	assert_int_equal(store_watch_next(store, 0, &due), -ENOENT);
 }
 
-static void what_is_told_together_is_of_one_owner(void **state)
+static void what_is_told_together_is_of_one_owner_and_contact(void **state)
 {
 	struct watch rows[4];
 	int64_t due = 0;
@@ -1345,15 +1467,34 @@ static void what_is_told_together_is_of_one_owner(void **state)
 	assert_int_equal(rows[1].uid, 2100000001u);
 	assert_int_equal(store_watch_changed(store, true, 250, &rows[1], rows, 4), 1);
 	assert_int_equal(rows[0].uid, 2100000002u);
-	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", true, 250, &count)), 0);
+	assert_int_equal(CHANGE(store_watch_told_together(store, "alice", "ops@example.org", true, 250, &count)), 0);
+	assert_int_equal(count, 0); /* those whom others are told about are not */
+	assert_int_equal(CHANGE(store_watch_told_together(store, "alice", "", true, 250, &count)), 0);
 	assert_int_equal(count, 2); /* neither bob's, nor the one that is not due, nor the one without an alarm */
 	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 1);
 	assert_int_equal(rows[0].uid, 2100000002u);
 	assert_int_equal(store_watch_next(store, 250, &due), 0);
 	assert_int_equal(due, 700);
-	assert_int_equal(CHANGE(store_watch_told_owner(store, "alice", false, 249, &count)), 0);
+	assert_int_equal(CHANGE(store_watch_told_together(store, "alice", "", false, 249, &count)), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(store_watch_changed(store, true, 250, NULL, rows, 4), 3);
+}
+
+static void alarms_of_one_owner_and_kind_are_forgotten(void **state)
+{
+	int64_t mark = 0;
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	assert_int_equal(add("bob", "web1", 2100000001u), 0);
+	for (uint32_t uid = 2100000000u; uid < 2100000002u; uid++) {
+		assert_int_equal(CHANGE(store_told_put(store, uid, TOLD_EXPIRES, 0, 7)), 0);
+		assert_int_equal(CHANGE(store_told_put(store, uid, TOLD_KEY_UNUSED, 3, 8)), 0);
+	}
+	assert_int_equal(CHANGE(store_told_forget(store, "alice", TOLD_EXPIRES)), 0);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_EXPIRES, 0, &mark), -ENOENT);
+	assert_int_equal(store_told_get(store, 2100000000u, TOLD_KEY_UNUSED, 3, &mark), 0);
+	assert_int_equal(store_told_get(store, 2100000001u, TOLD_EXPIRES, 0, &mark), 0);
 }
 
 static void a_key_of_another_account_is_not_used_by_it(void **state)
@@ -1484,7 +1625,8 @@ static int plan_line(void *data, int columns, char **values, char **names)
 	/* of a load and a repair, which forget all that was released; its triggers make SQLite go through the rows */
 	if (strcmp(plan, "SCAN released") == 0 && strcmp(sql, "DELETE FROM released") == 0)
 		return 0;
-	/* a subquery and the union of two of them hold one batch at the most; SQLite's own table has a row for each of ours */
+	/* a subquery and the union of two of them hold one batch at the most; SQLite's own table has a row for each of
+	 * ours */
 	if ((strstr(plan, "SCAN") != NULL && strstr(plan, "SCAN (subquery") == NULL &&
 	     strstr(plan, "CONSTANT ROW") == NULL && strstr(plan, "SCAN sqlite_sequence") == NULL &&
 	     strstr(plan, "SCAN pragma_") == NULL) ||
@@ -1507,7 +1649,7 @@ static void every_statement_goes_by_index(void **state)
 		union {
 			const char *text;
 			void *data;
-		} given = {.text = store_sql[i]};
+		} given = { .text = store_sql[i] };
 		if (sqlite3_exec(store->db, sql, plan_line, given.data, NULL) != SQLITE_OK)
 			fail_msg("%s: %s", store_sql[i], sqlite3_errmsg(store->db));
 	}
@@ -1524,8 +1666,8 @@ static int plan_has_both(void *data, int columns, char **values, char **names)
 /* By owner and position in one look, not by reading everybody's rows from there on. */
 static void an_owners_list_reads_his_rows_only(void **state)
 {
-	static const enum store_statement lists[] = {SQL_ACCOUNT_LIST_OWNER, SQL_ACCOUNT_LISTED_OWNER,
-						     SQL_KEY_LIST_UID, SQL_RANGE_LIST_OWNER};
+	static const enum store_statement lists[] = { SQL_ACCOUNT_LIST_OWNER, SQL_ACCOUNT_LISTED_OWNER,
+						      SQL_KEY_LIST_UID, SQL_RANGE_LIST_OWNER };
 	char sql[2048], text[STORE_SQL_MAX];
 
 	(void)state;
@@ -1613,8 +1755,10 @@ static void unsound_rows_are_refused(void **state)
 		{ "UPDATE keys SET blob = ''", "UPDATE keys SET blob = 'AAAA'" },
 		{ "UPDATE keys SET expires = -1", "UPDATE keys SET expires = 0" },
 		{ "UPDATE ranges SET owner = '/'", "UPDATE ranges SET owner = 'alice'" },
-		{ "UPDATE ids SET last = 4294967295 WHERE kind = 'range'", "UPDATE ids SET last = first + 65535 WHERE kind = 'range'" },
-		{ "UPDATE ids SET last = first - 1 WHERE kind = 'range'", "UPDATE ids SET last = first + 65535 WHERE kind = 'range'" },
+		{ "UPDATE ids SET last = 4294967295 WHERE kind = 'range'",
+		  "UPDATE ids SET last = first + 65535 WHERE kind = 'range'" },
+		{ "UPDATE ids SET last = first - 1 WHERE kind = 'range'",
+		  "UPDATE ids SET last = first + 65535 WHERE kind = 'range'" },
 		{ "UPDATE ids SET held_owner = '..' WHERE kind = 'tombstone'",
 		  "UPDATE ids SET held_owner = 'alice' WHERE kind = 'tombstone'" },
 		{ "UPDATE ids SET held_label = '..' WHERE kind = 'tombstone'",
@@ -1662,10 +1806,12 @@ static void a_step_does_not_vouch_for_damage(void **state)
 	(void)state;
 	assert_int_equal(add("alice", "web1", 2100000000u), 0);
 	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
-	snprintf(back, sizeof(back), "PRAGMA user_version = %d", store_schema_version() - 2); /* a step that adds columns */
+	snprintf(back, sizeof(back), "PRAGMA user_version = %d",
+		 store_schema_version() - 1); /* a step that can be made only once */
 	assert_int_equal(raw(back), SQLITE_OK);
 	store_close(store);
-	assert_int_equal(store_open(path, &store), -ENOTRECOVERABLE); /* the control: sound, but the step was made already */
+	assert_int_equal(store_open(path, &store),
+			 -ENOTRECOVERABLE); /* the control: sound, but the step was made already */
 	store = NULL;
 	assert_int_equal(raw_file("UPDATE meta SET value = value + 1 WHERE name = 'digest'"), SQLITE_OK);
 	assert_int_equal(store_open(path, &store), -EUCLEAN);
@@ -1697,14 +1843,18 @@ int main(void)
 		T(keys_are_never_numbered_twice),
 		T(ranges_do_not_overlap_and_are_counted),
 		T(limits_are_an_owners_own),
+		T(an_account_that_was_removed_comes_back_whole),
 		T(ids_whose_data_is_set_aside_are_not_released),
 		T(ranges_of_removed_accounts_are_known_until_its_data_is_gone),
 		T(keep_without_end_is_never_due),
 		T(an_owner_reads_his_own_trail_only),
 		T(runs_are_listed_newest_first_and_the_oldest_go),
 		T(only_good_backups_count),
+		T(a_step_tells_of_the_last_backup),
+		T(what_was_told_is_kept_as_long_as_what_it_is_about),
 		T(silence_is_due_and_told_once),
-		T(what_is_told_together_is_of_one_owner),
+		T(what_is_told_together_is_of_one_owner_and_contact),
+		T(alarms_of_one_owner_and_kind_are_forgotten),
 		T(a_key_of_another_account_is_not_used_by_it),
 		T(the_generation_rises_with_what_is_published),
 		T(misuse_is_a_bug),

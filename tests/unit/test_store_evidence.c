@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/store/sqlite.h"
+#include "store/sqlite.h"
 
 #define UID 2100000000u
 #define RANGE 1140850688u /* 0x44000000: the beginning of a region */
@@ -51,19 +51,19 @@ static int tear_down(void **state)
 }
 
 /* Each in a transaction of its own. */
-#define CHANGE(call)                                                                                               \
-	(__extension__({                                                                                           \
-		assert_int_equal(store_begin(store), 0);                                                           \
-		int changed_ = (call);                                                                             \
-		changed_ = changed_ < 0 ? changed_ : store_commit(store);                                          \
-		if (store->open)                                                                                   \
-			store_rollback(store);                                                                     \
-		changed_;                                                                                          \
+#define CHANGE(call)                                                                                                   \
+	(__extension__({                                                                                               \
+		assert_int_equal(store_begin(store), 0);                                                               \
+		int changed_ = (call);                                                                                 \
+		changed_ = changed_ < 0 ? changed_ : store_commit(store);                                              \
+		if (store->open)                                                                                       \
+			store_rollback(store);                                                                         \
+		changed_;                                                                                              \
 	}))
 
 static int add(uint32_t uid)
 {
-	struct account account = {.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1};
+	struct account account = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .facts.expires_day = -1 };
 
 	strcpy(account.owner, "alice");
 	snprintf(account.label, sizeof(account.label), "w%u", uid);
@@ -73,7 +73,7 @@ static int add(uint32_t uid)
 
 static int add_range(uint32_t first, uint32_t count)
 {
-	struct id_range range = {.first = first, .count = count, .owner_uid = 1000, .created = 5};
+	struct id_range range = { .first = first, .count = count, .owner_uid = 1000, .created = 5 };
 
 	strcpy(range.owner, "alice");
 	return CHANGE(store_range_insert(store, &range));
@@ -153,7 +153,7 @@ static void marks_rise_and_never_fall(void **state)
 
 /* ---- the floor ---- */
 
-static const struct id_block accounts = {UID, UID + 99};
+static const struct id_block accounts = { UID, UID + 99 };
 
 static int next_uid(uint32_t *uid)
 {
@@ -167,7 +167,7 @@ static int free_uid(uint32_t from, uint32_t *uid)
 
 static void below_the_floor_nothing_is_chosen(void **state)
 {
-	uint32_t floor[HIGH_WATER_REGIONS] = {[REGION(UID)] = UID + 40}, uid = 0;
+	uint32_t floor[HIGH_WATER_REGIONS] = { [REGION(UID)] = UID + 40 }, uid = 0;
 
 	(void)state;
 	assert_int_equal(add(UID), 0);
@@ -191,8 +191,8 @@ static void below_the_floor_nothing_is_chosen(void **state)
 
 static void a_floor_in_one_region_leaves_the_others(void **state)
 {
-	const struct id_block block = {RANGE - RANGE_UNIT * 4, RANGE + RANGE_UNIT * 4 - 1};
-	uint32_t floor[HIGH_WATER_REGIONS] = {0}, first = 0;
+	const struct id_block block = { RANGE - RANGE_UNIT * 4, RANGE + RANGE_UNIT * 4 - 1 };
+	uint32_t floor[HIGH_WATER_REGIONS] = { 0 }, first = 0;
 
 	(void)state;
 	floor[REGION(RANGE - 1)] = block.first + RANGE_UNIT - 1;
@@ -213,9 +213,8 @@ static void a_floor_in_one_region_leaves_the_others(void **state)
 /* Root's act holds after a start, which sets the floor; not once the store took the place of a newer one. */
 static void what_root_released_is_free_below_the_floor(void **state)
 {
-	uint32_t floor[HIGH_WATER_REGIONS] = {[REGION(UID)] = UID + 99,
-					      [REGION(RANGE)] = RANGE + 8 * RANGE_UNIT - 1};
-	const struct id_block ranges = {RANGE, RANGE + 8 * RANGE_UNIT - 1};
+	uint32_t floor[HIGH_WATER_REGIONS] = { [REGION(UID)] = UID + 99, [REGION(RANGE)] = RANGE + 8 * RANGE_UNIT - 1 };
+	const struct id_block ranges = { RANGE, RANGE + 8 * RANGE_UNIT - 1 };
 	uint32_t uid = 0, first = 0;
 
 	(void)state;
@@ -268,7 +267,7 @@ static void a_generation_is_raised_and_stays(void **state)
 /* A limit that is lost with the end of the log is missed, too. */
 static void every_change_that_decides_raises_the_generation(void **state)
 {
-	struct limit limit = {.accounts = 1, .keys = 1, .ranges = 1, .owner = "alice"};
+	struct limit limit = { .accounts = 1, .keys = 1, .ranges = 1, .owner = "alice" };
 	uint64_t before = store_generation(store);
 
 	(void)state;
@@ -303,7 +302,7 @@ static void on_commit(void *data, uint64_t generation)
 	seen.committed = seen.given;
 }
 
-static const struct store_witness witness = {on_give, on_commit, &seen};
+static const struct store_witness witness = { on_give, on_commit, &seen };
 
 static void ids_are_told_before_they_are_durable(void **state)
 {
@@ -336,7 +335,7 @@ static void ids_are_told_before_they_are_durable(void **state)
 
 static void tombstones_from_elsewhere_are_told_too(void **state)
 {
-	const struct id_range range = {.first = RANGE, .count = RANGE_UNIT, .owner_uid = 1000, .owner = "alice"};
+	const struct id_range range = { .first = RANGE, .count = RANGE_UNIT, .owner_uid = 1000, .owner = "alice" };
 
 	(void)state;
 	memset(&seen, 0, sizeof(seen));
@@ -367,20 +366,20 @@ static void every_stored_column_is_in_the_digest(void **state)
 	for (size_t i = 0; i < store_digests_count; i++) {
 		struct store_digest digest = store_digests[i];
 
-		snprintf(sql, sizeof(sql), "SELECT name FROM pragma_table_xinfo('%s') WHERE hidden = 0",
-			 digest.table);
+		snprintf(sql, sizeof(sql), "SELECT name FROM pragma_table_xinfo('%s') WHERE hidden = 0", digest.table);
 		assert_int_equal(sqlite3_exec(store->db, sql, column_known, &digest, NULL), SQLITE_OK);
 	}
 }
 
 static void fill(void)
 {
-	struct limit limit = {.accounts = 1, .keys = 2, .ranges = 3, .owner = "alice"};
-	struct removed removed = {.uid = UID + 1, .when = 5, .owner = "alice", .label = "w"};
+	struct limit limit = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" };
+	struct removed removed = { .uid = UID + 1, .when = 5, .owner = "alice", .label = "w" };
 	struct ssh_key key = {
-		.uid = UID, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x", .blob = "AA"};
-	struct audit_entry entry = {.time = 7, .caller = "alice", .action = "account.lock", .target = "alice+w"};
-	struct run run = {.started = 7, .kind = RUN_BACKUP, .tool = "rsync"};
+		.uid = UID, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x", .blob = "AA"
+	};
+	struct audit_entry entry = { .time = 7, .caller = "alice", .action = "account.lock", .target = "alice+w" };
+	struct run run = { .started = 7, .kind = RUN_BACKUP, .tool = "rsync" };
 
 	assert_int_equal(add(UID), 0);
 	assert_int_equal(add(UID + 1), 0);
@@ -392,7 +391,7 @@ static void fill(void)
 	limit.keys = 9;
 	assert_int_equal(CHANGE(store_limit_set(store, &limit)), 0);
 	assert_int_equal(CHANGE(store_audit_add(store, &entry)), 0);
-	assert_int_equal(CHANGE(store_run_add(store, UID, &run, 8)), 0);
+	assert_int_equal(CHANGE(store_run_add(store, UID, &run, 8, RUN_GOOD)), 0);
 	assert_int_equal(proved(), 0);
 }
 
@@ -405,8 +404,11 @@ static void behind(const char *table, const char *change)
 	char sql[128];
 	int count = 0;
 
-	assert_int_equal(sqlite3_prepare_v2(store->db, "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?",
-					    -1, &row, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(store->db,
+				   "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", -1,
+				   &row, NULL),
+		SQLITE_OK);
 	sqlite3_bind_text(row, 1, table, -1, SQLITE_STATIC);
 	while (sqlite3_step(row) == SQLITE_ROW) {
 		assert_true(count < 16);
@@ -415,7 +417,8 @@ static void behind(const char *table, const char *change)
 	sqlite3_finalize(row);
 	assert_true(count >= 3);
 	for (int i = 0; i < count; i++) {
-		snprintf(sql, sizeof(sql), "DROP TRIGGER %.*s", (int)strcspn(kept[i] + strlen(create), " "), kept[i] + strlen(create));
+		snprintf(sql, sizeof(sql), "DROP TRIGGER %.*s", (int)strcspn(kept[i] + strlen(create), " "),
+			 kept[i] + strlen(create));
 		assert_int_equal(raw(sql), SQLITE_OK);
 	}
 	assert_int_equal(raw(change), SQLITE_OK);
@@ -427,15 +430,15 @@ static void behind(const char *table, const char *change)
 static void a_row_that_was_changed_behind_it_is_found(void **state)
 {
 	static const char *const changes[][2] = {
-		{"ids", "UPDATE ids SET since = since + 1 WHERE first = 2100000001"},
-		{"accounts", "UPDATE accounts SET flags = flags + 1"},
-		{"keys", "UPDATE keys SET role = role + 1"},
-		{"ranges", "DELETE FROM ranges"},
-		{"removed", "DELETE FROM removed"},
-		{"limits", "UPDATE limits SET accounts = accounts + 1000"},
-		{"accounts", "UPDATE accounts SET comment = comment || 'x'"},
-		{"audit", "UPDATE audit SET caller = 'bob'"},
-		{"runs", "UPDATE runs SET status = 1"},
+		{ "ids", "UPDATE ids SET since = since + 1 WHERE first = 2100000001" },
+		{ "accounts", "UPDATE accounts SET flags = flags + 1" },
+		{ "keys", "UPDATE keys SET role = role + 1" },
+		{ "ranges", "DELETE FROM ranges" },
+		{ "removed", "DELETE FROM removed" },
+		{ "limits", "UPDATE limits SET accounts = accounts + 1000" },
+		{ "accounts", "UPDATE accounts SET comment = comment || 'x'" },
+		{ "audit", "UPDATE audit SET caller = 'bob'" },
+		{ "runs", "UPDATE runs SET status = 1" },
 	};
 
 	(void)state;
@@ -455,10 +458,14 @@ static void a_row_that_was_changed_behind_it_is_found(void **state)
 static void a_row_that_was_changed_by_a_statement_is_no_finding(void **state)
 {
 	static const char *const changes[] = {
-		"UPDATE accounts SET flags = flags + 1", "UPDATE limits SET accounts = accounts + 1000",
-		"UPDATE runs SET status = 1", "UPDATE keys SET role = role + 1",
-		"INSERT INTO audit SELECT seq + 1, time, uid, pid, status, target_uid, caller, action, target, detail, owner"
-		" FROM audit", "DELETE FROM runs",
+		"UPDATE accounts SET flags = flags + 1",
+		"UPDATE limits SET accounts = accounts + 1000",
+		"UPDATE runs SET status = 1",
+		"UPDATE keys SET role = role + 1",
+		"INSERT INTO audit SELECT seq + 1, time, uid, pid, status, target_uid, caller, action, target, detail, "
+		"owner"
+		" FROM audit",
+		"DELETE FROM runs",
 	};
 
 	(void)state;

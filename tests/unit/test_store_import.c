@@ -1,56 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* What an import asks of the store: ids by number, tombstones of other hosts, parts of a transaction, a copy. */
 #include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "subuidd/store/sqlite.h"
+#include "tests/unit/store_fixture.h"
 
 #define UID 2100000000u
 
-static char directory[64];
-static struct store *store;
-
-static int set_up(void **state)
-{
-	char path[128];
-
-	(void)state;
-	snprintf(directory, sizeof(directory), "/tmp/test_store_import.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/state.db", directory);
-	assert_int_equal(store_open(path, &store), 0);
-	return 0;
-}
-
-static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(name);
-}
-
-static int tear_down(void **state)
-{
-	char why[256] = "";
-
-	(void)state;
-	if (store_check(store, why, sizeof(why)) != 0)
-		fail_msg("the test left an unsound file: %s", why);
-	store_close(store);
-	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 static struct account an_account(const char *label, uint32_t uid)
 {
-	struct account a = { .uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 7, .facts.expires_day = -1 };
+	struct account a = {
+		.uid = uid, .owner_uid = 1000, .state = ACCOUNT_INTENT, .created = 7, .facts.expires_day = -1
+	};
 
 	snprintf(a.owner, sizeof(a.owner), "alice");
 	snprintf(a.label, sizeof(a.label), "%s", label);
@@ -59,8 +19,9 @@ static struct account an_account(const char *label, uint32_t uid)
 
 static struct id_range a_range(uint32_t first, uint32_t count)
 {
-	return (struct id_range){ .first = first, .count = count, .owner_uid = 1000, .created = 5, .owner = "alice",
-				  .label = "old" };
+	return (struct id_range){
+		.first = first, .count = count, .owner_uid = 1000, .created = 5, .owner = "alice", .label = "old"
+	};
 }
 
 static int put_account(struct store *to, const char *label, uint32_t uid)
@@ -123,8 +84,8 @@ static void numbers_that_are_no_ids_are_no_tombstones(void **state)
 {
 	static const struct {
 		uint32_t first, count;
-	} wrong[] = { { 0, 1 }, { UID, 0 }, { 65534, 1 }, { 65535, 1 }, { 60000, 10000 }, { UINT32_MAX, 1 },
-		      { UINT32_MAX - 1, 2 }, { 2, UINT32_MAX } };
+	} wrong[] = { { 0, 1 },         { UID, 0 },        { 65534, 1 },          { 65535, 1 },
+		      { 60000, 10000 }, { UINT32_MAX, 1 }, { UINT32_MAX - 1, 2 }, { 2, UINT32_MAX } };
 	struct id_range rows[4];
 
 	(void)state;
@@ -177,14 +138,15 @@ static void a_part_is_taken_back_by_itself(void **state)
 
 	(void)state;
 	assert_int_equal(store_begin(store), 0);
-	assert_int_equal(store_part_begin(store), 0);
+	assert_int_equal(store_save(store), 0);
 	assert_int_equal(put_account(store, "one", UID), 0);
-	assert_int_equal(store_part_end(store, 0), 0);
-	assert_int_equal(store_part_begin(store), 0);
+	assert_int_equal(store_save_end(store, 0), 0);
+	assert_int_equal(store_save(store), 0);
 	assert_int_equal(put_account(store, "two", UID + 1), 0);
 	assert_int_equal(put_account(store, "two", UID + 2), -EEXIST);
-	assert_int_equal(store_part_end(store, -ECANCELED), -ECANCELED);
-	assert_int_equal(put_account(store, "three", UID + 1), 0); /* its id and its place in the count are free again */
+	assert_int_equal(store_save_end(store, -ECANCELED), -ECANCELED);
+	assert_int_equal(put_account(store, "three", UID + 1),
+			 0); /* its id and its place in the count are free again */
 	assert_int_equal(store_account_count(store, "alice", &count), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(store_commit(store), 0);
@@ -301,8 +263,14 @@ static void a_copy_may_be_abandoned(void **state)
 
 static struct run a_run(int64_t started, uint32_t key_id, const char *fingerprint)
 {
-	struct run run = { .magic = RUN_MAGIC, .started = started, .duration_ms = 1500, .bytes_in = 10,
-			   .bytes_out = RUN_UNKNOWN, .files = RUN_UNKNOWN, .key_id = key_id, .kind = RUN_BACKUP };
+	struct run run = { .magic = RUN_MAGIC,
+			   .started = started,
+			   .duration_ms = 1500,
+			   .bytes_in = 10,
+			   .bytes_out = RUN_UNKNOWN,
+			   .files = RUN_UNKNOWN,
+			   .key_id = key_id,
+			   .kind = RUN_BACKUP };
 
 	snprintf(run.tool, sizeof(run.tool), "rsync");
 	snprintf(run.fingerprint, sizeof(run.fingerprint), "%s", fingerprint);
@@ -376,8 +344,8 @@ static void runs_of_another_host_are_kept_once_and_nothing_follows_from_them(voi
 	make_account("web2", UID + 1);
 	key = put_key(UID, "AAAA", 0);
 	put_key(UID + 1, "AAAB", 9);
-	assert_int_equal(keep(UID, 100, 9, "SHA256:AAAA"), 0);        /* its own key, which had another number */
-	assert_int_equal(keep(UID, 200, 9, "SHA256:gone"), 0);        /* a number that is another's here */
+	assert_int_equal(keep(UID, 100, 9, "SHA256:AAAA"), 0);          /* its own key, which had another number */
+	assert_int_equal(keep(UID, 200, 9, "SHA256:gone"), 0);          /* a number that is another's here */
 	assert_int_equal(keep(UID, 300, UINT32_MAX, "SHA256:gone"), 0); /* one that would be the last of all */
 	assert_int_equal(keep(UID, 100, key, "SHA256:AAAA"), -EEXIST);
 	assert_int_equal(keep(UID + 2, 100, 0, ""), -ENOENT);
@@ -410,8 +378,9 @@ static void a_full_history_takes_no_older_runs(void **state)
 
 static void what_is_known_of_silence_and_keys_is_put_as_it_was(void **state)
 {
-	const struct watch put = { .uid = UID, .last_run = 50, .last_status = 23, .last_good = 40, .alarm = 100, .since = 30,
-				   .told = 1 };
+	const struct watch put = {
+		.uid = UID, .last_run = 50, .last_status = 23, .last_good = 40, .alarm = 100, .since = 30, .told = 1
+	};
 	struct watch watch;
 	int64_t used = 0;
 	uint32_t key;

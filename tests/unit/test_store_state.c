@@ -2,60 +2,22 @@
 /* What loading a state asks of the store: counting it, another identity, marks, and what another file knows has
  * happened. */
 #include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "subuidd/store/state.h"
+#include "store/state.h"
+#include "tests/unit/store_fixture.h"
 
 #define UID 2100000000u
 
-static char directory[64], path[2][128];
-static struct store *store;
-
-static int set_up(void **state)
-{
-	(void)state;
-	snprintf(directory, sizeof(directory), "/tmp/test_store_state.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	for (int i = 0; i < 2; i++)
-		snprintf(path[i], sizeof(path[i]), "%s/%d.db", directory, i);
-	assert_int_equal(store_open(path[0], &store), 0);
-	return 0;
-}
-
-static int remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(name);
-}
-
-static int tear_down(void **state)
-{
-	char why[256] = "";
-
-	(void)state;
-	if (store_check(store, why, sizeof(why)) != 0)
-		fail_msg("the test left an unsound file: %s", why);
-	store_close(store);
-	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
+static char copied[sizeof(path) + 8];
 
 static void put_account(struct store *to, const char *label, uint32_t uid)
 {
-	struct account account = {.uid = uid,
-				  .owner_uid = 1000,
-				  .state = ACCOUNT_ACTIVE,
-				  .created = 7,
-				  .facts.expires_day = -1,
-				  .owner = "alice"};
+	struct account account = { .uid = uid,
+				   .owner_uid = 1000,
+				   .state = ACCOUNT_ACTIVE,
+				   .created = 7,
+				   .facts.expires_day = -1,
+				   .owner = "alice" };
 
 	snprintf(account.label, sizeof(account.label), "%s", label);
 	assert_int_equal(store_account_insert(to, &account), 0);
@@ -63,7 +25,7 @@ static void put_account(struct store *to, const char *label, uint32_t uid)
 
 static uint32_t put_key(struct store *to, uint32_t uid, const char *blob)
 {
-	struct ssh_key key = {.uid = uid, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x"};
+	struct ssh_key key = { .uid = uid, .role = ROLE_PUSH, .type = "ssh-ed25519", .fingerprint = "SHA256:x" };
 
 	snprintf(key.blob, sizeof(key.blob), "%s", blob);
 	assert_int_equal(store_key_insert(to, &key), 0);
@@ -72,22 +34,22 @@ static uint32_t put_key(struct store *to, uint32_t uid, const char *blob)
 
 static void put_run(struct store *to, uint32_t uid, uint32_t key, int64_t ended)
 {
-	struct run run = {.magic = RUN_MAGIC,
-			  .started = ended - 1,
-			  .duration_ms = 1000,
-			  .bytes_in = 1,
-			  .bytes_out = 1,
-			  .files = 1,
-			  .key_id = key,
-			  .kind = RUN_BACKUP,
-			  .tool = "rsync"};
+	struct run run = { .magic = RUN_MAGIC,
+			   .started = ended - 1,
+			   .duration_ms = 1000,
+			   .bytes_in = 1,
+			   .bytes_out = 1,
+			   .files = 1,
+			   .key_id = key,
+			   .kind = RUN_BACKUP,
+			   .tool = "rsync" };
 
-	assert_int_equal(store_run_add(to, uid, &run, ended), 0);
+	assert_int_equal(store_run_add(to, uid, &run, ended, run_verdict(&run, true)), 0);
 }
 
 static void put_audit(struct store *to, const char *action)
 {
-	struct audit_entry entry = {.time = 9, .caller = "root", .target = "alice+web1"};
+	struct audit_entry entry = { .time = 9, .caller = "root", .target = "alice+web1" };
 
 	snprintf(entry.action, sizeof(entry.action), "%s", action);
 	assert_int_equal(store_audit_add(to, &entry), 0);
@@ -95,20 +57,21 @@ static void put_audit(struct store *to, const char *action)
 
 static void put_removed(struct store *to, uint32_t uid)
 {
-	const struct removed removed = {.uid = uid, .keep = 1, .when = 11, .owner = "alice", .label = "gone"};
+	const struct removed removed = { .uid = uid, .keep = 1, .when = 11, .owner = "alice", .label = "gone" };
 
 	assert_int_equal(store_removed_insert(to, &removed), 0);
 }
 
-/* A copy of the file as it is now, at path[1]. */
+/* A copy of the file as it is now, in `copied`. */
 static void copy_file(void)
 {
 	char command[512];
 
 	store_close(store);
-	snprintf(command, sizeof(command), "cp %s %s", path[0], path[1]);
+	snprintf(copied, sizeof(copied), "%s.copy", path);
+	snprintf(command, sizeof(command), "cp %s %s", path, copied);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(store_open(path[0], &store), 0);
+	assert_int_equal(store_open(path, &store), 0);
 }
 
 /* web1 and web2 with a key and a run each; then a copy; then more in the first, which becomes the other one, and
@@ -127,7 +90,7 @@ static uint32_t older_and_newer(void)
 	assert_int_equal(store_commit(store), 0);
 	copy_file();
 	newer = store;
-	assert_int_equal(store_open(path[1], &store), 0);
+	assert_int_equal(store_open(copied, &store), 0);
 	assert_int_equal(store_begin(newer), 0);
 	put_run(newer, UID, key, 200);
 	put_run(newer, UID + 1, key, 200);
@@ -146,9 +109,10 @@ static uint32_t older_and_newer(void)
 static void take(bool same)
 {
 	const struct id_range lost = {
-		.first = UID + 2, .count = 1, .owner_uid = 1000, .created = 5, .owner = "alice", .label = "later"};
+		.first = UID + 2, .count = 1, .owner_uid = 1000, .created = 5, .owner = "alice", .label = "later"
+	};
 
-	assert_int_equal(store_other_attach(store, path[0]), 0);
+	assert_int_equal(store_other_attach(store, path), 0);
 	assert_int_equal(store_begin(store), 0);
 	assert_int_equal(store_tombstone_insert(store, &lost), 0);
 	assert_int_equal(store_other_take(store, same), 0);
@@ -202,7 +166,7 @@ static void no_more_runs_are_kept_than_before(void **state)
 	struct store *newer;
 
 	(void)state;
-	assert_int_equal(store_open(path[0], &newer), 0);
+	assert_int_equal(store_open(path, &newer), 0);
 	assert_int_equal(store_begin(newer), 0);
 	for (int i = 0; i < RUNS_KEPT; i++)
 		put_run(newer, UID, key, 1000 + i);
@@ -239,7 +203,7 @@ static void rows_are_counted(void **state)
 
 static void identity_and_marks_are_kept_by_the_file(void **state)
 {
-	uint32_t marks[HIGH_WATER_REGIONS] = {0}, found[HIGH_WATER_REGIONS];
+	uint32_t marks[HIGH_WATER_REGIONS] = { 0 }, found[HIGH_WATER_REGIONS];
 	const uint32_t region = UID >> HIGH_WATER_REGION_BITS;
 
 	(void)state;
@@ -254,7 +218,7 @@ static void identity_and_marks_are_kept_by_the_file(void **state)
 	assert_int_equal(store_marks_raise(store, marks), 0);
 	assert_int_equal(store_commit(store), 0);
 	store_close(store);
-	assert_int_equal(store_open(path[1], &store), 0);
+	assert_int_equal(store_open(copied, &store), 0);
 	assert_true(store_identity(store) == UINT64_C(0xfedcba9876543210));
 	assert_int_equal(store_marks(store, found), 0);
 	assert_int_equal(found[region], UID + 4711);

@@ -29,7 +29,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
 /* The linker puts this in the place of poll(). */
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
-	nanosleep(&(struct timespec){.tv_nsec = poll_takes_ms * 1000000L}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = poll_takes_ms * 1000000L }, NULL);
 	return __real_poll(fds, count, timeout);
 }
 
@@ -88,8 +88,7 @@ static void assert_receives(struct ends *ends, const char *member, int value)
 
 static void several_messages_in_one_write(void **state)
 {
-	static const char bytes[] =
-		"{\"a\":1}\0{\"b\":2}\0 {\"c\":3}\n\0{\"d\""; /* the last one is half a message */
+	static const char bytes[] = "{\"a\":1}\0{\"b\":2}\0 {\"c\":3}\n\0{\"d\""; /* the last one is half a message */
 	struct ends *ends = ends_open(AMPLE);
 	json_t *message = NULL;
 
@@ -118,7 +117,7 @@ static void *send_pieces(void *data)
 
 	if (send(pieces->fd, pieces->bytes, pieces->cut, MSG_NOSIGNAL) < 0)
 		return NULL;
-	nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	(void)!send(pieces->fd, pieces->bytes + pieces->cut, pieces->length - pieces->cut, MSG_NOSIGNAL);
 	return NULL;
 }
@@ -130,7 +129,7 @@ static void split_at_each_byte(void **state)
 	(void)state;
 	for (size_t cut = 1; cut < sizeof(bytes); cut++) {
 		struct ends *ends = ends_open(AMPLE);
-		struct pieces pieces = {ends->peer, bytes, sizeof(bytes), cut};
+		struct pieces pieces = { ends->peer, bytes, sizeof(bytes), cut };
 		pthread_t thread;
 
 		assert_int_equal(pthread_create(&thread, NULL, send_pieces, &pieces), 0);
@@ -290,7 +289,7 @@ static void largest_message_passes_one_byte_more_does_not(void **state)
 		size_t size = VARLINK_MESSAGE_MAX + more;
 		char *bytes = message_of(size);
 		struct ends *ends = ends_open(AMPLE);
-		struct pieces pieces = {.fd = ends->peer, .bytes = bytes, .length = size};
+		struct pieces pieces = { .fd = ends->peer, .bytes = bytes, .length = size };
 		json_t *message = NULL;
 		pthread_t thread;
 
@@ -321,7 +320,7 @@ static void what_is_sent_is_received(void **state)
 {
 	struct ends *ends = ends_open(AMPLE);
 	json_t *small = json_pack("{s:i}", "a", 7), *large = large_object(VARLINK_MESSAGE_MAX + 1);
-	char bytes[32] = {0};
+	char bytes[32] = { 0 };
 
 	(void)state;
 	assert_int_equal(varlink_send(&ends->stream, small), 0);
@@ -358,7 +357,7 @@ static void *sip(void *data)
 	char bytes[16];
 
 	while (recv(fd, bytes, sizeof(bytes), 0) > 0)
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	return NULL;
 }
 
@@ -385,7 +384,7 @@ static void works_on_a_descriptor_that_does_not_block(void **state)
 {
 	struct ends *ends = ends_open(AMPLE);
 	char *bytes = message_of(VARLINK_MESSAGE_MAX);
-	struct pieces pieces = {ends->peer, bytes, VARLINK_MESSAGE_MAX, 10};
+	struct pieces pieces = { ends->peer, bytes, VARLINK_MESSAGE_MAX, 10 };
 	pthread_t thread;
 
 	(void)state;

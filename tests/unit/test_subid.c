@@ -56,7 +56,7 @@ static void nothing_foreign_and_nothing_past_the_end(void **state)
 
 static void no_count_no_wrap_no_special_id(void **state)
 {
-	static const uint64_t special[] = {0, 65534, 65535, 4294967295u};
+	static const uint64_t special[] = { 0, 65534, 65535, 4294967295u };
 
 	(void)state;
 	write_file("etc/subuid", "files:0:4294967295\nroot:0:4294967295\n");
@@ -149,7 +149,7 @@ static void who_came_later_inherits_nothing(void **state)
 	assert_string_equal(owners(UID_FIRST + 9, ID_TYPE_UID), "");
 	/* the name is there again, with another uid */
 	gone = NULL;
-	moved = (struct user){"owner3", 4000};
+	moved = (struct user){ "owner3", 4000 };
 	assert_int_equal(has("owner3", RANGE(3), 65536, ID_TYPE_UID), NO);
 	assert_int_equal(has("owner3", UID_FIRST + 9, 1, ID_TYPE_UID), NO);
 	assert_string_equal(list("owner3", ID_TYPE_UID), "");
@@ -190,7 +190,7 @@ static void who_is_nobody_is_unknown(void **state)
 	assert_int_equal(has(NULL, 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_int_equal(has(long_name, 100000, 1, ID_TYPE_UID), UNKNOWN);
 	assert_string_equal(list("deleted", ID_TYPE_UID), "100000+10"); /* as shadow does */
-	assert_string_equal(owners(100000, ID_TYPE_UID), "");		/* the user has no uid */
+	assert_string_equal(owners(100000, ID_TYPE_UID), "");           /* the user has no uid */
 	assert_int_equal(has("owner0", RANGE(0), 1, 0), DOUBT);
 	assert_int_equal(has("owner0", RANGE(0), 1, 3), DOUBT);
 	assert_string_equal(list("owner0", 3), "doubt");
@@ -240,7 +240,7 @@ static void index_damage(const char *how)
 
 static void a_damaged_index_is_an_error_and_never_a_grant(void **state)
 {
-	static const char *const hows[] = {"byte", "mode"};
+	static const char *const hows[] = { "byte", "mode" };
 
 	(void)state;
 	write_file("etc/subuid", "files:100000:10\nowner0:200000:10\n");

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "subuidd/ids/subid_files.h"
+#include "subid/held.h"
 
 static struct subid_list list;
 
@@ -33,7 +33,7 @@ static bool held(uint32_t first, uint32_t last)
 
 static void lines_are_read(void **state)
 {
-	struct id_block holder = {0, 0};
+	struct id_block holder = { 0, 0 };
 
 	(void)state;
 	parse("# comment\n\nalice:100000:65536\nbob:300000:1\n1001:165536:65536\n  \t\ncarol:4000000000:294967295");
@@ -96,17 +96,16 @@ static void finding_agrees_with_a_scan(void **state)
 		for (unsigned i = 0; i < 50; i++) {
 			uint32_t first = (uint32_t)rand_r(&seed) % 5000, count = 1 + (uint32_t)rand_r(&seed) % 60;
 
-			blocks[i] = (struct id_block){first, first + count - 1};
+			blocks[i] = (struct id_block){ first, first + count - 1 };
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "x:%u:%u\n", first, count);
 		}
 		parse(text);
 		for (int question = 0; question < 200; question++) {
-			uint32_t first = (uint32_t)rand_r(&seed) % 5100,
-				 last = first + (uint32_t)rand_r(&seed) % 20;
+			uint32_t first = (uint32_t)rand_r(&seed) % 5100, last = first + (uint32_t)rand_r(&seed) % 20;
 			bool expected = false;
 
 			for (unsigned i = 0; i < 50; i++)
-				expected |= id_blocks_overlap(blocks[i], (struct id_block){first, last});
+				expected |= id_blocks_overlap(blocks[i], (struct id_block){ first, last });
 			assert_int_equal(held(first, last), expected);
 		}
 	}
@@ -120,13 +119,13 @@ static void put(const char *path, const char *text, time_t when)
 	fputs(text, file);
 	assert_int_equal(fclose(file), 0);
 	if (when != 0)
-		assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){{when, 0}, {when, 0}}, 0), 0);
+		assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[]){ { when, 0 }, { when, 0 } }, 0), 0);
 }
 
 static void a_changed_file_is_read_again(void **state)
 {
 	char directory[] = "/tmp/test_subid.XXXXXX", path[64], other[64];
-	struct subid_file file = {.path = path};
+	struct subid_file file = { .path = path };
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
@@ -165,8 +164,8 @@ static int tear_down(void **state)
 
 static bool other(const char *text, uint32_t first, uint32_t last, struct id_block *holder)
 {
-	const uint64_t names[] = {subid_name_hash("alice", 5), subid_name_hash("alice+web1", 10)};
-	struct subid_list parsed = {0};
+	const uint64_t names[] = { subid_name_hash("alice", 5), subid_name_hash("alice+web1", 10) };
+	struct subid_list parsed = { 0 };
 	bool found;
 
 	assert_int_equal(subid_parse(text, strlen(text), &parsed), 0);
@@ -177,7 +176,7 @@ static bool other(const char *text, uint32_t first, uint32_t last, struct id_blo
 
 static void our_own_lines_are_told_from_others(void **state)
 {
-	struct id_block holder = {0, 0};
+	struct id_block holder = { 0, 0 };
 
 	(void)state;
 	assert_false(other("", 100, 199, &holder));

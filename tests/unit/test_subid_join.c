@@ -36,14 +36,14 @@ static void lines_by_name_and_by_uid(void **state)
 static void a_line_that_could_be_read_in_two_ways_gives_nothing(void **state)
 {
 	static const char *const wrong[] = {
-		"files:100000",		 "files:100000:",	    "files::65536",	    ":100000:65536",
-		"files:100000:65536:1",	 "files:0x186a0:65536",	    "files:0100000:65536",  "files:100000:065536",
-		"files: 100000:65536",	 "files:100000:65536 ",	    "files:100000:65536\r", " files:100000:65536",
-		"files :100000:65536",	 "files:+100000:65536",	    "files:100000:-1",	    "files:-1:65536",
-		"files:100000:0",	 "files:100000:4294967295", "files:4294967295:1",   "files:4294967294:2",
-		"files:4294967396:1000", "files:100000:4295032832", "files:100000:1e5",	    "#files:100000:65536",
-		"files\t:100000:65536",	 "files,100000,65536",	    "FILES:100000:65536",   "02000:100000:65536",
-		"file:100000:65536",	 "filess:100000:65536",	    "2000 :100000:65536",   "+2000:100000:65536",
+		"files:100000",          "files:100000:",           "files::65536",         ":100000:65536",
+		"files:100000:65536:1",  "files:0x186a0:65536",     "files:0100000:65536",  "files:100000:065536",
+		"files: 100000:65536",   "files:100000:65536 ",     "files:100000:65536\r", " files:100000:65536",
+		"files :100000:65536",   "files:+100000:65536",     "files:100000:-1",      "files:-1:65536",
+		"files:100000:0",        "files:100000:4294967295", "files:4294967295:1",   "files:4294967294:2",
+		"files:4294967396:1000", "files:100000:4295032832", "files:100000:1e5",     "#files:100000:65536",
+		"files\t:100000:65536",  "files,100000,65536",      "FILES:100000:65536",   "02000:100000:65536",
+		"file:100000:65536",     "filess:100000:65536",     "2000 :100000:65536",   "+2000:100000:65536",
 	};
 	char text[256];
 
@@ -113,8 +113,8 @@ static void index_and_file_are_one(void **state)
 	char text[256];
 
 	(void)state;
-	snprintf(text, sizeof(text), "owner0:%u:100\n1000:%u:5\nowner0:100000:10\nowner0:%u:65536\n",
-		 RANGE(0) + 65536, UID_FIRST - 5, RANGE(0));
+	snprintf(text, sizeof(text), "owner0:%u:100\n1000:%u:5\nowner0:100000:10\nowner0:%u:65536\n", RANGE(0) + 65536,
+		 UID_FIRST - 5, RANGE(0));
 	write_file("etc/subuid", text);
 	assert_int_equal(has("owner0", RANGE(0), 65636, ID_TYPE_UID), YES);
 	assert_int_equal(has("owner0", RANGE(0), 65637, ID_TYPE_UID), NO);
@@ -246,20 +246,20 @@ static void the_chain_is_joined_and_asked_last(void **state)
 
 static void a_chain_in_doubt_grants_nothing(void **state)
 {
-	static const char *const names[] = {"",
-					    "\n",
-					    "missing",
-					    "copy",
-					    "subuid",
-					    "files",
-					    "Chained",
-					    "../chained",
-					    "chained\n\n",
-					    "chained \n",
-					    "/chained",
-					    "a b",
-					    "0123456789012345678901234567890123",
-					    "chained\nother\n"};
+	static const char *const names[] = { "",
+					     "\n",
+					     "missing",
+					     "copy",
+					     "subuid",
+					     "files",
+					     "Chained",
+					     "../chained",
+					     "chained\n\n",
+					     "chained \n",
+					     "/chained",
+					     "a b",
+					     "0123456789012345678901234567890123",
+					     "chained\nother\n" };
 	char path[PATH_MAX];
 
 	(void)state;

@@ -8,10 +8,13 @@
 
 #include <cmocka.h>
 
-#include "subuidd/subid/lines.h"
+#include "subid/lines.h"
 
-/* What the merge makes of `present`, when `before` is what we wrote and `mine` what we want. */
-static void assert_merge(const char *present, const char *before, const char *mine, const char *expected)
+typedef int (*merge_fn)(const char *present, size_t length, const struct subid_lines *before,
+			const struct subid_lines *mine, char **out, size_t *out_length);
+
+/* What this makes of `present`, when `before` is what we wrote and `mine` what we want. */
+static void assert_made(merge_fn merge, const char *present, const char *before, const char *mine, const char *expected)
 {
 	struct subid_lines old = { 0 }, new = { 0 };
 	char *out = NULL;
@@ -22,7 +25,7 @@ static void assert_merge(const char *present, const char *before, const char *mi
 	assert_int_equal(subid_lines_add_text(&new, mine, strlen(mine)), 0);
 	assert_int_equal(subid_lines_sort(&old), 0);
 	assert_int_equal(subid_lines_sort(&new), 0);
-	r = subid_lines_merge(present, strlen(present), &old, &new, &out, &length);
+	r = merge(present, strlen(present), &old, &new, &out, &length);
 	assert_true(r >= 0);
 	out = realloc(out, length + 1);
 	out[length] = '\0';
@@ -31,6 +34,33 @@ static void assert_merge(const char *present, const char *before, const char *mi
 	free(out);
 	subid_lines_free(&old);
 	subid_lines_free(&new);
+}
+
+static void assert_merge(const char *present, const char *before, const char *mine, const char *expected)
+{
+	assert_made(subid_lines_merge, present, before, mine, expected);
+}
+
+static void assert_place(const char *present, const char *before, const char *mine, const char *expected)
+{
+	assert_made(subid_lines_place, present, before, mine, expected);
+}
+
+#define RANGE "x:1073741824:65536\n"
+#define RANGE_2 "x:1073807360:65536\n"
+
+static void a_new_range_comes_before_uids(void **state)
+{
+	(void)state;
+	assert_place("", "", "x:5:1\n" RANGE, RANGE "x:5:1\n");
+	assert_place("x:5:1\n", "x:5:1\n", "x:5:1\n" RANGE, RANGE "x:5:1\n");
+	assert_place("a:1:2\nx:5:1\nb:1:2", "x:5:1\n", RANGE "x:5:1\ny:6:1\n", "a:1:2\nb:1:2\n" RANGE "x:5:1\ny:6:1\n");
+	assert_place(RANGE "x:5:1\n", RANGE "x:5:1\n", RANGE "x:5:1\n" RANGE_2, RANGE RANGE_2 "x:5:1\n");
+	/* without a new one, all stay where they are */
+	assert_place("x:5:1\n" RANGE, RANGE "x:5:1\n", RANGE "x:5:1\nx:7:1\n", "x:5:1\n" RANGE "x:7:1\n");
+	assert_place(RANGE "x:5:1\n", RANGE "x:5:1\n", "x:5:1\n", "x:5:1\n");
+	/* it was written before, but not recorded */
+	assert_place(RANGE "x:5:1\n", "x:5:1\n", RANGE "x:5:1\n", RANGE "x:5:1\n");
 }
 
 static void nothing_of_ours_changes_nothing(void **state)
@@ -69,8 +99,7 @@ static void what_we_wrote_and_no_longer_want_goes(void **state)
 static void a_line_that_is_almost_ours_is_theirs(void **state)
 {
 	(void)state;
-	assert_merge("x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n", "x:5:1\n", "",
-		     "x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n");
+	assert_merge("x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n", "x:5:1\n", "", "x:5:10\nx:5:\n x:5:1\nx:5:1 \nX:5:1\n");
 	assert_merge("x:5:1:\n", "x:5:1\n", "x:5:1\n", "x:5:1:\nx:5:1\n");
 }
 
@@ -141,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_ours_changes_nothing),
+		cmocka_unit_test(a_new_range_comes_before_uids),
 		cmocka_unit_test(ours_are_added_behind_theirs),
 		cmocka_unit_test(ours_stay_where_they_are_and_are_there_once),
 		cmocka_unit_test(what_we_wrote_and_no_longer_want_goes),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * shadow's locks after a power cut. lckpwdf(3), waiting and the clock are the test's (--wrap); what is done to the directory is
- * recorded, and played again up to each point with what was not synced lost.
+ * shadow's locks after a power cut. lckpwdf(3), waiting and the clock are the test's (--wrap); what is done to the
+ * directory is recorded, and played again up to each point with what was not synced lost.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "account/subid_lock.h"
+#include "subid/lock.h"
 
 #define OPS_MAX 64
 
@@ -38,7 +38,7 @@ struct op {
 static struct op ops[OPS_MAX];
 static size_t ops_count;
 static bool recording, pwd_locked;
-static char created[32]; /* the file that is written to */
+static char created[32];                   /* the file that is written to */
 static int64_t realtime_shift, made_shift; /* seconds */
 static unsigned waits;
 

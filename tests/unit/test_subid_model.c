@@ -25,7 +25,7 @@ static uint32_t random_below(uint32_t limit)
 static void model_add(int gid, uid_t uid, uint64_t first, uint64_t count)
 {
 	assert_true(model_count[gid] < HELD_MAX);
-	model[gid][model_count[gid]++] = (struct held){uid, first, count};
+	model[gid][model_count[gid]++] = (struct held){ uid, first, count };
 }
 
 static bool holds_id(int gid, uid_t uid, uint64_t id)
@@ -78,8 +78,8 @@ static bool in_index(uint64_t id)
 /* Files with some ten lines of two owners of the index and one who is only there. */
 static void files_make(void)
 {
-	static const struct user named[] = {{"owner0", 1000}, {"1000", 1000},  {"owner1", 1001},
-					    {"1001", 1001},   {"files", 2000}, {"2000", 2000}};
+	static const struct user named[] = { { "owner0", 1000 }, { "1000", 1000 },  { "owner1", 1001 },
+					     { "1001", 1001 },   { "files", 2000 }, { "2000", 2000 } };
 
 	for (int gid = 0; gid < 2; gid++) {
 		char text[4096];
@@ -156,10 +156,10 @@ static uint64_t random_count(uint64_t first)
 	}
 }
 
-static const struct user askers[] = {{"owner0", 1000}, {"owner1", 1001},
-				     {"owner2", 1002}, {"files", 2000},
-				     {"1001", 1001},   {"owner1+web3", UID_FIRST + 3},
-				     {"other", 2001},  {"owner1+web4", UID_FIRST + 4}};
+static const struct user askers[] = { { "owner0", 1000 }, { "owner1", 1001 },
+				      { "owner2", 1002 }, { "files", 2000 },
+				      { "1001", 1001 },   { "owner1+web3", UID_FIRST + 3 },
+				      { "other", 2001 },  { "owner1+web4", UID_FIRST + 4 } };
 
 static void has_range_is_what_the_model_says(void **state)
 {
@@ -222,8 +222,7 @@ static void the_owners_are_those_who_hold_it(void **state)
 		if (i % 100 == 0)
 			model_make();
 		id = random_id();
-		assert_int_equal(subid.find(id, gid ? ID_TYPE_GID : ID_TYPE_UID, &uids, &count),
-				 SUBID_STATUS_SUCCESS);
+		assert_int_equal(subid.find(id, gid ? ID_TYPE_GID : ID_TYPE_UID, &uids, &count), SUBID_STATUS_SUCCESS);
 		for (size_t k = 0; k < sizeof(askers) / sizeof(askers[0]); k++) {
 			int times = 0;
 

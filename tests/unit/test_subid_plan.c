@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* From the index' claims to lines: who is still who they were, and neighbours as one line. The user database is the test's. */
+/* From the index' claims to lines: who is still who they were, and neighbours as one line. The user database is the
+ * test's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@
 
 #include "account/passwd.h"
 #include "account/source.h"
-#include "subuidd/subid/plan.h"
+#include "subid/line.h"
+#include "subid/plan.h"
 
 #define UNIT 65536u
 
@@ -164,8 +166,9 @@ static void whoever_is_somebody_else_by_now_has_no_line(void **state)
 	claim("alice", 999, "", 2 * UNIT, UNIT); /* an alice of before */
 	claim("bob", 1000, "", 3 * UNIT, UNIT);
 	claim("carol", 1002, "", 4 * UNIT, UNIT);
-	assert_int_equal(assert_lines("", "alice:131072:65536\nbob:196608:65536\ncarol:262144:65536\n", "alice:65536:65536\n"),
-			 0);
+	assert_int_equal(
+		assert_lines("", "alice:131072:65536\nbob:196608:65536\ncarol:262144:65536\n", "alice:65536:65536\n"),
+		0);
 	assert_int_equal(asked, 3); /* each name once */
 }
 
@@ -175,14 +178,15 @@ static void doubt_takes_nothing_away_and_gives_nothing(void **state)
 	claim("down", 1003, "", UNIT, UNIT);
 	claim("down", 1003, "", 2 * UNIT, UNIT);
 	claim("down", 1003, "web1", 5 * UNIT, UNIT);
-	claim("down", 1003, "", 9 * UNIT, UNIT); /* has no line yet */
+	claim("down", 1003, "", 9 * UNIT, UNIT);   /* has no line yet */
 	claim("down2", 1004, "", 10 * UNIT, UNIT); /* nor has this one */
 	claim("alice", 1000, "", 20 * UNIT, UNIT);
-	assert_int_equal(assert_lines("",
-				      "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\n"
-				      "alice:589824:65536\ndow:655360:65536\n",
-				      "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\nalice:1310720:65536\n"),
-			 2);
+	assert_int_equal(
+		assert_lines("",
+			     "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\n"
+			     "alice:589824:65536\ndow:655360:65536\n",
+			     "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\nalice:1310720:65536\n"),
+		2);
 	/* what is given back in an outage splits the line all the same */
 	for (uint32_t i = 0; i < 5; i++)
 		if (i != 2)
@@ -230,18 +234,24 @@ static void local_users_are_read_in_one_pass(void **state)
 
 static void lines_are_taken_apart_strictly(void **state)
 {
-	static const char *const wrong[] = { "",	"a",	 "a:1",	  ":1:2",	    "a:1:",  "a::1",	   "a:1:2:3",
-					     "a:01:2", "a:1:0", "a:-1:2", "a:1:4294967296", "a:4294967295:1", "a: 1:2", "a:1:2 ",
-					     "a123456789012345678901234567890123456789012345678901234567890123456789:1:2" };
-	struct subid_parts parts;
+	static const char *const wrong[] = {
+		"",        "a",      "a:1",    ":1:2",           "a:1:",           "a::1",
+		"a:1:2:3", "a:01:2", "a:1:0",  "a:-1:2",         "a:1:4294967296", "a:4294967295:1",
+		"a: 1:2",  "a:1:2 ", "#a:1:2", "a:0:4294967296",
+	};
+	struct subid_line line = { .name = "untouched" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		assert_false(subid_line_parse(wrong[i], strlen(wrong[i]), &parts));
-	assert_true(subid_line_parse("alice+web1:100000:65536\nrest", 23, &parts));
-	assert_string_equal(parts.name, "alice+web1");
-	assert_int_equal(parts.first, 100000);
-	assert_int_equal(parts.count, 65536);
+		assert_false(subid_line_parse(wrong[i], strlen(wrong[i]), &line));
+	assert_string_equal(line.name, "untouched");
+	assert_true(subid_line_parse("alice+web1:100000:65536\nrest", 23, &line));
+	assert_true(subid_line_is(&line, "alice+web1"));
+	assert_int_equal(line.ids.first, 100000);
+	assert_int_equal(subid_line_count(&line), 65536);
+	assert_true(subid_line_parse("root:0:4294967295", 17, &line));
+	assert_int_equal(line.ids.last, 4294967294u);
+	assert_int_equal(subid_line_count(&line), UINT32_MAX);
 }
 
 int main(void)

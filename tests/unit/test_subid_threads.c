@@ -28,7 +28,7 @@ static struct id_range coming_range(uint32_t i)
 {
 	struct id_range range = fixture_range(RANGES + i % COMING);
 
-	range.count = UNIT; /* no neighbours: each is a piece of its own */
+	range.count = UNIT;    /* no neighbours: each is a piece of its own */
 	range.account_uid = 0; /* the user's own */
 	range.label[0] = '\0';
 	range.owner_uid = 1002;

@@ -14,18 +14,18 @@
 #include "backup/sftp_stream.h"
 #include "backup/tool_command.h"
 
-#define PROFILE                                                                                              \
-	"# a comment\n"                                                                                      \
-	"command = rclone|rc serve restic {options} {path}\n"                                                \
-	"accept = --stdio --log=*\n"                                                                         \
-	"execute = /usr/bin/rclone\n"                                                                        \
-	"environment = A=1 B={home}/x\n"                                                                     \
-	"quota = --quota={quota}\n"                                                                          \
-	"[read-write]\n"                                                                                     \
-	"run = /usr/bin/rclone serve --stdio\n"                                                              \
-	"run = {path}\n"                                                                                     \
-	"[append-only]\n"                                                                                    \
-	"run = /usr/bin/rclone add {path}\n"                                                                 \
+#define PROFILE                                                                                                        \
+	"# a comment\n"                                                                                                \
+	"command = rclone|rc serve restic {options} {path}\n"                                                          \
+	"accept = --stdio --log=*\n"                                                                                   \
+	"execute = /usr/bin/rclone\n"                                                                                  \
+	"environment = A=1 B={home}/x\n"                                                                               \
+	"quota = --quota={quota}\n"                                                                                    \
+	"[read-write]\n"                                                                                               \
+	"run = /usr/bin/rclone serve --stdio\n"                                                                        \
+	"run = {path}\n"                                                                                               \
+	"[append-only]\n"                                                                                              \
+	"run = /usr/bin/rclone add {path}\n"                                                                           \
 	"new-files-only = yes\n"
 
 static char text[TOOL_PROFILE_MAX + 1];
@@ -48,6 +48,15 @@ static void a_profile_is_read(void **state)
 	assert_int_equal(profile.form[TOOL_READ_WRITE].run.count, 4);
 	assert_true(profile.form[TOOL_APPEND_ONLY].new_files_only);
 	assert_false(profile.form[TOOL_READ_ONLY].present);
+	assert_int_equal(parse("command = x\nexecute = /bin/x\nadds = a/*.b\nbegins = c\ntidies = d\nlog = "
+			       "sftp\n[read-write]\nrun "
+			       "= /bin/x\n",
+			       &profile, &fault),
+			 0);
+	assert_string_equal(profile.adds.words[0], "a/*.b");
+	assert_string_equal(profile.begins.words[0], "c");
+	assert_string_equal(profile.tidies.words[0], "d");
+	assert_string_equal(profile.log.words[0], "sftp");
 }
 
 static void one_wrong_line_is_no_profile(void **state)
@@ -68,6 +77,19 @@ static void one_wrong_line_is_no_profile(void **state)
 		{ "command = x {rest} y\nexecute = /bin/x\n[read-write]\nrun = /bin/x\n", 0 },
 		{ "command = x {what}\nexecute = /bin/x\n[read-write]\nrun = /bin/x\n", 0 },
 		{ "command = x\nexecute = /bin/x\nenvironment = x\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nenvironment = A=1 B=2 A=3\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\n[read-write]\nrun = /bin/xy\n", 0 },
+		{ "command = x\nexecute = /bin/xy\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\n[append-only]\nrun = /bin/x\nown-dates = yes\n", 0 },
+		{ "[read-write]\nown-dates = yes\n", 2 },
+		{ "write = /tmp\n", 1 },
+		{ "command = x\nexecute = /bin/x\nadds = /a\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nadds = a b\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nadds = a*/b\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nbegins = ../a\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nbegins = a/\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\ntidies = a b\n[read-write]\nrun = /bin/x\n", 0 },
+		{ "command = x\nexecute = /bin/x\nlog = stdout\n[read-write]\nrun = /bin/x\n", 0 },
 		{ "colour = red\n", 1 },
 		{ "command = x\nfoo\n", 2 },
 		{ "[write]\n", 1 },
@@ -156,8 +178,8 @@ static void packets_that_open_to_write_make_a_new_file(void **state)
 {
 	static const struct {
 		uint8_t flags, expected;
-	} cases[] = { { 0x01, 0x01 }, { 0x00, 0x00 }, { 0x1a, 0x2a }, { 0x02, 0x2a }, { 0x06, 0x2a }, { 0x10, 0x2a },
-		      { 0x11, 0x2b }, { 0x03, 0x2b }, { 0x2a, 0x2a }, { 0x40, 0x2a } };
+	} cases[] = { { 0x01, 0x01 }, { 0x00, 0x00 }, { 0x1a, 0x2a }, { 0x02, 0x2a }, { 0x06, 0x2a },
+		      { 0x10, 0x2a }, { 0x11, 0x2b }, { 0x03, 0x2b }, { 0x2a, 0x2a }, { 0x40, 0x2a } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -176,8 +198,8 @@ static void packets_that_open_to_write_make_a_new_file(void **state)
 static void packets_that_are_none_are_refused(void **state)
 {
 	uint8_t name[] = { 0, 0, 0, 18, 3, 0, 0, 0, 7, 0, 0, 0, 6, 'f', 0, 0, 0, 0, 0, 0, 0, 0 };
-	uint8_t huge[] = { 0, 4, 0, 1, 3 }, none[] = { 0, 0, 0, 0 }, far[] = { 0, 0, 0, 13, 3, 0, 0, 0, 7, 255, 255, 255,
-									      255, 0, 0, 0, 0 };
+	uint8_t huge[] = { 0, 4, 0, 1, 3 }, none[] = { 0, 0, 0, 0 },
+		far[] = { 0, 0, 0, 13, 3, 0, 0, 0, 7, 255, 255, 255, 255, 0, 0, 0, 0 };
 
 	(void)state;
 	assert_int_equal(sftp_packet_size(huge, sizeof(huge)), -EPROTO);

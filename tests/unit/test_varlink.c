@@ -66,29 +66,29 @@ static int end_always(struct varlink_call *call)
 }
 
 static const struct varlink_parameter echo_parameters[] = {
-	{.name = "s", .type = JSON_STRING}, {.name = "i", .type = JSON_INTEGER}, {.name = "b", .type = JSON_TRUE},
-	{.name = "o", .type = JSON_OBJECT}, {.name = "a", .type = JSON_ARRAY},	 {.name = NULL},
+	{ .name = "s", .type = JSON_STRING }, { .name = "i", .type = JSON_INTEGER }, { .name = "b", .type = JSON_TRUE },
+	{ .name = "o", .type = JSON_OBJECT }, { .name = "a", .type = JSON_ARRAY },   { .name = NULL },
 };
 static const struct varlink_parameter count_parameters[] = {
-	{.name = "to", .type = JSON_INTEGER, .required = true},
-	{.name = NULL},
+	{ .name = "to", .type = JSON_INTEGER, .required = true },
+	{ .name = NULL },
 };
-static const struct varlink_parameter none[] = {{.name = NULL}};
+static const struct varlink_parameter none[] = { { .name = NULL } };
 static const struct varlink_method methods[] = {
-	{.name = "Echo", .parameters = echo_parameters, .handle = echo},
-	{.name = "Count", .parameters = count_parameters, .handle = count},
-	{.name = "Continue", .parameters = none, .handle = continue_always},
-	{.name = "Fail", .parameters = none, .handle = fail_always},
-	{.name = "End", .parameters = none, .handle = end_always},
-	{.name = "Later", .parameters = none},
-	{.name = NULL},
+	{ .name = "Echo", .parameters = echo_parameters, .handle = echo },
+	{ .name = "Count", .parameters = count_parameters, .handle = count },
+	{ .name = "Continue", .parameters = none, .handle = continue_always },
+	{ .name = "Fail", .parameters = none, .handle = fail_always },
+	{ .name = "End", .parameters = none, .handle = end_always },
+	{ .name = "Later", .parameters = none },
+	{ .name = NULL },
 };
 static const struct varlink_interface test_interface = {
 	.name = "org.example.Test",
 	.description = "interface org.example.Test\n",
 	.methods = methods,
 };
-static const struct varlink_interface *const interfaces[] = {&test_interface, NULL};
+static const struct varlink_interface *const interfaces[] = { &test_interface, NULL };
 static const struct varlink_service service = {
 	.vendor = "V",
 	.product = "P",
@@ -165,7 +165,7 @@ static void exchange(struct ends *ends, const char *call, const char *answer)
 	assert_answer(ends, answer);
 }
 
-#define ERROR(name, key, value)                                                                                    \
+#define ERROR(name, key, value)                                                                                        \
 	"{\"error\":\"org.varlink.service." name "\",\"parameters\":{\"" key "\":\"" value "\"}}"
 #define INVALID(value) ERROR("InvalidParameter", "parameter", value)
 
@@ -223,48 +223,47 @@ static void wrong_calls_are_told_apart(void **state)
 	static const struct {
 		const char *call, *answer;
 	} rows[] = {
-		{"{\"method\":\"org.example.Other.Echo\"}",
-		 ERROR("InterfaceNotFound", "interface", "org.example.Other")},
-		{"{\"method\":\"org.example.Tes.Echo\"}",
-		 ERROR("InterfaceNotFound", "interface", "org.example.Tes")},
-		{"{\"method\":\"org.example.Test.Nope\"}",
-		 ERROR("MethodNotFound", "method", "org.example.Test.Nope")},
-		{"{\"method\":\"org.example.Test.Later\"}",
-		 ERROR("MethodNotImplemented", "method", "org.example.Test.Later")},
-		{"{}", INVALID("method")},
-		{"{\"method\":null}", INVALID("method")},
-		{"{\"method\":1}", INVALID("method")},
-		{"{\"method\":\"\"}", INVALID("method")},
-		{"{\"method\":\"Echo\"}", INVALID("method")},
-		{"{\"method\":\"example.Echo\"}", INVALID("method")},
-		{"{\"method\":\"ex-ample.Echo\"}", INVALID("method")},
-		{"{\"method\":\"org.example.Test.echo\"}", INVALID("method")},
-		{"{\"method\":\"org.example.Test.\"}", INVALID("method")},
-		{"{\"method\":\"org.example.Test.Echo \"}", INVALID("method")},
-		{"{\"method\":\"org..Test.Echo\"}", INVALID("method")},
-		{"{\"method\":\".org.example.Test.Echo\"}", INVALID("method")},
-		{"{\"method\":\"org.-example.Test.Echo\"}", INVALID("method")},
-		{"{\"method\":\"org.example/../Test.Echo\"}", INVALID("method")},
-		{"{\"method\":\"org.ex\\nample.Test.Echo\"}", INVALID("method")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":[]}", INVALID("parameters")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":\"{}\"}", INVALID("parameters")},
-		{"{\"method\":\"org.example.Test.Echo\",\"more\":1}", INVALID("more")},
-		{"{\"method\":\"org.example.Test.Echo\",\"oneway\":\"true\"}", INVALID("oneway")},
-		{"{\"method\":\"org.example.Test.Echo\",\"upgrade\":true}", INVALID("upgrade")},
-		{"{\"method\":\"org.example.Test.Echo\",\"uid\":0}", INVALID("uid")},
-		{"{\"method\":\"org.example.Test.Echo\",\"uid\":null}", INVALID("uid")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"x\":1}}", INVALID("x")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"x\":null}}", INVALID("x")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"s\":1}}", INVALID("s")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":\"1\"}}", INVALID("i")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":1.0}}", INVALID("i")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"b\":0}}", INVALID("b")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"o\":[]}}", INVALID("o")},
-		{"{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"a\":{}}}", INVALID("a")},
-		{"{\"method\":\"org.example.Test.Count\"}", INVALID("to")},
-		{"{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":null}}", INVALID("to")},
-		{"{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3}}",
-		 "{\"error\":\"org.varlink.service.ExpectedMore\",\"parameters\":{}}"},
+		{ "{\"method\":\"org.example.Other.Echo\"}",
+		  ERROR("InterfaceNotFound", "interface", "org.example.Other") },
+		{ "{\"method\":\"org.example.Tes.Echo\"}", ERROR("InterfaceNotFound", "interface", "org.example.Tes") },
+		{ "{\"method\":\"org.example.Test.Nope\"}",
+		  ERROR("MethodNotFound", "method", "org.example.Test.Nope") },
+		{ "{\"method\":\"org.example.Test.Later\"}",
+		  ERROR("MethodNotImplemented", "method", "org.example.Test.Later") },
+		{ "{}", INVALID("method") },
+		{ "{\"method\":null}", INVALID("method") },
+		{ "{\"method\":1}", INVALID("method") },
+		{ "{\"method\":\"\"}", INVALID("method") },
+		{ "{\"method\":\"Echo\"}", INVALID("method") },
+		{ "{\"method\":\"example.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"ex-ample.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.example.Test.echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.example.Test.\"}", INVALID("method") },
+		{ "{\"method\":\"org.example.Test.Echo \"}", INVALID("method") },
+		{ "{\"method\":\"org..Test.Echo\"}", INVALID("method") },
+		{ "{\"method\":\".org.example.Test.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.-example.Test.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.example/../Test.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.ex\\nample.Test.Echo\"}", INVALID("method") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":[]}", INVALID("parameters") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":\"{}\"}", INVALID("parameters") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"more\":1}", INVALID("more") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"oneway\":\"true\"}", INVALID("oneway") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"upgrade\":true}", INVALID("upgrade") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"uid\":0}", INVALID("uid") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"uid\":null}", INVALID("uid") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"x\":1}}", INVALID("x") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"x\":null}}", INVALID("x") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"s\":1}}", INVALID("s") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":\"1\"}}", INVALID("i") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":1.0}}", INVALID("i") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"b\":0}}", INVALID("b") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"o\":[]}}", INVALID("o") },
+		{ "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"a\":{}}}", INVALID("a") },
+		{ "{\"method\":\"org.example.Test.Count\"}", INVALID("to") },
+		{ "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":null}}", INVALID("to") },
+		{ "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3}}",
+		  "{\"error\":\"org.varlink.service.ExpectedMore\",\"parameters\":{}}" },
 	};
 	struct ends *ends = ends_open();
 
@@ -303,10 +302,8 @@ static void oneway_is_done_and_not_answered(void **state)
 	put(ends, "{\"method\":\"org.example.Test.Fail\",\"oneway\":true}");
 	put(ends, "{\"method\":\"org.example.Test.Nope\",\"oneway\":true}");
 	put(ends, "{\"method\":\"org.example.Test.Echo\",\"oneway\":true,\"upgrade\":true}");
-	put(ends,
-	    "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3},\"oneway\":true,\"more\":true}");
-	exchange(ends, "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":9}}",
-		 "{\"parameters\":{\"i\":9}}");
+	put(ends, "{\"method\":\"org.example.Test.Count\",\"parameters\":{\"to\":3},\"oneway\":true,\"more\":true}");
+	exchange(ends, "{\"method\":\"org.example.Test.Echo\",\"parameters\":{\"i\":9}}", "{\"parameters\":{\"i\":9}}");
 	assert_int_equal(ends_close(ends), 0);
 	assert_int_equal(calls, 2);
 }
@@ -317,8 +314,8 @@ static void handler_that_fails_ends_the_connection(void **state)
 		const char *call;
 		int result;
 	} rows[] = {
-		{"{\"method\":\"org.example.Test.End\"}", -EIO},
-		{"{\"method\":\"org.example.Test.Continue\"}", -EINVAL}, /* continues was not asked for */
+		{ "{\"method\":\"org.example.Test.End\"}", -EIO },
+		{ "{\"method\":\"org.example.Test.Continue\"}", -EINVAL }, /* continues was not asked for */
 	};
 
 	(void)state;
@@ -334,8 +331,8 @@ static void handler_that_fails_ends_the_connection(void **state)
 
 static void what_is_no_message_is_told_once_and_ends(void **state)
 {
-	static const char *const bad[] = {"[]", "nonsense", "{\"method\":\"a\",\"method\":\"b\"}", "",
-					  "[[[[[[[[[[[[[[[[[[[[[[[["};
+	static const char *const bad[] = { "[]", "nonsense", "{\"method\":\"a\",\"method\":\"b\"}", "",
+					   "[[[[[[[[[[[[[[[[[[[[[[[[" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -412,8 +409,7 @@ static void client_follows_a_stream(void **state)
 	char *error = NULL;
 
 	(void)state;
-	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", to, sum, &total, &told, &error),
-			 0);
+	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", to, sum, &total, &told, &error), 0);
 	assert_int_equal(total, 55);
 	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Fail", NULL, sum, &total, &told, &error),
 			 -EREMOTEIO);
@@ -421,8 +417,8 @@ static void client_follows_a_stream(void **state)
 	json_decref(told);
 	free(error);
 	total = 0;
-	assert_int_equal(
-		varlink_call_more(&ends->peer, "org.example.Test.Count", large, sum, &total, &told, &error), 42);
+	assert_int_equal(varlink_call_more(&ends->peer, "org.example.Test.Count", large, sum, &total, &told, &error),
+			 42);
 	assert_int_equal(total, 105);
 	shutdown(ends->peer.fd, SHUT_RDWR);
 	json_decref(to);
@@ -453,12 +449,12 @@ static void client_distrusts_answers(void **state)
 		const char *answer;
 		int result;
 	} rows[] = {
-		{"{\"error\":1}", -EPROTO},
-		{"{\"parameters\":[]}", -EPROTO},
-		{"{\"continues\":1}", -EPROTO},
-		{"{\"continues\":true}", -EPROTO},
-		{"[]", -EBADMSG},
-		{"{", -EBADMSG},
+		{ "{\"error\":1}", -EPROTO },
+		{ "{\"parameters\":[]}", -EPROTO },
+		{ "{\"continues\":1}", -EPROTO },
+		{ "{\"continues\":true}", -EPROTO },
+		{ "[]", -EBADMSG },
+		{ "{", -EBADMSG },
 	};
 	json_t *reply = NULL;
 	char *error = NULL;
@@ -482,7 +478,7 @@ static void client_distrusts_answers(void **state)
 static void connect_says_why_not(void **state)
 {
 	char directory[] = "/tmp/test_varlink.XXXXXX", long_path[200];
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int listener, fd;
 
 	(void)state;

@@ -46,7 +46,7 @@ static void empty_message_of_every_op_passes(void **state)
 
 static void unknown_op_is_refused(void **state)
 {
-	static const uint32_t ops[] = {0, OP_MAX_, OP_MAX_ + 1, 0x80000000u, UINT32_MAX};
+	static const uint32_t ops[] = { 0, OP_MAX_, OP_MAX_ + 1, 0x80000000u, UINT32_MAX };
 	struct request request;
 	struct answer answer;
 
@@ -91,11 +91,15 @@ static void fill_key(struct ssh_key *key)
 	key->storage_quota = UINT64_MAX;
 	FILL(key->tools);
 	FILL(key->forward);
+	FILL(key->command);
+	FILL(key->net);
 	FILL(key->from);
 	FILL(key->type);
 	FILL(key->comment);
 	FILL(key->fingerprint);
 	FILL(key->blob);
+	FILL(key->hash);
+	FILL(key->owner);
 }
 
 static void fill_limit(struct limit *limit)
@@ -136,10 +140,33 @@ static void fill_import(struct request_import *row)
 	fill_run(&row->run);
 }
 
+/* Operations that change something. In a message of any other the flag would have to be 0. */
+static bool may_be_dry(uint32_t op)
+{
+	static const uint32_t ops[] = {
+		OP_ACCOUNT_ADD,  OP_ACCOUNT_MODIFY,    OP_ACCOUNT_LOCK,   OP_ACCOUNT_UNLOCK,    OP_ACCOUNT_REMOVE,
+		OP_KEY_ADD,      OP_KEY_REMOVE,        OP_RANGE_ADD,      OP_RANGE_REMOVE,      OP_LIMIT_SET,
+		OP_IMPORT,       OP_TOMBSTONE_RELEASE, OP_REPAIR,         OP_KEY_CHANGE,        OP_ACCOUNT_RENAME,
+		OP_OWNER_CHANGE, OP_ACCOUNT_RESTORE,   OP_MANAGE_KEY_ADD, OP_MANAGE_KEY_REMOVE,
+	};
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (ops[i] == op)
+			return true;
+	return false;
+}
+
 static void fill_request(struct request *request)
 {
+	request->dry_run = may_be_dry(request->op) ? UINT32_MAX : 0;
 	if (request->op == OP_STATUS || request->op == OP_STATE_SAVE)
 		return;
+	if (request->op == OP_OWNER_CHANGE) {
+		FILL(request->owner.from);
+		FILL(request->owner.to);
+		request->owner.hand_over = UINT32_MAX;
+		return;
+	}
 	if (request->op == OP_TOMBSTONE_RELEASE) {
 		request->release.first = UINT32_MAX;
 		return;
@@ -154,7 +181,7 @@ static void fill_request(struct request *request)
 	switch (request->op) {
 	case OP_ACCOUNT_ADD:
 		fill_facts(&request->add.facts);
-		request->add.set = request->add.range_count = request->add.has_key = UINT32_MAX;
+		request->add.set = request->add.range_count = UINT32_MAX;
 		fill_key(&request->add.key);
 		break;
 	case OP_ACCOUNT_MODIFY:
@@ -164,18 +191,32 @@ static void fill_request(struct request *request)
 	case OP_ACCOUNT_REMOVE:
 		request->remove.keep_home = request->remove.purge = UINT32_MAX;
 		break;
+	case OP_ACCOUNT_RENAME:
+		FILL(request->rename.to);
+		break;
 	case OP_KEY_ADD:
+	case OP_MANAGE_KEY_ADD:
 		fill_key(&request->key_add.key);
 		break;
 	case OP_KEY_REMOVE:
+	case OP_MANAGE_KEY_REMOVE:
 		request->key_remove.id = UINT32_MAX;
 		FILL(request->key_remove.fingerprint);
+		break;
+	case OP_ACCOUNT_RESTORE:
+		request->restore.uid = UINT32_MAX;
+		FILL(request->restore.as);
+		break;
+	case OP_KEY_CHANGE:
+		request->key_change.id = request->key_change.clear_options = request->key_change.set = UINT32_MAX;
+		FILL(request->key_change.fingerprint);
+		fill_key(&request->key_change.key);
 		break;
 	case OP_IMPORT:
 		fill_import(&request->import);
 		break;
 	case OP_REPAIR:
-		request->repair.repair = request->repair.place = request->repair.uid = request->repair.dry_run = UINT32_MAX;
+		request->repair.repair = request->repair.place = request->repair.uid = UINT32_MAX;
 		break;
 	case OP_RANGE_ADD:
 		request->range_add.count = UINT32_MAX;
@@ -186,11 +227,15 @@ static void fill_request(struct request *request)
 		break;
 	case OP_ACCOUNT_LIST:
 	case OP_KEY_LIST:
+	case OP_MANAGE_KEY_LIST:
 	case OP_RANGE_LIST:
 	case OP_AUDIT_LIST:
 	case OP_LIMIT_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_FORMER_LIST:
 	case OP_RUN_LIST:
+	case OP_COUNTER_LIST:
+	case OP_REMOVED_LIST:
 	case OP_CHECK:
 		request->list.all = UINT32_MAX;
 		request->list.cursor = UINT64_MAX;
@@ -208,6 +253,7 @@ static void fill_account(struct account_view *view)
 	view->account.facts.view = UINT32_MAX;
 	view->account.facts.quota = view->files_limit = UINT64_MAX;
 	view->bytes_kept = view->files_kept = UINT32_MAX;
+	view->bytes_used = view->files_used = UINT64_MAX;
 	view->account.facts.files = -1;
 	FILL(view->account.owner);
 	FILL(view->account.label);
@@ -219,7 +265,8 @@ static void fill_account(struct account_view *view)
 	FILL(view->link);
 	view->last_run = view->last_good = view->alarm_since = -1;
 	view->account.facts.alarm = UINT64_MAX;
-	view->last_status = view->silent = view->told = view->mended = UINT32_MAX;
+	view->last_status = view->silent = view->told = view->mended = view->owner_state = UINT32_MAX;
+	FILL(view->link_why);
 }
 
 static void fill_rest_of_answer(struct answer *answer)
@@ -233,7 +280,10 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->status.separator);
 		break;
 	case OP_KEY_ADD:
+	case OP_KEY_CHANGE:
 	case OP_KEY_LIST:
+	case OP_MANAGE_KEY_ADD:
+	case OP_MANAGE_KEY_LIST:
 		fill_key(&answer->key);
 		answer->key_used = -1;
 		break;
@@ -244,6 +294,7 @@ static void fill_rest_of_answer(struct answer *answer)
 	case OP_RANGE_ADD:
 	case OP_RANGE_LIST:
 	case OP_TOMBSTONE_LIST:
+	case OP_FORMER_LIST:
 		memset(&answer->range, 0xff, offsetof(struct id_range, owner));
 		FILL(answer->range.owner);
 		FILL(answer->range.label);
@@ -265,8 +316,20 @@ static void fill_rest_of_answer(struct answer *answer)
 		FILL(answer->audit.detail);
 		break;
 	case OP_ACCOUNT_REMOVE:
-		answer->removal.files = UINT32_MAX;
+		answer->removal.until = -1;
+		answer->removal.files = answer->removal.restorable = UINT32_MAX;
 		FILL(answer->removal.why);
+		break;
+	case OP_OWNER_CHANGE:
+		answer->owner.accounts = answer->owner.ranges = answer->owner.removed = answer->owner.links =
+			UINT32_MAX;
+		FILL(answer->owner.why);
+		break;
+	case OP_REMOVED_LIST:
+		memset(&answer->removed, 0xff, offsetof(struct removed_view, owner));
+		FILL(answer->removed.owner);
+		FILL(answer->removed.label);
+		FILL(answer->removed.name);
 		break;
 	case OP_CHECK:
 		FILL(answer->finding.subject);
@@ -279,6 +342,11 @@ static void fill_rest_of_answer(struct answer *answer)
 	case OP_REPAIR:
 		answer->repaired.mended = UINT32_MAX;
 		FILL(answer->repaired.done);
+		break;
+	case OP_COUNTER_LIST:
+		answer->counter.value = UINT64_MAX;
+		FILL(answer->counter.name);
+		FILL(answer->counter.of);
 		break;
 	default:
 		break;
@@ -294,7 +362,7 @@ static void fill_answer(struct answer *answer)
 	FILL(answer->failure.why);
 	FILL(answer->failure.todo);
 	if (answer->op == OP_ACCOUNT_ADD || (answer->op >= OP_ACCOUNT_GET && answer->op <= OP_ACCOUNT_UNLOCK) ||
-	    answer->op == OP_ACCOUNT_MOUNT)
+	    answer->op == OP_ACCOUNT_MOUNT || answer->op == OP_ACCOUNT_RENAME || answer->op == OP_ACCOUNT_RESTORE)
 		fill_account(&answer->account);
 	else
 		fill_rest_of_answer(answer);
@@ -380,12 +448,9 @@ static void unended_string_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_message_of_every_op_passes),
-		cmocka_unit_test(unknown_op_is_refused),
-		cmocka_unit_test(any_other_size_is_refused),
-		cmocka_unit_test(full_message_of_every_op_passes),
-		cmocka_unit_test(stray_bytes_are_refused),
-		cmocka_unit_test(unended_string_is_refused),
+		cmocka_unit_test(empty_message_of_every_op_passes), cmocka_unit_test(unknown_op_is_refused),
+		cmocka_unit_test(any_other_size_is_refused),        cmocka_unit_test(full_message_of_every_op_passes),
+		cmocka_unit_test(stray_bytes_are_refused),          cmocka_unit_test(unended_string_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

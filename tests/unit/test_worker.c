@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "subuidd/worker/worker.h"
+#include "worker/worker.h"
 #include "varlink/client.h"
 
 #define KEY_BLOB "AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"
@@ -130,23 +130,25 @@ static void is_number(const json_t *object, const char *name, json_int_t number)
 static void account_fill(struct account_view *view)
 {
 	*view = (struct account_view){
-		.account = {.uid = 2100000000,
-			    .owner_uid = 1000,
-			    .state = ACCOUNT_ACTIVE,
-			    .flags = ACCOUNT_LOCKED,
-			    .created = 1790000000,
-			    .facts.expires_day = 22644,
-			    .facts.quota = UINT64_C(10) << 30,
-			    .facts.files = 200000,
-			    .facts.view = VIEW_OWNER,
-			    .owner = "alice",
-			    .label = "web1",
-			    .facts.comment = "the shop"},
+		.account = { .uid = 2100000000,
+			     .owner_uid = 1000,
+			     .state = ACCOUNT_ACTIVE,
+			     .flags = ACCOUNT_LOCKED,
+			     .created = 1790000000,
+			     .facts.expires_day = 22644,
+			     .facts.quota = UINT64_C(10) << 30,
+			     .facts.files = 200000,
+			     .facts.view = VIEW_OWNER,
+			     .owner = "alice",
+			     .label = "web1",
+			     .facts.comment = "the shop" },
 		.keys = 2,
 		.ranges = 1,
 		.created = 1,
 		.view = VIEW_THEIRS,
 		.files_limit = 7,
+		.bytes_used = 12345,
+		.files_used = UINT64_MAX,
 		.name = "alice+web1",
 		.home = "/srv/subuid/alice/web1/home",
 		.link = "/home/\xffil/subuid/web1",
@@ -206,7 +208,9 @@ static void add_goes_through_and_back(void **state)
 	is_number(account, "filesLimit", 7);
 	is_number(account, "keys", 2);
 	is_number(account, "ranges", 1);
-	assert_int_equal(json_object_size(account), 20);
+	is_number(account, "usedBytes", 12345);
+	assert_null(json_object_get(account, "usedFiles"));
+	assert_int_equal(json_object_size(account), 21);
 	json_decref(reply);
 	assert_int_equal(stop(), 0);
 }
@@ -214,13 +218,13 @@ static void add_goes_through_and_back(void **state)
 static void the_peers_mistakes_do_not_reach_the_broker(void **state)
 {
 	static const char *const calls[][2] = {
-		{"Add", "{\"label\":\"Web1\"}"},
-		{"Add", "{}"},
-		{"Add", "{\"label\":\"a\",\"uid\":0}"},
-		{"Get", "{\"label\":7}"},
-		{"List", "{}"},
-		{"Nothing", "{}"},
-		{"Remove", "{\"label\":\"a\",\"purge\":true,\"keepHome\":true}"},
+		{ "Add", "{\"label\":\"Web1\"}" },
+		{ "Add", "{}" },
+		{ "Add", "{\"label\":\"a\",\"uid\":0}" },
+		{ "Get", "{\"label\":7}" },
+		{ "List", "{}" },
+		{ "Nothing", "{}" },
+		{ "Remove", "{\"label\":\"a\",\"purge\":true,\"keepHome\":true}" },
 	};
 
 	(void)state;
@@ -308,7 +312,7 @@ static int each_account(json_t *parameters, void *data)
 
 static void lists_follow_the_cursor(void **state)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	json_t *parameters = json_pack("{s:b}", "all", 1), *error_parameters = NULL;
 	char *error = NULL;
 
@@ -379,7 +383,7 @@ static bool answer_stray(int fd, const struct request *request, int number)
 
 static void a_broker_that_is_not_sound_ends_the_worker(void **state)
 {
-	static const broker_deed deeds[] = {answer_other_op, answer_short, answer_row_only, answer_stray};
+	static const broker_deed deeds[] = { answer_other_op, answer_short, answer_row_only, answer_stray };
 	char *error;
 
 	(void)state;
@@ -389,7 +393,7 @@ static void a_broker_that_is_not_sound_ends_the_worker(void **state)
 		assert_int_equal(stop(), -EPROTO);
 	}
 
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	json_t *error_parameters;
 
 	start(answer_same_cursor);
@@ -418,15 +422,15 @@ static void a_broker_that_is_gone_ends_the_worker(void **state)
 
 static void status_fill(struct answer *answer)
 {
-	answer->status = (struct daemon_status){.accounts = 3,
-						.views = 1,
-						.landlock_abi = 7,
-						.generation = 12,
-						.caller_uid = 1000,
-						.caller = "alice",
-						.version = "0.1.0",
-						.homes = "/srv/subuid",
-						.separator = "%"};
+	answer->status = (struct daemon_status){ .accounts = 3,
+						 .views = 1,
+						 .landlock_abi = 7,
+						 .generation = 12,
+						 .caller_uid = 1000,
+						 .caller = "alice",
+						 .version = "0.1.0",
+						 .homes = "/srv/subuid",
+						 .separator = "%" };
 }
 
 static bool answer_keys(int fd, const struct request *request, int number)
@@ -439,17 +443,17 @@ static bool answer_keys(int fd, const struct request *request, int number)
 		status_fill(&answer);
 		return answer_send(fd, &answer);
 	}
-	answer.key = (struct ssh_key){.id = 12,
-				      .uid = 2100000000,
-				      .role = ROLE_PULL,
-				      .options = KEY_NO_DELETE,
-				      .created = 5,
-				      .expires = 6,
-				      .from = "192.0.2.1",
-				      .type = "ssh-ed25519",
-				      .comment = "c",
-				      .fingerprint = "SHA256:x",
-				      .blob = KEY_BLOB};
+	answer.key = (struct ssh_key){ .id = 12,
+				       .uid = 2100000000,
+				       .role = ROLE_PULL,
+				       .options = KEY_NO_DELETE,
+				       .created = 5,
+				       .expires = 6,
+				       .from = "192.0.2.1",
+				       .type = "ssh-ed25519",
+				       .comment = "c",
+				       .fingerprint = "SHA256:x",
+				       .blob = KEY_BLOB };
 	return answer_send(fd, &answer);
 }
 
@@ -460,8 +464,7 @@ static void keys_tell_the_whole_name_of_their_account(void **state)
 
 	(void)state;
 	start(answer_keys);
-	json_t *reply =
-		call("KeyAdd", "{\"label\":\"web1\",\"key\":{\"key\":\"ssh-ed25519 " KEY_BLOB "\"}}", &error);
+	json_t *reply = call("KeyAdd", "{\"label\":\"web1\",\"key\":{\"key\":\"ssh-ed25519 " KEY_BLOB "\"}}", &error);
 	const json_t *key = json_object_get(reply, "key");
 
 	is_number(key, "id", 12);
@@ -476,8 +479,7 @@ static void keys_tell_the_whole_name_of_their_account(void **state)
 	is_number(key, "created", 5);
 	is_number(key, "expires", 6);
 	json_decref(reply);
-	reply = call("KeyAdd",
-		     "{\"label\":\"web1\",\"owner\":\"bob\",\"key\":{\"key\":\"ssh-ed25519 " KEY_BLOB "\"}}",
+	reply = call("KeyAdd", "{\"label\":\"web1\",\"owner\":\"bob\",\"key\":{\"key\":\"ssh-ed25519 " KEY_BLOB "\"}}",
 		     &error);
 	is_text(json_object_get(reply, "key"), "account", "bob%web1");
 	json_decref(reply);
@@ -494,7 +496,7 @@ static bool answer_ranges(int fd, const struct request *request, int number)
 	for (uint32_t i = 0; i < 2 && request->op == OP_RANGE_LIST; i++) {
 		answer_begin(&answer, request->op);
 		answer.row = 1;
-		answer.range = (struct id_range){.first = 65536 * (i + 1), .count = 65536, .owner = "alice"};
+		answer.range = (struct id_range){ .first = 65536 * (i + 1), .count = 65536, .owner = "alice" };
 		if (i == 0)
 			memcpy(answer.range.label, "web1", 5);
 		if (!answer_send(fd, &answer))
@@ -523,7 +525,7 @@ static int each_range(json_t *parameters, void *data)
 
 static void ranges_tell_the_whole_name_of_their_account(void **state)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	json_t *error_parameters;
 	char *error;
 
@@ -542,7 +544,7 @@ static bool answer_limits(int fd, const struct request *request, int number)
 
 	assert_int_equal(number, 0); /* one question: what is left out is the broker's to keep */
 	answer_begin(&answer, request->op);
-	answer.limit = (struct limit){.accounts = 16, .keys = 3, .ranges = 18, .owner = "bob"};
+	answer.limit = (struct limit){ .accounts = 16, .keys = 3, .ranges = 18, .owner = "bob" };
 	return answer_send(fd, &answer);
 }
 
@@ -600,7 +602,7 @@ static int each_finding(json_t *parameters, void *data)
 
 static void check_sums_up(void **state)
 {
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	json_t *error_parameters;
 	char *error;
 

@@ -21,7 +21,7 @@
 #include <grp.h>
 #include <cmocka.h>
 
-#include "subuidd/worker/worker.h"
+#include "worker/worker.h"
 #include "varlink/client.h"
 
 #define NOBODY 65534
@@ -51,7 +51,7 @@ static void child(int socket, uid_t uid)
 {
 	int image = open(program, O_PATH | O_CLOEXEC), log = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	static char name[] = "worker";
-	char *const argv[] = {name, NULL}, *const environment[] = {NULL};
+	char *const argv[] = { name, NULL }, *const environment[] = { NULL };
 
 	image = fcntl(image, F_DUPFD_CLOEXEC, 10);
 	log = fcntl(log, F_DUPFD_CLOEXEC, 10);
@@ -80,7 +80,7 @@ static struct started start(uid_t uid)
 		child(pair[1], uid);
 	assert_true(pid > 0);
 	close(pair[1]);
-	return (struct started){pid, pair[0]};
+	return (struct started){ pid, pair[0] };
 }
 
 static int ended(struct started *started)
@@ -94,7 +94,7 @@ static int ended(struct started *started)
 
 static void wait_ready(const struct started *started)
 {
-	struct pollfd poll_fd = {.fd = started->broker, .events = POLLIN};
+	struct pollfd poll_fd = { .fd = started->broker, .events = POLLIN };
 	char byte = 0;
 
 	assert_int_equal(poll(&poll_fd, 1, 10000), 1);
@@ -105,10 +105,10 @@ static void wait_ready(const struct started *started)
 /* Returns the peer's end. */
 static int give_connection(const struct started *started, uint32_t tag, int descriptors)
 {
-	struct wire_connection connection = {.tag = tag, .idle_seconds = 10};
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {0};
-	struct iovec iov = {&connection, sizeof(connection)};
-	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct wire_connection connection = { .tag = tag, .idle_seconds = 10 };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec iov = { &connection, sizeof(connection) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int pair[2], both[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -196,8 +196,7 @@ static void serves_one_connection_and_ends(void **state)
 	json_t *parameters = json_pack("{s:s}", "interface", "io.subuidd.Accounts");
 
 	assert_int_equal(
-		varlink_call(&stream, "org.varlink.service.GetInterfaceDescription", parameters, &reply, &error),
-		0);
+		varlink_call(&stream, "org.varlink.service.GetInterfaceDescription", parameters, &reply, &error), 0);
 	json_decref(reply);
 	json_decref(parameters);
 	parameters = json_pack("{s:s}", "label", "Not A Label");
@@ -244,7 +243,7 @@ static void ends_when_the_connection_is_not_as_agreed(void **state)
 	static const struct {
 		uint32_t tag;
 		int descriptors;
-	} cases[] = {{'X', 1}, {WIRE_CONNECTION, 0}, {WIRE_CONNECTION, 2}};
+	} cases[] = { { 'X', 1 }, { WIRE_CONNECTION, 0 }, { WIRE_CONNECTION, 2 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

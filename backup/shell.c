@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Three processes of an isolated shell, all with the account's uid:
+ *
+ *   outer   this program: waits; of the namespaces it has only the way to make the second one
+ *   first   process 1 of the shell's own pid namespace, behind all walls: reaps, and ends all of it when it ends
+ *   shell
+ *
+ * When outer is gone, the kernel kills the first, and with it everything in its namespace: no process stays.
+ */
+#include "backup/shell.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backup/exit_status.h"
+#include "backup/refuse.h"
+#include "confine/harden.h"
+#include "confine/namespaces.h"
+
+#define PROGRAM "subuid"
+#define EVERYBODY (-1)
+
+/* Blocked all along in the two that wait, who take them as they come. */
+static void signals_waited_for(sigset_t *set)
+{
+	static const int signals[] = { SIGCHLD, SIGTERM, SIGHUP, SIGINT };
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(set, signals[i]);
+}
+
+/* An interactive shell is ended by a hangup, and not by SIGTERM; what is stopped has to go on to end. */
+static void pass_on(pid_t to)
+{
+	static const int signals[] = { SIGHUP, SIGTERM, SIGCONT };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		kill(to, signals[i]);
+}
+
+/* Until pid ends; `told` is asked to end when we are. Its exit status, as a shell says it. */
+static int wait_for(pid_t pid, pid_t told)
+{
+	sigset_t set;
+
+	signals_waited_for(&set);
+	for (;;) {
+		int number = sigwaitinfo(&set, NULL), status;
+		pid_t ended;
+
+		if (number > 0 && number != SIGCHLD)
+			pass_on(told);
+		while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+			if (ended == pid)
+				return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (ended < 0 && errno == ECHILD)
+			return EXIT_UNCONFINED;
+	}
+}
+
+/* In the shell's own process: the terminal is its own, and signals are as they were. */
+static int become(const struct shell_order *order, struct text_list *argv, struct text_list *environment,
+		  const sigset_t *before)
+{
+	sigset_t output;
+
+	if (order->tty) { /* a process in the background may take it only if this signal does not stop it */
+		sigemptyset(&output);
+		sigaddset(&output, SIGTTOU);
+		sigprocmask(SIG_BLOCK, &output, NULL);
+		if (setpgid(0, 0) != 0 || tcsetpgrp(STDIN_FILENO, getpid()) != 0)
+			return refuse(PROGRAM, "terminal", strerror(errno), EXIT_UNCONFINED);
+	}
+	sigprocmask(SIG_SETMASK, before, NULL);
+	execve(shell_program(order), argv->items, environment->items);
+	return refuse(PROGRAM, shell_program(order), errno == ENOENT ? "not installed on this host" : strerror(errno),
+		      EXIT_UNCONFINED);
+}
+
+/* Process 1. */
+static int first(const struct shell_order *order, const sigset_t *before)
+{
+	struct text_list argv = { 0 }, environment = { 0 };
+	const char *step = "end";
+	pid_t pid;
+	int r;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return refuse_unconfined(PROGRAM, step, -errno);
+	r = shell_arguments(order, &argv);
+	if (r == 0)
+		r = shell_environment(order, &environment);
+	if (r == 0)
+		r = shell_confine(order, &step);
+	if (r < 0)
+		return refuse_unconfined(PROGRAM, step, r);
+	pid = fork();
+	if (pid < 0)
+		return refuse_unconfined(PROGRAM, "process", -errno);
+	if (pid == 0)
+		return become(order, &argv, &environment, before);
+	descriptors_close_from(0);
+	return wait_for(pid, EVERYBODY);
+}
+
+int shell_run(const struct shell_order *order)
+{
+	sigset_t waited, before;
+	const char *step = "signals";
+	pid_t pid;
+	int r;
+
+	signals_waited_for(&waited);
+	if (sigprocmask(SIG_BLOCK, &waited, &before) != 0)
+		return refuse_unconfined(PROGRAM, step, -errno);
+	r = shell_namespaces(order, &step);
+	if (r < 0)
+		return refuse_unconfined(PROGRAM, step, r);
+	pid = fork();
+	if (pid < 0)
+		return refuse_unconfined(PROGRAM, "process", -errno);
+	if (pid == 0)
+		_exit(first(order, &before));
+	if (namespaces_drop() < 0 || process_harden() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+		kill(pid, SIGKILL);
+		return refuse_unconfined(PROGRAM, "capabilities", -EPERM);
+	}
+	descriptors_close_from(0);
+	return wait_for(pid, pid);
+}

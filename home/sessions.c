@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Ends the processes of an account. A child of the broker does all of it: the account or its owner chooses how many
+ * processes there are, and how fast new ones appear.
+ */
+#include "home/sessions.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/id.h"
+#include "account/name.h"
+#include "confine/child.h"
+#include "confine/cleanup.h"
+#include "confine/clock.h"
+#include "confine/harden.h"
+#include "confine/identity.h"
+#include "home/internal.h"
+
+#define KILL_SECONDS 5
+#define WAIT_MAX_MSEC 32
+#define CLEAN_ROUNDS 2
+#define OTHERS_MAX 16
+#define CGROUPS_FD 0 /* the only descriptor that the child keeps */
+
+/* The child's task. */
+struct ending {
+	const struct session_ids *ids;
+	unsigned grace; /* seconds */
+	int cgroups;    /* of the cgroup file system; -1: none, or it cannot be opened */
+};
+
+/* The result of one round: the processes seen, and the ids of ranges among them, which the next round also ends at
+ * once. */
+struct round {
+	const struct session_ids *ids;
+	int cgroups;
+	uint32_t others[OTHERS_MAX];
+	size_t count;
+};
+
+/* ---- by uid */
+
+/*
+ * kill(-1) by root would end the host, so the last step before it checks that this is not root. Nor does the child
+ * become the account completely, because then the account's processes could stop it, or keep killing it first.
+ */
+static int signal_child(const void *argument)
+{
+	uid_t uid = *(const uint32_t *)argument, r, e, s;
+
+	if (descriptors_close_from(0) < 0 || identity_become_signaller(uid) < 0)
+		return 1;
+	if (getresuid(&r, &e, &s) != 0 || r != IDENTITY_NOBODYS || e != uid || s != r || uid <= SYSTEM_UID_MAX)
+		return 1;
+	/* one call reaches all of them, also those that are being forked meanwhile */
+	return kill(-1, SIGKILL) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
+}
+
+/* Ends those that have it as real or saved uid. The result does not say whether there were any: a process that has
+ * ended but was not waited for counts there. 0 or negative errno. */
+static int uid_kill(uint32_t uid)
+{
+	const struct child_job child = { .run = signal_child, .argument = &uid, .seconds = KILL_SECONDS };
+	struct pollfd ended = { .events = POLLIN };
+	int r, status = 0, pidfd;
+	pid_t pid;
+
+	r = child_start(&child, &pid, &pidfd);
+	if (r < 0)
+		return r;
+	ended.fd = pidfd;
+	while ((r = poll(&ended, 1, KILL_SECONDS * 1000)) < 0 && errno == EINTR)
+		;
+	if (r != 1)
+		kill(pid, SIGKILL); /* it was slowed down; an alarm(2) does not end a stopped process */
+	close(pidfd);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!WIFEXITED(status)) /* another child that ends the same account took it for one of its processes */
+		return 0;
+	return WEXITSTATUS(status) == 0 ? 0 : -ECHILD; /* it could not become the uid that signals */
+}
+
+/* ---- by cgroup */
+
+static bool slice_uid(const char *name, uint32_t *uid)
+{
+	static const char before[] = "user-", behind[] = ".slice";
+	const char *at = name + sizeof(before) - 1;
+	size_t length;
+
+	if (strncmp(name, before, sizeof(before) - 1) != 0)
+		return false;
+	length = strcspn(at, ".");
+	return strcmp(at + length, behind) == 0 && id_parse_bytes(at, length, uid) == 0;
+}
+
+/* user.slice/user-UID.slice, which systemd makes for each that logs in through pam_systemd or lingers. */
+static void cgroups_kill(const struct session_ids *ids, int cgroups)
+{
+	static const char *const places[] = { "user.slice", "unified/user.slice" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		cleanup_fd int place = openat(cgroups, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cleanup_dir DIR *dir = place < 0 ? NULL : fdopendir(place);
+		const struct dirent *entry;
+
+		if (dir != NULL)
+			steal_fd(&place); /* the directory's now */
+		while (dir != NULL && (entry = readdir(dir)) != NULL) {
+			char path[NAME_MAX + sizeof("/cgroup.kill")];
+			cleanup_fd int fd = -1;
+			uint32_t uid;
+
+			if (!slice_uid(entry->d_name, &uid) || !session_id(ids, uid))
+				continue;
+			snprintf(path, sizeof(path), "%.*s/cgroup.kill", NAME_MAX, entry->d_name);
+			fd = openat(dirfd(dir), path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+			if (fd >= 0) /* Linux 5.14; without it the others do it */
+				(void)!write(fd, "1", 1);
+		}
+	}
+}
+
+/* ---- one by one */
+
+/*
+ * Through a descriptor of the very process: another process may have its number by the time of the signal. A number
+ * that does not (or no longer) belong to a process is not a failure: the chase also meets threads, whose process the
+ * next walk finds, and a process that has ended leaves its number to its group. For those pidfd_open(2) gives EINVAL,
+ * newer kernels ENOENT or ESRCH. The process is checked again through the descriptor.
+ */
+static int signal_one(const struct session_ids *ids, int proc, struct session *session, int signal)
+{
+	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(session->pid, NULL, 10), 0);
+
+	if (pidfd < 0)
+		return errno == ESRCH ? 0 : errno == EINVAL || errno == ENOENT ? 1 : -errno;
+	if (!session_still(ids, proc, session))
+		return 0;
+	return pidfd_send_signal(pidfd, signal, NULL, 0) != 0 && errno != ESRCH ? -errno : 1;
+}
+
+int session_kill_one(const struct session_ids *ids, int proc, struct session *session)
+{
+	return signal_one(ids, proc, session, SIGKILL);
+}
+
+static int session_kill(void *data, int proc, const struct session *seen)
+{
+	struct round *round = data;
+	struct session again = *seen;
+	int r = session_kill_one(round->ids, proc, &again);
+
+	if (r <= 0)
+		return r;
+	if (again.real != round->ids->uid && session_id(round->ids, again.real) && round->count < OTHERS_MAX)
+		round->others[round->count++] = again.real;
+	return 1;
+}
+
+/* How many are alive, or negative errno. If there are so many that no process can be made, the last part makes room. */
+static int round_run(struct round *round)
+{
+	size_t count = round->count;
+	int r, found, chased;
+
+	round->count = 0;
+	cgroups_kill(round->ids, round->cgroups);
+	r = uid_kill(round->ids->uid);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (i == 0 || round->others[i] != round->others[i - 1])
+			r = uid_kill(round->others[i]);
+	found = sessions_find(round->ids, getpid(), session_kill, round);
+	chased = found < 0 ? 0 : sessions_chase(round->ids, session_kill, round);
+	if (found == 0 && r < 0)
+		return r;
+	return found < 0 || chased < 0 ? (found < 0 ? found : chased) : found + chased;
+}
+
+/* ---- in order */
+
+static int session_ask(void *data, int proc, const struct session *seen)
+{
+	const struct round *round = data;
+	struct session again = *seen;
+
+	return signal_one(round->ids, proc, &again, SIGTERM);
+}
+
+static int session_count(void *data, int proc, const struct session *session)
+{
+	(void)data, (void)proc, (void)session;
+	return 1;
+}
+
+/* Asks all of them to end, and waits until they have, or the time is up. A process that is forked meanwhile is not
+ * asked. */
+static void ask(const struct session_ids *ids, unsigned grace)
+{
+	const int64_t end = clock_ms() + (int64_t)grace * 1000;
+	struct round round = { .ids = ids };
+	int left = grace == 0 ? 0 : sessions_find(ids, getpid(), session_ask, &round);
+
+	while (left > 0 && clock_ms() < end) {
+		nanosleep(&(struct timespec){ .tv_nsec = WAIT_MAX_MSEC * 1000000L }, NULL);
+		left = sessions_find(ids, getpid(), session_count, NULL);
+	}
+}
+
+static int end_child(const void *argument)
+{
+	const struct ending *ending = argument;
+	struct round round = { .ids = ending->ids, .cgroups = CGROUPS_FD };
+	int clean = 0, wait = 1, r = 0;
+	int64_t end;
+
+	if (ending->cgroups < 0 || dup2(ending->cgroups, CGROUPS_FD) < 0)
+		round.cgroups = -1;
+	if (descriptors_close_from(round.cgroups < 0 ? CGROUPS_FD : CGROUPS_FD + 1) < 0)
+		return SESSIONS_FAILED + EBADF;
+	ask(ending->ids, ending->grace);
+	end = clock_ms() + SESSIONS_SECONDS * 1000;
+	/* the time limit is for processes that go on: if none was found, the second look is taken even on a busy host
+	 */
+	while (r >= 0 && clean < CLEAN_ROUNDS && (clean > 0 || clock_ms() < end)) {
+		r = round_run(&round);
+		clean = r == 0 ? clean + 1 : 0;
+		if (r <= 0)
+			continue;
+		nanosleep(&(struct timespec){ .tv_nsec = wait * 1000000L }, NULL);
+		wait = wait < WAIT_MAX_MSEC ? wait * 2 : wait;
+	}
+	return r < 0                 ? (-r < SESSIONS_FAILED ? SESSIONS_FAILED - r : SESSIONS_FAILED + EIO) :
+	       clean == CLEAN_ROUNDS ? SESSIONS_NONE :
+				       SESSIONS_LEFT;
+}
+
+int sessions_ended(int status)
+{
+	if (status < 0 || status == SESSIONS_NONE)
+		return status;
+	if (status == SESSIONS_LEFT)
+		return -EBUSY;
+	return status > SESSIONS_FAILED ? -(status - SESSIONS_FAILED) : -ECHILD;
+}
+
+int sessions_end_start(const struct session_ids *ids, unsigned grace, int cgroups, pid_t *pid, int *pidfd)
+{
+	cleanup_fd int own = cgroups >= 0 ? -1 : open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct ending ending = { ids, grace, cgroups >= 0 ? cgroups : own };
+	const struct child_job child = { .run = end_child,
+					 .argument = &ending,
+					 .seconds = grace + SESSIONS_SECONDS + 2 * KILL_SECONDS };
+
+	if (!session_id(ids, ids->uid) || grace > SESSIONS_GRACE_MAX)
+		return -EINVAL;
+	return child_start(&child, pid, pidfd);
+}
+
+static int session_first(void *data, int proc, const struct session *session)
+{
+	(void)proc;
+	*(struct session *)data = *session;
+	return 1;
+}
+
+int sessions_name(uint32_t uid, char *text, size_t size)
+{
+	const struct session_ids ids = { .uid = uid };
+	struct session found = { .real = 0 };
+	char escaped[64];
+	int r = sessions_find(&ids, getpid(), session_first, &found);
+
+	if (r <= 0)
+		return r;
+	snprintf(text, size, "%s (%s)", found.pid, text_escape(found.name, escaped, sizeof(escaped)));
+	return 1;
+}

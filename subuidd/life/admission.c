@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: ISC */
+/* Looks for processes of accounts that may not log in, and ends them. */
+#include "subuidd/life/admission.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/date.h"
+#include "account/id.h"
+#include "confine/child.h"
+#include "confine/cleanup.h"
+#include "confine/harden.h"
+#include "home/sessions.h"
+#include "home/terminal.h"
+#include "index/verdict.h"
+#include "subuidd/base/child.h"
+#include "subuidd/base/log.h"
+#include "subuidd/broker.h"
+#include "subuidd/life/lifecycle.h"
+#include "subuidd/life/purge.h"
+
+#define LOOK_USEC (30u * 1000000u)
+#define LOOK_SECONDS 25u /* for all of a look: a directory that does not answer makes no look, and ends nothing */
+#define UNWANTED_MAX 256 /* of one look; the next one finds the rest */
+#define SEEN_MAX 1024
+
+struct unwanted {
+	uint32_t uid;
+	enum verdict verdict;
+	char name[ACCOUNT_NAME_MAX + 1];
+};
+
+/* Shared with the child, which fills it. */
+struct found {
+	int64_t looked; /* when, by the clock */
+	uint32_t count;
+	struct unwanted rows[UNWANTED_MAX];
+};
+
+struct admission {
+	sd_event_source *timer;
+	struct found *found;
+	struct found before; /* what the look before has found */
+	bool silent;         /* a look did not come to its end: said once */
+};
+
+/* ---- the child */
+
+static struct index_reader reader = INDEX_READER(INDEX_PATH);
+
+struct looking {
+	struct found *found;
+	time_t now, before;      /* of this look, and of the last one */
+	uint32_t seen[SEEN_MAX]; /* accounts that were looked at, the last ones */
+	size_t count;
+};
+
+static bool seen(struct looking *looking, uint32_t uid)
+{
+	for (size_t i = 0; i < looking->count && i < SEEN_MAX; i++)
+		if (looking->seen[i] == uid)
+			return true;
+	looking->seen[looking->count++ % SEEN_MAX] = uid;
+	return false;
+}
+
+/* The account that has this id, or a range with it. */
+static bool account_of(uint32_t id, struct index_account *account)
+{
+	struct id_range range;
+
+	if (index_account_by_uid(&reader, id, account) == 0)
+		return true;
+	return index_range_by_id(&reader, id, &range) == 0 && range.account_uid != 0 &&
+	       index_account_by_uid(&reader, range.account_uid, account) == 0;
+}
+
+/* Whether the owner runs it, to look at what the account has: `subuid exec`, a container. Only they can have themselves
+ * mapped beside the account. The kernel shows ids as this process knows them. */
+static bool of_owner(int proc, const struct session *session, uint32_t owner_uid)
+{
+	char path[32];
+	cleanup_file FILE *file = NULL;
+	char line[64], *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/uid_map", session->pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (file == NULL && fd >= 0)
+		close(fd);
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) { /* inside, outside, count */
+		unsigned long outside, count;
+
+		strtoul(line, &at, 10);
+		outside = strtoul(at, &at, 10);
+		count = strtoul(at, NULL, 10);
+		if (count != UINT32_MAX && owner_uid >= outside && owner_uid - outside < count)
+			return true;
+	}
+	return false;
+}
+
+/* Ten minutes before the account expires, and one. */
+static void warn(const struct looking *looking, int proc, const struct session *session,
+		 const struct index_account *account)
+{
+	static const int minutes[] = { 10, 1 };
+	const int64_t end = verdict_end(account);
+	char text[ACCOUNT_NAME_MAX + 80];
+
+	for (size_t i = 0; end != 0 && i < sizeof(minutes) / sizeof(minutes[0]); i++) {
+		const int64_t then = end - minutes[i] * 60;
+
+		if (then > looking->now || then <= looking->before)
+			continue;
+		snprintf(text, sizeof(text), "\r\n%s expires in %d minute%s: this session ends then\r\n", account->name,
+			 minutes[i], minutes[i] == 1 ? "" : "s");
+		terminal_tell(proc, session, text); /* told if it can be */
+	}
+}
+
+static int look_at(void *data, int proc, const struct session *session)
+{
+	struct looking *looking = data;
+	struct found *found = looking->found;
+	struct index_account account;
+	struct owner_facts owner;
+	enum verdict verdict;
+
+	if (found->count == UNWANTED_MAX || !account_of(session->real, &account) ||
+	    of_owner(proc, session, account.owner_uid))
+		return 0;
+	warn(looking, proc, session, &account);
+	if (seen(looking, account.uid))
+		return 0;
+	owner_lookup(account.owner, &owner);
+	verdict = verdict_of_account(&account, &owner, (long)(looking->now / SECONDS_PER_DAY));
+	if (!verdict_ends(verdict))
+		return 0;
+	found->rows[found->count] = (struct unwanted){ .uid = account.uid, .verdict = verdict };
+	memcpy(found->rows[found->count++].name, account.name, sizeof(account.name));
+	return 0;
+}
+
+static int look_child(const void *argument)
+{
+	const struct id_range users = { .first = SYSTEM_UID_MAX + 1, .count = UINT32_MAX - SYSTEM_UID_MAX - 1 };
+	const struct session_ids ids = { .ranges = &users, .count = 1 };
+	struct looking *looking = calloc(1, sizeof(*looking));
+
+	if (looking == NULL || descriptors_close_from(0) < 0)
+		return 1;
+	looking->found = *(struct found *const *)argument;
+	looking->now = time(NULL);
+	looking->before = looking->found->looked;
+	looking->found->looked = looking->now;
+	return sessions_find(&ids, getpid(), look_at, looking) < 0;
+}
+
+/* ---- the broker */
+
+/* An owner who is being renamed, or whom a directory forgets for a moment, is missing in one look and there in the
+ * next. */
+static bool certain(const struct admission *admission, const struct unwanted *row)
+{
+	if (row->verdict != VERDICT_OWNER_GONE && row->verdict != VERDICT_OWNER_CHANGED)
+		return true;
+	for (uint32_t i = 0; i < admission->before.count; i++)
+		if (admission->before.rows[i].uid == row->uid && admission->before.rows[i].verdict == row->verdict)
+			return true;
+	return false;
+}
+
+static void end(struct broker *broker, const struct unwanted *row)
+{
+	int r = 0;
+
+	/* while it is purged, only the deleting child has its uid */
+	if (!purge_under_way(broker, row->uid))
+		r = removal_ending_begin(broker, row->uid, NULL, NULL);
+	if (r < 0)
+		log_error("%s: %s, and its processes cannot be ended: %s", row->name, verdict_text(row->verdict),
+			  strerror(-r));
+	else if (r > 0)
+		log_info("%s: its processes end: %s", row->name, verdict_text(row->verdict));
+}
+
+static void look_again(struct broker *broker)
+{
+	sd_event_source *timer = broker->admission->timer;
+
+	if (sd_event_source_set_time_relative(timer, LOOK_USEC) < 0 ||
+	    sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT) < 0)
+		log_error("sessions of accounts that expire are no longer ended: a timer cannot be set");
+}
+
+static void looked(void *data, int status)
+{
+	struct broker *broker = data;
+	struct admission *admission = broker->admission;
+
+	if (admission == NULL)
+		return;
+	for (uint32_t i = 0; status == 0 && i < admission->found->count && i < UNWANTED_MAX; i++)
+		if (certain(admission, &admission->found->rows[i]))
+			end(broker, &admission->found->rows[i]);
+	if (status == 0)
+		admission->before = *admission->found;
+	else if (!admission->silent)
+		log_warn("what runs as accounts that have expired, or whose owners are locked, goes on: %s",
+			 status == -ETIMEDOUT ? "the user database does not answer" : "the look at it has failed");
+	admission->silent = status != 0;
+	look_again(broker);
+}
+
+static int look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct broker *broker = userdata;
+	struct admission *admission = broker->admission;
+	const struct child_job job = { .run = look_child, .argument = &admission->found, .seconds = LOOK_SECONDS };
+	int pidfd = -1, r;
+	pid_t pid;
+
+	(void)source, (void)usec;
+	admission->found->count = 0;
+	r = child_start(&job, &pid, &pidfd);
+	if (r == 0)
+		r = child_watch(broker->event, pidfd, LOOK_SECONDS, looked, broker);
+	if (r < 0)
+		looked(broker, r);
+	return 0;
+}
+
+int admission_open(struct broker *broker)
+{
+	struct admission *admission = calloc(1, sizeof(*admission));
+	int r;
+
+	if (admission == NULL)
+		return -ENOMEM;
+	admission->found = child_memory(sizeof(*admission->found));
+	if (admission->found == NULL) {
+		free(admission);
+		return -ENOMEM;
+	}
+	admission->found->looked = time(NULL);
+	broker->admission = admission;
+	r = sd_event_add_time_relative(broker->event, &admission->timer, CLOCK_MONOTONIC, LOOK_USEC, 1000000, look,
+				       broker);
+	if (r < 0)
+		admission_close(broker);
+	return r < 0 ? r : 0;
+}
+
+void admission_close(struct broker *broker)
+{
+	struct admission *admission = broker->admission;
+
+	if (admission == NULL)
+		return;
+	broker->admission = NULL;
+	sd_event_source_disable_unref(admission->timer);
+	munmap(admission->found, sizeof(*admission->found));
+	free(admission);
+}

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: ISC
+"""A session does not outlive what admitted it: account, key, owner, and the host's longest time."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import pwd
+import select
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+from conftest import call, run, wait_until
+
+API = "io.subuidd.Accounts."
+LOOKS = 75  # seconds: two looks of the daemon, which are half a minute apart, and the grace
+
+
+@contextlib.contextmanager
+def process_of(name, script="exec sleep 1000", **options):
+    """Something that runs as the account, as cron or a forgotten child of a session does."""
+    uid = pwd.getpwnam(name).pw_uid
+    process = subprocess.Popen(["/bin/sh", "-c", script], user=uid, group=uid, extra_groups=[], cwd="/",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def sftp_of(host, key, name):
+    """A session that stays open, through sshd."""
+    process = subprocess.Popen(["ssh", *host.ssh_options(key), "-s", f"{name}@127.0.0.1", "sftp"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        process.stdin.write(b"\0\0\0\5\1\0\0\0\3")  # SSH_FXP_INIT, version 3
+        process.stdin.flush()
+        assert process.stdout.read(5)[4:] == b"\2", "SSH_FXP_VERSION: it is connected"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def expire(owner, label="web1", day="2020-01-01"):
+    reply = call(API + "Modify", {"owner": owner, "label": label, "expires": day})
+    assert "error" not in reply, reply
+
+
+def running(name):
+    """Pids of what runs as the account; not of what has ended and waits for its parent, which is this process."""
+    lines = run("ps", "-o", "pid=,state=", "-U", pwd.getpwnam(name).pw_uid, check=False).stdout.splitlines()
+    return [line.split()[0] for line in lines if "Z" not in line]
+
+
+def daemon_log():
+    return Path("/run/subuidd.log").read_text()
+
+
+def test_what_may_no_longer_log_in_ends(host, tmp_path):
+    """An expired account, and owners who are locked, expired, deleted; beside them one to whom nothing happened."""
+    owners = {what: host.account(tmp_path, "sftp")[:2] for what in ("expired", "locked", "over", "gone", "stays")}
+    with contextlib.ExitStack() as stack:
+        processes = {what: stack.enter_context(process_of(name)) for what, (_, name) in owners.items()}
+        expire(owners["expired"][0])
+        run("usermod", "-p", "!$y$j9T$x$x", owners["locked"][0])
+        run("chage", "-E", "0", owners["over"][0])
+        run("userdel", owners["gone"][0])
+        for what in ("expired", "locked", "over", "gone"):
+            wait_until(lambda: processes[what].poll() is not None, f"{what} ends", LOOKS)
+            assert not running(owners[what][1])
+        assert processes["stays"].poll() is None
+    for what, why in (("expired", "the account has expired"), ("locked", "its owner's account is locked"),
+                      ("over", "its owner's account has expired"), ("gone", "its owner no longer exists")):
+        assert f"{owners[what][1]}: its processes end: {why}" in daemon_log()
+    assert f"{owners['stays'][1]}: its processes end" not in daemon_log()
+
+
+def test_what_the_owner_runs_over_an_expired_account_goes_on(host, tmp_path):
+    """An owner reads the backups of an account that is over; a process of the account beside it is the control."""
+    owner, name, _ = host.account(tmp_path, "sftp")
+    entry = pwd.getpwnam(owner)
+    uid = pwd.getpwnam(name).pw_uid
+    script = (f"import os; os.setresgid({uid}, {uid}, {uid}); os.setresuid({uid}, {uid}, {uid}); print(flush=True); "
+              "os.execvp('sleep', ['sleep', '1000'])")
+    other = host.account(tmp_path, "sftp")[1]
+    with process_of(other) as control:
+        look = subprocess.Popen(["/usr/bin/subuid", "exec", "web1", "--", "/usr/bin/python3", "-c", script], user=entry.pw_uid,
+                                group=entry.pw_gid, extra_groups=[entry.pw_gid], cwd="/", stdout=subprocess.PIPE)
+        try:
+            assert look.stdout.readline() == b"\n"
+            wait_until(lambda: running(name), "it has the uid of the account")
+            expire(owner)
+            expire(other.split("+")[0])
+            wait_until(lambda: control.poll() is not None, "the control ends", LOOKS)
+            assert look.poll() is None and running(name)
+        finally:
+            look.kill()
+            look.communicate()
+            run("pkill", "-KILL", "-U", pwd.getpwnam(name).pw_uid, check=False)
+
+
+def test_sessions_end_in_order(host, tmp_path):
+    """Each process is asked first; one that does not listen, and one that forks without end, are killed after the grace."""
+    owner, name, _ = host.account(tmp_path, "sftp")
+    uid = pwd.getpwnam(name).pw_uid
+    asked = tmp_path / "asked"
+    asked.mkdir()
+    os.chown(asked, uid, uid)
+    with process_of(name, f"trap 'echo x >{asked}/it; exit' TERM; touch {asked}/ready; while :; do sleep 0.1; done"):
+        with process_of(name, f"trap '' TERM; touch {asked}/deaf; while :; do sleep 0.1; done"):
+            with process_of(name, f"trap '' TERM; f() {{ sleep 0.01; f & }}; touch {asked}/forks; f; exit"):
+                wait_until(lambda: {"ready", "deaf", "forks"} <= set(os.listdir(asked)), "all of them run")
+                host.subuid("lock", "web1", user=owner)
+                assert (asked / "it").exists(), "it was asked"
+                assert not running(name), "and nothing is left"
+    conf = Path("/etc/subuidd.conf.d/grace.conf")
+    conf.write_text("[sessions]\ngrace_seconds = 0\n")
+    try:
+        host.restart_daemon()
+        host.subuid("unlock", "web1", user=owner)
+        (asked / "it").unlink()
+        (asked / "ready").unlink()
+        with process_of(name, f"trap 'echo x >{asked}/it; exit' TERM; touch {asked}/ready; while :; do sleep 0.1; done"):
+            wait_until((asked / "ready").exists, "it runs")
+            host.subuid("lock", "web1", user=owner)
+            assert not running(name) and not (asked / "it").exists(), "the control: without a grace nothing is asked"
+    finally:
+        conf.unlink()
+        host.restart_daemon()
+
+
+def test_a_session_ends_with_its_key(host, tmp_path):
+    owner, name, lasting = host.account(tmp_path, "sftp")
+    short = host.new_key(tmp_path, "short")
+    soon = int(time.time()) + 8
+    reply = call(API + "KeyAdd", {"owner": owner, "label": "web1", "key": {
+        "key": Path(f"{short}.pub").read_text(), "role": "sftp", "expires": soon}})
+    assert "error" not in reply, reply
+    with sftp_of(host, lasting, name) as control, sftp_of(host, short, name) as session:
+        assert time.time() < soon and session.poll() is None
+        session.wait(30)
+        assert time.time() >= soon
+        assert control.poll() is None, "a session of another key goes on"
+    wait_until(lambda: not running(name), "nothing is left")
+
+
+def timers_of_sessions():
+    """Timers that wait to end sshd's processes."""
+    found = []
+    for pid in run("pgrep", "-x", "sshd|sshd-session", check=False).stdout.split():
+        with contextlib.suppress(OSError):
+            found += [line for line in Path(f"/proc/{pid}/timers").read_text().splitlines() if line.startswith("signal: 15/")]
+    return found
+
+
+def test_no_session_lasts_longer_than_the_host_allows(host, tmp_path):
+    owner, name, key = host.account(tmp_path, "sftp")
+    with sftp_of(host, key, name):
+        assert timers_of_sessions() == []
+    conf = Path("/etc/subuidd.conf.d/longest.conf")
+    conf.write_text("[sessions]\nlongest_hours = 1\n")
+    try:
+        host.restart_daemon()
+        with sftp_of(host, key, name):
+            assert len(timers_of_sessions()) == 1
+    finally:
+        conf.unlink()
+        host.restart_daemon()
+
+
+def test_a_terminal_is_told_before_the_account_expires(host, tmp_path):
+    owner, name, _ = host.account(tmp_path, "sftp")
+    day = int(time.time()) // 86400 + 1
+    expire(owner, day=time.strftime("%Y-%m-%d", time.gmtime(day * 86400)))
+    ours, theirs = pty.openpty()
+    uid = pwd.getpwnam(name).pw_uid
+    os.fchown(theirs, uid, 5)
+    with process_of(name, start_new_session=True,
+                    preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0), pass_fds=[theirs]) as session:
+        with host.daemon_ahead(tmp_path, day * 86400 - int(time.time()) - 50 - 30):
+            said = b""
+            end = time.monotonic() + LOOKS
+            while b"then\r\n" not in said and time.monotonic() < end:
+                if select.select([ours], [], [], 1)[0]:
+                    said += os.read(ours, 4096)
+            assert f"{name} expires in 1 minute: this session ends then".encode() in said
+            assert session.poll() is None
+            wait_until(lambda: session.poll() is not None, "and it does", 2 * LOOKS)
