@@ -98,14 +98,16 @@ static void tell_lost(struct call *call, const struct removed *row, struct check
 	finding->uid = row->uid;
 }
 
-/* Older versions kept no rows: one that was removed after another whose rows are there had some, too. */
+/* Older versions kept no rows: one that was removed after another whose rows are there had some, too. Data that was
+ * found and set aside has none. */
 static void tell_rows(struct call *call, const struct removed *row, struct check_result *result)
 {
 	char name[ACCOUNT_NAME_MAX + 1], todo[FAILURE_TEXT_MAX + 1], date[DATE];
 	struct account kept;
 	int r = store_kept_account(call->store, row->uid, &kept);
 
-	if (r == 0 || row->when == 0 || (r == -ENOENT && store_kept_before(call->store, row->when) != 1))
+	if (r == 0 || row->when == 0 || row->known == 0 ||
+	    (r == -ENOENT && store_kept_before(call->store, row->when) != 1))
 		return;
 	describe(call->broker, row, row->when, name, date);
 	snprintf(todo, sizeof(todo), "root can bring its data back: subuid import, with uid %u", row->uid);

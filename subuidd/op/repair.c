@@ -11,7 +11,6 @@
 
 #include "subuidd/op/repair.h"
 #include "subuidd/base/child.h"
-#include "subuidd/call/known_time.h"
 #include "subuidd/change/change.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/base/log.h"
@@ -222,9 +221,7 @@ static enum failure body_aside(struct call *call)
 {
 	struct store *store = call->store;
 	struct account *account = &call->account;
-	struct removed removed = {
-		.uid = account->uid, .keep = 1, .when = time(NULL), .known = known_time_now(call->broker)
-	};
+	struct removed removed = { .uid = account->uid, .keep = 1, .when = time(NULL) };
 	struct id_range id = {
 		.first = account->uid, .count = 1, .owner_uid = account->owner_uid, .created = time(NULL)
 	};
