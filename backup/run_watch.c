@@ -315,6 +315,14 @@ static void judge(struct watch *watch)
 	}
 }
 
+/* A tool that SIGPIPE ends wrote to a client that was gone. */
+static uint32_t ended_as(int status)
+{
+	if (WIFEXITED(status))
+		return (uint32_t)WEXITSTATUS(status);
+	return WTERMSIG(status) == SIGPIPE ? RUN_UNFINISHED : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
+}
+
 static void record_end(struct watch *watch, int status)
 {
 	struct run *run = watch->run;
@@ -326,7 +334,7 @@ static void record_end(struct watch *watch, int status)
 		text_escape(watch->why, run->error, sizeof(run->error));
 	run_files_end(&watch->files, run);
 	measure(watch);
-	run->status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : RUN_SIGNAL + (uint32_t)WTERMSIG(status);
+	run->status = ended_as(status);
 	heed(watch);
 	if (run->kind == RUN_BACKUP && run->status == 0)
 		judge(watch);
