@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A worker that was taken over, which knows what it wants: adds two accounts of OWNER, `given` and `hidden`, each with
+ * A worker that was taken over, which knows what it wants: adds two accounts of FORGED_OWNER, `given` and `hidden`, each with
  * an alarm, of which the second one's mask says nothing. Put in the place of the real one by test_broker.py.
  */
 #include <stdint.h>
@@ -15,7 +15,7 @@ static struct answer answer;
 static int add(const char *label, uint32_t set)
 {
 	request = (struct request){ .op = OP_ACCOUNT_ADD, .size = (uint32_t)wire_request_size(OP_ACCOUNT_ADD) };
-	snprintf(request.add.name.owner, sizeof(request.add.name.owner), "%s", OWNER);
+	snprintf(request.add.name.owner, sizeof(request.add.name.owner), "%s", FORGED_OWNER);
 	snprintf(request.add.name.label, sizeof(request.add.name.label), "%s", label);
 	request.add.facts.alarm = 3600;
 	request.add.set = set;

@@ -28,8 +28,7 @@ def faults():
     return [reply["parameters"]["finding"] for reply in replies if "finding" in reply["parameters"]]
 
 
-WIRE = ("subuidd/wire/wire", "subuidd/wire/messages", "account/record", "account/records", "account/fields", "account/date",
-        "account/name", "account/failure")
+WIRE = [*(ROOT / f"subuidd/wire/{name}.c" for name in ("wire", "messages", "request")), *set((ROOT / "account").glob("*.c")) - {ROOT / "account/source.c"}]
 
 
 def descriptors(pid):
@@ -40,8 +39,8 @@ def descriptors(pid):
 def taken_over(host, tmp_path, source, *options):
     """The daemon with a worker that was taken over; the real one again afterwards."""
     binary = tmp_path / "evil"
-    run("cc", "-O1", "-D_GNU_SOURCE", *options, f"-I{ROOT}", "-o", binary, ROOT / f"tests/e2e/{source}",
-        *(ROOT / f"{name}.c" for name in WIRE))
+    run("cc", "-O1", "-D_GNU_SOURCE", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-DLIBEXECDIR=\"/x\"", *options, f"-I{ROOT}", "-o", binary, ROOT / f"tests/e2e/{source}",
+        *WIRE, "-lmd")
     real = tmp_path / "real"
     run("cp", "-a", WORKER, real)
     host.stop_daemon()
@@ -101,7 +100,7 @@ def test_a_worker_that_was_taken_over_is_killed_and_changes_only_what_its_caller
 def test_a_value_that_the_mask_does_not_give_is_not_recorded(host, tmp_path):
     """Nothing has looked at it: an alarm beside the mask would be one of an account that shows none."""
     owner = host.new_user()
-    with taken_over(host, tmp_path, "forged_worker.c", f'-DOWNER="{owner}"'), socket.socket(socket.AF_UNIX) as peer:
+    with taken_over(host, tmp_path, "forged_worker.c", f'-DFORGED_OWNER="{owner}"'), socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(20)
         peer.connect(SOCKET)
         assert peer.recv(1) == b"", "it has ended, and said nothing"

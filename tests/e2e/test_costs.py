@@ -494,6 +494,7 @@ def test_pam_systemd_is_told_what_a_session_may_have(host, tmp_path):
     stack = Path("/etc/pam.d/common-session")
     before = stack.read_text()
     stack.write_text(before + f"session required {tmp_path}/pam_show.so\n")
+    settings(host, "private = no\n")  # that the module can write
     try:
         assert host.ssh(key, name, "true").returncode == 0
         assert Path("/run/shown").read_text() == "systemd.memory_max=4160M\nsystemd.cpu_weight=50\n"
@@ -501,3 +502,4 @@ def test_pam_systemd_is_told_what_a_session_may_have(host, tmp_path):
         assert Path("/run/shown").read_text() == "systemd.memory_max=\nsystemd.cpu_weight=\n"
     finally:
         stack.write_text(before)
+        settings(host, "")

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import socket
+import threading
 import subprocess
 import tarfile
 from pathlib import Path
@@ -420,14 +421,21 @@ def test_the_log_names_the_key_and_the_pid_of_the_audit_trail(host, owner):
     listener.bind(str(path))
     path.chmod(0o666)
     listener.settimeout(20)
+    told = []
+
+    def listen():  # all the time: who writes waits while the queue is full
+        while not any("subuid-manage" in line for line in told):
+            told.append(listener.recv(4096).decode())
+
+    listening = threading.Thread(target=listen)
+    listening.start()
     try:
         assert host.ssh(key, name, "subuid lock web1").returncode == 0
-        line = ""
-        while "subuid-manage" not in line:
-            line = listener.recv(4096).decode()
+        listening.join(20)
     finally:
-        listener.close()
         path.unlink()
+        listener.close()
+    line = told[-1]
     assert f"key={number(host, name)}" in line and "SHA256:" in line and "subuid lock web1" in line
     entry = next(row for row in host.subuid_json("audit", user=name) if row["action"] == "account.lock")
     assert f"subuid-manage[{entry['pid']}]" in line

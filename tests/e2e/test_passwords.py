@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Passwords of accounts, through real sshd and PAM and by real clients: who gets in, with which rights, and how often one may try."""
 
+import contextlib
 import concurrent.futures
 import grp
 import os
@@ -32,8 +33,7 @@ def passwords(host):
     host.daemon.send_signal(signal.SIGHUP)
     wait_until(lambda: verifiers(), "the verifier runs")
     yield host
-    for pid in verifiers():
-        os.kill(pid, signal.SIGKILL)
+    verifiers_end()
 
 
 def verifiers():
@@ -41,12 +41,18 @@ def verifiers():
     return sorted(map(int, run("pgrep", "-u", "subuidd-verify", check=False).stdout.split()))
 
 
+def verifiers_end():
+    """Those that the first one started may end with it before their turn comes."""
+    for pid in verifiers():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not verifiers(), "the verifier has ended")
+
+
 def tries_set(host, most):
     """Another bound, and nothing of what was tried before."""
     Path("/etc/subuidd.conf.d/40-passwords.conf").write_text(f"[passwords]\nenabled = yes\ntries = {most}\n")
-    for pid in verifiers():
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not verifiers(), "the verifier has ended")
+    verifiers_end()
     host.daemon.send_signal(signal.SIGHUP)
     wait_until(lambda: verifiers(), "another verifier runs")
 

@@ -126,7 +126,7 @@ def test_containers_of_the_account_end_with_it(host, tmp_path):
     outside = [start_as(own, "sleep", "100"), start_as(owner, "sleep", "100")]
     try:
         assert host.subuid("lock", name).returncode == 0
-        assert [process.wait(5) for process in inside] == [-signal.SIGKILL] * 3
+        assert {process.wait(5) for process in inside} <= {-signal.SIGTERM, -signal.SIGKILL}
         assert [process.poll() for process in outside] == [None, None]
     finally:
         undo(host, name, *inside, *outside)

@@ -57,7 +57,7 @@ def test_git_pushes_to_a_repository_that_the_shell_made(host, tmp_path, tree):
                   ["push", "-q", f"{name}@127.0.0.1:r.git", "main"]):
         run("git", *words, cwd=tree, env=environment)
     assert "first" in host.ssh(key, name, "git --git-dir r.git log --oneline main").stdout
-    run("git", "clone", "-q", f"{name}@127.0.0.1:r.git", tmp_path / "clone", env=environment)
+    run("git", "clone", "-q", "-b", "main", f"{name}@127.0.0.1:r.git", tmp_path / "clone", env=environment)
     assert (tmp_path / "clone/deep/other").read_text() == "second\n"
 
 

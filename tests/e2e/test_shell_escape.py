@@ -2,6 +2,7 @@
 """A hostile sub-account with a shell: what it can reach of others. Each attempt has its control: the same script as the
 same uid without the gate, which gets there. (A control that the kernel refuses to everybody here is named as such.)"""
 
+import json
 import os
 import pwd
 import socket
@@ -206,8 +207,13 @@ def test_files_of_the_account_decide_nothing_outside_of_the_session(host, shell)
     assert list(Path("/var/tmp/open").iterdir()) == [] and (home / ".ssh/rc").exists()
 
 
-def test_a_fork_bomb_and_a_full_tmp_are_bounded(host, shell):
-    _, name, key = shell
+def test_a_fork_bomb_and_a_full_tmp_are_bounded(host, tmp_path):
+    """By an account with a uid of its own: the kernel counts the processes of a uid in all tests that run meanwhile."""
+    owner, key = host.new_user(), host.new_key(tmp_path, "bomb")
+    row = {"kind": "account", "owner": owner, "label": "bomb", "uid": 2147300001}
+    host.subuid("import", "-", input=json.dumps(row) + "\n")
+    host.subuid("key", "add", "bomb", "-", "--role", "shell", user=owner, input=Path(f"{key}.pub").read_text())
+    name = f"{owner}+bomb"
     said = host.ssh(key, name, "dd if=/dev/zero of=/tmp/big bs=1M count=200 2>&1; ulimit -u; ulimit -d").stdout
     assert "No space left" in said or "no space" in said.lower(), said
     assert "512" in said and "1048576" in said
