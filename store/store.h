@@ -105,7 +105,7 @@ struct former_name {
 	uint32_t owner_uid;
 	uint32_t moving; /* 1: its directory and link have this name still */
 	int64_t when;
-	int64_t known; /* the known time then; 0: found without a row, so that nothing else is known of it */
+	int64_t known; /* the known time then */
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
 };
@@ -210,7 +210,7 @@ struct removed {
 	uint32_t uid;
 	uint32_t keep; /* 1: no end */
 	int64_t when;  /* 0: to be deleted at once */
-	int64_t known; /* the known time then; 0: found without a row, so that nothing else is known of it */
+	int64_t known; /* the known time then; with keep 0: found without a row, nothing else is known of it */
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1];
 	char why[REMOVED_WHY_MAX + 1]; /* why it could not be deleted at the last attempt; "" there was none */

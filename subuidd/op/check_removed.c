@@ -106,7 +106,7 @@ static void tell_rows(struct call *call, const struct removed *row, struct check
 	struct account kept;
 	int r = store_kept_account(call->store, row->uid, &kept);
 
-	if (r == 0 || row->when == 0 || row->known == 0 ||
+	if (r == 0 || row->when == 0 || (row->keep && row->known == 0) ||
 	    (r == -ENOENT && store_kept_before(call->store, row->when) != 1))
 		return;
 	describe(call->broker, row, row->when, name, date);
