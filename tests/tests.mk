@@ -297,6 +297,9 @@ bench-provision: all
 # BENCH_LISTS='--list 1000000 --check 80000'
 bench-lists: all $(BUILD)/bench/fill
 	THROWAWAY_SRV=8G tests/throwaway -- /usr/bin/python3 tests/bench/bench_lists.py $(BENCH_LISTS)
+.PHONY: bench-sessions
+bench-sessions: all
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_sessions.py $(BENCH_SESSIONS)
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
