@@ -31,6 +31,7 @@ struct note {
 
 static const struct operation lock_late = { OP_ACCOUNT_LOCK, WHO_ROOT, 0, "account.lock", NULL };
 static const struct operation remove_late = { OP_ACCOUNT_REMOVE, WHO_ROOT, TRAIT_LINES, "account.removing", NULL };
+static const struct operation manage_key_remove_late = { OP_MANAGE_KEY_REMOVE, WHO_ROOT, 0, "manage-key.remove", NULL };
 static const struct operation key_remove_late = { OP_KEY_REMOVE, WHO_ROOT, 0, "key.remove", NULL };
 
 /* ---- the notes ---- */
@@ -158,12 +159,24 @@ static enum failure body_key(struct call *call)
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
 
+static enum failure body_manage_key(struct call *call)
+{
+	int r = store_manage_delete(call->store, call->key.id);
+
+	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
+}
+
 /* An account or key that is gone needs no lock. 1: nothing to do; 0: the rows; or negative errno. */
 static int look(struct call *call, const struct withheld_entry *entry)
 {
 	struct store *store = call->store;
-	int r = store_account_by_uid(store, entry->uid, &call->account);
+	int r;
 
+	if (entry->uid == WITHHELD_OWNERS) {
+		r = store_manage_get(store, entry->key, &call->key);
+		return r == -ENOENT ? 1 : r;
+	}
+	r = store_account_by_uid(store, entry->uid, &call->account);
 	if (r == -ENOENT || (r == 0 && call->account.state != ACCOUNT_ACTIVE))
 		return 1;
 	if (r < 0 || entry->key >= WITHHELD_REMOVAL)
@@ -190,13 +203,15 @@ static void account_take(struct broker *broker, const struct withheld_entry *ent
 
 static const struct operation *operation_late(const struct withheld_entry *entry)
 {
+	if (entry->uid == WITHHELD_OWNERS)
+		return &manage_key_remove_late;
 	return entry->key == 0 ? &lock_late : entry->key >= WITHHELD_REMOVAL ? &remove_late : &key_remove_late;
 }
 
 /* True when the store has it now. */
 static bool record(struct broker *broker, const struct withheld_entry *entry)
 {
-	bool key = entry->key != 0 && entry->key < WITHHELD_REMOVAL;
+	bool owners = entry->uid == WITHHELD_OWNERS, key = entry->key != 0 && entry->key < WITHHELD_REMOVAL;
 	struct call call = { .broker = broker,
 			     .store = broker->store,
 			     .operation = operation_late(entry),
@@ -205,12 +220,17 @@ static bool record(struct broker *broker, const struct withheld_entry *entry)
 
 	if (r != 0)
 		return r > 0;
-	if (name_join(call.account.owner, broker->settings.separator, call.account.label, call.target) < 0)
+	if (owners)
+		memcpy(call.target, call.key.owner, sizeof(call.key.owner));
+	else if (name_join(call.account.owner, broker->settings.separator, call.account.label, call.target) < 0)
 		call.target[0] = '\0';
 	snprintf(call.detail, sizeof(call.detail), "recorded late: it has been in force since it was requested");
 	if (!key)
 		account_take(broker, entry, &call.account);
-	return call_transaction(&call, call.operation->action, key ? body_key : call_body_account) == FAILURE_NONE;
+	return call_transaction(&call, call.operation->action,
+				owners ? body_manage_key :
+				key    ? body_key :
+					 call_body_account) == FAILURE_NONE;
 }
 
 /* The index does not change: until now the account was withheld, from now on the store itself says so. */

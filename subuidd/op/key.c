@@ -101,15 +101,12 @@ static void key_ended(void *data, int status)
 	call_finish(call, key_sessions(call, call->answer.failure.failure, status));
 }
 
-/* The store does not take it: it counts all the same. published, noted: the results of that. */
-static enum failure key_unrecorded(struct call *call, int published, int noted)
+enum failure key_unrecorded(struct call *call, const char *so, int noted)
 {
 	char reason[FAILURE_TEXT_MAX + 1], why[FAILURE_TEXT_MAX + 1];
 
 	snprintf(reason, sizeof(reason), "%s", call->answer.failure.why);
-	snprintf(why, sizeof(why), "%s, but its removal is not recorded: %.100s",
-		 published < 0 ? "the sessions end, and the key can log in again" : "the key is refused from now on",
-		 reason);
+	snprintf(why, sizeof(why), "%s, but its removal is not recorded: %.100s", so, reason);
 	return call_fail(call, FAILURE_FAILED, NULL, why,
 			 noted < 0 ? "it is tried again; a restart of subuidd would forget it" : "it is tried again");
 }
@@ -128,7 +125,10 @@ static enum failure key_removed(struct call *call, enum failure failure)
 	if (r >= 0 && (call->key.forward[0] != '\0' || key_is_password(&call->key)))
 		r = publish_account_locked(call->broker->publication, &call->account); /* as it is: without that key */
 	if (failure != FAILURE_NONE)
-		failure = key_unrecorded(call, r, noted);
+		failure = key_unrecorded(call,
+					 r < 0 ? "the sessions end, and the key can log in again" :
+						 "the key is refused from now on",
+					 noted);
 	else
 		failure = call_published(call, "the key is removed", r);
 	call->answer.failure.failure = failure;

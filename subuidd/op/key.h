@@ -9,4 +9,8 @@
  * is not found, as one that does not exist. */
 enum failure key_named(struct call *call, uint32_t id, const char *fingerprint);
 
+/* The store does not take the removal of a key, which counts all the same: what is so now, and whether a restart knows
+ * (the result of urgent_add()). */
+enum failure key_unrecorded(struct call *call, const char *so, int noted);
+
 #endif

@@ -13,6 +13,8 @@
 #include "confine/cleanup.h"
 #include "subuidd/change/key.h"
 #include "subuidd/door/operation.h"
+#include "subuidd/life/urgent.h"
+#include "subuidd/op/key.h"
 #include "subuidd/publish/publish.h"
 
 /* Of call->owner by its name: the one with this id, fingerprint or blob (0 and NULL: any). *count: how many there are.
@@ -44,6 +46,9 @@ static enum failure there_already(struct call *call)
 {
 	const struct ssh_key *asked = &call->request.key_add.key;
 
+	if (withheld_key(&call->broker->withheld, &call->key))
+		return call_fail(call, FAILURE_BUSY, NULL, "the removal of the key is pending",
+				 "add the key anew when it is gone");
 	if (strcmp(call->key.from, asked->from) != 0 || call->key.expires != asked->expires)
 		return call_fail(call, FAILURE_EXISTS, NULL, "this key already exists, with another from or expires",
 				 "remove the key and add it anew");
@@ -129,9 +134,16 @@ static enum failure body_remove(struct call *call)
 
 static enum failure removed(struct call *call, enum failure failure)
 {
-	if (failure != FAILURE_NONE)
-		return failure;
-	return call_published(call, "the key is removed", publish_key_gone(call->broker->publication, &call->key));
+	int r, noted = 0;
+
+	if (failure == FAILURE_NONE)
+		urgent_done(call->broker, WITHHELD_OWNERS, call->key.id);
+	else /* before the index may be rebuilt from a store that still has it */
+		noted = urgent_add(call->broker, WITHHELD_OWNERS, call->key.id);
+	r = publish_key_gone(call->broker->publication, &call->key);
+	if (failure == FAILURE_NONE)
+		return call_published(call, "the key is removed", r);
+	return key_unrecorded(call, r < 0 ? "the key can log in again" : "the key is refused from now on", noted);
 }
 
 enum failure op_manage_key_remove(struct call *call)

@@ -123,6 +123,8 @@ int publication_put_key(struct publication *p, struct index_writer *keys, struct
 	cleanup_free struct ssh_key *whole = NULL; /* 5 KiB */
 	int r = 0;
 
+	if (withheld_key(p->withheld, key))
+		return 0;
 	if (passwords != NULL && key_is_password(key)) {
 		whole = malloc(sizeof(*whole));
 		if (whole == NULL)
@@ -146,7 +148,7 @@ static int key_put(struct build *build, const void *row, uint32_t *after)
 	const struct ssh_key *key = row;
 
 	*after = key->id;
-	if (unpublished_has(&build->unpublished, key->uid) || withheld_has(build->p->withheld, key->uid, key->id))
+	if (unpublished_has(&build->unpublished, key->uid))
 		return 0;
 	return publication_put_key(build->p, build->keys, build->passwords, key);
 }
@@ -161,7 +163,7 @@ static int manage_put(struct build *build, const void *row, uint32_t *after)
 	const struct ssh_key *key = row;
 
 	*after = key->id;
-	return index_put_key(build->keys, key);
+	return publication_put_key(build->p, build->keys, build->passwords, key);
 }
 
 /* Accounts first: they say what of the others is not published. */
@@ -304,10 +306,12 @@ static int key_kept(void *data, const struct ssh_key *key)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (withheld_key(build->p->withheld, key))
+		return 0;
 	if (manages)
 		return row.uid == key->uid && strcmp(row.owner, key->owner) == 0 && strcmp(row.blob, key->blob) == 0;
 	return row.uid == key->uid && strcmp(row.blob, key->blob) == 0 &&
-	       !unpublished_has(&build->unpublished, key->uid) && !withheld_has(build->p->withheld, key->uid, key->id);
+	       !unpublished_has(&build->unpublished, key->uid);
 }
 
 /* Removals first: they need no room. */

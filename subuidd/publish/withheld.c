@@ -5,12 +5,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "account/account.h"
+
 bool withheld_has(const struct withheld *withheld, uint32_t uid, uint32_t key)
 {
 	for (size_t i = 0; i < withheld->count; i++)
 		if (withheld->entries[i].uid == uid && withheld->entries[i].key == key)
 			return true;
 	return false;
+}
+
+bool withheld_key(const struct withheld *withheld, const struct ssh_key *key)
+{
+	return withheld_has(withheld, key->owner[0] != '\0' ? WITHHELD_OWNERS : key->uid, key->id);
 }
 
 bool withheld_removal(const struct withheld *withheld, uint32_t uid, uint32_t *how)

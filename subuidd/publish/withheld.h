@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ssh_key;
+
 struct withheld {
 	struct withheld_entry {
 		uint32_t uid, key;
@@ -18,6 +20,10 @@ struct withheld {
 };
 
 bool withheld_has(const struct withheld *withheld, uint32_t uid, uint32_t key);
+/* An owner's own key (ssh_key.owner): these are numbered apart, and follow their owner to another uid. */
+#define WITHHELD_OWNERS UINT32_MAX /* in the place of the uid */
+bool withheld_key(const struct withheld *withheld, const struct ssh_key *key);
+
 int withheld_add(struct withheld *withheld, uint32_t uid, uint32_t key); /* 0 or -ENOMEM */
 void withheld_remove(struct withheld *withheld, uint32_t uid, uint32_t key);
 

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import pwd
 import signal
 import subprocess
 from pathlib import Path
@@ -40,6 +41,18 @@ def logs_in(host, name, key):
     return blob in asked.stdout
 
 
+def manages(host, owner, key):
+    """The same for a key with which an owner manages."""
+    kind, blob = Path(f"{key}.pub").read_text().split()[:2]
+    asked = run("/usr/libexec/subuidd/authorized-keys", owner, kind, blob, str(pwd.getpwnam(owner).pw_uid), user="subuidd-keys", check=False)
+    return blob in asked.stdout
+
+
+def manage_key_of(host, tmp_path, owner, name="manage"):
+    key = host.new_key(tmp_path, name)
+    return host.subuid_json("manage-key", "add", f"{key}.pub", "--owner", owner)["id"], key
+
+
 @pytest.mark.parametrize("what", ["bytes", "inodes"])
 def test_a_full_disk_keeps_nobody_in(host, tmp_path, disk, what):
     owner = host.new_user()
@@ -48,6 +61,7 @@ def test_a_full_disk_keeps_nobody_in(host, tmp_path, disk, what):
     thief = accounts.pop(f"web{2 * MANY}")
     home = filesystems.HOMES / owner / f"web{2 * MANY}" / "home"
     labels = list(accounts)
+    manage_id, manage_key = manage_key_of(host, tmp_path, owner)
     with filesystems.filled(thief, home, what):
         added = host.subuid("add", "more", "--owner", owner, check=False)
         assert added.returncode != 0
@@ -62,6 +76,9 @@ def test_a_full_disk_keeps_nobody_in(host, tmp_path, disk, what):
             result = host.subuid("key", "remove", f"{owner}+{label}", str(key_id), check=False)
             assert result.returncode == 0, (label, result.stderr)
             assert not logs_in(host, f"{owner}+{label}", key)
+        assert manages(host, owner, manage_key)
+        host.subuid("manage-key", "remove", str(manage_id), "--owner", owner)
+        assert not manages(host, owner, manage_key)
         for label in labels[MANY:]:
             session = filesystems.session_of(accounts[label])
             assert logs_in(host, f"{owner}+{label}", key)
@@ -132,3 +149,38 @@ def test_a_removal_that_cannot_be_recorded_goes_on_later(host, tmp_path, how, th
     wait_until(lambda: host.subuid("check", user=owner).returncode == 0, "nothing is left to say")
     aside = filesystems.HOMES / ".removed" / str(uid)
     wait_until(lambda: aside.exists() == (how == "--keep-home"), "its data is deleted, or kept", 20)
+
+
+@pytest.mark.parametrize("then", ["restart", "kill", "rebuild", "owner"])
+def test_a_manage_key_whose_removal_cannot_be_recorded_admits_nobody(host, tmp_path, then):
+    owner = host.account(tmp_path)[0]
+    gone, key = manage_key_of(host, tmp_path, owner, "gone")
+    kept = manage_key_of(host, tmp_path, owner, "kept")[1]
+    assert manages(host, owner, key)
+    with store_unwritable(host):
+        for _ in range(2):
+            result = host.subuid("manage-key", "remove", str(gone), user=owner, check=False)
+            assert result.returncode == 1 and "refused from now on, but its removal is not recorded" in result.stderr, result
+            assert "is tried again" in result.stderr, result
+            assert not manages(host, owner, key)
+        again = host.subuid("manage-key", "add", f"{key}.pub", "--owner", owner, check=False)
+        assert again.returncode == 1 and "the removal of the key is pending" in again.stderr, again
+        if then == "kill":
+            host.stop_daemon(signal.SIGKILL)
+        if then == "rebuild":
+            Path("/var/lib/subuidd/keys").unlink()
+            host.subuid("lock", f"{owner}+web1", check=False)
+            assert not manages(host, owner, key) and manages(host, owner, kept)
+    if then == "owner":  # the same person, under another uid
+        uid = pwd.getpwnam(owner).pw_uid + 5000
+        run("usermod", "-u", str(uid), owner)
+        host.subuid("owner", owner, owner)
+        assert not manages(host, owner, key) and manages(host, owner, kept)
+    if then == "kill":
+        host.start_daemon()
+    else:
+        host.restart_daemon()
+    assert not manages(host, owner, key) and manages(host, owner, kept)
+    wait_until(lambda: len(host.subuid_json("manage-key", "list", "--owner", owner)) == 1, "the store has it, too", 60)
+    assert [row for row in host.subuid_json("audit", "--owner", owner) if row["action"] == "manage-key.remove" and "late" in row["detail"]]
+    assert host.subuid("check", user=owner).returncode == 0
