@@ -121,6 +121,7 @@ static int print_list(const json_t *keys)
 {
 	static const char *const heads[] = { ">ID", "OWNER", "FROM", "EXPIRES", "FINGERPRINT", "COMMENT", NULL };
 	struct table table = TABLE(heads);
+	char owner[OWNER_TEXT_MAX];
 	const json_t *key;
 	size_t i;
 
@@ -128,7 +129,7 @@ static int print_list(const json_t *keys)
 		const char *from = json_text(key, "from");
 
 		table_number(&table, json_number(key, "id"));
-		table_cell(&table, json_text(key, "owner"));
+		table_cell(&table, owner_text(json_text(key, "owner"), json_number(key, "uid"), owner, sizeof(owner)));
 		table_cell(&table, from[0] != '\0' ? from : "any");
 		table_cell(&table, time_text((int64_t)json_number(key, "expires")));
 		table_cell(&table, json_text(key, "fingerprint"));

@@ -63,13 +63,11 @@ int print_keys(const json_t *keys)
 	return table_print(&table);
 }
 
-/* Only root sees ranges of an owner who is gone. In doubt the owner stands. */
-static const char *range_owner(const json_t *range, char *out, size_t size)
+const char *owner_text(const char *name, uint64_t uid, char *out, size_t size)
 {
 	entry_cleanup struct host_entry entry = { 0 };
-	const char *name = json_text(range, "owner");
 	int r = user_find(name, &entry);
-	bool changed = r == 0 && entry.user.pw_uid != json_number(range, "ownerUid");
+	bool changed = r == 0 && entry.user.pw_uid != uid;
 
 	snprintf(out, size, "%s%s", name, r == -ENOENT ? " (gone)" : changed ? " (changed)" : "");
 	return out;
@@ -79,7 +77,7 @@ int print_ranges(const json_t *ranges)
 {
 	static const char *const heads[] = { ">FIRST", ">COUNT", "OWNER", "ACCOUNT", "ADOPTED", NULL };
 	struct table table = TABLE(heads);
-	char owner[OWNER_MAX + sizeof(" (changed)")];
+	char owner[OWNER_TEXT_MAX];
 	const json_t *range;
 	size_t i;
 
@@ -88,7 +86,8 @@ int print_ranges(const json_t *ranges)
 
 		table_number(&table, json_number(range, "first"));
 		table_number(&table, json_number(range, "count"));
-		table_cell(&table, range_owner(range, owner, sizeof(owner)));
+		table_cell(&table,
+			   owner_text(json_text(range, "owner"), json_number(range, "ownerUid"), owner, sizeof(owner)));
 		table_cell(&table, account[0] ? account : "-");
 		table_cell(&table, json_is_true(json_object_get(range, "adopted")) ? "yes" : "-");
 	}

@@ -5,10 +5,19 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/name.h"
 
 /* Tables; STATUS_DONE or STATUS_FAILED. */
 int print_keys(const json_t *keys);
 int print_ranges(const json_t *ranges);
+
+/* The owner of something that was made for this uid, with " (gone)" or " (changed)" behind the name. In doubt the owner
+ * stands. */
+#define OWNER_TEXT_MAX (OWNER_MAX + sizeof(" (changed)"))
+const char *owner_text(const char *name, uint64_t uid, char *out, size_t size);
 
 /* "active", "locked", "expired", "full", "owner gone", "owner changed", or another state of the store. */
 struct row;

@@ -180,11 +180,13 @@ int store_manage_delete(struct store *store, uint32_t id)
 	return r;
 }
 
-int store_manage_list(struct store *store, const char *owner, uint32_t after_id, struct ssh_key *rows, int max)
+int store_manage_list(struct store *store, const char *owner, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
+		      int max)
 {
-	const struct store_value values[] = { NUMBER(after_id), NUMBER(max), TEXT(owner != NULL ? owner : "") };
+	const struct store_value values[] = { NUMBER(after_id), NUMBER(max), TEXT(owner != NULL ? owner : ""),
+					      NUMBER(uid) };
 	int n = store_list(store, owner == NULL ? SQL_MANAGE_LIST : SQL_MANAGE_LIST_OWNER, values,
-			   owner == NULL ? 2 : 3, manage_read, rows, sizeof(*rows));
+			   owner == NULL ? 2 : 4, manage_read, rows, sizeof(*rows));
 
 	return store_ascending(n, &rows->id, sizeof(*rows), after_id);
 }

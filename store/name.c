@@ -65,7 +65,7 @@ static int change_rows(struct store *store, const struct owner_change *c)
 /* Those of a person whom another one follows are gone: with them that one would be the other. */
 static int change_manage_keys(struct store *store, const struct owner_change *c)
 {
-	if (strcmp(c->from, c->to) != 0 && c->from_uid != c->to_uid)
+	if (c->given || (strcmp(c->from, c->to) != 0 && c->from_uid != c->to_uid))
 		return store_run(store, SQL_MANAGE_LEAVE, VALUES(TEXT(c->from), NUMBER(c->from_uid)));
 	return store_run(store, SQL_MANAGE_FOLLOW,
 			 VALUES(TEXT(c->from), NUMBER(c->from_uid), TEXT(c->to), NUMBER(c->to_uid)));

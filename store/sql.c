@@ -127,7 +127,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_MANAGE_DELETE] = "DELETE FROM manage_keys WHERE id = ?1",
 	[SQL_MANAGE_LIST] = "SELECT " MANAGE_COLUMNS " FROM manage_keys WHERE id > ?1 ORDER BY id LIMIT ?2",
 	[SQL_MANAGE_LIST_OWNER] = "SELECT " MANAGE_COLUMNS " FROM manage_keys WHERE id > ?1 AND owner = ?3"
-				  " ORDER BY id LIMIT ?2",
+				  " AND (?4 = 0 OR owner_uid = ?4) ORDER BY id LIMIT ?2",
 	/* the same person under another name or uid; and another one, whom the former one's keys must not admit */
 	[SQL_MANAGE_FOLLOW] = "UPDATE OR REPLACE manage_keys SET owner = ?3, owner_uid = ?4"
 			      " WHERE owner = ?1 AND owner_uid = ?2",

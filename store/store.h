@@ -118,6 +118,7 @@ struct owner_change {
 	const char *from, *to;
 	uint32_t from_uid, to_uid;
 	int64_t when, known;
+	bool given; /* to another person, whatever the names */
 };
 int store_owner_change(struct store *store, const struct owner_change *change);
 /* Accounts of `owner` whose label `other` has, too; as store_account_list(). */
@@ -167,8 +168,9 @@ int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct 
 int store_manage_insert(struct store *store, struct ssh_key *key); /* fills key->id; -EEXIST: the uid has it */
 int store_manage_get(struct store *store, uint32_t id, struct ssh_key *key);
 int store_manage_delete(struct store *store, uint32_t id);
-/* Those of an owner (by name), or of all (NULL). Returns how many were filled. */
-int store_manage_list(struct store *store, const char *owner, uint32_t after_id, struct ssh_key *rows, int max);
+/* Those of an owner, by name and, if it is not 0, by uid; or of all (NULL). Returns how many were filled. */
+int store_manage_list(struct store *store, const char *owner, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
+		      int max);
 
 /* ranges */
 int store_range_insert(struct store *store, const struct id_range *range); /* -EEXIST when it overlaps anything */

@@ -17,9 +17,10 @@
 #include "subuidd/op/key.h"
 #include "subuidd/publish/publish.h"
 
-/* Of call->owner by its name: the one with this id, fingerprint or blob (0 and NULL: any). *count: how many there are.
- */
-static int find(struct call *call, uint32_t id, const char *fingerprint, const char *blob, uint32_t *count)
+/* Of call->owner, by its name and this uid (0: any): the one with this id, fingerprint or blob (0 and NULL: none).
+ * *count: how many there are. */
+static int find(struct call *call, uint32_t uid, uint32_t id, const char *fingerprint, const char *blob,
+		uint32_t *count)
 {
 	cleanup_free struct ssh_key *rows = calloc(WIRE_KEY_BATCH, sizeof(*rows));
 	uint32_t after = 0;
@@ -28,13 +29,13 @@ static int find(struct call *call, uint32_t id, const char *fingerprint, const c
 	if (rows == NULL)
 		return -ENOMEM;
 	*count = 0;
-	while ((n = store_manage_list(call->store, call->owner.name, after, rows, WIRE_KEY_BATCH)) > 0)
+	while ((n = store_manage_list(call->store, call->owner.name, uid, after, rows, WIRE_KEY_BATCH)) > 0)
 		for (int i = 0; i < n; i++) {
 			after = rows[i].id;
 			*count += 1;
 			if ((id != 0 && rows[i].id == id) ||
 			    (fingerprint != NULL && strcmp(rows[i].fingerprint, fingerprint) == 0) ||
-			    (blob != NULL && rows[i].uid == call->owner.uid && strcmp(rows[i].blob, blob) == 0)) {
+			    (blob != NULL && strcmp(rows[i].blob, blob) == 0)) {
 				call->key = rows[i];
 				r = 0;
 			}
@@ -80,7 +81,7 @@ static enum failure added(struct call *call, enum failure failure)
 enum failure op_manage_key_add(struct call *call)
 {
 	uint32_t count = 0;
-	int r = find(call, 0, NULL, call->request.key_add.key.blob, &count);
+	int r = find(call, call->owner.uid, 0, NULL, call->request.key_add.key.blob, &count);
 	enum failure failure;
 
 	if (r == 0)
@@ -99,6 +100,13 @@ enum failure op_manage_key_add(struct call *call)
 	return call_act(call, call->operation->action, body_add, added);
 }
 
+/* Keys that a former user of the name has left are nothing to the one who has it now: another uid. Those who act for
+ * others see them, and can remove them. */
+static uint32_t uid_of(const struct call *call)
+{
+	return call->caller.admin ? 0 : call->caller.uid;
+}
+
 enum failure op_manage_key_list(struct call *call)
 {
 	cleanup_free struct ssh_key *rows = calloc(WIRE_KEY_BATCH, sizeof(*rows));
@@ -110,8 +118,8 @@ enum failure op_manage_key_list(struct call *call)
 		return call_fail_system(call, "the list", -ENOMEM);
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
-	n = store_manage_list(call->store, list->all ? NULL : call->owner.name, (uint32_t)list->cursor, rows,
-			      WIRE_KEY_BATCH);
+	n = store_manage_list(call->store, list->all ? NULL : call->owner.name, uid_of(call), (uint32_t)list->cursor,
+			      rows, WIRE_KEY_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
 	for (int i = 0; i < n; i++) {
@@ -150,7 +158,11 @@ enum failure op_manage_key_remove(struct call *call)
 {
 	const struct request_key_remove *request = &call->request.key_remove;
 	uint32_t count;
-	int r = find(call, request->id, request->id == 0 ? request->fingerprint : NULL, NULL, &count);
+	const char *fingerprint = request->id == 0 ? request->fingerprint : NULL;
+	int r = call->owner_exists ? find(call, call->owner.uid, request->id, fingerprint, NULL, &count) : -ENOENT;
+
+	if (r == -ENOENT)
+		r = find(call, uid_of(call), request->id, fingerprint, NULL, &count);
 
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_NOT_FOUND, NULL, "there is no such key", "see subuid manage-key list");

@@ -216,10 +216,15 @@ static enum failure count(struct call *call)
 
 static enum failure body_change(struct call *call)
 {
-	const struct owner_change change = { call->request.owner.from, call->owner.name, call->former.owner_uid,
-					     call->owner.uid,          time(NULL),       known_time_now(call->broker) };
+	const struct owner_change change = { call->request.owner.from,
+					     call->owner.name,
+					     call->former.owner_uid,
+					     call->owner.uid,
+					     time(NULL),
+					     known_time_now(call->broker),
+					     call->request.owner.hand_over != 0 };
 	enum failure failure = count(call);
-	int n = store_manage_list(call->store, change.from, 0, &call->key, 1);
+	int n = store_manage_list(call->store, change.from, change.from_uid, 0, &call->key, 1);
 	int r = failure != FAILURE_NONE ? 0 : n < 0 ? n : store_owner_change(call->store, &change);
 
 	call->manages = n > 0;

@@ -155,7 +155,7 @@ static int key_put(struct build *build, const void *row, uint32_t *after)
 
 static int manage_list(struct store *store, uint32_t after, void *rows)
 {
-	return store_manage_list(store, NULL, after, rows, BATCH);
+	return store_manage_list(store, NULL, 0, after, rows, BATCH);
 }
 
 static int manage_put(struct build *build, const void *row, uint32_t *after)

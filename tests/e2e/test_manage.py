@@ -317,6 +317,42 @@ def test_neither_another_user_of_the_name_nor_of_the_uid_is_let_in(host, owner, 
     assert host.ssh(key, name, "list").returncode == 0, "the same person"
 
 
+def another_of_the_name(owner):
+    """The owner is called otherwise from now on, and somebody else, who is in the group too, has the name: the other name."""
+    run("usermod", "-l", f"{owner}x", owner)
+    run("useradd", "--create-home", "-N", "-G", GROUP, "-s", LOGIN, owner)
+    return f"{owner}x"
+
+
+def test_another_user_of_the_name_sees_and_removes_nothing_of_the_former_one(host, owner, tmp_path):
+    name, key = owner
+    former = number(host, name)
+    host.subuid("limit", name, "--keys", "1")
+    another_of_the_name(name)
+    assert host.subuid_json("manage-key", "list", user=name) == []
+    fingerprint = run("ssh-keygen", "-lf", f"{key}.pub").stdout.split()[1]
+    for which in (former, fingerprint):
+        assert host.subuid("manage-key", "remove", which, user=name, check=False).returncode == 3
+    assert host.ssh(key, name, "list").returncode == 255
+    own = host.new_key(tmp_path, "own")
+    host.subuid("manage-key", "add", f"{own}.pub", "--owner", name)  # of one, what another one left does not count
+    assert [str(row["id"]) for row in host.subuid_json("manage-key", "list", user=name)] != [former]
+    told = host.subuid("manage-key", "list", "--owner", name).stdout
+    assert f"{name} (changed)" in told and len(told.splitlines()) == 3, told
+    host.subuid("manage-key", "remove", former, "--owner", name)  # root may
+    assert [row["comment"] for row in host.subuid_json("manage-key", "list", "--owner", name)] == [Path(f"{own}.pub").read_text().split(None, 2)[2].strip()]
+    assert host.ssh(own, name, "list").returncode == 0
+
+
+def test_keys_do_not_follow_accounts_to_another_person_of_the_name(host, owner):
+    name, key = owner
+    former = another_of_the_name(name)
+    host.subuid("owner", name, name, "--hand-over")
+    assert host.subuid_json("manage-key", "list", "--owner", name) == []
+    for user in (name, former):
+        assert host.ssh(key, user, "list").returncode == 255
+
+
 def test_keys_do_not_follow_accounts_to_another_person(host, owner):
     name, key = owner
     heir = host.new_user()

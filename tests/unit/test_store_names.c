@@ -65,7 +65,7 @@ static int rename_to(uint32_t uid, const char *label)
 
 static int change(const char *from, uint32_t from_uid, const char *to, uint32_t to_uid)
 {
-	const struct owner_change c = { from, to, from_uid, to_uid, NOW, KNOWN };
+	const struct owner_change c = { from, to, from_uid, to_uid, NOW, KNOWN, false };
 
 	return CHANGE(store_owner_change(store, &c));
 }
@@ -182,6 +182,40 @@ static void keys_of_an_account_that_had_the_name(void **state)
 }
 
 /* ---- an owner */
+
+static uint32_t manage_add(const char *owner, uint32_t uid, const char *blob)
+{
+	struct ssh_key key = { .uid = uid, .type = "ssh-ed25519", .fingerprint = "SHA256:x" };
+
+	snprintf(key.owner, sizeof(key.owner), "%s", owner);
+	snprintf(key.blob, sizeof(key.blob), "%s", blob);
+	assert_int_equal(CHANGE(store_manage_insert(store, &key)), 0);
+	return key.id;
+}
+
+static void manage_keys_of_a_name_and_a_uid(void **state)
+{
+	struct owner_change given = { "alice", "alice", 1001, 1002, NOW, KNOWN, .given = true };
+	struct ssh_key rows[4];
+	uint32_t first, second;
+
+	(void)state;
+	first = manage_add("alice", 1000, "AAAA");
+	second = manage_add("alice", 1001, "AAAA");
+	manage_add("bob", 1001, "BBBB");
+	assert_int_equal(store_manage_list(store, NULL, 0, 0, rows, 4), 3);
+	assert_int_equal(store_manage_list(store, "alice", 0, 0, rows, 4), 2);
+	assert_int_equal(store_manage_list(store, "alice", 1000, 0, rows, 4), 1);
+	assert_int_equal(rows[0].id, first);
+	assert_int_equal(store_manage_list(store, "alice", 1001, 0, rows, 4), 1);
+	assert_int_equal(rows[0].id, second);
+	assert_int_equal(change("alice", 1000, "alice", 1003), 0); /* the same person */
+	assert_int_equal(store_manage_list(store, "alice", 1003, 0, rows, 4), 1);
+	assert_int_equal(CHANGE(store_owner_change(store, &given)), 0);
+	assert_int_equal(store_manage_list(store, "alice", 1002, 0, rows, 4), 0);
+	assert_int_equal(store_manage_list(store, "alice", 0, 0, rows, 4), 1);
+	assert_int_equal(store_manage_list(store, "bob", 1001, 0, rows, 4), 1);
+}
 
 static void everything_follows_an_owner(void **state)
 {
@@ -343,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(former_names_go_with_the_account_and_with_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keys_of_an_account_that_had_the_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(everything_follows_an_owner, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(manage_keys_of_a_name_and_a_uid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_user_of_the_name_keeps_what_is_theirs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_uid_of_the_same_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_owner_changes_whole_or_not_at_all, set_up, tear_down),
