@@ -8,12 +8,14 @@
 #include "subuidd/life/owners.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "confine/child.h"
 #include "confine/clock.h"
+#include "confine/grow.h"
 #include "subuidd/base/child.h"
 #include "subuidd/base/log.h"
 #include "subuidd/call/call.h"
@@ -21,8 +23,7 @@
 
 #define AT_ONCE 64
 #define ASK_SECONDS 60u
-#define SHUT_MAX 64 /* owners that are remembered */
-#define REST 10u    /* times as long as a look at all of them took, until the next one, if it took long */
+#define REST 10u /* times as long as a look at all of them took, until the next one, if it took long */
 #define LONG_USEC 5000000u
 
 enum uid_now {
@@ -38,14 +39,20 @@ struct made_for {
 	gid_t gid;            /* with UID_THEIRS */
 };
 
+/* One whose accounts are shut. */
+struct shut {
+	char name[OWNER_MAX + 1];
+	int error; /* of the last look: it is told once */
+};
+
 struct owners {
 	struct broker *broker;
 	bool looking, again;  /* something has changed since this look began */
 	uint64_t begun, rest; /* by clock_usec(): this look; no next one before */
 	size_t count;
 	struct made_for *rows; /* shared with the child */
-	size_t shut_count;
-	char shut[SHUT_MAX][OWNER_MAX + 1];
+	struct shut *shut;
+	size_t shut_count, shut_room;
 };
 
 static enum uid_now uid_now(struct made_for *row)
@@ -85,55 +92,85 @@ static int account_open(struct broker *broker, const struct account *account, gi
 	return home_mend(&broker->homes, account, gid, !broker->views_on_demand, false, &parts);
 }
 
-/* How many were changed. */
+/* How many were changed. *error: of one that was not, and has to be looked at again. */
 static unsigned each_account(struct broker *broker, const struct made_for *row,
-			     int (*visit)(struct broker *broker, const struct account *account, gid_t gid))
+			     int (*visit)(struct broker *broker, const struct account *account, gid_t gid), int *error)
 {
 	struct account account;
 	uint32_t after = 0;
 	unsigned changed = 0;
+	int n;
 
-	while (store_account_list(broker->store, row->name, after, &account, 1) == 1) {
+	*error = 0;
+	while ((n = store_account_list(broker->store, row->name, after, &account, 1)) == 1) {
 		int r = 0;
 
 		after = account.uid;
-		if (account.state == ACCOUNT_ACTIVE && account.owner_uid == row->uid &&
-		    !call_busy(broker, account.uid, NULL))
-			r = visit(broker, &account, row->gid);
-		if (r < 0)
-			log_error("%s %s: whom its directory lets in cannot be changed: %s", account.owner,
-				  account.label, strerror(-r));
+		if (account.owner_uid != row->uid)
+			continue;
+		if (account.state == ACCOUNT_ACTIVE)
+			r = call_busy(broker, account.uid, NULL) ? -EBUSY : visit(broker, &account, row->gid);
+		if (r < 0 && (*error == 0 || *error == -EBUSY))
+			*error = r;
 		changed += r > 0;
 	}
+	if (n < 0)
+		*error = n;
 	return changed;
 }
 
-static size_t shut_find(const struct owners *owners, const char *name)
+static struct shut *shut_find(struct owners *owners, const char *name)
 {
-	size_t i = 0;
+	for (size_t i = 0; i < owners->shut_count; i++)
+		if (strcmp(owners->shut[i].name, name) == 0)
+			return &owners->shut[i];
+	return NULL;
+}
 
-	while (i < owners->shut_count && strcmp(owners->shut[i], name) != 0)
-		i++;
-	return i;
+static struct shut *shut_add(struct owners *owners, const char *name)
+{
+	struct shut *grown = array_grow(owners->shut, owners->shut_count, &owners->shut_room, sizeof(*grown));
+
+	if (grown == NULL) {
+		log_error("%s: no memory, so the accounts are not opened when the owner is back", name);
+		return NULL;
+	}
+	owners->shut = grown;
+	grown += owners->shut_count++;
+	*grown = (struct shut){ 0 };
+	snprintf(grown->name, sizeof(grown->name), "%s", name);
+	return grown;
+}
+
+/* The next look does what this one could not; an account that is being changed is no fault. */
+static void tell(struct shut *shut, int error)
+{
+	if (error < 0 && error != -EBUSY && error != shut->error)
+		log_error("%s: whom the directories of the accounts let in cannot be changed, which is tried again: %s",
+			  shut->name, strerror(-error));
+	shut->error = error;
 }
 
 static void act(struct owners *owners, const struct made_for *row)
 {
-	size_t at = shut_find(owners, row->name);
+	struct shut *shut = shut_find(owners, row->name);
 	unsigned changed;
+	int error;
 
 	if (row->uid_now == UID_TAKEN) {
-		changed = each_account(owners->broker, row, account_shut);
+		shut = shut != NULL ? shut : shut_add(owners, row->name);
+		changed = each_account(owners->broker, row, account_shut, &error);
 		if (changed > 0)
 			log_warn("%s: uid %u is another user's now: %u accounts are shut until root says whose they "
 				 "are (subuid owner)",
 				 row->name, row->uid, changed);
-		if (at == owners->shut_count && at < SHUT_MAX)
-			memcpy(owners->shut[owners->shut_count++], row->name, sizeof(row->name));
-	} else if (row->uid_now == UID_THEIRS && at < owners->shut_count) {
-		each_account(owners->broker, row, account_open);
-		memmove(owners->shut[at], owners->shut[owners->shut_count - 1], sizeof(row->name));
-		owners->shut_count--;
+		if (shut != NULL)
+			tell(shut, error);
+	} else if (row->uid_now == UID_THEIRS && shut != NULL) {
+		each_account(owners->broker, row, account_open, &error);
+		tell(shut, error);
+		if (error == 0)
+			*shut = owners->shut[--owners->shut_count];
 	}
 }
 
@@ -227,6 +264,7 @@ void owners_close(struct broker *broker)
 	if (broker->owners == NULL)
 		return;
 	munmap(broker->owners->rows, AT_ONCE * sizeof(*broker->owners->rows));
+	free(broker->owners->shut);
 	free(broker->owners);
 	broker->owners = NULL;
 }

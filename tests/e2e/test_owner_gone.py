@@ -29,6 +29,10 @@ def reads(user, path):
     return subprocess.run(["runuser", "-u", user, "--", "cat", path], capture_output=True).returncode == 0
 
 
+def daemon_log():
+    return Path("/run/subuidd.log").read_text()
+
+
 def findings(host, name):
     rows = json.loads(host.subuid("check", "--json", check=False).stdout)["findings"]
     return [row for row in rows if re.search(rf"\b{name}\b", json.dumps(row))]
@@ -77,6 +81,24 @@ def test_what_was_shut_opens_when_the_owner_is_back(host, tmp_path):
     host.subuid("owner", owner, new)
     assert reads(new, link)
     assert findings(host, new) == []
+
+
+def test_what_cannot_be_opened_again_is_tried_again(host, tmp_path):
+    """The disk refuses, or a change of the account is under way: the owner is back, and must not stay outside."""
+    owner, name, _ = pushed(host, tmp_path)
+    link, new, account = Path(f"/home/{owner}/subuid/web1/d/file"), f"{owner}new", HOMES / owner / "web1"
+    run("usermod", "-l", new, owner)
+    wait_until(lambda: not reads(new, link), "it is shut")
+    run("chattr", "+i", account)
+    try:
+        run("usermod", "-l", owner, new)
+        wait_until(lambda: f"{owner}: whom the directories of the accounts let in cannot be changed" in daemon_log(), "it cannot be opened")
+        assert not reads(owner, link)
+    finally:
+        run("chattr", "-i", account)
+    run("usermod", "-c", "anything", owner)  # so that the next look is not a minute away
+    wait_until(lambda: reads(owner, link), "it is open again", 90)
+    assert findings(host, owner) == []
 
 
 def test_an_owner_of_ranges_alone_is_named(host):
