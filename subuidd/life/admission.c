@@ -39,6 +39,7 @@ struct unwanted {
 /* Shared with the child, which fills it. */
 struct found {
 	int64_t looked; /* when, by the clock */
+	int error;      /* of the index: whose a process is could not be read. There may be more than was found */
 	uint32_t count;
 	struct unwanted rows[UNWANTED_MAX];
 };
@@ -47,7 +48,7 @@ struct admission {
 	sd_event_source *timer;
 	struct found *found;
 	struct found before; /* what the look before has found */
-	bool silent;         /* a look did not come to its end: said once */
+	int cause;           /* why the last look did not see everything, which is told once; 0: it did */
 };
 
 /* ---- the child */
@@ -70,15 +71,17 @@ static bool seen(struct looking *looking, uint32_t uid)
 	return false;
 }
 
-/* The account that has this id, or a range with it. */
-static bool account_of(uint32_t id, struct index_account *account)
+/* The account that has this id, or a range with it. 0; -ENOENT: there is none; or why that cannot be read. */
+static int account_of(uint32_t id, struct index_account *account)
 {
 	struct id_range range;
+	int r = index_account_by_uid(&reader, id, account);
 
-	if (index_account_by_uid(&reader, id, account) == 0)
-		return true;
-	return index_range_by_id(&reader, id, &range) == 0 && range.account_uid != 0 &&
-	       index_account_by_uid(&reader, range.account_uid, account) == 0;
+	if (r == -ENOENT)
+		r = index_range_by_id(&reader, id, &range) ?:
+			    range.account_uid == 0         ? -ENOENT :
+							     index_account_by_uid(&reader, range.account_uid, account);
+	return r;
 }
 
 /* Whether the owner runs it, to look at what the account has: `subuid exec`, a container. Only they can have themselves
@@ -133,9 +136,11 @@ static int look_at(void *data, int proc, const struct session *session)
 	struct index_account account;
 	struct owner_facts owner;
 	enum verdict verdict;
+	int r = found->count == UNWANTED_MAX ? -ENOENT : account_of(session->real, &account);
 
-	if (found->count == UNWANTED_MAX || !account_of(session->real, &account) ||
-	    of_owner(proc, session, account.owner_uid))
+	if (r < 0 && r != -ENOENT)
+		found->error = r;
+	if (r < 0 || of_owner(proc, session, account.owner_uid))
 		return 0;
 	warn(looking, proc, session, &account);
 	if (seen(looking, account.uid))
@@ -201,6 +206,20 @@ static void look_again(struct broker *broker)
 		log_error("sessions of accounts that expire are no longer ended: a timer cannot be set");
 }
 
+/* A look that ended, and what it could not see. */
+static void tell(struct admission *admission, int status)
+{
+	int cause = status != 0 ? status : admission->found->error;
+
+	if (cause != 0 && cause != admission->cause)
+		log_warn("what runs as accounts that have expired, or whose owners are locked, may go on: %s%s%s",
+			 status == -ETIMEDOUT ? "the user database does not answer" :
+			 status != 0          ? "the look at it has failed" :
+						"the index cannot be read: ",
+			 status != 0 ? "" : strerror(-cause), status != 0 ? "" : "; see subuid check");
+	admission->cause = cause;
+}
+
 static void looked(void *data, int status)
 {
 	struct broker *broker = data;
@@ -213,10 +232,7 @@ static void looked(void *data, int status)
 			end(broker, &admission->found->rows[i]);
 	if (status == 0)
 		admission->before = *admission->found;
-	else if (!admission->silent)
-		log_warn("what runs as accounts that have expired, or whose owners are locked, goes on: %s",
-			 status == -ETIMEDOUT ? "the user database does not answer" : "the look at it has failed");
-	admission->silent = status != 0;
+	tell(admission, status);
 	look_again(broker);
 }
 
@@ -230,6 +246,7 @@ static int look(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source, (void)usec;
 	admission->found->count = 0;
+	admission->found->error = 0;
 	r = child_start(&job, &pid, &pidfd);
 	if (r == 0)
 		r = child_watch(broker->event, pidfd, LOOK_SECONDS, looked, broker);

@@ -80,6 +80,21 @@ def test_what_may_no_longer_log_in_ends(host, tmp_path):
     assert f"{owners['stays'][1]}: its processes end" not in daemon_log()
 
 
+def test_an_index_that_cannot_be_read_is_told_and_looked_at_again(host, tmp_path):
+    owner, name, _ = host.account(tmp_path, "sftp")
+    index = Path("/var/lib/subuidd/index")
+    told = "may go on: the index cannot be read"
+    with process_of(name) as process:
+        index.chmod(0o666)  # anybody could have written it: nobody believes it
+        expire(owner)
+        index.chmod(0o666)
+        wait_until(lambda: told in daemon_log(), "it is told", LOOKS)
+        assert process.poll() is None
+        index.chmod(0o644)
+        wait_until(lambda: process.poll() is not None, "it ends when the index can be read again", LOOKS)
+    assert daemon_log().count(told) == 1
+
+
 def test_what_the_owner_runs_over_an_expired_account_goes_on(host, tmp_path):
     """An owner reads the backups of an account that is over; a process of the account beside it is the control."""
     owner, name, _ = host.account(tmp_path, "sftp")
