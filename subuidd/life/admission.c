@@ -15,6 +15,7 @@
 #include "account/id.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
+#include "confine/clock.h"
 #include "confine/harden.h"
 #include "home/sessions.h"
 #include "home/terminal.h"
@@ -27,13 +28,15 @@
 
 #define LOOK_USEC (30u * 1000000u)
 #define LOOK_SECONDS 25u /* for all of a look: a directory that does not answer makes no look, and ends nothing */
-#define UNWANTED_MAX 256 /* of one look; the next one finds the rest */
+#define TOLD_USEC (3600u * 1000000u) /* a process that cannot be ended is found again and again */
+#define UNWANTED_MAX 256             /* of one look; the next one finds the rest */
 #define SEEN_MAX 1024
 
 struct unwanted {
 	uint32_t uid;
 	enum verdict verdict;
 	char name[ACCOUNT_NAME_MAX + 1];
+	uint64_t told; /* by clock_usec(): when the log last named it; the broker's */
 };
 
 /* Shared with the child, which fills it. */
@@ -171,30 +174,47 @@ static int look_child(const void *argument)
 
 /* ---- the broker */
 
-/* An owner who is being renamed, or whom a directory forgets for a moment, is missing in one look and there in the
- * next. */
-static bool certain(const struct admission *admission, const struct unwanted *row)
+/* The same one in the look before. */
+static const struct unwanted *earlier(const struct admission *admission, const struct unwanted *row)
 {
-	if (row->verdict != VERDICT_OWNER_GONE && row->verdict != VERDICT_OWNER_CHANGED)
-		return true;
 	for (uint32_t i = 0; i < admission->before.count; i++)
 		if (admission->before.rows[i].uid == row->uid && admission->before.rows[i].verdict == row->verdict)
-			return true;
-	return false;
+			return &admission->before.rows[i];
+	return NULL;
 }
 
-static void end(struct broker *broker, const struct unwanted *row)
+/* An owner who is being renamed, or whom a directory forgets for a moment, is missing in one look and there in the
+ * next. */
+static bool certain(const struct unwanted *row, const struct unwanted *before)
 {
+	return (row->verdict != VERDICT_OWNER_GONE && row->verdict != VERDICT_OWNER_CHANGED) || before != NULL;
+}
+
+static void end(struct broker *broker, struct unwanted *row)
+{
+	const bool quiet = row->told != 0 && clock_usec() - row->told < TOLD_USEC;
 	int r = 0;
 
 	/* while it is purged, only the deleting child has its uid */
 	if (!purge_under_way(broker, row->uid))
-		r = removal_ending_begin(broker, row->uid, NULL, NULL);
+		r = removal_ending_again(broker, row->uid, quiet);
+	if (quiet || r == 0)
+		return;
+	row->told = clock_usec();
 	if (r < 0)
 		log_error("%s: %s, and its processes cannot be ended: %s", row->name, verdict_text(row->verdict),
 			  strerror(-r));
-	else if (r > 0)
+	else
 		log_info("%s: its processes end: %s", row->name, verdict_text(row->verdict));
+}
+
+static void act(struct broker *broker, struct unwanted *row)
+{
+	const struct unwanted *before = earlier(broker->admission, row);
+
+	row->told = before != NULL ? before->told : 0;
+	if (certain(row, before))
+		end(broker, row);
 }
 
 static void look_again(struct broker *broker)
@@ -228,8 +248,7 @@ static void looked(void *data, int status)
 	if (admission == NULL)
 		return;
 	for (uint32_t i = 0; status == 0 && i < admission->found->count && i < UNWANTED_MAX; i++)
-		if (certain(admission, &admission->found->rows[i]))
-			end(broker, &admission->found->rows[i]);
+		act(broker, &admission->found->rows[i]);
 	if (status == 0)
 		admission->before = *admission->found;
 	tell(admission, status);

@@ -60,6 +60,8 @@ bool purge_under_way(const struct broker *broker, uint32_t uid);
 int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data);
 /* The same, once. */
 int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data);
+/* Once, and nobody is told but the log; quiet: nor that, which has been told that they cannot be ended. */
+int removal_ending_again(struct broker *broker, uint32_t uid, bool quiet);
 
 /* Removes what logind, cron and at keep for a removed account (home/traces.h). 1: `done` will be told; or
  * negative errno at once. */

@@ -32,6 +32,7 @@ struct sessions_again {
  * broker waits for the child in the event loop. */
 struct ending {
 	uint32_t uid;
+	bool quiet; /* that they cannot be ended */
 	child_done done;
 	void *data;
 };
@@ -41,7 +42,7 @@ static void ended(void *userdata, int status)
 	struct ending *ending = userdata;
 	int r = sessions_ended(status);
 
-	if (r < 0)
+	if (r < 0 && !ending->quiet)
 		log_error("uid %u: its processes cannot be ended: %s", ending->uid, strerror(-r));
 	if (ending->done != NULL)
 		ending->done(ending->data, r);
@@ -72,26 +73,46 @@ static int ranges_of(struct store *store, uint32_t uid, struct id_range **ranges
 	return n < 0 ? n : 0;
 }
 
-int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
+/* Takes `ending`, from malloc(3). */
+static int ending_begin(struct broker *broker, struct ending *ending)
 {
 	cleanup_free struct id_range *ranges = NULL;
-	struct session_ids ids = { .uid = uid };
-	struct ending *ending = calloc(1, sizeof(*ending));
+	struct session_ids ids = { 0 };
 	int pidfd = -1, r = ending == NULL ? -ENOMEM : 0;
 	pid_t pid;
 
-	if (r == 0 && ranges_of(broker->store, uid, &ranges, &ids.count) < 0)
-		log_error("uid %u: its ranges cannot be read: processes in its containers are not ended", uid);
-	ids.ranges = ranges;
-	if (r == 0)
-		r = sessions_end_start(&ids, broker->settings.session_grace, broker->handed.cgroups, &pid, &pidfd);
 	if (r == 0) {
-		*ending = (struct ending){ .uid = uid, .done = done, .data = data };
-		r = child_watch(broker->event, pidfd, broker->settings.session_grace + ENDING_SECONDS, ended, ending);
+		ids.uid = ending->uid;
+		if (ranges_of(broker->store, ids.uid, &ranges, &ids.count) < 0)
+			log_error("uid %u: its ranges cannot be read: processes in its containers are not ended",
+				  ids.uid);
+		ids.ranges = ranges;
+		r = sessions_end_start(&ids, broker->settings.session_grace, broker->handed.cgroups, &pid, &pidfd);
 	}
+	if (r == 0)
+		r = child_watch(broker->event, pidfd, broker->settings.session_grace + ENDING_SECONDS, ended, ending);
 	if (r < 0)
 		free(ending);
 	return r < 0 ? r : 1;
+}
+
+static struct ending *ending_new(struct ending values)
+{
+	struct ending *ending = malloc(sizeof(*ending));
+
+	if (ending != NULL)
+		*ending = values;
+	return ending;
+}
+
+int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
+{
+	return ending_begin(broker, ending_new((struct ending){ .uid = uid, .done = done, .data = data }));
+}
+
+int removal_ending_again(struct broker *broker, uint32_t uid, bool quiet)
+{
+	return ending_begin(broker, ending_new((struct ending){ .uid = uid, .quiet = quiet }));
 }
 
 int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data)

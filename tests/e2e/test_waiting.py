@@ -224,6 +224,30 @@ def test_what_cannot_be_killed_holds_up_nobody(host, pair):
     assert deed("lock", name)[0] == 0
 
 
+def test_what_cannot_be_killed_is_named_once(host, pair, tmp_path):
+    """The daemon looks twice a minute at what runs as accounts that are over, and finds it each time."""
+    owner, name, _, home = pair
+    uid = pwd.getpwnam(name).pw_uid
+
+    def expire(owner):
+        assert "error" not in call("io.subuidd.Accounts.Modify", {"owner": owner, "label": "web1", "expires": "2020-01-01"})
+
+    def told():
+        log = Path("/run/subuidd.log").read_text()
+        return log.count(f"{name}: its processes end"), log.count(f"uid {uid}: its processes cannot be ended")
+
+    with unkillable(home, owner, name):
+        expire(owner)
+        wait_until(lambda: told() == (1, 1), "it is named", 75)
+        for _ in range(2):  # looks, as others see them
+            third, other, _ = host.account(tmp_path)
+            number = pwd.getpwnam(other).pw_uid
+            with subprocess.Popen(["sleep", "1000"], user=number, group=number, extra_groups=[]) as process:
+                expire(third)
+                wait_until(lambda: process.poll() is not None, "the daemon has looked again", 75)
+        assert told() == (1, 1)
+
+
 def lets_in(name, key):
     """Whether sshd is given this key by what it asks, and PAM lets the account in."""
     kind, blob = Path(f"{key}.pub").read_text().split()[:2]
