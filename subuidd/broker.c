@@ -127,6 +127,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 		r = descriptors_allow(&fresh, why);
 	if (r >= 0) {
 		settings_apply(broker, &fresh);
+		verifier_bar(broker);
 		r = publication_settings(broker->publication, &broker->settings);
 		if (r >= 0)
 			r = subid_publish_start(broker);
@@ -297,6 +298,7 @@ int broker_open(struct broker *broker, char *why)
 	broker->lock_fd = state_directory_lock(broker->state_fd, why, REASON_MAX);
 	if (broker->lock_fd < 0)
 		return broker->lock_fd;
+	verifier_bar(broker);
 	r = descriptors_allow(&broker->settings, why);
 	if (r >= 0)
 		r = broker_lower(why, REASON_MAX);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Starts the verifier on hosts without systemd. Run by the broker: the socket is made in a child that is still root,
- * and that executes the program as subuidd-verify, not a child of the broker, so that it stays when the broker ends.
+ * Starts the verifier on hosts without systemd, and keeps everybody from asking it where passwords are off. Run by the
+ * broker: the socket is made in a child that is still root, and that executes the program as subuidd-verify, not a
+ * child of the broker, so that it stays when the broker ends.
  */
 #include "subuidd/door/verifier.h"
 
@@ -26,6 +27,7 @@
 
 #define VERIFY_PATH LIBEXECDIR "/verify"
 #define UNNAMED PASSWORDS_SOCKET ".new"
+#define AWAY PASSWORDS_SOCKET ".off"
 #define LISTENER 3
 #define BACKLOG 128
 
@@ -100,12 +102,35 @@ static int start_detached(const struct link_owner *user)
 	return status == 0 ? 0 : -EAGAIN;
 }
 
+void verifier_bar(const struct broker *broker)
+{
+	int r = 0;
+
+	if (!broker->settings.passwords)
+		r = rename(PASSWORDS_SOCKET, AWAY); /* allowed-path: only root writes to /run */
+	if (r < 0 && errno != ENOENT)
+		log_error("passwords are off, but " PASSWORDS_SOCKET " stays: %s", strerror(errno));
+}
+
+/* The socket that was taken away, unless another one has been made meanwhile. */
+static void bring_back(void)
+{
+	int r = link(AWAY, PASSWORDS_SOCKET); /* allowed-path: only root writes to /run */
+
+	if (r < 0 && errno != EEXIST && errno != ENOENT)
+		log_error(PASSWORDS_SOCKET ": %s", strerror(errno));
+	unlink(AWAY); /* allowed-path: only root writes to /run */
+}
+
 void verifier_start(const struct broker *broker)
 {
 	struct link_owner user;
 	int r;
 
-	if (!broker->settings.passwords || sd_booted() > 0 || listens())
+	if (!broker->settings.passwords)
+		return;
+	bring_back();
+	if (sd_booted() > 0 || listens())
 		return;
 	r = passwd_by_name(VERIFY_GROUP, &user);
 	if (r == 0 && (user.uid == 0 || user.gid == 0))

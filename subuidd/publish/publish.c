@@ -29,6 +29,8 @@ int publication_settings(struct publication *p, const struct settings *settings)
 		return r;
 	p->host = host;
 	p->broken = true;
+	if (host.password_cost == 0) /* at once, also where there is no room for the rest */
+		publication_passwords_off(p);
 	return publication_repair(p);
 }
 

@@ -9,6 +9,8 @@
 #include "account/password.h"
 #include "confine/cleanup.h"
 #include "confine/grow.h"
+#include "index/index.h"
+#include "index/writer/guard.h"
 #include "subuidd/base/log.h"
 #include "subuidd/publish/publish_internal.h"
 
@@ -224,20 +226,33 @@ static int create(struct publication *p, enum index_file file, struct index_writ
 	return r < 0 ? r : index_writer_create(p->state_fd, &options, ret);
 }
 
+/* In the file that the verifier has open: it does not believe it any more. */
+static int supersede(void *data)
+{
+	index_writer_supersede(data);
+	return 0;
+}
+
+int publication_passwords_off(struct publication *p)
+{
+	struct index_options options = publication_options(p, INDEX_FILE_PASSWORDS);
+	int told = p->passwords == NULL ? -ENOENT : index_guarded(supersede, p->passwords);
+	int gone = unlinkat(p->state_fd, options.name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+
+	index_writer_free(p->passwords);
+	p->passwords = NULL;
+	if (gone < 0)
+		log_error("hashes of passwords stay in " PASSWORDS_PATH ": %s", strerror(-gone));
+	return gone == 0 || told == 0 ? 0 : gone;
+}
+
 int publication_passwords_open(struct publication *p, uint64_t generation)
 {
 	struct index_options options = publication_options(p, INDEX_FILE_PASSWORDS);
 
-	if (p->host.password_cost != 0)
-		return index_writer_open(p->state_fd, &options, generation, &p->passwords);
 	/* Hashes are where they have to be, and nowhere else. */
-	if (unlinkat(p->state_fd, options.name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	if (p->passwords != NULL)
-		index_writer_supersede(p->passwords);
-	index_writer_free(p->passwords);
-	p->passwords = NULL;
-	return 0;
+	return p->host.password_cost != 0 ? index_writer_open(p->state_fd, &options, generation, &p->passwords) :
+					    publication_passwords_off(p);
 }
 
 int publication_build(struct publication *p)

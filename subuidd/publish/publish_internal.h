@@ -35,6 +35,10 @@ int publication_put_key(struct publication *p, struct index_writer *keys, struct
  * index_writer_open(). */
 int publication_passwords_open(struct publication *p, uint64_t generation);
 
+/* This host takes none any more: the file goes, whatever becomes of the others. Needs no room. 0; or negative errno:
+ * those who read it believe it still. */
+int publication_passwords_off(struct publication *p);
+
 /* Fills new files from the store and puts them in the place of the old ones. 0 or negative errno. */
 int publication_build(struct publication *publication);
 

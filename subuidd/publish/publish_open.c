@@ -76,6 +76,8 @@ int publication_open(struct store *store, const struct settings *settings, int s
 	r = separator_same(p, why, size);
 	if (r < 0)
 		return r;
+	if (p->host.password_cost == 0)
+		publication_passwords_off(p);
 	options = publication_options(p, INDEX_FILE_PUBLIC);
 	r = index_writer_open(state_fd, &options, generation, &p->public);
 	if (r >= 0) {

@@ -3,6 +3,7 @@
 
 import contextlib
 import concurrent.futures
+import contextlib
 import grp
 import os
 import pwd
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import filesystems
 from conftest import call, run, wait_until
 
 PASSWORD = re.compile(r"^  ([a-z2-9]{4}(?:-[a-z2-9]{5}){4})$", re.M)
@@ -339,6 +341,65 @@ def test_nothing_but_a_question_is_answered(passwords, web):
                    QUESTION.pack(MAGIC, b"n", b"p" * 128, b"a"), QUESTION.pack(MAGIC, b"n", b"p", b"a" * 64)):
         assert ask("", "", packet=packet) is None
     assert ask(web.name, password, packet=whole) == 2
+
+
+@contextlib.contextmanager
+def failing(host, syscall, path, error):
+    """This call of the daemon's fails for this path."""
+    strace = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", f"trace={syscall}", "-e",
+                               f"inject={syscall}:error={error}", "-p", str(host.daemon.pid)])
+    try:
+        wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+        yield
+    finally:
+        strace.terminate()
+        strace.wait()
+
+
+def verifier_anew(host):
+    """It has the directory of the state open that was there when it started."""
+    for pid in verifiers():
+        with contextlib.suppress(ProcessLookupError):  # they end with the first of them
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not verifiers(), "the verifier has ended")
+    host.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: verifiers(), "another verifier runs")
+
+
+@pytest.mark.parametrize("how", ["reload", "restart", "read-only", "reload xfs", "reload btrfs"])
+def test_switched_off_on_a_full_disk_nobody_comes_in(passwords, tmp_path, how):
+    host, conf = passwords, Path("/etc/subuidd.conf.d/40-passwords.conf")
+    before = conf.read_text()
+
+    def reload():
+        lines = Path("/run/subuidd.log").read_text().count("settings read again")
+        host.daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: Path("/run/subuidd.log").read_text().count("settings read again") > lines, "the settings are read")
+
+    try:
+        with filesystems.state_and_homes_on(host, (how.split() + ["ext4"])[1], tmp_path):
+            verifier_anew(host)
+            owner, name, _ = host.account(tmp_path, "sync")
+            password = PASSWORD.search(host.subuid("passwd", "add", "web1", user=owner).stdout).group(1)
+            assert logs_in(password, name)
+            uid = pwd.getpwnam(name).pw_uid
+            with filesystems.filled(uid, filesystems.HOMES / owner / "web1/home"), contextlib.ExitStack() as stack:
+                if how == "read-only":
+                    stack.enter_context(failing(host, "unlinkat", "/var/lib/subuidd/passwords", "EROFS"))
+                conf.write_text("[passwords]\nenabled = no\n")
+                if how == "restart":
+                    host.restart_daemon()
+                else:
+                    reload()
+                assert not logs_in(password, name)
+                assert how == "read-only" or not Path("/var/lib/subuidd/passwords").exists()
+            run("find", filesystems.HOMES / owner / "web1/home", "-mindepth", "1", "-delete")
+            conf.write_text(before)
+            reload()
+            wait_until(lambda: logs_in(password, name), "switched on again, it lets in", 60)
+    finally:
+        conf.write_text(before)
+        verifier_anew(host)
 
 
 def test_unknown_names_and_locked_accounts_take_as_long(passwords, web):
