@@ -126,6 +126,6 @@ enum password_verdict password_check(struct verifier *verifier, const struct pas
 	right = right && may_come(&subject, question->address, now);
 	explicit_bzero(&subject, sizeof(subject));
 	if (right)
-		tries_return(verifier->tries, keys, 2, most);
+		tries_return(verifier->tries, keys, 2);
 	return right ? PASSWORD_RIGHT : PASSWORD_WRONG;
 }

@@ -25,7 +25,8 @@ struct tries_key tries_key(const struct tries *tries, const void *name, size_t s
 {
 	const uint64_t hash = index_hash(tries->seed, name, size);
 
-	return (struct tries_key){ { (uint32_t)hash & (TRIES_CELLS - 1), (uint32_t)(hash >> 32) & (TRIES_CELLS - 1) } };
+	return (struct tries_key){ .cells = { (uint32_t)hash & (TRIES_CELLS - 1),
+					      (uint32_t)(hash >> 32) & (TRIES_CELLS - 1) } };
 }
 
 /* A worker that was killed inside left whole numbers. */
@@ -48,14 +49,19 @@ static int64_t used_until(const struct tries *tries, const struct tries_key *key
 	return a < b ? a : b;
 }
 
-static void use(struct tries *tries, const struct tries_key *key, int64_t until)
+/* A cell that others have raised further stays so. */
+static void use(struct tries *tries, struct tries_key *key, int64_t until, int64_t now)
 {
-	for (unsigned i = 0; i < 2; i++)
-		if (tries->until[key->cells[i]] < until)
-			tries->until[key->cells[i]] = until;
+	for (unsigned i = 0; i < 2; i++) {
+		int64_t *cell = &tries->until[key->cells[i]], before = *cell > now ? *cell : now;
+
+		key->raised[i] = before < until ? until - before : 0;
+		if (before < until)
+			*cell = until;
+	}
 }
 
-bool tries_take(struct tries *tries, const struct tries_key *keys, size_t count, unsigned most, int64_t now)
+bool tries_take(struct tries *tries, struct tries_key *keys, size_t count, unsigned most, int64_t now)
 {
 	const int64_t step = interval(most), room = ((int64_t)(most + 1) / 2 - 1) * step;
 	bool free = true;
@@ -66,21 +72,17 @@ bool tries_take(struct tries *tries, const struct tries_key *keys, size_t count,
 	for (size_t i = 0; free && i < count; i++) {
 		const int64_t until = used_until(tries, &keys[i]);
 
-		use(tries, &keys[i], (until > now ? until : now) + step);
+		use(tries, &keys[i], (until > now ? until : now) + step, now);
 	}
 	pthread_mutex_unlock(&tries->lock);
 	return free;
 }
 
-void tries_return(struct tries *tries, const struct tries_key *keys, size_t count, unsigned most)
+void tries_return(struct tries *tries, const struct tries_key *keys, size_t count)
 {
 	lock(tries);
-	for (size_t i = 0; i < count; i++) {
-		const uint32_t *cells = keys[i].cells;
-
-		tries->until[cells[0]] -= interval(most);
-		if (cells[1] != cells[0])
-			tries->until[cells[1]] -= interval(most);
-	}
+	for (size_t i = 0; i < count; i++)
+		for (unsigned cell = 0; cell < 2; cell++)
+			tries->until[keys[i].cells[cell]] -= keys[i].raised[cell];
 	pthread_mutex_unlock(&tries->lock);
 }

@@ -22,6 +22,7 @@ struct tries {
 
 struct tries_key {
 	uint32_t cells[2];
+	int64_t raised[2]; /* by how many ms tries_take() has raised each, for tries_return() */
 };
 
 /* Memory that is 0 all over, shared by the processes that are forked later. 0 or negative errno. */
@@ -30,8 +31,8 @@ int tries_init(struct tries *tries, uint64_t seed);
 struct tries_key tries_key(const struct tries *tries, const void *name, size_t size);
 
 /* Takes one try of each key, or none of any: false. most: a minute, 1 or more. */
-bool tries_take(struct tries *tries, const struct tries_key *keys, size_t count, unsigned most, int64_t now);
-/* Gives them back: it was not a wrong one. */
-void tries_return(struct tries *tries, const struct tries_key *keys, size_t count, unsigned most);
+bool tries_take(struct tries *tries, struct tries_key *keys, size_t count, unsigned most, int64_t now);
+/* Gives back what that has taken: it was not a wrong one. Tries of others stay counted. */
+void tries_return(struct tries *tries, const struct tries_key *keys, size_t count);
 
 #endif

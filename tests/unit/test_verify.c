@@ -154,7 +154,7 @@ static void what_was_right_is_given_back_and_others_are_not_shut_out(void **stat
 	key = tries_key(&bucket, "mine", 4);
 	for (int i = 0; i < 100; i++) {
 		assert_true(tries_take(&bucket, &key, 1, 2, 5000));
-		tries_return(&bucket, &key, 1, 2);
+		tries_return(&bucket, &key, 1);
 	}
 	for (uint32_t i = 0; i < 400; i++) { /* as many names, each with all of its tries used up */
 		key = tries_key(&bucket, &i, sizeof(i));
@@ -171,16 +171,42 @@ static void what_was_right_is_given_back_and_others_are_not_shut_out(void **stat
 /* The two cells of one key in 16384 are the same. */
 static void what_is_given_back_is_no_more_than_was_taken(void **state)
 {
-	const struct tries_key one_cell = { { 5, 5 } };
+	struct tries_key one_cell = { .cells = { 5, 5 } };
 	static struct tries bucket;
 
 	(void)state;
 	assert_int_equal(tries_init(&bucket, 99), 0);
 	assert_true(tries_take(&bucket, &one_cell, 1, 4, 5000)); /* a wrong one */
 	assert_true(tries_take(&bucket, &one_cell, 1, 4, 5000)); /* a right one */
-	tries_return(&bucket, &one_cell, 1, 4);
+	tries_return(&bucket, &one_cell, 1);
 	assert_true(tries_take(&bucket, &one_cell, 1, 4, 5000));
 	assert_false(tries_take(&bucket, &one_cell, 1, 4, 5000));
+}
+
+/* Somebody with a password of their own does not give tries back to those who guess another one. */
+static void tries_of_others_stay_counted(void **state)
+{
+	struct tries_key guessed = { .cells = { 6, 6 } }, own = { .cells = { 5, 6 } };
+	static struct tries bucket;
+
+	(void)state;
+	assert_int_equal(tries_init(&bucket, 99), 0);
+	assert_true(tries_take(&bucket, &guessed, 1, 4, 5000));
+	assert_true(tries_take(&bucket, &guessed, 1, 4, 5000));
+	assert_false(tries_take(&bucket, &guessed, 1, 4, 5000));
+	for (int i = 0; i < 20; i++) {
+		assert_true(tries_take(&bucket, &own, 1, 4, 5000));
+		tries_return(&bucket, &own, 1);
+		assert_false(tries_take(&bucket, &guessed, 1, 4, 5000));
+	}
+	/* what only a part of was raised, only that part goes down */
+	own = (struct tries_key){ .cells = { 7, 8 } };
+	bucket.until[7] = 5000 + 10;
+	bucket.until[8] = 5000 + 20;
+	assert_true(tries_take(&bucket, &own, 1, 4, 5000));
+	tries_return(&bucket, &own, 1);
+	assert_int_equal(bucket.until[7], 5000 + 10);
+	assert_int_equal(bucket.until[8], 5000 + 20);
 }
 
 static void from_is_for_addresses_alone(void **state)
@@ -239,6 +265,7 @@ int main(void)
 		cmocka_unit_test(no_minute_has_more_tries_than_the_bound),
 		cmocka_unit_test(what_was_right_is_given_back_and_others_are_not_shut_out),
 		cmocka_unit_test(what_is_given_back_is_no_more_than_was_taken),
+		cmocka_unit_test(tries_of_others_stay_counted),
 		cmocka_unit_test(from_is_for_addresses_alone),
 		cmocka_unit_test(a_hash_is_of_the_cost_that_is_set),
 	};
