@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,16 +84,17 @@ static int become(const struct shell_order *order, struct text_list *argv, struc
 		      EXIT_UNCONFINED);
 }
 
-/* Process 1. */
-static int first(const struct shell_order *order, const sigset_t *before)
+/* Process 1. outer: a pidfd of it. */
+static int first(const struct shell_order *order, const sigset_t *before, int outer)
 {
 	struct text_list argv = { 0 }, environment = { 0 };
 	const char *step = "end";
 	pid_t pid;
-	int r;
+	int r = process_bind_apart(outer);
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-		return refuse_unconfined(PROGRAM, step, -errno);
+	close(outer);
+	if (r < 0)
+		return refuse_unconfined(PROGRAM, step, r);
 	r = shell_arguments(order, &argv);
 	if (r == 0)
 		r = shell_environment(order, &environment);
@@ -112,14 +113,18 @@ static int first(const struct shell_order *order, const sigset_t *before)
 
 int shell_run(const struct shell_order *order)
 {
+	const pid_t login = getppid();
 	sigset_t waited, before;
 	const char *step = "signals";
 	pid_t pid;
-	int r;
+	int outer, r;
 
 	signals_waited_for(&waited);
 	if (sigprocmask(SIG_BLOCK, &waited, &before) != 0)
 		return refuse_unconfined(PROGRAM, step, -errno);
+	outer = pidfd_open(getpid(), 0);
+	if (outer < 0)
+		return refuse_unconfined(PROGRAM, "process", -errno);
 	r = shell_namespaces(order, &step);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, step, r);
@@ -127,8 +132,8 @@ int shell_run(const struct shell_order *order)
 	if (pid < 0)
 		return refuse_unconfined(PROGRAM, "process", -errno);
 	if (pid == 0)
-		_exit(first(order, &before));
-	if (namespaces_drop() < 0 || process_harden() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+		_exit(first(order, &before, outer));
+	if (namespaces_drop() < 0 || process_harden() < 0 || process_bind(login) < 0) {
 		kill(pid, SIGKILL);
 		return refuse_unconfined(PROGRAM, "capabilities", -EPERM);
 	}

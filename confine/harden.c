@@ -3,6 +3,7 @@
 #include "confine/harden.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -16,6 +17,22 @@ int process_harden(void)
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) != 0)
 		return -errno;
 	return 0;
+}
+
+int process_bind(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+int process_bind_apart(int parent)
+{
+	struct pollfd ended = { .fd = parent, .events = POLLIN };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return -errno;
+	return poll(&ended, 1, 0) == 0 ? 0 : -ESRCH;
 }
 
 int process_bound(int resource, rlim_t memory, rlim_t descriptors)

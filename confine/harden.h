@@ -4,6 +4,7 @@
 #define CONFINE_HARDEN_H
 
 #include <sys/resource.h>
+#include <sys/types.h>
 
 /* no_new_privs, not dumpable, core limit 0. 0 or negative errno. */
 int process_harden(void);
@@ -12,6 +13,13 @@ int process_harden(void);
  * no file that grows, no other process, no locked memory, no message queue. Writing where nothing can be written is an
  * error, and no signal: a log that is a file would end it. 0 or negative errno. */
 int process_bound(int resource, rlim_t memory, rlim_t descriptors);
+
+/* The kernel kills this process when its parent ends. In the child, after each change of ids or gain of capabilities,
+ * which clears this. The parent may have ended before: -ESRCH. 0 or another negative errno.
+ * parent: its pid, of getpid(2) before the fork. */
+int process_bind(pid_t parent);
+/* The same in another pid namespace, where the parent has no number. parent: a pidfd of it, from before the fork. */
+int process_bind_apart(int parent);
 
 /* Closes every descriptor from first on (close_range(2)). 0 or negative errno. */
 int descriptors_close_from(int first);

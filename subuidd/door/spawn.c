@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -95,7 +94,7 @@ void worker_image_close(struct worker_image *image)
 }
 
 /* In the child. Returns only when something failed. */
-static void become_worker(const struct worker_image *image, int socket)
+static void become_worker(const struct worker_image *image, int socket, pid_t parent)
 {
 	const int keep[] = { STDERR_FILENO, WIRE_FD, image->executable, -1 };
 	static char name[] = "subuidd-worker";
@@ -115,13 +114,14 @@ static void become_worker(const struct worker_image *image, int socket)
 	if (identity_become(image->uid, image->gid, NULL, 0) < 0 || process_harden() < 0)
 		return;
 	/* After the ids: a change of them clears it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+	if (process_bind(parent) < 0)
 		return;
 	syscall(SYS_execveat, image->executable, "", argv, environment, AT_EMPTY_PATH);
 }
 
 int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int *pidfd)
 {
+	const pid_t parent = getpid();
 	int pair[2];
 	pid_t pid;
 
@@ -145,7 +145,7 @@ int worker_spawn(const struct worker_image *image, int *fd, pid_t *started, int 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		become_worker(image, theirs);
+		become_worker(image, theirs, parent);
 		_exit(127);
 	}
 	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,16 +60,17 @@ static int hook_trusted(const char *program, char real[PATH_MAX], char *why, siz
 	return 0;
 }
 
-/* In the child, which keeps nothing of root's but its program's name. */
-static int become_hook(const struct link_owner *user)
+/* In the child, which keeps nothing of root's but its program's name. parent: a pidfd, which stays open. */
+static int become_hook(const struct link_owner *user, int parent)
 {
+	const int keep[] = { 0, 1, 2, parent, -1 };
 	const struct rlimit cpu = { HOOK_CPU_SECONDS, HOOK_CPU_SECONDS },
 			    processes = { HOOK_PROCESSES, HOOK_PROCESSES };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
 	sigemptyset(&none);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || descriptors_close_from(3) < 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || descriptors_keep(keep) < 0)
 		return -EBADF;
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || signal(SIGPIPE, SIG_DFL) == SIG_ERR || setsid() < 0)
 		return -errno;
@@ -81,13 +82,13 @@ static int become_hook(const struct link_owner *user)
 }
 
 /* Returns only when something failed. */
-static void program_execute(const char *program, char *const *argv)
+static void program_execute(const char *program, char *const *argv, pid_t parent)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language[] = "LANG=C.UTF-8", home[] = "HOME=/";
 	char *const environment[] = { path, language, home, NULL };
 
 	/* without a namespace: at least the program ends with the first process */
-	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+	if (setsid() < 0 || process_bind(parent) < 0)
 		return;
 	execve(program, argv, environment);
 }
@@ -97,16 +98,17 @@ static void program_execute(const char *program, char *const *argv)
  * for the program and ends with its status, or with the daemon. (Without a namespace: the end of the processes that
  * are still in the first group of the program's own session.)
  */
-static int first_process(const char *program, char *const *argv, const struct link_owner *user)
+static int first_process(const char *program, char *const *argv, const struct link_owner *user, int parent)
 {
+	const pid_t first = getpid();
 	siginfo_t ended;
 	pid_t pid;
 
 	/* after the ids: a change of them clears it */
-	if (become_hook(user) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || (pid = fork()) < 0)
+	if (become_hook(user, parent) < 0 || process_bind_apart(parent) < 0 || (pid = fork()) < 0)
 		return HOOK_FAILED;
 	if (pid == 0) {
-		program_execute(program, argv);
+		program_execute(program, argv, first);
 		_exit(HOOK_FAILED);
 	}
 	for (;;) {
@@ -146,6 +148,7 @@ int hook_start(const char *program, const char *const *arguments, int *pidfd, ch
 	char real[PATH_MAX];
 	const char *argv[HOOK_ARGUMENTS_MAX + 2] = { program };
 	struct link_owner user;
+	cleanup_fd int parent = -1;
 	int fd = -1, r = hook_trusted(program, real, why, size);
 	pid_t pid;
 
@@ -161,14 +164,15 @@ int hook_start(const char *program, const char *const *arguments, int *pidfd, ch
 			 HOOK_USER);
 		return r < 0 ? r : -EPERM;
 	}
-	pid = fork_apart(&fd);
+	parent = pidfd_open(getpid(), 0);
+	pid = parent < 0 ? -1 : fork_apart(&fd);
 	if (pid < 0) {
 		r = -errno;
 		snprintf(why, size, "%s", strerrordesc_np(-r));
 		return r;
 	}
 	if (pid == 0) /* execve(2) writes to none of it */
-		_exit(first_process(real, (char *const *)(uintptr_t)argv, &user));
+		_exit(first_process(real, (char *const *)(uintptr_t)argv, &user, parent));
 	*pidfd = fd;
 	return 0;
 }

@@ -5,7 +5,9 @@ import contextlib
 import os
 import pwd
 import re
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -288,6 +290,60 @@ def test_what_a_hook_begins_ends_with_it(host, tmp_path, hook, how):
         wait_until(lambda: len(left()) == 5, "all of them run")
         host.restart_daemon()
     wait_until(lambda: not left(), "nothing is left")
+
+
+@pytest.fixture
+def late_binding():
+    """A library, and two files: the first process of a pid namespace makes one, and waits for the other before it binds
+    itself to its parent."""
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    directory.chmod(0o777)
+    reached, go = directory / "reached", directory / "go"
+    library = directory / "late_binding.so"
+    run("gcc", "-shared", "-fPIC", f'-DLATE_REACHED="{reached}"', f'-DLATE_GO="{go}"', "-o", library, ROOT / "tests/e2e/late_binding.c")
+    yield library, reached, go
+    go.touch()
+
+
+def test_a_hook_does_not_outlive_a_daemon_that_is_gone_already(host, hook, tmp_path, late_binding):
+    """Killed before the first process of the hook has asked to end with it."""
+    library, reached, go = late_binding
+    seen = hook(f"#!/bin/sh\necho run >>{SEEN}\nexec sleep 1004\n")
+    owner, name, _ = host.account(tmp_path)
+    host.stop_daemon()
+    os.environ["LD_PRELOAD"] = str(library)
+    try:
+        host.start_daemon()
+    finally:
+        del os.environ["LD_PRELOAD"]
+    silent(host, "web1", owner)
+    wait_until(reached.exists, "the hook's first process is about to")
+    first = int(run("pgrep", "-u", "subuidd-hook").stdout)
+    host.stop_daemon(signal.SIGKILL)
+    go.touch()
+    wait_until(lambda: not Path(f"/proc/{first}").exists(), "it is gone")
+    assert run("pgrep", "-u", "subuidd-hook", check=False).stdout == "" and not seen()
+    host.start_daemon()
+
+
+def test_a_shell_does_not_outlive_a_login_that_is_gone_already(host, tmp_path, late_binding):
+    library, reached, go = late_binding
+    owner, name, _ = host.account(tmp_path, "shell")
+    uid = str(pwd.getpwnam(name).pw_uid)
+    words = ("sh", "-c", "exec 3</dev/null; exec \"$@\"", "sh", "setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "env",
+             f"LD_PRELOAD={library}", "/usr/libexec/subuidd/tool", "-report", "-shell=bash", "-key=1", "-takes=shell", "--", "shell",
+             f"/srv/subuid/{owner}/web1/home")
+    environment = {**os.environ, "SSH_ORIGINAL_COMMAND": "sleep 1004", "USER": name}
+
+    def running():
+        return run("pgrep", "-u", uid, check=False).stdout.split()
+
+    with subprocess.Popen(words, env=environment, cwd="/") as outer:
+        wait_until(reached.exists, "the first process of the shell is about to")
+        assert len(running()) == 2
+        outer.kill()
+    go.touch()
+    wait_until(lambda: not running(), "nothing of it is left")
 
 
 # As systemd does it, by its own library: RestrictNamespaces= with these kinds.
