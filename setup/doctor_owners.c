@@ -5,6 +5,7 @@
 #include "setup/doctor.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,43 @@ struct gone {
 	size_t accounts;
 };
 
+/* What the user database says of a name: asked once, however many things the owner has. */
+struct asked {
+	char name[OWNER_MAX + 1];
+	int error;
+	uid_t uid;
+};
+
 struct owners {
 	struct gone rows[NAMED_MAX];
 	size_t count, more;
+	void *asked; /* tsearch(3): struct asked */
 };
+
+static int names_compare(const void *a, const void *b)
+{
+	const struct asked *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* NULL: no memory. */
+static const struct asked *ask(struct owners *owners, const char *name)
+{
+	entry_cleanup struct host_entry entry = { 0 };
+	cleanup_free struct asked *asked = calloc(1, sizeof(*asked));
+	struct asked *const *at;
+
+	if (asked == NULL)
+		return NULL;
+	snprintf(asked->name, sizeof(asked->name), "%s", name);
+	at = tsearch(asked, &owners->asked, names_compare);
+	if (at == NULL || *at != asked)
+		return at == NULL ? NULL : *at;
+	asked->error = user_find(name, &entry);
+	asked->uid = asked->error == 0 ? entry.user.pw_uid : 0;
+	return steal_ptr(&asked);
+}
 
 static struct gone *row_of(struct owners *owners, const char *name)
 {
@@ -62,12 +96,11 @@ static int each_account(json_t *reply, void *data)
 /* Of owners without accounts nobody else tells. known: whether the uid is. In doubt the owner stands. */
 static void look_at(struct owners *owners, const json_t *thing, bool known)
 {
-	entry_cleanup struct host_entry entry = { 0 };
 	const char *name = json_text(thing, "owner");
 	uint32_t uid = (uint32_t)json_number(thing, "ownerUid");
-	int r = user_find(name, &entry);
-	bool changed = r == 0 && known && entry.user.pw_uid != uid;
-	struct gone *row = r == -ENOENT || changed ? row_of(owners, name) : NULL;
+	const struct asked *now = ask(owners, name);
+	bool changed = now != NULL && now->error == 0 && known && now->uid != uid;
+	struct gone *row = changed || (now != NULL && now->error == -ENOENT) ? row_of(owners, name) : NULL;
 
 	if (row == NULL || row->accounts > 0 || row->uid != 0)
 		return;
@@ -112,12 +145,9 @@ static void tell(struct doctor *doctor, const struct gone *row)
 			"%s %s: nobody can use their ranges, or take their removed accounts back", row->name, what);
 }
 
-void doctor_owners(struct doctor *doctor)
+static void look(struct doctor *doctor, struct owners *owners)
 {
-	cleanup_free struct owners *owners = calloc(1, sizeof(*owners));
-
-	if (doctor->status == NULL || owners == NULL ||
-	    call_each_reply("List", json_pack("{s:b}", "all", 1), each_account, owners) != STATUS_DONE ||
+	if (call_each_reply("List", json_pack("{s:b}", "all", 1), each_account, owners) != STATUS_DONE ||
 	    call_each_reply("RangeList", json_pack("{s:b}", "all", 1), each_range, owners) != STATUS_DONE ||
 	    call_each_reply("RemovedList", json_pack("{s:b}", "all", 1), each_removed, owners) != STATUS_DONE)
 		return;
@@ -129,4 +159,14 @@ void doctor_owners(struct doctor *doctor)
 	if (owners->count == 0)
 		found(doctor, FINDING_GOOD, "owners", "all are the users that their accounts and ranges were made for",
 		      "");
+}
+
+void doctor_owners(struct doctor *doctor)
+{
+	cleanup_free struct owners *owners = calloc(1, sizeof(*owners));
+
+	if (doctor->status == NULL || owners == NULL)
+		return;
+	look(doctor, owners);
+	tdestroy(owners->asked, free);
 }

@@ -3,7 +3,8 @@
  * Shuts the accounts of owners whose uid has gone to a user of another name, and opens those that were shut when the
  * owner is that user again. Doubt shuts nothing and opens nothing. Which owners were shut is known as long as the
  * daemon runs; what was shut before is found by `check`, and opened by its repair. Run by the broker; children ask the
- * user database, which need not answer.
+ * user database, which need not answer. Local users are read once by each child (local.h): all owners are looked
+ * at each minute.
  */
 #include "subuidd/life/owners.h"
 
@@ -20,8 +21,9 @@
 #include "subuidd/base/log.h"
 #include "subuidd/call/call.h"
 #include "subuidd/call/caller.h"
+#include "subuidd/ids/local.h"
 
-#define AT_ONCE 64
+#define AT_ONCE 256
 #define ASK_SECONDS 60u
 #define REST 10u /* times as long as a look at all of them took, until the next one, if it took long */
 #define LONG_USEC 5000000u
@@ -55,10 +57,10 @@ struct owners {
 	size_t shut_count, shut_room;
 };
 
-static enum uid_now uid_now(struct made_for *row)
+static enum uid_now uid_now(const struct local *local, struct made_for *row)
 {
 	struct link_owner user = { .gid = (gid_t)-1 };
-	int r = passwd_by_name(row->name, &user);
+	int r = passwd_by_name_local(local, row->name, &user);
 
 	row->gid = user.gid;
 	if (r == 0 && user.uid == row->uid)
@@ -71,9 +73,11 @@ static enum uid_now uid_now(struct made_for *row)
 static int ask(const void *argument)
 {
 	const struct owners *owners = argument;
+	struct local local = { 0 };
 
+	local_refresh(&local);
 	for (size_t i = 0; i < owners->count; i++)
-		owners->rows[i].uid_now = uid_now(&owners->rows[i]);
+		owners->rows[i].uid_now = uid_now(&local, &owners->rows[i]);
 	return 0;
 }
 

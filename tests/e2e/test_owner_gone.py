@@ -101,6 +101,52 @@ def test_what_cannot_be_opened_again_is_tried_again(host, tmp_path):
     assert findings(host, owner) == []
 
 
+def questions(trace):
+    """How often the file of users was opened."""
+    return sum("/etc/passwd" in line for line in Path(trace).read_text().splitlines())
+
+
+def test_a_look_at_all_owners_reads_the_file_of_users_a_few_times(host, tmp_path):
+    owners = 60
+    uid = 50000
+    users, rows = [], []
+    for n in range(owners):
+        users.append(f"many{n}:x:{uid + n}:{uid + n}::/home/many{n}:/bin/sh")
+        rows.append(json.dumps({"owner": f"many{n}", "label": "web1"}))
+        home = Path(f"/home/many{n}")
+        home.mkdir()
+        os.chown(home, uid + n, uid + n)
+    passwd = Path("/etc/passwd")
+    passwd.write_text(passwd.read_text() + "\n".join(users) + "\n")
+    host.subuid("import", "-", input="\n".join(rows) + "\n")
+    trace = tmp_path / "trace"
+    strace = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-e", "trace=openat", "-p", str(host.daemon.pid)])
+    try:
+        wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
+        run("usermod", "-l", "many7new", "many7")  # in the middle, so that the look has an effect
+        wait_until(lambda: "many7: uid" in daemon_log(), "all of them were looked at", 90)
+    finally:
+        strace.terminate()
+        strace.wait()
+    assert questions(trace) < owners / 2
+
+
+def test_the_doctor_asks_once_for_each_owner(host, tmp_path):
+    owner = host.new_user()
+    host.subuid("limit", owner, "--ranges", "100")
+    trace = tmp_path / "trace"
+
+    def asked():
+        run("strace", "-f", "-qq", "-o", trace, "-e", "trace=openat", "subuid", "doctor", check=False)
+        return questions(trace)
+
+    host.subuid("range", "add", "65536", user=owner)
+    once = asked()
+    for _ in range(20):
+        host.subuid("range", "add", "65536", user=owner)
+    assert asked() < once + 10
+
+
 def test_an_owner_of_ranges_alone_is_named(host):
     owner = host.new_user()
     host.subuid("range", "add", "65536", user=owner)
