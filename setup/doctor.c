@@ -52,6 +52,7 @@ int host_doctor(int argc, char **argv)
 	doctor_host(&doctor);
 	doctor_userdb(&doctor);
 	doctor_sshd(&doctor);
+	doctor_passwords(&doctor);
 	doctor_tools(&doctor);
 	doctor_state(&doctor);
 	doctor_owners(&doctor);

@@ -43,6 +43,8 @@ void doctor_kernel(struct doctor *doctor);
 
 /* ---- doctor_host.c: modules, nsswitch, PAM, system users, programs, ids */
 void doctor_host(struct doctor *doctor);
+/* A file of PAM_DIR, or by its path; NULL. As a pam_load (text.h). */
+char *doctor_service(void *data, const char *name);
 
 /* ---- doctor_linger.c: user managers */
 void doctor_linger(struct doctor *doctor);
@@ -62,6 +64,9 @@ void doctor_owners(struct doctor *doctor);
 
 /* ---- doctor_sshd.c */
 void doctor_sshd(struct doctor *doctor);
+
+/* ---- doctor_passwords.c: whether they work, where the settings say so */
+void doctor_passwords(struct doctor *doctor);
 
 /* ---- doctor_manage.c: whether manage keys of owners work, and give nothing else */
 void doctor_manage(struct doctor *doctor);

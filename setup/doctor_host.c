@@ -187,7 +187,7 @@ static void check_nsswitch(struct doctor *doctor)
 
 /* ---- PAM */
 
-static char *load_service(void *data, const char *name)
+char *doctor_service(void *data, const char *name)
 {
 	file_cleanup struct setup_file file = { 0 };
 	char path[PATH_MAX];
@@ -204,13 +204,13 @@ static char *load_service(void *data, const char *name)
 
 static void check_pam_sshd(struct doctor *doctor)
 {
-	cleanup_free char *text = load_service(NULL, "sshd");
+	cleanup_free char *text = doctor_service(NULL, "sshd");
 	char options[256] = "";
 
 	if (text == NULL)
-		text = load_service(NULL, "other");
+		text = doctor_service(NULL, "other");
 	switch (text == NULL ? PAM_PLACE_ABSENT :
-			       pam_place(text, "account", load_service, NULL, options, sizeof(options))) {
+			       pam_place(text, "account", doctor_service, NULL, options, sizeof(options))) {
 	case PAM_PLACE_FIRST:
 		if (options[0] != '\0' && strncmp(options, "services=", 9) != 0)
 			found_f(doctor, FINDING_BAD, "PAM: sshd", "see pam_subuid(8)", "unknown option: %s", options);
@@ -231,9 +231,9 @@ static void check_pam_sshd(struct doctor *doctor)
 
 static void check_pam_sessions(struct doctor *doctor)
 {
-	cleanup_free char *text = load_service(NULL, "sshd");
+	cleanup_free char *text = doctor_service(NULL, "sshd");
 
-	if (text != NULL && pam_place(text, "session", load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
+	if (text != NULL && pam_place(text, "session", doctor_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
 		found(doctor, FINDING_GOOD, "PAM: sshd sessions", "each key has a limit of connections at once", "");
 	else
 		found(doctor, FINDING_BAD, "PAM: sshd sessions",
@@ -255,9 +255,9 @@ static void check_pam_others(struct doctor *doctor)
 		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "common-", 7) == 0 ||
 		    strcmp(entry->d_name, "sshd") == 0)
 			continue;
-		text = load_service(NULL, entry->d_name);
-		if (text == NULL || !pam_has_account(text, load_service, NULL) ||
-		    pam_place(text, "account", load_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
+		text = doctor_service(NULL, entry->d_name);
+		if (text == NULL || !pam_has_account(text, doctor_service, NULL) ||
+		    pam_place(text, "account", doctor_service, NULL, NULL, 0) == PAM_PLACE_FIRST)
 			continue;
 		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", entry->d_name);
 	}

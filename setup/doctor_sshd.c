@@ -41,16 +41,9 @@ static void check_lists(struct doctor *doctor, const char *output)
 /* What sshd's block for accounts with passwords sets otherwise. */
 static bool password_demand(const char *keyword, const char *value)
 {
-	static const struct sshd_demand demands[] = {
-		{ "authenticationmethods", "publickey password keyboard-interactive:pam" },
-		{ "passwordauthentication", "yes" },
-		{ "kbdinteractiveauthentication", "yes" },
-		{ "forcecommand", GRANTED },
-	};
-
-	for (size_t i = 0; i < sizeof(demands) / sizeof(demands[0]); i++)
-		if (strcmp(demands[i].keyword, keyword) == 0)
-			return strcmp(demands[i].value, value) == 0;
+	for (const struct sshd_demand *demand = sshd_password_demands; demand->keyword != NULL; demand++)
+		if (strcmp(demand->keyword, keyword) == 0)
+			return strcmp(demand->value, value) == 0;
 	return false;
 }
 

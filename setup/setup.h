@@ -138,8 +138,9 @@ int sshd_ask(const char *user, const char *group, char **output);
 struct sshd_demand {
 	const char *keyword, *value; /* in the output of sshd -T */
 };
-/* For a sub-account, and for an owner with manage keys. Ended by keyword NULL. */
-extern const struct sshd_demand sshd_demands[], sshd_owner_demands[];
+/* For a sub-account, for one with passwords where these differ, and for an owner with manage keys. Ended by keyword
+ * NULL. */
+extern const struct sshd_demand sshd_demands[], sshd_password_demands[], sshd_owner_demands[];
 /* The first demand that output does not meet, or NULL. */
 const struct sshd_demand *sshd_unmet(const struct sshd_demand *demands, const char *output);
 
@@ -168,6 +169,9 @@ int step_directories(struct setup *setup);
 int step_nsswitch(struct setup *setup);
 int step_pam(struct setup *setup);
 int step_passwords(struct setup *setup);
+/* [passwords] enabled of the settings, as the daemon reads them. 1, 0, or negative errno and why. */
+int passwords_wanted(char *why, size_t size);
+#define SETTINGS_TODO "see `subuidd --check-config`"
 int directory_revert(struct setup *setup, const json_t *deed);
 /* 0 when the module can be loaded and has the symbol; or -1, said why. */
 int module_check(const char *path, const char *symbol);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account/key_words.h"
 #include "account/passwd.h"
 #include "setup/text.h"
 #include "confine/cleanup.h"
@@ -39,6 +40,16 @@ const struct sshd_demand sshd_demands[] = {
 	{ "permittunnel", "no" },
 	{ "disableforwarding", "yes" },
 	{ "usepam", "yes" },
+	{ NULL, NULL },
+};
+
+const struct sshd_demand sshd_password_demands[] = {
+	{ "authenticationmethods", "publickey password keyboard-interactive:pam" },
+	{ "passwordauthentication", "yes" },
+	{ "kbdinteractiveauthentication", "yes" },
+	{ "permitemptypasswords", "no" },
+	{ "forcecommand", GRANTED },
+	{ "disableforwarding", "yes" },
 	{ NULL, NULL },
 };
 
@@ -232,24 +243,43 @@ static int demand_fail(const char *whose, const struct sshd_demand *unmet, const
 	return setup_fail("sshd", why, "another Match block comes first: move it behind " SSHD_DROPIN);
 }
 
+/* What a member of this group gets must be what we demand of it. */
+static int group_check(const char *whose, const char *group, const struct sshd_demand *demands)
+{
+	cleanup_free char *output = NULL;
+	const struct sshd_demand *unmet;
+
+	if (ask(KEYS_USER, group, &output, "the drop-in is taken out again") < 0)
+		return -1;
+	unmet = sshd_unmet(demands, output);
+	return unmet != NULL ? demand_fail(whose, unmet, output) : 0;
+}
+
+static int passwords_check(void)
+{
+	char why[512];
+	int wanted = passwords_wanted(why, sizeof(why));
+
+	if (wanted < 0)
+		return setup_fail("settings", why, SETTINGS_TODO);
+	return wanted == 0 ? 0 : group_check("an account with passwords", PASSWORDS_GROUP, sshd_password_demands);
+}
+
 /* For root nothing may have changed, and a member of a group of ours must get all of its settings. */
 static int after_check(const char *before)
 {
-	cleanup_free char *root = NULL, *account = NULL, *owner = NULL, *test = NULL;
-	const struct sshd_demand *unmet;
+	cleanup_free char *root = NULL, *owner = NULL, *test = NULL;
 
 	if (ask(NULL, NULL, &test, "the drop-in is taken out again") < 0 ||
 	    ask("root", NULL, &root, "the drop-in is taken out again") < 0 ||
-	    ask(KEYS_USER, ACCOUNTS_GROUP, &account, "the drop-in is taken out again") < 0 ||
 	    ask(KEYS_USER, OWNERS_GROUP, &owner, "the drop-in is taken out again") < 0)
 		return -1;
 	if (strcmp(root, before) != 0) {
 		text_diff(stdout, "  ", before, root);
 		return setup_fail(SSHD_DROPIN, "changes what sshd does for root", "see the difference above");
 	}
-	unmet = sshd_unmet(sshd_demands, account);
-	if (unmet != NULL)
-		return demand_fail("a sub-account", unmet, account);
+	if (group_check("a sub-account", ACCOUNTS_GROUP, sshd_demands) < 0 || passwords_check() < 0)
+		return -1;
 	/* how owners log in is the host's to say: doctor tells whose manage keys do not work, or would give more */
 	if (sshd_unmet(sshd_owner_demands, owner) != NULL)
 		say("sshd", "manage keys of owners do not work here: see `subuid doctor`");
@@ -278,8 +308,7 @@ static int dropin_make(const char *source, char **wanted)
 	bool known = knows_timeouts();
 
 	if (command_run(argv, &seconds) != 0)
-		return setup_fail("settings", seconds != NULL ? seconds : "cannot be read",
-				  "see `subuidd --check-config`");
+		return setup_fail("settings", seconds != NULL ? seconds : "cannot be read", SETTINGS_TODO);
 	seconds[strcspn(seconds, "\n")] = '\0';
 	if (sshd_dropin(source, known && strcmp(seconds, "0") != 0 ? seconds : NULL, wanted) < 0)
 		return setup_fail_errno(SSHD_DROPIN, -ENOMEM, "");

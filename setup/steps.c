@@ -162,7 +162,7 @@ static bool pam_there(const char *text, unsigned stacks)
 {
 	return ((stacks & PAM_ACCOUNT) == 0 || pam_place(text, "account", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) &&
 	       ((stacks & PAM_SESSION) == 0 || pam_place(text, "session", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST) &&
-	       ((stacks & PAM_AUTH) == 0 || strstr(text, "\n" PAM_AUTH_CONTROL) != NULL);
+	       ((stacks & PAM_AUTH) == 0 || pam_place(text, "auth", NULL, NULL, NULL, 0) == PAM_PLACE_FIRST);
 }
 
 static int pam_file(struct setup *setup, const char *path, unsigned stacks)
@@ -208,13 +208,17 @@ int step_pam(struct setup *setup)
 
 /* ---- passwords, where the settings say so */
 
-/* [passwords] enabled = yes, as the daemon reads it. */
-static bool passwords_wanted(void)
+int passwords_wanted(char *why, size_t size)
 {
 	static const char *const argv[] = { SBINDIR "/subuidd", "--setting", "passwords", NULL };
 	cleanup_free char *said = NULL;
+	int status = command_run(argv, &said);
 
-	return command_run(argv, &said) == 0 && strcmp(said, "yes\n") == 0;
+	if (status == 0 && (strcmp(said, "yes\n") == 0 || strcmp(said, "no\n") == 0))
+		return said[0] == 'y';
+	snprintf(why, size, "%s", said != NULL && said[0] != '\0' ? said : "cannot be read");
+	why[strcspn(why, "\n")] = '\0';
+	return -EINVAL;
 }
 
 /* sshd alone asks for passwords of sub-accounts. Lines that its file has of ours already, because no other one has
@@ -223,16 +227,17 @@ int step_passwords(struct setup *setup)
 {
 	static const char path[] = PAM_DIR "/sshd";
 	file_cleanup struct setup_file file = { 0 };
-	unsigned stacks = PAM_AUTH;
+	char why[512];
+	int wanted = passwords_wanted(why, sizeof(why));
 
-	if (!passwords_wanted())
+	if (wanted < 0)
+		return setup_fail("settings", why, SETTINGS_TODO);
+	if (wanted == 0)
 		return 0;
 	if (file_load(path, &file) < 0 || !file.exists)
 		return setup_fail(path, "cannot be read, or does not exist",
 				  "put `" PAM_AUTH_CONTROL PAM_MODULE "` first in the stack of sshd by hand");
-	if (strstr(file.text, PAM_BEGIN "\naccount") != NULL)
-		stacks |= PAM_ACCOUNT | PAM_SESSION;
-	if (pam_file(setup, path, stacks) < 0)
+	if (pam_file(setup, path, PAM_AUTH | pam_own_stacks(file.text)) < 0)
 		return -1;
 	return systemd_runs() ? verify_enable(setup) : 0;
 }

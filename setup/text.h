@@ -47,12 +47,16 @@ void nsswitch_first_source(const char *text, const char *database, char *source,
 #define PAM_MODULE "pam_subuid.so"
 
 /* Puts `account required MODULE`, `session required MODULE` or both between our two comments, before the first account
- * line (and before the block of pam-auth-update, which keeps lines outside it). */
+ * line (and before the block of pam-auth-update, which keeps lines outside it); and with the one of PAM_AUTH, before
+ * the first line that could end the auth stack, or ask for a password itself. */
 enum { PAM_ACCOUNT = 1u << 0, PAM_SESSION = 1u << 1, PAM_AUTH = 1u << 2 };
 
 /* Sub-accounts are decided by our module alone, and it has no say about anybody else. */
 #define PAM_AUTH_CONTROL "auth\t[success=done ignore=ignore default=die]\t"
 int pam_add(const char *text, unsigned stacks, const char *module, char **out);
+
+/* The stacks that have a line of ours between our comments, or-ed. */
+unsigned pam_own_stacks(const char *text);
 
 /* Removes our comments and the lines between them. */
 int pam_remove(const char *text, char **out);
@@ -66,7 +70,8 @@ enum pam_place {
 /* Yields the text of another file of /etc/pam.d, NULL if it does not exist; freed by the callee. */
 typedef char *(*pam_load)(void *data, const char *name);
 
-/* Where our module stands in this stack ("account", "session") of a service, included files too.
+/* Where our module stands in this stack ("account", "session", "auth") of a service, included files too. Without `load`
+ * an included file may do anything.
  * options: the words behind the module; may be NULL. */
 enum pam_place pam_place(const char *text, const char *stack, pam_load load, void *data, char *options,
 			 size_t options_size);

@@ -137,12 +137,36 @@ static bool may_skip(const char *control)
 	return false;
 }
 
-static bool is_ours(const struct pam_line *line, const char *stack)
+static bool is_module(const struct pam_line *line, const char *name)
 {
 	const char *slash = strrchr(line->module, '/');
 
-	return is_of(line, stack) && strcmp(slash != NULL ? slash + 1 : line->module, PAM_MODULE) == 0 &&
-	       (strcmp(line->control, "required") == 0 || strcmp(line->control, "requisite") == 0);
+	return strcmp(slash != NULL ? slash + 1 : line->module, name) == 0;
+}
+
+/* Of the auth stack our line decides about sub-accounts, and lets all others pass. */
+static bool decides(const struct pam_line *line, const char *stack)
+{
+	if (strcasecmp(stack, "auth") == 0)
+		return strstr(line->control, "success=done") != NULL && strstr(line->control, "default=die") != NULL;
+	return strcmp(line->control, "required") == 0 || strcmp(line->control, "requisite") == 0;
+}
+
+static bool is_ours(const struct pam_line *line, const char *stack)
+{
+	return is_of(line, stack) && is_module(line, PAM_MODULE) && decides(line, stack);
+}
+
+/* Whether our line may stand behind this one. A module that asks for the password itself refuses a sub-account whatever
+ * ours says then, even if it is only required; so in the auth stack those that may come first are listed. */
+static bool may_precede(const struct pam_line *line, const char *stack)
+{
+	static const char *const modules[] = { "pam_env.so", "pam_nologin.so", "pam_sepermit.so", "pam_faildelay.so" };
+	bool asks = strcasecmp(stack, "auth") == 0;
+
+	for (size_t i = 0; asks && i < sizeof(modules) / sizeof(modules[0]); i++)
+		asks = !is_module(line, modules[i]);
+	return !asks && !may_skip(line->control);
 }
 
 struct scan {
@@ -165,10 +189,13 @@ static enum pam_place scan_included(const struct pam_line *line, struct scan *sc
 	cleanup_free char *text = reads ? scan->load(scan->data, line->module) : NULL;
 	enum pam_place place;
 
-	if (text == NULL)
+	if (text == NULL) {
+		scan->skipped |= scan->load == NULL; /* nobody knows what is in there */
 		return PAM_PLACE_ABSENT;
+	}
 	place = scan_text(text, scan, depth + 1);
-	if (substack) /* a jump or an end inside of it ends there */
+	/* a jump or an end inside of it ends there, but it refuses for the whole stack */
+	if (substack && strcasecmp(scan->stack, "auth") != 0)
 		scan->skipped = before;
 	return place;
 }
@@ -194,7 +221,7 @@ static enum pam_place scan_text(const char *text, struct scan *scan, int depth)
 			if (scan->options != NULL)
 				snprintf(scan->options, scan->options_size, "%s", parsed.options);
 			return scan->skipped ? PAM_PLACE_LATE : PAM_PLACE_FIRST;
-		} else if (is_of(&parsed, scan->stack) && may_skip(parsed.control)) {
+		} else if (is_of(&parsed, scan->stack) && !may_precede(&parsed, scan->stack)) {
 			scan->skipped = true;
 		}
 	}
@@ -216,6 +243,26 @@ bool pam_has_account(const char *text, pam_load load, void *data)
 	struct scan scan = { .stack = "account", .load = load, .data = data };
 
 	return scan_text(text, &scan, 0) != PAM_PLACE_ABSENT || scan.any;
+}
+
+unsigned pam_own_stacks(const char *text)
+{
+	static const char *const names[] = { "account", "session", "auth" }; /* the bits, in their order */
+	unsigned stacks = 0;
+	bool inside = false;
+
+	for (const char *at = text; *at != '\0';) {
+		cleanup_free char *line = NULL;
+		struct pam_line parsed;
+
+		if (!text_next_line(&at, &line))
+			break;
+		inside = strcmp(line, PAM_BEGIN) == 0 || (inside && strcmp(line, PAM_END) != 0);
+		line_split(line, &parsed);
+		for (unsigned i = 0; inside && i < sizeof(names) / sizeof(names[0]); i++)
+			stacks |= is_ours(&parsed, names[i]) ? 1u << i : 0;
+	}
+	return stacks;
 }
 
 int pam_remove(const char *text, char **out)
@@ -249,9 +296,10 @@ int pam_remove(const char *text, char **out)
 	return 0;
 }
 
-/* Whether the line that begins here, with its continuation lines, belongs to the account stack or includes something.
- * Without memory to find out: yes, which is the safe place. */
-static bool goes_before(const char *at)
+/* Whether ours go before the line that begins here, with its continuation lines: it belongs to the account stack,
+ * includes something or, if we have a line in the auth stack, may decide there. Without memory to find out: yes, which
+ * is the safe place. */
+static bool goes_before(const char *at, unsigned stacks)
 {
 	cleanup_free char *line = NULL;
 	struct pam_line parsed;
@@ -259,13 +307,16 @@ static bool goes_before(const char *at)
 	if (!next_active(&at, &line))
 		return true;
 	line_split(line, &parsed);
+	if ((stacks & PAM_AUTH) != 0 && is_of(&parsed, "auth") &&
+	    (included(&parsed, "auth") != NULL || !may_precede(&parsed, "auth")))
+		return true;
 	return is_of(&parsed, "account") || parsed.type[0] == '@';
 }
 
-/* Offset of the line before which ours goes: the block of pam-auth-update, or the first line that
- * is of the account stack or includes something, together with the comments right above it. Never inside of a line
+/* Offset of the line before which ours go: the block of pam-auth-update, or the first line that goes_before() says,
+ * together with the comments right above it. Never inside of a line
  * that is continued, whose end it would become; also not behind one that goes on at the end of the file. */
-static size_t place_for(const char *text)
+static size_t place_for(const char *text, unsigned stacks)
 {
 	size_t comments = 0, whole = 0; /* where those above begin, and the line that is continued */
 	bool in_comments = false, continued = false;
@@ -279,7 +330,7 @@ static size_t place_for(const char *text)
 			return start;
 		if (!continued)
 			whole = in_comments ? comments : start;
-		if (!continued && says && goes_before(at))
+		if (!continued && says && goes_before(at, stacks))
 			return whole;
 		/* "#%PAM-1.0" stays the first line */
 		if (comment && !in_comments && strncmp(first, "#%PAM", 5) != 0) {
@@ -329,7 +380,7 @@ int pam_add(const char *text, unsigned stacks, const char *module, char **out)
 
 	if (r < 0 || lines == NULL)
 		return r < 0 ? r : -ENOMEM;
-	at = place_for(rest);
+	at = place_for(rest, stacks);
 	if (asprintf(out, "%.*s%s%s%s", (int)at, rest, at > 0 && rest[at - 1] != '\n' ? "\n" : "", lines, rest + at) <
 	    0)
 		return -ENOMEM;

@@ -5,6 +5,7 @@ import contextlib
 import concurrent.futures
 import contextlib
 import grp
+import json
 import os
 import pwd
 import re
@@ -341,6 +342,60 @@ def test_nothing_but_a_question_is_answered(passwords, web):
                    QUESTION.pack(MAGIC, b"n", b"p" * 128, b"a"), QUESTION.pack(MAGIC, b"n", b"p", b"a" * 64)):
         assert ask("", "", packet=packet) is None
     assert ask(web.name, password, packet=whole) == 2
+
+
+@contextlib.contextmanager
+def changed(path, text):
+    """The file has this content meanwhile; None: there was none before, and is none then."""
+    path = Path(path)
+    before = path.read_text() if path.exists() else None
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.unlink() if before is None else path.write_text(before)
+
+
+def unwell(host):
+    """What the doctor says about passwords: the checks that are not good."""
+    checks = json.loads(host.subuid("doctor", "--json", check=False).stdout)["checks"]
+    found = {row["check"] for row in checks if row["check"].startswith("passwords")}
+    assert found, "it looks at them"
+    return {row["check"] for row in checks if row["check"].startswith("passwords") and row["result"] != "good"}
+
+
+def test_setup_and_doctor_tell_why_passwords_do_not_work(passwords, web):
+    host, password = passwords, web()
+    pam = Path("/etc/pam.d/sshd")
+    good = pam.read_text()
+    (line,) = [line for line in good.splitlines(True) if line.startswith("auth") and "pam_subuid.so" in line]
+    fedora = "auth substack common-auth\n" + good.replace("@include common-auth\n", "")
+    late = fedora.replace(line, "").replace("auth substack common-auth\n", f"auth substack common-auth\n# subuidd: begin\n{line}# subuidd: end\n")
+    assert unwell(host) == set() and logs_in(password, web.name)
+    for broken in (good.replace(line, "#" + line), late, fedora.replace(line, "")):
+        with changed(pam, broken):
+            assert unwell(host) == {"passwords: PAM"}, broken
+            assert not logs_in(password, web.name), broken
+            host.subuid("setup")
+            assert unwell(host) == set() and logs_in(password, web.name), pam.read_text()
+            assert run("pamtester", "sshd", web.name, "acct_mgmt", check=False).returncode == 0
+    first = Path("/etc/ssh/sshd_config.d/00-first.conf")
+    with changed(first, "Match Group subuids-passwords\n\tPasswordAuthentication no\nMatch all\n"):
+        assert unwell(host) == {"passwords: sshd"}
+        told = host.subuid("setup", check=False)
+        assert told.returncode == 1 and "for an account with passwords `passwordauthentication` is `no`" in told.stderr, told
+    with changed("/etc/subuidd.conf.d/40-passwords.conf", "[passwords]\nenabled = perhaps\n"):
+        assert unwell(host) == {"passwords"}
+        told = host.subuid("setup", check=False)
+        assert told.returncode == 1 and "neither yes nor no" in told.stderr, told
+    host.subuid("setup")
+    for pid in verifiers():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not verifiers(), "the verifier has ended")
+    assert unwell(host) == {"passwords: verifier"}
+    host.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: verifiers() and unwell(host) == set(), "another verifier runs")
 
 
 @contextlib.contextmanager

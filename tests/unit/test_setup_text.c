@@ -285,6 +285,65 @@ static void pam_lines_of_both_stacks(void **state)
 		PAM_PLACE_LATE);
 }
 
+#define AUTH_LINE PAM_AUTH_CONTROL PAM_MODULE "\n"
+#define AUTH_BLOCK PAM_BEGIN "\n" AUTH_LINE PAM_END "\n"
+
+/* As Fedora, Arch, Debian and openSUSE write the stack of sshd. */
+static void auth_line_goes_before_whatever_may_end_the_stack(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} cases[] = {
+		{ "#%PAM-1.0\nauth       substack     password-auth\nauth include postlogin\naccount required x.so\n",
+		  "#%PAM-1.0\n" AUTH_BLOCK
+		  "auth       substack     password-auth\nauth include postlogin\naccount required x.so\n" },
+		{ "#%PAM-1.0\n\nauth      include   system-remote-login\naccount   include   system-remote-login\n",
+		  "#%PAM-1.0\n\n" AUTH_BLOCK
+		  "auth      include   system-remote-login\naccount   include   system-remote-login\n" },
+		{ "# Standard Un*x authentication.\n@include common-auth\naccount required pam_nologin.so\n", AUTH_BLOCK
+		  "# Standard Un*x authentication.\n@include common-auth\naccount required pam_nologin.so\n" },
+		{ "auth required pam_sepermit.so\nauth requisite pam_nologin.so\nauth include common-auth\n",
+		  "auth required pam_sepermit.so\n"
+		  "auth requisite pam_nologin.so\n" AUTH_BLOCK "auth include common-auth\n" },
+		{ "auth required pam_unix.so\n", AUTH_BLOCK "auth required pam_unix.so\n" },
+		{ "auth sufficient pam_env.so\n", AUTH_BLOCK "auth sufficient pam_env.so\n" },
+		{ "auth required pam_env.so\naccount required x.so\n",
+		  "auth required pam_env.so\n" AUTH_BLOCK "account required x.so\n" },
+		/* a comment with the same words is none, and an old line of ours that is late goes to its place */
+		{ "#" AUTH_LINE "auth include x\n", AUTH_BLOCK "#" AUTH_LINE "auth include x\n" },
+		{ "auth include x\n" AUTH_BLOCK "account include x\n",
+		  AUTH_BLOCK "auth include x\naccount include x\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cleanup_free char *out = NULL, *again = NULL;
+
+		assert_int_not_equal(pam_place(cases[i].before, "auth", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+		assert_int_equal(pam_add(cases[i].before, PAM_AUTH, PAM_MODULE, &out), 0);
+		assert_string_equal(out, cases[i].after);
+		assert_int_equal(pam_place(out, "auth", NULL, NULL, NULL, 0), PAM_PLACE_FIRST);
+		assert_int_equal(pam_own_stacks(out), PAM_AUTH);
+		assert_int_equal(pam_add(out, PAM_AUTH, PAM_MODULE, &again), 0);
+		assert_string_equal(again, out);
+	}
+	assert_int_equal(pam_place("auth required pam_subuid.so\n", "auth", NULL, NULL, NULL, 0), PAM_PLACE_ABSENT);
+	assert_int_equal(pam_place("auth required pam_unix.so\n" AUTH_LINE, "auth", NULL, NULL, NULL, 0),
+			 PAM_PLACE_LATE);
+}
+
+static void stacks_of_ours_are_between_our_marks(void **state)
+{
+	(void)state;
+	assert_int_equal(pam_own_stacks(""), 0);
+	assert_int_equal(pam_own_stacks(PAM_BEGIN "\n# account required pam_subuid.so\n" PAM_END "\n"), 0);
+	assert_int_equal(pam_own_stacks("account required pam_subuid.so\n" AUTH_BLOCK), PAM_AUTH);
+	assert_int_equal(pam_own_stacks(PAM_BEGIN
+					"\naccount required pam_subuid.so\nsession required pam_subuid.so\n" PAM_END
+					"\nauth required x.so\n"),
+			 PAM_ACCOUNT | PAM_SESSION);
+}
+
 static void pam_line_stands_outside_the_block_of_pam_auth_update(void **state)
 {
 	char *out = NULL, *back = NULL, *ours, *primary;
@@ -459,6 +518,8 @@ int main(void)
 		cmocka_unit_test(a_line_that_cannot_be_understood_is_refused_and_nothing_is_returned),
 		cmocka_unit_test(an_unreachable_source_is_told_from_a_reachable_one),
 		cmocka_unit_test(pam_line_goes_before_everything_that_may_skip_it),
+		cmocka_unit_test(auth_line_goes_before_whatever_may_end_the_stack),
+		cmocka_unit_test(stacks_of_ours_are_between_our_marks),
 		cmocka_unit_test(pam_lines_of_both_stacks),
 		cmocka_unit_test(pam_line_stands_outside_the_block_of_pam_auth_update),
 		cmocka_unit_test(removing_from_an_edited_pam_file_leaves_the_rest),
