@@ -342,18 +342,26 @@ static int reuse(struct build *build)
 	return r < 0 ? r : fill(build);
 }
 
+/* The header changes only with the whole file: until there is room for that, it says what the settings were. */
 int publication_reuse(struct publication *p)
 {
-	struct index_options public_options = publication_options(p, INDEX_FILE_PUBLIC);
-	struct index_options keys_options = publication_options(p, INDEX_FILE_KEYS);
-	struct index_options passwords_options = publication_options(p, INDEX_FILE_PASSWORDS);
+	struct index_reader reader = INDEX_READER(INDEX_PATH);
+	const struct index_host wanted = p->host;
+	struct index_options public_options, keys_options, passwords_options;
 	struct build build = { .p = p };
-	int r = index_writer_open_stale(p->state_fd, &public_options, &p->public);
+	int r = index_host(&reader, &p->host);
 
+	public_options = publication_options(p, INDEX_FILE_PUBLIC);
+	keys_options = publication_options(p, INDEX_FILE_KEYS);
+	passwords_options = publication_options(p, INDEX_FILE_PASSWORDS);
+	if (r >= 0)
+		r = index_writer_open_stale(p->state_fd, &public_options, &p->public);
 	if (r >= 0)
 		r = index_writer_open_stale(p->state_fd, &keys_options, &p->keys);
-	if (r >= 0 && p->host.password_cost != 0)
+	if (r >= 0 && p->host.password_cost != 0 && wanted.password_cost != 0)
 		r = index_writer_open_stale(p->state_fd, &passwords_options, &p->passwords);
+	p->broken = !index_host_equal(&p->host, &wanted);
+	p->host = wanted;
 	build.passwords = p->passwords;
 	build.public = p->public;
 	build.keys = p->keys;
