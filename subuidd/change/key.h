@@ -5,6 +5,8 @@
 
 #include "subuidd/call/call.h"
 
+#define KEY_LINE_TODO "give the whole line of the .pub file, as ssh-keygen writes it"
+
 /* For the audit trail. */
 void key_describe(const struct ssh_key *key, char *text, size_t size);
 

@@ -152,7 +152,7 @@ static enum failure insert(struct call *call, struct change_row *row)
 	key->uid = call->account.uid;
 	key->created = asked->created != 0 ? asked->created : time(NULL);
 	if (key_fingerprint(key) < 0)
-		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
+		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", KEY_LINE_TODO);
 	id = asked->key_id > highest && asked->key_id <= KEY_ID_KEPT_MAX ? asked->key_id : 0;
 	if (r == 0)
 		r = store_key_insert_as(store, key, id);
@@ -209,7 +209,7 @@ static enum failure change(struct call *call, struct change_row *row)
 	if (failure != FAILURE_NONE)
 		return failure;
 	if (key_fingerprint(key) < 0)
-		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
+		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", KEY_LINE_TODO);
 	r = store_key_update(call->store, key);
 	if (r < 0)
 		return call_fail_store(call, r);

@@ -96,7 +96,7 @@ enum failure op_manage_key_add(struct call *call)
 	memcpy(call->key.owner, call->owner.name, sizeof(call->key.owner));
 	call->key.created = time(NULL);
 	if (key_fingerprint(&call->key) < 0)
-		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", "");
+		return call_fail(call, FAILURE_INVALID, "key", "it has no fingerprint", KEY_LINE_TODO);
 	return call_act(call, call->operation->action, body_add, added);
 }
 
