@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The rows of accounts that were removed, kept for as long as their data is, so that such an account can come back as
- * it was: its facts, keys, ranges, alarm and runs. Each is an object of its columns, as store_digests names them: a
- * column that is added later is in no object that is older, and its step says what it is there. Run by the broker
- * (root).
+ * it was: its facts, former names, keys, ranges, alarm and runs. Each is an object of its columns, as store_digests
+ * names them: a column that is added later is in no object that is older, and its step says what it is there. Run by
+ * the broker (root).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,13 +13,19 @@
 
 #define SQL_MAX 4096
 
+/* In the account's object: the names that it had before, the newest ones if these are many. */
+#define FORMER                                                                                                         \
+	", 'former', (SELECT json_group_array(json_object('owner', owner, 'label', label, 'owner_uid', owner_uid,"     \
+	" 'since', since, 'known', known)) FROM (SELECT * FROM former_names WHERE uid = ?1 AND moving = 0"             \
+	" ORDER BY seq DESC LIMIT 64))"
+
 /* Where an account has rows: what numbers them, and which they are. */
 static const struct kept_source {
 	const char *table, *number, *which;
 	const char *more; /* what belongs to a row and is elsewhere */
 	bool back;        /* store_kept_bring() puts them back as they are */
 } sources[] = {
-	{ "accounts", "uid", "uid = ?1", "", false },
+	{ "accounts", "uid", "uid = ?1", FORMER, false },
 	{ "keys", "id", "uid = ?1", "", true },
 	{ "key_uses", "key_id", "key_id IN (SELECT id FROM keys WHERE uid = ?1)", "", true },
 	{ "ranges", "first", "account_uid = ?1", ", 'last', (SELECT last FROM ids WHERE ids.first = ranges.first)",
@@ -119,6 +125,8 @@ int store_kept_bring(struct store *store, uint32_t uid)
 		return r;
 	for (size_t i = 0; r == 0 && i < SOURCES; i++)
 		r = sources[i].back ? bring(store, &sources[i], uid) : 0;
+	if (r == 0)
+		r = store_run(store, SQL_KEPT_FORMER, VALUES(NUMBER(uid)));
 	return store_save_publish(store, r);
 }
 

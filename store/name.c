@@ -170,6 +170,11 @@ int store_former_key(struct store *store, const char *owner, const char *label, 
 			 former_read, former);
 }
 
+int store_former_taken(struct store *store, uint32_t uid, struct former_name *former)
+{
+	return store_one(store, SQL_FORMER_TAKEN, VALUES(NUMBER(uid)), former_read, former);
+}
+
 int store_former_keep(struct store *store, const struct former_name *f)
 {
 	return store_change(store, SQL_FORMER_INSERT,

@@ -167,6 +167,11 @@ const char *const store_sql[SQL_STATEMENTS] = {
 		"SELECT EXISTS (SELECT 1 FROM removed AS r INDEXED BY removed_since CROSS JOIN kept AS k"
 		" WHERE r.keep = 0 AND r.since BETWEEN 1 AND ?1 AND k.uid = r.uid AND k.source = 'accounts')",
 	[SQL_KEPT_DELETE] = "DELETE FROM kept WHERE uid = ?1",
+	[SQL_KEPT_FORMER] = FORMER_INSERT
+	" SELECT json_extract(j.value, '$.owner'), json_extract(j.value, '$.label'), k.uid,"
+	" json_extract(j.value, '$.owner_uid'), json_extract(j.value, '$.since'), json_extract(j.value, '$.known'), 0"
+	" FROM kept AS k, json_each(k.content, '$.former') AS j WHERE k.uid = ?1 AND k.source = 'accounts'"
+	" ORDER BY j.key DESC",
 
 	[SQL_FORMER_INSERT] = FORMER_INSERT " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
 	[SQL_FORMER_BEGIN] = FORMER_INSERT " SELECT owner, label, uid, owner_uid, ?2, ?3, 1 FROM accounts"
@@ -193,6 +198,11 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			    " WHERE f.owner = ?1 AND f.label = ?2 AND f.uid <> ?3 AND k.uid = f.uid AND EXISTS"
 			    " (SELECT 1 FROM keys AS mine WHERE mine.uid = ?3 AND mine.blob = k.blob)"
 			    " ORDER BY f.seq DESC LIMIT 1",
+	[SQL_FORMER_TAKEN] = "SELECT " FORMER_COLUMNS " FROM former_names AS f INDEXED BY former_names_uid"
+			     " CROSS JOIN accounts AS a CROSS JOIN keys AS k"
+			     " WHERE f.uid = ?1 AND a.owner = f.owner AND a.label = f.label AND a.uid <> f.uid"
+			     " AND k.uid = f.uid AND EXISTS"
+			     " (SELECT 1 FROM keys AS other WHERE other.uid = a.uid AND other.blob = k.blob) LIMIT 1",
 	[SQL_FORMER_LIST] = "SELECT " FORMER_COLUMNS " FROM former_names AS f WHERE seq > ?1 ORDER BY seq LIMIT ?2",
 	[SQL_FORMER_DUE] = "SELECT " FORMER_COLUMNS " FROM former_names AS f INDEXED BY former_names_since"
 			   " WHERE moving = 0 AND since < ?1 AND known < ?2 ORDER BY since LIMIT ?3",

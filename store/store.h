@@ -133,6 +133,8 @@ int store_former_get(struct store *store, const char *owner, const char *label, 
 /* The same of this very account, also while it moves. */
 int store_former_of(struct store *store, const char *owner, const char *label, uint32_t uid,
 		    struct former_name *former);
+/* A former name of this account that another one has now, together with a key of it. */
+int store_former_taken(struct store *store, uint32_t uid, struct former_name *former);
 /* One that was called so before, other than `uid`, and has this key; or one of the keys of `uid` (blob NULL). */
 int store_former_key(struct store *store, const char *owner, const char *label, uint32_t uid, const char *blob,
 		     struct former_name *former);

@@ -3,8 +3,11 @@
  * the broker, in the open transaction. */
 #include "subuidd/change/restore.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "subuidd/call/former.h"
 #include "subuidd/change/claim.h"
 #include "subuidd/change/range.h"
 #include "subuidd/wire/request.h"
@@ -51,10 +54,32 @@ static enum failure ranges_restore(struct call *call)
 	return n < 0 ? call_fail_store(call, n) : FAILURE_NONE;
 }
 
+/* Somebody may have been given a former name meanwhile: not with a key of this account (change/name.h). */
+static enum failure former_names_free(struct call *call)
+{
+	char why[FAILURE_TEXT_MAX + 1], name[ACCOUNT_NAME_MAX + 1] = "";
+	struct former_name former;
+	int r = store_former_taken(call->store, call->account.uid, &former);
+
+	if (r == -ENOENT || (r == 0 && former_over(call->broker, &former)))
+		return FAILURE_NONE;
+	if (r < 0)
+		return call_fail_store(call, r);
+	if (caller_sees(&call->caller, former.owner_uid, former.uid))
+		name_join(former.owner, call->broker->settings.separator, former.label, name);
+	snprintf(why, sizeof(why),
+		 "%s has a key of this account, which had that name before: its server would write "
+		 "there unnoticed",
+		 name[0] != '\0' ? name : "another user's account");
+	return call_fail(call, FAILURE_CONFLICT, NULL, why, "remove that key from it first");
+}
+
 enum failure restore_rows(struct call *call)
 {
 	enum failure failure = ranges_restore(call);
 	int r = failure == FAILURE_NONE ? store_kept_bring(call->store, call->account.uid) : 0;
 
-	return r < 0 ? call_fail_store(call, r) : failure;
+	if (r < 0)
+		return call_fail_store(call, r);
+	return failure == FAILURE_NONE ? former_names_free(call) : failure;
 }

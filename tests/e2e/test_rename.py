@@ -130,6 +130,31 @@ def test_a_server_that_uses_the_old_name_does_not_write_to_a_new_account(host, t
     host.subuid("rename", "third", "web1", user=owner)
 
 
+def test_former_names_come_back_with_an_account(host, tmp_path):
+    owner, name, key = host.account(tmp_path)
+    public = Path(f"{key}.pub").read_text()
+    for was, then in (("web1", "x1"), ("x1", "db1")):
+        host.subuid("rename", was, then, user=owner)
+    told = {label: host.subuid("show", label, user=owner, check=False).stderr for label in ("web1", "x1")}
+    assert all(f"renamed to {owner}+db1" in words for words in told.values()), told
+    for _ in range(2):
+        host.subuid("remove", "db1", user=owner)
+        host.restart_daemon()
+        host.subuid("restore", "db1", user=owner)
+        assert {label: host.subuid("show", label, user=owner, check=False).stderr for label in told} == told
+    added = host.subuid("add", "web1", "--key", "-", user=owner, check=False, input=public)
+    assert added.returncode == 4 and "unnoticed" in added.stderr, added
+    # while it is removed nobody keeps the name from others; but they do not get its server, too
+    host.subuid("remove", "db1", user=owner)
+    host.subuid("add", "web1", "--key", "-", user=owner, input=public)
+    restored = host.subuid("restore", "db1", user=owner, check=False)
+    assert restored.returncode == 4 and name in restored.stderr and "unnoticed" in restored.stderr, restored
+    fingerprint = run("ssh-keygen", "-lf", f"{key}.pub").stdout.split()[1]
+    host.subuid("key", "remove", "web1", fingerprint, user=owner)
+    host.subuid("restore", "db1", user=owner)
+    assert findings(host, owner) == []
+
+
 def test_what_refuses_a_rename_changes_nothing(host, tmp_path, source):
     owner, name, key = host.account(tmp_path)
     host.subuid("add", "web2", user=owner)

@@ -159,6 +159,28 @@ static void former_names_go_with_the_account_and_with_time(void **state)
 	assert_int_equal(store_former_get(store, "alice", "db1", &former), -ENOENT);
 }
 
+/* A removal does not fail by their number. */
+static void of_very_many_former_names_the_last_ones_are_kept(void **state)
+{
+	struct former_name kept = { .owner = "alice", .uid = WEB1, .owner_uid = 1000, .when = NOW, .known = KNOWN };
+	struct former_name former;
+
+	(void)state;
+	add("alice", 1000, "web1", WEB1);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(kept.label, sizeof(kept.label), "a-label-that-is-rather-long-%d", i);
+		assert_int_equal(CHANGE(store_former_keep(store, &kept)), 0);
+	}
+	assert_int_equal(CHANGE(store_kept_put(store, WEB1)), 0);
+	assert_int_equal(raw("DELETE FROM former_names"), 0);
+	assert_int_equal(CHANGE(store_kept_bring(store, WEB1)), 0);
+	assert_int_equal(store_former_get(store, "alice", "a-label-that-is-rather-long-999", &former), 0);
+	assert_int_equal(former.uid, WEB1);
+	assert_int_equal(former.when, NOW);
+	assert_int_equal(store_former_get(store, "alice", "a-label-that-is-rather-long-936", &former), 0);
+	assert_int_equal(store_former_get(store, "alice", "a-label-that-is-rather-long-935", &former), -ENOENT);
+}
+
 static void keys_of_an_account_that_had_the_name(void **state)
 {
 	struct former_name former;
@@ -375,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_name_that_somebody_has_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_name_it_has_again_is_no_former_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(former_names_go_with_the_account_and_with_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_very_many_former_names_the_last_ones_are_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keys_of_an_account_that_had_the_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(everything_follows_an_owner, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(manage_keys_of_a_name_and_a_uid, set_up, tear_down),
