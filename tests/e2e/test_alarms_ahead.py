@@ -84,6 +84,24 @@ def test_a_quota_is_told_of_once_for_each_crossing(host, push, hook):  # noqa: F
     assert len(events(hook)) == 3
 
 
+def test_a_quota_of_files_is_told_of_too(host, push, hook):  # noqa: F811
+    host.subuid("set", "web1", "--quota", "100M", "--files", "100", user=push.owner)
+
+    def files(count):
+        for number in range(count):
+            (push.source / f"file{number}").write_text("x")
+        assert push().returncode == 0
+
+    files(60)
+    wait_until(lambda: host.subuid_json("show", push.name)["account"].get("usedFiles", 0) > 50, "they are counted")
+    assert events(hook) == []
+    files(85)
+    wait_until(lambda: len(events(hook)) == 1, "80 % are told of")
+    name, event, share = events(hook)[0]
+    assert (name, event) == (push.name, "quota") and 85 <= int(share) < 95
+    assert hook()[-1][-1] == f"{share} % of its files (names) are used"
+
+
 def test_the_ends_of_keys_and_accounts_are_told_of_once(host, push, hook, tmp_path):  # noqa: F811
     for days in (5, 40):
         key = host.new_key(tmp_path, f"in{days}")
