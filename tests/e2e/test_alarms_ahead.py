@@ -141,12 +141,17 @@ def test_keys_that_nobody_uses_are_one_alarm_of_an_owner(host, push, hook, tmp_p
     for label in (f"u{i}" for i in range(40)):
         rows.append({"kind": "account", "owner": push.owner, "label": label})
         rows += [{"kind": "key", "owner": push.owner, "label": label, "key": {"key": text}, "created": then} for text in texts]
+    # none of these: a key that only forwards has no runs; nobody can come in by one that is over, or to what is locked
+    for label, more in (("forwards", {"role": "forward", "forward": "127.0.0.1:22"}), ("over", {"expires": then + DAY}), ("locked", {})):
+        rows.append({"kind": "account", "owner": push.owner, "label": label})
+        rows.append({"kind": "key", "owner": push.owner, "label": label, "key": {"key": texts[0], **more}, "created": then})
     limits = Path("/etc/subuidd.conf.d/many.conf")
     limits.write_text("[limits]\naccounts = 1000\nkeys = 100\n")
     host.restart_daemon()
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     host.subuid("import", file)
+    host.subuid("lock", "locked", user=push.owner)
     before = len(hook())
     set_more(host, "key_unused_days = 90\n")
 

@@ -377,17 +377,18 @@ def test_what_marks_a_new_file_goes_with_its_session(host, tmp_path, tree):
     assert not is_marked(two)
 
 
-@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("there", [[], ["repo"], ["repo", "repo/data", "repo/index", "repo/keys", "repo/locks", "repo/snapshots"]])
 def test_restic_is_told_of_its_role_before_it_makes_half_a_repository(host, tmp_path, there):
     _, name, key = host.account(tmp_path, "sftp", "web1", None, "--append-only")
     home = home_of(name)
-    if there:
-        as_account(name, "mkdir", home / "repo")
+    for directory in there:
+        as_account(name, "mkdir", home / directory)
     words = ["restic", "-o", f"sftp.command={ssh_command(host, key)} {name}@127.0.0.1 -s sftp", "-r", f"sftp:{name}@127.0.0.1:repo", "init"]
     said = run(*words, env={"RESTIC_PASSWORD": "x"}, check=False)
     assert said.returncode != 0 and "restic needs a key with the role restic" in said.stderr, said
-    assert [path.name for path in home.rglob("*")] == ["repo"] * there
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == there
     # The control, and others who have such names go on.
+    sftp(host, key, name, "-ls zoo/config", "mkdir bar", check=True)
     sftp(host, key, name, "-ls config", "mkdir data", "mkdir d", "mkdir d/data", f"put {key}.pub d/config", check=True)
     other = host.new_key(tmp_path, "other")
     owner, label = name.split("+")
