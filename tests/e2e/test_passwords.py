@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Passwords of accounts, through real sshd and PAM and by real clients: who gets in, with which rights, and how often one may try."""
 
-import contextlib
 import concurrent.futures
 import contextlib
 import grp
