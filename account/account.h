@@ -51,6 +51,7 @@ enum {
 	ACCOUNT_LINKS_THERE = 1u << 10, /* the directory of the links, empty */
 	ACCOUNT_FULL = 1u << 11, /* over a limit that is metered: nothing can be written until it is below it again */
 	ACCOUNT_PASSWORDS = 1u << 12, /* published only: it has passwords, and this host takes them */
+	ACCOUNT_FROZEN = 1u << 13,    /* what runs as it stands still, and nothing new begins */
 };
 #define ACCOUNT_THERE                                                                                                  \
 	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE |     \

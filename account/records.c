@@ -82,6 +82,7 @@ static const struct field account_fields[] = {
 	{ "ownerUid", MEMBER(struct account, owner_uid), FIELD_NUMBER, FIELD_TOLD },
 	{ "state", MEMBER(struct account, state), FIELD_WORD, FIELD_TOLD, .words = state_words },
 	{ "locked", MEMBER(struct account, flags), FIELD_FLAG, FIELD_TOLD, .most = ACCOUNT_LOCKED },
+	{ "frozen", MEMBER(struct account, flags), FIELD_FLAG, FIELD_TOLD | FIELD_IF_ANY, .most = ACCOUNT_FROZEN },
 	{ "full", MEMBER(struct account, flags), FIELD_FLAG, FIELD_TOLD | FIELD_IF_ANY, .most = ACCOUNT_FULL },
 	{ "created", MEMBER(struct account, created), FIELD_SIGNED, FIELD_TOLD },
 };

@@ -359,6 +359,8 @@ static int serve(int argc, char **argv, const char *original)
 	if (r < 0)
 		return refuse(INDEX_PATH ": %s; ask the administrator of this host", strerror(-r));
 	barred = account_barred(&account, time(NULL));
+	if (barred == NULL && (account.flags & ACCOUNT_FROZEN) != 0)
+		barred = "frozen";
 	if (barred != NULL)
 		return refuse("%s: the account is %s; ask %s", account.name, barred, account.owner);
 	if (argc != 3 || strcmp(argv[1], "-c") != 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Commands on one account as a whole: lock, unlock, mount, remove. */
+/* Commands on one account as a whole: lock, unlock, freeze, thaw, kill, mount, remove. */
 #include "cli/subuid.h"
 
 #include <stdio.h>
@@ -33,6 +33,49 @@ int command_lock(int argc, char **argv)
 int command_unlock(int argc, char **argv)
 {
 	return on_account("unlock", "Unlock", "is unlocked", "would be unlocked", argc, argv);
+}
+
+int command_freeze(int argc, char **argv)
+{
+	return on_account("freeze", "Freeze", "is frozen: what it runs stands still",
+			  "would be frozen, and what it runs stopped", argc, argv);
+}
+
+int command_thaw(int argc, char **argv)
+{
+	return on_account("thaw", "Thaw", "is thawed: what it ran goes on", "would be thawed", argc, argv);
+}
+
+static void print_killed(const char *name, uint64_t processes)
+{
+	if (common.dry_run)
+		printf("%s: what it runs would be ended\n", shown(name));
+	else if (processes == 0)
+		printf("%s: nothing of it ran\n", shown(name));
+	else
+		printf("%s: %llu process%s ended\n", shown(name), (unsigned long long)processes,
+		       processes == 1 ? "" : "es");
+}
+
+int command_kill(int argc, char **argv)
+{
+	json_t *parameters, *reply;
+	int c, status = STATUS_DONE;
+	bool now = false;
+
+	while ((c = option_next("kill", argc, argv, &status)) > 0)
+		now = true;
+	if (c < 0)
+		return status;
+	status = name_parameters(argv[optind], &parameters);
+	if (status != STATUS_DONE)
+		return status;
+	json_object_set_new(parameters, "now", json_boolean(now));
+	status = call_told("Kill", parameters, NULL, &reply);
+	if (reply != NULL)
+		print_killed(argv[optind], json_number(reply, "processes"));
+	json_decref(reply);
+	return status;
 }
 
 int command_mount(int argc, char **argv)

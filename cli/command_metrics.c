@@ -31,7 +31,7 @@ struct answer {
 /* As for `status --check`. */
 static bool is_usable(const struct row *row)
 {
-	return !row_flag(row, "locked") && row_number(row, "keys") != 0 &&
+	return !row_flag(row, "locked") && !row_flag(row, "frozen") && row_number(row, "keys") != 0 &&
 	       strcmp(row_text(row, "state"), "active") == 0 && !facts_expired(row_text(row, "expires"));
 }
 

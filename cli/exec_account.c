@@ -48,6 +48,11 @@ int exec_account_enter(const char *name, bool root, struct exec_account *entered
 			 root ? "only its owner and root can do this" : "only its owner can do this");
 		status = failure_exit_status(FAILURE_NOT_PERMITTED);
 	}
+	if (status == STATUS_DONE && !root && (entered->account.flags & ACCOUNT_FROZEN) != 0) {
+		complain(entered->account.name, "it is frozen, so nothing runs as it",
+			 "subuid thaw takes that back; subuid ls and copy read its files");
+		status = failure_exit_status(FAILURE_CONFLICT);
+	}
 	if (status == STATUS_DONE)
 		status = maps_make(entered, maps, &count);
 	return status == STATUS_DONE ? exec_namespace(maps, count) : status;

@@ -18,6 +18,7 @@ struct command {
 static const struct command commands[] = {
 	{ "add", command_add },         { "list", command_list },       { "show", command_show },
 	{ "set", command_set },         { "lock", command_lock },       { "unlock", command_unlock },
+	{ "freeze", command_freeze },   { "thaw", command_thaw },       { "kill", command_kill },
 	{ "rename", command_rename },   { "owner", command_owner },     { "remove", command_remove },
 	{ "restore", command_restore }, { "key", command_key },         { "passwd", command_passwd },
 	{ "range", command_range },     { "mount", command_mount },     { "exec", command_exec },

@@ -10,8 +10,8 @@
 #include "cli/row.h"
 #include "cli/rows.h"
 
-static const char *const states[] = { "active",        "full",   "locked",   "expired", "owner gone",
-				      "owner changed", "intent", "removing", "unknown" };
+static const char *const states[] = { "active",     "full",          "locked", "expired",  "frozen",
+				      "owner gone", "owner changed", "intent", "removing", "unknown" };
 #define STATES (sizeof(states) / sizeof(states[0]))
 
 struct owner {

@@ -102,6 +102,8 @@ const char *account_state_text(const struct row *account)
 		return "locked";
 	if (facts_expired(row_text(account, "expires")))
 		return "expired";
+	if (row_flag(account, "frozen"))
+		return "frozen";
 	if (strcmp(row_text(account, "ownerState"), "gone") == 0)
 		return "owner gone";
 	if (strcmp(row_text(account, "ownerState"), "changed") == 0)

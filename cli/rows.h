@@ -19,7 +19,7 @@ int print_ranges(const json_t *ranges);
 #define OWNER_TEXT_MAX (OWNER_MAX + sizeof(" (changed)"))
 const char *owner_text(const char *name, uint64_t uid, char *out, size_t size);
 
-/* "active", "locked", "expired", "full", "owner gone", "owner changed", or another state of the store. */
+/* "active", "locked", "expired", "frozen", "full", "owner gone", "owner changed", or another state of the store. */
 struct row;
 const char *account_state_text(const struct row *account);
 

@@ -52,6 +52,11 @@ static bool failed(const json_t *account)
 			       (int64_t)json_number(account, "lastGood"));
 }
 
+static bool frozen(const json_t *account)
+{
+	return json_is_true(json_object_get(account, "frozen"));
+}
+
 static struct threshold critical_of(const json_t *account, const struct thresholds *thresholds)
 {
 	uint64_t alarm = json_number(account, "alarm");
@@ -70,7 +75,7 @@ enum level backup_level(const json_t *account, const struct thresholds *threshol
 	if (thresholds->critical.given ? threshold_alerts(&thresholds->critical, age) :
 					 json_is_true(json_object_get(account, "silent")))
 		return LEVEL_CRITICAL;
-	if (threshold_alerts(&thresholds->warning, age) || failed(account))
+	if (threshold_alerts(&thresholds->warning, age) || failed(account) || frozen(account))
 		return LEVEL_WARNING;
 	return LEVEL_OK;
 }
@@ -95,6 +100,8 @@ static const char *words_of(const struct checked *row, char out[WORDS_MAX])
 		 time_text((int64_t)(good != 0 ? good : json_number(row->account, "created"))));
 	if (owner[0] != '\0')
 		snprintf(last, sizeof(last), "owner %s, so it cannot log in, ", owner);
+	else if (frozen(row->account))
+		snprintf(last, sizeof(last), "frozen, so it cannot log in, ");
 	else if (bad)
 		snprintf(last, sizeof(last), "the last backup failed (%s) at %s, ", status_text(status, "", result),
 			 time_text((int64_t)json_number(row->account, "lastRun")));
@@ -218,8 +225,8 @@ const char *status_notes(const json_t *account, char out[NOTES_MAX])
 	if (date_parse(json_text(account, "expires"), &day) == 0 && day - today <= SOON_DAYS)
 		snprintf(expires, sizeof(expires), "  %s %s", day > today ? "EXPIRES" : "EXPIRED",
 			 json_text(account, "expires"));
-	snprintf(out, NOTES_MAX, "%s%s%s", json_is_true(json_object_get(account, "silent")) ? "  SILENT" : "", full,
-		 expires);
+	snprintf(out, NOTES_MAX, "%s%s%s%s", json_is_true(json_object_get(account, "silent")) ? "  SILENT" : "",
+		 frozen(account) ? "  FROZEN" : "", full, expires);
 	return out;
 }
 

@@ -120,6 +120,11 @@ const struct usage_option usage_remove[] = {
 	END,
 };
 
+const struct usage_option usage_kill[] = {
+	{ 'n', "now", NULL, "without the grace that the host's setting gives them to end by themselves", NULL },
+	END,
+};
+
 const struct usage_option usage_restore[] = {
 	{ 'a', "as", "LABEL", "by another label, if there is another account of this name by now", NULL },
 	{ 'u', "uid", "UID", "that one, if several of this name were removed", NULL },

@@ -16,14 +16,8 @@
 #include "home/internal.h"
 
 #define MAPS_MAX                                                                                                       \
-	(PURGE_RANGES_MAX + 4) /* the account, its owner, the common group, UNTOUCHED; some 100 fit into a uid_map */
-
-/*
- * The real and saved uid of these children, which kill(2) looks at: with its own uid there, the account could stop the
- * one child that counts or purges for all. Not IDENTITY_NOBODYS: the child that ends the processes of an account
- * (sessions.c) has that, and would reach them.
- */
-#define UNTOUCHED (UINT32_MAX - 1)
+	(PURGE_RANGES_MAX +                                                                                            \
+	 4) /* the account, its owner, the common group, HOME_UNTOUCHED; some 100 fit into a uid_map */
 
 /*
  * Instead of identity_become: the uid, with all
@@ -35,10 +29,10 @@ int home_ids_become(int userns, uint32_t uid)
 	uid_t r, e, s;
 
 	if (setns(userns, CLONE_NEWUSER) != 0 || setgroups(0, NULL) != 0 || setresgid(uid, uid, uid) != 0 ||
-	    setresuid(UNTOUCHED, uid, UNTOUCHED) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+	    setresuid(HOME_UNTOUCHED, uid, HOME_UNTOUCHED) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -errno;
-	if (getresuid(&r, &e, &s) != 0 || r != UNTOUCHED || e != uid || s != UNTOUCHED || setresuid(0, 0, 0) == 0 ||
-	    setresgid(0, 0, 0) == 0)
+	if (getresuid(&r, &e, &s) != 0 || r != HOME_UNTOUCHED || e != uid || s != HOME_UNTOUCHED ||
+	    setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0)
 		return -EPERM;
 	return 0;
 }
@@ -85,7 +79,7 @@ int home_ids_namespace(const struct homes *homes, uint32_t uid, const struct lin
 	}
 	memcpy(gids, uids, sizeof(gids));
 	gids_count = uids_count;
-	map_add(uids, &uids_count, UNTOUCHED);
+	map_add(uids, &uids_count, HOME_UNTOUCHED);
 	map_add(gids, &gids_count, homes->common_gid);
 	if (owner != NULL) {
 		map_add(uids, &uids_count, owner->uid);

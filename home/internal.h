@@ -9,6 +9,13 @@
 
 #include "home/home.h"
 
+/*
+ * The real and saved uid of these children, which kill(2) looks at: with its own uid there, the account could stop the
+ * one child that counts or purges for all. Not IDENTITY_NOBODYS: the child that ends the processes of an account
+ * (sessions.c) has that, and would reach them.
+ */
+#define HOME_UNTOUCHED (UINT32_MAX - 1)
+
 #define HOME_REMOVED ".removed" /* root 0700: "<uid>" of removed accounts */
 #define HOME_MAKING ".making"   /* root 0700: "<uid>" of accounts that are not complete yet */
 

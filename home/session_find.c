@@ -81,6 +81,7 @@ static bool status_ours(int dir, const char *name, const struct session_ids *ids
 	if (state == NULL || state[8] == 'Z' || state[8] == 'X' || !uids_read(text, uids) || !uids_ours(ids, uids))
 		return false;
 	session->real = uids[REAL];
+	session->state = state[8];
 	snprintf(session->name, sizeof(session->name), "%.*s", (int)strcspn(text + 6, "\n"), text + 6);
 	return true;
 }

@@ -5,7 +5,6 @@
  */
 #include "home/sessions.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,20 +24,13 @@
 #include "confine/clock.h"
 #include "confine/harden.h"
 #include "confine/identity.h"
+#include "home/groups.h"
 #include "home/internal.h"
 
 #define KILL_SECONDS 5
 #define WAIT_MAX_MSEC 32
 #define CLEAN_ROUNDS 2
 #define OTHERS_MAX 16
-#define CGROUPS_FD 0 /* the only descriptor that the child keeps */
-
-/* The child's task. */
-struct ending {
-	const struct session_ids *ids;
-	unsigned grace; /* seconds */
-	int cgroups;    /* of the cgroup file system; -1: none, or it cannot be opened */
-};
 
 /* The result of one round: the processes seen, and the ids of ranges among them, which the next round also ends at
  * once. */
@@ -51,27 +43,36 @@ struct round {
 
 /* ---- by uid */
 
+#define PASSES 8 /* of a stop: meanwhile a process that has not stopped yet may continue others */
+
+struct uid_signal {
+	uint32_t uid;
+	int signal;
+};
+
 /*
  * kill(-1) by root would end the host, so the last step before it checks that this is not root. Nor does the child
  * become the account completely, because then the account's processes could stop it, or keep killing it first.
  */
 static int signal_child(const void *argument)
 {
-	uid_t uid = *(const uint32_t *)argument, r, e, s;
+	const struct uid_signal *order = argument;
+	uid_t uid = order->uid, r, e, s;
 
 	if (descriptors_close_from(0) < 0 || identity_become_signaller(uid) < 0)
 		return 1;
 	if (getresuid(&r, &e, &s) != 0 || r != IDENTITY_NOBODYS || e != uid || s != r || uid <= SYSTEM_UID_MAX)
 		return 1;
+	for (int pass = 1; order->signal == SIGSTOP && pass < PASSES; pass++)
+		kill(-1, SIGSTOP);
 	/* one call reaches all of them, also those that are being forked meanwhile */
-	return kill(-1, SIGKILL) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
+	return kill(-1, order->signal) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
 }
 
-/* Ends those that have it as real or saved uid. The result does not say whether there were any: a process that has
- * ended but was not waited for counts there. 0 or negative errno. */
-static int uid_kill(uint32_t uid)
+int sessions_signal_uid(uint32_t uid, int signal)
 {
-	const struct child_job child = { .run = signal_child, .argument = &uid, .seconds = KILL_SECONDS };
+	const struct uid_signal order = { uid, signal };
+	const struct child_job child = { .run = signal_child, .argument = &order, .seconds = KILL_SECONDS };
 	struct pollfd ended = { .events = POLLIN };
 	int r, status = 0, pidfd;
 	pid_t pid;
@@ -93,47 +94,6 @@ static int uid_kill(uint32_t uid)
 	return WEXITSTATUS(status) == 0 ? 0 : -ECHILD; /* it could not become the uid that signals */
 }
 
-/* ---- by cgroup */
-
-static bool slice_uid(const char *name, uint32_t *uid)
-{
-	static const char before[] = "user-", behind[] = ".slice";
-	const char *at = name + sizeof(before) - 1;
-	size_t length;
-
-	if (strncmp(name, before, sizeof(before) - 1) != 0)
-		return false;
-	length = strcspn(at, ".");
-	return strcmp(at + length, behind) == 0 && id_parse_bytes(at, length, uid) == 0;
-}
-
-/* user.slice/user-UID.slice, which systemd makes for each that logs in through pam_systemd or lingers. */
-static void cgroups_kill(const struct session_ids *ids, int cgroups)
-{
-	static const char *const places[] = { "user.slice", "unified/user.slice" };
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		cleanup_fd int place = openat(cgroups, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		cleanup_dir DIR *dir = place < 0 ? NULL : fdopendir(place);
-		const struct dirent *entry;
-
-		if (dir != NULL)
-			steal_fd(&place); /* the directory's now */
-		while (dir != NULL && (entry = readdir(dir)) != NULL) {
-			char path[NAME_MAX + sizeof("/cgroup.kill")];
-			cleanup_fd int fd = -1;
-			uint32_t uid;
-
-			if (!slice_uid(entry->d_name, &uid) || !session_id(ids, uid))
-				continue;
-			snprintf(path, sizeof(path), "%.*s/cgroup.kill", NAME_MAX, entry->d_name);
-			fd = openat(dirfd(dir), path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-			if (fd >= 0) /* Linux 5.14; without it the others do it */
-				(void)!write(fd, "1", 1);
-		}
-	}
-}
-
 /* ---- one by one */
 
 /*
@@ -142,7 +102,7 @@ static void cgroups_kill(const struct session_ids *ids, int cgroups)
  * next walk finds, and a process that has ended leaves its number to its group. For those pidfd_open(2) gives EINVAL,
  * newer kernels ENOENT or ESRCH. The process is checked again through the descriptor.
  */
-static int signal_one(const struct session_ids *ids, int proc, struct session *session, int signal)
+int session_signal_one(const struct session_ids *ids, int proc, struct session *session, int signal)
 {
 	cleanup_fd int pidfd = pidfd_open((pid_t)strtol(session->pid, NULL, 10), 0);
 
@@ -153,16 +113,11 @@ static int signal_one(const struct session_ids *ids, int proc, struct session *s
 	return pidfd_send_signal(pidfd, signal, NULL, 0) != 0 && errno != ESRCH ? -errno : 1;
 }
 
-int session_kill_one(const struct session_ids *ids, int proc, struct session *session)
-{
-	return signal_one(ids, proc, session, SIGKILL);
-}
-
 static int session_kill(void *data, int proc, const struct session *seen)
 {
 	struct round *round = data;
 	struct session again = *seen;
-	int r = session_kill_one(round->ids, proc, &again);
+	int r = session_signal_one(round->ids, proc, &again, SIGKILL);
 
 	if (r <= 0)
 		return r;
@@ -172,17 +127,18 @@ static int session_kill(void *data, int proc, const struct session *seen)
 }
 
 /* How many are alive, or negative errno. If there are so many that no process can be made, the last part makes room. */
-static int round_run(struct round *round)
+static int round_run(void *data)
 {
+	struct round *round = data;
 	size_t count = round->count;
 	int r, found, chased;
 
 	round->count = 0;
-	cgroups_kill(round->ids, round->cgroups);
-	r = uid_kill(round->ids->uid);
+	groups_write(round->ids, round->cgroups, "cgroup.kill", "1"); /* Linux 5.14; without it the others do it */
+	r = sessions_signal_uid(round->ids->uid, SIGKILL);
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (i == 0 || round->others[i] != round->others[i - 1])
-			r = uid_kill(round->others[i]);
+			r = sessions_signal_uid(round->others[i], SIGKILL);
 	found = sessions_find(round->ids, getpid(), session_kill, round);
 	chased = found < 0 ? 0 : sessions_chase(round->ids, session_kill, round);
 	if (found == 0 && r < 0)
@@ -197,7 +153,7 @@ static int session_ask(void *data, int proc, const struct session *seen)
 	const struct round *round = data;
 	struct session again = *seen;
 
-	return signal_one(round->ids, proc, &again, SIGTERM);
+	return session_signal_one(round->ids, proc, &again, SIGTERM);
 }
 
 static int session_count(void *data, int proc, const struct session *session)
@@ -220,23 +176,15 @@ static void ask(const struct session_ids *ids, unsigned grace)
 	}
 }
 
-static int end_child(const void *argument)
+int sessions_rounds(int (*run)(void *data), void *data)
 {
-	const struct ending *ending = argument;
-	struct round round = { .ids = ending->ids, .cgroups = CGROUPS_FD };
+	const int64_t end = clock_ms() + SESSIONS_SECONDS * 1000;
 	int clean = 0, wait = 1, r = 0;
-	int64_t end;
 
-	if (ending->cgroups < 0 || dup2(ending->cgroups, CGROUPS_FD) < 0)
-		round.cgroups = -1;
-	if (descriptors_close_from(round.cgroups < 0 ? CGROUPS_FD : CGROUPS_FD + 1) < 0)
-		return SESSIONS_FAILED + EBADF;
-	ask(ending->ids, ending->grace);
-	end = clock_ms() + SESSIONS_SECONDS * 1000;
 	/* the time limit is for processes that go on: if none was found, the second look is taken even on a busy host
 	 */
 	while (r >= 0 && clean < CLEAN_ROUNDS && (clean > 0 || clock_ms() < end)) {
-		r = round_run(&round);
+		r = run(data);
 		clean = r == 0 ? clean + 1 : 0;
 		if (r <= 0)
 			continue;
@@ -248,6 +196,33 @@ static int end_child(const void *argument)
 				       SESSIONS_LEFT;
 }
 
+int sessions_keep_cgroups(int cgroups, int *kept)
+{
+	*kept = cgroups >= 0 && dup2(cgroups, 0) == 0 ? 0 : -1;
+	return descriptors_close_from(*kept + 1);
+}
+
+static int end_child(const void *argument)
+{
+	const struct sessions_ending *ending = argument;
+	struct round round = { .ids = ending->ids, .cgroups = -1 };
+
+	if (sessions_keep_cgroups(ending->cgroups, &round.cgroups) < 0)
+		return SESSIONS_FAILED + EBADF;
+	if (ending->count != NULL) {
+		const int there = sessions_find(ending->ids, getpid(), session_count, NULL);
+
+		*ending->count = there > 0 ? (uint32_t)there : 0;
+	}
+	ask(ending->ids, ending->grace);
+	return sessions_rounds(round_run, &round);
+}
+
+int sessions_cgroups(void)
+{
+	return open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int sessions_ended(int status)
 {
 	if (status < 0 || status == SESSIONS_NONE)
@@ -257,15 +232,16 @@ int sessions_ended(int status)
 	return status > SESSIONS_FAILED ? -(status - SESSIONS_FAILED) : -ECHILD;
 }
 
-int sessions_end_start(const struct session_ids *ids, unsigned grace, int cgroups, pid_t *pid, int *pidfd)
+int sessions_end_start(const struct sessions_ending *how, pid_t *pid, int *pidfd)
 {
-	cleanup_fd int own = cgroups >= 0 ? -1 : open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const struct ending ending = { ids, grace, cgroups >= 0 ? cgroups : own };
+	cleanup_fd int own = how->cgroups >= 0 ? -1 : sessions_cgroups();
+	struct sessions_ending ending = *how;
 	const struct child_job child = { .run = end_child,
 					 .argument = &ending,
-					 .seconds = grace + SESSIONS_SECONDS + 2 * KILL_SECONDS };
+					 .seconds = how->grace + SESSIONS_SECONDS + 2 * KILL_SECONDS };
 
-	if (!session_id(ids, ids->uid) || grace > SESSIONS_GRACE_MAX)
+	ending.cgroups = how->cgroups >= 0 ? how->cgroups : own;
+	if (!session_id(how->ids, how->ids->uid) || how->grace > SESSIONS_GRACE_MAX)
 		return -EINVAL;
 	return child_start(&child, pid, pidfd);
 }

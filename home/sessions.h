@@ -28,12 +28,28 @@ int sessions_ended(int status);
 
 /* Starts the child that ends them: each is asked to (SIGTERM), has as many seconds of grace as are given for that, and
  * is killed then. It looks twice, and goes on for SESSIONS_SECONDS more at most while there are some. Processes killed
- * by cgroup (user-UID.slice) and by kill(-1) go at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
- * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. grace: 0 to
- * SESSIONS_GRACE_MAX. cgroups: O_PATH of their file system, -1: by its path. */
+ * by cgroup (groups.h) and by kill(-1) go at once, forking or not; the rest by pidfd, one by one. *pid and *pidfd
+ * (close-on-exec), -EINVAL for a uid that cannot be a sub-account's, or another negative errno. */
 #define SESSIONS_SECONDS 6
 #define SESSIONS_GRACE_MAX 60u
-int sessions_end_start(const struct session_ids *ids, unsigned grace, int cgroups, pid_t *pid, int *pidfd);
+struct sessions_ending {
+	const struct session_ids *ids;
+	unsigned grace;  /* seconds, up to SESSIONS_GRACE_MAX; 0: nobody is asked */
+	int cgroups;     /* O_PATH of their file system, -1: by its path */
+	uint32_t *count; /* how many there were at first, if the parent shares that memory; NULL: nobody wants to know
+			  */
+};
+int sessions_end_start(const struct sessions_ending *how, pid_t *pid, int *pidfd);
+
+/* freeze.c: starts the child that stops them (frozen), or lets them go on. The same otherwise: their groups are frozen
+ * as such, and what is not in one is stopped by SIGSTOP, until two looks find none that runs. */
+int sessions_freeze_start(const struct session_ids *ids, bool frozen, int cgroups, pid_t *pid, int *pidfd);
+/* For children: those of the file system above by its path; keeps this descriptor (as *kept, or -1) and no other. */
+int sessions_cgroups(void);
+int sessions_keep_cgroups(int cgroups, int *kept);
+/* ... runs rounds until two of them have found none: each returns how many it has found, or negative errno. The exit
+ * status. */
+int sessions_rounds(int (*run)(void *data), void *data);
 
 /* "PID (NAME)" of one process other than the caller. 1, 0 or negative errno. */
 int sessions_name(uint32_t uid, char *text, size_t size);
@@ -43,6 +59,7 @@ int sessions_name(uint32_t uid, char *text, size_t size);
 struct session {
 	char pid[16];
 	uint32_t real; /* uid */
+	char state;    /* 'R', 'S', 'D', 'T', ... */
 	char name[17];
 };
 typedef int (*session_visitor)(void *data, int proc, const struct session *session);
@@ -52,9 +69,15 @@ int sessions_find(const struct session_ids *ids, pid_t except, session_visitor v
 int sessions_chase(const struct session_ids *ids, session_visitor visit, void *data);
 /* The same for one number: false if it is not, or no longer, one of them. */
 bool session_still(const struct session_ids *ids, int proc, struct session *session);
-/* sessions.c: ends it, if it is still one of them (then *session is updated). 1; 0: it is gone; or negative
+/* sessions.c: signals it, if it is still one of them (then *session is updated). 1; 0: it is gone; or negative
  * errno. */
-int session_kill_one(const struct session_ids *ids, int proc, struct session *session);
+int session_signal_one(const struct session_ids *ids, int proc, struct session *session, int signal);
+/* Signals those that have it as real or saved uid, in one call. The result does not say whether there were any: a
+ * process that has ended but was not waited for counts there. 0 or negative errno. */
+int sessions_signal_uid(uint32_t uid, int signal);
+/* freeze.c: true if it does not run: it is stopped, or in a frozen group, or waits in the kernel, where a signal is
+ * before its next step. */
+bool session_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
 /* Never an id of the host itself. */
 bool session_id(const struct session_ids *ids, uint32_t id);
 

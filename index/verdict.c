@@ -81,9 +81,12 @@ static enum verdict verdict_of_itself(const struct index_account *account, int64
 
 enum verdict verdict_of_account(const struct index_account *account, const struct owner_facts *owner, long today)
 {
-	const enum verdict verdict = verdict_of_itself(account, today);
+	enum verdict verdict = verdict_of_itself(account, today);
 
-	return verdict != VERDICT_ALLOW ? verdict : verdict_of_owner(account, owner, today);
+	if (verdict == VERDICT_ALLOW)
+		verdict = verdict_of_owner(account, owner, today);
+	/* a reason to end what runs comes before one to let it stand still */
+	return (account->flags & ACCOUNT_FROZEN) != 0 && !verdict_ends(verdict) ? VERDICT_FROZEN : verdict;
 }
 
 const char *account_barred(const struct index_account *account, int64_t now)
@@ -115,6 +118,8 @@ const char *verdict_text(enum verdict verdict)
 		return "the account is locked";
 	case VERDICT_EXPIRED:
 		return "the account has expired";
+	case VERDICT_FROZEN:
+		return "the account is frozen; its owner takes that back by subuid thaw";
 	case VERDICT_OWNER_DOUBT:
 		return "the user database does not answer for its owner";
 	case VERDICT_OWNER_UNAVAILABLE:
@@ -138,5 +143,5 @@ bool verdict_admits(enum verdict verdict)
 
 bool verdict_ends(enum verdict verdict)
 {
-	return !verdict_admits(verdict) && verdict != VERDICT_OWNER_UNAVAILABLE;
+	return !verdict_admits(verdict) && verdict != VERDICT_OWNER_UNAVAILABLE && verdict != VERDICT_FROZEN;
 }

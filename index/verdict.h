@@ -19,6 +19,7 @@ enum verdict {
 	VERDICT_SERVICE, /* not one of the services that sub-accounts may use */
 	VERDICT_LOCKED,
 	VERDICT_EXPIRED,
+	VERDICT_FROZEN,            /* what runs stands still, and does not end */
 	VERDICT_OWNER_DOUBT,       /* the user database does not answer: admitted, and said so in the log */
 	VERDICT_OWNER_UNAVAILABLE, /* this process, or this host, cannot find out whether the owner is locked
 				    */
@@ -47,7 +48,8 @@ enum verdict verdict_of_account(const struct index_account *account, const struc
 enum verdict verdict_of(const struct index_account *account, const struct owner_facts *owner, const char *service,
 			const char *services, long today);
 
-/* Why the account cannot log in at this time (seconds since the epoch): "locked", "expired"; NULL: it can. */
+/* Why the account cannot log in at this time (seconds since the epoch): "locked", "expired"; NULL: it can, or it is
+ * frozen, which is said to whoever has proven to be it (PAM's account stage, the login shell). */
 const char *account_barred(const struct index_account *account, int64_t now);
 
 /* The second at which the account expires; 0: never. */

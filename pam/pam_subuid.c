@@ -6,6 +6,7 @@
  * anything is read: neither a damaged index nor a mistyped option locks root out of the machine.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
@@ -20,6 +21,8 @@
 #include "pam/grant.h"
 #include "pam/password.h"
 #include "pam/session.h"
+
+#define WHY_MAX 160
 
 /* The map is kept for the life of the process (the library is linked nodelete): one more
  * login in the same process costs no system call. */
@@ -79,6 +82,7 @@ static int verdict_pam(enum verdict verdict)
 		return PAM_AUTHINFO_UNAVAIL;
 	case VERDICT_SERVICE:
 	case VERDICT_LOCKED:
+	case VERDICT_FROZEN:
 	case VERDICT_OWNER_GONE:
 	case VERDICT_OWNER_CHANGED:
 	case VERDICT_OWNER_LOCKED:
@@ -116,6 +120,15 @@ static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, 
 	return 0;
 }
 
+static int refused(pam_handle_t *pamh, int flags, const struct index_account *account, enum verdict verdict)
+{
+	char why[WHY_MAX];
+
+	snprintf(why, sizeof(why), "it is frozen; its owner takes that back: subuid thaw %s", account->label);
+	return refuse_account(pamh, flags, account, verdict == VERDICT_FROZEN ? why : verdict_text(verdict),
+			      verdict_pam(verdict));
+}
+
 static int account_management(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	const char *user = pam_item(pamh, PAM_USER), *service = pam_item(pamh, PAM_SERVICE), *services;
@@ -148,7 +161,7 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 		admitted_in_doubt(pamh, user, &owner);
 	if (verdict_admits(verdict))
 		return session_admit(pamh, flags, &account);
-	return refuse_account(pamh, flags, &account, verdict_text(verdict), verdict_pam(verdict));
+	return refused(pamh, flags, &account, verdict);
 }
 
 /* The answer of the other functions: nothing to do for our accounts, no opinion about other users. */

@@ -60,7 +60,7 @@ static bool add_bounds(json_t *record, const struct index_host *host)
 /* The day from which on it may not log in: shadow(5)'s, and as systemd reads that. */
 static bool add_validity(json_t *record, const struct index_account *account)
 {
-	if ((account->flags & ACCOUNT_LOCKED) != 0 && !add(record, "locked", json_true()))
+	if ((account->flags & (ACCOUNT_LOCKED | ACCOUNT_FROZEN)) != 0 && !add(record, "locked", json_true()))
 		return false;
 	return account->expires_day < 0 ||
 	       add(record, "notAfterUSec", json_integer(account->expires_day * USEC_PER_DAY));

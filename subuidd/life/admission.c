@@ -23,6 +23,7 @@
 #include "subuidd/base/child.h"
 #include "subuidd/base/log.h"
 #include "subuidd/broker.h"
+#include "subuidd/life/freeze.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/life/purge.h"
 
@@ -63,6 +64,7 @@ struct looking {
 	time_t now, before;      /* of this look, and of the last one */
 	uint32_t seen[SEEN_MAX]; /* accounts that were looked at, the last ones */
 	size_t count;
+	int cgroups; /* of their file system; -1: none */
 };
 
 static bool seen(struct looking *looking, uint32_t uid)
@@ -132,6 +134,14 @@ static void warn(const struct looking *looking, int proc, const struct session *
 	}
 }
 
+static bool stands(const struct looking *looking, int proc, const struct session *session, uint32_t uid)
+{
+	const struct id_range itself = { .first = uid, .count = 1 };
+
+	return session_stands(&(struct session_ids){ .uid = uid, .ranges = &itself, .count = 1 }, looking->cgroups,
+			      proc, session);
+}
+
 static int look_at(void *data, int proc, const struct session *session)
 {
 	struct looking *looking = data;
@@ -146,26 +156,35 @@ static int look_at(void *data, int proc, const struct session *session)
 	if (r < 0 || of_owner(proc, session, account.owner_uid))
 		return 0;
 	warn(looking, proc, session, &account);
+	if ((account.flags & ACCOUNT_FROZEN) != 0 && stands(looking, proc, session, account.uid))
+		return 0;
 	if (seen(looking, account.uid))
 		return 0;
 	owner_lookup(account.owner, &owner);
 	verdict = verdict_of_account(&account, &owner, (long)(looking->now / SECONDS_PER_DAY));
-	if (!verdict_ends(verdict))
+	if (!verdict_ends(verdict) && verdict != VERDICT_FROZEN)
 		return 0;
 	found->rows[found->count] = (struct unwanted){ .uid = account.uid, .verdict = verdict };
 	memcpy(found->rows[found->count++].name, account.name, sizeof(account.name));
 	return 0;
 }
 
+/* For the child. */
+struct looking_task {
+	struct found *found;
+	int cgroups;
+};
+
 static int look_child(const void *argument)
 {
+	const struct looking_task *task = argument;
 	const struct id_range users = { .first = SYSTEM_UID_MAX + 1, .count = UINT32_MAX - SYSTEM_UID_MAX - 1 };
 	const struct session_ids ids = { .ranges = &users, .count = 1 };
 	struct looking *looking = calloc(1, sizeof(*looking));
 
-	if (looking == NULL || descriptors_close_from(0) < 0)
+	if (looking == NULL || sessions_keep_cgroups(task->cgroups, &looking->cgroups) < 0)
 		return 1;
-	looking->found = *(struct found *const *)argument;
+	looking->found = task->found;
 	looking->now = time(NULL);
 	looking->before = looking->found->looked;
 	looking->found->looked = looking->now;
@@ -183,6 +202,17 @@ static const struct unwanted *earlier(const struct admission *admission, const s
 	return NULL;
 }
 
+/* Something of a frozen account runs: it came in by another door, or was continued. */
+static void stop(struct broker *broker, const struct unwanted *row)
+{
+	int r = freeze_under_way(row->uid) ? 0 : freeze_begin(broker, row->uid, true, NULL, NULL);
+
+	if (r < 0)
+		log_error("%s: it is frozen, and what runs cannot be stopped: %s", row->name, strerror(-r));
+	else if (r > 0)
+		log_info("%s: it is frozen, and what runs is stopped", row->name);
+}
+
 /* An owner who is being renamed, or whom a directory forgets for a moment, is missing in one look and there in the
  * next. */
 static bool certain(const struct unwanted *row, const struct unwanted *before)
@@ -195,6 +225,10 @@ static void end(struct broker *broker, struct unwanted *row)
 	const bool quiet = row->told != 0 && clock_usec() - row->told < TOLD_USEC;
 	int r = 0;
 
+	if (row->verdict == VERDICT_FROZEN) {
+		stop(broker, row);
+		return;
+	}
 	/* while it is purged, only the deleting child has its uid */
 	if (!purge_under_way(broker, row->uid))
 		r = removal_ending_again(broker, row->uid, quiet);
@@ -259,7 +293,9 @@ static int look(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct broker *broker = userdata;
 	struct admission *admission = broker->admission;
-	const struct child_job job = { .run = look_child, .argument = &admission->found, .seconds = LOOK_SECONDS };
+	cleanup_fd int own = broker->handed.cgroups >= 0 ? -1 : sessions_cgroups();
+	const struct looking_task task = { admission->found, own >= 0 ? own : broker->handed.cgroups };
+	const struct child_job job = { .run = look_child, .argument = &task, .seconds = LOOK_SECONDS };
 	int pidfd = -1, r;
 	pid_t pid;
 

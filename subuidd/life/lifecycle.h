@@ -62,6 +62,12 @@ int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, v
 int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data);
 /* Once, and nobody is told but the log; quiet: nor that, which has been told that they cannot be ended. */
 int removal_ending_again(struct broker *broker, uint32_t uid, bool quiet);
+/* The same with another grace than the setting's. count: memory for how many there were (home/sessions.h), or NULL. */
+int removal_kill_begin(struct broker *broker, uint32_t uid, unsigned grace, uint32_t *count, child_done done,
+		       void *data);
+
+/* The ranges that an account has or had, of which the caller frees the list. 0 or negative errno. */
+int removal_ranges(struct store *store, uint32_t uid, struct id_range **ranges, size_t *count);
 
 /* Removes what logind, cron and at keep for a removed account (home/traces.h). 1: `done` will be told; or
  * negative errno at once. */

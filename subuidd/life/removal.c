@@ -50,7 +50,7 @@ static void ended(void *userdata, int status)
 }
 
 /* The ranges that it has or had: containers using them may run on. */
-static int ranges_of(struct store *store, uint32_t uid, struct id_range **ranges, size_t *count)
+int removal_ranges(struct store *store, uint32_t uid, struct id_range **ranges, size_t *count)
 {
 	int (*const lists[])(struct store *, uint32_t, uint32_t, struct id_range *,
 			     int) = { store_range_list_account, store_tombstone_list_account };
@@ -73,46 +73,53 @@ static int ranges_of(struct store *store, uint32_t uid, struct id_range **ranges
 	return n < 0 ? n : 0;
 }
 
-/* Takes `ending`, from malloc(3). */
-static int ending_begin(struct broker *broker, struct ending *ending)
+/* What stands still does not hear that it is asked to end. */
+static bool stands_still(struct store *store, uint32_t uid)
+{
+	struct account account;
+
+	return store_account_by_uid(store, uid, &account) == 0 && (account.flags & ACCOUNT_FROZEN) != 0;
+}
+
+static int ending_begin(struct broker *broker, const struct ending *values, unsigned grace, uint32_t *count)
 {
 	cleanup_free struct id_range *ranges = NULL;
-	struct session_ids ids = { 0 };
+	struct session_ids ids = { .uid = values->uid };
+	struct sessions_ending how = { .ids = &ids, .cgroups = broker->handed.cgroups, .count = count };
+	struct ending *ending = malloc(sizeof(*ending));
 	int pidfd = -1, r = ending == NULL ? -ENOMEM : 0;
 	pid_t pid;
 
-	if (r == 0) {
-		ids.uid = ending->uid;
-		if (ranges_of(broker->store, ids.uid, &ranges, &ids.count) < 0)
-			log_error("uid %u: its ranges cannot be read: processes in its containers are not ended",
-				  ids.uid);
-		ids.ranges = ranges;
-		r = sessions_end_start(&ids, broker->settings.session_grace, broker->handed.cgroups, &pid, &pidfd);
-	}
+	if (r == 0 && removal_ranges(broker->store, ids.uid, &ranges, &ids.count) < 0)
+		log_error("uid %u: its ranges cannot be read: processes in its containers are not ended", ids.uid);
+	ids.ranges = ranges;
+	how.grace = stands_still(broker->store, ids.uid) ? 0 : grace;
 	if (r == 0)
-		r = child_watch(broker->event, pidfd, broker->settings.session_grace + ENDING_SECONDS, ended, ending);
+		r = sessions_end_start(&how, &pid, &pidfd);
+	if (r == 0) {
+		*ending = *values;
+		r = child_watch(broker->event, pidfd, how.grace + ENDING_SECONDS, ended, ending);
+	}
 	if (r < 0)
 		free(ending);
 	return r < 0 ? r : 1;
 }
 
-static struct ending *ending_new(struct ending values)
-{
-	struct ending *ending = malloc(sizeof(*ending));
-
-	if (ending != NULL)
-		*ending = values;
-	return ending;
-}
-
 int removal_ending_begin(struct broker *broker, uint32_t uid, child_done done, void *data)
 {
-	return ending_begin(broker, ending_new((struct ending){ .uid = uid, .done = done, .data = data }));
+	return removal_kill_begin(broker, uid, broker->settings.session_grace, NULL, done, data);
+}
+
+int removal_kill_begin(struct broker *broker, uint32_t uid, unsigned grace, uint32_t *count, child_done done,
+		       void *data)
+{
+	return ending_begin(broker, &(struct ending){ .uid = uid, .done = done, .data = data }, grace, count);
 }
 
 int removal_ending_again(struct broker *broker, uint32_t uid, bool quiet)
 {
-	return ending_begin(broker, ending_new((struct ending){ .uid = uid, .quiet = quiet }));
+	return ending_begin(broker, &(struct ending){ .uid = uid, .quiet = quiet }, broker->settings.session_grace,
+			    NULL);
 }
 
 int removal_traces_begin(struct broker *broker, const struct removed *row, child_done done, void *data)
@@ -122,7 +129,7 @@ int removal_traces_begin(struct broker *broker, const struct removed *row, child
 		.ids.uid = row->uid, .owner = row->owner, .label = row->label, .separator = broker->settings.separator
 	};
 	struct account named;
-	int pidfd = -1, r = ranges_of(broker->store, row->uid, &ranges, &traces.ids.count);
+	int pidfd = -1, r = removal_ranges(broker->store, row->uid, &ranges, &traces.ids.count);
 	pid_t pid;
 
 	if (r < 0)

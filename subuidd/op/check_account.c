@@ -51,7 +51,7 @@ static void check_index_account(const struct account *row, const char *name, str
 	if (r < 0)
 		return;
 	if (strcmp(seen.name, name) != 0 || seen.owner_uid != row->owner_uid ||
-	    ((seen.flags ^ row->flags) & (ACCOUNT_LOCKED | ACCOUNT_FULL)) != 0 ||
+	    ((seen.flags ^ row->flags) & (ACCOUNT_LOCKED | ACCOUNT_FULL | ACCOUNT_FROZEN)) != 0 ||
 	    seen.expires_day != row->facts.expires_day || strcmp(seen.comment, row->facts.comment) != 0)
 		check_add_account(result, row, name, "the index says something else than the store", TODO_INDEX,
 				  REPAIR_INDEX);

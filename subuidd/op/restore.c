@@ -172,7 +172,7 @@ enum failure op_account_restore(struct call *call)
 	row->rules = ROW_RESTORE | ROW_VIEW;
 	row->request.uid = kept.uid;
 	row->request.created = kept.created;
-	row->request.account_flags = kept.flags & ACCOUNT_LOCKED;
+	row->request.account_flags = kept.flags & (ACCOUNT_LOCKED | ACCOUNT_FROZEN);
 	row->request.facts = kept.facts;
 	row->request.set = (1u << FACTS) - 1;
 	return change_run(call);

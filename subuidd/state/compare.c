@@ -62,13 +62,16 @@ static void facts_settings(const struct comparison *c, const char *name, const s
 static void account_settings(const struct comparison *c, const struct account *here, const struct account *there)
 {
 	char name[NAME_SIZE];
-	bool locked = (here->flags & ACCOUNT_LOCKED) != 0;
+	bool locked = (here->flags & ACCOUNT_LOCKED) != 0, frozen = (here->flags & ACCOUNT_FROZEN) != 0;
 
 	account_name(c, here, name);
 	/* Whichever is newer: a lock must not disappear silently. */
 	if (locked != ((there->flags & ACCOUNT_LOCKED) != 0))
 		report_add(c->report, locked ? REPORT_NEWER : since(c), "%s is %s here and %s in the file", name,
 			   locked ? "locked" : "not locked", locked ? "not" : "locked");
+	if (frozen != ((there->flags & ACCOUNT_FROZEN) != 0))
+		report_add(c->report, frozen ? REPORT_NEWER : since(c), "%s is %s here and %s in the file", name,
+			   frozen ? "frozen" : "not frozen", frozen ? "not" : "frozen");
 	facts_settings(c, name, &here->facts, &there->facts);
 	if (here->owner_uid != there->owner_uid)
 		report_add(c->report, since(c), "the owner of %s is uid %u here and uid %u in the file", name,

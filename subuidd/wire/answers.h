@@ -89,6 +89,10 @@ struct removal_view {                   /* the fate of its files */
 	char why[FAILURE_TEXT_MAX + 1]; /* of PENDING: the obstacle; else that the link stays */
 };
 
+struct ended_view { /* of what was killed */
+	uint32_t processes;
+};
+
 struct owner_view { /* of what changed its owner */
 	uint32_t accounts, ranges, removed;
 	uint32_t links; /* that could not be made */
@@ -136,6 +140,7 @@ struct answer {
 		struct audit_entry audit;
 		struct daemon_status status;
 		struct removal_view removal;
+		struct ended_view ended;
 		struct owner_view owner;
 		struct removed_view removed;
 		struct finding finding;

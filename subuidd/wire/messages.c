@@ -69,6 +69,9 @@ static const struct field remove_fields[] = {
 };
 static RECORD(remove_record, remove_fields);
 
+static const struct field kill_fields[] = { { "now", MEMBER(struct request_kill, now), FIELD_FLAG, GIVEN } };
+static RECORD(kill_record, kill_fields);
+
 static const struct field rename_fields[] = {
 	{ "to", MEMBER(struct request_rename, to), FIELD_TEXT, NEEDED, .least = 1,
 	  .todo = "say how it is called from now on" },
@@ -282,6 +285,10 @@ static const struct field removal_fields[] = {
 	{ "why", MEMBER(struct removal_view, why), FIELD_TEXT, IF_ANY },
 };
 static RECORD(removal_record, removal_fields);
+
+static const struct field ended_fields[] = { { "processes", MEMBER(struct ended_view, processes), FIELD_NUMBER,
+					       TOLD } };
+static RECORD(ended_record, ended_fields);
 
 static const struct field owner_view_fields[] = {
 	{ "accounts", MEMBER(struct owner_view, accounts), FIELD_NUMBER, TOLD },

@@ -116,7 +116,14 @@
 	X(OP_MANAGE_KEY_REMOVE, "ManageKeyRemove", WHO_OWNER, TRAIT_IN_DOUBT, "manage-key.remove", op_manage_key_remove, \
 	  .shape = key_remove_shape, \
 	  CHANGE(key_remove, IN(request, key_remove.name, name_owner), IN(request, key_remove, \
-	  key_remove_record)), NO_ANSWER)
+	  key_remove_record)), NO_ANSWER) \
+	X(OP_ACCOUNT_FREEZE, "Freeze", WHO_OWNER, TRAIT_IN_DOUBT, "account.freeze", op_account_freeze, \
+	  CHANGE_NAMED(name_account), ANSWER_ACCOUNT) \
+	X(OP_ACCOUNT_THAW, "Thaw", WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GROWS, "account.thaw", op_account_thaw, \
+	  CHANGE_NAMED(name_account), ANSWER_ACCOUNT) \
+	X(OP_ACCOUNT_KILL, "Kill", WHO_OWNER, TRAIT_IN_DOUBT, "account.kill", op_account_kill, \
+	  CHANGE(kill, IN(request, kill.name, name_account), IN(request, kill, kill_record)), \
+	  ANSWER(ended, IN(answer, ended, ended_record)))
 /* clang-format on */
 
 #endif

@@ -74,6 +74,11 @@ struct request_remove {
 	uint32_t purge;
 };
 
+struct request_kill {
+	struct request_name name;
+	uint32_t now; /* 1: without the grace of the setting */
+};
+
 struct request_rename {
 	struct request_name name;
 	char to[LABEL_MAX + 1];
@@ -227,10 +232,11 @@ struct request {
 	uint32_t dry_run; /* 1: the same checks and the same answer, and nothing is changed; of operations that change
 			     something. In all rows of an import the same */
 	union {
-		struct request_name name; /* GET LOCK UNLOCK MOUNT LIMIT_GET */
+		struct request_name name; /* GET LOCK UNLOCK FREEZE THAW MOUNT LIMIT_GET */
 		struct request_add add;
 		struct request_modify modify;
 		struct request_remove remove;
+		struct request_kill kill;
 		struct request_restore restore;
 		struct request_key_add key_add;
 		struct request_key_remove key_remove;

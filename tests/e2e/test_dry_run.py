@@ -24,7 +24,8 @@ ROWS = re.findall(r'X\((OP_\w+), "(\w+)",(.*?)(?=\\\n\tX\(|\n/\*)', (ROOT / "sub
 READS = {"Status", "Get", "List", "KeyList", "RangeList", "LimitGet", "Audit", "Check", "LimitList", "TombstoneList", "RunList",
          "FormerList", "RemovedList", "CounterList", "ManageKeyList"}
 WITHOUT = {"Mount", "StateSave"}  # docs/design.md says why
-VOLATILE = {"created", "alarmSince", "until"}  # times: those of the two calls
+VOLATILE = {"created", "alarmSince", "until",  # times: those of the two calls
+            "processes"}  # that are counted as they end
 
 
 class World:
@@ -71,6 +72,19 @@ def lock(world):
 def unlock(world):
     world.host.subuid("lock", world.name)
     return dict(world.label), ["unlock", world.name]
+
+
+def freeze(world):
+    return dict(world.label), ["freeze", world.name]
+
+
+def thaw(world):
+    world.host.subuid("freeze", world.name)
+    return dict(world.label), ["thaw", world.name]
+
+
+def kill(world):
+    return {**world.label, "now": True}, ["kill", world.name, "--now"]
 
 
 def remove(world):
@@ -185,7 +199,7 @@ def repair_link(world):
 
 
 CASES = [
-    ("Add", add), ("Add", add_again), ("Modify", modify), ("Lock", lock), ("Unlock", unlock), ("Remove", remove),
+    ("Add", add), ("Add", add_again), ("Modify", modify), ("Lock", lock), ("Unlock", unlock), ("Freeze", freeze), ("Thaw", thaw), ("Kill", kill), ("Remove", remove),
     ("Remove", purge), ("Restore", restore), ("Rename", rename), ("OwnerChange", owner), ("KeyAdd", key_add), ("KeyRemove", key_remove),
     ("KeyChange", key_change), ("KeyChange", key_rotate), ("RangeAdd", range_add), ("RangeRemove", range_remove),
     ("LimitSet", limit_set), ("LimitSet", limit_reset), ("Release", release), ("Import", import_rows), ("Import", adopt),
@@ -299,10 +313,10 @@ NO_DRY_RUN = {"mount", "exec", "shell", "ls", "copy", "idmap", "export", "state 
 def test_each_command_that_changes_something_takes_dry_run(host):
     shown = {"list", "show", "metrics", "key", "key list", "range", "range list", "status", "log", "audit", "state", "state verify", "doctor",
              "manage-key", "manage-key list", "passwd", "passwd list"}
-    takes = {name for name, row in COMMANDS if ".changes = true" in row}
+    takes = {name for name, row in COMMANDS if ".changes = true" in row or "CHANGE_OF_OWNERS" in row}
     assert {name for name, _row in COMMANDS} - takes == NO_DRY_RUN | shown
     tested = {" ".join(map(str, words)) for words in (
-        ["add"], ["set"], ["lock"], ["unlock"], ["remove"], ["restore"], ["rename"], ["owner"], ["key add"], ["key change"], ["key rotate"],
+        ["add"], ["set"], ["lock"], ["unlock"], ["freeze"], ["thaw"], ["kill"], ["remove"], ["restore"], ["rename"], ["owner"], ["key add"], ["key change"], ["key rotate"],
         ["key remove"], ["range add"], ["range remove"], ["limit"], ["release"], ["import"], ["adopt"], ["check"],
         ["manage-key add"], ["manage-key remove"])}
     assert takes == tested | set(ELSEWHERE)

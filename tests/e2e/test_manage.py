@@ -129,7 +129,7 @@ def test_the_two_lists_above_are_all_commands(host, owner):
     names = {line.split()[0] for line in host.subuid("help").stdout.splitlines() if re.match(r"  [a-z-]+ +\S", line)}
     names -= {"--json", "--socket", "--version"}
     refused = {command.split()[0] for command in REFUSED} - {"manage-key"}
-    allowed = {"add", "list", "show", "set", "lock", "unlock", "remove", "rename", "restore", "key", "passwd", "range", "limit", "idmap",
+    allowed = {"add", "list", "show", "set", "lock", "unlock", "freeze", "thaw", "kill", "remove", "rename", "restore", "key", "passwd", "range", "limit", "idmap",
                "status", "log", "metrics", "audit", "check", "manage-key"}
     assert names == refused | allowed
     for word in allowed:
@@ -551,7 +551,7 @@ for line in sys.stdin:
     for method in ("List", "RangeList", "KeyList", "RunList"):
         assert ask(method, more=True, all=True)[0]["error"].endswith("NotPermitted"), method
         assert ask(method, more=True, owner=stranger)[0]["error"].endswith(("NotPermitted", "Invalid")), method
-    changes = {"Modify": {"comment": "x"}, "Lock": {}, "Unlock": {}, "Remove": {}, "Rename": {"to": "web9"}, "Mount": {},
+    changes = {"Modify": {"comment": "x"}, "Lock": {}, "Unlock": {}, "Freeze": {}, "Thaw": {}, "Kill": {}, "Remove": {}, "Rename": {"to": "web9"}, "Mount": {},
                "KeyRemove": {"id": 1}, "Add": {}, "Restore": {}}
     for method, more in changes.items():
         assert ask(method, **own, **more)[0]["error"].endswith("NotPermitted"), method

@@ -73,6 +73,11 @@ def account_locked(world, case):
     demand(done(call("Lock", {"owner": case.owner, "label": case.label})), "lock before unlock")
 
 
+def account_frozen(world, case):
+    account(world, case)
+    demand(done(call("Freeze", {"owner": case.owner, "label": case.label})), "freeze before thaw")
+
+
 def account_ended(world, case):
     account(world, case)
     world.remove(case.owner, case.label, purge=True)
@@ -181,7 +186,7 @@ def whole_account(ranges=0, keys=0):
 
 
 def account_is(member, value):
-    index = ("uid", "locked", "comment", "quota", "expires", "alarm", "view", "state").index(member)
+    index = ("uid", "locked", "frozen", "comment", "quota", "expires", "alarm", "view", "state").index(member)
     return lambda case: [(case.this, lambda facts: case.row(facts) is not None and case.row(facts)[index] == value)]
 
 
@@ -307,6 +312,14 @@ def session_over(world, case, acknowledged):
     session.wait()
 
 
+def session_stands(world, case, acknowledged):
+    session = case.more.pop("session")
+    state = Path(f"/proc/{session.pid}/stat").read_text().rpartition(") ")[2][0]
+    demand(not acknowledged or state == "T", "acknowledged, and the session runs")
+    session.kill()
+    session.wait()
+
+
 def data_kept(world, case, acknowledged):
     """Removed, it is set aside; not removed, it is where it was."""
     if case.more.get("session"):
@@ -417,6 +430,8 @@ CHANGES = [
            account_is("comment", "other")),
     Change("set-view", account, of("Modify", view="owner"), account_is("view", "owner")),
     Change("lock", account_in_use, of("Lock"), account_is("locked", True), after=session_over),
+    Change("freeze", account_in_use, of("Freeze"), account_is("frozen", True), after=session_stands),
+    Change("thaw", account_frozen, of("Thaw"), account_is("frozen", False)),
     Change("unlock", account_locked, of("Unlock"), account_is("locked", False)),
     Change("remove", account_in_use, of("Remove"), account_gone, after=data_kept),
     Change("remove-purge", account_in_use, of("Remove", purge=True), account_gone, settled=purged, after=no_session_left),

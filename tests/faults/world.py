@@ -177,7 +177,7 @@ class World(conftest.Host):
     def facts_by(rows):
         found = {}
         for row in rows("List", "account", all=True):
-            found["account", row["owner"], row["label"]] = (row["uid"], row["locked"], row.get("comment"), row.get("quota"),
+            found["account", row["owner"], row["label"]] = (row["uid"], row["locked"], row.get("frozen", False), row.get("comment"), row.get("quota"),
                                                            row.get("expires"), row.get("alarm"), row["view"], row["state"])
         for row in rows("KeyList", "key", all=True):
             found["key", row["uid"], row["fingerprint"]] = row["role"]

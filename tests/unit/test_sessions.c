@@ -103,7 +103,7 @@ static int ids_end(const struct session_ids *ids)
 	int pidfd = -1, status = 0, r;
 	pid_t pid;
 
-	r = sessions_end_start(ids, 0, -1, &pid, &pidfd);
+	r = sessions_end_start(&(struct sessions_ending){ .ids = ids, .cgroups = -1 }, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;
@@ -390,7 +390,7 @@ static int session_kill_pid(pid_t pid)
 	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
 	snprintf(session.pid, sizeof(session.pid), "%d", (int)pid);
-	r = session_kill_one(&ids, proc, &session);
+	r = session_signal_one(&ids, proc, &session, SIGKILL);
 	close(proc);
 	return r;
 }

@@ -147,7 +147,8 @@ static bool may_be_dry(uint32_t op)
 		OP_ACCOUNT_ADD,  OP_ACCOUNT_MODIFY,    OP_ACCOUNT_LOCK,   OP_ACCOUNT_UNLOCK,    OP_ACCOUNT_REMOVE,
 		OP_KEY_ADD,      OP_KEY_REMOVE,        OP_RANGE_ADD,      OP_RANGE_REMOVE,      OP_LIMIT_SET,
 		OP_IMPORT,       OP_TOMBSTONE_RELEASE, OP_REPAIR,         OP_KEY_CHANGE,        OP_ACCOUNT_RENAME,
-		OP_OWNER_CHANGE, OP_ACCOUNT_RESTORE,   OP_MANAGE_KEY_ADD, OP_MANAGE_KEY_REMOVE,
+		OP_OWNER_CHANGE, OP_ACCOUNT_RESTORE,   OP_MANAGE_KEY_ADD, OP_MANAGE_KEY_REMOVE, OP_ACCOUNT_FREEZE,
+		OP_ACCOUNT_THAW, OP_ACCOUNT_KILL,
 	};
 
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
@@ -190,6 +191,9 @@ static void fill_request(struct request *request)
 		break;
 	case OP_ACCOUNT_REMOVE:
 		request->remove.keep_home = request->remove.purge = UINT32_MAX;
+		break;
+	case OP_ACCOUNT_KILL:
+		request->kill.now = UINT32_MAX;
 		break;
 	case OP_ACCOUNT_RENAME:
 		FILL(request->rename.to);
@@ -319,6 +323,9 @@ static void fill_rest_of_answer(struct answer *answer)
 		answer->removal.until = -1;
 		answer->removal.files = answer->removal.restorable = UINT32_MAX;
 		FILL(answer->removal.why);
+		break;
+	case OP_ACCOUNT_KILL:
+		answer->ended.processes = UINT32_MAX;
 		break;
 	case OP_OWNER_CHANGE:
 		answer->owner.accounts = answer->owner.ranges = answer->owner.removed = answer->owner.links =

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The control groups of accounts: user.slice/user-UID.slice, which systemd makes for each that logs in through
+ * pam_systemd or lingers, and subuidd/UID, which pam_subuid makes where systemd does not run. In the one hierarchy of
+ * cgroup v2, or in the one beside those of v1. Root alone can write there. Run by children of the broker.
+ */
+#ifndef SUBUIDD_HOME_GROUPS_H
+#define SUBUIDD_HOME_GROUPS_H
+
+#include "home/sessions.h"
+
+/* Writes the word into the file (cgroup.kill, cgroup.freeze) of each group of these ids that there is. cgroups: a
+ * descriptor of /sys/fs/cgroup; -1: there is nothing to do. A kernel without the file does without it. */
+void groups_write(const struct session_ids *ids, int cgroups, const char *file, const char *word);
+
+/* True if the process of that number is in such a group, and the group is frozen. */
+bool group_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+/* The children that stop an account's processes, one after the other. Run by the broker. */
+#include "subuidd/life/freeze.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine/cleanup.h"
+#include "home/sessions.h"
+#include "subuidd/base/log.h"
+#include "subuidd/broker.h"
+#include "subuidd/life/lifecycle.h"
+
+#define AGAIN_SECONDS 2u
+#define FREEZE_SECONDS 20u /* the child ends by itself before */
+
+/* The first one of an account is at work, the others wait for it. */
+struct freezing {
+	struct freezing *next;
+	struct broker *broker;
+	uint32_t uid;
+	bool frozen;
+	child_done done;
+	void *data;
+};
+
+struct again {
+	struct broker *broker;
+	sd_event_source *timer;
+	uint32_t uid;
+};
+
+static struct freezing *all;
+
+static struct freezing *first_of(uint32_t uid)
+{
+	struct freezing *freezing = all;
+
+	while (freezing != NULL && freezing->uid != uid)
+		freezing = freezing->next;
+	return freezing;
+}
+
+bool freeze_under_way(uint32_t uid)
+{
+	return first_of(uid) != NULL;
+}
+
+static void leave(struct freezing *gone)
+{
+	struct freezing **at = &all;
+
+	while (*at != gone)
+		at = &(*at)->next;
+	*at = gone->next;
+}
+
+static void ended(void *data, int status);
+
+static int start(struct freezing *freezing)
+{
+	cleanup_free struct id_range *ranges = NULL;
+	struct session_ids ids = { .uid = freezing->uid };
+	struct broker *broker = freezing->broker;
+	int pidfd = -1, r;
+	pid_t pid;
+
+	if (removal_ranges(broker->store, freezing->uid, &ranges, &ids.count) < 0)
+		log_error("uid %u: its ranges cannot be read: its containers are left out", freezing->uid);
+	ids.ranges = ranges;
+	r = sessions_freeze_start(&ids, freezing->frozen, broker->handed.cgroups, &pid, &pidfd);
+	return r < 0 ? r : child_watch(broker->event, pidfd, FREEZE_SECONDS, ended, freezing);
+}
+
+/* Told, and the next one of the account begins. */
+static void end(struct freezing *freezing, int r)
+{
+	struct freezing *next;
+
+	if (r < 0)
+		log_error("uid %u: its processes cannot be %s: %s", freezing->uid,
+			  freezing->frozen ? "stopped" : "let go on", strerror(-r));
+	leave(freezing);
+	if (freezing->done != NULL)
+		freezing->done(freezing->data, r);
+	next = first_of(freezing->uid);
+	free(freezing);
+	if (next == NULL)
+		return;
+	r = start(next);
+	if (r < 0)
+		end(next, r);
+}
+
+static void ended(void *data, int status)
+{
+	end(data, sessions_ended(status));
+}
+
+int freeze_begin(struct broker *broker, uint32_t uid, bool frozen, child_done done, void *data)
+{
+	struct freezing *freezing = calloc(1, sizeof(*freezing)), **last = &all;
+	const bool waits = freeze_under_way(uid);
+	int r = 0;
+
+	if (freezing == NULL)
+		return -ENOMEM;
+	*freezing = (struct freezing){ .broker = broker, .uid = uid, .frozen = frozen, .done = done, .data = data };
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = freezing;
+	if (!waits)
+		r = start(freezing);
+	if (r < 0) {
+		leave(freezing);
+		free(freezing);
+	}
+	return r < 0 ? r : 1;
+}
+
+/* One that was thawed in between goes on. */
+static bool frozen_still(struct broker *broker, uint32_t uid)
+{
+	struct account account;
+
+	return store_account_by_uid(broker->store, uid, &account) == 0 && account.state == ACCOUNT_ACTIVE &&
+	       (account.flags & ACCOUNT_FROZEN) != 0;
+}
+
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct again *again = userdata;
+
+	(void)source, (void)usec;
+	if (frozen_still(again->broker, again->uid) && freeze_begin(again->broker, again->uid, true, NULL, NULL) < 0)
+		log_error("uid %u: a login that was under way may go on", again->uid);
+	sd_event_source_disable_unref(again->timer);
+	free(again);
+	return 0;
+}
+
+int freeze_sessions(struct broker *broker, uint32_t uid, child_done done, void *data)
+{
+	struct again *again = calloc(1, sizeof(*again));
+	int r = -ENOMEM;
+
+	if (again != NULL) {
+		*again = (struct again){ .broker = broker, .uid = uid };
+		r = sd_event_add_time_relative(broker->event, &again->timer, CLOCK_MONOTONIC,
+					       AGAIN_SECONDS * 1000000ull, 10000, look_again, again);
+		if (r < 0)
+			free(again);
+	}
+	if (r < 0) /* the next look at what runs (admission.c) finds it, too */
+		log_error("uid %u: its processes are stopped only once: %s", uid, strerror(-r));
+	return freeze_begin(broker, uid, true, done, data);
+}
