@@ -62,7 +62,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/eviden
               subuidd/op/account subuidd/op/freeze subuidd/op/add subuidd/op/key subuidd/op/key_change subuidd/op/manage_key subuidd/op/restore subuidd/change/restore subuidd/op/range subuidd/change/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_run subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/op/counter subuidd/runs/runs subuidd/life/meter subuidd/runs/alarm subuidd/runs/alarm_pace subuidd/runs/alarm_tell subuidd/runs/alarm_event subuidd/runs/alarm_quota subuidd/runs/alarm_dates subuidd/runs/hook subuidd/op/status subuidd/op/import subuidd/change/change subuidd/change/row subuidd/change/row_account subuidd/change/row_key subuidd/change/row_range subuidd/change/row_limit subuidd/change/make subuidd/change/unmake subuidd/change/look subuidd/change/rehearsal subuidd/change/claim subuidd/life/strays \
               subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/life/frozen subuidd/op/state \
-              subuidd/life/lifecycle subuidd/life/mend subuidd/life/owners subuidd/life/rename subuidd/op/rename subuidd/op/owner subuidd/op/owner_has subuidd/call/former subuidd/change/name subuidd/call/refusal subuidd/life/recovery subuidd/publish/publish subuidd/publish/publish_open subuidd/publish/publish_host subuidd/publish/publish_sessions index/session_rules subuidd/publish/publish_build subuidd/life/removal subuidd/life/freeze subuidd/life/admission index/verdict index/verdict_owner subuidd/life/purge subuidd/life/purge_call subuidd/life/sweep subuidd/call/known_time subuidd/call/room subuidd/life/urgent subuidd/publish/withheld \
+              subuidd/life/lifecycle subuidd/life/mend subuidd/life/owners subuidd/life/rename subuidd/op/rename subuidd/op/owner subuidd/op/owner_has subuidd/call/former subuidd/change/name subuidd/call/refusal subuidd/life/recovery subuidd/publish/publish subuidd/publish/publish_open subuidd/publish/publish_host subuidd/publish/publish_sessions index/session_rules subuidd/publish/publish_build subuidd/life/removal subuidd/life/groups subuidd/life/freeze subuidd/life/admission index/verdict index/verdict_owner subuidd/life/purge subuidd/life/purge_call subuidd/life/sweep subuidd/call/known_time subuidd/call/room subuidd/life/urgent subuidd/publish/withheld \
               subuidd/life/subid subuidd/life/subid_watch $(SUBID_WRITE) $(SUBID_HELD) subid/chain \
               subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file subuidd/ids/allocate subuidd/ids/group subuidd/ids/local subuidd/ids/probe subuidd/ids/probe_ahead subuidd/ids/probe_chain subuidd/ids/projects \
               $(WIRE) subuidd/base/log subuidd/base/state_directory subuidd/state/save subuidd/state/format \
@@ -86,7 +86,7 @@ WORKER      = worker/worker account/part worker/serve worker/parse worker/import
 USAGE       = cli/usage cli/usage_options cli/usage_help
 SUBUID      = cli/main cli/arguments $(USAGE) cli/options cli/facts cli/complain cli/account_name cli/call cli/print cli/row cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_rename cli/command_restore cli/command_key cli/command_passwd cli/command_key_change cli/command_manage_key cli/command_range cli/command_limit \
-              cli/command_audit cli/command_log cli/command_status cli/command_metrics cli/metrics cli/metrics_owners cli/status_check cli/threshold cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
+              cli/command_audit cli/command_log cli/command_status cli/command_top cli/screen cli/use cli/use_group cli/command_metrics cli/metrics cli/metrics_owners cli/status_check cli/threshold cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace cli/command_idmap cli/lookup \
               $(RECORDS) $(ACCOUNT) $(PASSWD) varlink/stream varlink/scan varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/command_host cli/own_program cli/program cli/daemon \
@@ -111,7 +111,7 @@ REFUSAL     = backup/refusal backup/sftp_refusal backup/refuse account/name conf
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
 GIT_UPDATE  = backup/git_update
 USER_MANAGER = pam/user_manager $(INDEX) account/name account/id
-USERDB      = userdb/main userdb/serve userdb/peers userdb/methods userdb/record varlink/stream varlink/server varlink/service \
+USERDB      = userdb/main userdb/serve userdb/peers userdb/methods userdb/record index/bounds varlink/stream varlink/server varlink/service \
               confine/harden confine/identity confine/landlock $(SECCOMP) $(INDEX) account/name account/id
 VERIFY      = verify/main verify/serve verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict \
               confine/harden confine/landlock $(SECCOMP) $(INDEX) account/name account/id
@@ -122,7 +122,7 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+PAM         = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/group index/bounds pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

@@ -11,6 +11,7 @@
 #include "cli/removed.h"
 #include "cli/row.h"
 #include "cli/rows.h"
+#include "cli/use.h"
 
 static const char *or_dash(const char *text)
 {
@@ -140,7 +141,37 @@ static void print_limit(const json_t *account)
 		print_field("full", "over its limit: nothing can be written until some of it is removed");
 }
 
-static void print_account(const json_t *account)
+/* What it runs now; NULL: nothing, or it cannot be seen. */
+static json_t *use_json(const json_t *account)
+{
+	const struct use_want want = { .uid = (uint32_t)json_number(account, "uid") };
+	const struct use_account *found;
+	json_t *json = NULL;
+	struct use use;
+
+	if (use_look(&want, &use) < 0)
+		return NULL;
+	found = use_of(&use, want.uid);
+	if (found != NULL)
+		json = json_pack("{s:i, s:i, s:I}", "processes", (int)found->processes, "sessions",
+				 (int)found->sessions, "memoryBytes", (json_int_t)found->memory);
+	use_free(&use);
+	return json;
+}
+
+static void print_use(const json_t *use)
+{
+	char memory[USE_TEXT_MAX], text[128];
+
+	if (use == NULL)
+		return;
+	snprintf(text, sizeof(text), "%llu processes, %llu sessions, %s of memory",
+		 (unsigned long long)json_number(use, "processes"), (unsigned long long)json_number(use, "sessions"),
+		 use_size_text(json_number(use, "memoryBytes"), memory));
+	print_field("runs", text);
+}
+
+static void print_account(const json_t *account, const json_t *use)
 {
 	const struct row row = { .object = account };
 	char text[512];
@@ -155,6 +186,7 @@ static void print_account(const json_t *account)
 		if (i != FACT_VIEW)
 			print_field(facts_record.fields[i].name, facts_text(i, account, text));
 	print_limit(account);
+	print_use(use);
 	print_field("backup", backup_text(account, text, sizeof(text)));
 	print_field("home", json_text(account, "home"));
 	print_field("files in", json_text(account, "link"));
@@ -196,17 +228,19 @@ static int fetch(const char *name, json_t **account, json_t **keys, json_t **ran
 
 static int print_whole(const json_t *account, json_t *keys, json_t *ranges)
 {
+	json_t *use = use_json(json_object_get(account, "account"));
 	int status = STATUS_DONE;
 
 	if (common.json) {
-		json_t *whole = json_pack("{s:O, s:O, s:O}", "account", json_object_get(account, "account"), "keys",
-					  keys, "ranges", ranges);
+		json_t *whole = json_pack("{s:O, s:O, s:O, s:o*}", "account", json_object_get(account, "account"),
+					  "keys", keys, "ranges", ranges, "use", use);
 
 		status = print_json(whole);
 		json_decref(whole);
 		return status;
 	}
-	print_account(json_object_get(account, "account"));
+	print_account(json_object_get(account, "account"), use);
+	json_decref(use);
 	if (json_array_size(keys) > 0) {
 		putchar('\n');
 		status = print_keys(keys);

@@ -60,6 +60,7 @@ int command_copy(int argc, char **argv);
 int command_idmap(int argc, char **argv);
 int command_log(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_metrics(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_check(int argc, char **argv);

@@ -54,7 +54,7 @@ extern const struct usage_option usage_key_add[], usage_passwd_add[];
 extern const struct usage_option usage_key_change[];
 extern const struct usage_option usage_owner_all[];
 extern const struct usage_option usage_owner[];
-extern const struct usage_option usage_remove[], usage_owner_change[], usage_kill[];
+extern const struct usage_option usage_remove[], usage_owner_change[], usage_kill[], usage_top[];
 extern const struct usage_option usage_list[], usage_restore[];
 extern const struct usage_option usage_range_add[];
 extern const struct usage_option usage_exec[];

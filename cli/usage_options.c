@@ -125,6 +125,16 @@ const struct usage_option usage_kill[] = {
 	END,
 };
 
+const struct usage_option usage_top[] = {
+	{ '1', "once", NULL, "show it once, and end", NULL },
+	{ 'i', "interval", "SECONDS", "between two looks, 2 by default", NULL },
+	{ 's', "sort", "cpu|memory|io|sessions", "by what it is sorted, cpu by default", NULL },
+	{ 'n', "idle", NULL, "also accounts that run nothing", NULL },
+	OWNER("this owner's (root and administrators)"),
+	ALL("everybody's (administrators; the default for root)"),
+	END,
+};
+
 const struct usage_option usage_restore[] = {
 	{ 'a', "as", "LABEL", "by another label, if there is another account of this name by now", NULL },
 	{ 'u', "uid", "UID", "that one, if several of this name were removed", NULL },

@@ -34,20 +34,28 @@ static const struct place {
 	const char *name;
 	bool (*uid)(const char *name, uint32_t *uid);
 } places[] = { { "user.slice", slice_uid }, { "subuidd", plain_uid } };
+#define OURS 1
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
 static const char *const hierarchies[] = { ".", "unified" };
 #define HIERARCHIES (sizeof(hierarchies) / sizeof(hierarchies[0]))
 
-static void place_write(const struct session_ids *ids, int hierarchy, const struct place *place, const char *file,
-			const char *word)
+static DIR *place_open(int hierarchy, const struct place *place)
 {
 	cleanup_fd int fd = openat(hierarchy, place->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (dir != NULL)
 		steal_fd(&fd); /* the directory's now */
+	return dir;
+}
+
+static void place_write(const struct session_ids *ids, int hierarchy, const struct place *place, const char *file,
+			const char *word)
+{
+	cleanup_dir DIR *dir = place_open(hierarchy, place);
+	const struct dirent *entry;
+
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		char path[NAME_MAX + GROUP_MAX];
 		cleanup_fd int to = -1;
@@ -122,4 +130,18 @@ bool group_stands(const struct session_ids *ids, int cgroups, int proc, const st
 			return strstr(text, "frozen 1") != NULL;
 	}
 	return false;
+}
+
+void groups_tidy(int cgroups)
+{
+	for (size_t i = 0; i < HIERARCHIES; i++) {
+		cleanup_fd int hierarchy = openat(cgroups, hierarchies[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		cleanup_dir DIR *dir = hierarchy < 0 ? NULL : place_open(hierarchy, &places[OURS]);
+		const struct dirent *entry;
+		uint32_t uid;
+
+		while (dir != NULL && (entry = readdir(dir)) != NULL)
+			if (plain_uid(entry->d_name, &uid)) /* the kernel keeps those that are in use */
+				(void)!unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	}
 }

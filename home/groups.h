@@ -16,4 +16,7 @@ void groups_write(const struct session_ids *ids, int cgroups, const char *file, 
 /* True if the process of that number is in such a group, and the group is frozen. */
 bool group_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
 
+/* Removes those of pam_subuid that nothing runs in any more. */
+void groups_tidy(int cgroups);
+
 #endif

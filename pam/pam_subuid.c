@@ -226,8 +226,10 @@ static int session_begin(pam_handle_t *pamh, int flags, int argc, const char **a
 	if (argc > 0 && !service_listed(services, service != NULL ? service : ""))
 		return refuse_account(pamh, flags, account, verdict_text(VERDICT_SERVICE), PAM_SESSION_ERR);
 	status = session_count(pamh, flags, account);
-	if (status == PAM_SUCCESS)
+	if (status == PAM_SUCCESS) {
+		session_group(pamh, account); /* while this process still sees where that is */
 		status = session_private(pamh, flags, account);
+	}
 	password_forget(pamh); /* not the session's to see */
 	return status;
 }

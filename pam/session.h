@@ -32,6 +32,9 @@ int session_admit(pam_handle_t *pamh, int flags, const struct index_account *acc
 /* A place among the key's, as the session begins. */
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account);
 
+/* group.c: the control group of the account, where the daemon has made a place for it. */
+void session_group(const pam_handle_t *pamh, const struct index_account *account);
+
 /* File systems of its own for the session, where the settings say so: PAM_SUCCESS; or PAM_SESSION_ERR after saying why,
  * and this process sees what it saw before. */
 int session_private(pam_handle_t *pamh, int flags, const struct index_account *account);

@@ -15,6 +15,7 @@
 #include "varlink/client.h"
 
 #define CHECK "account limits"
+#define GROUPS "control groups"
 #define CONTROLLERS "/sys/fs/cgroup/cgroup.controllers"
 #define NOT_BOUND "so that all sessions of an account together may take the host's whole memory"
 #define ANSWER_MS 5000
@@ -77,12 +78,44 @@ static void check_record(struct doctor *doctor, const json_t *record)
 			(unsigned)told, doctor->account.name);
 }
 
+/* Without systemd: the place that the daemon makes for the groups of accounts, and what is counted there. */
+static void groups_look(struct doctor *doctor)
+{
+	static const char *const places[] = { "/sys/fs/cgroup/subuidd", "/sys/fs/cgroup/unified/subuidd" };
+	char path[96], text[256] = "";
+	bool there = false;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !there; i++) {
+		cleanup_fd int fd = -1;
+
+		snprintf(path, sizeof(path), "%s/cgroup.subtree_control", places[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		there = fd >= 0;
+		if (there && read(fd, text, sizeof(text) - 1) < 0)
+			text[0] = '\0';
+	}
+	if (!there)
+		found(doctor, FINDING_NOTE, GROUPS, "accounts have none, so only each process by itself is bounded",
+		      "mount -t cgroup2 cgroup2 /sys/fs/cgroup, and restart subuidd");
+	else if (strstr(text, "memory") == NULL || strstr(text, "pids") == NULL)
+		found(doctor, FINDING_NOTE, GROUPS,
+		      "accounts are frozen and killed by theirs, which bound neither memory nor processes: the "
+		      "controllers are not in the hierarchy of cgroup v2",
+		      "add cgroup_no_v1=all to the kernel's command line");
+	else
+		found(doctor, FINDING_GOOD, GROUPS, "all sessions of an account are bounded together", "");
+}
+
 void doctor_userdb(struct doctor *doctor)
 {
 	json_t *record = NULL;
 	int r;
 
-	if (!systemd_runs() || doctor->index_error != 0)
+	if (!systemd_runs()) {
+		groups_look(doctor);
+		return;
+	}
+	if (doctor->index_error != 0)
 		return;
 	r = ask(doctor, &record);
 	if (userdb_replaced())

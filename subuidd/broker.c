@@ -21,6 +21,7 @@
 #include "subuidd/life/evidence.h"
 #include "subuidd/call/former.h"
 #include "subuidd/call/known_time.h"
+#include "subuidd/life/groups.h"
 #include "subuidd/life/lifecycle.h"
 #include "index/writer/writer.h"
 #include "subuidd/base/log.h"
@@ -274,6 +275,9 @@ static int service_open(struct broker *broker, char *why)
 	alarm_dates_start(broker);
 	if (meter_start(broker) < 0)
 		log_error("limits that the file system does not keep are not kept");
+	r = groups_open();
+	if (r < 0 && r != -ENOENT)
+		log_warn("accounts have no control groups: %s", strerror(-r));
 	if (admission_open(broker) < 0)
 		log_error("sessions of accounts that expire, and of owners who are locked, are not ended");
 	alarm_look(broker);

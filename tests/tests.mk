@@ -88,8 +88,9 @@ UNIT_ROOT     += home home_link home_purge home_walk identity sessions
 # runs: the record, spans of time
 run_OBJS       = account/run
 duration_OBJS  = cli/duration
+use_OBJS       = cli/use cli/use_group $(INDEX) account/name account/id
 threshold_OBJS = cli/duration cli/threshold
-UNIT          += run duration threshold
+UNIT          += run duration threshold use
 fuzz_run_OBJS  = account/run
 FUZZ          += run
 
@@ -165,7 +166,7 @@ setup_text_OBJS = setup/text setup/text_nsswitch setup/nsswitch_line setup/text_
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+pam_OBJS       = pam/pam_subuid pam/group index/bounds index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
 pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=private_enter,--wrap=index_host 
 UNIT          += pam
 session_rules_OBJS = index/session_rules account/id account/name
@@ -221,10 +222,10 @@ fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
 
 # userdb: what systemd is told
-userdb_OBJS     = userdb/methods userdb/record userdb/peers varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+userdb_OBJS     = userdb/methods userdb/record index/bounds userdb/peers varlink/stream varlink/server varlink/service $(INDEX_BOTH)
 userdb_LIBS     = -ljansson
 UNIT           += userdb
-fuzz_userdb_OBJS = userdb/methods userdb/record varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+fuzz_userdb_OBJS = userdb/methods userdb/record index/bounds varlink/stream varlink/server varlink/service $(INDEX_BOTH)
 fuzz_userdb_LIBS = -ljansson -lcmocka
 FUZZ           += userdb
 

@@ -10,10 +10,9 @@
 
 #include "account/date.h"
 #include "account/range_name.h"
-#include "confine/limits.h"
+#include "index/bounds.h"
 
 #define USEC_PER_DAY (INT64_C(1000000) * SECONDS_PER_DAY)
-#define OWN_PROCESSES 4u /* of a session, which are not its commands': those of sshd and the login shell */
 
 /* disposition: what systemd would take a user without one for, by their number. Said here, so that no host's own
  * ranges change it: "regular" users may log in, and those of "container" are nobody who does. */
@@ -46,15 +45,13 @@ static json_t *user_record(const char *name, uint32_t uid, const char *comment, 
  */
 static bool add_bounds(json_t *record, const struct index_host *host)
 {
-	const struct index_sessions *sessions = &host->sessions;
-	json_int_t memory = (json_int_t)host->account_memory * SESSION_MEMORY_MIB << 20;
+	const struct index_bounds bounds = index_bounds(host);
 
-	if (host->account_memory != 0 && !add(record, "memoryMax", json_integer(memory)))
+	if (bounds.memory != 0 && !add(record, "memoryMax", json_integer((json_int_t)bounds.memory)))
 		return false;
-	if (sessions->cpu_weight != 0 && !add(record, "cpuWeight", json_integer(sessions->cpu_weight)))
+	if (bounds.cpu_weight != 0 && !add(record, "cpuWeight", json_integer(bounds.cpu_weight)))
 		return false;
-	return sessions->per_account == 0 ||
-	       add(record, "tasksMax", json_integer(LIMIT_PROCESSES + OWN_PROCESSES * sessions->per_account));
+	return bounds.processes == 0 || add(record, "tasksMax", json_integer(bounds.processes));
 }
 
 /* The day from which on it may not log in: shadow(5)'s, and as systemd reads that. */

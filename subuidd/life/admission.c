@@ -17,6 +17,7 @@
 #include "confine/cleanup.h"
 #include "confine/clock.h"
 #include "confine/harden.h"
+#include "home/groups.h"
 #include "home/sessions.h"
 #include "home/terminal.h"
 #include "index/verdict.h"
@@ -188,6 +189,7 @@ static int look_child(const void *argument)
 	looking->now = time(NULL);
 	looking->before = looking->found->looked;
 	looking->found->looked = looking->now;
+	groups_tidy(looking->cgroups);
 	return sessions_find(&ids, getpid(), look_at, looking) < 0;
 }
 

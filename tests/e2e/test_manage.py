@@ -130,7 +130,7 @@ def test_the_two_lists_above_are_all_commands(host, owner):
     names -= {"--json", "--socket", "--version"}
     refused = {command.split()[0] for command in REFUSED} - {"manage-key"}
     allowed = {"add", "list", "show", "set", "lock", "unlock", "freeze", "thaw", "kill", "remove", "rename", "restore", "key", "passwd", "range", "limit", "idmap",
-               "status", "log", "metrics", "audit", "check", "manage-key"}
+               "status", "top", "log", "metrics", "audit", "check", "manage-key"}
     assert names == refused | allowed
     for word in allowed:
         result = host.ssh(key, name, f"{word} --help")

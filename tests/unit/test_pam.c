@@ -279,6 +279,24 @@ static void a_locked_account_is_refused_and_told_why(void **state)
 	assert_string_equal(told, "");
 }
 
+static void a_frozen_account_is_refused_and_told_how_that_ends(void **state)
+{
+	(void)state;
+	world.account.flags = ACCOUNT_FROZEN;
+	assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+	assert_string_equal(told, "alice+web1: refused: it is frozen; its owner takes that back: subuid thaw web1");
+	/* a reason to end what runs comes first; doubt about the owner is none */
+	world.account.flags |= ACCOUNT_LOCKED;
+	told[0] = '\0';
+	assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+	assert_non_null(strstr(told, "the account is locked"));
+	world.account.flags = ACCOUNT_FROZEN;
+	world.passwd_error = EIO;
+	told[0] = '\0';
+	assert_int_equal(account("alice+web1"), PAM_PERM_DENIED);
+	assert_non_null(strstr(told, "frozen"));
+}
+
 static void an_account_is_unusable_from_its_day_on(void **state)
 {
 	(void)state;
@@ -461,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup(an_account_in_order_is_admitted, world_is_well),
 		cmocka_unit_test_setup(without_an_index_what_may_be_ours_is_refused, world_is_well),
 		cmocka_unit_test_setup(a_locked_account_is_refused_and_told_why, world_is_well),
+		cmocka_unit_test_setup(a_frozen_account_is_refused_and_told_how_that_ends, world_is_well),
 		cmocka_unit_test_setup(an_account_is_unusable_from_its_day_on, world_is_well),
 		cmocka_unit_test_setup(an_owner_who_is_gone_changed_locked_or_expired_takes_his_accounts_along,
 				       world_is_well),

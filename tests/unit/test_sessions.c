@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "home/groups.h"
 #include "home/sessions.h"
 #include "tests/unit/home_fixture.h"
 
@@ -449,20 +450,142 @@ static void one_that_has_left_its_number_to_its_group_is_no_failure(void **state
 	close(ready[1]);
 }
 
-/* ---- by cgroup */
+/* ---- standing still */
 
-static void what_is_in_its_cgroup_goes_whatever_it_is(void **state)
+static int ids_freeze(const struct session_ids *ids, bool frozen, int cgroups)
 {
-	char group[128], path[160], text[16];
-	int ready[2], status, fd;
+	struct pollfd ended = { .events = POLLIN };
+	int pidfd = -1, status = 0, r;
+	pid_t pid;
+
+	r = sessions_freeze_start(ids, frozen, cgroups, &pid, &pidfd);
+	if (r < 0)
+		return r;
+	ended.fd = pidfd;
+	assert_int_equal(poll(&ended, 1, 15000), 1);
+	close(pidfd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int count_running(void *data, int proc, const struct session *session)
+{
+	return !session_stands(data, -1, proc, session);
+}
+
+static int running(const struct session_ids *ids)
+{
+	struct session_ids copy = *ids;
+
+	return sessions_find(ids, 0, count_running, &copy);
+}
+
+/* Nothing of it runs, and then everything does again. */
+static void bombs_stand(const struct uids *kind)
+{
+	int ready[2], before;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(bomb(kind, ready[1]));
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	usleep(50000);
+	assert_true(running(&whole) > 0);
+	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+	assert_int_equal(running(&whole), 0);
+	before = sessions_find(&whole, 0, count_one, NULL);
+	assert_true(before > 0);
+	usleep(20000);
+	assert_int_equal(sessions_find(&whole, 0, count_one, NULL), before);
+	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+	assert_true(running(&whole) > 0);
+	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void a_fork_bomb_stands_still_and_goes_on(void **state)
+{
+	static const struct uids bombs[] = {
+		{ UID, UID, UID, UID, true },
+		{ OTHER_UID, UID, OTHER_UID, UID, true },
+		{ RANGE + 7, RANGE + 7, RANGE + 7, RANGE + 7, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
+		bombs_stand(&bombs[i]);
+}
+
+/* Each lets all others go on, all the time. */
+static int storm(void *data)
+{
+	alarm(20);
+	setsid();
+	for (int i = 0; i < 12; i++)
+		if (fork() == 0)
+			for (alarm(20);;)
+				kill(-1, SIGCONT);
+	if (write(*(int *)data, "x", 1) != 1)
+		return 1;
+	for (;;)
+		kill(-1, SIGCONT);
+}
+
+static void a_storm_of_continuing_stands_still(void **state)
+{
+	int ready[2];
 	char byte;
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL), 0);
-	bool made = mkdir("/sys/fs/cgroup/user.slice", 0755) == 0;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = start_as(UID, storm, &ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_int_equal(running(&whole), 0);
+		assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+		assert_true(running(&whole) > 0);
+	}
+	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
 
-	snprintf(group, sizeof(group), "/sys/fs/cgroup/user.slice/user-%u.slice", UID);
+static void special_uids_do_not_stand_still(void **state)
+{
+	static const uint32_t refused[] = { 0, 1, 999, 65534, 65535, 4294967295u };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(ids_freeze(&(struct session_ids){ .uid = refused[i] }, true, -1), -EINVAL);
+}
+
+/* ---- by cgroup */
+
+static bool made_parent;
+
+/* A process of another uid in the account's group; its number. The hierarchy is mounted for this test. */
+static pid_t start_in_group(const char *parent, const char *form, char *group, size_t size, int ready[2])
+{
+	char path[160], text[16];
+	char byte;
+	pid_t pid;
+	int fd;
+
+	assert_int_equal(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL), 0);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", parent);
+	made_parent = mkdir(path, 0755) == 0;
+	snprintf(group, size, "%s/%s", path, form);
 	assert_int_equal(mkdir(group, 0755), 0);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = start_as(OTHER_UID, sleep_for_good, &ready[1]);
@@ -472,15 +595,96 @@ static void what_is_in_its_cgroup_goes_whatever_it_is(void **state)
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return pid;
+}
+
+static void group_leave(const char *parent, const char *group, int ready[2])
+{
+	char path[160];
+
 	rmdir(group);
-	if (made)
-		rmdir("/sys/fs/cgroup/user.slice");
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", parent);
+	if (made_parent)
+		rmdir(path);
 	umount2("/sys/fs/cgroup", MNT_DETACH);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	close(ready[0]);
 	close(ready[1]);
+}
+
+static const struct {
+	const char *parent, *name;
+} group_places[] = { { "user.slice", "user-2100777011.slice" }, { "subuidd", "2100777011" } };
+
+static void what_is_in_its_cgroup_goes_whatever_it_is(void **state)
+{
+	char group[128];
+	int ready[2], status;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		pid = start_in_group(group_places[i].parent, group_places[i].name, group, sizeof(group), ready);
+		assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		group_leave(group_places[i].parent, group, ready);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+static bool says(const char *group, const char *file, const char *word)
+{
+	char path[192], text[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return false;
+	close(fd);
+	return strstr(text, word) != NULL;
+}
+
+/* One of the account's own in it gets no signal: it is not stopped when the group goes on. */
+static void what_is_in_its_cgroup_stands_and_goes_on(void **state)
+{
+	char group[128];
+	int ready[2], status;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		pid = start_in_group(group_places[i].parent, group_places[i].name, group, sizeof(group), ready);
+		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_true(says(group, "cgroup.events", "frozen 1"));
+		assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+		assert_true(says(group, "cgroup.events", "frozen 0"));
+		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		group_leave(group_places[i].parent, group, ready);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+static void an_empty_group_is_removed_and_one_in_use_stays(void **state)
+{
+	char group[128];
+	int ready[2], cgroups;
+	pid_t pid;
+
+	(void)state;
+	pid = start_in_group("subuidd", "2100777011", group, sizeof(group), ready);
+	mkdir("/sys/fs/cgroup/subuidd/2100777013", 0755);
+	cgroups = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	groups_tidy(cgroups);
+	assert_int_equal(access(group, F_OK), 0);
+	assert_int_not_equal(access("/sys/fs/cgroup/subuidd/2100777013", F_OK), 0);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	groups_tidy(cgroups);
+	assert_int_not_equal(access(group, F_OK), 0);
+	close(cgroups);
+	group_leave("subuidd", group, ready);
 }
 
 int main(void)
@@ -493,7 +697,12 @@ int main(void)
 		cmocka_unit_test(one_that_forks_and_ends_is_caught),
 		cmocka_unit_test(a_thread_is_no_failure),
 		cmocka_unit_test(one_that_has_left_its_number_to_its_group_is_no_failure),
+		cmocka_unit_test(a_fork_bomb_stands_still_and_goes_on),
+		cmocka_unit_test(a_storm_of_continuing_stands_still),
+		cmocka_unit_test(special_uids_do_not_stand_still),
 		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
+		cmocka_unit_test(what_is_in_its_cgroup_stands_and_goes_on),
+		cmocka_unit_test(an_empty_group_is_removed_and_one_in_use_stays),
 	};
 
 	/* a child that did not come up would be waited for */

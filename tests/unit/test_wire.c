@@ -369,7 +369,8 @@ static void fill_answer(struct answer *answer)
 	FILL(answer->failure.why);
 	FILL(answer->failure.todo);
 	if (answer->op == OP_ACCOUNT_ADD || (answer->op >= OP_ACCOUNT_GET && answer->op <= OP_ACCOUNT_UNLOCK) ||
-	    answer->op == OP_ACCOUNT_MOUNT || answer->op == OP_ACCOUNT_RENAME || answer->op == OP_ACCOUNT_RESTORE)
+	    answer->op == OP_ACCOUNT_MOUNT || answer->op == OP_ACCOUNT_RENAME || answer->op == OP_ACCOUNT_RESTORE ||
+	    answer->op == OP_ACCOUNT_FREEZE || answer->op == OP_ACCOUNT_THAW)
 		fill_account(&answer->account);
 	else
 		fill_rest_of_answer(answer);

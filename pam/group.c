@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where systemd does not run, a session enters the control group of its account, which bounds all of them together, and
+ * by which they are frozen and killed. The daemon makes the place; the groups are made here, when the first session
+ * begins, and are removed by the daemon when the last has ended. Run by root, before anything is the account's. Without
+ * a group a session goes on, bounded by its own limits; `subuid doctor` says so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <security/pam_ext.h>
+
+#include "account/name.h"
+#include "confine/cleanup.h"
+#include "index/bounds.h"
+#include "pam/session.h"
+
+#define TRIES 3 /* the daemon may remove an empty group at any moment */
+
+#ifndef GROUPS_ROOT
+#define GROUPS_ROOT "/sys/fs/cgroup"
+#endif
+
+/* The place that the daemon has made; -ENOENT: there is none, as where systemd runs. */
+static int place_open(void)
+{
+	static const char *const places[] = { GROUPS_ROOT "/subuidd", GROUPS_ROOT "/unified/subuidd" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		cleanup_fd int fd = open(places[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		struct statfs fs;
+		struct stat st;
+
+		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC && fstat(fd, &st) == 0 &&
+		    st.st_uid == 0)
+			return steal_fd(&fd);
+	}
+	return -ENOENT;
+}
+
+static int word_write(int group, const char *file, const char *word)
+{
+	cleanup_fd int fd = openat(group, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word) ? 0 : -errno;
+}
+
+/* A controller that the host does not have bounds nothing. */
+static int bound(int group, const char *file, uint64_t value)
+{
+	char word[24];
+	int r;
+
+	if (value == 0)
+		return 0;
+	snprintf(word, sizeof(word), "%llu", (unsigned long long)value);
+	r = word_write(group, file, word);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int enter(int place, const char *name, const struct index_bounds *bounds)
+{
+	cleanup_fd int group = -1;
+	int r;
+
+	if (mkdirat(place, name, 0755) != 0 && errno != EEXIST)
+		return -errno;
+	group = openat(place, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (group < 0)
+		return -errno;
+	r = bound(group, "memory.max", bounds->memory);
+	if (r == 0)
+		r = bound(group, "pids.max", bounds->processes);
+	if (r == 0)
+		r = bound(group, "cpu.weight", bounds->cpu_weight);
+	return r == 0 ? word_write(group, "cgroup.procs", "0") : r;
+}
+
+void session_group(const pam_handle_t *pamh, const struct index_account *account)
+{
+	cleanup_fd int place = place_open();
+	struct index_host host = { 0 };
+	char name[16], logged[NAME_LOGGED_MAX];
+	int r;
+
+	if (place < 0)
+		return;
+	snprintf(name, sizeof(name), "%u", account->uid);
+	r = index_host(&pam_index, &host);
+	if (r == 0) {
+		const struct index_bounds bounds = index_bounds(&host);
+
+		r = enter(place, name, &bounds);
+		for (int i = 1; i < TRIES && (r == -ENOENT || r == -ENODEV); i++)
+			r = enter(place, name, &bounds);
+	}
+	if (r < 0)
+		pam_syslog(pamh, LOG_WARNING, "%s: this session has no control group: %s",
+			   text_escape(account->name, logged, sizeof(logged)), strerrorname_np(-r));
+}
