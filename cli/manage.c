@@ -77,7 +77,8 @@ static void log_command(int argc, char **argv, const char *text)
 	closelog();
 }
 
-/* What it takes to start a program, to look users up, and to reach the daemon; nothing can be written. */
+/* What it takes to start a program, to look users up, to reach the daemon, and to see what accounts use (top, show): of
+ * processes that are not below this one Landlock leaves what everybody may read. Nothing can be written. */
 static int confine_subuid(void)
 {
 	const struct landlock_rule rules[] = {
@@ -86,6 +87,8 @@ static int confine_subuid(void)
 		{ .path = "/lib64", .fd = -1, .access = LANDLOCK_EXECUTE, .optional = 1 },
 		{ .path = BINDIR, .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = "/etc", .fd = -1, .access = LANDLOCK_READ },
+		{ .path = "/proc", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = "/sys/fs/cgroup", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = "/var/lib", .fd = -1, .access = LANDLOCK_CONNECT, .optional = 1 }, /* sssd, extrausers */
 		{ .path = "/run", .fd = -1, .access = LANDLOCK_CONNECT },
 		{ .path = RUN_DIR, .fd = -1, .access = LANDLOCK_CONNECT, .optional = 1 },

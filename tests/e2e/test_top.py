@@ -88,6 +88,7 @@ def test_own_accounts_alone(host, tmp_path):
     stranger, other, _ = host.account(tmp_path)
     manager = host.new_key(tmp_path, "manager")
     host.subuid("manage-key", "add", f"{manager}.pub", user=owner)
+    run("usermod", "-a", "-G", "subuid-owners", owner)
     with process_of(name), process_of(other):
         assert set(rows(host, user=owner)) == {name}
         assert {name, other} <= set(rows(host)) and set(rows(host, "--owner", owner)) == {name}
@@ -95,7 +96,7 @@ def test_own_accounts_alone(host, tmp_path):
             refused = host.subuid("top", "--once", *words, user=owner, check=False)
             assert refused.returncode == 5 and "only root and members of the admin group" in refused.stderr
         over = host.ssh(manager, owner, "subuid top --once --json")
-        assert [json.loads(line)["name"] for line in over.stdout.splitlines()] == [name]
+        assert [json.loads(line)["name"] for line in over.stdout.splitlines()] == [name], over.stderr
         assert name in host.ssh(manager, owner, "top").stdout, "and comes to an end"
         host.stop_daemon()
         try:
