@@ -91,8 +91,9 @@ struct call {
 	struct change *change;           /* its rows: of what makes accounts, keys, ranges and limits */
 	void (*held)(struct call *call); /* it waits for the homes, evidence_holds(); NULL: it does not */
 	bool link_again;                 /* of a removal: the child that removes the link was killed once */
-	void *shared;                    /* of OP_ACCOUNT_KILL: memory in which its child counts */
-	unsigned mended;                 /* of lifecycle_mend(): enum account_part, or-ed */
+	bool overtaken;  /* it waits for processes alone: its account is not busy, so that a lock is not held up */
+	void *shared;    /* of OP_ACCOUNT_KILL: memory in which its child counts */
+	unsigned mended; /* of lifecycle_mend(): enum account_part, or-ed */
 	enum link_mend mend_link;
 	char target[ACCOUNT_NAME_MAX + 1];
 	char detail[256]; /* of the audit entry */

@@ -153,7 +153,7 @@ enum failure call_act(struct call *call, const char *action, enum failure (*body
 bool call_busy(const struct broker *broker, uint32_t uid, const struct call *except)
 {
 	for (const struct call *call = broker->calls; call != NULL; call = call->next)
-		if (call != except &&
+		if (call != except && !call->overtaken &&
 		    (call->account.uid == uid || (call->batch != NULL && call->batch->changes(call, uid))))
 			return true;
 	return false;

@@ -25,6 +25,13 @@ static enum failure body_account(struct call *call)
 	return failure == FAILURE_NONE ? answer_account(call) : failure;
 }
 
+/* The account chooses how long that takes: nobody's lock waits for it. */
+static enum failure pending(struct call *call)
+{
+	call->overtaken = true;
+	return CALL_PENDING;
+}
+
 static enum failure stood(struct call *call, int r)
 {
 	if (r >= 0 || call->answer.failure.failure != FAILURE_NONE)
@@ -47,7 +54,7 @@ static enum failure freeze_done(struct call *call, enum failure failure)
 	r = publish_account_locked(call->broker->publication, &call->account);
 	call->answer.failure.failure = call_published(call, "it is frozen", r);
 	r = freeze_sessions(call->broker, call->account.uid, freeze_ended, call);
-	return r == 1 ? CALL_PENDING : stood(call, r);
+	return r == 1 ? pending(call) : stood(call, r);
 }
 
 enum failure op_account_freeze(struct call *call)
@@ -84,7 +91,7 @@ static enum failure thaw_done(struct call *call, enum failure failure)
 	if (failure != FAILURE_NONE)
 		return failure;
 	r = freeze_begin(call->broker, call->account.uid, false, thaw_ended, call);
-	return r == 1 ? CALL_PENDING : went_on(call, r);
+	return r == 1 ? pending(call) : went_on(call, r);
 }
 
 enum failure op_account_thaw(struct call *call)
@@ -134,7 +141,7 @@ static enum failure kill_done(struct call *call, enum failure failure)
 	call->shared = count;
 	r = removal_kill_begin(call->broker, call->account.uid, grace, count, kill_ended, call);
 	if (r == 1)
-		return CALL_PENDING;
+		return pending(call);
 	munmap(count, sizeof(*count));
 	return killed(call, r);
 }

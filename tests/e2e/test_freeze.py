@@ -226,6 +226,19 @@ def test_kill_ends_and_locks_nobody_out(host, tmp_path):
     assert row["action"] == "account.kill" and row["target"] == name
 
 
+def test_a_lock_waits_for_neither(host, tmp_path):
+    """The account chooses how long a kill takes, up to the grace; and a lock ends it sooner."""
+    name = host.account(tmp_path)[1]
+    with beating(name, tmp_path, "trap 'touch {file}.asked' TERM; " + BEATS) as (_, file):
+        tmp_path.chmod(0o777)
+        killing = subprocess.Popen(["/usr/bin/subuid", "kill", name])
+        wait_until(Path(f"{file}.asked").exists, "it was asked, and goes on")
+        assert killing.poll() is None
+        assert host.subuid("freeze", name).returncode == 0
+        assert host.subuid("lock", name).returncode == 0
+        assert killing.wait(20) == 0 and not running(name)
+
+
 def test_only_its_owner_and_root_may(host, tmp_path):
     owner, name, _ = host.account(tmp_path, "manage")
     stranger = host.account(tmp_path)[0]
