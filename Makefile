@@ -68,7 +68,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/eviden
               $(WIRE) subuidd/base/log subuidd/base/state_directory subuidd/state/save subuidd/state/format \
               $(STORE) \
               $(INDEX_WRITER) home/home home/make home/look home/view home/switch_off home/acl home/quota home/quota_disk home/quota_btrfs home/ids home/count home/tree_count \
-              home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/groups home/terminal home/traces home/walk confine/child \
+              home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/stopped home/groups home/terminal home/traces home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               home/link_mend home/rename home/link_look home/mend home/leftover \
               account/advice index/state_look account/part index/walk \

@@ -13,6 +13,7 @@
 #include "home/groups.h"
 #include "home/internal.h"
 #include "home/sessions.h"
+#include "home/stopped.h"
 
 #define SIGNAL_SECONDS 10
 #define OTHERS_MAX 16
@@ -20,8 +21,9 @@
 /* The child's task, and what a round finds: ids of ranges that something runs as. */
 struct freezing {
 	const struct session_ids *ids;
-	bool frozen;
+	enum sessions_freeze how;
 	int cgroups;
+	struct stopped stopped; /* of those that stood before */
 	uint32_t others[OTHERS_MAX];
 	size_t count;
 };
@@ -69,22 +71,31 @@ static int stop(void *data, int proc, const struct session *seen)
 
 static int go_on(void *data, int proc, const struct session *seen)
 {
-	struct freezing *freezing = data;
+	const struct freezing *freezing = data;
 	struct session again = *seen;
-	int r = brokers(seen) ? 0 : session_signal_one(freezing->ids, proc, &again, SIGCONT);
+	int r = 0;
 
-	if (r > 0)
-		other_add(freezing, again.real);
+	if (!brokers(seen) && !stopped_has(&freezing->stopped, proc, seen))
+		r = session_signal_one(freezing->ids, proc, &again, SIGCONT);
 	return r < 0 ? r : 0;
 }
 
-/* Their own uids first and in one call each, which what forks does not outrun. */
-static int uids_signal(struct freezing *freezing, int signal)
+static int note(void *data, int proc, const struct session *seen)
 {
-	int r = sessions_signal_uid(freezing->ids->uid, signal);
+	struct freezing *freezing = data;
+
+	if (seen->state == 'T')
+		stopped_add(&freezing->stopped, proc, seen);
+	return 0;
+}
+
+/* Their own uids in one call each, which what forks does not outrun. */
+static int uids_stop(struct freezing *freezing)
+{
+	int r = sessions_signal_uid(freezing->ids->uid, SIGSTOP);
 
 	for (size_t i = 0; i < freezing->count && r == 0; i++)
-		r = sessions_signal_uid(freezing->others[i], signal);
+		r = sessions_signal_uid(freezing->others[i], SIGSTOP);
 	freezing->count = 0;
 	return r;
 }
@@ -97,7 +108,7 @@ static int round_stop(void *data)
 	groups_write(freezing->ids, freezing->cgroups, "cgroup.freeze", "1");
 	found = sessions_find(freezing->ids, getpid(), stop, freezing);
 	if (found > 0)
-		r = uids_signal(freezing, SIGSTOP);
+		r = uids_stop(freezing);
 	chased = found < 0 || r < 0 ? 0 : sessions_chase(freezing->ids, stop, freezing);
 	return found < 0 ? found : r < 0 ? r : chased < 0 ? chased : found + chased;
 }
@@ -107,25 +118,34 @@ static int round_go_on(void *data)
 {
 	struct freezing *freezing = data;
 	int found = sessions_find(freezing->ids, getpid(), go_on, freezing);
-	int r = uids_signal(freezing, SIGCONT);
 
 	groups_write(freezing->ids, freezing->cgroups, "cgroup.freeze", "0");
-	return found < 0 ? found : r;
+	return found;
 }
 
+/* What cannot be kept is continued by the thaw: no reason not to stop anything. */
 static int freeze_child(const void *argument)
 {
 	struct freezing freezing = *(const struct freezing *)argument;
+	const uint32_t uid = freezing.ids->uid;
+	int status;
 
 	if (sessions_keep_cgroups(freezing.cgroups, &freezing.cgroups) < 0)
 		return SESSIONS_FAILED + EBADF;
-	return sessions_rounds(freezing.frozen ? round_stop : round_go_on, &freezing);
+	if (freezing.how == FREEZE && sessions_find(freezing.ids, getpid(), note, &freezing) >= 0)
+		stopped_keep(uid, &freezing.stopped);
+	if (freezing.how == THAW)
+		stopped_load(uid, &freezing.stopped);
+	status = sessions_rounds(freezing.how == THAW ? round_go_on : round_stop, &freezing);
+	if (freezing.how == THAW && status == SESSIONS_NONE)
+		stopped_forget(uid);
+	return status;
 }
 
-int sessions_freeze_start(const struct session_ids *ids, bool frozen, int cgroups, pid_t *pid, int *pidfd)
+int sessions_freeze_start(const struct session_ids *ids, enum sessions_freeze how, int cgroups, pid_t *pid, int *pidfd)
 {
 	cleanup_fd int own = cgroups >= 0 ? -1 : sessions_cgroups();
-	const struct freezing freezing = { .ids = ids, .frozen = frozen, .cgroups = cgroups >= 0 ? cgroups : own };
+	const struct freezing freezing = { .ids = ids, .how = how, .cgroups = cgroups >= 0 ? cgroups : own };
 	const struct child_job child = { .run = freeze_child,
 					 .argument = &freezing,
 					 .seconds = SESSIONS_SECONDS + SIGNAL_SECONDS };

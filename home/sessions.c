@@ -162,6 +162,16 @@ static int session_count(void *data, int proc, const struct session *session)
 	return 1;
 }
 
+/* One that is another one all the time may be missed by a walk through /proc. */
+static uint32_t count_all(const struct session_ids *ids)
+{
+	const int there = sessions_find(ids, getpid(), session_count, NULL);
+
+	if (there != 0)
+		return there > 0 ? (uint32_t)there : 0;
+	return sessions_chase(ids, session_count, NULL) > 0;
+}
+
 /* Asks all of them to end, and waits until they have, or the time is up. A process that is forked meanwhile is not
  * asked. */
 static void ask(const struct session_ids *ids, unsigned grace)
@@ -209,11 +219,8 @@ static int end_child(const void *argument)
 
 	if (sessions_keep_cgroups(ending->cgroups, &round.cgroups) < 0)
 		return SESSIONS_FAILED + EBADF;
-	if (ending->count != NULL) {
-		const int there = sessions_find(ending->ids, getpid(), session_count, NULL);
-
-		*ending->count = there > 0 ? (uint32_t)there : 0;
-	}
+	if (ending->count != NULL)
+		*ending->count = count_all(ending->ids);
 	ask(ending->ids, ending->grace);
 	return sessions_rounds(round_run, &round);
 }

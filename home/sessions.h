@@ -41,9 +41,14 @@ struct sessions_ending {
 };
 int sessions_end_start(const struct sessions_ending *how, pid_t *pid, int *pidfd);
 
-/* freeze.c: starts the child that stops them (frozen), or lets them go on. The same otherwise: their groups are frozen
- * as such, and what is not in one is stopped by SIGSTOP, until two looks find none that runs. */
-int sessions_freeze_start(const struct session_ids *ids, bool frozen, int cgroups, pid_t *pid, int *pidfd);
+/* freeze.c: starts the child that stops them, or lets them go on. The same otherwise: their groups are frozen as such,
+ * and what is not in one is stopped by SIGSTOP, until two looks find none that runs. */
+enum sessions_freeze {
+	FREEZE,       /* those that stand already are noted, and stay so when the others go on */
+	FREEZE_AGAIN, /* of an account that is frozen */
+	THAW,
+};
+int sessions_freeze_start(const struct session_ids *ids, enum sessions_freeze how, int cgroups, pid_t *pid, int *pidfd);
 /* For children: those of the file system above by its path; keeps this descriptor (as *kept, or -1) and no other. */
 int sessions_cgroups(void);
 int sessions_keep_cgroups(int cgroups, int *kept);

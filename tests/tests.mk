@@ -58,7 +58,7 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 path_OBJS      = confine/path
 UNIT          += path
 HOME_OBJS      = tests/unit/home_fixture home/home home/make home/look home/view home/acl \
-                 home/quota home/quota_disk home/quota_btrfs home/ids home/count home/tree_count home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/groups home/walk \
+                 home/quota home/quota_disk home/quota_btrfs home/ids home/count home/tree_count home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/stopped home/groups home/walk \
                  home/link_mend home/rename home/link_look home/mend home/leftover \
                  confine/child confine/harden confine/identity confine/path confine/view confine/user_namespace \
                  $(PASSWD) account/name account/id account/fields

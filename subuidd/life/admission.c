@@ -207,7 +207,7 @@ static const struct unwanted *earlier(const struct admission *admission, const s
 /* Something of a frozen account runs: it came in by another door, or was continued. */
 static void stop(struct broker *broker, const struct unwanted *row)
 {
-	int r = freeze_under_way(row->uid) ? 0 : freeze_begin(broker, row->uid, true, NULL, NULL);
+	int r = freeze_under_way(row->uid) ? 0 : freeze_begin(broker, row->uid, FREEZE_AGAIN, NULL, NULL);
 
 	if (r < 0)
 		log_error("%s: it is frozen, and what runs cannot be stopped: %s", row->name, strerror(-r));

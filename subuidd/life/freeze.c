@@ -20,7 +20,7 @@ struct freezing {
 	struct freezing *next;
 	struct broker *broker;
 	uint32_t uid;
-	bool frozen;
+	enum sessions_freeze how;
 	child_done done;
 	void *data;
 };
@@ -69,7 +69,7 @@ static int start(struct freezing *freezing)
 	if (removal_ranges(broker->store, freezing->uid, &ranges, &ids.count) < 0)
 		log_error("uid %u: its ranges cannot be read: its containers are left out", freezing->uid);
 	ids.ranges = ranges;
-	r = sessions_freeze_start(&ids, freezing->frozen, broker->handed.cgroups, &pid, &pidfd);
+	r = sessions_freeze_start(&ids, freezing->how, broker->handed.cgroups, &pid, &pidfd);
 	return r < 0 ? r : child_watch(broker->event, pidfd, FREEZE_SECONDS, ended, freezing);
 }
 
@@ -80,7 +80,7 @@ static void end(struct freezing *freezing, int r)
 
 	if (r < 0)
 		log_error("uid %u: its processes cannot be %s: %s", freezing->uid,
-			  freezing->frozen ? "stopped" : "let go on", strerror(-r));
+			  freezing->how != THAW ? "stopped" : "let go on", strerror(-r));
 	leave(freezing);
 	if (freezing->done != NULL)
 		freezing->done(freezing->data, r);
@@ -98,7 +98,7 @@ static void ended(void *data, int status)
 	end(data, sessions_ended(status));
 }
 
-int freeze_begin(struct broker *broker, uint32_t uid, bool frozen, child_done done, void *data)
+int freeze_begin(struct broker *broker, uint32_t uid, enum sessions_freeze how, child_done done, void *data)
 {
 	struct freezing *freezing = calloc(1, sizeof(*freezing)), **last = &all;
 	const bool waits = freeze_under_way(uid);
@@ -106,7 +106,7 @@ int freeze_begin(struct broker *broker, uint32_t uid, bool frozen, child_done do
 
 	if (freezing == NULL)
 		return -ENOMEM;
-	*freezing = (struct freezing){ .broker = broker, .uid = uid, .frozen = frozen, .done = done, .data = data };
+	*freezing = (struct freezing){ .broker = broker, .uid = uid, .how = how, .done = done, .data = data };
 	while (*last != NULL)
 		last = &(*last)->next;
 	*last = freezing;
@@ -133,14 +133,15 @@ static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
 	struct again *again = userdata;
 
 	(void)source, (void)usec;
-	if (frozen_still(again->broker, again->uid) && freeze_begin(again->broker, again->uid, true, NULL, NULL) < 0)
+	if (frozen_still(again->broker, again->uid) &&
+	    freeze_begin(again->broker, again->uid, FREEZE_AGAIN, NULL, NULL) < 0)
 		log_error("uid %u: a login that was under way may go on", again->uid);
 	sd_event_source_disable_unref(again->timer);
 	free(again);
 	return 0;
 }
 
-int freeze_sessions(struct broker *broker, uint32_t uid, child_done done, void *data)
+int freeze_sessions(struct broker *broker, uint32_t uid, enum sessions_freeze how, child_done done, void *data)
 {
 	struct again *again = calloc(1, sizeof(*again));
 	int r = -ENOMEM;
@@ -154,5 +155,5 @@ int freeze_sessions(struct broker *broker, uint32_t uid, child_done done, void *
 	}
 	if (r < 0) /* the next look at what runs (admission.c) finds it, too */
 		log_error("uid %u: its processes are stopped only once: %s", uid, strerror(-r));
-	return freeze_begin(broker, uid, true, done, data);
+	return freeze_begin(broker, uid, how, done, data);
 }

@@ -45,7 +45,7 @@ static void freeze_ended(void *data, int status)
 }
 
 /* Published first: a login that starts later sees it. */
-static enum failure freeze_done(struct call *call, enum failure failure)
+static enum failure freeze(struct call *call, enum failure failure, enum sessions_freeze how)
 {
 	int r;
 
@@ -53,8 +53,18 @@ static enum failure freeze_done(struct call *call, enum failure failure)
 		return failure;
 	r = publish_account_locked(call->broker->publication, &call->account);
 	call->answer.failure.failure = call_published(call, "it is frozen", r);
-	r = freeze_sessions(call->broker, call->account.uid, freeze_ended, call);
+	r = freeze_sessions(call->broker, call->account.uid, how, freeze_ended, call);
 	return r == 1 ? pending(call) : stood(call, r);
+}
+
+static enum failure freeze_done(struct call *call, enum failure failure)
+{
+	return freeze(call, failure, FREEZE);
+}
+
+static enum failure freeze_done_again(struct call *call, enum failure failure)
+{
+	return freeze(call, failure, FREEZE_AGAIN);
 }
 
 enum failure op_account_freeze(struct call *call)
@@ -68,7 +78,7 @@ enum failure op_account_freeze(struct call *call)
 	again = (call->account.flags & ACCOUNT_FROZEN) != 0;
 	call->account.flags |= ACCOUNT_FROZEN;
 	return call_act(call, again ? NULL : call->operation->action, again ? answer_account : body_account,
-			freeze_done);
+			again ? freeze_done_again : freeze_done);
 }
 
 static enum failure went_on(struct call *call, int r)
@@ -90,7 +100,7 @@ static enum failure thaw_done(struct call *call, enum failure failure)
 			call_published(call, "it is saved", publish_account(call->broker->publication, &call->account));
 	if (failure != FAILURE_NONE)
 		return failure;
-	r = freeze_begin(call->broker, call->account.uid, false, thaw_ended, call);
+	r = freeze_begin(call->broker, call->account.uid, THAW, thaw_ended, call);
 	return r == 1 ? pending(call) : went_on(call, r);
 }
 

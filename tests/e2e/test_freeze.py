@@ -130,6 +130,23 @@ def test_it_stands_still_and_goes_on(host, tmp_path):
     assert actions.count("account.freeze") == 1 and actions.count("account.thaw") == 1
 
 
+def test_what_had_been_stopped_stays_so(host, tmp_path):
+    """Also when the daemon has started anew meanwhile; the other process is the control."""
+    name = host.account(tmp_path)[1]
+    with process_of(name) as stopped, beating(name, tmp_path) as (_, file):
+        stopped.send_signal(signal.SIGSTOP)
+        wait_until(lambda: states(name) & {"T"}, "it stands")
+        host.subuid("freeze", name)
+        host.restart_daemon()
+        host.subuid("thaw", name)
+        wait_until(lambda: grows(file), "the other goes on")
+        assert Path(f"/proc/{stopped.pid}/stat").read_text().rpartition(") ")[2][0] == "T"
+        stopped.send_signal(signal.SIGCONT)
+        host.subuid("freeze", name)
+        host.subuid("thaw", name)
+        assert "T" not in states(name), "it is forgotten"
+
+
 @pytest.mark.parametrize("kind", ["bomb", "hop", "storm"])
 def test_who_forks_or_lets_others_go_on_stands_still(host, tmp_path, forks, kind):
     owner, name, _ = host.account(tmp_path)
@@ -163,8 +180,8 @@ def test_a_push_stands_still_and_comes_to_its_end(host, tmp_path):
     host.subuid("thaw", name)
     assert push.wait(60) == 0, push.stderr.read()
     assert filecmp.cmpfiles(source, home, os.listdir(source), shallow=False)[1:] == ([], [])
-    run_ = host.subuid_json("log", name)[0]
-    assert run_["status"] == 0 and run_["kind"] == "backup"
+    row = wait_until(lambda: host.subuid_json("log", name), "it is recorded")[0]
+    assert row["status"] == 0 and row["kind"] == "backup"
 
 
 def test_it_stays_when_the_daemon_starts_anew(host, tmp_path):

@@ -22,6 +22,7 @@
 
 #include "home/groups.h"
 #include "home/sessions.h"
+#include "home/stopped.h"
 #include "tests/unit/home_fixture.h"
 
 #define UID 2100777011u
@@ -452,13 +453,13 @@ static void one_that_has_left_its_number_to_its_group_is_no_failure(void **state
 
 /* ---- standing still */
 
-static int ids_freeze(const struct session_ids *ids, bool frozen, int cgroups)
+static int ids_freeze(const struct session_ids *ids, enum sessions_freeze how)
 {
 	struct pollfd ended = { .events = POLLIN };
 	int pidfd = -1, status = 0, r;
 	pid_t pid;
 
-	r = sessions_freeze_start(ids, frozen, cgroups, &pid, &pidfd);
+	r = sessions_freeze_start(ids, how, -1, &pid, &pidfd);
 	if (r < 0)
 		return r;
 	ended.fd = pidfd;
@@ -495,17 +496,18 @@ static void bombs_stand(const struct uids *kind)
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	usleep(50000);
 	assert_true(running(&whole) > 0);
-	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&whole, FREEZE), SESSIONS_NONE);
 	assert_int_equal(running(&whole), 0);
 	before = sessions_find(&whole, 0, count_one, NULL);
 	assert_true(before > 0);
 	usleep(20000);
 	assert_int_equal(sessions_find(&whole, 0, count_one, NULL), before);
-	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
-	assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&whole, FREEZE_AGAIN), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&whole, THAW), SESSIONS_NONE);
 	assert_true(running(&whole) > 0);
-	assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&whole, FREEZE), SESSIONS_NONE);
 	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
+	stopped_forget(UID);
 	waitpid(pid, NULL, 0);
 	close(ready[0]);
 	close(ready[1]);
@@ -550,13 +552,50 @@ static void a_storm_of_continuing_stands_still(void **state)
 	pid = start_as(UID, storm, &ready[1]);
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	for (int i = 0; i < 5; i++) {
-		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_int_equal(ids_freeze(&whole, FREEZE), SESSIONS_NONE);
 		assert_int_equal(running(&whole), 0);
-		assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+		assert_int_equal(ids_freeze(&whole, THAW), SESSIONS_NONE);
 		assert_true(running(&whole) > 0);
 	}
 	assert_int_equal(ids_end(&whole), SESSIONS_NONE);
 	waitpid(pid, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void one_that_stood_before_stands_after(void **state)
+{
+	const struct session_ids ids = { .uid = UID };
+	struct session session = { .state = 0 };
+	int ready[2], proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+	pid_t stopped, other;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	stopped = start_as(UID, sleep_for_good, &ready[1]);
+	other = start_as(UID, sleep_for_good, &ready[1]);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+	kill(stopped, SIGSTOP);
+	assert_int_equal(waitpid(stopped, &status, WUNTRACED), stopped);
+	assert_int_equal(ids_freeze(&ids, FREEZE), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&ids, FREEZE_AGAIN), SESSIONS_NONE); /* by when all of them stand */
+	assert_int_equal(ids_freeze(&ids, FREEZE), SESSIONS_NONE); /* as after a thaw that did not come to its end */
+	assert_int_equal(ids_freeze(&ids, THAW), SESSIONS_NONE);
+	snprintf(session.pid, sizeof(session.pid), "%d", (int)stopped);
+	assert_true(session_still(&ids, proc, &session) && session.state == 'T');
+	snprintf(session.pid, sizeof(session.pid), "%d", (int)other);
+	assert_true(session_still(&ids, proc, &session) && session.state != 'T');
+	/* and it is forgotten: stopped by whoever else, and frozen once more, the control goes on */
+	kill(stopped, SIGCONT);
+	assert_int_equal(ids_freeze(&ids, FREEZE), SESSIONS_NONE);
+	assert_int_equal(ids_freeze(&ids, THAW), SESSIONS_NONE);
+	assert_int_equal(running(&ids), 2);
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	waitpid(stopped, NULL, 0);
+	waitpid(other, NULL, 0);
+	close(proc);
 	close(ready[0]);
 	close(ready[1]);
 }
@@ -567,7 +606,7 @@ static void special_uids_do_not_stand_still(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		assert_int_equal(ids_freeze(&(struct session_ids){ .uid = refused[i] }, true, -1), -EINVAL);
+		assert_int_equal(ids_freeze(&(struct session_ids){ .uid = refused[i] }, FREEZE), -EINVAL);
 }
 
 /* ---- by cgroup */
@@ -654,12 +693,13 @@ static void what_is_in_its_cgroup_stands_and_goes_on(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		pid = start_in_group(group_places[i].parent, group_places[i].name, group, sizeof(group), ready);
-		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_int_equal(ids_freeze(&whole, FREEZE), SESSIONS_NONE);
 		assert_true(says(group, "cgroup.events", "frozen 1"));
-		assert_int_equal(ids_freeze(&whole, false, -1), SESSIONS_NONE);
+		assert_int_equal(ids_freeze(&whole, THAW), SESSIONS_NONE);
 		assert_true(says(group, "cgroup.events", "frozen 0"));
-		assert_int_equal(ids_freeze(&whole, true, -1), SESSIONS_NONE);
+		assert_int_equal(ids_freeze(&whole, FREEZE), SESSIONS_NONE);
 		assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+		stopped_forget(UID);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		group_leave(group_places[i].parent, group, ready);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -699,12 +739,16 @@ int main(void)
 		cmocka_unit_test(one_that_has_left_its_number_to_its_group_is_no_failure),
 		cmocka_unit_test(a_fork_bomb_stands_still_and_goes_on),
 		cmocka_unit_test(a_storm_of_continuing_stands_still),
+		cmocka_unit_test(one_that_stood_before_stands_after),
 		cmocka_unit_test(special_uids_do_not_stand_still),
 		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
 		cmocka_unit_test(what_is_in_its_cgroup_stands_and_goes_on),
 		cmocka_unit_test(an_empty_group_is_removed_and_one_in_use_stays),
 	};
 
+	/* for what is noted there; this process has mounts of its own */
+	if (mount("tmpfs", "/run", "tmpfs", 0, NULL) != 0 || mkdir(RUN_DIR, 0755) != 0)
+		return 1;
 	/* a child that did not come up would be waited for */
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
