@@ -53,6 +53,21 @@ def test_a_read_neither_hides_nor_spoils_a_backup(host, push, pull):
     assert backups(host, push) == failed
 
 
+def test_where_no_gate_has_read_the_words_a_look_is_still_no_backup(host, push):
+    """It does not start: what is recorded goes by a guess."""
+    recorded(host, push, push, "backup")
+    good = backups(host, push)
+    gate = Path("/usr/bin/subuid-rrsync")
+    away = gate.rename("/usr/bin/subuid-rrsync.away")
+    try:
+        assert recorded(host, push, lambda: push("-n"), "read")["status"] != 0
+        assert backups(host, push) == good
+        assert recorded(host, push, push, "backup")["status"] != 0
+        assert backups(host, push) != good
+    finally:
+        away.rename(gate)
+
+
 @pytest.mark.parametrize("words", ["cat /etc/passwd", "test -d data", "/usr/lib/openssh/sftp-server", "rsync --version", "borg serve"])
 def test_what_is_refused_says_nothing_about_backups(host, push, words):
     recorded(host, push, push, "backup")
