@@ -55,7 +55,7 @@ WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/request $(REC
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = store/sqlite store/transaction store/statement store/schema store/schema_steps store/schema_check store/sql store/ids \
-              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/run store/audit store/copy store/hash store/high_water \
+              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/schema_steps_factors store/run store/audit store/copy store/hash store/high_water \
               store/digest store/readable store/marks store/reserve store/state $(RECORDS)
 SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/evidence subuidd/life/evidence_disk subuidd/life/evidence_beside subuidd/call/earlier account/date subuidd/call/watermark subuidd/base/trouble subuidd/door/listen subuidd/base/handed subuidd/door/shares subuidd/door/workers subuidd/door/worker_channel subuidd/door/spawn subuidd/door/verifier subuidd/base/child \
               subuidd/door/operation subuidd/call/call subuidd/call/call_fail subuidd/call/maintain subuidd/call/account_view subuidd/call/caller subuidd/call/audit subuidd/call/tally subuidd/call/counters subuidd/call/used \

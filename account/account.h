@@ -52,6 +52,7 @@ enum {
 	ACCOUNT_FULL = 1u << 11, /* over a limit that is metered: nothing can be written until it is below it again */
 	ACCOUNT_PASSWORDS = 1u << 12, /* published only: it has passwords, and this host takes them */
 	ACCOUNT_FROZEN = 1u << 13,    /* what runs as it stands still, and nothing new begins */
+	ACCOUNT_BOTH = 1u << 14,      /* published only: FACTORS_BOTH */
 };
 #define ACCOUNT_THERE                                                                                                  \
 	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE |     \
@@ -72,6 +73,12 @@ enum account_view_kind {
 	VIEW_DEFAULT = 0, /* as the setting of the host says */
 	VIEW_THEIRS = 1,  /* as the account's, as another user's */
 	VIEW_OWNER = 2,   /* as the owner's own: the owner's programs trust what was pushed */
+};
+
+/* What a login of an account takes. */
+enum account_factors {
+	FACTORS_ANY = 0,  /* a key or a password */
+	FACTORS_BOTH = 1, /* a key and a password: it may do what the key may */
 };
 
 /* Whether the owner is still the user that an account was made for. */
@@ -106,6 +113,7 @@ struct facts {
 	uint64_t alarm;      /* seconds without a good backup after which there is an alarm; 0 never */
 	char comment[COMMENT_MAX + 1];
 	char contact[CONTACT_MAX + 1]; /* a mail address for alarms; "" none */
+	uint32_t factors;              /* enum account_factors */
 };
 
 /* The bits of a set of facts are 1 << these. */
@@ -117,6 +125,7 @@ enum fact {
 	FACT_ALARM,
 	FACT_COMMENT,
 	FACT_CONTACT,
+	FACT_FACTORS,
 	FACTS,
 };
 

@@ -33,6 +33,7 @@ static bool contact_fits(const char *text)
 	       strlen(text) <= CONTACT_MAX;
 }
 
+static const char *const factors_words[] = { "any", "both", NULL };
 static const char *const state_words[] = { "unknown", "intent", "moving", "active", "removing", NULL };
 static const char *const run_words[] = { "unknown", "backup", "read", "probe", "refused", NULL };
 
@@ -73,6 +74,12 @@ static const struct field facts_fields[] = {
 			   .todo = "for example ops@example.org; an empty one removes it", .value = "ADDRESS",
 			   .note = "whom to write to about its alarms",
 			   .help = "whom to write to about its alarms; an empty one\nremoves it" },
+	[FACT_FACTORS] = { "factors", MEMBER(struct facts, factors), FIELD_WORD, CHANGED | FIELD_IF_ANY,
+			   .words = factors_words, .column = "factors", .why = "neither any nor both",
+			   .todo = "both: a login needs a key and a password", .value = "any|both",
+			   .note = "\"both\": a login needs a key and a password; left out: one of them",
+			   .help = "both: a login needs a key and a password, and may\ndo what the key may; any: one "
+				   "of them is enough" },
 };
 RECORD(facts_record, facts_fields);
 _Static_assert(sizeof(facts_fields) / sizeof(facts_fields[0]) == FACTS, "a row for each fact");

@@ -337,13 +337,15 @@ static bool for_a_gate(const struct login_command *command, const char *original
 	return command->role != ROLE_NONE && (probe_is(original) || login_command_names_rsync(original));
 }
 
+static const char no_note[] = "this session has no note of what it may do; ask the administrator of this host";
+
 static int serve(int argc, char **argv, const char *original)
 {
 	struct index_account account;
 	struct login_command command;
 	struct index_host host;
 	char home[512];
-	const char *barred, *refused, *words;
+	const char *barred, *refused = getenv(REFUSED_VARIABLE), *words;
 	int r;
 
 	if (getuid() != geteuid() || getgid() != getegid() || getuid() == 0)
@@ -367,11 +369,9 @@ static int serve(int argc, char **argv, const char *original)
 		return refuse("%s: no shell here; ssh with one of the keys of this account", account.name);
 	r = login_words_of(&account, argv[2], &words);
 	if (r < 0)
-		return refuse("%s: this session has no note of what it may do; ask the administrator of this host",
-			      account.name);
+		return refuse("%s: %s", account.name, refused != NULL ? refused : no_note);
 	if (login_command_parse(words, &command) < 0)
 		return refuse("%s: command not allowed; ssh with one of the keys of this account", account.name);
-	refused = getenv(REFUSED_VARIABLE);
 	if (refused != NULL) { /* pam_subuid has logged it */
 		run_refused(&command, original, refused);
 		return refuse_quietly("%s: %s", account.name, refused);

@@ -63,7 +63,7 @@ int login_words_of(const struct index_account *account, const char *given, const
 	int r;
 
 	*words = given;
-	if ((account->flags & ACCOUNT_PASSWORDS) == 0 && strcmp(given, GRANTED) != 0)
+	if ((account->flags & (ACCOUNT_PASSWORDS | ACCOUNT_BOTH)) == 0 && strcmp(given, GRANTED) != 0)
 		return 0;
 	*words = noted;
 	r = strcmp(given, GRANTED) == 0 ? 0 : -EPERM;

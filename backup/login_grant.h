@@ -13,8 +13,9 @@
  * this account, or not of this session. owner, group: whose it has to be. */
 int login_grant_read(const char *run, const char *name, uid_t owner, gid_t group, char words[KEY_WORDS_MAX + 1]);
 
-/* What the session may do: the words of its key, which sshd runs this program with. Of an account with passwords they
- * are in a note of root's: where sshd's block for these is not in force, what it runs this with is the client's. */
+/* What the session may do: the words of its key, which sshd runs this program with. Of an account with passwords, or
+ * with two factors, they are in a note of root's: where sshd's block for these is not in force, what it runs this with
+ * is the client's. */
 int login_words_of(const struct index_account *account, const char *given, const char **words);
 
 /* sshd gives everybody one who asks, but for what the line of a key says: a password has no line. */

@@ -83,8 +83,9 @@ struct index_host {
 	uint8_t session_hours;   /* the longest that a session may last; 0: as long as it likes */
 	uint16_t account_memory; /* of all processes of an account together, in units of 16 MiB; 0 none */
 	char homes[128];         /* "/srv/subuid" */
-	char shell[56];          /* login shell of every sub-account */
+	char shell[52];          /* login shell of every sub-account */
 	/* Where a longer shell was 0 in files of versions without these. */
+	uint32_t both_gid;                /* supplementary group of those with ACCOUNT_BOTH; 0 none */
 	uint32_t passwords_gid;           /* supplementary group of those with ACCOUNT_PASSWORDS; 0 none */
 	uint16_t password_tries;          /* wrong ones a minute, of an account and from an address */
 	uint8_t password_cost;            /* of a hash that is made now; 0: this host takes no passwords */
@@ -164,7 +165,8 @@ struct index_record {
 struct index_account_record {
 	struct index_record head;
 	int32_t expires_day;
-	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS, ACCOUNT_FULL, ACCOUNT_PASSWORDS, ACCOUNT_FROZEN */
+	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS, ACCOUNT_FULL, ACCOUNT_PASSWORDS, ACCOUNT_FROZEN,
+			   ACCOUNT_BOTH */
 	uint8_t owner_length;
 	uint8_t label_length;
 	uint32_t position; /* in the owner's list */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The group of all sub-accounts, and the groups of those that may forward or have passwords, which sshd's `Match Group`
- * asks for. They are answered here and in no member list, so that a million accounts cost nothing. */
+/* The group of all sub-accounts, and the groups of those that may forward, have passwords or need both, which sshd's
+ * `Match Group` asks for. They are answered here and in no member list, so that a million accounts cost nothing. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -72,6 +72,8 @@ enum nss_status _nss_subuid_initgroups_dyn(const char *user, gid_t group, long i
 		rc = group_say(host.forward_gid, group, start, size, groups, limit);
 	if (rc == 0 && (account.flags & ACCOUNT_PASSWORDS) != 0)
 		rc = group_say(host.passwords_gid, group, start, size, groups, limit);
+	if (rc == 0 && (account.flags & ACCOUNT_BOTH) != 0)
+		rc = group_say(host.both_gid, group, start, size, groups, limit);
 	if (rc < 0) {
 		*errnop = ENOMEM;
 		return NSS_STATUS_TRYAGAIN;

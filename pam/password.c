@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -129,15 +130,42 @@ static int password_of(pam_handle_t *pamh, const struct index_account *account, 
 	return r == 0 && !key_is_password(key) ? -ENOENT : r;
 }
 
-/* sshd says the method, and of a key which; which password it was we have found ourselves. */
+/* Of several lines, each a method that succeeded, the one of this method; NULL: there is none. */
+static const char *line_of(const char *info, const char *method)
+{
+	while (info != NULL && *info != '\0' && !starts(info, method)) {
+		info = strchr(info, '\n');
+		info = info != NULL ? info + 1 : NULL;
+	}
+	return info != NULL && *info != '\0' ? info : NULL;
+}
+
+/* The key says what the session may do; it ends with the one of both that expires first. */
+static int both_of(pam_handle_t *pamh, const struct index_account *account, const char *key_line, bool password,
+		   struct ssh_key *key)
+{
+	struct ssh_key *second = key_line != NULL && password ? calloc(1, sizeof(*second)) : NULL;
+	int r = key_line == NULL || !password ? -EKEYREJECTED :
+		second == NULL                ? -ENOMEM :
+						key_of(key_line, account, key);
+
+	if (r == 0)
+		r = password_of(pamh, account, second);
+	if (r == 0 && second->expires != 0 && (key->expires == 0 || second->expires < key->expires))
+		key->expires = second->expires;
+	free(second);
+	return r == -ENOENT ? -EKEYREJECTED : r;
+}
+
+/* sshd says the methods, and of a key which; which password it was we have found ourselves. */
 int session_key(pam_handle_t *pamh, const struct index_account *account, struct ssh_key *key)
 {
-	const char *info = pam_getenv(pamh, "SSH_AUTH_INFO_0");
-	int r = -ENOENT;
+	const char *info = pam_getenv(pamh, "SSH_AUTH_INFO_0"), *key_line = line_of(info, "publickey");
+	const bool password = line_of(info, "password") != NULL || line_of(info, "keyboard-interactive/pam") != NULL;
 
-	if (info != NULL && starts(info, "publickey"))
-		r = key_of(info, account, key);
-	else if (info != NULL && (starts(info, "password") || starts(info, "keyboard-interactive/pam")))
-		r = password_of(pamh, account, key);
-	return r;
+	if ((account->flags & ACCOUNT_BOTH) != 0)
+		return from_sshd(pamh) ? both_of(pamh, account, key_line, password, key) : -ENOENT;
+	if (key_line != NULL)
+		return key_of(key_line, account, key);
+	return password ? password_of(pamh, account, key) : -ENOENT;
 }

@@ -49,6 +49,7 @@ static void copy_group(const struct private_view *view, char *line, FILE *out)
 	const struct index_host *host = view->host;
 	const bool forwards = (view->account->flags & ACCOUNT_FORWARDS) != 0;
 	const bool passwords = (view->account->flags & ACCOUNT_PASSWORDS) != 0;
+	const bool both = (view->account->flags & ACCOUNT_BOTH) != 0;
 	const char *end;
 	uint32_t gid;
 	bool member;
@@ -56,7 +57,7 @@ static void copy_group(const struct private_view *view, char *line, FILE *out)
 	if (!system_line(line, &gid, &end))
 		return;
 	member = gid == host->subuids_gid || (forwards && gid != 0 && gid == host->forward_gid) ||
-		 (passwords && gid != 0 && gid == host->passwords_gid);
+		 (passwords && gid != 0 && gid == host->passwords_gid) || (both && gid != 0 && gid == host->both_gid);
 	fprintf(out, "%.*s:%s\n", (int)(end - line), line, member ? view->account->name : "");
 }
 

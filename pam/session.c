@@ -211,7 +211,7 @@ static void session_grant(pam_handle_t *pamh, const struct index_account *accoun
 	char name[NAME_LOGGED_MAX];
 	int r;
 
-	if ((account->flags & ACCOUNT_PASSWORDS) == 0 && !key_is_password(key))
+	if ((account->flags & (ACCOUNT_PASSWORDS | ACCOUNT_BOTH)) == 0 && !key_is_password(key))
 		return;
 	r = grant_write(pamh, RUN_DIR, key);
 	if (r < 0)
@@ -236,6 +236,9 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 		return bound;
 	slots_pace(RUN_DIR, account->uid);
 	session_scope(pamh, &allowed);
+	if (r == -EKEYREJECTED) /* sshd's block for these accounts is not in force */
+		return session_too_many(pamh, flags, account, 0, "it needs a key and a password, and got one of them",
+					fd);
 	if (fd < 0)
 		return uncounted(pamh, account->name, fd);
 	if (r == -ENOENT) /* another service, or a key that has just been removed: only the account's limit applies */

@@ -312,7 +312,7 @@ static bool check_accounts_group(struct doctor *doctor)
 static void check_users(struct doctor *doctor)
 {
 	static const char *const users[] = { WORKER_USER, KEYS_USER, HOOK_USER, USERDB_USER, VERIFY_USER };
-	entry_cleanup struct host_entry forward = { 0 }, passwords = { 0 };
+	entry_cleanup struct host_entry forward = { 0 }, passwords = { 0 }, both = { 0 };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
@@ -320,6 +320,7 @@ static void check_users(struct doctor *doctor)
 	good &= check_accounts_group(doctor);
 	good &= there(doctor, group_find(FORWARD_GROUP, &forward), "the group ", FORWARD_GROUP);
 	good &= there(doctor, group_find(PASSWORDS_GROUP, &passwords), "the group ", PASSWORDS_GROUP);
+	good &= there(doctor, group_find(BOTH_GROUP, &both), "the group ", BOTH_GROUP);
 	if (good)
 		found(doctor, FINDING_GOOD, "system users",
 		      WORKER_USER ", " KEYS_USER ", " HOOK_USER ", " USERDB_USER ", " VERIFY_USER

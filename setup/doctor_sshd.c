@@ -15,6 +15,8 @@
 #include "setup/text.h"
 #include "confine/cleanup.h"
 
+#define BOTH_METHODS "publickey,password publickey,keyboard-interactive:pam"
+
 /* If there is a list, sshd admits only users on it. `sshd -T` prints an entry a line. */
 static void check_lists(struct doctor *doctor, const char *output)
 {
@@ -47,6 +49,37 @@ static bool password_demand(const char *keyword, const char *value)
 	return false;
 }
 
+static uint32_t flags_of(const struct doctor *doctor)
+{
+	return doctor->has_account ? doctor->account.flags : 0;
+}
+
+/* Of an account with two factors, one of them alone may not let in. */
+static const char *demanded(const struct doctor *doctor, const struct sshd_demand *demand)
+{
+	const bool methods = strcmp(demand->keyword, "authenticationmethods") == 0;
+
+	return methods && (flags_of(doctor) & ACCOUNT_BOTH) != 0 ? BOTH_METHODS : demand->value;
+}
+
+static bool demand_met(const struct doctor *doctor, const struct sshd_demand *demand, const char *output)
+{
+	const uint32_t flags = flags_of(doctor);
+	const char *wanted = demanded(doctor, demand);
+	char value[512];
+
+	sshd_value(output, demand->keyword, value, sizeof(value));
+	if (strcmp(value, wanted) == 0 || wanted != demand->value)
+		return strcmp(value, wanted) == 0;
+	if ((flags & (ACCOUNT_PASSWORDS | ACCOUNT_BOTH)) != 0 && password_demand(demand->keyword, value))
+		return true;
+	/* The key says to which address; for a key that does not, `restrict` forbids it. */
+	if ((flags & ACCOUNT_FORWARDS) == 0 || strcmp(demand->keyword, "disableforwarding") != 0)
+		return false;
+	sshd_value(output, "allowtcpforwarding", value, sizeof(value));
+	return strcmp(value, "local") == 0;
+}
+
 static void check_demands(struct doctor *doctor, const char *user, const char *output)
 {
 	bool met = true;
@@ -54,23 +87,13 @@ static void check_demands(struct doctor *doctor, const char *user, const char *o
 	for (const struct sshd_demand *demand = sshd_demands; demand->keyword != NULL; demand++) {
 		char value[512];
 
-		sshd_value(output, demand->keyword, value, sizeof(value));
-		if (strcmp(value, demand->value) == 0)
-			continue;
-		/* The key says to which address; for a key that does not, `restrict` forbids it. */
-		if (doctor->has_account && (doctor->account.flags & ACCOUNT_FORWARDS) != 0 &&
-		    strcmp(demand->keyword, "disableforwarding") == 0) {
-			sshd_value(output, "allowtcpforwarding", value, sizeof(value));
-			if (strcmp(value, "local") == 0)
-				continue;
-		}
-		if (doctor->has_account && (doctor->account.flags & ACCOUNT_PASSWORDS) != 0 &&
-		    password_demand(demand->keyword, value))
+		if (demand_met(doctor, demand, output))
 			continue;
 		met = false;
+		sshd_value(output, demand->keyword, value, sizeof(value));
 		found_f(doctor, FINDING_BAD, "sshd: sub-accounts",
 			"run `subuid setup`; another Match block may come first", "for %s `%s` is `%s` and not `%s`",
-			user, demand->keyword, value, demand->value);
+			user, demand->keyword, value, demanded(doctor, demand));
 	}
 	if (met)
 		found_f(doctor, FINDING_GOOD, "sshd: sub-accounts", "",

@@ -25,6 +25,7 @@ static const struct {
 	{ "group", FORWARD_GROUP, NULL },
 	{ "group", OWNERS_GROUP, NULL },
 	{ "group", PASSWORDS_GROUP, NULL },
+	{ "group", BOTH_GROUP, NULL },
 	{ "group", VERIFY_USER, NULL },
 	{ "user", VERIFY_USER, NULL },
 	{ "group", WORKER_USER, NULL },

@@ -31,6 +31,8 @@
 
 #define PASSWORDS_GROUP "subuids-passwords" /* the ones that may log in by password */
 
+#define BOTH_GROUP "subuids-both" /* the ones that need a key and a password */
+
 #define NSSWITCH_PATH SYSCONFDIR "/nsswitch.conf"
 #define SUBID_PLUGIN LIBDIR "/libsubid_subuid.so"
 /* The plug-in that subid named before, which ours goes on asking (subid/guest/chain.c). */

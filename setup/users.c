@@ -9,8 +9,8 @@
 
 #include "account/passwd.h"
 
-static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, PASSWORDS_GROUP, OWNERS_GROUP, WORKER_USER,
-				      KEYS_USER,      HOOK_USER,     USERDB_USER,     VERIFY_USER };
+static const char *const groups[] = { ACCOUNTS_GROUP, FORWARD_GROUP, PASSWORDS_GROUP, BOTH_GROUP,  OWNERS_GROUP,
+				      WORKER_USER,    KEYS_USER,     HOOK_USER,       USERDB_USER, VERIFY_USER };
 
 static const struct {
 	const char *name, *comment;

@@ -23,7 +23,7 @@ const struct store_digest store_digests[] = {
 	  { "first", "last", "kind", "since", "held_owner", "held_label", "held_owner_uid", "held_account_uid" } },
 	{ "accounts",
 	  { "uid", "owner", "owner_uid", "label", "state", "flags", "created", "expires_day", "quota", "comment",
-	    "view", "files", "contact" } },
+	    "view", "files", "contact", "factors" } },
 	{ "keys",
 	  { "id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
 	    "tools", "storage_quota", "forward", "command", "net", "hash" } },

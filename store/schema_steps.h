@@ -20,5 +20,6 @@ extern const char *const store_step_kept[];                                 /* s
 extern const char *const store_step_shell[];                                /* schema_steps_shell.c */
 extern const char *const store_step_manage[];                               /* schema_steps_manage.c */
 extern const char *const store_step_passwords[];                            /* schema_steps_passwords.c */
+extern const char *const store_step_factors[];                              /* schema_steps_factors.c */
 
 #endif

@@ -41,6 +41,7 @@ struct workers;
 #define SUBUIDS_GROUP "subuids"
 #define FORWARD_GROUP "subuids-forward"
 #define PASSWORDS_GROUP "subuids-passwords"
+#define BOTH_GROUP "subuids-both"
 #define VERIFY_GROUP "subuidd-verify"
 #define SOCKET_PATH RUN_DIR "/socket"
 #define REASON_MAX 1280

@@ -189,6 +189,8 @@ static unsigned groups_of(const struct entry *entry, const char *groups[USERDB_G
 		groups[count++] = USERDB_FORWARD_GROUP;
 	if (entry->host.passwords_gid != 0 && !entry->of_range && (entry->account.flags & ACCOUNT_PASSWORDS) != 0)
 		groups[count++] = USERDB_PASSWORDS_GROUP;
+	if (entry->host.both_gid != 0 && !entry->of_range && (entry->account.flags & ACCOUNT_BOTH) != 0)
+		groups[count++] = USERDB_BOTH_GROUP;
 	return count;
 }
 

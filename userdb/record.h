@@ -16,7 +16,8 @@
 #define USERDB_ACCOUNTS_GROUP "subuids"
 #define USERDB_FORWARD_GROUP "subuids-forward"
 #define USERDB_PASSWORDS_GROUP "subuids-passwords"
-#define USERDB_GROUPS 3
+#define USERDB_BOTH_GROUP "subuids-both"
+#define USERDB_GROUPS 4
 
 /* A new reference; NULL: no memory. */
 json_t *record_of_account(const struct index_account *account, const struct index_host *host);

@@ -169,8 +169,7 @@ bool index_host_equal(const struct index_host *a, const struct index_host *b)
 	       a->account_memory == b->account_memory && a->session_hours == b->session_hours &&
 	       a->session_shell == b->session_shell && strcmp(a->homes, b->homes) == 0 &&
 	       strcmp(a->shell, b->shell) == 0 &&
-	       memcmp(&a->passwords_gid, &b->passwords_gid, sizeof(*a) - offsetof(struct index_host, passwords_gid)) ==
-		       0;
+	       memcmp(&a->both_gid, &b->both_gid, sizeof(*a) - offsetof(struct index_host, both_gid)) == 0;
 }
 
 static bool header_ours(const struct index_writer *writer, bool any_boot)

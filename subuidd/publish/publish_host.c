@@ -129,6 +129,12 @@ int publication_host(struct publication *p, const struct settings *settings, str
 	if (r < 0 && r != -ENOENT)
 		return r;
 	host->forward_gid = r == 0 ? gid : 0;
+	/* The same: sshd does not ask for both, and the login shell refuses those who came with one. */
+	*missing = BOTH_GROUP;
+	r = group_by_name(BOTH_GROUP, &gid);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	host->both_gid = r == 0 ? gid : 0;
 	*missing = KEYS_GROUP;
 	r = group_by_name(KEYS_GROUP, &p->keys_gid);
 	if (r < 0)

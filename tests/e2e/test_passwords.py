@@ -275,9 +275,7 @@ def test_ordinary_users_are_as_ever_with_and_without_the_verifier(passwords, web
         for pid in verifiers():
             os.kill(pid, signal.SIGCONT)
     assert logs_in(password, web.name)
-    for pid in verifiers():
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not verifiers(), "the verifier has ended")
+    verifiers_end()
     assert not logs_in(password, web.name) and ordinary()
     assert passwords.ssh(web.key, web.name, "true").returncode == 0  # keys need no verifier
     passwords.daemon.send_signal(signal.SIGHUP)

@@ -17,6 +17,7 @@ FACTS = {
     "alarm": ("26h", 26 * 3600, "26h"),
     "comment": ("the shop", "the shop", "the shop"),
     "contact": ("ops@example.org", "ops@example.org", "ops@example.org"),
+    "factors": ("both", "both", "both"),
 }
 
 
@@ -60,7 +61,7 @@ def test_every_fact_goes_all_the_way(host, tmp_path):
     assert said(host.subuid_json("show", f"{owner}+web4")["account"]) == wanted
 
     for name, (text, _, _) in FACTS.items():  # one that differs is not the same account
-        other = {"expires": "2032-01-01", "view": "theirs", "comment": "x", "contact": "x@y"}.get(name, "5" + text[-1])
+        other = {"expires": "2032-01-01", "view": "theirs", "comment": "x", "contact": "x@y", "factors": "any"}.get(name, "5" + text[-1])
         assert host.subuid("add", "web1", f"--{name}", other, user=owner, check=False).returncode == 4, name
     assert host.subuid("check").returncode == 0
 
