@@ -59,7 +59,7 @@ STORE       = store/sqlite store/transaction store/statement store/schema store/
               store/digest store/readable store/marks store/reserve store/state $(RECORDS)
 SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/evidence subuidd/life/evidence_disk subuidd/life/evidence_beside subuidd/call/earlier account/date subuidd/call/watermark subuidd/base/trouble subuidd/door/listen subuidd/base/handed subuidd/door/shares subuidd/door/workers subuidd/door/worker_channel subuidd/door/spawn subuidd/door/verifier subuidd/base/child \
               subuidd/door/operation subuidd/call/call subuidd/call/call_fail subuidd/call/maintain subuidd/call/account_view subuidd/call/caller subuidd/call/audit subuidd/call/tally subuidd/call/counters subuidd/call/used \
-              subuidd/op/account subuidd/op/freeze subuidd/op/add subuidd/op/key subuidd/op/key_change subuidd/op/manage_key subuidd/op/restore subuidd/change/restore subuidd/op/range subuidd/change/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_run subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
+              subuidd/op/account subuidd/op/freeze subuidd/op/add subuidd/op/key subuidd/op/key_change subuidd/op/password subuidd/op/manage_key subuidd/op/restore subuidd/change/restore subuidd/op/range subuidd/change/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_run subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/op/counter subuidd/runs/runs subuidd/life/meter subuidd/runs/alarm subuidd/runs/alarm_pace subuidd/runs/alarm_tell subuidd/runs/alarm_event subuidd/runs/alarm_quota subuidd/runs/alarm_dates subuidd/runs/hook subuidd/op/status subuidd/op/import subuidd/change/change subuidd/change/row subuidd/change/row_account subuidd/change/row_key subuidd/change/row_range subuidd/change/row_limit subuidd/change/make subuidd/change/unmake subuidd/change/look subuidd/change/rehearsal subuidd/change/claim subuidd/life/strays \
               subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/life/frozen subuidd/op/state \
               subuidd/life/lifecycle subuidd/life/mend subuidd/life/owners subuidd/life/rename subuidd/op/rename subuidd/op/owner subuidd/op/owner_has subuidd/call/former subuidd/change/name subuidd/call/refusal subuidd/life/recovery subuidd/publish/publish subuidd/publish/publish_open subuidd/publish/publish_host subuidd/publish/publish_sessions index/session_rules subuidd/publish/publish_build subuidd/life/removal subuidd/life/groups subuidd/life/freeze subuidd/life/admission index/verdict index/verdict_owner subuidd/life/purge subuidd/life/purge_call subuidd/life/sweep subuidd/call/known_time subuidd/call/room subuidd/life/urgent subuidd/publish/withheld \
@@ -79,7 +79,7 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               subuidd/base/trouble subuidd/call/earlier index/writer/peek subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file index/session_rules home/walk home/home home/acl home/view home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role account/shell $(INDEX) $(PASSWD)
-WORKER      = worker/worker account/part worker/serve worker/parse worker/import worker/import_row worker/password worker/field worker/record_json \
+WORKER      = worker/worker account/part worker/serve worker/parse worker/import worker/import_row worker/rehash worker/password worker/field worker/record_json \
               worker/answer varlink/text $(WIRE) \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)
@@ -122,7 +122,7 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/grant pam/session_private pam/group index/bounds pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+PAM         = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group index/bounds pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

@@ -75,3 +75,11 @@ bool password_hash_shaped(const char *hash, unsigned cost)
 	return strspn(hash + sizeof(start), base64) == salt && hash[sizeof(start) + salt] == '$' &&
 	       strspn(hash + sizeof(start) + salt + 1, base64) == sum;
 }
+
+unsigned password_hash_cost(const char *hash)
+{
+	for (unsigned cost = PASSWORD_COST_LEAST; cost <= PASSWORD_COST_MOST; cost++)
+		if (password_hash_shaped(hash, cost))
+			return cost;
+	return 0;
+}

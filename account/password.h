@@ -37,6 +37,8 @@ bool password_selector_valid(const char *blob);
 
 /* A yescrypt hash of exactly this cost, as crypt(5) writes it: what was made by us, and nothing that takes longer. */
 bool password_hash_shaped(const char *hash, unsigned cost);
+/* The cost of such a hash; 0: it is none. */
+unsigned password_hash_cost(const char *hash);
 
 /* May log in from this address (the text of a number, PAM_RHOST)? from "": from anywhere. Only addresses, networks and
  * patterns of them are understood: password_from_valid() says whether all of a list is. An address that is none, as

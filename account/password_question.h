@@ -24,9 +24,11 @@ struct password_question {
 };
 
 enum password_verdict {
-	PASSWORD_WRONG = 1, /* or of nobody, or of an account that is locked or expired, or not from there */
-	PASSWORD_RIGHT,
-	PASSWORD_TOO_MANY, /* nothing was computed: too many wrong ones in the last minute */
+			PASSWORD_WRONG =
+				1, /* or of nobody, or of an account that is locked or expired, or not from there */
+			PASSWORD_RIGHT,
+			PASSWORD_TOO_MANY,  /* nothing was computed: too many wrong ones in the last minute */
+			PASSWORD_RIGHT_OLD, /* right, and its hash has less work than those that are made now */
 };
 
 struct password_answer {

@@ -188,6 +188,7 @@ static int authenticate(pam_handle_t *pamh)
 {
 	const char *user = pam_item(pamh, PAM_USER);
 	struct index_account account;
+	bool ours = false;
 	int error;
 
 	switch (whose_is(user, &account, &error)) {
@@ -199,9 +200,10 @@ static int authenticate(pam_handle_t *pamh)
 	case OURS_NOBODY:
 		return PAM_AUTHINFO_UNAVAIL;
 	case OURS:
+		ours = true;
 		break;
 	}
-	return password_authenticate(pamh, user);
+	return password_authenticate(pamh, user, ours ? &account : NULL);
 }
 
 /* Its owner makes passwords, and takes them away. */

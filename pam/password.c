@@ -74,7 +74,7 @@ void password_forget(pam_handle_t *pamh)
 		pam_putenv(pamh, PASSWORD_VARIABLE);
 }
 
-int password_authenticate(pam_handle_t *pamh, const char *user)
+int password_authenticate(pam_handle_t *pamh, const char *user, const struct index_account *account)
 {
 	struct password_question question = { .magic = PASSWORD_QUESTION };
 	const char *typed = NULL, *address = pam_item(pamh, PAM_RHOST);
@@ -90,7 +90,9 @@ int password_authenticate(pam_handle_t *pamh, const char *user)
 	snprintf(question.typed, sizeof(question.typed), "%s", typed); /* cut: password_tell() sees all of it */
 	verdict = ask(&question);
 	explicit_bzero(&question, sizeof(question));
-	if (verdict == PASSWORD_RIGHT && password_tell(pamh, typed))
+	if (verdict == PASSWORD_RIGHT_OLD && account != NULL)
+		password_rehash(account, typed);
+	if ((verdict == PASSWORD_RIGHT || verdict == PASSWORD_RIGHT_OLD) && password_tell(pamh, typed))
 		return PAM_SUCCESS;
 	refusal_say(pamh, user, verdict);
 	return verdict < 0 ? PAM_AUTHINFO_UNAVAIL : PAM_AUTH_ERR;

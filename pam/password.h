@@ -11,8 +11,11 @@
  * Only modules of PAM can set it. */
 #define PASSWORD_VARIABLE "SUBUID_PASSWORD"
 
-/* Asks for the password, and the verifier whether it is right. The same for a name that nobody has. */
-int password_authenticate(pam_handle_t *pamh, const char *user);
+/* Asks for the password, and the verifier whether it is right. The same for a name that nobody has (account NULL). */
+int password_authenticate(pam_handle_t *pamh, const char *user, const struct index_account *account);
+
+/* Has the daemon make another hash of a right password (pam/rehash.c). */
+void password_rehash(const struct index_account *account, const char *typed);
 
 /* The session has begun: nobody needs to know any more which one it was. */
 void password_forget(pam_handle_t *pamh);

@@ -137,6 +137,16 @@ int store_key_hash(struct store *store, uint32_t id, char hash[PASSWORD_HASH_MAX
 	return store_one(store, SQL_KEY_HASH, VALUES(NUMBER(id)), hash_read, hash);
 }
 
+int store_key_rehash(struct store *store, uint32_t id, const char *was, const char *hash)
+{
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, SQL_KEY_REHASH, VALUES(NUMBER(id), TEXT(was), TEXT(hash)));
+	return store_save_publish(store, r == 0 && store_changes(store) == 0 ? -ENOENT : r);
+}
+
 /* ---- keys with which owners manage their accounts */
 
 static int manage_read(sqlite3_stmt *row, void *out)

@@ -120,6 +120,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_KEY_FORWARDS] = "SELECT 1 FROM keys INDEXED BY keys_forward WHERE uid = ?1 AND forward <> '' LIMIT 1",
 
 	[SQL_KEY_HASH] = "SELECT hash FROM keys WHERE id = ?1",
+	[SQL_KEY_REHASH] = "UPDATE keys SET hash = ?3 WHERE id = ?1 AND hash = ?2",
 	[SQL_KEY_PASSWORDS] = "SELECT 1 FROM keys INDEXED BY keys_password WHERE uid = ?1 AND hash <> '' LIMIT 1",
 	[SQL_MANAGE_INSERT] = "INSERT INTO manage_keys (owner, owner_uid, created, expires, source, type, comment,"
 			      " fingerprint, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

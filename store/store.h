@@ -163,6 +163,8 @@ int store_key_forwards(struct store *store, uint32_t uid);
 int store_key_passwords(struct store *store, uint32_t uid);
 /* The hash of a password, "" of a key: for the verifier's index, and nothing else. Keys that are read have none. */
 int store_key_hash(struct store *store, uint32_t id, char hash[PASSWORD_HASH_MAX + 1]);
+/* Another hash of the same password. -ENOENT: it has not the hash `was`. */
+int store_key_rehash(struct store *store, uint32_t id, const char *was, const char *hash);
 int store_key_list(struct store *store, uint32_t uid, uint32_t after_id, struct ssh_key *rows,
 		   int max); /* uid 0: all */
 

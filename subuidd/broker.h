@@ -83,6 +83,7 @@ struct broker {
 	int64_t started;       /* CLOCK_BOOTTIME, seconds */
 	int64_t known_begin;   /* known_time.h: at the start */
 	int64_t known_kept;    /* as `started`: when it was written last */
+	int64_t rehash_until;  /* ms of the clock: a worker hashes a password once more; past: none does */
 	bool stopping;
 	struct withheld withheld;       /* locks that are not in the store, urgent.h */
 	bool unproved;                  /* the store is too large to be proved within the start: evidence_beside() */

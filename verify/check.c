@@ -111,7 +111,7 @@ enum password_verdict password_check(struct verifier *verifier, const struct pas
 	struct subject subject = { 0 };
 	struct tries_key keys[2];
 	unsigned most;
-	bool right;
+	bool right, old;
 
 	/* the header says that this host takes passwords, or there is no such file */
 	if (index_host(verifier->passwords, &subject.host) < 0 || subject.host.password_cost == 0)
@@ -124,8 +124,9 @@ enum password_verdict password_check(struct verifier *verifier, const struct pas
 		return PASSWORD_TOO_MANY;
 	right = hash_right(&subject);
 	right = right && may_come(&subject, question->address, now);
+	old = right && password_hash_cost(subject.key.hash) < subject.host.password_cost;
 	explicit_bzero(&subject, sizeof(subject));
 	if (right)
 		tries_return(verifier->tries, keys, 2);
-	return right ? PASSWORD_RIGHT : PASSWORD_WRONG;
+	return !right ? PASSWORD_WRONG : old ? PASSWORD_RIGHT_OLD : PASSWORD_RIGHT;
 }

@@ -67,3 +67,17 @@ int worker_password_make(struct ssh_key *key, struct failure_text *failure)
 	return key->hash[0] != '\0' ? 0 :
 				      field_invalid(failure, "key.password", "it could not be made", "try it again");
 }
+
+void worker_password_again(const char letters[PASSWORD_LETTERS + 1], const char *was, char *made_hash)
+{
+	static struct crypt_data data; /* 32 KiB */
+	const char *hashed = crypt_rn(letters, was, &data, sizeof(data));
+
+	made_hash[0] = '\0';
+	if (hashed != NULL && strcmp(hashed, was) == 0) {
+		hashed = hash(letters, &data);
+		if (hashed != NULL && password_hash_shaped(hashed, cost))
+			memcpy(made_hash, hashed, strlen(hashed) + 1);
+	}
+	explicit_bzero(&data, sizeof(data));
+}

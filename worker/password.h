@@ -13,6 +13,10 @@ void worker_password_cost(uint32_t cost);
 /* Makes one into type, blob and hash of *key, and remembers it. 0, or -EINVAL and why. */
 int worker_password_make(struct ssh_key *key, struct failure_text *failure);
 
+/* The same password once more, into a hash as they are made now (PASSWORD_HASH_MAX + 1 bytes): "" if it is not the one
+ * of the hash `was`. */
+void worker_password_again(const char letters[PASSWORD_LETTERS + 1], const char *was, char *hash);
+
 void worker_password_forget(void);
 
 /* The one that was made last, once: the caller wipes it. False: there is none. */

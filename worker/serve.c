@@ -13,6 +13,7 @@
 #include "account/password.h"
 #include "worker/import.h"
 #include "worker/password.h"
+#include "worker/rehash.h"
 #include "varlink/server.h"
 #include "varlink/text.h"
 
@@ -166,7 +167,8 @@ static int handle_one(struct varlink_call *call)
 	int r = host_for(worker, request.op);
 
 	if (r == 0)
-		r = ask(worker, &request, &answer);
+		r = request.op == OP_PASSWORD_REHASH ? worker_rehash(worker->broker, &request, &answer) :
+						       ask(worker, &request, &answer);
 	if (r < 0)
 		return r;
 	if (answer.failure.failure != FAILURE_NONE)

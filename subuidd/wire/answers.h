@@ -116,6 +116,10 @@ struct import_result { /* one for each row of the batch */
 	uint32_t link;
 };
 
+struct rehash_view {                     /* for the worker alone: no member has a name */
+	char was[PASSWORD_HASH_MAX + 1]; /* "": there is nothing to do now */
+};
+
 struct answer {
 	uint32_t op;
 	uint32_t size;
@@ -147,6 +151,7 @@ struct answer {
 		struct repaired repaired;
 		struct import_result import;
 		struct counter counter;
+		struct rehash_view rehash;
 	};
 };
 

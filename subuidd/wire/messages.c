@@ -107,6 +107,14 @@ static const struct field key_change_fields[] = {
 };
 static RECORD(key_change_record, key_change_fields);
 
+/* The worker alone sees the password; hashes are between it and the broker. */
+static const struct field rehash_fields[] = {
+	{ "password", MEMBER(struct request_rehash, password), FIELD_TEXT, NEEDED, .least = 1, .todo = "say which" },
+	{ NULL, MEMBER(struct request_rehash, was), FIELD_TEXT },
+	{ NULL, MEMBER(struct request_rehash, hash), FIELD_TEXT },
+};
+static RECORD(rehash_record, rehash_fields);
+
 /* clang-format off */
 #define LIST_ALL(use) { "all", MEMBER(struct request_list, all), FIELD_FLAG, use }
 #define LIST_BEFORE(use) \
@@ -327,6 +335,9 @@ static const struct field repaired_fields[] = {
 	{ "done", MEMBER(struct repaired, done), FIELD_TEXT, TOLD },
 };
 static RECORD(repaired_record, repaired_fields);
+
+static const struct field rehash_view_fields[] = { { NULL, MEMBER(struct rehash_view, was), FIELD_TEXT } };
+static RECORD(rehash_view_record, rehash_view_fields);
 
 static const struct field counter_fields[] = {
 	{ "value", MEMBER(struct counter, value), FIELD_NUMBER, TOLD },

@@ -123,7 +123,10 @@
 	  CHANGE_NAMED(name_account), ANSWER_ACCOUNT) \
 	X(OP_ACCOUNT_KILL, "Kill", WHO_OWNER, TRAIT_IN_DOUBT, "account.kill", op_account_kill, \
 	  CHANGE(kill, IN(request, kill.name, name_account), IN(request, kill, kill_record)), \
-	  ANSWER(ended, IN(answer, ended, ended_record)))
+	  ANSWER(ended, IN(answer, ended, ended_record))) \
+	X(OP_PASSWORD_REHASH, "PasswordRehash", WHO_ROOT, TRAIT_CHANGES | TRAIT_GROWS, "password.rehash", op_password_rehash, \
+	  REQUEST(rehash, IN(request, rehash.name, name_account), IN(request, rehash, rehash_record)), \
+	  ANSWER(rehash, IN(answer, rehash, rehash_view_record)))
 /* clang-format on */
 
 #endif

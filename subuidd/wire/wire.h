@@ -22,6 +22,7 @@
 
 #include "account/account.h"
 #include "account/failure.h"
+#include "account/password.h"
 #include "account/record.h"
 #include "account/run.h"
 #include "subuidd/wire/answers.h"
@@ -114,6 +115,15 @@ struct request_key_change {
 	uint32_t clear_options;                /* 1: options that are not given go */
 	uint32_t set;                          /* bits 1 << enum key_member: members that change; options are added */
 	struct ssh_key key;
+};
+
+/* First without hashes: the answer has the one that there is. Then with it and a new one, "" if the password is wrong.
+ */
+struct request_rehash {
+	struct request_name name;
+	char password[PASSWORD_TEXT_MAX + 1]; /* to the broker its first group alone */
+	char was[PASSWORD_HASH_MAX + 1];
+	char hash[PASSWORD_HASH_MAX + 1];
 };
 
 struct request_list {
@@ -250,6 +260,7 @@ struct request {
 		struct request_repair repair;
 		struct request_rename rename;
 		struct request_owner owner;
+		struct request_rehash rehash;
 	};
 };
 

@@ -72,6 +72,7 @@ static const struct {
 	{ OP_MANAGE_KEY_ADD, "", "{\"key\":{\"key\":\"" KEY "\",\"role\":\"manage\",\"from\":\"::1\"}}" },
 	{ OP_MANAGE_KEY_LIST, "", "{\"owner\":\"alice\"}" },
 	{ OP_MANAGE_KEY_REMOVE, "", "{\"id\":7}" },
+	{ OP_PASSWORD_REHASH, "", "{\"owner\":\"alice\",\"label\":\"web1\",\"password\":\"abcd\"}" },
 };
 
 static void seed_write(const char *path, const struct request *request)

@@ -251,6 +251,8 @@ static void a_hash_is_of_the_cost_that_is_set(void **state)
 	assert_true(password_hash_shaped(good, 5));
 	assert_false(password_hash_shaped(good, 4));
 	assert_false(password_hash_shaped(good, 0));
+	assert_int_equal(password_hash_cost(good), 5);
+	assert_int_equal(password_hash_cost("$y$j9T$short"), 0);
 	for (size_t i = 0; i < sizeof(good) - 1; i++) {
 		memcpy(other, good, sizeof(good));
 		other[i] = '!';

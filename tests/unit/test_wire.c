@@ -229,6 +229,11 @@ static void fill_request(struct request *request)
 	case OP_RANGE_REMOVE:
 		request->range_remove.first = UINT32_MAX;
 		break;
+	case OP_PASSWORD_REHASH:
+		FILL(request->rehash.password);
+		FILL(request->rehash.was);
+		FILL(request->rehash.hash);
+		break;
 	case OP_ACCOUNT_LIST:
 	case OP_KEY_LIST:
 	case OP_MANAGE_KEY_LIST:
@@ -290,6 +295,9 @@ static void fill_rest_of_answer(struct answer *answer)
 	case OP_MANAGE_KEY_LIST:
 		fill_key(&answer->key);
 		answer->key_used = -1;
+		break;
+	case OP_PASSWORD_REHASH:
+		FILL(answer->rehash.was);
 		break;
 	case OP_RUN_LIST:
 		memset(&answer->run, 0xff, offsetof(struct run_row, run));
