@@ -113,7 +113,7 @@ GIT_UPDATE  = backup/git_update
 USER_MANAGER = pam/user_manager $(INDEX) account/name account/id
 USERDB      = userdb/main userdb/serve userdb/peers userdb/methods userdb/record index/bounds varlink/stream varlink/server varlink/service \
               confine/harden confine/identity confine/landlock $(SECCOMP) $(INDEX) account/name account/id
-VERIFY      = verify/main verify/serve verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict \
+VERIFY      = verify/main verify/serve verify/work verify/queue verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict \
               confine/harden confine/landlock $(SECCOMP) $(INDEX) account/name account/id
 LOGIN       = backup/login backup/login_grant backup/login_words backup/probe backup/login_command backup/run_watch backup/run_describe backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count backup/run_added backup/sftp_log backup/report index/verdict confine/harden $(ACCOUNT) $(INDEX)
 

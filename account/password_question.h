@@ -23,7 +23,7 @@ struct password_question {
 	char address[PASSWORD_ADDRESS_MAX + 1]; /* PAM_RHOST; "" unknown */
 };
 
-enum password_verdict {
+enum password_verdict { /* 0: none yet */
 			PASSWORD_WRONG =
 				1, /* or of nobody, or of an account that is locked or expired, or not from there */
 			PASSWORD_RIGHT,

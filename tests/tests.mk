@@ -414,7 +414,7 @@ report_OBJS         = backup/report
 sftp_log_OBJS       = backup/sftp_log
 run_added_OBJS      = backup/run_added
 UNIT               += tool file_count report sftp_log run_added
-VERIFY_CHECK        = verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict
+VERIFY_CHECK        = verify/check verify/queue verify/tries account/password account/password_from account/key_from account/date index/verdict
 verify_OBJS         = $(VERIFY_CHECK) $(INDEX_BOTH)
 verify_LIBS         = -lcrypt -Wl,--wrap=crypt_rn
 UNIT               += verify

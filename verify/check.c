@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Checks one password. Run by the workers of the verifier, without any right. */
+/* Checks one password. Run by the processes of the verifier, without any right. */
 #include "verify/check.h"
 
 #include <arpa/inet.h>
@@ -105,28 +105,50 @@ static bool may_come(const struct subject *subject, const char *address, int64_t
 	       password_from_admits(subject->key.from, address);
 }
 
-enum password_verdict password_check(struct verifier *verifier, const struct password_question *question, int64_t now,
-				     int64_t clock)
+/* Guesses that begin like no password of the account cannot be right, whoever's they are: altogether they have one
+ * turn. */
+static void turns_of(const struct tries *tries, const struct subject *subject, struct password_try *tried)
+{
+	static const char nobody[] = "";
+
+	tried->turns[0] = subject->known ? tried->counted[0] : tries_key(tries, nobody, sizeof(nobody));
+	tried->turns[1] = tried->counted[1];
+}
+
+enum password_verdict password_admit(struct verifier *verifier, const struct password_question *question, int64_t clock,
+				     struct password_try *tried)
 {
 	struct subject subject = { 0 };
-	struct tries_key keys[2];
 	unsigned most;
-	bool right, old;
 
 	/* the header says that this host takes passwords, or there is no such file */
 	if (index_host(verifier->passwords, &subject.host) < 0 || subject.host.password_cost == 0)
 		return PASSWORD_WRONG;
 	most = subject.host.password_tries > 0 ? subject.host.password_tries : 1;
 	subject_find(verifier, question, &subject);
-	keys[0] = account_key(verifier->tries, question, &subject);
-	keys[1] = address_key(verifier->tries, question->address);
-	if (!tries_take(verifier->tries, keys, 2, most, clock))
-		return PASSWORD_TOO_MANY;
+	tried->counted[0] = account_key(verifier->tries, question, &subject);
+	tried->counted[1] = address_key(verifier->tries, question->address);
+	turns_of(verifier->tries, &subject, tried);
+	explicit_bzero(&subject, sizeof(subject));
+	return tries_take(verifier->tries, tried->counted, 2, most, clock) ? 0 : PASSWORD_TOO_MANY;
+}
+
+void password_return(struct verifier *verifier, const struct password_try *tried)
+{
+	tries_return(verifier->tries, tried->counted, 2);
+}
+
+enum password_verdict password_check(struct verifier *verifier, const struct password_question *question, int64_t now)
+{
+	struct subject subject = { 0 };
+	bool right, old;
+
+	if (index_host(verifier->passwords, &subject.host) < 0 || subject.host.password_cost == 0)
+		return PASSWORD_WRONG;
+	subject_find(verifier, question, &subject);
 	right = hash_right(&subject);
 	right = right && may_come(&subject, question->address, now);
 	old = right && password_hash_cost(subject.key.hash) < subject.host.password_cost;
 	explicit_bzero(&subject, sizeof(subject));
-	if (right)
-		tries_return(verifier->tries, keys, 2);
 	return !right ? PASSWORD_WRONG : old ? PASSWORD_RIGHT_OLD : PASSWORD_RIGHT;
 }

@@ -4,33 +4,34 @@
  * nothing but the group that may read the passwords' index, with a socket on descriptor 3 that only root can connect
  * to: by systemd, or by the daemon where there is none. It asks nobody, and goes on without the daemon.
  *
- * A few processes wait at the socket; each takes one question and computes one hash at a time. So a question waits for
- * those before it, of which each address and each account has but a few (tries.c). One that ends is started again.
+ * The first process takes the questions, counts them (tries.c), and lets them wait for their turn (queue.c): each
+ * account and each address has its share, whatever the others ask. It gives them to a few workers, which compute one
+ * hash at a time. A worker that ends is started again.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "confine/harden.h"
 #include "confine/landlock.h"
 #include "confine/seccomp.h"
 #include "verify/serve.h"
+#include "verify/work.h"
 
 #define LISTENER 3
+#define CHANNEL 3 /* of a worker */
 #define WORKERS_LEAST 2
-#define WORKERS_MOST 8
 #define MEMORY_MAX (96u * 1024 * 1024) /* one hash of the highest cost; the indexes are mapped */
-#define AGAIN_MS 200                   /* before one that ended is started again */
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 static struct index_reader passwords = INDEX_READER(PASSWORDS_PATH);
+static struct tries tries;
 
 static __attribute__((noreturn)) void fatal(const char *what, int error)
 {
@@ -64,63 +65,62 @@ static void confine(void)
 		fatal("Landlock, which it does not run without, of " STATE_DIR, r);
 }
 
-static struct tries *tries_make(void)
+static void tries_begin(void)
 {
-	struct tries *tries = mmap(NULL, sizeof(*tries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	uint64_t seed;
-	int r;
-
-	if (tries == MAP_FAILED)
-		fatal("memory", errno);
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	if (getrandom(&tries.seed, sizeof(tries.seed), 0) != sizeof(tries.seed))
 		fatal("getrandom", EIO);
-	r = tries_init(tries, seed);
-	if (r < 0)
-		fatal("a lock", r);
-	return tries;
 }
 
-static __attribute__((noreturn)) void work(struct verifier *verifier, pid_t parent)
+/* Of all descriptors the worker keeps its channel and the log. */
+static __attribute__((noreturn)) void work(int channel, struct verifier *verifier, pid_t parent)
 {
 	int r = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
 
 	if (getppid() != parent)
 		_exit(0);
+	if (r == 0 && dup2(channel, CHANNEL) < 0)
+		r = -errno;
 	if (r == 0)
-		r = process_bound(RLIMIT_DATA, MEMORY_MAX, LISTENER + 8);
+		r = descriptors_close_from(CHANNEL + 1);
+	if (r == 0)
+		r = process_bound(RLIMIT_DATA, MEMORY_MAX, CHANNEL + 8);
 	if (r < 0)
 		fatal("limits", r);
 	r = seccomp_confine(SECCOMP_USERDB);
 	if (r < 0)
 		fatal("seccomp, which it does not run without", r);
-	fatal("serving", verify_serve(LISTENER, verifier));
+	r = verify_work(CHANNEL, verifier);
+	if (r < 0)
+		fatal("working", r);
+	_exit(0);
 }
 
-static void worker_start(struct verifier *verifier)
+static int worker_start(struct verifier *verifier)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid;
+	int ends[2];
 
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	pid = fork();
 	if (pid == 0)
-		work(verifier, parent);
-	if (pid < 0)
-		fatal("fork", errno);
+		work(ends[1], verifier, parent);
+	close(ends[1]);
+	if (pid > 0)
+		return ends[0];
+	close(ends[0]);
+	return -EAGAIN;
 }
 
 int main(void)
 {
-	struct verifier verifier = { &accounts, &passwords, NULL };
+	struct verifier verifier = { &accounts, &passwords, &tries };
 	long workers = sysconf(_SC_NPROCESSORS_ONLN);
 
 	check_start();
 	confine();
-	verifier.tries = tries_make();
+	tries_begin();
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for a worker: its channel says that it has ended */
 	workers = workers < WORKERS_LEAST ? WORKERS_LEAST : workers > WORKERS_MOST ? WORKERS_MOST : workers;
-	for (long i = 0; i < workers; i++)
-		worker_start(&verifier);
-	for (;;) {
-		if (waitpid(-1, NULL, 0) < 0 && errno != EINTR)
-			fatal("waitpid", errno);
-		usleep(AGAIN_MS * 1000);
-		worker_start(&verifier);
-	}
+	fatal("serving", verify_serve(LISTENER, &verifier, (unsigned)workers, worker_start));
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* One worker of the verifier: takes questions from the socket. */
+/* The first process of the verifier: takes questions from the socket, and has workers answer them in turn. */
 #ifndef VERIFY_SERVE_H
 #define VERIFY_SERVE_H
 
 #include "verify/check.h"
 
-/* Until the socket fails: the negative errno of that. */
-int verify_serve(int listener, struct verifier *verifier);
+#define WORKERS_MOST 8
+
+/* start(): another worker; its end of a channel (SOCK_SEQPACKET) or negative errno. Until the socket fails: the
+ * negative errno of that. */
+int verify_serve(int listener, struct verifier *verifier, unsigned workers, int (*start)(struct verifier *verifier));
 
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * How many passwords may be tried: at most so many a minute for a key (an account, an address), in memory of a constant
- * size that the workers share. A key is counted in two cells that its hash chooses, and has as many tries left as the
- * cell that has more: others that share one of the two do not shut it out. Pure but for the lock.
+ * size. A key is counted in two cells that its hash chooses, and has as many tries left as the
+ * cell that has more: others that share one of the two do not shut it out. Pure.
  */
 #ifndef VERIFY_TRIES_H
 #define VERIFY_TRIES_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +14,6 @@
 #define TRIES_CELLS 16384u /* a power of two; 128 KiB */
 
 struct tries {
-	pthread_mutex_t lock;
 	uint64_t seed;              /* nobody can choose keys that share cells with somebody's */
 	int64_t until[TRIES_CELLS]; /* ms of the clock: when all that was tried is forgotten */
 };
@@ -24,9 +22,6 @@ struct tries_key {
 	uint32_t cells[2];
 	int64_t raised[2]; /* by how many ms tries_take() has raised each, for tries_return() */
 };
-
-/* Memory that is 0 all over, shared by the processes that are forked later. 0 or negative errno. */
-int tries_init(struct tries *tries, uint64_t seed);
 
 struct tries_key tries_key(const struct tries *tries, const void *name, size_t size);
 

@@ -5,6 +5,7 @@
 #include <crypt.h>
 
 #include "verify/check.h"
+#include "verify/queue.h"
 
 static unsigned hashes;
 char *__real_crypt_rn(const char *phrase, const char *setting, void *data, int size);
@@ -67,12 +68,16 @@ static void publish(struct fixture *f)
 static enum password_verdict check(const char *name, const char *typed)
 {
 	struct password_question question = { .magic = PASSWORD_QUESTION, .address = "192.0.2.1" };
+	enum password_verdict verdict;
+	struct password_try tried;
 
 	snprintf(question.name, sizeof(question.name), "%s", name);
 	snprintf(question.typed, sizeof(question.typed), "%s", typed);
 	assert_true(question_sound(&question, sizeof(question)));
 	hashes = 0;
-	return password_check(&verifier, &question, NOW, 1000000);
+	verdict = password_admit(&verifier, &question, 1000000, &tried);
+	assert_int_equal(hashes, 0); /* only workers compute */
+	return verdict != 0 ? verdict : password_check(&verifier, &question, NOW);
 }
 
 static void one_hash_is_computed_whatever_is_asked(void **state)
@@ -102,7 +107,7 @@ static void one_hash_is_computed_whatever_is_asked(void **state)
 	snprintf(path, sizeof(path), "%s/passwords", f->directory);
 	accounts = (struct index_reader){ .path = f->path, .trusted = getuid() };
 	passwords = (struct index_reader){ .path = path, .trusted = getuid() };
-	assert_int_equal(tries_init(&tries, 7), 0);
+	tries.seed = 7;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(check(cases[i].name, cases[i].typed), cases[i].verdict);
 		assert_int_equal(hashes, 1);
@@ -122,7 +127,7 @@ static unsigned taken_within(unsigned most, int64_t step)
 
 	memset(&bucket, 0, sizeof(bucket));
 	memset(was, 0, sizeof(was));
-	assert_int_equal(tries_init(&bucket, 1), 0);
+	bucket.seed = 1;
 	key = tries_key(&bucket, "name", 4);
 	for (int64_t at = 0; at < end; at += step) {
 		was[at] = tries_take(&bucket, &key, 1, most, at + 500000);
@@ -150,7 +155,7 @@ static void what_was_right_is_given_back_and_others_are_not_shut_out(void **stat
 	struct tries_key key;
 
 	(void)state;
-	assert_int_equal(tries_init(&bucket, 99), 0);
+	bucket.seed = 99;
 	key = tries_key(&bucket, "mine", 4);
 	for (int i = 0; i < 100; i++) {
 		assert_true(tries_take(&bucket, &key, 1, 2, 5000));
@@ -175,7 +180,7 @@ static void what_is_given_back_is_no_more_than_was_taken(void **state)
 	static struct tries bucket;
 
 	(void)state;
-	assert_int_equal(tries_init(&bucket, 99), 0);
+	bucket.seed = 99;
 	assert_true(tries_take(&bucket, &one_cell, 1, 4, 5000)); /* a wrong one */
 	assert_true(tries_take(&bucket, &one_cell, 1, 4, 5000)); /* a right one */
 	tries_return(&bucket, &one_cell, 1);
@@ -190,7 +195,7 @@ static void tries_of_others_stay_counted(void **state)
 	static struct tries bucket;
 
 	(void)state;
-	assert_int_equal(tries_init(&bucket, 99), 0);
+	bucket.seed = 99;
 	assert_true(tries_take(&bucket, &guessed, 1, 4, 5000));
 	assert_true(tries_take(&bucket, &guessed, 1, 4, 5000));
 	assert_false(tries_take(&bucket, &guessed, 1, 4, 5000));
@@ -207,6 +212,87 @@ static void tries_of_others_stay_counted(void **state)
 	tries_return(&bucket, &own, 1);
 	assert_int_equal(bucket.until[7], 5000 + 10);
 	assert_int_equal(bucket.until[8], 5000 + 20);
+}
+
+static struct tries_key turn_of(uint32_t who)
+{
+	static const struct tries seeded = { .seed = 5 };
+
+	return tries_key(&seeded, &who, sizeof(who));
+}
+
+/* The account is 1000 and more, the address less. */
+static int ask_turn(struct queue *queue, uint32_t account, uint32_t address, int *lost)
+{
+	const struct tries_key turns[2] = { turn_of(1000 + account), turn_of(address) };
+
+	return queue_put(queue, turns, lost);
+}
+
+static void a_flood_does_not_go_before_others(void **state)
+{
+	static struct queue queue;
+	int lost, other, flood[60];
+
+	(void)state;
+	memset(&queue, 0, sizeof(queue));
+	/* from one address, at many accounts; and then at one account, from many addresses */
+	for (unsigned kind = 0; kind < 2; kind++) {
+		for (uint32_t i = 0; i < 60; i++)
+			flood[i] = ask_turn(&queue, kind == 0 ? i : 500, kind == 0 ? 501 : i, &lost);
+		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[0]);
+		other = ask_turn(&queue, 600, 601, &lost);
+		assert_int_equal(queue_take(&queue, NULL, 0, 1), other);
+		for (unsigned i = 1; i < 60; i++) /* the control: and among themselves they are in order */
+			assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[i]);
+		assert_int_equal(queue_take(&queue, NULL, 0, 1), -1);
+	}
+	/* two who flood have the same share */
+	for (uint32_t i = 0; i < 20; i++)
+		flood[i] = ask_turn(&queue, i < 10 ? 700 : 800, i < 10 ? 701 : 801, &lost);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[i]);
+		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[10 + i]);
+	}
+}
+
+static void a_full_queue_loses_the_last_in_turn(void **state)
+{
+	static struct queue queue;
+	int lost, place, last = -1;
+
+	(void)state;
+	memset(&queue, 0, sizeof(queue));
+	for (unsigned i = 0; i < QUEUE_MAX; i++)
+		last = ask_turn(&queue, 1, 1, &lost);
+	assert_int_equal(ask_turn(&queue, 1, 1, &lost), -1); /* one more of the same */
+	assert_int_equal(lost, -1);
+	place = ask_turn(&queue, 2, 2, &lost);
+	assert_true(place == last && lost == last);
+	assert_int_equal(queue_take(&queue, NULL, 0, 1), 0);
+	assert_int_equal(queue_take(&queue, NULL, 0, 1), place);
+	queue_leave(&queue, 1);
+	assert_int_equal(queue_take(&queue, NULL, 0, 1), 2);
+}
+
+static void nobody_has_all_workers(void **state)
+{
+	static struct queue queue;
+	struct tries_key running[2][2];
+	int lost, other;
+
+	(void)state;
+	memset(&queue, 0, sizeof(queue));
+	ask_turn(&queue, 1, 1, &lost);
+	running[0][0] = turn_of(1001);
+	running[0][1] = turn_of(7);
+	assert_int_equal(queue_take(&queue, running, 1, 1), -1); /* its account */
+	running[0][0] = turn_of(1007);
+	running[0][1] = turn_of(1);
+	assert_int_equal(queue_take(&queue, running, 1, 1), -1); /* its address */
+	other = ask_turn(&queue, 2, 2, &lost);
+	assert_int_equal(queue_take(&queue, running, 1, 1), other);
+	assert_int_equal(queue_take(&queue, running, 1, 2), 0); /* the control */
 }
 
 static void from_is_for_addresses_alone(void **state)
@@ -268,6 +354,9 @@ int main(void)
 		cmocka_unit_test(what_was_right_is_given_back_and_others_are_not_shut_out),
 		cmocka_unit_test(what_is_given_back_is_no_more_than_was_taken),
 		cmocka_unit_test(tries_of_others_stay_counted),
+		cmocka_unit_test(a_flood_does_not_go_before_others),
+		cmocka_unit_test(a_full_queue_loses_the_last_in_turn),
+		cmocka_unit_test(nobody_has_all_workers),
 		cmocka_unit_test(from_is_for_addresses_alone),
 		cmocka_unit_test(a_hash_is_of_the_cost_that_is_set),
 	};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* The order in which questions are answered. Run by the first process of the verifier. */
+#include "verify/queue.h"
+
+#include <string.h>
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* As in tries.c: a key has two cells, and is as busy as the one that is less. */
+static uint64_t busy_until(const struct queue *queue, const struct tries_key *key)
+{
+	const uint64_t a = queue->until[key->cells[0]], b = queue->until[key->cells[1]];
+
+	return a < b ? a : b;
+}
+
+static uint64_t start_take(struct queue *queue, const struct tries_key turns[2])
+{
+	const uint64_t start = later(queue->now, later(busy_until(queue, &turns[0]), busy_until(queue, &turns[1])));
+
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned j = 0; j < 2; j++)
+			queue->until[turns[i].cells[j]] = later(queue->until[turns[i].cells[j]], start + 1);
+	return start;
+}
+
+static bool before(const struct queue_place *a, const struct queue_place *b)
+{
+	return a->start != b->start ? a->start < b->start : a->number < b->number;
+}
+
+static int place_free(const struct queue *queue)
+{
+	for (int i = 0; i < QUEUE_MAX; i++)
+		if (!queue->places[i].waits)
+			return i;
+	return -1;
+}
+
+static int place_last(const struct queue *queue)
+{
+	int last = 0;
+
+	for (int i = 1; i < QUEUE_MAX; i++)
+		if (before(&queue->places[last], &queue->places[i]))
+			last = i;
+	return last;
+}
+
+int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost)
+{
+	struct queue_place place = { .waits = true, .turns = { turns[0], turns[1] }, .number = queue->number++ };
+	int at = place_free(queue);
+
+	*lost = -1;
+	place.start = start_take(queue, turns);
+	if (at < 0) {
+		at = place_last(queue);
+		if (before(&queue->places[at], &place))
+			return -1;
+		*lost = at;
+	}
+	queue->places[at] = place;
+	return at;
+}
+
+static bool same(const struct tries_key *a, const struct tries_key *b)
+{
+	return a->cells[0] == b->cells[0] && a->cells[1] == b->cells[1];
+}
+
+static bool may_go(const struct queue_place *place, const struct tries_key (*running)[2], size_t count, size_t most)
+{
+	for (unsigned k = 0; k < 2; k++) {
+		size_t of_it = 0;
+
+		for (size_t i = 0; i < count; i++)
+			of_it += same(&running[i][k], &place->turns[k]);
+		if (of_it >= most)
+			return false;
+	}
+	return true;
+}
+
+int queue_take(struct queue *queue, const struct tries_key (*running)[2], size_t count, size_t most)
+{
+	int next = -1;
+
+	for (int i = 0; i < QUEUE_MAX; i++)
+		if (queue->places[i].waits && (next < 0 || before(&queue->places[i], &queue->places[next])) &&
+		    may_go(&queue->places[i], running, count, most))
+			next = i;
+	if (next >= 0) {
+		queue->now = later(queue->now, queue->places[next].start);
+		queue->places[next].waits = false;
+	}
+	return next;
+}
+
+void queue_leave(struct queue *queue, int place)
+{
+	queue->places[place].waits = false;
+}
