@@ -304,6 +304,9 @@ bench-sessions: all
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
+.PHONY: bench-passwords
+bench-passwords: all
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_passwords.py
 
 # Against named peers, in a throwaway root: `make bench` writes docs/performance.{json,md,svg};
 # BENCH='--quick' is a short one.

@@ -27,6 +27,7 @@
 #define LISTENER 3
 #define CHANNEL 3 /* of a worker */
 #define WORKERS_LEAST 2
+#define NICE_MOST 19
 #define MEMORY_MAX (96u * 1024 * 1024) /* one hash of the highest cost; the indexes are mapped */
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
@@ -72,12 +73,14 @@ static void tries_begin(void)
 }
 
 /* Of all descriptors the worker keeps its channel and the log. */
-static __attribute__((noreturn)) void work(int channel, struct verifier *verifier, pid_t parent)
+static __attribute__((noreturn)) void work(int channel, struct verifier *verifier, bool patient, pid_t parent)
 {
 	int r = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
 
 	if (getppid() != parent)
 		_exit(0);
+	if (patient && setpriority(PRIO_PROCESS, 0, NICE_MOST) < 0)
+		fprintf(stderr, "verify: a worker does not yield to others: %s\n", strerror(errno));
 	if (r == 0 && dup2(channel, CHANNEL) < 0)
 		r = -errno;
 	if (r == 0)
@@ -95,7 +98,7 @@ static __attribute__((noreturn)) void work(int channel, struct verifier *verifie
 	_exit(0);
 }
 
-static int worker_start(struct verifier *verifier)
+static int worker_start(struct verifier *verifier, bool patient)
 {
 	pid_t parent = getpid(), pid;
 	int ends[2];
@@ -104,7 +107,7 @@ static int worker_start(struct verifier *verifier)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		work(ends[1], verifier, parent);
+		work(ends[1], verifier, patient, parent);
 	close(ends[1]);
 	if (pid > 0)
 		return ends[0];

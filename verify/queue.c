@@ -21,10 +21,19 @@ static uint64_t start_take(struct queue *queue, const struct tries_key turns[2])
 {
 	const uint64_t start = later(queue->now, later(busy_until(queue, &turns[0]), busy_until(queue, &turns[1])));
 
+	queue->end = later(queue->end, start + 1);
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned j = 0; j < 2; j++)
 			queue->until[turns[i].cells[j]] = later(queue->until[turns[i].cells[j]], start + 1);
 	return start;
+}
+
+static bool nobody_waits(const struct queue *queue)
+{
+	for (int i = 0; i < QUEUE_MAX; i++)
+		if (queue->places[i].waits)
+			return false;
+	return true;
 }
 
 static bool before(const struct queue_place *a, const struct queue_place *b)
@@ -56,7 +65,10 @@ int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost)
 	int at = place_free(queue);
 
 	*lost = -1;
+	if (nobody_waits(queue)) /* nobody has to stand back for what was before */
+		queue->now = queue->end;
 	place.start = start_take(queue, turns);
+	place.behind = place.start > queue->now;
 	if (at < 0) {
 		at = place_last(queue);
 		if (before(&queue->places[at], &place))
@@ -67,31 +79,13 @@ int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost)
 	return at;
 }
 
-static bool same(const struct tries_key *a, const struct tries_key *b)
-{
-	return a->cells[0] == b->cells[0] && a->cells[1] == b->cells[1];
-}
-
-static bool may_go(const struct queue_place *place, const struct tries_key (*running)[2], size_t count, size_t most)
-{
-	for (unsigned k = 0; k < 2; k++) {
-		size_t of_it = 0;
-
-		for (size_t i = 0; i < count; i++)
-			of_it += same(&running[i][k], &place->turns[k]);
-		if (of_it >= most)
-			return false;
-	}
-	return true;
-}
-
-int queue_take(struct queue *queue, const struct tries_key (*running)[2], size_t count, size_t most)
+int queue_take(struct queue *queue, bool patient)
 {
 	int next = -1;
 
 	for (int i = 0; i < QUEUE_MAX; i++)
-		if (queue->places[i].waits && (next < 0 || before(&queue->places[i], &queue->places[next])) &&
-		    may_go(&queue->places[i], running, count, most))
+		if (queue->places[i].waits && (patient || !queue->places[i].behind) &&
+		    (next < 0 || before(&queue->places[i], &queue->places[next])))
 			next = i;
 	if (next >= 0) {
 		queue->now = later(queue->now, queue->places[next].start);

@@ -18,12 +18,14 @@
 struct queue_place {
 	bool waits;
 	struct tries_key turns[2]; /* its account and its address */
+	bool behind;               /* others of its account or its address come before it */
 	uint64_t start, number;    /* number: of those that start at the same time the first that came is the first */
 };
 
 /* All 0: empty. */
 struct queue {
 	uint64_t now;                /* the start time of the one that was served last */
+	uint64_t end;                /* when all have been served */
 	uint64_t number;             /* of the next one */
 	uint64_t until[TRIES_CELLS]; /* when the last one of a key that uses this cell has been served */
 	struct queue_place places[QUEUE_MAX];
@@ -33,9 +35,8 @@ struct queue {
  * be forgotten before the new one takes it, or -1. -1: the new one would be the last, and gets none. */
 int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost);
 
-/* The next one, whose place is free from then on; -1: none may go. Of what is being computed (count of `running`, two
- * keys each) at most `most` are of one account or one address. */
-int queue_take(struct queue *queue, const struct tries_key (*running)[2], size_t count, size_t most);
+/* The next one, whose place is free from then on; -1: none may go. patient: also one that is behind others. */
+int queue_take(struct queue *queue, bool patient);
 
 /* It does not wait any more. */
 void queue_leave(struct queue *queue, int place);

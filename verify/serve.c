@@ -159,23 +159,9 @@ static void worker_read(struct worker *worker)
 	asker_answer(&worker->answers, answer.verdict);
 }
 
-/* What is being computed. */
-static size_t running(struct tries_key keys[WORKERS_MOST][2])
+static void worker_feed(struct worker *worker, bool patient)
 {
-	size_t count = 0;
-
-	for (unsigned i = 0; i < server.workers; i++)
-		if (server.worker[i].answers.fd >= 0)
-			memcpy(keys[count++], server.worker[i].answers.tried.turns, sizeof(keys[0]));
-	return count;
-}
-
-/* One worker is kept for others than whoever has all the rest. */
-static void worker_feed(struct worker *worker)
-{
-	struct tries_key keys[WORKERS_MOST][2];
-	const size_t count = running(keys);
-	int place = queue_take(&server.queue, keys, count, server.workers - 1);
+	int place = queue_take(&server.queue, patient);
 	struct asker *asker = &worker->answers;
 
 	if (place < 0)
@@ -188,17 +174,20 @@ static void worker_feed(struct worker *worker)
 	explicit_bzero(&asker->question, sizeof(asker->question));
 }
 
-static void workers_feed(int (*start)(struct verifier *verifier))
+/* The second half of the workers is patient: only these compute what comes behind others of the same account or
+ * address, and they leave the processor to everybody else. */
+static void workers_feed(verify_start *start)
 {
 	for (unsigned i = 0; i < server.workers; i++) {
 		struct worker *worker = &server.worker[i];
+		const bool patient = i >= server.workers / 2;
 
 		if (worker->fd < 0 && clock_ms() >= worker->again) {
-			worker->fd = start(server.verifier);
+			worker->fd = start(server.verifier, patient);
 			worker->again = clock_ms() + AGAIN_MS;
 		}
 		if (worker->fd >= 0 && worker->answers.fd < 0)
-			worker_feed(worker);
+			worker_feed(worker, patient);
 	}
 }
 
@@ -270,7 +259,7 @@ static void server_begin(int listener, struct verifier *verifier, unsigned worke
 		server.worker[i].fd = server.worker[i].answers.fd = -1;
 }
 
-int verify_serve(int listener, struct verifier *verifier, unsigned workers, int (*start)(struct verifier *verifier))
+int verify_serve(int listener, struct verifier *verifier, unsigned workers, verify_start *start)
 {
 	struct pollfd fds[POLLED_MAX];
 	int r = 0;

@@ -7,8 +7,11 @@
 
 #define WORKERS_MOST 8
 
-/* start(): another worker; its end of a channel (SOCK_SEQPACKET) or negative errno. Until the socket fails: the
- * negative errno of that. */
-int verify_serve(int listener, struct verifier *verifier, unsigned workers, int (*start)(struct verifier *verifier));
+/* Another worker, one that yields to others if it is patient: its end of a channel (SOCK_SEQPACKET) or negative errno.
+ */
+typedef int verify_start(struct verifier *verifier, bool patient);
+
+/* workers: 2 or more. Until the socket fails: the negative errno of that. */
+int verify_serve(int listener, struct verifier *verifier, unsigned workers, verify_start *start);
 
 #endif

@@ -240,19 +240,19 @@ static void a_flood_does_not_go_before_others(void **state)
 	for (unsigned kind = 0; kind < 2; kind++) {
 		for (uint32_t i = 0; i < 60; i++)
 			flood[i] = ask_turn(&queue, kind == 0 ? i : 500, kind == 0 ? 501 : i, &lost);
-		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[0]);
+		assert_int_equal(queue_take(&queue, true), flood[0]);
 		other = ask_turn(&queue, 600, 601, &lost);
-		assert_int_equal(queue_take(&queue, NULL, 0, 1), other);
+		assert_int_equal(queue_take(&queue, true), other);
 		for (unsigned i = 1; i < 60; i++) /* the control: and among themselves they are in order */
-			assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[i]);
-		assert_int_equal(queue_take(&queue, NULL, 0, 1), -1);
+			assert_int_equal(queue_take(&queue, true), flood[i]);
+		assert_int_equal(queue_take(&queue, true), -1);
 	}
 	/* two who flood have the same share */
 	for (uint32_t i = 0; i < 20; i++)
 		flood[i] = ask_turn(&queue, i < 10 ? 700 : 800, i < 10 ? 701 : 801, &lost);
 	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[i]);
-		assert_int_equal(queue_take(&queue, NULL, 0, 1), flood[10 + i]);
+		assert_int_equal(queue_take(&queue, true), flood[i]);
+		assert_int_equal(queue_take(&queue, true), flood[10 + i]);
 	}
 }
 
@@ -269,30 +269,33 @@ static void a_full_queue_loses_the_last_in_turn(void **state)
 	assert_int_equal(lost, -1);
 	place = ask_turn(&queue, 2, 2, &lost);
 	assert_true(place == last && lost == last);
-	assert_int_equal(queue_take(&queue, NULL, 0, 1), 0);
-	assert_int_equal(queue_take(&queue, NULL, 0, 1), place);
+	assert_int_equal(queue_take(&queue, true), 0);
+	assert_int_equal(queue_take(&queue, true), place);
 	queue_leave(&queue, 1);
-	assert_int_equal(queue_take(&queue, NULL, 0, 1), 2);
+	assert_int_equal(queue_take(&queue, true), 2);
 }
 
-static void nobody_has_all_workers(void **state)
+static void what_is_behind_others_waits_for_a_patient_worker(void **state)
 {
 	static struct queue queue;
-	struct tries_key running[2][2];
-	int lost, other;
+	int lost, first, same_account, same_address, other;
 
 	(void)state;
 	memset(&queue, 0, sizeof(queue));
-	ask_turn(&queue, 1, 1, &lost);
-	running[0][0] = turn_of(1001);
-	running[0][1] = turn_of(7);
-	assert_int_equal(queue_take(&queue, running, 1, 1), -1); /* its account */
-	running[0][0] = turn_of(1007);
-	running[0][1] = turn_of(1);
-	assert_int_equal(queue_take(&queue, running, 1, 1), -1); /* its address */
-	other = ask_turn(&queue, 2, 2, &lost);
-	assert_int_equal(queue_take(&queue, running, 1, 1), other);
-	assert_int_equal(queue_take(&queue, running, 1, 2), 0); /* the control */
+	first = ask_turn(&queue, 1, 1, &lost);
+	same_account = ask_turn(&queue, 1, 2, &lost);
+	same_address = ask_turn(&queue, 3, 1, &lost);
+	other = ask_turn(&queue, 4, 4, &lost);
+	assert_int_equal(queue_take(&queue, false), first);
+	assert_int_equal(queue_take(&queue, false), other);
+	assert_int_equal(queue_take(&queue, false), -1);
+	assert_int_equal(queue_take(&queue, true), same_account);
+	assert_int_equal(queue_take(&queue, true), same_address);
+	/* one after the other they are behind nobody */
+	for (unsigned i = 0; i < 3; i++) {
+		first = ask_turn(&queue, 1, 1, &lost);
+		assert_int_equal(queue_take(&queue, false), first);
+	}
 }
 
 static void from_is_for_addresses_alone(void **state)
@@ -356,7 +359,7 @@ int main(void)
 		cmocka_unit_test(tries_of_others_stay_counted),
 		cmocka_unit_test(a_flood_does_not_go_before_others),
 		cmocka_unit_test(a_full_queue_loses_the_last_in_turn),
-		cmocka_unit_test(nobody_has_all_workers),
+		cmocka_unit_test(what_is_behind_others_waits_for_a_patient_worker),
 		cmocka_unit_test(from_is_for_addresses_alone),
 		cmocka_unit_test(a_hash_is_of_the_cost_that_is_set),
 	};
