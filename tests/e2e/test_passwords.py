@@ -185,6 +185,10 @@ def test_real_clients_bring_and_fetch_files(passwords, web, tmp_path):
     remote = f":sftp,host=127.0.0.1,user='{web.name}',pass='{hidden}',shell_type=none:"
     run("rclone", "--config", "/dev/null", "copyto", tmp_path / "one", f"{remote}/three", env={"HOME": str(tmp_path)})
     assert (home / "three").read_text() == "1"
+    url, user = "sftp://127.0.0.1/four", f"{web.name}:{password}"
+    run("curl", "-sS", "--insecure", "-u", user, "-T", tmp_path / "one", url)
+    assert (home / "four").read_text() == "1" and run("curl", "-sS", "--insecure", "-u", user, url).stdout == "1"
+    assert run("curl", "-sS", "--insecure", "-u", f"{web.name}:{WRONG}", url, check=False).returncode == 67  # login denied
 
 
 def test_what_is_wrong_is_refused_within_a_second(passwords, web):
