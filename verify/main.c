@@ -27,7 +27,7 @@
 #define LISTENER 3
 #define CHANNEL 3 /* of a worker */
 #define WORKERS_LEAST 2
-#define NICE_MOST 19
+#define PATIENT_NICE 10
 #define MEMORY_MAX (96u * 1024 * 1024) /* one hash of the highest cost; the indexes are mapped */
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
@@ -79,7 +79,7 @@ static __attribute__((noreturn)) void work(int channel, struct verifier *verifie
 
 	if (getppid() != parent)
 		_exit(0);
-	if (patient && setpriority(PRIO_PROCESS, 0, NICE_MOST) < 0)
+	if (patient && setpriority(PRIO_PROCESS, 0, PATIENT_NICE) < 0)
 		fprintf(stderr, "verify: a worker does not yield to others: %s\n", strerror(errno));
 	if (r == 0 && dup2(channel, CHANNEL) < 0)
 		r = -errno;
