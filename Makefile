@@ -45,6 +45,7 @@ SUBID_WRITE = subid/write subid/front subid/plan subid/stale subid/join subid/ow
 ACCOUNT     = account/name account/key_words account/login_line account/password account/password_from account/id account/fields account/run account/failure account/role account/shell account/key account/key_blob account/key_from
 RECORDS     = account/record account/records account/shell account/role account/date account/failure account/fields account/name account/id
 INDEX       = index/index index/map index/view index/record index/list index/check account/range_name
+BOUNDS      = index/bounds account/bounds
 FINGERPRINT = account/fingerprint
 PASSWD      = account/passwd account/source
 SECCOMP     = confine/seccomp confine/seccomp_filters
@@ -55,11 +56,11 @@ WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/request $(REC
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = store/sqlite store/transaction store/statement store/schema store/schema_steps store/schema_check store/sql store/ids \
-              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/schema_steps_factors store/run store/audit store/copy store/hash store/high_water \
+              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/schema_steps_bounds store/schema_steps_factors store/run store/audit store/copy store/hash store/high_water \
               store/digest store/readable store/marks store/reserve store/state $(RECORDS)
 SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/evidence subuidd/life/evidence_disk subuidd/life/evidence_beside subuidd/call/earlier account/date subuidd/call/watermark subuidd/base/trouble subuidd/door/listen subuidd/base/handed subuidd/door/shares subuidd/door/workers subuidd/door/worker_channel subuidd/door/spawn subuidd/door/verifier subuidd/base/child \
               subuidd/door/operation subuidd/call/call subuidd/call/call_fail subuidd/call/maintain subuidd/call/account_view subuidd/call/caller subuidd/call/audit subuidd/call/tally subuidd/call/counters subuidd/call/used \
-              subuidd/op/account subuidd/op/freeze subuidd/op/add subuidd/op/key subuidd/op/key_change subuidd/op/password subuidd/op/manage_key subuidd/op/restore subuidd/change/restore subuidd/op/range subuidd/change/churn subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_run subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
+              subuidd/op/account subuidd/op/freeze subuidd/op/add subuidd/op/key subuidd/op/key_change subuidd/op/password subuidd/op/manage_key subuidd/op/restore subuidd/change/restore subuidd/op/range subuidd/change/churn subuidd/change/bounds subuidd/op/limit subuidd/op/release subuidd/op/check subuidd/op/check_run subuidd/op/check_index subuidd/op/check_disk subuidd/op/check_removed subuidd/op/repair \
               subuidd/op/audit subuidd/op/run subuidd/op/counter subuidd/runs/runs subuidd/life/meter subuidd/runs/alarm subuidd/runs/alarm_pace subuidd/runs/alarm_tell subuidd/runs/alarm_event subuidd/runs/alarm_quota subuidd/runs/alarm_dates subuidd/runs/hook subuidd/op/status subuidd/op/import subuidd/change/change subuidd/change/row subuidd/change/row_account subuidd/change/row_key subuidd/change/row_range subuidd/change/row_limit subuidd/change/make subuidd/change/unmake subuidd/change/look subuidd/change/rehearsal subuidd/change/claim subuidd/life/strays \
               subuidd/op/check_child subuidd/op/check_account subuidd/op/check_link subuidd/op/check_files subuidd/life/frozen subuidd/op/state \
               subuidd/life/lifecycle subuidd/life/mend subuidd/life/owners subuidd/life/rename subuidd/op/rename subuidd/op/owner subuidd/op/owner_has subuidd/call/former subuidd/change/name subuidd/call/refusal subuidd/life/recovery subuidd/publish/publish subuidd/publish/publish_open subuidd/publish/publish_host subuidd/publish/publish_sessions index/session_rules subuidd/publish/publish_build subuidd/life/removal subuidd/life/groups subuidd/life/freeze subuidd/life/admission index/verdict index/verdict_owner subuidd/life/purge subuidd/life/purge_call subuidd/life/sweep subuidd/call/known_time subuidd/call/room subuidd/life/urgent subuidd/publish/withheld \
@@ -71,7 +72,7 @@ SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/eviden
               home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/stopped home/groups home/terminal home/traces home/walk confine/child \
               confine/harden confine/identity confine/path confine/view confine/user_namespace confine/landlock \
               home/link_mend home/rename home/link_look home/mend home/leftover \
-              account/advice index/state_look account/part index/walk \
+              account/advice index/state_look account/part index/walk $(BOUNDS) \
               $(ACCOUNT) $(INDEX) $(FINGERPRINT) $(PASSWD)
 STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd/base/state_directory subuidd/state/format subuidd/state/save \
               subuidd/state/copy subuidd/state/verify subuidd/state/target subuidd/state/daily subuidd/state/deliver subuidd/state/host \
@@ -111,18 +112,18 @@ REFUSAL     = backup/refusal backup/sftp_refusal backup/refuse account/name conf
 SFTP_APPEND = backup/sftp_append backup/sftp_stream
 GIT_UPDATE  = backup/git_update
 USER_MANAGER = pam/user_manager $(INDEX) account/name account/id
-USERDB      = userdb/main userdb/serve userdb/peers userdb/methods userdb/record index/bounds varlink/stream varlink/server varlink/service \
+USERDB      = $(BOUNDS) userdb/main userdb/serve userdb/peers userdb/methods userdb/record varlink/stream varlink/server varlink/service \
               confine/harden confine/identity confine/landlock $(SECCOMP) $(INDEX) account/name account/id
 VERIFY      = verify/main verify/serve verify/work verify/queue verify/check verify/tries account/password account/password_from account/key_from account/date index/verdict \
               confine/harden confine/landlock $(SECCOMP) $(INDEX) account/name account/id
-LOGIN       = backup/login backup/login_grant backup/login_words backup/probe backup/login_command backup/run_watch backup/run_describe backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count backup/run_added backup/sftp_log backup/report index/verdict confine/harden $(ACCOUNT) $(INDEX)
+LOGIN       = $(BOUNDS) $(SECCOMP) backup/bandwidth backup/throttle backup/login backup/login_grant backup/login_words backup/probe backup/login_command backup/run_watch backup/run_describe backup/run_files backup/run_spool backup/run_connection backup/run_end backup/pace backup/file_count backup/run_added backup/sftp_log backup/report index/verdict confine/harden $(ACCOUNT) $(INDEX)
 
 # ---- guests: in other people's processes; libc (and libpam) only -------------------
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group index/bounds pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/bounds pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

@@ -103,6 +103,34 @@ enum account_keeper {
 #define FILES_MAX (INT64_C(1) << 40)
 #define FILES_LEAST 10000 /* the least limit that follows from the size */
 
+/* How much of the host an account may take: of it, of each of its owner's, and of this host. Each is a number, 0: not
+ * said here, so that the next one in this order counts (bounds.h). */
+enum bound {
+	BOUND_PROCESSES,  /* threads included */
+	BOUND_MEMORY,     /* bytes: of all its processes, where systemd has control groups, and of each of them */
+	BOUND_OPEN_FILES, /* of a process */
+	BOUND_FILE_SIZE,  /* bytes */
+	BOUND_CPU_WEIGHT,
+	BOUND_IO_WEIGHT,
+	BOUND_SESSIONS,  /* at once */
+	BOUND_LOGINS,    /* in any minute */
+	BOUND_BANDWIDTH, /* bytes a second, of a run, each way */
+	BOUNDS,
+};
+
+struct bounds {
+	uint64_t of[BOUNDS];
+};
+
+#define BOUND_PROCESSES_DEFAULT 512u
+#define BOUND_OPEN_FILES_DEFAULT 1024u
+#define BOUND_PROCESSES_MAX 4194304 /* the kernel's own */
+#define BOUND_OPEN_FILES_MAX 1048576
+#define BOUND_WEIGHT_MAX 10000
+#define SESSIONS_MAX 1024u /* connections of one account at once */
+#define LOGINS_MAX 1000u   /* a minute */
+#define BANDWIDTH_MAX (INT64_C(1) << 40)
+
 /* The settings of an account, made by its owner or an import. Each member is a row of facts_record (records.c), in
  * this order: all code that reads, checks, stores, sends or shows them goes by that table. */
 struct facts {
@@ -114,6 +142,7 @@ struct facts {
 	char comment[COMMENT_MAX + 1];
 	char contact[CONTACT_MAX + 1]; /* a mail address for alarms; "" none */
 	uint32_t factors;              /* enum account_factors */
+	struct bounds bounds;          /* 0: as its owner's limit says, or the host */
 };
 
 /* The bits of a set of facts are 1 << these. */
@@ -126,7 +155,8 @@ enum fact {
 	FACT_COMMENT,
 	FACT_CONTACT,
 	FACT_FACTORS,
-	FACTS,
+	FACT_BOUNDS, /* and the others, in the order of enum bound */
+	FACTS = FACT_BOUNDS + BOUNDS,
 };
 
 struct account {
@@ -247,7 +277,12 @@ struct limit {
 	uint32_t ranges;     /* RANGE_UNIT blocks, the owner's and their accounts' together */
 	uint32_t is_default; /* 1: the owner has no row, the settings apply */
 	char owner[OWNER_MAX + 1];
+	struct bounds bounds; /* of each of their accounts: by default, and at most */
 };
+
+/* Rows of limit_record: the first of them, and all of them as a set. */
+#define LIMIT_ROW_BOUNDS 5
+#define LIMIT_BOUNDS_SET (((1u << BOUNDS) - 1) << LIMIT_ROW_BOUNDS)
 
 /* One line of the audit trail. */
 struct audit_entry {

@@ -8,6 +8,11 @@
 
 #include "account/date.h"
 
+const char *field_option(const struct field *field)
+{
+	return field->option != NULL ? field->option : field->name;
+}
+
 const struct field *record_find(const struct record *record, const char *name)
 {
 	for (size_t i = 0; i < record->count; i++)
@@ -206,13 +211,14 @@ static void number_print(const struct field *field, int64_t number, char *out)
 
 	if (field->form == FORM_SPAN && number == 0)
 		snprintf(out, FIELD_PRINT_MAX, "never");
-	else if (field->form == FORM_COUNT && number == 0)
+	else if ((field->form == FORM_COUNT || field->form == FORM_BOUND || field->form == FORM_BOUND_SIZE) &&
+		 number == 0)
 		snprintf(out, FIELD_PRINT_MAX, "default");
 	else if ((field->form == FORM_SIZE && number == 0) || (field->form == FORM_COUNT && number < 0))
 		snprintf(out, FIELD_PRINT_MAX, "none");
 	else
-		units_print(field->form == FORM_SIZE ? sizes :
-			    field->form == FORM_SPAN ? spans :
+		units_print(field->form == FORM_SIZE || field->form == FORM_BOUND_SIZE ? sizes :
+			    field->form == FORM_SPAN                                   ? spans :
 						       &spans[sizeof(spans) / sizeof(spans[0]) - 1],
 			    number, out);
 }
@@ -262,6 +268,7 @@ const char *record_names(const struct record *record, const char *lead, const ch
 					 i == 0                ? "" :
 					 i + 1 < record->count ? ", " :
 								 " or ",
-					 prefix, record->fields[i].name);
+					 prefix,
+					 prefix[0] != '\0' ? field_option(&record->fields[i]) : record->fields[i].name);
 	return out;
 }

@@ -35,9 +35,11 @@ enum field_use {
 /* How people write a number on a command line, and see it. */
 enum field_form {
 	FORM_PLAIN,
-	FORM_SIZE,  /* bytes: 10G, none */
-	FORM_SPAN,  /* seconds: 26h, never */
-	FORM_COUNT, /* 200000, none (-1), default (0) */
+	FORM_SIZE,       /* bytes: 10G, none */
+	FORM_SPAN,       /* seconds: 26h, never */
+	FORM_COUNT,      /* 200000, none (-1), default (0) */
+	FORM_BOUND,      /* 64, default (0) */
+	FORM_BOUND_SIZE, /* bytes: 512M, default (0) */
 };
 
 struct field {
@@ -54,6 +56,7 @@ struct field {
 	const char *why,
 		*todo; /* the message if it is not valid; why NULL: "out of range"; todo is also for a missing one */
 	const char *column;       /* in the store; NULL: none of its own */
+	const char *option;       /* --option, where that is not --name */
 	const char *value, *help; /* of its option: "SIZE|none", and what it does: lines of at most 54 characters */
 	const char *note;         /* in the interface's text, where type and name say too little: lines */
 };
@@ -67,6 +70,9 @@ struct record {
 #define RECORD(name, fields) const struct record name = { fields, sizeof(fields) / sizeof((fields)[0]) }
 /* .offset and .size of a row */
 #define MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+
+/* The name of its option. */
+const char *field_option(const struct field *field);
 
 /* The row of this name; NULL: not found. */
 const struct field *record_find(const struct record *record, const char *name);
@@ -110,7 +116,8 @@ const char *field_print(const struct field *field, const void *base, char out[FI
 /* "quota 1M, expires never, comment none": the members in `set`. Cut at the end of out. */
 void record_print(const struct record *record, const void *base, uint32_t set, char *out, size_t size);
 
-/* "give quota, files or view": lead, and all names with `prefix` before each. Cut at the end of out. Returns out. */
+/* "give quota, files or view": lead, and all names with `prefix` before each (with "--": of the options). Cut at the
+ * end of out. Returns out. */
 const char *record_names(const struct record *record, const char *lead, const char *prefix, char *out, size_t size);
 
 /* ---- records.c */

@@ -34,6 +34,43 @@ static bool contact_fits(const char *text)
 }
 
 static const char *const factors_words[] = { "any", "both", NULL };
+/* clang-format off */
+#define BOUND(type, bound, json, word, stored, written, last, text)                                                    \
+	{ json, MEMBER(type, bounds.of[bound]), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, written, .least = 0, .most = last, \
+	  .column = stored, .option = word, .value = (written) == FORM_BOUND ? "N|default" : "SIZE|default",           \
+	  .why = (written) == FORM_BOUND ? "not a number up to " #last : "not a size that can be a bound",             \
+	  .todo = (written) == FORM_BOUND ? "for example 64, or default" : "for example 512M, or default",             \
+	  .note = "left out: as the limit of the owner says, or this host", .help = text }
+#define BOUND_N(type, bound, json, word, stored, last, text) BOUND(type, bound, json, word, stored, FORM_BOUND, last, text)
+#define BOUND_SIZE(type, bound, json, word, stored, last, text)                                                        \
+	BOUND(type, bound, json, word, stored, FORM_BOUND_SIZE, last, text)
+/* clang-format on */
+
+/* The bounds of an account and, for each account, of an owner's limit: one row for both. */
+#define PROCESSES(type)                                                                                                \
+	BOUND_N(type, BOUND_PROCESSES, "processes", "processes", "processes", 4194304,                                 \
+		"the most processes and threads at once")
+#define MEMORY(type)                                                                                                   \
+	BOUND_SIZE(type, BOUND_MEMORY, "memory", "memory", "memory", SIZE_MOST,                                        \
+		   "the most memory of all its processes (systemd), and of\neach process")
+#define OPEN_FILES(type)                                                                                               \
+	BOUND_N(type, BOUND_OPEN_FILES, "openFiles", "open-files", "open_files", 1048576,                              \
+		"the most open files of a process")
+#define FILE_SIZE(type)                                                                                                \
+	BOUND_SIZE(type, BOUND_FILE_SIZE, "fileSize", "file-size", "file_size", SIZE_MOST,                             \
+		   "the largest file that it may write")
+#define CPU_WEIGHT(type)                                                                                               \
+	BOUND_N(type, BOUND_CPU_WEIGHT, "cpuWeight", "cpu-weight", "cpu_weight", 10000,                                \
+		"its share of the CPU beside others, who have 100\n(systemd)")
+#define IO_WEIGHT(type)                                                                                                \
+	BOUND_N(type, BOUND_IO_WEIGHT, "ioWeight", "io-weight", "io_weight", 10000, "the same of the disks (systemd)")
+#define SESSIONS(type)                                                                                                 \
+	BOUND_N(type, BOUND_SESSIONS, "sessions", "sessions", "sessions", 1024, "the most connections at once")
+#define LOGINS(type) BOUND_N(type, BOUND_LOGINS, "logins", "logins", "logins", 1000, "the most logins in a minute")
+#define BANDWIDTH(type)                                                                                                \
+	BOUND_SIZE(type, BOUND_BANDWIDTH, "bandwidth", "bandwidth", "bandwidth", INT64_C(1) << 40,                     \
+		   "the most bytes a second of a run, each way")
+
 static const char *const state_words[] = { "unknown", "intent", "moving", "active", "removing", NULL };
 static const char *const run_words[] = { "unknown", "backup", "read", "probe", "refused", NULL };
 
@@ -80,6 +117,15 @@ static const struct field facts_fields[] = {
 			   .note = "\"both\": a login needs a key and a password; left out: one of them",
 			   .help = "both: a login needs a key and a password, and may\ndo what the key may; any: one "
 				   "of them is enough" },
+	[FACT_BOUNDS + BOUND_PROCESSES] = PROCESSES(struct facts),
+	[FACT_BOUNDS + BOUND_MEMORY] = MEMORY(struct facts),
+	[FACT_BOUNDS + BOUND_OPEN_FILES] = OPEN_FILES(struct facts),
+	[FACT_BOUNDS + BOUND_FILE_SIZE] = FILE_SIZE(struct facts),
+	[FACT_BOUNDS + BOUND_CPU_WEIGHT] = CPU_WEIGHT(struct facts),
+	[FACT_BOUNDS + BOUND_IO_WEIGHT] = IO_WEIGHT(struct facts),
+	[FACT_BOUNDS + BOUND_SESSIONS] = SESSIONS(struct facts),
+	[FACT_BOUNDS + BOUND_LOGINS] = LOGINS(struct facts),
+	[FACT_BOUNDS + BOUND_BANDWIDTH] = BANDWIDTH(struct facts),
 };
 RECORD(facts_record, facts_fields);
 _Static_assert(sizeof(facts_fields) / sizeof(facts_fields[0]) == FACTS, "a row for each fact");
@@ -154,8 +200,18 @@ static const struct field limit_fields[] = {
 	  .why = "too high", .todo = "at most 32768 ranges" },
 	{ "default", MEMBER(struct limit, is_default), FIELD_FLAG, FIELD_TOLD },
 	{ "owner", MEMBER(struct limit, owner), FIELD_TEXT, CHANGED | FIELD_REQUIRED, .todo = "name the owner" },
+	PROCESSES(struct limit),
+	MEMORY(struct limit),
+	OPEN_FILES(struct limit),
+	FILE_SIZE(struct limit),
+	CPU_WEIGHT(struct limit),
+	IO_WEIGHT(struct limit),
+	SESSIONS(struct limit),
+	LOGINS(struct limit),
+	BANDWIDTH(struct limit),
 };
 RECORD(limit_record, limit_fields);
+_Static_assert(sizeof(limit_fields) / sizeof(limit_fields[0]) == LIMIT_ROW_BOUNDS + BOUNDS, "the last rows are bounds");
 
 static const struct field audit_fields[] = {
 	{ "seq", MEMBER(struct audit_entry, seq), FIELD_NUMBER, FIELD_TOLD },

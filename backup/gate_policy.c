@@ -71,16 +71,18 @@ static bool number_option(struct gate_policy *policy, const char *argument)
 	if (number_parse(argument, "-timeout=", INT_MAX, &number))
 		policy->timeout = (unsigned)number;
 	else if (number_parse(argument, "-memory=", MEMORY_MIB_MAX, &number) && number > 0)
-		policy->memory = number << 20;
+		policy->limits.memory = number << 20;
+	else if (number_parse(argument, "-bwlimit=", INT_MAX, &number))
+		policy->bandwidth = number;
 	else
-		return false;
+		return limits_option(argument, &policy->limits);
 	return true;
 }
 
 int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const char **directory,
 		       struct gate_refusal *refusal)
 {
-	struct gate_policy parsed = { .timeout = GATE_TIMEOUT, .memory = GATE_MEMORY };
+	struct gate_policy parsed = { .timeout = GATE_TIMEOUT, .limits.memory = GATE_MEMORY };
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "confine/limits.h"
+
 struct gate_policy {
 	bool read_only;        /* -ro */
 	bool write_only;       /* -wo */
@@ -22,7 +24,8 @@ struct gate_policy {
 	bool report;           /* -report: what the run does, and how many files, to the login shell */
 	bool log;              /* rsync's log was sent there */
 	unsigned timeout;      /* -timeout=SECONDS: for a client that sends nothing; 0 none */
-	uint64_t memory;       /* -memory=MIB, in bytes: of each process of the run */
+	struct limits limits;  /* -memory=MIB, of each process of the run, and those of limits_option() */
+	uint64_t bandwidth;    /* -bwlimit=KIB a second; 0: the client's own */
 	bool everything;       /* DIR is "/" */
 	bool drop_devices;     /* this rsync knows --drop-D (3.5) */
 	bool confine_root;     /* this rsync knows --confine-root (3.5) */

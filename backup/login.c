@@ -31,6 +31,7 @@
 #include "backup/pace.h"
 #include "backup/probe.h"
 #include "backup/run_watch.h"
+#include "backup/throttle.h"
 #include "confine/harden.h"
 
 #define RSYNC_GATE BINDIR "/subuid-rrsync"
@@ -174,20 +175,6 @@ static char *keep_variable(const char *name)
 	return entry;
 }
 
-/* sshd tells the client how the gate ended, including by a signal. */
-static int end_like(int status)
-{
-	sigset_t none;
-
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(WTERMSIG(status), SIG_DFL);
-	raise(WTERMSIG(status));
-	return 128 + WTERMSIG(status);
-}
-
 /* A run's data is counted while it goes on, too. If in doubt the run goes on. */
 static const char *grown_full(void)
 {
@@ -202,8 +189,9 @@ static const char *grown_full(void)
 
 /* A gate, or what says no in its place: a child, watched and recorded. */
 static int run_program(const char *gate, const char *const *arguments, const struct index_account *account,
-		       const char *home, bool reads, struct run *run)
+		       const char *home, bool reads, uint64_t bandwidth, struct run *run)
 {
+	pid_t throttle = 0;
 	char *environment[5] = { NULL };
 	char user[sizeof("USER=") + ACCOUNT_NAME_MAX];
 	size_t n = 0;
@@ -216,6 +204,12 @@ static int run_program(const char *gate, const char *const *arguments, const str
 	environment[n] = keep_variable("SSH_CONNECTION");
 	n += environment[n] != NULL;
 	environment[n] = keep_variable("TERM");
+	r = bandwidth != 0 ? throttle_begin(bandwidth, &throttle) : 0;
+	if (r < 0) {
+		run_not_begun(run, strerror(-r));
+		return refuse("%s: its bandwidth cannot be bound: %s; ask the administrator of this host",
+			      account->name, strerror(-r));
+	}
 	/* execve(2) takes char *const[] for historical reasons and writes to none of it. */
 	r = run_watch(gate, (char *const *)(uintptr_t)arguments, environment, home, reads ? NULL : grown_full, run,
 		      &status);
@@ -223,8 +217,9 @@ static int run_program(const char *gate, const char *const *arguments, const str
 		run_not_begun(run, strerror(-r));
 		return refuse("%s: %s; ask the administrator of this host", gate, strerror(-r));
 	}
+	throttle_end(throttle);
 	pace_run(run, status);
-	return end_like(status);
+	return run_end_like(status);
 }
 
 /* It was typed by a person. */
@@ -253,7 +248,8 @@ static int answer_probe(const struct index_account *account, const struct login_
 }
 
 static int run_gate(const struct login_command *command, const struct index_account *account,
-		    const struct index_host *host, const char *home, const char *original)
+		    const struct index_host *host, const struct account_bounds *bounds, const char *home,
+		    const char *original)
 {
 	bool isolated = login_command_isolated(command, original);
 	bool rsync = !isolated && login_command_is_rsync(command, original);
@@ -266,13 +262,14 @@ static int run_gate(const struct login_command *command, const struct index_acco
 	login_words_takes(command, takes);
 	snprintf(argument, sizeof(argument), "-takes=%s", takes);
 	if (rsync)
-		login_gate_arguments(command, host, home, arguments, &numbers);
+		login_gate_arguments(command, host, bounds, home, arguments, &numbers);
 	else
-		login_tool_arguments(command, host, argument, home, arguments, &numbers);
+		login_tool_arguments(command, host, bounds, argument, home, arguments, &numbers);
 	if (!isolated)
 		note_echo(account, original, takes);
 	run_describe(command, original != NULL ? original : "", &run);
-	return run_program(rsync ? RSYNC_GATE : TOOL_GATE, arguments, account, home, reads, &run);
+	return run_program(rsync ? RSYNC_GATE : TOOL_GATE, arguments, account, home, reads,
+			   bounds->of.of[BOUND_BANDWIDTH], &run);
 }
 
 /* Says what the key is for, in words for the person at the other end, and is a run like those of the gates. */
@@ -296,7 +293,7 @@ static int refuse_command(const struct index_account *account, const struct logi
 	}
 	run_describe(command, original, &run);
 	run.kind = RUN_REFUSED;
-	return run_program(REFUSAL, arguments, account, NULL, true, &run);
+	return run_program(REFUSAL, arguments, account, NULL, true, 0, &run);
 }
 
 /* An sftp client has not seen what was said: what says it once more takes our place. Otherwise the exit status. */
@@ -343,6 +340,7 @@ static int serve(int argc, char **argv, const char *original)
 {
 	struct index_account account;
 	struct login_command command;
+	struct account_bounds bounds;
 	struct index_host host;
 	char home[512];
 	const char *barred, *refused = getenv(REFUSED_VARIABLE), *words;
@@ -358,6 +356,8 @@ static int serve(int argc, char **argv, const char *original)
 	r = find_home(&account, &host, home, sizeof(home));
 	if (r == -ENOENT)
 		return serve_owner(argc, argv, original);
+	if (r == 0)
+		r = index_bounds(&accounts, &account, &bounds);
 	if (r < 0)
 		return refuse(INDEX_PATH ": %s; ask the administrator of this host", strerror(-r));
 	barred = account_barred(&account, time(NULL));
@@ -387,7 +387,7 @@ static int serve(int argc, char **argv, const char *original)
 	if ((account.flags & ACCOUNT_FULL) != 0 &&
 	    narrow_full(&account, &command, original != NULL ? original : "") != EXIT_SUCCESS)
 		return REFUSED_HERE;
-	return run_gate(&command, &account, &host, home, original);
+	return run_gate(&command, &account, &host, &bounds, home, original);
 }
 
 int main(int argc, char **argv)

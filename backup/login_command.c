@@ -171,9 +171,35 @@ static const char *memory_argument(const struct index_sessions *sessions, struct
 	return numbers->memory;
 }
 
-void login_gate_arguments(const struct login_command *command, const struct index_host *host, const char *home,
-			  const char **argv, struct login_numbers *numbers)
+/* Those of them that are not the gates' own. How many they are. */
+static size_t bound_arguments(const struct account_bounds *bounds, const char **argv, struct login_numbers *numbers)
 {
+	const struct {
+		const char *name;
+		uint64_t value, usual;
+	} all[] = {
+		{ "-processes", bounds->of.of[BOUND_PROCESSES], BOUND_PROCESSES_DEFAULT },
+		{ "-open-files", bounds->of.of[BOUND_OPEN_FILES], BOUND_OPEN_FILES_DEFAULT },
+		{ "-file-size", bounds->of.of[BOUND_FILE_SIZE], 0 },
+		{ "-memory-bound", bounds->process_memory, 0 },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i].value == 0 || all[i].value == all[i].usual)
+			continue;
+		snprintf(numbers->bounds[n], sizeof(numbers->bounds[n]), "%s=%" PRIu64, all[i].name, all[i].value);
+		argv[n] = numbers->bounds[n];
+		n++;
+	}
+	return n;
+}
+
+void login_gate_arguments(const struct login_command *command, const struct index_host *host,
+			  const struct account_bounds *bounds, const char *home, const char **argv,
+			  struct login_numbers *numbers)
+{
+	const uint64_t bandwidth = bounds->of.of[BOUND_BANDWIDTH];
 	size_t n = 0;
 
 	argv[n++] = "subuid-rrsync";
@@ -196,6 +222,11 @@ void login_gate_arguments(const struct login_command *command, const struct inde
 		snprintf(numbers->timeout, sizeof(numbers->timeout), "-timeout=%" PRIu32, host->sessions.silence);
 		argv[++n] = numbers->timeout;
 		n++;
+	}
+	n += bound_arguments(bounds, argv + n, numbers);
+	if (bandwidth != 0 && bandwidth >> 10 < INT32_MAX) {
+		snprintf(numbers->bandwidth, sizeof(numbers->bandwidth), "-bwlimit=%" PRIu64, (bandwidth + 1023) >> 10);
+		argv[n++] = numbers->bandwidth;
 	}
 	argv[n++] = "--";
 	argv[n++] = home;
@@ -223,8 +254,9 @@ static size_t shell_options(const struct login_command *command, unsigned shell,
 	return n;
 }
 
-void login_tool_arguments(const struct login_command *command, const struct index_host *host, const char *takes,
-			  const char *home, const char **argv, struct login_numbers *numbers)
+void login_tool_arguments(const struct login_command *command, const struct index_host *host,
+			  const struct account_bounds *bounds, const char *takes, const char *home, const char **argv,
+			  struct login_numbers *numbers)
 {
 	size_t n = 0;
 
@@ -240,6 +272,7 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 	}
 	argv[n] = memory_argument(&host->sessions, numbers);
 	n += argv[n] != NULL;
+	n += bound_arguments(bounds, argv + n, numbers);
 	n += shell_options(command, host->session_shell, argv + n, numbers);
 	snprintf(numbers->key, sizeof(numbers->key), "-key=%" PRIu32, command->key_id);
 	argv[n++] = numbers->key;

@@ -46,19 +46,22 @@ int authorized_keys_line(const struct ssh_key *key, char *out, size_t size);
 
 /* The gate's arguments for a command: options, then home; ended by NULL.
  * argv holds LOGIN_GATE_ARGUMENTS. Points into constants, numbers and home. */
-#define LOGIN_GATE_ARGUMENTS 18
+#define LOGIN_GATE_ARGUMENTS 24
 #define LOGIN_NUMBER_TEXT 32
 struct login_numbers {
 	char quota[LOGIN_NUMBER_TEXT], memory[LOGIN_NUMBER_TEXT], timeout[LOGIN_NUMBER_TEXT], key[LOGIN_NUMBER_TEXT];
+	char bounds[4][LOGIN_NUMBER_TEXT], bandwidth[LOGIN_NUMBER_TEXT];
 	char shell[LOGIN_NUMBER_TEXT], net[sizeof("-net=") + NET_MAX], line[sizeof("-line=") + COMMAND_MAX];
 };
-void login_gate_arguments(const struct login_command *command, const struct index_host *host, const char *home,
-			  const char **argv, struct login_numbers *numbers);
+void login_gate_arguments(const struct login_command *command, const struct index_host *host,
+			  const struct account_bounds *bounds, const char *home, const char **argv,
+			  struct login_numbers *numbers);
 
 /* The same for the gate for tools: form, quota, memory, number of the key, words for the person ("-takes=rsync and
  * sftp"), tools, home. */
-void login_tool_arguments(const struct login_command *command, const struct index_host *host, const char *takes,
-			  const char *home, const char **argv, struct login_numbers *numbers);
+void login_tool_arguments(const struct login_command *command, const struct index_host *host,
+			  const struct account_bounds *bounds, const char *takes, const char *home, const char **argv,
+			  struct login_numbers *numbers);
 
 /* A shell runs for this command, or the key's one line, unless the gate finds that it is for a tool. */
 bool login_command_isolated(const struct login_command *command, const char *original);

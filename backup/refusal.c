@@ -36,7 +36,7 @@ static int confine(const char **step)
 	if (r < 0)
 		return r;
 	*step = "limits";
-	r = limits_confine(MEMORY);
+	r = limits_confine(&(const struct limits){ .memory = MEMORY });
 	if (r < 0)
 		return r;
 	*step = "no_new_privs";

@@ -35,7 +35,8 @@
 
 static const char usage[] =
 	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
-	"                     [-fake-super] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB] DIR\n"
+	"                     [-fake-super] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB]\n"
+	"                     [-bwlimit=KIB] [-processes=N] [-open-files=N] [-file-size=BYTES] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
 static int refuse_error(int r, const struct gate_refusal *refusal)
@@ -278,7 +279,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse(PROGRAM, rsync_binary_path(), strerror(-r), EXIT_UNCONFINED);
 	openlog("subuid-rrsync", LOG_PID | LOG_NDELAY, LOG_AUTH);
-	r = limits_confine(policy.memory);
+	r = limits_confine(&policy.limits);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	pull = is_pull(command);

@@ -188,7 +188,7 @@ static bool size_valid(const char *text, double *bytes)
 /* 0 is "without limit" to rsync. */
 static int add_bytes(const struct build *b, const struct rsync_chosen *chosen)
 {
-	const uint64_t most = b->policy->memory != 0 ? b->policy->memory : GATE_MEMORY;
+	const uint64_t most = b->policy->limits.memory != 0 ? b->policy->limits.memory : GATE_MEMORY;
 	double bytes;
 
 	if (!size_valid(chosen->value, &bytes))
@@ -209,6 +209,21 @@ static int add_timeout(const struct build *b)
 	return client == 0 ? 0 : text_list_format(b->argv, "--timeout=%ld", client);
 }
 
+/* The client's bandwidth if it is lower, in KiB a second. A number that is not just digits may be any. */
+static int add_bandwidth(const struct build *b)
+{
+	const char *value = last_value(b->request, ARGUMENT_RATE);
+	const uint64_t ours = b->policy->bandwidth;
+	char *end;
+	unsigned long long client = value == NULL ? 0 : strtoull(value, &end, 10);
+
+	if (ours == 0)
+		return 0;
+	if (client == 0 || *end != '\0' || value[0] == '-' || client > ours)
+		return text_list_format(b->argv, "--bwlimit=%" PRIu64, ours);
+	return 0;
+}
+
 static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 {
 	const struct rsync_option *option = chosen->option;
@@ -222,6 +237,7 @@ static int add_chosen(const struct build *b, const struct rsync_chosen *chosen)
 		return text_list_format(b->argv, "--%s", option->name);
 	case ARGUMENT_TEXT:
 	case ARGUMENT_ALGORITHM:
+	case ARGUMENT_RATE: /* and perhaps once more, by add_bandwidth() */
 		break;
 	case ARGUMENT_SECONDS: /* by add_timeout() */
 		return add_nothing_but_a_number(b, chosen);
@@ -274,6 +290,8 @@ static int add_policy(const struct build *b)
 	const bool receiver = !b->request->sender;
 	int r = add_timeout(b);
 
+	if (r == 0)
+		r = add_bandwidth(b);
 	if (r == 0 && receiver && !policy->fake_super)
 		r = text_list_add(b->argv, "--chmod=ug-s");
 	if (r == 0 && receiver && !policy->fake_super && policy->drop_devices)

@@ -44,7 +44,7 @@ static const struct rsync_option table[] = {
 	{ "b", ARGUMENT_NONE, OPTION_OVERWRITES, NULL }, /* --backup: a backup replaces an older one */
 	{ "backup-dir", ARGUMENT_DIRECTORY, OPTION_OVERWRITES, NULL },
 	{ "block-size", ARGUMENT_TEXT, OPTION_LOOKS, NULL },
-	TEXT("bwlimit"),
+	{ "bwlimit", ARGUMENT_RATE, 0, NULL },
 	LOOKS("c"), /* --checksum */
 	TEXT("checksum-choice"),
 	TEXT("checksum-seed"),

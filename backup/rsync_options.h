@@ -12,6 +12,7 @@
 enum option_argument {
 	ARGUMENT_NONE,
 	ARGUMENT_TEXT,      /* passed on as it is */
+	ARGUMENT_RATE,      /* --bwlimit: no more than the gate's own */
 	ARGUMENT_SECONDS,   /* --timeout: no longer than the gate's own */
 	ARGUMENT_BYTES,     /* --max-alloc: no more than a process may have */
 	ARGUMENT_LEVEL,     /* --compress-level: no higher than the table says for the algorithm */

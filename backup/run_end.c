@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/wait.h>
+
 #include "backup/run_watch.h"
 
 #define BY_ITSELF_MS 2000 /* it finishes writing, and keeps a partial file */
@@ -53,4 +55,17 @@ void run_end_leftover(const struct run_end *end)
 		nanosleep(&pause, NULL);
 	}
 	kill(-end->group, SIGKILL);
+}
+
+int run_end_like(int status)
+{
+	sigset_t none;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
 }

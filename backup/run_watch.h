@@ -73,6 +73,10 @@ void run_end_step(struct run_end *end, uint64_t now);
 /* Waits a second for processes that the first process of a run left behind when it ended, then kills them. */
 void run_end_leftover(const struct run_end *end);
 
+/* sshd tells the client how the run ended, including by a signal: this process ends in the same way, or returns the
+ * exit status. */
+int run_end_like(int status);
+
 /* run_connection.c: payload bytes of the ssh connection so far, by inet_diag(7). False: nobody can say. */
 struct run_bytes {
 	uint64_t in, out;

@@ -40,8 +40,8 @@ struct order {
 	enum tool_form form;
 	struct tool_values values;
 	const char *tools;
-	const char *takes;        /* all that the key allows, in words */
-	uint64_t memory;          /* bytes, of each process */
+	const char *takes; /* all that the key allows, in words */
+	struct limits limits;
 	uint64_t key;             /* its number */
 	struct shell_order shell; /* .shell NULL: the key has neither shell nor command */
 };
@@ -128,8 +128,8 @@ static bool shell_option(const char *argument, struct shell_order *shell)
 	return true;
 }
 
-/* -report [-append-only|-read-only] [-quota=BYTES] [-memory=MIB] [-shell=NAME [-tty] [-net=PORTS] [-line=LINE]]
- * -key=NUMBER -takes=WORDS -- TOOLS HOME, from the login shell. */
+/* -report [-append-only|-read-only] [-quota=BYTES] [-memory=MIB] [-processes=N …] [-shell=NAME [-tty] [-net=PORTS]
+ * [-line=LINE]] -key=NUMBER -takes=WORDS -- TOOLS HOME, from the login shell. */
 static int order_parse(char **argv, struct order *order)
 {
 	for (argv++; *argv != NULL && strcmp(*argv, "--") != 0; argv++) {
@@ -142,8 +142,8 @@ static int order_parse(char **argv, struct order *order)
 		else if (strncmp(*argv, "-takes=", 7) == 0)
 			order->takes = *argv + 7;
 		else if (!number_parse(*argv, "-quota=", &order->values.quota) &&
-			 !number_parse(*argv, "-key=", &order->key) && !memory_parse(*argv, &order->memory) &&
-			 !shell_option(*argv, &order->shell))
+			 !number_parse(*argv, "-key=", &order->key) && !memory_parse(*argv, &order->limits.memory) &&
+			 !limits_option(*argv, &order->limits) && !shell_option(*argv, &order->shell))
 			return -EINVAL;
 	}
 	if (order->takes == NULL || *argv == NULL || argv[1] == NULL || argv[2] == NULL || argv[3] != NULL)
@@ -305,7 +305,7 @@ int main(int argc, char **argv)
 	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	struct command_line line = { 0 };
 	char answer[PROBE_ANSWER_MAX + 1];
-	struct order order = { .form = TOOL_READ_WRITE, .memory = MEMORY_LEAST };
+	struct order order = { .form = TOOL_READ_WRITE, .limits.memory = MEMORY_LEAST };
 	int r;
 
 	refuse_without_log();
@@ -323,7 +323,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "descriptors", r);
 	openlog("subuid-tool", LOG_PID | LOG_NDELAY, LOG_AUTH); /* now, because its socket cannot be reached later */
-	r = limits_confine(order.memory);
+	r = limits_confine(&order.limits);
 	if (r < 0)
 		return refuse_unconfined(PROGRAM, "limits", r);
 	if (command == NULL || order.shell.line != NULL)

@@ -62,7 +62,7 @@ static int start(const struct tool *tool, enum tool_form form, const struct tool
 		return wrong(tool->path, r == -EPERM  ? refusal.why :
 					 r == -EINVAL ? "braces that mean nothing" :
 							strerror(-r));
-	r = limits_confine(MEMORY);
+	r = limits_confine(&(const struct limits){ .memory = MEMORY });
 	if (r == 0)
 		r = tool_enter(values->home, &tool->profile, form, &step, &error);
 	if (r >= 0)

@@ -85,7 +85,15 @@ static int each_limit(json_t *reply, void *data)
 	static const char *const names[] = { "owner", "accounts", "keys", "ranges", NULL };
 	const json_t *limit = json_object_get(reply, "limit");
 
-	return limit == NULL ? 0 : put_copy(data, "limit", limit, names);
+	json_t *row;
+
+	if (limit == NULL)
+		return 0;
+	row = json_pack("{s:s}", "kind", "limit");
+	copy(row, limit, names);
+	for (size_t i = FACT_BOUNDS; i < FACTS; i++)
+		copy(row, limit, (const char *const[]){ facts_record.fields[i].name, NULL });
+	return put(data, row);
 }
 
 /* An account that is not active does not exist yet or is already gone: then only its id is left. */

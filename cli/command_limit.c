@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "account/record.h"
+#include "cli/facts.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -25,6 +27,8 @@ static int parse(int argc, char **argv, json_t *parameters)
 	while (status == STATUS_DONE && (c = option_next("limit", argc, argv, &status)) != 0) {
 		if (c < 0)
 			return -1 - status;
+		if (facts_option(c, optarg, parameters, &status))
+			continue;
 		if (c == 'R')
 			json_object_set_new(parameters, "reset", json_true());
 		else
@@ -35,6 +39,8 @@ static int parse(int argc, char **argv, json_t *parameters)
 
 static int print_limit(const json_t *limit)
 {
+	char text[FACTS_TEXT_MAX];
+
 	if (common.json)
 		return print_json(limit);
 	printf(common.dry_run ? "would be set: %s may have%s\n" : "%s may have%s\n", shown(json_text(limit, "owner")),
@@ -42,6 +48,9 @@ static int print_limit(const json_t *limit)
 	printf("  accounts  %llu\n", (unsigned long long)json_number(limit, "accounts"));
 	printf("  keys      %llu per account\n", (unsigned long long)json_number(limit, "keys"));
 	printf("  ranges    %llu of 65536 ids\n", (unsigned long long)json_number(limit, "ranges"));
+	for (size_t i = FACT_BOUNDS; i < FACTS; i++)
+		if (facts_text(i, limit, text)[0] != '\0')
+			printf("  %-10s %s for each account\n", field_option(&facts_record.fields[i]), text);
 	return STATUS_DONE;
 }
 

@@ -171,6 +171,29 @@ static void print_use(const json_t *use)
 	print_field("runs", text);
 }
 
+/* The bounds that hold where they are not this host's, and whose they are. */
+static void print_bounds(const json_t *account)
+{
+	char text[FACTS_TEXT_MAX + 64], own[FACTS_TEXT_MAX], name[32] = "effective";
+
+	for (size_t i = FACT_BOUNDS; i < FACTS; i++) {
+		const struct field *field = &facts_record.fields[i];
+		json_t *value;
+
+		snprintf(name + strlen("effective"), sizeof(name) - strlen("effective"), "%c%s",
+			 field->name[0] - 'a' + 'A', field->name + 1);
+		value = json_object_get(account, name);
+		if (value == NULL)
+			continue;
+		facts_number_text(i, value, own);
+		if (json_equal(value, json_object_get(account, field->name)))
+			snprintf(text, sizeof(text), "%s", own);
+		else
+			snprintf(text, sizeof(text), "%s (the limit of %s)", own, json_text(account, "owner"));
+		print_field(field_option(field), text);
+	}
+}
+
 static void print_account(const json_t *account, const json_t *use)
 {
 	const struct row row = { .object = account };
@@ -182,9 +205,10 @@ static void print_account(const json_t *account, const json_t *use)
 	print_field("owner", json_text(account, "owner"));
 	print_field("state", account_state_text(&row));
 	print_field("created", time_text((int64_t)json_number(account, "created")));
-	for (size_t i = 0; i < FACTS; i++)
+	for (size_t i = 0; i < FACT_BOUNDS; i++)
 		if (i != FACT_VIEW)
 			print_field(facts_record.fields[i].name, facts_text(i, account, text));
+	print_bounds(account);
 	print_limit(account);
 	print_use(use);
 	print_field("backup", backup_text(account, text, sizeof(text)));

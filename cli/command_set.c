@@ -43,6 +43,8 @@ static int print_set(const json_t *account)
 		const struct field *field = &facts_record.fields[i];
 		const char *value = facts_text(i, account, text);
 
+		if (i >= FACT_BOUNDS && value[0] == '\0')
+			continue;
 		if (field->kind == FIELD_TEXT)
 			printf("%s%s", value[0] != '\0' ? ", " : "", shown(value));
 		else

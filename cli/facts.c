@@ -21,6 +21,14 @@ static int number_of(const struct field *field, const char *text, bool exported,
 	int r;
 
 	switch (field->form) {
+	case FORM_BOUND:
+	case FORM_BOUND_SIZE:
+		if (strcmp(text, "default") == 0) {
+			*number = 0;
+			return 0;
+		}
+		r = field->form == FORM_BOUND ? option_number(text, 0, INT64_MAX, &plain) : option_size(text, &plain);
+		break;
 	case FORM_SIZE:
 		r = option_size(text, &plain);
 		break;
@@ -85,7 +93,7 @@ json_t *fact_value_import(const struct field *field, const json_t *value)
 
 static const char *number_text(const struct field *field, uint64_t number, char out[FACTS_TEXT_MAX])
 {
-	if (field->form == FORM_SIZE)
+	if (field->form == FORM_SIZE || field->form == FORM_BOUND_SIZE)
 		return size_text(number, out);
 	if (field->form == FORM_SPAN)
 		return duration_text(number, out);
@@ -146,6 +154,11 @@ static const char *files_text(const json_t *account, char out[FACTS_TEXT_MAX])
 const char *facts_text(size_t fact, const json_t *account, char out[FACTS_TEXT_MAX])
 {
 	return fact == FACT_FILES ? files_text(account, out) : fact_text(&facts_record.fields[fact], account, out);
+}
+
+const char *facts_number_text(size_t fact, const json_t *number, char out[FACTS_TEXT_MAX])
+{
+	return number_text(&facts_record.fields[fact], (uint64_t)json_integer_value(number), out);
 }
 
 bool facts_expired(const char *expires)

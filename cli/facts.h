@@ -17,8 +17,11 @@ bool facts_option(int c, const char *text, json_t *parameters, int *status);
  * days), or a number. A new reference; NULL: not a value. */
 json_t *fact_value_import(const struct field *field, const json_t *value);
 
-/* The value of one setting; "": none. Returns out. */
 #define FACTS_TEXT_MAX 160
+/* A number of this fact. Returns out. */
+const char *facts_number_text(size_t fact, const json_t *number, char out[FACTS_TEXT_MAX]);
+
+/* The value of one setting; "": none. Returns out. */
 const char *facts_text(size_t fact, const json_t *account, char out[FACTS_TEXT_MAX]);
 
 /* Whether that date ("2031-12-31"; "" never), as the interface says it, has come. */

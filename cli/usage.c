@@ -265,13 +265,16 @@ const struct usage usages[] = {
 	  .changes = true },
 	{ .name = "limit",
 	  .forms = "[OWNER]\n"
-		   "OWNER [--accounts N] [--keys N] [--ranges N] [--dry-run]\n"
+		   "OWNER [OPTION]...\n"
 		   "OWNER --reset [--dry-run]",
 	  .operands = "user?",
 	  .summary = "what an owner may have",
-	  .about = "Shows or sets what an owner may have; without OWNER, what you may have. Only root\n"
-		   "and administrators set limits. Owners keep what they have, whatever the limit.\n",
+	  .about =
+		  "Shows or sets what an owner may have; without OWNER, what you may have. Only root\n"
+		  "and administrators set limits. Owners keep what they have, whatever the limit.\n"
+		  "--processes and the options behind it are for each account of the owner: by default, and at most.\n",
 	  .options = usage_limit,
+	  .bounds = true,
 	  CHANGE_OF_OWNERS },
 	{ .name = "status",
 	  .forms = "[NAME... | --all | --owner NAME]\n"

@@ -38,6 +38,7 @@ struct usage {
 	const struct usage_option *options; /* ended by name NULL; NULL: none of its own */
 	const char *letters;                /* of its options with values that are short ones, too; NULL: none */
 	bool facts;                         /* the settings of an account, too */
+	bool bounds;                        /* those of them that an owner's limit has for each account */
 	bool changes;                       /* something, so that it takes --dry-run, too */
 	bool plain;                         /* --json shows nothing else */
 	unsigned ssh;                       /* enum usage_ssh, or-ed */

@@ -37,6 +37,12 @@ bool usage_brief(const struct usage *usage, const struct usage_option *option)
 	return strcmp(first->name, option->name) == 0;
 }
 
+/* The row of facts_record with which its options begin. */
+static size_t facts_first(const struct usage *usage)
+{
+	return usage->facts ? 0 : usage->bounds ? FACT_BOUNDS : facts_record.count;
+}
+
 void usage_options(const struct usage *usage, struct usage_option out[USAGE_OPTIONS_MAX])
 {
 	size_t count = 0;
@@ -44,8 +50,8 @@ void usage_options(const struct usage *usage, struct usage_option out[USAGE_OPTI
 	for (const struct usage_option *row = usage->options; row != NULL && row->name != NULL; row++)
 		if (row->letter != 'J' && count < USAGE_OPTIONS_MAX - FACTS - 2)
 			out[count++] = *row;
-	for (size_t i = 0; usage->facts && i < facts_record.count; i++)
-		out[count++] = (struct usage_option){ .name = facts_record.fields[i].name,
+	for (size_t i = facts_first(usage); i < facts_record.count; i++)
+		out[count++] = (struct usage_option){ .name = field_option(&facts_record.fields[i]),
 						      .value = facts_record.fields[i].value,
 						      .help = facts_record.fields[i].help };
 	if (usage->changes)
@@ -62,9 +68,9 @@ void usage_getopt(const struct usage *usage, struct option out[USAGE_OPTIONS_MAX
 	size_t count = 0, length = 2;
 
 	memcpy(letters, ":h", length);
-	for (size_t i = 0; usage->facts && i < facts_record.count; i++)
-		out[count++] =
-			(struct option){ facts_record.fields[i].name, required_argument, NULL, USAGE_FACT + (int)i };
+	for (size_t i = facts_first(usage); i < facts_record.count; i++)
+		out[count++] = (struct option){ field_option(&facts_record.fields[i]), required_argument, NULL,
+						USAGE_FACT + (int)i };
 	for (const struct usage_option *row = usage->options; row != NULL && row->name != NULL; row++)
 		if (row->letter != 'J' && count < USAGE_OPTIONS_MAX - 4)
 			out[count++] = (struct option){ row->name, row->value != NULL ? required_argument : no_argument,

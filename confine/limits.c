@@ -5,13 +5,12 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #define MEMORY_LEAST (1u << 30) /* if the host does not say, or has less: no program starts without memory */
-
-/* In the table: the caller's value, at most what the host has. */
-#define OF_CALLER RLIM_INFINITY
 
 /*
  * The same for rsync, in all its roles, and for the tools: only the system call filters tell them apart.
@@ -20,17 +19,9 @@
  * login shell make room for more than a hundred sessions at once. DATA and not AS: memory that is written to
  * counts, not the addresses that Go, and the loader for libraries, reserve. With a list of files larger than the
  * host's memory the kernel would kill some process; with the limit, the run whose list it is ends with an error.
- * Limits for all processes of an account together are left to control groups. There is no CPU and no FSIZE: a backup
- * takes as much time and space as it needs.
+ * Limits for all processes of an account together are left to control groups. There is no CPU: a backup takes as much
+ * time as it needs.
  */
-static const struct {
-	__rlimit_resource_t resource;
-	rlim_t most;
-} limits[] = {
-	{ RLIMIT_NOFILE, 1024 },
-	{ RLIMIT_NPROC, LIMIT_PROCESSES },
-	{ RLIMIT_DATA, OF_CALLER },
-};
 
 static rlim_t host_memory(void)
 {
@@ -56,14 +47,49 @@ static int lower(__rlimit_resource_t resource, rlim_t most)
 	return setrlimit(resource, &limit) != 0 ? -errno : 0;
 }
 
-int limits_confine(uint64_t memory)
+int limits_confine(const struct limits *limits)
 {
 	const rlim_t host = host_memory();
+	const rlim_t memory = limits->memory_bound != 0 ? limits->memory_bound : limits->memory;
+	const struct {
+		__rlimit_resource_t resource;
+		rlim_t most;
+	} all[] = {
+		{ RLIMIT_NOFILE, limits->files != 0 ? limits->files : LIMIT_FILES },
+		{ RLIMIT_NPROC, limits->processes != 0 ? limits->processes : LIMIT_PROCESSES },
+		{ RLIMIT_DATA, memory < host ? memory : host },
+		{ RLIMIT_FSIZE, limits->file_size != 0 ? limits->file_size : RLIM_INFINITY },
+	};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(limits) / sizeof(limits[0]); i++)
-		r = lower(limits[i].resource, limits[i].most != OF_CALLER ? limits[i].most :
-					      memory < host               ? memory :
-									    host);
+	for (size_t i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+		r = lower(all[i].resource, all[i].most);
 	return r;
+}
+
+bool limits_option(const char *word, struct limits *limits)
+{
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} all[] = {
+		{ "-processes=", &limits->processes },
+		{ "-open-files=", &limits->files },
+		{ "-file-size=", &limits->file_size },
+		{ "-memory-bound=", &limits->memory_bound },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const char *digits = word + strlen(all[i].name);
+		char *end;
+
+		if (strncmp(word, all[i].name, strlen(all[i].name)) != 0)
+			continue;
+		if (*digits < '1' || *digits > '9')
+			return false;
+		errno = 0;
+		*all[i].value = strtoull(digits, &end, 10);
+		return errno == 0 && *end == '\0';
+	}
+	return false;
 }

@@ -29,6 +29,7 @@ int seccomp_confine(enum seccomp_program program)
 		[SECCOMP_SHELL_NET] = FILTER(shell_net),
 		[SECCOMP_WORKER] = FILTER(worker),
 		[SECCOMP_USERDB] = FILTER(userdb),
+		[SECCOMP_THROTTLE] = FILTER(throttle),
 		[SECCOMP_NEW_FILES_KEEPER] = FILTER(keeper),
 	};
 	struct sock_fprog filter;

@@ -15,6 +15,7 @@ enum seccomp_program {
 	SECCOMP_SHELL_NET,        /* the same: TCP clients alone; which ports, Landlock says */
 	SECCOMP_WORKER,           /* parses JSON: read, write, poll, memory, exit; a forbidden call kills */
 	SECCOMP_USERDB,           /* the same, and it accepts connections and opens files to read them */
+	SECCOMP_THROTTLE,         /* moves bytes between the descriptors that it has; a forbidden call kills */
 	SECCOMP_NEW_FILES_KEEPER, /* receives descriptors and sets dates and modes through them; a forbidden call kills
 				   */
 };

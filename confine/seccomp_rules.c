@@ -26,12 +26,13 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 	if (r == 0) /* a binary tree: the calls with conditions are looked up each time */
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = program == KEEPER ? fill_keeper(filter) :
-		    program == USERDB ? fill_userdb(filter) :
-		    program == WORKER ? fill_worker(filter) :
-		    program >= SHELL  ? fill_shell(filter, program) :
-		    program >= TOOL   ? fill_tool(filter, program) :
-					fill_rsync(filter, program);
+		r = program == THROTTLE ? fill_throttle(filter) :
+		    program == KEEPER   ? fill_keeper(filter) :
+		    program == USERDB   ? fill_userdb(filter) :
+		    program == WORKER   ? fill_worker(filter) :
+		    program >= SHELL    ? fill_shell(filter, program) :
+		    program >= TOOL     ? fill_tool(filter, program) :
+					  fill_rsync(filter, program);
 	return r < 0 ? r : seccomp_export_bpf(filter, fileno(bpf));
 }
 
@@ -85,6 +86,8 @@ int main(void)
 		r = write_filter("seccomp_filter_userdb", USERDB);
 	if (r == 0)
 		r = write_filter("seccomp_filter_keeper", KEEPER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_throttle", THROTTLE);
 	if (r == 0 && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "seccomp_rules: %s\n", strerror(-r));

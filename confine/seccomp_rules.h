@@ -22,7 +22,20 @@ struct calls {
 #define CALLS(list) { list, sizeof(list) / sizeof((list)[0]) }
 /* clang-format on */
 
-enum program { RECEIVER, BLIND, SENDER, TOOL, TOOL_READER, TOOL_NEW_FILES, SHELL, SHELL_NET, WORKER, USERDB, KEEPER };
+enum program {
+	RECEIVER,
+	BLIND,
+	SENDER,
+	TOOL,
+	TOOL_READER,
+	TOOL_NEW_FILES,
+	SHELL,
+	SHELL_NET,
+	WORKER,
+	USERDB,
+	KEEPER,
+	THROTTLE
+};
 
 /* seccomp_rule.c: this action for each of the calls. */
 int rule_all(scmp_filter_ctx filter, uint32_t action, struct calls calls);
@@ -50,5 +63,6 @@ int fill_shell(scmp_filter_ctx filter, enum program program);
 int fill_worker(scmp_filter_ctx filter);
 int fill_userdb(scmp_filter_ctx filter);
 int fill_keeper(scmp_filter_ctx filter);
+int fill_throttle(scmp_filter_ctx filter);
 
 #endif

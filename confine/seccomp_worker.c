@@ -38,6 +38,13 @@ static const int keeper_allowed[] = {
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
 };
 
+/* The process between sshd and a run with a bandwidth: it moves bytes that it does not see. */
+static const int throttle_allowed[] = {
+	SCMP_SYS(splice), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(shutdown), SCMP_SYS(close),
+	SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn), SCMP_SYS(restart_syscall),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
+};
+
 /* clang-format on */
 
 /* Memory of this kind (MAP_*), and nothing in it that can be executed. */
@@ -94,6 +101,11 @@ int fill_keeper(scmp_filter_ctx filter)
 	if (r == 0)
 		r = rule_masked(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH);
 	return r < 0 ? r : rule_equal(filter, SCMP_SYS(fcntl), 1, F_GETFL);
+}
+
+int fill_throttle(scmp_filter_ctx filter)
+{
+	return rule_all(filter, SCMP_ACT_ALLOW, (struct calls)CALLS(throttle_allowed));
 }
 
 int fill_worker(scmp_filter_ctx filter)

@@ -63,7 +63,6 @@ struct index_table {
 
 #define REFUSED_VARIABLE "SUBUID_REFUSED" /* from pam_subuid to the login shell: why this session is one too many */
 #define SESSION_MEMORY_MIB 16u
-#define SESSIONS_MAX 1024u /* connections of one account at once */
 
 /* Limits for a session of any account: [sessions] of subuidd.conf(5). All 0: written by a version without them. */
 struct index_sessions {
@@ -71,6 +70,14 @@ struct index_sessions {
 	uint16_t memory; /* of each process of a run, in units of 16 MiB */
 	uint16_t cpu_weight;
 	uint32_t silence; /* seconds, 0 none */
+};
+
+/* The rest of the bounds of any account. All 0: written by a version without them. */
+struct index_bounds {
+	uint32_t processes, open_files;
+	uint32_t file_size; /* in MiB */
+	uint32_t bandwidth; /* in KiB a second */
+	uint16_t io_weight, logins;
 };
 
 /* Facts of the host that every answer is made with, as they lie in the header. */
@@ -82,10 +89,11 @@ struct index_host {
 	char separator;
 	uint8_t session_hours;   /* the longest that a session may last; 0: as long as it likes */
 	uint16_t account_memory; /* of all processes of an account together, in units of 16 MiB; 0 none */
-	char homes[128];         /* "/srv/subuid" */
-	char shell[52];          /* login shell of every sub-account */
+	char homes[124];         /* "/srv/subuid" */
+	uint32_t both_gid;       /* supplementary group of those with ACCOUNT_BOTH; 0 none */
+	char shell[36];          /* login shell of every sub-account */
 	/* Where a longer shell was 0 in files of versions without these. */
-	uint32_t both_gid;                /* supplementary group of those with ACCOUNT_BOTH; 0 none */
+	struct index_bounds bounds;
 	uint32_t passwords_gid;           /* supplementary group of those with ACCOUNT_PASSWORDS; 0 none */
 	uint16_t password_tries;          /* wrong ones a minute, of an account and from an address */
 	uint8_t password_cost;            /* of a hash that is made now; 0: this host takes no passwords */
@@ -161,6 +169,12 @@ struct index_record {
 	uint32_t a, b;   /* by kind */
 };
 
+/*
+ * The bounds of a record, behind its head.length, where readers of versions without them see padding: from the next
+ * multiple of 8 on a word with a bit for each that is said (bit i: enum bound), and these in their order, 8 bytes each.
+ * A record that says none has none of it.
+ */
+
 /* ACCOUNT: head.a uid, head.b owner_uid. One line for name + comment up to 34 bytes. */
 struct index_account_record {
 	struct index_record head;
@@ -170,7 +184,7 @@ struct index_account_record {
 	uint8_t owner_length;
 	uint8_t label_length;
 	uint32_t position; /* in the owner's list */
-	char text[];       /* name NUL comment NUL */
+	char text[];       /* name NUL comment NUL, and behind head.length its bounds */
 };
 
 /* RANGE: head.a first, head.b owner_uid */
@@ -188,7 +202,7 @@ struct index_range_record {
 struct index_owner_record {
 	struct index_record head;
 	uint32_t list_line; /* first line of the list; a longer one gets new lines and a new OWNER record */
-	char text[];        /* owner NUL */
+	char text[];        /* owner NUL, and behind head.length the bounds of the owner's accounts */
 };
 
 /* KEY: head.a account uid, or an owner's; head.b id of the key, among those of accounts or of owners */

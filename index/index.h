@@ -79,6 +79,16 @@ int index_account_and_host_by_name(struct index_reader *reader, const char *name
 int index_account_and_host_by_uid(struct index_reader *reader, uint32_t uid, struct index_account *account,
 				  struct index_host *host);
 
+/* The bounds that hold for the account, out of its own, its owner's and the host's (account/bounds.h). 0: no bound. */
+struct account_bounds {
+	struct bounds of;
+	uint64_t process_memory; /* bytes, of each process; 0: as the host's setting says */
+};
+int index_bounds(struct index_reader *reader, const struct index_account *account, struct account_bounds *bounds);
+/* What the account and its owner's limit say, each by itself. */
+int index_bounds_said(struct index_reader *reader, uint32_t uid, uint32_t owner_uid, struct bounds *own,
+		      struct bounds *owner);
+
 /* Accounts in the order of the table; *cursor starts at 0. -ENOENT at the end.
  * Across a rebuild an account may come twice or not at all, as with any getpwent. */
 int index_account_next(struct index_reader *reader, uint64_t *cursor, struct index_account *account);

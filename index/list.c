@@ -44,6 +44,7 @@ int index_list_find(const struct index_view *view, uint32_t owner_uid, struct in
 		if (index_list_decode(view, &copy, list) < 0)
 			return -EUCLEAN;
 		list->record_line = line;
+		list->record_lines = copy.head.lines;
 		list->position = probe.position;
 		return 0;
 	}

@@ -54,7 +54,8 @@ static const char *text_take(const char *text, const char *end, char *out, size_
 }
 
 /* Room behind the longest name and label, for copies of a fixed size. */
-_Static_assert(offsetof(struct index_account_record, text) + ACCOUNT_NAME_MAX + 1 + COMMENT_MAX + 1 <=
+_Static_assert(offsetof(struct index_account_record, text) + ACCOUNT_NAME_MAX + 1 + COMMENT_MAX + 1 + 7 +
+			       (1 + BOUNDS) * sizeof(uint64_t) <=
 		       INDEX_PUBLIC_LINES * INDEX_LINE,
 	       "a copy holds the longest account");
 

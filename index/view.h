@@ -56,8 +56,8 @@ const index_slot *index_slot_at(const struct index_view *view, enum index_table_
 /* The slot's sealed word, read once. 0 or -EUCLEAN. */
 int index_slot_read(const struct index_view *view, enum index_table_id table, uint64_t position, index_slot *slot);
 
-/* Public records fit in four lines: the longest is an account's. */
-#define INDEX_PUBLIC_LINES 4u
+/* Public records fit in six lines: the longest is an account's with all bounds. (Versions without bounds read four.) */
+#define INDEX_PUBLIC_LINES 6u
 union index_public_copy {
 	struct index_record head;
 	struct index_account_record account;
@@ -76,6 +76,12 @@ int index_account_decode(const struct index_view *view, const union index_public
 			 struct index_account *account);
 int index_range_decode(const union index_public_copy *copy, struct id_range *range);
 
+/* What a checked copy of an account or an owner says of bounds; 0: nothing. 0 or -EUCLEAN. */
+int index_bounds_decode(const struct index_record *head, struct bounds *bounds);
+/* The same of the account, or of the owner, with this uid: all 0 for an owner without a record. */
+int index_view_account_bounds(const struct index_view *view, uint32_t uid, struct bounds *bounds);
+int index_view_owner_bounds(const struct index_view *view, uint32_t owner_uid, struct bounds *bounds);
+
 int index_key_decode(const struct index_record *head, struct ssh_key *key);
 
 /* An owner's list as the owner's record describes it. */
@@ -84,7 +90,8 @@ struct index_list {
 	uint32_t capacity;
 	char owner[OWNER_MAX + 1];
 	uint32_t record_line; /* of the OWNER record */
-	uint64_t position;    /* of the slot that names it */
+	uint32_t record_lines;
+	uint64_t position; /* of the slot that names it */
 };
 
 int index_list_find(const struct index_view *view, uint32_t owner_uid, struct index_list *list);

@@ -16,9 +16,10 @@
 #include <unistd.h>
 #include <security/pam_ext.h>
 
+#include "account/bounds.h"
 #include "account/name.h"
 #include "confine/cleanup.h"
-#include "index/bounds.h"
+
 #include "pam/session.h"
 
 #define TRIES 3 /* the daemon may remove an empty group at any moment */
@@ -64,7 +65,7 @@ static int bound(int group, const char *file, uint64_t value)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int enter(int place, const char *name, const struct index_bounds *bounds)
+static int enter(int place, const char *name, const struct bounds *bounds)
 {
 	cleanup_fd int group = -1;
 	int r;
@@ -74,31 +75,32 @@ static int enter(int place, const char *name, const struct index_bounds *bounds)
 	group = openat(place, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (group < 0)
 		return -errno;
-	r = bound(group, "memory.max", bounds->memory);
+	r = bound(group, "memory.max", bounds->of[BOUND_MEMORY]);
 	if (r == 0)
-		r = bound(group, "pids.max", bounds->processes);
+		r = bound(group, "pids.max", bounds_tasks(bounds));
 	if (r == 0)
-		r = bound(group, "cpu.weight", bounds->cpu_weight);
+		r = bound(group, "cpu.weight", bounds->of[BOUND_CPU_WEIGHT]);
+	if (r == 0)
+		r = bound(group, "io.weight", bounds->of[BOUND_IO_WEIGHT]);
 	return r == 0 ? word_write(group, "cgroup.procs", "0") : r;
 }
 
 void session_group(const pam_handle_t *pamh, const struct index_account *account)
 {
 	cleanup_fd int place = place_open();
-	struct index_host host = { 0 };
+	struct account_bounds bounds;
 	char name[16], logged[NAME_LOGGED_MAX];
 	int r;
 
 	if (place < 0)
 		return;
 	snprintf(name, sizeof(name), "%u", account->uid);
-	r = index_host(&pam_index, &host);
-	if (r == 0) {
-		const struct index_bounds bounds = index_bounds(&host);
-
-		r = enter(place, name, &bounds);
-		for (int i = 1; i < TRIES && (r == -ENOENT || r == -ENODEV); i++)
-			r = enter(place, name, &bounds);
+	r = index_bounds(&pam_index, account, &bounds);
+	for (int i = 0; r == 0 && i < TRIES; i++) {
+		r = enter(place, name, &bounds.of);
+		if (r != -ENOENT && r != -ENODEV)
+			break;
+		r = i + 1 < TRIES ? 0 : r;
 	}
 	if (r < 0)
 		pam_syslog(pamh, LOG_WARNING, "%s: this session has no control group: %s",

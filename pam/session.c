@@ -23,6 +23,7 @@
 #include "pam/slots.h"
 
 #define SESSION_DATA "subuid-session"
+#define BOUNDS_UNKNOWN "what it may take of this host cannot be found out or set (see subuid doctor)"
 #define WHY_MAX 160
 #define SECONDS_PER_HOUR 3600
 #define TOLD_SECONDS 5 /* how long a surplus connection has to be told why */
@@ -81,18 +82,42 @@ static unsigned sessions_longest(void)
 	return index_host(&pam_index, &host) == 0 ? host.session_hours : 0;
 }
 
-int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account)
+/* In words: when there is room for one more login. */
+static int too_often(pam_handle_t *pamh, int flags, const struct index_account *account, unsigned most, unsigned wait,
+		     int fd)
 {
-	const unsigned most = sessions_allowed().per_account;
-	int fd = slots_of(pamh, account), r = fd < 0 ? fd : slots_take_account(fd, most);
 	char why[WHY_MAX];
 
-	if (r == 0)
-		return PAM_SUCCESS;
-	if (r != -EBUSY)
-		return uncounted(pamh, account->name, r);
-	snprintf(why, sizeof(why), "it already has %u sessions, the most that it may have; end one first", most);
+	slots_leave_account(fd);
+	snprintf(why, sizeof(why),
+		 "it has logged in %u times within a minute, the most that it may; try again in %u seconds", most,
+		 wait);
 	return refuse_counted(pamh, flags, account->name, why, PAM_PERM_DENIED, fd);
+}
+
+int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account)
+{
+	struct account_bounds bounds;
+	int fd = slots_of(pamh, account), r = index_bounds(&pam_index, account, &bounds);
+	const unsigned most = r == 0 && bounds.of.of[BOUND_SESSIONS] != 0 ? (unsigned)bounds.of.of[BOUND_SESSIONS] :
+									    sessions_allowed().per_account;
+	const unsigned logins = r == 0 ? (unsigned)bounds.of.of[BOUND_LOGINS] : 0;
+	unsigned wait = 0;
+	char why[WHY_MAX];
+
+	if (r < 0)
+		return refuse(pamh, flags, account->name, BOUNDS_UNKNOWN, PAM_AUTHINFO_UNAVAIL);
+	r = fd < 0 ? fd : slots_take_account(fd, most);
+	if (r == -EBUSY) {
+		snprintf(why, sizeof(why), "it already has %u sessions, the most that it may have; end one first",
+			 most);
+		return refuse_counted(pamh, flags, account->name, why, PAM_PERM_DENIED, fd);
+	}
+	if (r == 0 && logins != 0)
+		r = slots_login(fd, logins, &wait);
+	if (r == -EBUSY)
+		return too_often(pamh, flags, account, logins, wait, fd);
+	return r < 0 ? uncounted(pamh, account->name, r) : PAM_SUCCESS;
 }
 
 bool from_sshd(const pam_handle_t *pamh)
@@ -180,31 +205,6 @@ static int session_too_many(pam_handle_t *pamh, int flags, const struct index_ac
 	return PAM_SESSION_ERR;
 }
 
-static void data_free(pam_handle_t *pamh, void *data, int status)
-{
-	(void)pamh, (void)status;
-	free(data);
-}
-
-/* Properties of the session's scope, which pam_systemd(8), coming after us, sets on hosts with systemd. */
-static void session_scope(pam_handle_t *pamh, const struct index_sessions *allowed)
-{
-	char memory[32], weight[32];
-	const struct {
-		const char *name, *value;
-	} properties[] = { { "systemd.memory_max", memory }, { "systemd.cpu_weight", weight } };
-
-	/* two commands at a time (MaxSessions) of two processes each, and sshd */
-	snprintf(memory, sizeof(memory), "%uM", 4 * allowed->memory * SESSION_MEMORY_MIB + 64);
-	snprintf(weight, sizeof(weight), "%u", (unsigned)allowed->cpu_weight);
-	for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
-		char *value = strdup(properties[i].value);
-
-		if (value != NULL && pam_set_data(pamh, properties[i].name, value, data_free) != PAM_SUCCESS)
-			free(value);
-	}
-}
-
 /* Where this fails the login shell refuses, and this says why. */
 static void session_grant(pam_handle_t *pamh, const struct index_account *account, const struct ssh_key *key)
 {
@@ -222,12 +222,14 @@ static void session_grant(pam_handle_t *pamh, const struct index_account *accoun
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account)
 {
 	const struct index_sessions allowed = sessions_allowed();
+	struct account_bounds bounds;
 	struct ssh_key *key = calloc(1, sizeof(*key)); /* 5 KiB, too much for the stack of a foreign process */
 	int fd = slots_of(pamh, account), r = key == NULL ? -ENOMEM : session_key(pamh, account, key);
 	const uint32_t id = r == 0 ? key->id : 0;
 	const char *const kind = r == 0 ? kind_of(key) : "";
 	const int bound = session_bound(pamh, flags, account, r == 0 ? key : NULL);
 	char why[WHY_MAX];
+	int limits;
 
 	if (r == 0)
 		session_grant(pamh, account, key);
@@ -235,7 +237,12 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 	if (bound != PAM_SUCCESS)
 		return bound;
 	slots_pace(RUN_DIR, account->uid);
-	session_scope(pamh, &allowed);
+	limits = index_bounds(&pam_index, account, &bounds);
+	if (limits == 0)
+		limits = session_limits(pamh, &bounds);
+	if (limits < 0)
+		return refuse_account(pamh, flags, account, BOUNDS_UNKNOWN, PAM_SESSION_ERR);
+	session_scope(pamh, &bounds, allowed.memory * SESSION_MEMORY_MIB);
 	if (r == -EKEYREJECTED) /* sshd's block for these accounts is not in force */
 		return session_too_many(pamh, flags, account, 0, "it needs a key and a password, and got one of them",
 					fd);

@@ -43,6 +43,11 @@ int session_private(pam_handle_t *pamh, int flags, const struct index_account *a
  * is not one of ours, or this is not sshd. -EKEYREJECTED: it needs both, and only one of them is there. */
 int session_key(pam_handle_t *pamh, const struct index_account *account, struct ssh_key *key);
 
+/* bounds.c: lowers the resource limits of this process, and of the session that comes of it. 0 or negative errno. */
+int session_limits(const pam_handle_t *pamh, const struct account_bounds *bounds);
+/* The properties of the session's scope; process_mib: of each process of a run. */
+void session_scope(pam_handle_t *pamh, const struct account_bounds *bounds, unsigned process_mib);
+
 /* The connection ends as soon as the person has been told, if this is sshd. */
 void session_end_soon(pam_handle_t *pamh);
 bool from_sshd(const pam_handle_t *pamh);

@@ -14,7 +14,9 @@
 #include "index/format.h"
 #include "confine/cleanup.h"
 
-/* Bytes of the file: of the account, and of each key by its number. The file itself holds `struct untold` alone. */
+/* Bytes of the file that are locked: of the account, of who notes a login, and of each key by its number. The file
+ * itself holds `struct untold`, and the times of logins. */
+#define LOGINS_LOCK INT64_C(0x80000)
 #define KEYS_FIRST INT64_C(0x100000)
 #define KEY_STEP 4096
 #define KEY_REFUSED 2048
@@ -107,6 +109,60 @@ int slots_take_refused(int fd, uint32_t key_id)
 void slots_leave_account(int fd)
 {
 	slot_set(fd, F_UNLCK, 0, SESSIONS_MAX);
+}
+
+/* The last logins, in the order in which they came. */
+#define MINUTE_MS 60000
+#define LOCK_TRIES 200 /* milliseconds, more or less: it is held for some microseconds */
+
+struct logins {
+	uint64_t count;           /* since the file was made, which a boot removes */
+	int64_t when[LOGINS_MAX]; /* CLOCK_BOOTTIME, milliseconds; login i at i % LOGINS_MAX */
+};
+
+static int logins_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int r = -EAGAIN;
+
+	for (unsigned i = 0; i < LOCK_TRIES && (r == -EAGAIN || r == -EACCES); i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		r = slot_set(fd, F_WRLCK, LOGINS_LOCK, 1);
+	}
+	return r;
+}
+
+static int login_note(int fd, unsigned most, int64_t now, unsigned *wait)
+{
+	struct logins logins = { 0 }; /* 8 KiB */
+	int64_t since;
+
+	if (pread(fd, &logins, sizeof(logins), sizeof(struct untold)) != (ssize_t)sizeof(logins))
+		logins = (struct logins){ 0 };
+	if (logins.count >= most) {
+		since = now - logins.when[(logins.count - most) % LOGINS_MAX];
+		if (since < MINUTE_MS) {
+			*wait = (unsigned)((MINUTE_MS - since + 999) / 1000);
+			return -EBUSY;
+		}
+	}
+	logins.when[logins.count++ % LOGINS_MAX] = now;
+	return pwrite(fd, &logins, sizeof(logins), sizeof(struct untold)) != (ssize_t)sizeof(logins) ? -EIO : 0;
+}
+
+int slots_login(int fd, unsigned most, unsigned *wait)
+{
+	struct timespec now;
+	int r = logins_lock(fd);
+
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	r = login_note(fd, most < LOGINS_MAX ? most : LOGINS_MAX, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+		       wait);
+	slot_set(fd, F_UNLCK, LOGINS_LOCK, 1);
+	return r;
 }
 
 /* Two refusals at the same moment may both be logged, or one not be counted: that does no harm. */

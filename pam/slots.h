@@ -27,6 +27,10 @@ int slots_take_key(int fd, uint32_t key_id, unsigned most);
 int slots_take_refused(int fd, uint32_t key_id);
 void slots_leave_account(int fd);
 
+/* A login more, if there were fewer than `most` in the last minute. 0; -EBUSY: *wait seconds until there is room for
+ * one; negative errno. A clock that is set does not matter, nor another `most` than the last time. */
+int slots_login(int fd, unsigned most, unsigned *wait);
+
 /* Whether to log a refusal: only the first in a minute is. *more: how many before it were not. */
 bool slots_tell(int fd, time_t now, unsigned *more);
 

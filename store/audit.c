@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/record.h"
 #include "store/sqlite.h"
 
 /* ---- audit ---- */
@@ -66,8 +67,11 @@ int store_audit_list(struct store *store, const char *owner, uint64_t before_seq
 
 /* ---- limits ---- */
 
+#define LIMIT_BOUNDS 5 /* column */
+
 static int limit_read(sqlite3_stmt *row, void *out)
 {
+	struct failure_text ignored;
 	struct limit limit = { 0 };
 	int r = 0;
 
@@ -75,6 +79,10 @@ static int limit_read(sqlite3_stmt *row, void *out)
 	r = r ?: column_u32(row, 1, &limit.keys);
 	r = r ?: column_u32(row, 2, &limit.ranges);
 	r = r ?: column_owner(row, 3, limit.owner);
+	for (unsigned i = 0; i < BOUNDS; i++)
+		limit.bounds.of[i] = (uint64_t)sqlite3_column_int64(row, LIMIT_BOUNDS + (int)i);
+	if (r == 0 && record_check(&limit_record, &limit, LIMIT_BOUNDS_SET, &ignored) != FAILURE_NONE)
+		r = -EUCLEAN;
 	if (r == 0)
 		*(struct limit *)out = limit;
 	return r;
@@ -103,12 +111,17 @@ int store_limit_list(struct store *store, uint64_t after, struct limit *rows, in
 	return r < 0 ? r : n;
 }
 
-/* None of it is published, but the generation rises, so that the loss of an entry with the end of the log is noticed.
- */
+/* The generation rises for all of it, although only the bounds are published: the loss of an entry with the end of the
+ * log is noticed. */
 int store_limit_set(struct store *store, const struct limit *l)
 {
-	int r = store_change(store, SQL_LIMIT_SET,
-			     VALUES(TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys), NUMBER(l->ranges)));
+	struct store_value values[4 + BOUNDS] = { TEXT(l->owner), NUMBER(l->accounts), NUMBER(l->keys),
+						  NUMBER(l->ranges) };
+	int r;
+
+	for (unsigned i = 0; i < BOUNDS; i++)
+		values[4 + i] = (struct store_value)NUMBER(l->bounds.of[i]);
+	r = store_change(store, SQL_LIMIT_SET, values, 4 + BOUNDS);
 
 	store->changed |= r == 0;
 	return r;

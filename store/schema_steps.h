@@ -21,5 +21,6 @@ extern const char *const store_step_shell[];                                /* s
 extern const char *const store_step_manage[];                               /* schema_steps_manage.c */
 extern const char *const store_step_passwords[];                            /* schema_steps_passwords.c */
 extern const char *const store_step_factors[];                              /* schema_steps_factors.c */
+extern const char *const store_step_bounds[];                               /* schema_steps_bounds.c */
 
 #endif

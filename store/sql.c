@@ -4,7 +4,7 @@
 #include "store/sqlite.h"
 
 /* {facts}: the columns of facts_record; {facts?8}: ?8, ?9, ... for them; {facts=6}: column = ?6, ...; {factsj1}:
- * members of k.content (store_sql_text()). */
+ * members of k.content; {bounds}: the bounds among them (store_sql_text()). */
 #define ACCOUNT_OWN "uid, owner_uid, state, flags, created, owner, label"
 #define ACCOUNT_SELECT                                                                                                 \
 	"SELECT " ACCOUNT_OWN ", coalesce((SELECT alarm FROM watches WHERE watches.uid = accounts.uid), 0), {facts}"   \
@@ -225,12 +225,13 @@ const char *const store_sql[SQL_STATEMENTS] = {
 					   " AND EXISTS (SELECT 1 FROM accounts AS b WHERE b.owner = ?4"
 					   " AND b.label = accounts.label) ORDER BY uid LIMIT ?2",
 
-	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges, owner FROM limits WHERE owner = ?1",
-	[SQL_LIMIT_SET] = "INSERT INTO limits (owner, accounts, keys, ranges) VALUES (?1, ?2, ?3, ?4)"
+	[SQL_LIMIT_GET] = "SELECT accounts, keys, ranges, owner, rowid, {bounds} FROM limits WHERE owner = ?1",
+	[SQL_LIMIT_SET] = "INSERT INTO limits (owner, accounts, keys, ranges, {bounds})"
+			  " VALUES (?1, ?2, ?3, ?4, {bounds?5})"
 			  " ON CONFLICT (owner) DO UPDATE SET accounts = excluded.accounts, keys = excluded.keys,"
-			  " ranges = excluded.ranges",
-	[SQL_LIMIT_LIST] =
-		"SELECT accounts, keys, ranges, owner, rowid FROM limits WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+			  " ranges = excluded.ranges, {bounds=5}",
+	[SQL_LIMIT_LIST] = "SELECT accounts, keys, ranges, owner, rowid, {bounds} FROM limits WHERE rowid > ?1 ORDER "
+			   "BY rowid LIMIT ?2",
 	[SQL_LIMIT_DELETE] = "DELETE FROM limits WHERE owner = ?1",
 
 	/* The target's owner: of the account, or of the tombstone that it became. */

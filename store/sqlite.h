@@ -168,7 +168,7 @@ enum store_statement {
 extern const char *const store_sql[SQL_STATEMENTS];
 
 /* sql_text.c: the text of a statement, with the columns of facts in the place of {facts}. out: STORE_SQL_MAX bytes. */
-#define STORE_SQL_MAX 1024
+#define STORE_SQL_MAX 2048
 const char *store_sql_text(enum store_statement id, char out[STORE_SQL_MAX]);
 /* facts.c: the facts of an account as values, into values[0..FACTS-1]: how many. They are read back from the columns
  * that begin at `column`: the column behind them, or -EUCLEAN. */
@@ -205,7 +205,7 @@ void store_log_close(sqlite3 *db);
 
 /* digest.c: the columns that are added up for each table, the function that the triggers call, and making the
  * triggers and the sum again (in the transaction of the newest step of the schema). SQLite result codes. */
-#define STORE_DIGEST_COLUMNS 20
+#define STORE_DIGEST_COLUMNS 28
 struct store_digest {
 	const char *table, *columns[STORE_DIGEST_COLUMNS];
 };

@@ -166,7 +166,7 @@ setup_text_OBJS = setup/text setup/text_nsswitch setup/nsswitch_line setup/text_
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid pam/group index/bounds index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+pam_OBJS       = pam/pam_subuid pam/group index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/bounds pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(BOUNDS) $(PASSWD) account/name account/id
 pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=private_enter,--wrap=index_host 
 UNIT          += pam
 session_rules_OBJS = index/session_rules account/id account/name
@@ -210,7 +210,7 @@ range_name_OBJS = account/range_name account/id account/name
 UNIT           += range_name
 
 # index
-INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) account/name account/id
+INDEX_BOTH      = $(INDEX) $(INDEX_WRITER) $(BOUNDS) account/name account/id
 index_OBJS      = $(INDEX_BOTH)
 index_damage_OBJS  = $(INDEX_BOTH)
 index_threads_OBJS = $(INDEX_BOTH)
@@ -222,10 +222,10 @@ fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
 
 # userdb: what systemd is told
-userdb_OBJS     = userdb/methods userdb/record index/bounds userdb/peers varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+userdb_OBJS     = userdb/methods userdb/record $(BOUNDS) userdb/peers varlink/stream varlink/server varlink/service $(INDEX_BOTH)
 userdb_LIBS     = -ljansson
 UNIT           += userdb
-fuzz_userdb_OBJS = userdb/methods userdb/record index/bounds varlink/stream varlink/server varlink/service $(INDEX_BOTH)
+fuzz_userdb_OBJS = userdb/methods userdb/record $(BOUNDS) varlink/stream varlink/server varlink/service $(INDEX_BOTH)
 fuzz_userdb_LIBS = -ljansson -lcmocka
 FUZZ           += userdb
 
@@ -358,7 +358,7 @@ check: check-guests
 
 # the gate: words, options, login command; confinement
 GATE_CORE           = backup/command_line backup/brace backup/text_list backup/rsync_options backup/rsync_request \
-                      backup/rsync_arguments backup/gate_policy
+                      backup/rsync_arguments backup/gate_policy confine/limits confine/limits
 rrsync_OBJS         = $(GATE_CORE)
 secluded_OBJS       = $(GATE_CORE) backup/secluded backup/secluded_read
 UNIT               += secluded
@@ -397,6 +397,8 @@ alarm_event_OBJS    = subuidd/runs/alarm subuidd/runs/alarm_event subuidd/runs/a
 UNIT               += alarm_event
 
 # bounds per uid: clock and store are the test's
+bounds_OBJS         = account/bounds backup/bandwidth confine/limits
+UNIT               += bounds
 churn_OBJS          = subuidd/change/churn subuidd/call/audit subuidd/call/tally account/failure account/role account/shell account/name account/id
 churn_LIBS          = -Wl,--wrap=clock_gettime
 UNIT               += churn
@@ -410,7 +412,7 @@ fuzz_wire_OBJS      = $(WIRE) $(ACCOUNT)
 FUZZ               += wire
 
 # tools by profile: profiles, a client's words, packets of sftp
-tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy \
+tool_OBJS           = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy confine/limits \
                       backup/sftp_stream
 file_count_OBJS     = backup/file_count
 report_OBJS         = backup/report
@@ -427,7 +429,7 @@ FUZZ               += password
 fuzz_sftp_log_OBJS  = backup/sftp_log
 FUZZ               += sftp_log
 fuzz_sftp_OBJS      = backup/sftp_stream
-fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy
+fuzz_tool_OBJS      = backup/tool_profile backup/tool_command backup/command_line backup/text_list backup/gate_policy confine/limits
 fuzz_tool_profile_OBJS = backup/tool_profile
 FUZZ               += sftp tool tool_profile
 

@@ -159,13 +159,18 @@ static int reply_record(struct varlink_call *call, json_t *record)
 
 static int get_user_record(struct varlink_call *call)
 {
+	struct account_bounds bounds;
 	struct entry entry;
 	int r = find(call, "uid", "userName", &entry);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return reply_record(call, entry.of_range ? record_of_range_id(&entry.range, &entry.host, entry.id) :
-						   record_of_account(&entry.account, &entry.host));
+	if (entry.of_range)
+		return reply_record(call, record_of_range_id(&entry.range, &entry.host, entry.id));
+	/* one that goes away in between cannot log in */
+	if (index_bounds(call->data, &entry.account, &bounds) < 0)
+		memset(&bounds, 0, sizeof(bounds));
+	return reply_record(call, record_of_account(&entry.account, &entry.host, &bounds.of));
 }
 
 static int get_group_record(struct varlink_call *call)

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "account/bounds.h"
 #include "account/date.h"
 #include "account/range_name.h"
-#include "index/bounds.h"
 
 #define USEC_PER_DAY (INT64_C(1000000) * SECONDS_PER_DAY)
 
@@ -43,15 +43,22 @@ static json_t *user_record(const char *name, uint32_t uid, const char *comment, 
  * What all processes of an account together may have: systemd-logind sets it on the account's slice as the first of
  * its sessions begins. All 0: the index is of a version that knows nothing of it.
  */
-static bool add_bounds(json_t *record, const struct index_host *host)
+static bool add_bounds(json_t *record, const struct bounds *bounds)
 {
-	const struct index_bounds bounds = index_bounds(host);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{ "memoryMax", bounds->of[BOUND_MEMORY] },
+		{ "cpuWeight", bounds->of[BOUND_CPU_WEIGHT] },
+		{ "ioWeight", bounds->of[BOUND_IO_WEIGHT] },
+		{ "tasksMax", bounds_tasks(bounds) },
+	};
 
-	if (bounds.memory != 0 && !add(record, "memoryMax", json_integer((json_int_t)bounds.memory)))
-		return false;
-	if (bounds.cpu_weight != 0 && !add(record, "cpuWeight", json_integer(bounds.cpu_weight)))
-		return false;
-	return bounds.processes == 0 || add(record, "tasksMax", json_integer(bounds.processes));
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].value != 0 && !add(record, all[i].name, json_integer((json_int_t)all[i].value)))
+			return false;
+	return true;
 }
 
 /* The day from which on it may not log in: shadow(5)'s, and as systemd reads that. */
@@ -63,7 +70,8 @@ static bool add_validity(json_t *record, const struct index_account *account)
 	       add(record, "notAfterUSec", json_integer(account->expires_day * USEC_PER_DAY));
 }
 
-json_t *record_of_account(const struct index_account *account, const struct index_host *host)
+json_t *record_of_account(const struct index_account *account, const struct index_host *host,
+			  const struct bounds *bounds)
 {
 	char home[PATH_MAX];
 	json_t *record;
@@ -71,7 +79,7 @@ json_t *record_of_account(const struct index_account *account, const struct inde
 	if (index_account_directory(host, account, home, sizeof(home)) < 0)
 		return NULL;
 	record = user_record(account->name, account->uid, account->comment, home, host->shell, OF_ACCOUNT);
-	if (record != NULL && add_validity(record, account) && add_bounds(record, host))
+	if (record != NULL && add_validity(record, account) && add_bounds(record, bounds))
 		return record;
 	json_decref(record);
 	return NULL;

@@ -20,7 +20,8 @@
 #define USERDB_GROUPS 4
 
 /* A new reference; NULL: no memory. */
-json_t *record_of_account(const struct index_account *account, const struct index_host *host);
+json_t *record_of_account(const struct index_account *account, const struct index_host *host,
+			  const struct bounds *bounds);
 json_t *record_of_range_id(const struct id_range *range, const struct index_host *host, uint32_t id);
 
 /* The group of an account, or of an id of a range: of the same name and number, with nobody else in it. */

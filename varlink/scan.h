@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SCAN_MEMBERS_MAX 48
+#define SCAN_MEMBERS_MAX 96
 
 struct scan_member {
 	const char *name, *value; /* both ended by NUL */

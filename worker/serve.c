@@ -276,7 +276,7 @@ static int handle_import(struct varlink_call *call)
 
 /* ---- the table of methods, made of the messages ---- */
 
-#define PARAMETERS_MAX 16
+#define PARAMETERS_MAX 40
 
 struct methods {
 	struct varlink_method method[OP_MAX_ + 1];

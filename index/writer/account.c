@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Accounts in the index: named by name, by uid and in the owner's list. */
+/* Accounts in the index: named by name, by uid and in the owner's list; and what an owner's limit says of them. */
 #include <errno.h>
 #include <string.h>
 
@@ -164,4 +164,47 @@ int index_remove_account(struct index_writer *writer, const struct account *acco
 	if (rc == 0)
 		writer->lines_live -= found.copy.head.lines;
 	return rc;
+}
+
+/* ---- the bounds that an owner's limit gives to each of their accounts ---- */
+
+/* Its list has to be there, empty or not. */
+static int owner_replace(struct index_writer *writer, uint32_t owner_uid, const char *owner,
+			 const struct bounds *bounds)
+{
+	uint64_t hash = index_hash_number(writer->view.header.seed, owner_uid);
+	struct index_list list;
+	union index_public_copy copy;
+	uint32_t line;
+	int rc = index_list_find(&writer->view, owner_uid, &list);
+
+	if (rc == 0)
+		rc = index_owner_encode(owner_uid, owner, bounds, (uint32_t)list.line, list.capacity, &copy);
+	if (rc < 0)
+		return rc;
+	line = index_record_write(writer, &copy.head);
+	index_slot_write(writer, INDEX_BY_OWNER, list.position, line + 1, index_hash_tag(hash));
+	writer->lines_live -= list.record_lines;
+	return 0;
+}
+
+int index_put_owner(struct index_writer *writer, uint32_t owner_uid, const char *owner, const struct bounds *bounds)
+{
+	struct index_need need = { .slots = { [INDEX_BY_OWNER] = 1 } };
+	struct bounds present;
+	struct index_list list;
+	uint32_t position;
+	int rc;
+
+	if (writer->view.header.table[INDEX_BY_OWNER].slots == 0)
+		return -EINVAL;
+	rc = index_view_owner_bounds(&writer->view, owner_uid, &present);
+	if (rc < 0)
+		return rc;
+	if (memcmp(&present, bounds, sizeof(present)) == 0)
+		return 0;
+	rc = index_room_for(writer, &need, owner_uid, INDEX_OWNER_LINES);
+	if (rc == 0)
+		rc = index_list_reserve(writer, owner_uid, owner, &list, &position);
+	return rc < 0 ? rc : owner_replace(writer, owner_uid, owner, bounds);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "account/bounds.h"
 #include "account/id.h"
 #include "index/writer/file.h"
 
@@ -18,6 +19,23 @@ static void text_put(struct index_record *head, const char *text)
 static void record_end(struct index_record *head)
 {
 	head->lines = (uint8_t)((head->length + INDEX_LINE - 1) / INDEX_LINE);
+}
+
+/* The end of a record that may say bounds. */
+static void bounds_end(struct index_record *head, const struct bounds *bounds)
+{
+	size_t at = (head->length + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
+	uint64_t *word = (void *)((char *)head + at), *next = word + 1;
+
+	record_end(head);
+	if (bounds_none(bounds))
+		return;
+	for (unsigned i = 0; i < BOUNDS; i++)
+		if (bounds->of[i] != 0) {
+			*word |= UINT64_C(1) << i;
+			*next++ = bounds->of[i];
+		}
+	head->lines = (uint8_t)((at + (size_t)(next - word) * sizeof(*word) + INDEX_LINE - 1) / INDEX_LINE);
 }
 
 bool index_record_same(const struct index_record *a, const struct index_record *b)
@@ -47,7 +65,7 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 	copy->account.position = position;
 	text_put(&copy->head, name);
 	text_put(&copy->head, account->facts.comment);
-	record_end(&copy->head);
+	bounds_end(&copy->head, &account->facts.bounds);
 	return 0;
 }
 
@@ -68,8 +86,8 @@ int index_range_encode(const struct id_range *range, uint32_t position, union in
 	return 0;
 }
 
-int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line, uint32_t capacity,
-		       union index_public_copy *copy)
+int index_owner_encode(uint32_t owner_uid, const char *owner, const struct bounds *bounds, uint32_t list_line,
+		       uint32_t capacity, union index_public_copy *copy)
 {
 	if (strnlen(owner, OWNER_MAX + 1) > OWNER_MAX)
 		return -EINVAL;
@@ -78,7 +96,7 @@ int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line
 	copy->owner.head.length = offsetof(struct index_owner_record, text);
 	copy->owner.list_line = list_line;
 	text_put(&copy->head, owner);
-	record_end(&copy->head);
+	bounds_end(&copy->head, bounds);
 	return 0;
 }
 

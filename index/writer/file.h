@@ -54,6 +54,8 @@ bool index_table_wanted(enum index_file file, enum index_table_id table);
 
 /* ---- place.c, list.c ---- */
 
+#define INDEX_OWNER_LINES 3u /* of the longest OWNER record: with all bounds */
+
 /* Writes a whole record behind the last one; room must have been made. */
 uint32_t index_record_write(struct index_writer *writer, struct index_record *record);
 /* Seals a slot and publishes it. */
@@ -91,8 +93,8 @@ union index_key_copy {
 int index_account_encode(const struct account *account, char separator, uint32_t position,
 			 union index_public_copy *copy);
 int index_range_encode(const struct id_range *range, uint32_t position, union index_public_copy *copy);
-int index_owner_encode(uint32_t owner_uid, const char *owner, uint32_t list_line, uint32_t capacity,
-		       union index_public_copy *copy);
+int index_owner_encode(uint32_t owner_uid, const char *owner, const struct bounds *bounds, uint32_t list_line,
+		       uint32_t capacity, union index_public_copy *copy);
 int index_key_encode(const struct ssh_key *key, union index_key_copy *copy);
 
 /* An existing record: its line, and its checked copy. */

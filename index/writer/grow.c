@@ -11,8 +11,9 @@
 #include "index/writer/file.h"
 
 /* Row as the store would give it, as far as the index knows it. */
-static int carry_account(struct index_writer *to, const struct index_account *from, char separator)
+static int carry_account(const struct index_view *view, struct index_writer *to, const struct index_account *from)
 {
+	int rc;
 	struct account account = { .uid = from->uid,
 				   .owner_uid = from->owner_uid,
 				   .flags = from->flags,
@@ -21,7 +22,8 @@ static int carry_account(struct index_writer *to, const struct index_account *fr
 	memcpy(account.owner, from->owner, sizeof(account.owner));
 	memcpy(account.label, from->label, sizeof(account.label));
 	memcpy(account.facts.comment, from->comment, sizeof(account.facts.comment));
-	return index_put_account(to, &account, separator);
+	rc = index_view_account_bounds(view, from->uid, &account.facts.bounds);
+	return rc < 0 ? rc : index_put_account(to, &account, view->header.host.separator);
 }
 
 static int carry_list(const struct index_view *view, uint32_t owner_uid, struct index_writer *to)
@@ -34,11 +36,22 @@ static int carry_list(const struct index_view *view, uint32_t owner_uid, struct 
 	while ((rc = index_view_owner_next(view, owner_uid, &cursor, &is_range, &account, &range)) == 0) {
 		if (is_range && range.owner_uid != owner_uid)
 			continue; /* of the list of an account: its owner's has it, too */
-		rc = is_range ? index_put_range(to, &range) : carry_account(to, &account, view->header.host.separator);
+		rc = is_range ? index_put_range(to, &range) : carry_account(view, to, &account);
 		if (rc < 0)
 			return rc;
 	}
 	return rc == -ENOENT ? 0 : rc;
+}
+
+static int carry_owner(const struct index_view *view, const union index_public_copy *copy, struct index_writer *to)
+{
+	struct index_list list;
+	struct bounds bounds;
+	int rc = index_list_decode(view, copy, &list);
+
+	if (rc == 0)
+		rc = index_bounds_decode(&copy->head, &bounds);
+	return rc < 0 ? rc : index_put_owner(to, copy->head.a, list.owner, &bounds);
 }
 
 static int carry_key(const struct index_view *view, uint32_t line, struct index_writer *to)
@@ -78,6 +91,8 @@ static int carry_all(const struct index_writer *from, struct index_writer *to)
 			rc = carry_key(view, line, to);
 		} else {
 			rc = index_record_copy(view, line, INDEX_OWNER, &copy.head, INDEX_PUBLIC_LINES);
+			if (rc == 0)
+				rc = carry_owner(view, &copy, to);
 			if (rc == 0)
 				rc = carry_list(view, copy.head.a, to);
 		}

@@ -42,15 +42,15 @@ int index_list_need(const struct index_writer *writer, uint32_t owner_uid, uint6
 	int rc = index_list_find(&writer->view, owner_uid, &list);
 
 	if (rc == -ENOENT) {
-		*lines = 1 + list_lines(INDEX_LIST_CAPACITY_MIN);
+		*lines = INDEX_OWNER_LINES + list_lines(INDEX_LIST_CAPACITY_MIN);
 		return 0;
 	}
 	if (rc == 0)
 		rc = list_free_entry(writer, &list, &position);
 	if (rc < 0)
 		return rc;
-	/* one line for a new OWNER record */
-	*lines = 1 + (position < list.capacity ? 0 : list_lines(list.capacity * 2));
+	/* for a new OWNER record, too */
+	*lines = INDEX_OWNER_LINES + (position < list.capacity ? 0 : list_lines(list.capacity * 2));
 	return 0;
 }
 
@@ -60,8 +60,11 @@ static int list_make(struct index_writer *writer, uint32_t owner_uid, const char
 {
 	union index_public_copy copy;
 	uint64_t line = writer->lines;
-	int rc = index_owner_encode(owner_uid, owner, (uint32_t)line, capacity, &copy);
+	struct bounds bounds;
+	int rc = index_view_owner_bounds(&writer->view, owner_uid, &bounds);
 
+	if (rc == 0)
+		rc = index_owner_encode(owner_uid, owner, &bounds, (uint32_t)line, capacity, &copy);
 	if (rc < 0)
 		return rc;
 	for (uint32_t k = 0; k < capacity; k++) {
@@ -107,7 +110,7 @@ int index_list_reserve(struct index_writer *writer, uint32_t owner_uid, const ch
 		return rc;
 	list->position = present.position;
 	index_slot_write(writer, INDEX_BY_OWNER, list->position, list->record_line + 1, index_hash_tag(hash));
-	writer->lines_live -= list_lines(present.capacity) + 1;
+	writer->lines_live -= list_lines(present.capacity) + present.record_lines;
 	return 0;
 }
 

@@ -115,8 +115,12 @@ static int account_verify(struct index_writer *writer, uint32_t line, const unio
 {
 	uint64_t seed = writer->view.header.seed, position;
 	struct index_account account, other = { .uid = 0 };
+	struct bounds bounds;
 	bool first_by_name = true, first_by_id = true;
 	int rc = index_account_decode(&writer->view, copy, &account);
+
+	if (rc == 0)
+		rc = index_bounds_decode(&copy->head, &bounds);
 
 	if (rc == 0)
 		rc = place_verify(writer, INDEX_BY_NAME, index_hash(seed, account.name, strlen(account.name)), line,
@@ -219,11 +223,12 @@ static int list_verify(struct index_writer *writer, uint32_t line, struct tally 
 {
 	union index_public_copy copy;
 	struct index_list list, found;
+	struct bounds bounds;
 	uint32_t end, lines;
 	uint64_t holes = 0;
 
 	if (record_check(writer, line, INDEX_OWNER, &copy.head, INDEX_PUBLIC_LINES, tally) < 0 ||
-	    index_list_decode(&writer->view, &copy, &list) < 0 ||
+	    index_list_decode(&writer->view, &copy, &list) < 0 || index_bounds_decode(&copy.head, &bounds) < 0 ||
 	    index_list_find(&writer->view, copy.head.a, &found) < 0 || found.record_line != line ||
 	    index_list_end(&writer->view, &list, &end) < 0)
 		return -EUCLEAN;

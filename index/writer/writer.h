@@ -68,6 +68,8 @@ int index_way_clear(int state_dirfd, const char *name);
  * the file (twice the size, renamed over) when it is full. 0 or negative errno; on failure readers still see the
  * state before. */
 int index_put_account(struct index_writer *writer, const struct account *account, char separator);
+/* What its owner's limit says of each account of this owner; all 0: nothing. */
+int index_put_owner(struct index_writer *writer, uint32_t owner_uid, const char *owner, const struct bounds *bounds);
 int index_remove_account(struct index_writer *writer, const struct account *account);
 int index_put_range(struct index_writer *writer, const struct id_range *range);
 int index_remove_range(struct index_writer *writer, const struct id_range *range);

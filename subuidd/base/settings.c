@@ -46,6 +46,12 @@ enum key {
 	SESSIONS_MEMORY,
 	SESSIONS_ACCOUNT_MEMORY,
 	SESSIONS_CPU,
+	SESSIONS_PROCESSES,
+	SESSIONS_OPEN_FILES,
+	SESSIONS_FILE_SIZE,
+	SESSIONS_IO,
+	SESSIONS_LOGINS,
+	SESSIONS_BANDWIDTH,
 	SESSIONS_SHELL,
 	SESSIONS_PRIVATE,
 	SESSIONS_TMP,
@@ -90,6 +96,21 @@ static uint32_t account_memory_default(void)
 	return half < ACCOUNT_MEMORY_LEAST ? ACCOUNT_MEMORY_LEAST : (uint32_t)half / 16 * 16;
 }
 
+void settings_bounds(const struct settings *settings, struct bounds *bounds)
+{
+	*bounds = (struct bounds){ .of = {
+					   [BOUND_PROCESSES] = settings->processes,
+					   [BOUND_MEMORY] = (uint64_t)settings->account_memory_mib << 20,
+					   [BOUND_OPEN_FILES] = settings->open_files,
+					   [BOUND_FILE_SIZE] = (uint64_t)settings->file_size_mib << 20,
+					   [BOUND_CPU_WEIGHT] = settings->cpu_weight,
+					   [BOUND_IO_WEIGHT] = settings->io_weight,
+					   [BOUND_SESSIONS] = settings->sessions_account,
+					   [BOUND_LOGINS] = settings->logins_minute,
+					   [BOUND_BANDWIDTH] = (uint64_t)settings->bandwidth_kib << 10,
+				   } };
+}
+
 void settings_default(struct settings *settings)
 {
 	*settings = (struct settings){
@@ -116,6 +137,9 @@ void settings_default(struct settings *settings)
 		.memory_mib = 1024,
 		.account_memory_mib = account_memory_default(),
 		.cpu_weight = 50,
+		.processes = BOUND_PROCESSES_DEFAULT,
+		.open_files = BOUND_OPEN_FILES_DEFAULT,
+		.io_weight = 50,
 		.sessions_private = true,
 		.tmp_mib = SESSION_TMP_DEFAULT,
 		.hide = SESSION_HIDE_DEFAULT,
@@ -168,6 +192,24 @@ static const struct setting table[KEYS] = {
 				      64,
 				      524288 },
 	[SESSIONS_CPU] = { { "sessions", "cpu_weight" }, setting_number, IN(cpu_weight), 1, 10000 },
+	[SESSIONS_PROCESSES] = { { "sessions", "processes" }, setting_number, IN(processes), 16, BOUND_PROCESSES_MAX },
+	[SESSIONS_OPEN_FILES] = { { "sessions", "open_files" },
+				  setting_number,
+				  IN(open_files),
+				  64,
+				  BOUND_OPEN_FILES_MAX },
+	[SESSIONS_FILE_SIZE] = { { "sessions", "file_size_mib" },
+				 setting_number,
+				 IN(file_size_mib),
+				 0,
+				 UINT32_MAX - 1 },
+	[SESSIONS_IO] = { { "sessions", "io_weight" }, setting_number, IN(io_weight), 1, BOUND_WEIGHT_MAX },
+	[SESSIONS_LOGINS] = { { "sessions", "logins_minute" }, setting_number, IN(logins_minute), 0, LOGINS_MAX },
+	[SESSIONS_BANDWIDTH] = { { "sessions", "bandwidth_kib" },
+				 setting_number,
+				 IN(bandwidth_kib),
+				 0,
+				 BANDWIDTH_MAX / 1024 },
 	[SESSIONS_SHELL] = { { "sessions", "shell" }, setting_shell, IN(session_shell), 0, 0 },
 	[SESSIONS_PRIVATE] = { { "sessions", "private" }, setting_bool, IN(sessions_private), 0, 0 },
 	[SESSIONS_TMP] = { { "sessions", "tmp_mib" }, setting_number, IN(tmp_mib), 1, SESSION_TMP_MAX },

@@ -35,7 +35,7 @@ struct settings {
 	bool enumerate;   /* enumerate = no */
 	bool range_names; /* range_names = yes: ids inside ranges have names */
 	/* [homes] */
-	char homes[128];         /* directory = /srv/subuid */
+	char homes[124];         /* directory = /srv/subuid */
 	char link_directory[64]; /* link_directory = subuid */
 	unsigned views_at_start; /* views_at_start = 1000: above so many accounts, on demand */
 	uint32_t view;           /* view = theirs: enum account_view_kind, of accounts that do not say */
@@ -57,6 +57,12 @@ struct settings {
 	uint32_t account_memory_mib; /* account_memory_mib = 4096, or half of a smaller host's: of all processes of an
 					account, where systemd has control groups; 0 none */
 	uint32_t cpu_weight;         /* cpu_weight = 50: of an account and of each of its sessions, where it has */
+	uint32_t processes;          /* processes = 512: of an account, threads included */
+	uint32_t open_files;         /* open_files = 1024: of a process */
+	uint32_t file_size_mib;      /* file_size_mib = 0: the largest file; 0 none */
+	uint32_t io_weight;          /* io_weight = 50: as cpu_weight, of the disks */
+	uint32_t logins_minute;      /* logins_minute = 0: of an account; 0 none */
+	uint32_t bandwidth_kib;      /* bandwidth_kib = 0: a second, of a run; 0 none */
 	uint32_t session_shell;      /* shell = bash: enum session_shell, of the roles shell and command */
 	bool sessions_private;       /* private = yes: each session has mounts of its own (pam_subuid) */
 	uint32_t tmp_mib;            /* tmp_mib = 256: of what a session has in place of /tmp */
@@ -91,6 +97,9 @@ static inline uint32_t passwords_cost(const struct settings *settings)
 {
 	return settings->passwords ? settings->password_cost : 0;
 }
+
+/* What an account may take that nothing else says anything of. */
+void settings_bounds(const struct settings *settings, struct bounds *bounds);
 
 void settings_default(struct settings *settings);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "account/bounds.h"
 #include "account/fields.h"
 #include "subuidd/call/account_view.h"
 #include "subuidd/call/call.h"
@@ -76,6 +77,24 @@ static void view_limits(const struct broker *broker, uint32_t uid, const struct 
 	view->files_used = kept->files_used != USED_UNKNOWN ? kept->files_used : counted.files;
 }
 
+/* Those that the account or its owner's limit says: an account as such has what the host's settings say. */
+static int view_bounds(struct call *call, const struct account *account, struct account_view *view)
+{
+	struct bounds host;
+	struct limit limit = { 0 };
+	enum bound_source source[BOUNDS];
+	int r = store_limit_get(call->store, account->owner, &limit);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	settings_bounds(&call->broker->settings, &host);
+	bounds_resolve(&host, &limit.bounds, &account->facts.bounds, &view->effective, source);
+	for (unsigned i = 0; i < BOUNDS; i++)
+		if (source[i] == BOUND_OF_HOST && account->facts.bounds.of[i] == 0)
+			view->effective.of[i] = 0;
+	return 0;
+}
+
 static int view_fill(const struct broker *broker, const struct link_owner *owner, const struct account *account,
 		     struct account_view *view)
 {
@@ -110,6 +129,9 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 	struct belongings has;
 	int r = store_account_belongings(call->store, account->uid, &has);
 
+	if (r < 0)
+		return r;
+	r = view_bounds(call, account, view);
 	if (r < 0)
 		return r;
 	view_belongings(&has, view);

@@ -133,7 +133,7 @@ static const struct {
 	int (*publish)(struct call *call, const struct change_row *row);
 } kinds[IMPORT_KIND_MAX_] = {
 	[IMPORT_ACCOUNT] = { true, account_run, NULL },      [IMPORT_KEY] = { true, key_run, key_publish },
-	[IMPORT_RANGE] = { true, range_run, range_publish }, [IMPORT_LIMIT] = { true, limit_run, NULL },
+	[IMPORT_RANGE] = { true, range_run, range_publish }, [IMPORT_LIMIT] = { true, limit_run, limit_publish },
 	[IMPORT_TOMBSTONE] = { false, tombstone_run, NULL }, [IMPORT_RUN] = { true, run_run, NULL },
 	[IMPORT_FORMER] = { false, former_run, NULL },
 };

@@ -117,6 +117,7 @@ enum failure run_run(struct call *call, struct change_row *row);
 enum failure former_run(struct call *call, struct change_row *row);
 /* After it is committed, of an account that existed before. 0 or negative errno. */
 int key_publish(struct call *call, const struct change_row *row);
+int limit_publish(struct call *call, const struct change_row *row);
 int range_publish(struct call *call, const struct change_row *row);
 
 /* row.c: before each row. It has the shape of its kind, only root states what only root may, and its owner is there

@@ -10,6 +10,7 @@
 
 #include "subuidd/change/change.h"
 #include "subuidd/change/name.h"
+#include "subuidd/change/bounds.h"
 #include "subuidd/change/churn.h"
 #include "subuidd/change/claim.h"
 #include "subuidd/change/restore.h"
@@ -323,6 +324,8 @@ enum failure account_run(struct call *call, struct change_row *row)
 		return failure;
 	fill(call, row);
 	failure = link_free(call, row);
+	if (failure == FAILURE_NONE && call->request.op == OP_ACCOUNT_ADD) /* other rows say what was so elsewhere */
+		failure = limit_bounds(call, call->account.owner, &call->account.facts, row->request.set & ~SET_LOCKED);
 	if (failure == FAILURE_NONE)
 		failure = insert(call, row);
 	if (failure != FAILURE_NONE)

@@ -10,11 +10,13 @@
 #include "subuidd/change/change.h"
 #include "subuidd/change/churn.h"
 #include "subuidd/change/claim.h"
+#include "subuidd/publish/publish.h"
 #include "subuidd/wire/request.h"
 
 static bool same(const struct limit *a, const struct limit *b)
 {
-	return !a->is_default && a->accounts == b->accounts && a->keys == b->keys && a->ranges == b->ranges;
+	return !a->is_default && a->accounts == b->accounts && a->keys == b->keys && a->ranges == b->ranges &&
+	       memcmp(&a->bounds, &b->bounds, sizeof(a->bounds)) == 0;
 }
 
 static enum failure reset(struct call *call, struct change_row *row)
@@ -23,6 +25,16 @@ static enum failure reset(struct call *call, struct change_row *row)
 
 	snprintf(call->detail, sizeof(call->detail), "back to the default");
 	return r < 0 && r != -ENOENT ? call_fail_store(call, r) : row_made(call, row, "limit.set");
+}
+
+/* The bounds that it says, too. */
+static void describe(struct call *call, const struct limit *limit)
+{
+	uint32_t said = SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES;
+
+	for (unsigned i = 0; i < BOUNDS; i++)
+		said |= limit->bounds.of[i] != 0 ? 1u << (LIMIT_ROW_BOUNDS + i) : 0;
+	record_print(&limit_record, limit, said, call->detail, sizeof(call->detail));
 }
 
 /* Limits that are not given are read in the same transaction: two admins who set different limits both get theirs. */
@@ -35,18 +47,22 @@ enum failure limit_run(struct call *call, struct change_row *row)
 		return call_fail_store(call, r);
 	if (row->rules & ROW_RESET)
 		return reset(call, row);
-	limit = asked;
-	limit.accounts = row->limits & SET_LIMIT_ACCOUNTS ? asked.accounts : there.accounts;
-	limit.keys = row->limits & SET_LIMIT_KEYS ? asked.keys : there.keys;
-	limit.ranges = row->limits & SET_LIMIT_RANGES ? asked.ranges : there.ranges;
+	limit = there;
+	record_take(&limit_record, &limit, &asked, row->limits);
+	memcpy(limit.owner, asked.owner, sizeof(limit.owner));
 	if (same(&there, &limit) && !(row->rules & ROW_ANEW))
 		return row_present(row);
 	r = store_limit_set(call->store, &limit);
 	if (r < 0)
 		return call_fail_store(call, r);
-	snprintf(call->detail, sizeof(call->detail), "accounts %u, keys %u, ranges %u", limit.accounts, limit.keys,
-		 limit.ranges);
+	describe(call, &limit);
 	return row_made(call, row, "limit.set");
+}
+
+/* Its bounds hold at once for every account of the owner, whose records stay as they are. */
+int limit_publish(struct call *call, const struct change_row *row)
+{
+	return publish_limit(call->broker->publication, row->request.name.owner);
 }
 
 enum failure tombstone_run(struct call *call, struct change_row *row)

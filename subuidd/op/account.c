@@ -9,6 +9,7 @@
 #include "account/fields.h"
 #include "subuidd/call/account_view.h"
 #include "confine/cleanup.h"
+#include "subuidd/change/bounds.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/call/maintain.h"
 #include "subuidd/life/meter.h"
@@ -182,6 +183,8 @@ enum failure op_account_modify(struct call *call)
 	enum failure failure = call_account(call, TO_CHANGE);
 	struct account before = call->account;
 
+	if (failure == FAILURE_NONE)
+		failure = limit_bounds(call, call->account.owner, &modify->facts, modify->set);
 	if (failure != FAILURE_NONE)
 		return failure;
 	record_take(&facts_record, &call->account.facts, &modify->facts, modify->set);

@@ -35,6 +35,18 @@ static enum failure part_end(struct call *call, struct check_result *result, con
 	return FAILURE_NONE;
 }
 
+/* Those of the account itself, and of its owner's limit. */
+static bool bounds_same(struct call *call, struct index_reader *reader, const struct account *row)
+{
+	struct limit limit = { 0 };
+	struct bounds own, owner;
+
+	if (index_bounds_said(reader, row->uid, row->owner_uid, &own, &owner) < 0)
+		return false;
+	store_limit_get(call->store, row->owner, &limit);
+	return memcmp(&own, &row->facts.bounds, sizeof(own)) == 0 && memcmp(&owner, &limit.bounds, sizeof(owner)) == 0;
+}
+
 /* Everything that the index shows is in the store. */
 enum failure check_step_index(struct call *call, uint32_t from)
 {
@@ -52,6 +64,9 @@ enum failure check_step_index(struct call *call, uint32_t from)
 		call->answer.checked++;
 		if (store_account_by_uid(call->store, seen.uid, &row) < 0 || row.state != ACCOUNT_ACTIVE)
 			check_add(&result, seen.name, "in the index, but not in the store as active", TODO_INDEX)
+				->repair = REPAIR_INDEX;
+		else if (!bounds_same(call, &reader, &row))
+			check_add(&result, seen.name, "the index says other bounds of it than the store", TODO_INDEX)
 				->repair = REPAIR_INDEX;
 	}
 	return part_end(call, &result, "index", r, STEP_INDEX, at);

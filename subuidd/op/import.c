@@ -97,6 +97,13 @@ static void import_run(struct call *call, uint32_t flags)
 		(void)change_run(call);
 }
 
+/* The members of a limit that are given: bounds are among its facts. */
+static uint32_t limit_set(const struct request_import *row)
+{
+	return SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES |
+	       (row->set >> FACT_BOUNDS & ((1u << BOUNDS) - 1)) << LIMIT_ROW_BOUNDS;
+}
+
 int import_continue(struct call *call, const struct request *request)
 {
 	const uint32_t same = IMPORT_KEEP_GOING | IMPORT_GOES_ON;
@@ -112,7 +119,7 @@ int import_continue(struct call *call, const struct request *request)
 	change->rows[change->count++] = (struct change_row){
 		.request = request->import,
 		.slot = NO_SLOT,
-		.limits = SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES,
+		.limits = limit_set(&request->import),
 	};
 	change->keep_going = (flags & IMPORT_KEEP_GOING) != 0;
 	change->collecting = (flags & IMPORT_MORE) != 0;

@@ -33,6 +33,7 @@ enum failure op_limit_set(struct call *call)
 	row->request.accounts = set->limit.accounts;
 	row->request.keys = set->limit.keys;
 	row->request.ranges = set->limit.ranges;
+	row->request.facts.bounds = set->limit.bounds;
 	row->limits = set->set;
 	row->rules = ROW_OWNERLESS | ROW_ANEW | (set->reset ? ROW_RESET : 0);
 	return change_run(call);

@@ -147,6 +147,14 @@ int publication_put_account(struct publication *p, struct index_writer *writer, 
 	return index_put_account(writer, &published, p->host.separator);
 }
 
+int publication_put_owner(struct publication *p, struct index_writer *writer, const char *owner, uint32_t uid)
+{
+	struct limit limit = { 0 };
+	int r = store_limit_get(p->store, owner, &limit);
+
+	return r < 0 && r != -ENOENT ? r : index_put_owner(writer, uid, owner, &limit.bounds);
+}
+
 /* A change of what readers see; where it fails, of the whole. */
 static int put(struct publication *p, int (*act)(struct publication *p, const void *row), const void *row)
 {
@@ -216,6 +224,20 @@ int publish_range(struct publication *p, const struct id_range *range)
 	return put(p, put_range, range);
 }
 
+/* By the owner's first account; a first one that comes later brings it along. */
+static int put_limit(struct publication *p, const void *row)
+{
+	struct account first;
+	int n = store_account_list(p->store, row, 0, &first, 1);
+
+	return n == 1 ? publication_put_owner(p, p->public, first.owner, first.owner_uid) : n;
+}
+
+int publish_limit(struct publication *p, const char *owner)
+{
+	return put(p, put_limit, owner);
+}
+
 int publish_range_gone(struct publication *p, const struct id_range *range)
 {
 	return put(p, remove_range, range);
@@ -264,8 +286,10 @@ static int each_range(struct publication *p, const struct account *account,
 static int put_whole(struct publication *p, const void *row)
 {
 	const struct account *account = row;
-	int r = each_key(p, account->uid, put_key);
+	int r = publication_put_owner(p, p->public, account->owner, account->owner_uid);
 
+	if (r >= 0)
+		r = each_key(p, account->uid, put_key);
 	if (r >= 0)
 		r = each_range(p, account, put_range);
 	return r < 0 ? r : put_account(p, account);

@@ -34,6 +34,7 @@ int publish_account_gone(struct publication *publication, const struct account *
 int publish_key(struct publication *publication, const struct ssh_key *key);
 int publish_key_gone(struct publication *publication, const struct ssh_key *key); /* as publish_account_locked() */
 int publish_range(struct publication *publication, const struct id_range *range);
+int publish_limit(struct publication *publication, const char *owner); /* its bounds of accounts */
 int publish_range_gone(struct publication *publication, const struct id_range *range);
 
 /* The readers see everything that has been committed: says so in the files. */

@@ -192,10 +192,34 @@ struct index_options publication_options(const struct publication *p, enum index
 	return options;
 }
 
+/* By the first account of each: an owner without one gets theirs with it. */
+static int limits_put(struct build *build)
+{
+	struct store *store = build->p->store;
+	cleanup_free struct limit *rows = calloc(BATCH, sizeof(*rows));
+	uint64_t after = 0;
+	int n, r = 0;
+
+	if (rows == NULL)
+		return -ENOMEM;
+	while (r >= 0 && (n = store_limit_list(store, after, rows, BATCH, &after)) != 0) {
+		if (n < 0)
+			return n;
+		for (int i = 0; r >= 0 && i < n; i++) {
+			struct account first;
+
+			r = store_account_list(store, rows[i].owner, 0, &first, 1);
+			if (r == 1)
+				r = index_put_owner(build->public, first.owner_uid, first.owner, &rows[i].bounds);
+		}
+	}
+	return r < 0 ? r : 0;
+}
+
 /* All rows into the two writers. */
 static int fill(struct build *build)
 {
-	int r = 0;
+	int r = limits_put(build);
 
 	for (size_t i = 0; r >= 0 && i < sizeof(walks) / sizeof(walks[0]); i++)
 		r = walk(build, &walks[i]);

@@ -151,6 +151,14 @@ int publication_host(struct publication *p, const struct settings *settings, str
 		.cpu_weight = (uint16_t)settings->cpu_weight,
 		.silence = settings->silence_seconds,
 	};
+	host->bounds = (struct index_bounds){
+		.processes = settings->processes,
+		.open_files = settings->open_files,
+		.file_size = settings->file_size_mib,
+		.bandwidth = settings->bandwidth_kib,
+		.io_weight = (uint16_t)settings->io_weight,
+		.logins = (uint16_t)settings->logins_minute,
+	};
 	host->session_hours = (uint8_t)settings->session_hours;
 	host->account_memory = memory_units(settings->account_memory_mib);
 	host->session_shell = (uint8_t)settings->session_shell;

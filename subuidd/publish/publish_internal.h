@@ -27,6 +27,9 @@ struct index_options publication_options(const struct publication *publication, 
 /* One account's record into a writer of the public file. */
 int publication_put_account(struct publication *p, struct index_writer *writer, const struct account *account);
 
+/* The bounds of an owner's limit, of this uid, likewise. */
+int publication_put_owner(struct publication *p, struct index_writer *writer, const char *owner, uint32_t uid);
+
 /* A key, and of a password its hash, into writers of the other two; passwords may be NULL. */
 int publication_put_key(struct publication *p, struct index_writer *keys, struct index_writer *passwords,
 			const struct ssh_key *key);

@@ -318,11 +318,19 @@ static int each_range(const struct comparison *c, struct store *of, bool tombsto
 
 static void limit_differs(const struct comparison *c, const struct limit *here, const struct limit *there)
 {
+	char values[2][FIELD_PRINT_MAX];
+
 	if (here->accounts != there->accounts || here->keys != there->keys || here->ranges != there->ranges)
 		report_add(c->report, since(c),
 			   "the limits of %s are accounts %u, keys %u, ranges %u here and %u, %u, %u in the file",
 			   here->owner, here->accounts, here->keys, here->ranges, there->accounts, there->keys,
 			   there->ranges);
+	for (size_t i = LIMIT_ROW_BOUNDS; i < limit_record.count; i++)
+		if (record_difference(&limit_record, here, there, 1u << i) != NULL)
+			report_add(c->report, since(c), "the limit of %s has %s %s here and %s in the file",
+				   here->owner, limit_record.fields[i].name,
+				   field_print(&limit_record.fields[i], here, values[0]),
+				   field_print(&limit_record.fields[i], there, values[1]));
 }
 
 static int limit_here(const struct comparison *c, const struct limit *here)

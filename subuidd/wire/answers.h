@@ -26,6 +26,7 @@ struct account_view {
 	int64_t alarm_since;             /* when facts.alarm was set */
 	uint64_t files_limit;            /* what follows from files and quota; 0 none */
 	uint64_t bytes_used, files_used; /* of an account with limits; all bits set: nobody knows */
+	struct bounds effective;         /* the bounds that hold where account or owner say one; 0: this host's */
 	uint32_t bytes_kept, files_kept; /* by whom: enum account_keeper */
 	uint32_t last_status;
 	uint32_t silent;                     /* 1: for longer than that */

@@ -116,6 +116,7 @@ static const struct field rehash_fields[] = {
 static RECORD(rehash_record, rehash_fields);
 
 /* clang-format off */
+#define EFFECTIVE(json, bound) { json, MEMBER(struct account_view, effective.of[bound]), FIELD_NUMBER, IF_ANY }
 #define LIST_ALL(use) { "all", MEMBER(struct request_list, all), FIELD_FLAG, use }
 #define LIST_BEFORE(use) \
 	{ "before", MEMBER(struct request_list, cursor), FIELD_NUMBER, use, .least = 0, .most = INT64_MAX }
@@ -247,6 +248,15 @@ static const struct field view_fields[] = {
 	{ "filesLimit", MEMBER(struct account_view, files_limit), FIELD_NUMBER, IF_ANY },
 	{ "usedBytes", MEMBER(struct account_view, bytes_used), FIELD_NUMBER, TOLD | FIELD_IF_KNOWN },
 	{ "usedFiles", MEMBER(struct account_view, files_used), FIELD_NUMBER, TOLD | FIELD_IF_KNOWN },
+	EFFECTIVE("effectiveProcesses", BOUND_PROCESSES),
+	EFFECTIVE("effectiveMemory", BOUND_MEMORY),
+	EFFECTIVE("effectiveOpenFiles", BOUND_OPEN_FILES),
+	EFFECTIVE("effectiveFileSize", BOUND_FILE_SIZE),
+	EFFECTIVE("effectiveCpuWeight", BOUND_CPU_WEIGHT),
+	EFFECTIVE("effectiveIoWeight", BOUND_IO_WEIGHT),
+	EFFECTIVE("effectiveSessions", BOUND_SESSIONS),
+	EFFECTIVE("effectiveLogins", BOUND_LOGINS),
+	EFFECTIVE("effectiveBandwidth", BOUND_BANDWIDTH),
 	{ "quotaKept", MEMBER(struct account_view, bytes_kept), FIELD_WORD, IF_ANY, .words = keeper_words },
 	{ "filesKept", MEMBER(struct account_view, files_kept), FIELD_WORD, IF_ANY, .words = keeper_words },
 	{ "lastStatus", MEMBER(struct account_view, last_status), FIELD_NUMBER, TOLD,

@@ -15,7 +15,7 @@
 
 #define FACTS_ALL ((1u << FACTS) - 1)
 #define KEY_OPTIONS_ALL (KEY_OPTIONS_END - 1u)
-#define LIMITS_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES)
+#define LIMITS_ALL (SET_LIMIT_ACCOUNTS | SET_LIMIT_KEYS | SET_LIMIT_RANGES | LIMIT_BOUNDS_SET)
 #define IDS_MOST (LIMIT_RANGES_MAX * (uint64_t)RANGE_UNIT)
 
 const char request_label_why[] = "a label is 1 to 31 of a-z, 0-9, '-' and '_', and begins with a letter or a digit";
@@ -291,13 +291,13 @@ enum failure limit_set_shape(const struct request *request, char separator, stru
 		return failure_set(text, FAILURE_INVALID, "reset", "given together with a limit", "choose one");
 	if (!set->reset && set->set == 0)
 		return failure_set(text, FAILURE_INVALID, "parameters", "nothing to change",
-				   "give accounts, keys, ranges or reset");
+				   "give accounts, keys, ranges, a bound of accounts or reset");
 	return limit_shape(&set->limit, separator, text);
 }
 
 struct limit import_limit(const struct request_import *row)
 {
-	struct limit limit = { .accounts = row->accounts, .keys = row->keys, .ranges = row->ranges };
+	struct limit limit = { row->accounts, row->keys, row->ranges, 0, "", row->facts.bounds };
 
 	memcpy(limit.owner, row->name.owner, sizeof(limit.owner));
 	return limit;

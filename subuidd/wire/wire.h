@@ -144,7 +144,7 @@ struct request_range_remove {
 	uint32_t first;
 };
 
-enum { /* request_limit_set.set */
+enum { /* request_limit_set.set, beside LIMIT_BOUNDS_SET */
        SET_LIMIT_ACCOUNTS = 1u << 0,
        SET_LIMIT_KEYS = 1u << 1,
        SET_LIMIT_RANGES = 1u << 2,
@@ -223,7 +223,7 @@ struct request_import {
 	uint32_t account_flags;          /* ACCOUNT_LOCKED or 0 */
 	uint32_t owner_uid;              /* of a tombstone: the former holder */
 	uint32_t account_uid;            /* of a tombstone: the account that had the range; 0 none */
-	uint32_t accounts, keys, ranges; /* of a limit */
+	uint32_t accounts, keys, ranges; /* of a limit; its bounds are in facts */
 	uint32_t key_id;                 /* of a key: its id elsewhere, kept if no other key ever had it. 0 any */
 	uint32_t last_status;            /* of an account, as the next four: struct watch */
 	uint32_t told;

@@ -475,7 +475,9 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **ar
 {
 	FILE *out = fopen("/run/shown", "w");
 	show(pamh, "systemd.memory_max", out);
+	show(pamh, "systemd.tasks_max", out);
 	show(pamh, "systemd.cpu_weight", out);
+	show(pamh, "systemd.io_weight", out);
 	return fclose(out) == 0 ? PAM_SUCCESS : PAM_SESSION_ERR;
 }
 int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -497,9 +499,11 @@ def test_pam_systemd_is_told_what_a_session_may_have(host, tmp_path):
     settings(host, "private = no\n")  # that the module can write
     try:
         assert host.ssh(key, name, "true").returncode == 0
-        assert Path("/run/shown").read_text() == "systemd.memory_max=4160M\nsystemd.cpu_weight=50\n"
+        assert Path("/run/shown").read_text() == ("systemd.memory_max=4160M\nsystemd.tasks_max=516\n"
+                                                  "systemd.cpu_weight=50\nsystemd.io_weight=50\n")
         assert host.ssh(own, user, "true").returncode == 0
-        assert Path("/run/shown").read_text() == "systemd.memory_max=\nsystemd.cpu_weight=\n"
+        assert Path("/run/shown").read_text() == ("systemd.memory_max=\nsystemd.tasks_max=\n"
+                                                  "systemd.cpu_weight=\nsystemd.io_weight=\n")
     finally:
         stack.write_text(before)
         settings(host, "")

@@ -18,12 +18,27 @@ FACTS = {
     "comment": ("the shop", "the shop", "the shop"),
     "contact": ("ops@example.org", "ops@example.org", "ops@example.org"),
     "factors": ("both", "both", "both"),
+    "processes": ("60", 60, "60"),
+    "memory": ("512M", 512 << 20, "512M"),
+    "openFiles": ("200", 200, "200"),
+    "fileSize": ("2G", 2 << 30, "2G"),
+    "cpuWeight": ("40", 40, "40"),
+    "ioWeight": ("30", 30, "30"),
+    "sessions": ("7", 7, "7"),
+    "logins": ("90", 90, "90"),
+    "bandwidth": ("3M", 3 << 20, "3M"),
 }
+
+
+def option(name):
+    return re.sub(r"[A-Z]", lambda letter: "-" + letter.group().lower(), name)
 
 
 def facts_of_the_source():
     table = (ROOT / "account/records.c").read_text().split("facts_fields[] = {")[1].split("\n};")[0]
-    return re.findall(r"^\t\[FACT_\w+\] = \{ \"(\w+)\"", table, re.M)
+    bounds = re.findall(r"^\s+BOUND_(?:N|SIZE)\(type, BOUND_\w+, \"(\w+)\"|^#define \w+\(type\) BOUND_N\(type, BOUND_\w+, \"(\w+)\"",
+                        (ROOT / "account/records.c").read_text(), re.M)
+    return re.findall(r"^\t\[FACT_\w+\] = \{ \"(\w+)\"", table, re.M) + [one or other for one, other in bounds]
 
 
 def said(account):
@@ -33,7 +48,7 @@ def said(account):
 def test_every_fact_goes_all_the_way(host, tmp_path):
     assert sorted(facts_of_the_source()) == sorted(FACTS)
     owner = host.new_user()
-    words = [word for name, (text, _, _) in FACTS.items() for word in (f"--{name}", text)]
+    words = [word for name, (text, _, _) in FACTS.items() for word in (f"--{option(name)}", text)]
     wanted = {name: value for name, (_, value, _) in FACTS.items()}
     host.subuid("add", "web1", *words, user=owner)
     assert said(host.subuid_json("show", "web1", user=owner)["account"]) == wanted
@@ -43,9 +58,9 @@ def test_every_fact_goes_all_the_way(host, tmp_path):
     assert said(host.subuid_json("show", "web2", user=owner)["account"]) == wanted
     shown = host.subuid("show", "web1", user=owner).stdout
     for name, (_, _, text) in FACTS.items():
-        assert re.search(rf"^{name} +{re.escape(text)}", shown, re.M), (name, shown)
+        assert re.search(rf"^{option(name)} +{re.escape(text)}", shown, re.M), (name, shown)
     help_text = host.subuid("help", "set").stdout
-    assert all(f"  --{name} " in help_text for name in FACTS)
+    assert all(f"  --{option(name)} " in help_text for name in FACTS)
 
     rows = [json.loads(line) for line in host.subuid("export").stdout.splitlines()]
     row = next(row for row in rows if row["kind"] == "account" and (row["owner"], row["label"]) == (owner, "web1"))
@@ -62,7 +77,7 @@ def test_every_fact_goes_all_the_way(host, tmp_path):
 
     for name, (text, _, _) in FACTS.items():  # one that differs is not the same account
         other = {"expires": "2032-01-01", "view": "theirs", "comment": "x", "contact": "x@y", "factors": "any"}.get(name, "5" + text[-1])
-        assert host.subuid("add", "web1", f"--{name}", other, user=owner, check=False).returncode == 4, name
+        assert host.subuid("add", "web1", f"--{option(name)}", other, user=owner, check=False).returncode == 4, name
     assert host.subuid("check").returncode == 0
 
 

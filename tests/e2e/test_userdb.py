@@ -97,7 +97,7 @@ def test_userdbctl_shows_an_account_with_its_bounds(host, tmp_path, service):
         expected = {
             "userName": name, "uid": entry.pw_uid, "gid": entry.pw_uid, "realName": "Web server, zürich",
             "homeDirectory": f"/srv/subuid/{owner}/web1", "shell": "/usr/libexec/subuidd/login", "disposition": "regular",
-            "service": SERVICE, "memoryMax": 320 << 20, "cpuWeight": 70, "tasksMax": 512 + 4 * 20,
+            "service": SERVICE, "memoryMax": 320 << 20, "cpuWeight": 70, "ioWeight": 50, "tasksMax": 512 + 4 * 20,
         }
         for asked in (name, str(entry.pw_uid)):
             for only in (True, False):  # it is found before NSS is asked

@@ -87,11 +87,13 @@ static void keys_are_equal_when_they_may_do_the_same(void **state)
 
 static void names_of_a_record_in_a_sentence(void **state)
 {
-	char out[128], small[12];
+	char out[256], small[12];
 
 	(void)state;
-	assert_string_equal(record_names(&limit_record, "give ", "--", out, sizeof(out)),
-			    "give --accounts, --keys, --ranges, --default or --owner");
+	assert_string_equal(
+		record_names(&limit_record, "give ", "--", out, sizeof(out)),
+		"give --accounts, --keys, --ranges, --default, --owner, --processes, --memory, --open-files, "
+		"--file-size, --cpu-weight, --io-weight, --sessions, --logins or --bandwidth");
 	assert_string_equal(record_names(&limit_record, "", "", small, sizeof(small)), "accounts, k");
 }
 

@@ -148,6 +148,7 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	struct login_command command = {
 		.role = ROLE_PUSH, .tools = "sftp,borg", .options = KEY_APPEND_ONLY, .storage_quota = 10
 	};
+	const struct account_bounds bounds = { 0 };
 	const char *argv[LOGIN_GATE_ARGUMENTS];
 	struct login_numbers numbers;
 
@@ -178,7 +179,7 @@ static void the_gate_follows_what_the_client_asks(void **state)
 	command.role = ROLE_NONE;
 	strcpy(command.tools, "borg");
 	assert_false(login_command_is_rsync(&command, "rsync --server . x"));
-	login_tool_arguments(&command, &(struct index_host){ .sessions.memory = 4 }, "-takes=borg", "/h", argv,
+	login_tool_arguments(&command, &(struct index_host){ .sessions.memory = 4 }, &bounds, "-takes=borg", "/h", argv,
 			     &numbers);
 	assert_string_equal(argv[1], "-report");
 	assert_string_equal(argv[2], "-append-only");
@@ -244,36 +245,68 @@ static void roles_map_to_options_of_the_gate(void **state)
 		struct login_command command;
 		const char *expected;
 		struct index_sessions sessions;
+		struct account_bounds bounds;
 	} cases[] = {
-		{ { .role = ROLE_PUSH }, "subuid-rrsync -report -wo -fake-super -absolute -- /h", { 0 } },
-		{ { .role = ROLE_BLIND }, "subuid-rrsync -report -blind -fake-super -absolute -- /h", { 0 } },
+		{ { .role = ROLE_PUSH },
+		  "subuid-rrsync -report -wo -fake-super -absolute -- /h",
+		  { 0 },
+		  { .process_memory = 0 } },
+		{ { .role = ROLE_BLIND },
+		  "subuid-rrsync -report -blind -fake-super -absolute -- /h",
+		  { 0 },
+		  { .process_memory = 0 } },
 		{ { .role = ROLE_PUSH, .options = KEY_APPEND_ONLY },
 		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -absolute -- /h",
-		  { 0 } },
-		{ { .role = ROLE_PULL }, "subuid-rrsync -report -ro -fake-super -absolute -- /h", { 0 } },
-		{ { .role = ROLE_SYNC }, "subuid-rrsync -report -fake-super -absolute -- /h", { 0 } },
+		  { 0 },
+		  { .process_memory = 0 } },
+		{ { .role = ROLE_PULL },
+		  "subuid-rrsync -report -ro -fake-super -absolute -- /h",
+		  { 0 },
+		  { .process_memory = 0 } },
+		{ { .role = ROLE_SYNC },
+		  "subuid-rrsync -report -fake-super -absolute -- /h",
+		  { 0 },
+		  { .process_memory = 0 } },
 		{ { .role = ROLE_PUSH, .options = 7 },
 		  "subuid-rrsync -report -wo -no-del -no-overwrite -absolute -- /h",
-		  { 0 } },
+		  { 0 },
+		  { .process_memory = 0 } },
 		{ { .role = ROLE_PUSH, .options = 3 },
 		  "subuid-rrsync -report -wo -no-del -no-overwrite -fake-super -absolute -- /h",
-		  { 0 } },
+		  { 0 },
+		  { .process_memory = 0 } },
 		{ { .role = ROLE_PULL },
 		  "subuid-rrsync -report -ro -fake-super -absolute -memory=1024 -timeout=3600 -- /h",
-		  { .memory = 64, .silence = 3600 } },
+		  { .memory = 64, .silence = 3600 },
+		  { .process_memory = 0 } },
 		{ { .role = ROLE_PULL },
 		  "subuid-rrsync -report -ro -fake-super -absolute -memory=16 -timeout=0 -- /h",
-		  { .memory = 1 } },
+		  { .memory = 1 },
+		  { .process_memory = 0 } },
+		{ { .role = ROLE_PUSH },
+		  "subuid-rrsync -report -wo -fake-super -absolute -processes=64 -open-files=100 -file-size=4096 "
+		  "-memory-bound=1048576 -bwlimit=2 -- /h",
+		  { 0 },
+		  { .of.of = { [BOUND_PROCESSES] = 64,
+			       [BOUND_OPEN_FILES] = 100,
+			       [BOUND_FILE_SIZE] = 4096,
+			       [BOUND_BANDWIDTH] = 1025 },
+		    .process_memory = 1 << 20 } },
+		{ { .role = ROLE_PUSH },
+		  "subuid-rrsync -report -wo -fake-super -absolute -- /h",
+		  { 0 },
+		  { .of.of = { [BOUND_PROCESSES] = BOUND_PROCESSES_DEFAULT,
+			       [BOUND_OPEN_FILES] = BOUND_OPEN_FILES_DEFAULT } } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *argv[LOGIN_GATE_ARGUMENTS];
 		struct login_numbers numbers;
-		char joined[256] = "";
+		char joined[512] = "";
 
-		login_gate_arguments(&cases[i].command, &(struct index_host){ .sessions = cases[i].sessions }, "/h",
-				     argv, &numbers);
+		login_gate_arguments(&cases[i].command, &(struct index_host){ .sessions = cases[i].sessions },
+				     &cases[i].bounds, "/h", argv, &numbers);
 		for (size_t k = 0; argv[k] != NULL; k++) {
 			if (k > 0)
 				strcat(joined, " ");

@@ -396,7 +396,9 @@ static void refused_commands_stay_refused(void **state)
 
 static void what_a_run_costs_is_bounded(void **state)
 {
-	static const struct gate_policy patient = { .directory = "/d", .timeout = 100, .memory = UINT64_C(256) << 20 };
+	static const struct gate_policy patient = { .directory = "/d",
+						    .timeout = 100,
+						    .limits.memory = UINT64_C(256) << 20 };
 	static const struct {
 		const char *client, *expected;
 	} cases[] = {

@@ -204,21 +204,23 @@ static void test_a_group_by_name_and_gid(void **state)
 /* Bounds that the settings take away, or that an index of an older version does not know, are none. */
 static void test_no_bounds_are_told_where_there_are_none(void **state)
 {
+	struct bounds bounds = { .of = { [BOUND_CPU_WEIGHT] = 50, [BOUND_PROCESSES] = 64, [BOUND_SESSIONS] = 8 } };
 	struct index_account account;
 	struct index_host host;
 	json_t *record;
 
 	(void)state;
 	assert_int_equal(index_account_and_host_by_uid(&reader, UID_FIRST, &account, &host), 0);
-	host.account_memory = 0;
-	record = record_of_account(&account, &host);
+	record = record_of_account(&account, &host, &bounds);
 	assert_null(json_object_get(record, "memoryMax"));
 	assert_non_null(json_object_get(record, "cpuWeight"));
+	assert_int_equal(json_integer_value(json_object_get(record, "tasksMax")), 64 + 4 * 8);
 	json_decref(record);
-	host.sessions = (struct index_sessions){ 0 };
-	record = record_of_account(&account, &host);
-	for (size_t i = 0; i < 3; i++)
-		assert_null(json_object_get(record, ((const char *[]){ "memoryMax", "cpuWeight", "tasksMax" })[i]));
+	bounds = (struct bounds){ 0 };
+	record = record_of_account(&account, &host, &bounds);
+	for (size_t i = 0; i < 4; i++)
+		assert_null(json_object_get(record,
+					    ((const char *[]){ "memoryMax", "cpuWeight", "ioWeight", "tasksMax" })[i]));
 	json_decref(record);
 }
 

@@ -106,6 +106,7 @@ static void fill_limit(struct limit *limit)
 {
 	limit->accounts = limit->keys = limit->ranges = limit->is_default = UINT32_MAX;
 	FILL(limit->owner);
+	memset(&limit->bounds, 0xff, sizeof(limit->bounds));
 }
 
 static void fill_run(struct run *run)
@@ -126,6 +127,7 @@ static void fill_facts(struct facts *facts)
 	facts->files = -1;
 	FILL(facts->comment);
 	FILL(facts->contact);
+	memset(&facts->bounds, 0xff, sizeof(facts->bounds));
 }
 
 static void fill_import(struct request_import *row)
@@ -268,6 +270,8 @@ static void fill_account(struct account_view *view)
 	FILL(view->account.label);
 	FILL(view->account.facts.comment);
 	FILL(view->account.facts.contact);
+	memset(&view->account.facts.bounds, 0xff, sizeof(view->account.facts.bounds));
+	memset(&view->effective, 0xff, sizeof(view->effective));
 	view->keys = view->ranges = view->created = view->view = UINT32_MAX;
 	FILL(view->name);
 	FILL(view->home);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/* The step of the schema (schema_steps.c) for bounds of accounts and, for their accounts, of owners. Run by the broker
+ * and the state program (root). */
+#include <stddef.h>
+
+#include "store/schema_steps.h"
+
+/* 0: not said. */
+#define BOUND(table, name)                                                                                             \
+	"ALTER TABLE " table " ADD COLUMN " name " INTEGER NOT NULL DEFAULT 0 CHECK (" name " >= 0);\n"
+#define ALL_BOUNDS(table)                                                                                              \
+	BOUND(table, "processes")                                                                                      \
+	BOUND(table, "memory")                                                                                         \
+	BOUND(table, "open_files")                                                                                     \
+	BOUND(table, "file_size")                                                                                      \
+	BOUND(table, "cpu_weight")                                                                                     \
+	BOUND(table, "io_weight")                                                                                      \
+	BOUND(table, "sessions")                                                                                       \
+	BOUND(table, "logins")                                                                                         \
+	BOUND(table, "bandwidth")
+
+static const char step_accounts[] = ALL_BOUNDS("accounts");
+static const char step_limits[] = ALL_BOUNDS("limits");
+
+const char *const store_step_bounds[] = { step_accounts, step_limits, NULL };
