@@ -1811,6 +1811,26 @@ static void unsound_rows_are_refused(void **state)
 	assert_int_equal(store_schema_seal(store->db), SQLITE_OK);
 }
 
+static void a_hash_takes_the_place_of_the_one_that_was_seen_alone(void **state)
+{
+	struct ssh_key key = a_key(2100000000u, "abcd");
+	char hash[PASSWORD_HASH_MAX + 1];
+
+	(void)state;
+	assert_int_equal(add("alice", "web1", 2100000000u), 0);
+	strcpy(key.type, "password");
+	strcpy(key.hash, "old");
+	assert_int_equal(CHANGE(store_key_insert(store, &key)), 0);
+	assert_int_equal(CHANGE(store_key_rehash(store, key.id, "other", "new")), -ENOENT);
+	assert_int_equal(store_key_hash(store, key.id, hash), 0);
+	assert_string_equal(hash, "old");
+	assert_int_equal(CHANGE(store_key_rehash(store, key.id, "old", "new")), 0);
+	assert_int_equal(CHANGE(store_key_rehash(store, key.id, "old", "newer")), -ENOENT);
+	assert_int_equal(store_key_hash(store, key.id, hash), 0);
+	assert_string_equal(hash, "new");
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
+}
+
 /* A step makes the digest again: earlier damage is found before it. */
 static void a_step_does_not_vouch_for_damage(void **state)
 {
@@ -1840,6 +1860,7 @@ int main(void)
 		T(a_second_daemon_is_refused),
 		T(bytes_that_are_no_database_are_refused),
 		T(versions_that_are_not_ours_are_refused),
+		T(a_hash_takes_the_place_of_the_one_that_was_seen_alone),
 		T(version_0_is_brought_to_the_newest),
 		T(version_1_is_brought_to_the_newest),
 		T(a_step_does_not_vouch_for_damage),
