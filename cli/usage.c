@@ -3,6 +3,7 @@
 #include "cli/usage.h"
 
 #define CHANGE_OF_OWNERS .changes = true, .ssh = SSH_OWNER
+#define CHANGE_OF_ROOTS .plain = true, .changes = true
 
 const struct usage usages[] = {
 	{ .name = "add",
@@ -269,10 +270,9 @@ const struct usage usages[] = {
 		   "OWNER --reset [--dry-run]",
 	  .operands = "user?",
 	  .summary = "what an owner may have",
-	  .about =
-		  "Shows or sets what an owner may have; without OWNER, what you may have. Only root\n"
-		  "and administrators set limits. Owners keep what they have, whatever the limit.\n"
-		  "--processes and the options behind it are for each account of the owner: by default, and at most.\n",
+	  .about = "Shows or sets what an owner may have; without OWNER, what you may have. Only root\n"
+		   "and administrators set limits. Owners keep what they have, whatever the limit.\n"
+		   "--processes and the options after it are for each account: by default, and at most.\n",
 	  .options = usage_limit,
 	  .bounds = true,
 	  CHANGE_OF_OWNERS },
@@ -361,8 +361,8 @@ const struct usage usages[] = {
 	  .changes = true },
 	{ .name = "state",
 	  .summary = "save, verify and load all that the daemon knows (root)",
-	  .about = "Everything that subuidd knows, as one file: accounts, keys, ranges, limits, runs, the audit\n"
-		   "trail, and which ids are never given out again. Only root may save and load.\n",
+	  .about = "All that subuidd knows, as one file: accounts, keys, runs, the audit trail, and which ids are\n"
+		   "never given out again. Only root may save and load.\n",
 	  .plain = true },
 	{ .name = "state save",
 	  .forms = "[--force] FILE|-\n"
@@ -382,8 +382,7 @@ const struct usage usages[] = {
 	  .summary = "while the daemon does not run: says what differs from what is here;\n"
 		     "what is newer here is lost only with --yes, and its ids stay taken",
 	  .options = usage_load,
-	  .plain = true,
-	  .changes = true },
+	  CHANGE_OF_ROOTS },
 	{ .name = "setup",
 	  .forms = "[--metrics] [--dry-run]\n"
 		   "--undo [--keep-data] [--dry-run]",
@@ -391,12 +390,11 @@ const struct usage usages[] = {
 	  .about = "Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"
 		   "changes; may be run again; a step that fails takes all steps of its run back.\n",
 	  .options = usage_setup,
-	  .plain = true,
-	  .changes = true },
+	  CHANGE_OF_ROOTS },
 	{ .name = "doctor",
 	  .forms = "",
 	  .summary = "check a live host end to end and say what to do",
 	  .about = "Checks this host end to end: kernel, modules, nsswitch.conf, PAM, sshd, daemon, store,\n"
 		   "index, homes. Says what to do about each fault. Exit status 0 when there is none.\n" },
-	{ .name = NULL },
+	{ 0 },
 };

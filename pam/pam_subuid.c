@@ -26,7 +26,6 @@
 
 /* The map is kept for the life of the process (the library is linked nodelete): one more
  * login in the same process costs no system call. */
-struct index_reader pam_index = { .path = INDEX_PATH, .trusted = INDEX_TRUSTED_UID };
 
 enum whose {
 	NOT_OURS,

@@ -13,15 +13,6 @@
 #include "pam/session.h"
 #include "pam/slots.h"
 
-const char *pam_item(const pam_handle_t *pamh, int type)
-{
-	const void *value = NULL;
-
-	if (pam_get_item(pamh, type, &value) != PAM_SUCCESS)
-		return NULL;
-	return value;
-}
-
 /* One line in the log for all refusals of a minute (slots -1: each refusal has its own). */
 void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why)
 {

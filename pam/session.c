@@ -120,13 +120,6 @@ int session_admit(pam_handle_t *pamh, int flags, const struct index_account *acc
 	return r < 0 ? uncounted(pamh, account->name, r) : PAM_SUCCESS;
 }
 
-bool from_sshd(const pam_handle_t *pamh)
-{
-	const char *service = pam_item(pamh, PAM_SERVICE);
-
-	return service != NULL && strcmp(service, "sshd") == 0;
-}
-
 /* This process, which holds the connection as root, gets a SIGTERM then: sshd passes it on to the one that serves, and
  * su and its like to the session that they wait for. */
 static bool end_at(clockid_t clock, int flags, time_t seconds)
