@@ -21,5 +21,10 @@
 
 static const char step_accounts[] = ALL_BOUNDS("accounts");
 static const char step_limits[] = ALL_BOUNDS("limits");
+static const char step_kept[] =
+	"UPDATE kept SET content = json_set(content, '$.processes', 0, '$.memory', 0, '$.open_files', 0, "
+	"'$.file_size', 0,"
+	" '$.cpu_weight', 0, '$.io_weight', 0, '$.sessions', 0, '$.logins', 0, '$.bandwidth', 0)"
+	" WHERE source = 'accounts';\n";
 
-const char *const store_step_bounds[] = { step_accounts, step_limits, NULL };
+const char *const store_step_bounds[] = { step_accounts, step_limits, step_kept, NULL };
