@@ -167,11 +167,12 @@ UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
 pam_OBJS       = pam/pam_subuid pam/group index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/item pam/bounds pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(BOUNDS) $(PASSWD) account/name account/id
-pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=private_enter,--wrap=index_host 
+pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=private_enter,--wrap=index_host,--wrap=index_bounds 
 UNIT          += pam
 session_rules_OBJS = index/session_rules account/id account/name
 UNIT          += session_rules
 slots_OBJS     = pam/slots
+slots_LIBS     = -Wl,--wrap=clock_gettime
 UNIT          += slots
 
 # the look-up of users: nsswitch.conf and sources of the test's own
@@ -217,7 +218,8 @@ index_threads_OBJS = $(INDEX_BOTH)
 index_holds_OBJS   = $(INDEX_BOTH)
 index_steps_OBJS   = $(INDEX_BOTH)
 index_steps_LIBS   = -Wl,--wrap=index_view_init -Wl,--wrap=clock_gettime
-UNIT           += index index_damage index_threads index_holds index_steps
+index_bounds_OBJS  = $(INDEX_BOTH)
+UNIT           += index index_damage index_threads index_holds index_steps index_bounds
 fuzz_index_OBJS = $(INDEX_BOTH)
 FUZZ           += index
 

@@ -56,6 +56,15 @@ int __wrap_index_account_by_name(struct index_reader *reader, const char *name, 
 	return world.index_error;
 }
 
+int __wrap_index_bounds(struct index_reader *reader, const struct index_account *account,
+			struct account_bounds *bounds);
+int __wrap_index_bounds(struct index_reader *reader, const struct index_account *account, struct account_bounds *bounds)
+{
+	(void)reader, (void)account;
+	*bounds = (struct account_bounds){ 0 };
+	return 0;
+}
+
 int __wrap_index_host(struct index_reader *reader, struct index_host *host);
 int __wrap_index_host(struct index_reader *reader, struct index_host *host)
 {

@@ -17,9 +17,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account/account.h"
 #include "pam/slots.h"
 
 static char run[] = "/tmp/test-slots-XXXXXX";
+static time_t boot_seconds = 100;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	(void)clock;
+	*now = (struct timespec){ .tv_sec = boot_seconds };
+	return 0;
+}
 
 static int prepare(void **state)
 {
@@ -125,6 +135,57 @@ static void a_child_cannot_give_a_place_back(void **state)
 	close(fd);
 }
 
+static void in_no_minute_are_more_logins(void **state)
+{
+	int fd = slots_open(run, 9);
+	unsigned wait = 0;
+
+	(void)state;
+	for (int i = 0; i < 3; i++, boot_seconds += 10) /* at 100, 110 and 120 */
+		assert_int_equal(slots_login(fd, 3, &wait), 0);
+	assert_int_equal(slots_login(fd, 3, &wait), -EBUSY);
+	assert_int_equal(wait, 30);
+	assert_int_equal(slots_login(fd, 4, &wait), 0); /* at 130: another number counts the same logins */
+	boot_seconds = 160;
+	assert_int_equal(slots_login(fd, 3, &wait), -EBUSY);
+	assert_int_equal(wait, 10);
+	assert_int_equal(slots_login(fd, 4, &wait), 0);
+	boot_seconds = 1000;
+	for (unsigned round = 0; round < 3; round++, boot_seconds += 60)
+		for (unsigned i = 0; i <= LOGINS_MAX; i++)
+			assert_int_equal(slots_login(fd, LOGINS_MAX, &wait), i < LOGINS_MAX ? 0 : -EBUSY);
+	assert_true(slots_tell(fd, 1000, &wait)); /* the other thing in the file */
+	assert_int_equal(slots_login(fd, LOGINS_MAX, &wait), 0);
+	close(fd);
+}
+
+static pid_t login_later(int fd)
+{
+	unsigned wait;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	close(fd);
+	fd = slots_open(run, 10);
+	_exit(slots_login(fd, 20, &wait) == 0 ? 0 : 1);
+}
+
+static void many_at_once_are_no_more(void **state)
+{
+	int fd = slots_open(run, 10), status, taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		assert_true(login_later(fd) > 0);
+	for (int i = 0; i < 40; i++) {
+		assert_true(wait(&status) > 0);
+		taken += status == 0;
+	}
+	assert_int_equal(taken, 20);
+	close(fd);
+}
+
 static void refusals_of_a_minute_are_one_line(void **state)
 {
 	int fd = slots_open(run, 8);
@@ -148,8 +209,8 @@ static void refusals_of_a_minute_are_one_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(places_are_taken_and_given_back),
-		cmocka_unit_test(a_child_cannot_give_a_place_back),
+		cmocka_unit_test(places_are_taken_and_given_back),   cmocka_unit_test(a_child_cannot_give_a_place_back),
+		cmocka_unit_test(in_no_minute_are_more_logins),      cmocka_unit_test(many_at_once_are_no_more),
 		cmocka_unit_test(refusals_of_a_minute_are_one_line),
 	};
 
