@@ -16,8 +16,8 @@
 /* In the account's object: the names that it had before, the newest ones if these are many. */
 #define FORMER                                                                                                         \
 	", 'former', (SELECT json_group_array(json_object('owner', owner, 'label', label, 'owner_uid', owner_uid,"     \
-	" 'since', since, 'known', known)) FROM (SELECT * FROM former_names WHERE uid = ?1 AND moving = 0"             \
-	" ORDER BY seq DESC LIMIT 64))"
+	" 'since', since, 'known', known)) FROM (SELECT * FROM (SELECT * FROM former_names WHERE uid = ?1"             \
+	" AND moving = 0 ORDER BY seq DESC LIMIT 64) ORDER BY seq))"
 
 /* Where an account has rows: what numbers them, and which they are. */
 static const struct kept_source {

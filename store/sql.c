@@ -171,8 +171,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_KEPT_FORMER] = FORMER_INSERT
 	" SELECT json_extract(j.value, '$.owner'), json_extract(j.value, '$.label'), k.uid,"
 	" json_extract(j.value, '$.owner_uid'), json_extract(j.value, '$.since'), json_extract(j.value, '$.known'), 0"
-	" FROM kept AS k, json_each(k.content, '$.former') AS j WHERE k.uid = ?1 AND k.source = 'accounts'"
-	" ORDER BY j.key DESC",
+	" FROM kept AS k, json_each(k.content, '$.former') AS j WHERE k.uid = ?1 AND k.source = 'accounts'",
 
 	[SQL_FORMER_INSERT] = FORMER_INSERT " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
 	[SQL_FORMER_BEGIN] = FORMER_INSERT " SELECT owner, label, uid, owner_uid, ?2, ?3, 1 FROM accounts"
