@@ -36,12 +36,13 @@ static void check_arguments(const struct login_command *command)
 					     "-no-del",       "-no-overwrite", "-fake-super",  "--",        "/home",
 					     "subuid-tool",   "-absolute",     "-append-only", "-read-only" };
 	const char *gate[LOGIN_GATE_ARGUMENTS + 1], *tool[LOGIN_GATE_ARGUMENTS + 1];
+	static const struct account_bounds no_bounds;
 	static const struct index_host none;
 	struct login_numbers numbers;
 	size_t n = 0;
 
-	login_gate_arguments(command, &none, "/home", gate, &numbers);
-	login_tool_arguments(command, &none, "-takes=x", "/home", tool, &numbers);
+	login_gate_arguments(command, &none, &no_bounds, "/home", gate, &numbers);
+	login_tool_arguments(command, &none, &no_bounds, "-takes=x", "/home", tool, &numbers);
 	for (; gate[n] != NULL; n++) {
 		size_t i = 0;
 
@@ -60,11 +61,12 @@ static void check_arguments(const struct login_command *command)
 static void check_strict(const struct login_command *command)
 {
 	const char *gate[LOGIN_GATE_ARGUMENTS];
+	static const struct account_bounds no_bounds;
 	static const struct index_host none;
 	struct login_numbers numbers;
 	char all[256] = " ";
 
-	login_gate_arguments(command, &none, "/home", gate, &numbers);
+	login_gate_arguments(command, &none, &no_bounds, "/home", gate, &numbers);
 	for (size_t n = 0; gate[n] != NULL; n++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s ", gate[n]);
 	must(command->role != ROLE_PUSH || strstr(all, " -wo ") != NULL);
