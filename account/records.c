@@ -36,11 +36,11 @@ static bool contact_fits(const char *text)
 static const char *const factors_words[] = { "any", "both", NULL };
 /* clang-format off */
 #define BOUND(type, bound, json, word, stored, written, last, text)                                                    \
-	{ json, MEMBER(type, bounds.of[bound]), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, written, .least = 0, .most = last, \
-	  .column = stored, .option = word, .value = (written) == FORM_BOUND ? "N|default" : "SIZE|default",           \
+	{ (json), MEMBER(type, bounds.of[(bound)]), FIELD_NUMBER, CHANGED | FIELD_IF_ANY, (written), .least = 0, .most = (last), \
+	  .column = (stored), .option = (word), .value = (written) == FORM_BOUND ? "N|default" : "SIZE|default",           \
 	  .why = (written) == FORM_BOUND ? "not a number up to " #last : "not a size that can be a bound",             \
 	  .todo = (written) == FORM_BOUND ? "for example 64, or default" : "for example 512M, or default",             \
-	  .note = "left out: as the limit of the owner says, or this host", .help = text }
+	  .note = "left out: as the limit of the owner says, or this host", .help = (text) }
 #define BOUND_N(type, bound, json, word, stored, last, text) BOUND(type, bound, json, word, stored, FORM_BOUND, last, text)
 #define BOUND_SIZE(type, bound, json, word, stored, last, text)                                                        \
 	BOUND(type, bound, json, word, stored, FORM_BOUND_SIZE, last, text)

@@ -60,21 +60,38 @@ static uint64_t member(const char *text, const char *name)
 	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
 }
 
-/* Behind the name, which may have any character in it: state parent ... utime stime (12th and 13th) ... start (20th) */
+/* proc_pid_stat(5), behind the name and the state */
+enum { FIELD_PARENT = 0, FIELD_USER = 10, FIELD_SYSTEM = 11, FIELD_START = 18, FIELDS };
+
+/* Some may be negative, none of those that are asked for. */
+static bool numbers_read(const char *text, uint64_t numbers[FIELDS])
+{
+	for (size_t i = 0; i < FIELDS; i++) {
+		char *end;
+
+		numbers[i] = strtoull(text, &end, 10);
+		if (end == text)
+			return false;
+		text = end;
+	}
+	return true;
+}
+
+/* The name may have any character in it. */
 static bool stat_read(int proc, const char *pid, struct use_process *process)
 {
 	const uint64_t tick = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	unsigned long long user, system, start;
+	uint64_t numbers[FIELDS] = { 0 };
 	char path[32], text[1024];
 	const char *at;
 
 	snprintf(path, sizeof(path), "%.16s/stat", pid);
-	if (!use_read(proc, path, text, sizeof(text)) || (at = strrchr(text, ')')) == NULL ||
-	    sscanf(at + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu",
-		   &process->parent, &user, &system, &start) != 4)
+	if (!use_read(proc, path, text, sizeof(text)) || (at = strrchr(text, ')')) == NULL || strlen(at) < 4 ||
+	    !numbers_read(at + 3, numbers))
 		return false;
-	process->counters.cpu_usec = (user + system) * tick;
-	process->start = start;
+	process->parent = (pid_t)numbers[FIELD_PARENT];
+	process->counters.cpu_usec = (numbers[FIELD_USER] + numbers[FIELD_SYSTEM]) * tick;
+	process->start = numbers[FIELD_START];
 	return true;
 }
 
@@ -189,8 +206,11 @@ int use_look(const struct use_want *want, struct use *use)
 	cleanup_dir DIR *dir = opendir("/proc");
 	const struct dirent *entry;
 	struct index_host host;
-	int r = dir == NULL ? -errno : index_host(&reader, &host);
+	int r;
 
+	if (dir == NULL)
+		return -errno;
+	r = index_host(&reader, &host);
 	*use = (struct use){ .when = clock_ms() };
 	while (r == 0 && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')

@@ -8,6 +8,7 @@
 static const char step_shell[] =
 	"ALTER TABLE keys ADD COLUMN command TEXT NOT NULL DEFAULT '' CHECK (length(CAST(command AS BLOB)) <= 255);\n"
 	"ALTER TABLE keys ADD COLUMN net TEXT NOT NULL DEFAULT ''\n"
-	"	CHECK (length(net) <= 63 AND net NOT GLOB '*[^0-9,]*');\n";
+	"	CHECK (length(net) <= 63 AND net NOT GLOB '*[^0-9,]*');\n"
+	"UPDATE kept SET content = json_set(content, '$.command', '', '$.net', '') WHERE source = 'keys';\n";
 
 const char *const store_step_shell[] = { step_shell, NULL };
