@@ -15,6 +15,9 @@ void key_describe(const struct ssh_key *key, char *text, size_t size);
 int key_find(struct store *store, uint32_t uid, const char *blob, const char *fingerprint, struct ssh_key *key,
 	     uint32_t *count);
 
+/* Fails for a key that is refused since its removal could not be recorded yet. */
+enum failure key_stays(struct call *call, const struct ssh_key *key);
+
 /* Whether one more may be added where there are so many, by the limit of this owner. */
 enum failure key_limit_check(struct call *call, const char *owner, uint32_t count);
 

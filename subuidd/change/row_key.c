@@ -130,8 +130,20 @@ static enum failure password_fits(struct call *call, const struct ssh_key *key)
 	return FAILURE_NONE;
 }
 
+enum failure key_stays(struct call *call, const struct ssh_key *key)
+{
+	if (!withheld_key(&call->broker->withheld, key))
+		return FAILURE_NONE;
+	return call_fail(call, FAILURE_BUSY, NULL, "the removal of the key is pending",
+			 "add the key anew when it is gone");
+}
+
 static enum failure there_already(struct call *call, struct change_row *row, const struct ssh_key *there)
 {
+	enum failure failure = key_stays(call, there);
+
+	if (failure != FAILURE_NONE)
+		return failure;
 	if (!keys_equal(there, &row->request.key))
 		return call_fail(call, FAILURE_EXISTS, NULL, "this key already exists, and may do something else",
 				 "remove the key and add it anew to change what it may do");

@@ -46,10 +46,10 @@ static int find(struct call *call, uint32_t uid, uint32_t id, const char *finger
 static enum failure there_already(struct call *call)
 {
 	const struct ssh_key *asked = &call->request.key_add.key;
+	enum failure failure = key_stays(call, &call->key);
 
-	if (withheld_key(&call->broker->withheld, &call->key))
-		return call_fail(call, FAILURE_BUSY, NULL, "the removal of the key is pending",
-				 "add the key anew when it is gone");
+	if (failure != FAILURE_NONE)
+		return failure;
 	if (strcmp(call->key.from, asked->from) != 0 || call->key.expires != asked->expires)
 		return call_fail(call, FAILURE_EXISTS, NULL, "this key already exists, with another from or expires",
 				 "remove the key and add it anew");

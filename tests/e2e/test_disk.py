@@ -151,6 +151,20 @@ def test_a_removal_that_cannot_be_recorded_goes_on_later(host, tmp_path, how, th
     wait_until(lambda: aside.exists() == (how == "--keep-home"), "its data is deleted, or kept", 20)
 
 
+def test_a_key_whose_removal_cannot_be_recorded_is_not_there_already(host, tmp_path):
+    """To add it again is no success, since it is refused from now on."""
+    owner, name, key = host.account(tmp_path)
+    line = Path(f"{key}.pub").read_text()
+    number = host.subuid_json("key", "list", "web1", user=owner)[0]["id"]
+    assert host.subuid("key", "add", "web1", "-", user=owner, input=line).returncode == 0  # the control
+    with store_unwritable(host):
+        assert host.subuid("key", "remove", "web1", str(number), user=owner, check=False).returncode == 1
+        again = host.subuid("key", "add", "web1", "-", user=owner, input=line, check=False)
+        assert again.returncode == 1 and "the removal of the key is pending" in again.stderr, again
+    wait_until(lambda: host.subuid_json("key", "list", "web1", user=owner) == [], "it is gone", 20)
+    assert host.subuid("key", "add", "web1", "-", user=owner, input=line).returncode == 0
+
+
 @pytest.mark.parametrize("then", ["restart", "kill", "rebuild", "owner"])
 def test_a_manage_key_whose_removal_cannot_be_recorded_admits_nobody(host, tmp_path, then):
     owner = host.account(tmp_path)[0]
