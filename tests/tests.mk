@@ -655,7 +655,15 @@ deps-lint: ## Debian packages for lint, format and coverage
 deps-vm: deps ## Debian packages for check-vm, check-boot and check-boot-vm
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(VM_PACKAGES)
 check-vm: all ## quotas of ext4 and xfs, in a virtual machine
-	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_*.py
+	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_quota.py
+
+# The escape suite with the kernels of Debian 12 and 13, and what a session is where users may have no user namespaces.
+VM_SUITES ?= bookworm trixie
+.PHONY: check-vm-escape
+check-vm-escape: all ## the escape suite, in virtual machines with the kernels of Debian 12 and 13
+	@set -e; for suite in $(VM_SUITES); do echo "== kernel of $$suite"; \
+	  VM_SUITE=$$suite tests/vm/run env SUBUIDD_SAMPLE=1000 python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 \
+	    tests/e2e/test_shell_escape.py tests/e2e/test_shell_walk.py tests/e2e/vm_namespaces.py; done
 
 # A whole Debian pushed, pulled, compared and booted.
 SESSIONS ?= 10000
