@@ -137,12 +137,13 @@ static void serve(int socket, struct keeper *keeper)
 	while (order_take(socket, &order, &fd)) {
 		if (order.kind == NEW_FILES_MADE) {
 			keep(keeper, fd);
-			continue;
-		}
-		if (order.kind != NEW_FILES_DATES && order.kind != NEW_FILES_MODE)
+			answer = 0;
+		} else if (order.kind == NEW_FILES_DATES || order.kind == NEW_FILES_MODE) {
+			answer = change(new_file(keeper, fd), &order);
+			close(fd);
+		} else {
 			return;
-		answer = change(new_file(keeper, fd), &order);
-		close(fd);
+		}
 		if (send(socket, &answer, sizeof(answer), MSG_NOSIGNAL) != (ssize_t)sizeof(answer))
 			return;
 	}

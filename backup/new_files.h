@@ -18,11 +18,11 @@
 
 enum new_files_kind {
 	NEW_FILES_MADE = 1, /* the descriptor is open for writing */
-	NEW_FILES_DATES,    /* it leads to a file that was made: its dates; the answer is an int, 0 or errno */
-	NEW_FILES_MODE, /* its mode, without setuid, setgid and sticky bits, and never writable by others; the same */
+	NEW_FILES_DATES,    /* it leads to a file that was made: its dates */
+	NEW_FILES_MODE,     /* its mode, without setuid, setgid and sticky bits, and never writable by others */
 };
 
-/* With exactly one descriptor. */
+/* With exactly one descriptor. The answer is an int, 0 or errno. */
 struct new_files_order {
 	uint32_t kind;
 	uint32_t mode;

@@ -44,15 +44,6 @@ static bool order_send(const struct new_files_order *order, int fd)
 	return sendmsg(NEW_FILES_SOCKET, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(copy);
 }
 
-void own_file_made(int fd)
-{
-	const int before = errno;
-
-	if (kept_here())
-		order_send(&(struct new_files_order){ .kind = NEW_FILES_MADE }, fd);
-	errno = before;
-}
-
 static int order_answered(const struct new_files_order *order, int fd)
 {
 	int answer = EPERM;
@@ -61,6 +52,16 @@ static int order_answered(const struct new_files_order *order, int fd)
 		answer = EPERM;
 	errno = answer;
 	return answer == 0 ? 0 : -1;
+}
+
+/* It is answered, too: another session may ask for its date as soon as the client knows of the file. */
+void own_file_made(int fd)
+{
+	const int before = errno;
+
+	if (kept_here())
+		order_answered(&(struct new_files_order){ .kind = NEW_FILES_MADE }, fd);
+	errno = before;
 }
 
 /* The kernel has refused it; it may be a file that was just made. */

@@ -396,5 +396,5 @@ const struct usage usages[] = {
 	  .summary = "check a live host end to end and say what to do",
 	  .about = "Checks this host end to end: kernel, modules, nsswitch.conf, PAM, sshd, daemon, store,\n"
 		   "index, homes. Says what to do about each fault. Exit status 0 when there is none.\n" },
-	{ 0 },
+	{ .name = NULL },
 };

@@ -20,7 +20,16 @@
 	BOUND(table, "bandwidth")
 
 static const char step_accounts[] = ALL_BOUNDS("accounts");
-static const char step_limits[] = ALL_BOUNDS("limits");
+/* The first stores had this table without a rowid, by which a list of it goes on. */
+static const char step_limits[] = "CREATE TABLE limits_now (\n"
+				  "	owner TEXT PRIMARY KEY " OWNER_CHECK ",\n"
+				  "	accounts INTEGER NOT NULL CHECK (accounts BETWEEN 0 AND 4294967295),\n"
+				  "	keys INTEGER NOT NULL CHECK (keys BETWEEN 0 AND 4294967295),\n"
+				  "	ranges INTEGER NOT NULL CHECK (ranges BETWEEN 0 AND 4294967295)\n"
+				  ") STRICT;\n"
+				  "INSERT INTO limits_now SELECT owner, accounts, keys, ranges FROM limits;\n"
+				  "DROP TABLE limits;\n"
+				  "ALTER TABLE limits_now RENAME TO limits;\n" ALL_BOUNDS("limits");
 static const char step_kept[] =
 	"UPDATE kept SET content = json_set(content, '$.processes', 0, '$.memory', 0, '$.open_files', 0, "
 	"'$.file_size', 0,"

@@ -16,7 +16,7 @@ from conftest import SAMPLE, run
 from test_shell_escape import inside, outside, shell  # noqa: F401: a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
-MARK = "what is somebody else's, 7f1d"
+MARK = " ".join(["what", "is", "somebody", "else's,", "7f1d"])  # in no file but those that are planted
 PLANTED = ["/home/{owner}/public", "/srv/plain", "/mnt/plain", "/media/plain", "/var/mail/plain", "/var/spool/plain", "/var/backups/plain",
            "/var/log/plain", "/opt/plain", "/run/plain", "/tmp/plain", "/var/tmp/plain", "/dev/shm/plain", "/etc/plain.conf",
            "/var/lib/plain", "/etc/ssh/plain", "/etc/systemd/system/plain.service", "/etc/cron.d/plain"]

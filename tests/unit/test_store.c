@@ -238,6 +238,8 @@ static void version_1_is_brought_to_the_newest(void **state)
 	struct id_range ranges[4];
 	struct account account;
 	struct ssh_key key;
+	struct limit limit;
+	uint64_t last = 0;
 	char why[256] = "";
 	FILE *file = fopen("tests/unit/store_v1.sql", "re");
 	sqlite3 *db;
@@ -271,6 +273,8 @@ static void version_1_is_brought_to_the_newest(void **state)
 	assert_string_equal(key.forward, "");
 	assert_int_equal(key.storage_quota, 0);
 	assert_int_equal(store_key_forwards(store, 2100000000u), 0);
+
+	assert_int_equal(store_limit_list(store, 0, &limit, 1, &last), number("SELECT count(*) FROM limits"));
 
 	/* whose ranges tombstones were: those that were given back while the account of this name was there */
 	assert_int_equal(store_tombstone_list_account(store, 2100000010u, 0, ranges, 4), 2);
