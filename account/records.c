@@ -52,7 +52,7 @@ static const char *const factors_words[] = { "any", "both", NULL };
 		"the most processes and threads at once")
 #define MEMORY(type)                                                                                                   \
 	BOUND_SIZE(type, BOUND_MEMORY, "memory", "memory", "memory", SIZE_MOST,                                        \
-		   "the most memory of all its processes (systemd), and of\neach process")
+		   "the most memory of all its processes (cgroups), and of\neach process")
 #define OPEN_FILES(type)                                                                                               \
 	BOUND_N(type, BOUND_OPEN_FILES, "openFiles", "open-files", "open_files", 1048576,                              \
 		"the most open files of a process")
@@ -61,9 +61,9 @@ static const char *const factors_words[] = { "any", "both", NULL };
 		   "the largest file that it may write")
 #define CPU_WEIGHT(type)                                                                                               \
 	BOUND_N(type, BOUND_CPU_WEIGHT, "cpuWeight", "cpu-weight", "cpu_weight", 10000,                                \
-		"its share of the CPU beside others, who have 100\n(systemd)")
+		"its share of the CPU beside others, who have 100\n(cgroups)")
 #define IO_WEIGHT(type)                                                                                                \
-	BOUND_N(type, BOUND_IO_WEIGHT, "ioWeight", "io-weight", "io_weight", 10000, "the same of the disks (systemd)")
+	BOUND_N(type, BOUND_IO_WEIGHT, "ioWeight", "io-weight", "io_weight", 10000, "the same of the disks (cgroups)")
 #define SESSIONS(type)                                                                                                 \
 	BOUND_N(type, BOUND_SESSIONS, "sessions", "sessions", "sessions", 1024, "the most connections at once")
 #define LOGINS(type) BOUND_N(type, BOUND_LOGINS, "logins", "logins", "logins", 1000, "the most logins in a minute")
