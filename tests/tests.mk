@@ -663,7 +663,7 @@ VM_SUITES ?= bookworm trixie
 check-vm-escape: all ## the escape suite, in virtual machines with the kernels of Debian 12 and 13
 	@set -e; for suite in $(VM_SUITES); do echo "== kernel of $$suite"; \
 	  VM_SUITE=$$suite tests/vm/run env SUBUIDD_SAMPLE=1000 python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 \
-	    tests/e2e/test_shell_escape.py tests/e2e/test_shell_walk.py tests/e2e/vm_namespaces.py; done
+	    tests/e2e/test_shell_escape.py tests/e2e/test_shell_walk.py tests/e2e/vm_namespaces.py tests/e2e/vm_groups.py; done
 
 # A whole Debian pushed, pulled, compared and booted.
 SESSIONS ?= 10000

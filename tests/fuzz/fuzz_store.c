@@ -24,7 +24,7 @@
 #define PAGE 4096u
 #define FRAME (24u + PAGE)
 #define WAL_HEAD 32u
-#define ROOM (1u << 20)
+#define ROOM (1u << 21)
 #define COMMITS_MAX 32
 #define UID 2100000000u
 #define RANGE 1073741824u

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: ISC
+"""Control groups on a host without systemd, with all controllers: in a virtual machine, since most build machines have them in
+the hierarchies of version 1."""
+
+import pwd
+import subprocess
+from pathlib import Path
+
+from conftest import wait_until
+from test_shell_escape import shell  # noqa: F401: a fixture
+
+GROUPS = Path("/sys/fs/cgroup/subuidd")
+
+
+def test_a_group_has_the_bounds_of_its_account(host, shell):  # noqa: F811
+    owner, name, key = shell
+    group = GROUPS / str(pwd.getpwnam(name).pw_uid)
+    host.subuid("set", name, "--memory", "256M", "--processes", "40", "--cpu-weight", "30", "--io-weight", "20", "--sessions", "3",
+                user=owner)
+    session = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", "echo in; sleep 300"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert session.stdout.readline() == "in\n"
+        said = {file: (group / file).read_text().strip() for file in ("memory.max", "pids.max", "cpu.weight", "io.weight")}
+        assert said == {"memory.max": str(256 << 20), "pids.max": str(40 + 3 * 4), "cpu.weight": "30", "io.weight": "default 20"}
+        assert len((group / "cgroup.procs").read_text().split()) >= 2
+    finally:
+        session.kill()
+        session.wait()
+    # it has its effect: what one process may have is not all that two may have together
+    script = "x = bytearray(160 << 20); print('HAS', flush=True); import time; time.sleep(20)"
+    one, two = (subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", f"python3 -c \"{script}\""],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    assert one.stdout.readline() == "HAS\n"
+    wait_until(lambda: "oom_kill 1" in (group / "memory.events").read_text() or two.poll() is not None or one.poll() is not None,
+               "one of them is ended", 30)
+    events = dict(line.split() for line in (group / "memory.events").read_text().splitlines())
+    assert int(events["oom_kill"]) > 0, events
+    for client in (one, two):
+        client.kill()
+        client.wait()
