@@ -34,10 +34,14 @@ static bool brokers(const struct session *session)
 	return session->real == IDENTITY_NOBODYS || session->real == HOME_UNTOUCHED;
 }
 
+static bool stands_by(char state)
+{
+	return state == 'T' || state == 't' || state == 'D';
+}
+
 bool session_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session)
 {
-	return session->state == 'T' || session->state == 't' || session->state == 'D' || brokers(session) ||
-	       group_stands(ids, cgroups, proc, session);
+	return brokers(session) || stands_by(session_state(proc, session)) || group_stands(ids, cgroups, proc, session);
 }
 
 static void other_add(struct freezing *freezing, uint32_t real)
@@ -57,10 +61,11 @@ static int stop(void *data, int proc, const struct session *seen)
 {
 	struct freezing *freezing = data;
 	struct session again = *seen;
-	const bool stands = session_stands(freezing->ids, freezing->cgroups, proc, seen);
+	const char state = session_state(proc, seen);
+	const bool stands = stands_by(state) || group_stands(freezing->ids, freezing->cgroups, proc, seen);
 	int r;
 
-	if (brokers(seen) || (stands && seen->state != 'D'))
+	if (brokers(seen) || (stands && state != 'D'))
 		return 0;
 	r = session_signal_one(freezing->ids, proc, &again, SIGSTOP);
 	if (r <= 0)
@@ -84,7 +89,7 @@ static int note(void *data, int proc, const struct session *seen)
 {
 	struct freezing *freezing = data;
 
-	if (seen->state == 'T')
+	if (session_state(proc, seen) == 'T')
 		stopped_add(&freezing->stopped, proc, seen);
 	return 0;
 }

@@ -122,6 +122,49 @@ bool session_still(const struct session_ids *ids, int proc, struct session *sess
 	return fstatat(proc, path, &st, 0) == 0 && st.st_nlink > TASK_LINKS_OF_ONE && threads_ours(proc, ids, session);
 }
 
+/* 'R' also of one that is gone, since another one may be in its place. */
+static char thread_state(int dir, const char *name)
+{
+	char path[32], text[512];
+	cleanup_fd int fd = -1;
+	const char *state;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%.16s/status", name);
+	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	state = strstr(text, "\nState:\t");
+	return state == NULL ? 'R' : state[8];
+}
+
+char session_state(int proc, const struct session *session)
+{
+	char path[32], state = session->state;
+	cleanup_dir DIR *dir = NULL;
+	const struct dirent *entry;
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/task", session->pid);
+	if (fstatat(proc, path, &st, 0) == 0 && st.st_nlink <= TASK_LINKS_OF_ONE)
+		return state;
+	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL && fd >= 0)
+		close(fd);
+	if (dir == NULL)
+		return 'R';
+	while ((entry = readdir(dir)) != NULL) {
+		const char one = number(entry->d_name) ? thread_state(dirfd(dir), entry->d_name) : 'Z';
+
+		if (strchr("TtDZX", one) == NULL)
+			return 'R';
+		state = one == 'D' ? 'D' : state;
+	}
+	return state;
+}
+
 int sessions_find(const struct session_ids *ids, pid_t except, session_visitor visit, void *data)
 {
 	cleanup_dir DIR *dir = opendir("/proc");

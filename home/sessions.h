@@ -80,6 +80,9 @@ int session_signal_one(const struct session_ids *ids, int proc, struct session *
 /* Signals those that have it as real or saved uid, in one call. The result does not say whether there were any: a
  * process that has ended but was not waited for counts there. 0 or negative errno. */
 int sessions_signal_uid(uint32_t uid, int signal);
+/* Of all of its threads, since a debugger stops each of them for itself: 'R' if one runs, 'D' if one waits in the
+ * kernel and none runs, else as it was seen. */
+char session_state(int proc, const struct session *session);
 /* freeze.c: true if it does not run: it is stopped, or in a frozen group, or waits in the kernel, where a signal is
  * before its next step. */
 bool session_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session);

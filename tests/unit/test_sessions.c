@@ -13,7 +13,9 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -600,6 +602,78 @@ static void one_that_stood_before_stands_after(void **state)
 	close(ready[1]);
 }
 
+static void *count_up(void *data)
+{
+	volatile uint64_t *turns = data;
+
+	while (*turns != UINT64_MAX)
+		++*turns;
+	return NULL;
+}
+
+/* A debugger that is stopped already, of a process whose first thread it holds, and whose second runs. */
+static int debug_and_stop(void *data)
+{
+	const volatile uint64_t *turns = data;
+	pthread_t second;
+	int status;
+	pid_t pid;
+
+	alarm(20);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		if (pthread_create(&second, NULL, count_up, data) != 0)
+			return 1;
+		for (;;)
+			pause();
+	}
+	while (*turns == 0)
+		usleep(1000);
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) != 0 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) != 0 ||
+	    waitpid(pid, &status, __WALL) != pid)
+		return 1;
+	raise(SIGSTOP);
+	for (;;)
+		pause();
+}
+
+static bool counts_on(const volatile uint64_t *turns)
+{
+	const uint64_t before = *turns;
+
+	for (int i = 0; i < 2000 && *turns == before; i++)
+		usleep(1000);
+	return *turns != before;
+}
+
+static void a_thread_beside_one_that_a_debugger_holds_stands_still(void **state)
+{
+	const struct session_ids ids = { .uid = UID };
+	volatile uint64_t *turns = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t before;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	assert_true(turns != MAP_FAILED);
+	pid = start_as(UID, debug_and_stop, (void *)(uintptr_t)turns);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status) && counts_on(turns));
+	assert_int_equal(running(&ids), 1);
+	assert_int_equal(ids_freeze(&ids, FREEZE), SESSIONS_NONE);
+	assert_int_equal(running(&ids), 0);
+	before = *turns;
+	usleep(20000);
+	assert_true(*turns == before);
+	assert_int_equal(ids_freeze(&ids, THAW), SESSIONS_NONE);
+	assert_true(counts_on(turns));
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	munmap((void *)(uintptr_t)turns, 4096);
+}
+
 static void special_uids_do_not_stand_still(void **state)
 {
 	static const uint32_t refused[] = { 0, 1, 999, 65534, 65535, 4294967295u };
@@ -740,6 +814,7 @@ int main(void)
 		cmocka_unit_test(a_fork_bomb_stands_still_and_goes_on),
 		cmocka_unit_test(a_storm_of_continuing_stands_still),
 		cmocka_unit_test(one_that_stood_before_stands_after),
+		cmocka_unit_test(a_thread_beside_one_that_a_debugger_holds_stands_still),
 		cmocka_unit_test(special_uids_do_not_stand_still),
 		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
 		cmocka_unit_test(what_is_in_its_cgroup_stands_and_goes_on),
