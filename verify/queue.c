@@ -17,15 +17,27 @@ static uint64_t busy_until(const struct queue *queue, const struct tries_key *ke
 	return a < b ? a : b;
 }
 
-static uint64_t start_take(struct queue *queue, const struct tries_key turns[2])
+static void turn_take(struct queue *queue, struct queue_place *place)
 {
-	const uint64_t start = later(queue->now, later(busy_until(queue, &turns[0]), busy_until(queue, &turns[1])));
+	const struct tries_key *turns = place->turns;
 
-	queue->end = later(queue->end, start + 1);
+	place->start = later(queue->now, later(busy_until(queue, &turns[0]), busy_until(queue, &turns[1])));
+	queue->end = later(queue->end, place->start + 1);
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned j = 0; j < 2; j++) {
+			uint64_t *until = &queue->until[turns[i].cells[j]], before = *until;
+
+			*until = later(before, place->start + 1);
+			place->raised[i][j] = *until - before;
+		}
+}
+
+/* No hash was computed for it. */
+static void turn_return(struct queue *queue, const struct queue_place *place)
+{
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned j = 0; j < 2; j++)
-			queue->until[turns[i].cells[j]] = later(queue->until[turns[i].cells[j]], start + 1);
-	return start;
+			queue->until[place->turns[i].cells[j]] -= place->raised[i][j];
 }
 
 static bool nobody_waits(const struct queue *queue)
@@ -67,12 +79,15 @@ int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost)
 	*lost = -1;
 	if (nobody_waits(queue)) /* nobody has to stand back for what was before */
 		queue->now = queue->end;
-	place.start = start_take(queue, turns);
+	turn_take(queue, &place);
 	place.behind = place.start > queue->now;
 	if (at < 0) {
 		at = place_last(queue);
-		if (before(&queue->places[at], &place))
+		if (before(&queue->places[at], &place)) {
+			turn_return(queue, &place);
 			return -1;
+		}
+		turn_return(queue, &queue->places[at]);
 		*lost = at;
 	}
 	queue->places[at] = place;
@@ -96,5 +111,6 @@ int queue_take(struct queue *queue, bool patient)
 
 void queue_leave(struct queue *queue, int place)
 {
+	turn_return(queue, &queue->places[place]);
 	queue->places[place].waits = false;
 }

@@ -19,6 +19,7 @@ struct queue_place {
 	bool waits;
 	struct tries_key turns[2]; /* its account and its address */
 	bool behind;               /* others of its account or its address come before it */
+	uint64_t raised[2][2];     /* what it has added to the cells of its turns, until it is served */
 	uint64_t start, number;    /* number: of those that start at the same time the first that came is the first */
 };
 
@@ -38,7 +39,7 @@ int queue_put(struct queue *queue, const struct tries_key turns[2], int *lost);
 /* The next one, whose place is free from then on; -1: none may go. patient: also one that is behind others. */
 int queue_take(struct queue *queue, bool patient);
 
-/* It does not wait any more. */
+/* It does not wait any more, and has taken no turn: those of its account do not stand back for it. */
 void queue_leave(struct queue *queue, int place);
 
 #endif

@@ -275,6 +275,37 @@ static void a_full_queue_loses_the_last_in_turn(void **state)
 	assert_int_equal(queue_take(&queue, true), 2);
 }
 
+/* Others cannot push an account back by questions that cost nothing: they hang up, or find no place. */
+static void who_is_not_served_takes_no_turn(void **state)
+{
+	static struct queue queue; /* too large for the stack */
+	int lost, first, other, behind, mine;
+
+	(void)state;
+	memset(&queue, 0, sizeof(queue));
+	first = ask_turn(&queue, 9, 9, &lost);
+	for (uint32_t i = 0; i < 50; i++)
+		queue_leave(&queue, ask_turn(&queue, 1, 100 + i, &lost));
+	other = ask_turn(&queue, 5, 6, &lost);
+	behind = ask_turn(&queue, 5, 7, &lost);
+	mine = ask_turn(&queue, 1, 2, &lost);
+	assert_int_equal(queue_take(&queue, true), first);
+	assert_int_equal(queue_take(&queue, true), other);
+	assert_int_equal(queue_take(&queue, true), mine);
+	assert_int_equal(queue_take(&queue, true), behind);
+	memset(&queue, 0, sizeof(queue));
+	for (uint32_t i = 0; i < QUEUE_MAX; i++)
+		ask_turn(&queue, 1, 2, &lost);
+	for (uint32_t i = 0; i < 50; i++)
+		assert_int_equal(ask_turn(&queue, 1, 2, &lost), -1);
+	mine = ask_turn(&queue, 3, 4, &lost); /* takes the place of the last of them */
+	assert_int_equal(mine, lost);
+	assert_int_equal(queue_take(&queue, true), 0);
+	assert_int_equal(queue_take(&queue, true), mine);
+	behind = ask_turn(&queue, 1, 2, &lost); /* the control: behind those of its own */
+	assert_int_equal(queue.places[behind].start, QUEUE_MAX - 1);
+}
+
 static void what_is_behind_others_waits_for_a_patient_worker(void **state)
 {
 	static struct queue queue;
@@ -359,6 +390,7 @@ int main(void)
 		cmocka_unit_test(tries_of_others_stay_counted),
 		cmocka_unit_test(a_flood_does_not_go_before_others),
 		cmocka_unit_test(a_full_queue_loses_the_last_in_turn),
+		cmocka_unit_test(who_is_not_served_takes_no_turn),
 		cmocka_unit_test(what_is_behind_others_waits_for_a_patient_worker),
 		cmocka_unit_test(from_is_for_addresses_alone),
 		cmocka_unit_test(a_hash_is_of_the_cost_that_is_set),
