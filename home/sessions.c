@@ -28,6 +28,7 @@
 #include "home/internal.h"
 
 #define KILL_SECONDS 5
+#define CONTINUE_MSEC 5
 #define WAIT_MAX_MSEC 32
 #define CLEAN_ROUNDS 2
 #define OTHERS_MAX 16
@@ -69,21 +70,29 @@ static int signal_child(const void *argument)
 	return kill(-1, order->signal) == 0 || errno == ESRCH || errno == EPERM ? 0 : 1;
 }
 
+/* All children that signal may signal one another: one that stops another account's processes stops this one, too. */
+static int signaller_wait(pid_t pid, int pidfd)
+{
+	const int64_t end = clock_ms() + KILL_SECONDS * 1000;
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	int r;
+
+	while ((r = poll(&ended, 1, CONTINUE_MSEC)) != 1 && clock_ms() < end)
+		kill(pid, SIGCONT);
+	return r;
+}
+
 int sessions_signal_uid(uint32_t uid, int signal)
 {
 	const struct uid_signal order = { uid, signal };
 	const struct child_job child = { .run = signal_child, .argument = &order, .seconds = KILL_SECONDS };
-	struct pollfd ended = { .events = POLLIN };
 	int r, status = 0, pidfd;
 	pid_t pid;
 
 	r = child_start(&child, &pid, &pidfd);
 	if (r < 0)
 		return r;
-	ended.fd = pidfd;
-	while ((r = poll(&ended, 1, KILL_SECONDS * 1000)) < 0 && errno == EINTR)
-		;
-	if (r != 1)
+	if (signaller_wait(pid, pidfd) != 1)
 		kill(pid, SIGKILL); /* it was slowed down; an alarm(2) does not end a stopped process */
 	close(pidfd);
 	while (waitpid(pid, &status, 0) < 0)

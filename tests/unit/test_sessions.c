@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confine/clock.h"
+#include "confine/identity.h"
 #include "home/groups.h"
 #include "home/sessions.h"
 #include "home/stopped.h"
@@ -674,6 +676,48 @@ static void a_thread_beside_one_that_a_debugger_holds_stands_still(void **state)
 	munmap((void *)(uintptr_t)turns, 4096);
 }
 
+/* Reaches those whom the child reaches that stops another account's processes, without an end, and is not reached. */
+static pid_t start_stopping(int ready)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	alarm(20);
+	if (setresuid(OTHER_UID, IDENTITY_NOBODYS, OTHER_UID) != 0 || write(ready, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		kill(-1, SIGSTOP);
+}
+
+static void a_freeze_of_another_account_holds_up_nothing(void **state)
+{
+	int ready[2], status;
+	pid_t stopping, pid;
+	int64_t begin;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	stopping = start_stopping(ready[1]);
+	pid = start_as(UID, sleep_for_good, &ready[1]);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+	for (int i = 0; i < 20; i++) {
+		begin = clock_ms();
+		assert_int_equal(sessions_signal_uid(UID, SIGSTOP), 0);
+		assert_true(clock_ms() - begin < 4000); /* what is held up for good is given up after five seconds */
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(sessions_end(UID), SESSIONS_NONE);
+	waitpid(pid, NULL, 0);
+	kill(stopping, SIGKILL);
+	waitpid(stopping, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 static void special_uids_do_not_stand_still(void **state)
 {
 	static const uint32_t refused[] = { 0, 1, 999, 65534, 65535, 4294967295u };
@@ -815,6 +859,7 @@ int main(void)
 		cmocka_unit_test(a_storm_of_continuing_stands_still),
 		cmocka_unit_test(one_that_stood_before_stands_after),
 		cmocka_unit_test(a_thread_beside_one_that_a_debugger_holds_stands_still),
+		cmocka_unit_test(a_freeze_of_another_account_holds_up_nothing),
 		cmocka_unit_test(special_uids_do_not_stand_still),
 		cmocka_unit_test(what_is_in_its_cgroup_goes_whatever_it_is),
 		cmocka_unit_test(what_is_in_its_cgroup_stands_and_goes_on),
