@@ -52,15 +52,16 @@ static int word_write(int group, const char *file, const char *word)
 	return fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word) ? 0 : -errno;
 }
 
-/* A controller that the host does not have bounds nothing. */
-static int bound(int group, const char *file, uint64_t value)
+/* A controller that the host does not have bounds nothing. none: the word for no bound, since the group may have had
+ * one. */
+static int bound(int group, const char *file, uint64_t value, const char *none)
 {
 	char word[24];
 	int r;
 
-	if (value == 0)
-		return 0;
 	snprintf(word, sizeof(word), "%llu", (unsigned long long)value);
+	if (value == 0)
+		snprintf(word, sizeof(word), "%s", none);
 	r = word_write(group, file, word);
 	return r == -ENOENT ? 0 : r;
 }
@@ -75,13 +76,13 @@ static int enter(int place, const char *name, const struct bounds *bounds)
 	group = openat(place, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (group < 0)
 		return -errno;
-	r = bound(group, "memory.max", bounds->of[BOUND_MEMORY]);
+	r = bound(group, "memory.max", bounds->of[BOUND_MEMORY], "max");
 	if (r == 0)
-		r = bound(group, "pids.max", bounds_tasks(bounds));
+		r = bound(group, "pids.max", bounds_tasks(bounds), "max");
 	if (r == 0)
-		r = bound(group, "cpu.weight", bounds->of[BOUND_CPU_WEIGHT]);
+		r = bound(group, "cpu.weight", bounds->of[BOUND_CPU_WEIGHT], "100");
 	if (r == 0)
-		r = bound(group, "io.weight", bounds->of[BOUND_IO_WEIGHT]);
+		r = bound(group, "io.weight", bounds->of[BOUND_IO_WEIGHT], "100");
 	return r == 0 ? word_write(group, "cgroup.procs", "0") : r;
 }
 

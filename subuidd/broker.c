@@ -275,9 +275,6 @@ static int service_open(struct broker *broker, char *why)
 	alarm_dates_start(broker);
 	if (meter_start(broker) < 0)
 		log_error("limits that the file system does not keep are not kept");
-	r = groups_open();
-	if (r < 0 && r != -ENOENT)
-		log_warn("accounts have no control groups: %s", strerror(-r));
 	if (admission_open(broker) < 0)
 		log_error("sessions of accounts that expire, and of owners who are locked, are not ended");
 	alarm_look(broker);
@@ -303,6 +300,7 @@ int broker_open(struct broker *broker, char *why)
 	if (broker->lock_fd < 0)
 		return broker->lock_fd;
 	verifier_bar(broker);
+	groups_start();
 	r = descriptors_allow(&broker->settings, why);
 	if (r >= 0)
 		r = broker_lower(why, REASON_MAX);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "subuidd/base/log.h"
 
 static int hierarchy_open(void)
 {
@@ -39,7 +40,7 @@ static void controllers_give(int group)
 		(void)!write(fd, controllers[i], strlen(controllers[i]));
 }
 
-int groups_open(void)
+static int groups_open(void)
 {
 	cleanup_fd int hierarchy = -1, place = -1;
 
@@ -50,10 +51,20 @@ int groups_open(void)
 		return hierarchy;
 	if (mkdirat(hierarchy, "subuidd", 0755) != 0 && errno != EEXIST)
 		return -errno;
+	if (fchmodat(hierarchy, "subuidd", 0755, 0) != 0) /* whatever the umask: people see what they use */
+		return -errno;
 	place = openat(hierarchy, "subuidd", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (place < 0)
 		return -errno;
 	controllers_give(hierarchy);
 	controllers_give(place);
 	return 0;
+}
+
+void groups_start(void)
+{
+	const int r = groups_open();
+
+	if (r < 0 && r != -ENOENT)
+		log_warn("accounts have no control groups: %s", strerror(-r));
 }
