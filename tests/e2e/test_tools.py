@@ -1009,10 +1009,9 @@ def keep(kind, fd, mode=0):
     keeper = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=4)
     keeper.sendmsg([struct.pack("=IIqqqq", kind, mode, 1, 0, 1, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
     keeper.detach()
-    if kind != 1:
-        error = struct.unpack("=i", os.read(4, 4))[0]
-        if error:
-            raise OSError(error, "answer")
+    error = struct.unpack("=i", os.read(4, 4))[0]
+    if error:
+        raise OSError(error, "answer")
 def kept(flags, name, *orders):
     fd = os.open(home + name, flags, 0o644)
     for order in orders:
