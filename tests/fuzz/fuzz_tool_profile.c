@@ -24,7 +24,7 @@ struct span {
 	size_t length;
 };
 
-enum field { COMMAND, ACCEPT, EXECUTE, READ, ENVIRONMENT, QUOTA, HEAD_FIELDS };
+enum field { COMMAND, ACCEPT, EXECUTE, READ, ENVIRONMENT, QUOTA, ADDS, BEGINS, TIDIES, LOG, HEAD_FIELDS };
 enum { RUN = HEAD_FIELDS, FIELDS = RUN + TOOL_FORMS };
 
 struct reading {
@@ -34,7 +34,8 @@ struct reading {
 	int current; /* section, or -1 */
 };
 
-static const char *const field_names[] = { "command", "accept", "execute", "read", "environment", "quota" };
+static const char *const field_names[] = { "command", "accept", "execute", "read",   "environment",
+					   "quota",   "adds",   "begins",  "tidies", "log" };
 static const char *const form_names[] = { "[read-write]", "[append-only]", "[read-only]" };
 
 static bool is(struct span span, const char *text)
@@ -166,6 +167,32 @@ static bool run_sound(const struct reading *reading, int form)
 	return false;
 }
 
+/* One path below the repository; a wildcard only behind the last slash. */
+static bool trace_sound(const struct reading *reading, int field)
+{
+	const struct span word = reading->words[field][0];
+	size_t slash = 0;
+
+	if (reading->count[field] == 0)
+		return true;
+	if (reading->count[field] > 1 || word.length > TOOL_TRACE_MAX || word.at[0] == '/')
+		return false;
+	for (size_t i = 0; i < word.length; i++) {
+		if (word.at[i] == '.' && i + 1 < word.length && word.at[i + 1] == '.')
+			return false;
+		slash = word.at[i] == '/' ? i : slash;
+	}
+	for (size_t i = 0; i < slash; i++)
+		if (word.at[i] == '*' || word.at[i] == '?' || word.at[i] == '[')
+			return false;
+	return slash == 0 || slash + 1 < word.length;
+}
+
+static bool log_sound(const struct reading *reading)
+{
+	return reading->count[LOG] == 0 || (reading->count[LOG] == 1 && is(reading->words[LOG][0], "sftp"));
+}
+
 static bool absolute(const struct reading *reading, int field)
 {
 	for (size_t i = 0; i < reading->count[field]; i++)
@@ -198,7 +225,8 @@ static bool read_again(const char *text, struct reading *reading)
 	if (reading->own_dates && !reading->new_files_only)
 		return false;
 	return sections > 0 && command_sound(reading) && environment_sound(reading) && reading->count[EXECUTE] > 0 &&
-	       absolute(reading, EXECUTE) && absolute(reading, READ);
+	       absolute(reading, EXECUTE) && absolute(reading, READ) && trace_sound(reading, ADDS) &&
+	       trace_sound(reading, BEGINS) && trace_sound(reading, TIDIES) && log_sound(reading);
 }
 
 /* ---- the two compared ----------------------------------------------------------------------------------- */
@@ -206,7 +234,9 @@ static bool read_again(const char *text, struct reading *reading)
 static const struct tool_words *words_of(const struct tool_profile *profile, int field)
 {
 	const struct tool_words *head[] = { &profile->command, &profile->accept,      &profile->execute,
-					    &profile->read,    &profile->environment, &profile->quota };
+					    &profile->read,    &profile->environment, &profile->quota,
+					    &profile->adds,    &profile->begins,      &profile->tidies,
+					    &profile->log };
 
 	return field < HEAD_FIELDS ? head[field] : &profile->form[field - RUN].run;
 }
