@@ -82,6 +82,15 @@ static bool simple(const struct tool_words *patterns)
 	return true;
 }
 
+/* Alternatives of a command may be patterns, too: of those nothing is asked. */
+static bool literal(const struct tool_words *command)
+{
+	for (size_t i = 0; i < command->count; i++)
+		if (strpbrk(command->words[i], "*?[") != NULL)
+			return false;
+	return true;
+}
+
 static bool option_fits(const struct tool_words *patterns, const char *word)
 {
 	for (size_t i = 0; i < patterns->count; i++) {
@@ -141,6 +150,8 @@ static bool inside(const char *path, char *out, size_t size)
 
 	if (strcmp(path, HOME) == 0 || strncmp(path, HOME "/", used + 1) == 0)
 		path += used;
+	else if (path[0] == '~' && (path[1] == '/' || path[1] == '\0'))
+		path++;
 	while (*path == '/')
 		path++;
 	for (const char *p = path; *p != '\0'; p++)
@@ -266,10 +277,10 @@ static void try_command(const struct tool_profile *profile, enum tool_form form,
 		return;
 	r = tool_command_match(profile, &line, &path, &refusal);
 	must(r == 0 || r == 1 || r == -EPERM);
-	must((r != 0) == means_this_tool(profile, &line));
+	must(!literal(&profile->command) || (r != 0) == means_this_tool(profile, &line));
 	must(r == 1 || path == untouched);
 	must(r != -EPERM || refusal.why[0] != '\0');
-	if (r != 0 && simple(&profile->accept))
+	if (r != 0 && simple(&profile->accept) && literal(&profile->command))
 		must((r == 1) == fits(profile, 0, &line, 0, &expected) && (r != 1 || path == expected));
 	if (r == 1) {
 		values.path = path;

@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	name = take_text(&input);
 	for (int i = 0; i < 2; i++)
 		places[i].bytes = take_piece(&input, &places[i].size);
-	if (tool_name_valid(name, strlen(name)))
+	if (tool_name_valid(name, strlen(name)) && !role_built_in(name, strlen(name)))
 		both_make(name, places);
 	else
 		must(tool_load(name, strlen(name), &tool) == -EINVAL);
