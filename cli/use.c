@@ -12,6 +12,7 @@
 #include "account/id.h"
 #include "cli/use_group.h"
 #include "confine/cleanup.h"
+#include "confine/proc_stat.h"
 #include "confine/clock.h"
 
 static struct index_reader reader = INDEX_READER(INDEX_PATH);
@@ -60,38 +61,19 @@ static uint64_t member(const char *text, const char *name)
 	return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
 }
 
-/* proc_pid_stat(5), behind the name and the state */
-enum { FIELD_PARENT = 0, FIELD_USER = 10, FIELD_SYSTEM = 11, FIELD_START = 18, FIELDS };
-
-/* Some may be negative, none of those that are asked for. */
-static bool numbers_read(const char *text, uint64_t numbers[FIELDS])
-{
-	for (size_t i = 0; i < FIELDS; i++) {
-		char *end;
-
-		numbers[i] = strtoull(text, &end, 10);
-		if (end == text)
-			return false;
-		text = end;
-	}
-	return true;
-}
-
-/* The name may have any character in it. */
 static bool stat_read(int proc, const char *pid, struct use_process *process)
 {
 	const uint64_t tick = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	uint64_t numbers[FIELDS] = { 0 };
+	uint64_t parent, user, system;
 	char path[32], text[1024];
-	const char *at;
 
 	snprintf(path, sizeof(path), "%.16s/stat", pid);
-	if (!use_read(proc, path, text, sizeof(text)) || (at = strrchr(text, ')')) == NULL || strlen(at) < 4 ||
-	    !numbers_read(at + 3, numbers))
+	if (!use_read(proc, path, text, sizeof(text)) || !proc_stat_number(text, PROC_STAT_PARENT, &parent) ||
+	    !proc_stat_number(text, PROC_STAT_USER, &user) || !proc_stat_number(text, PROC_STAT_SYSTEM, &system) ||
+	    !proc_stat_number(text, PROC_STAT_START, &process->start))
 		return false;
-	process->parent = (pid_t)numbers[FIELD_PARENT];
-	process->counters.cpu_usec = (numbers[FIELD_USER] + numbers[FIELD_SYSTEM]) * tick;
-	process->start = numbers[FIELD_START];
+	process->parent = (pid_t)parent;
+	process->counters.cpu_usec = (user + system) * tick;
 	return true;
 }
 

@@ -11,28 +11,25 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/proc_stat.h"
 #include "confine/read_full.h"
 
 #define DIRECTORY "stopped"
-#define START_FIELD 19 /* spaces behind the state, in /proc/PID/stat */
 
 /* 0: it is gone. */
 static uint64_t start_of(int proc, const struct session *session)
 {
 	char path[32], text[1024];
 	cleanup_fd int fd = -1;
-	const char *at;
+	uint64_t start = 0;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/stat", session->pid);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
-	at = strrchr(text, ')'); /* the name before it may have any character in it */
-	at = at == NULL ? NULL : strchr(at, ' ');
-	for (int i = 0; at != NULL && i < START_FIELD; i++)
-		at = strchr(at + 1, ' ');
-	return at == NULL ? 0 : strtoull(at, NULL, 10);
+	proc_stat_number(text, PROC_STAT_START, &start);
+	return start;
 }
 
 void stopped_add(struct stopped *stopped, int proc, const struct session *session)

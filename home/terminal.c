@@ -16,35 +16,28 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/proc_stat.h"
 
 /* Of pseudo terminals: Documentation/admin-guide/devices.txt of the kernel. */
 #define PTS_MAJOR_FIRST 136u
 #define PTS_MAJOR_LAST 143u
 #define PTS_OF_MAJOR 256u
 
-enum { PARENT, GROUP, SESSION, TERMINAL, FIELDS }; /* of the line, behind the state */
-
-/* proc_pid_stat(5): behind the name, which may have parentheses in it. The device's number, 0: it leads no session, or
- * has no terminal. */
+/* The device's number, 0: it leads no session, or has no terminal. */
 static unsigned terminal_of(int proc, const char *pid)
 {
 	char path[32], text[512];
 	cleanup_fd int fd = -1;
-	unsigned long fields[FIELDS] = { 0 };
-	char *at;
+	uint64_t leader, device;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/stat", pid);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
-	at = strrchr(text, ')');
-	if (at == NULL || strlen(at) < sizeof(") S ") - 1)
+	if (!proc_stat_number(text, PROC_STAT_SESSION, &leader) || !proc_stat_number(text, PROC_STAT_TERMINAL, &device))
 		return 0;
-	at += sizeof(") S ") - 1;
-	for (size_t i = 0; i < FIELDS; i++)
-		fields[i] = strtoul(at, &at, 10);
-	return fields[SESSION] == strtoul(pid, NULL, 10) ? (unsigned)fields[TERMINAL] : 0;
+	return leader == strtoul(pid, NULL, 10) ? (unsigned)device : 0;
 }
 
 int terminal_tell(int proc, const struct session *session, const char *text)

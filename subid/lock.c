@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/proc_stat.h"
 
 #define ATTEMPTS 100 /* of 50 ms: for a program that takes the files' locks without lckpwdf */
 #define ODD_SECONDS 60
@@ -78,8 +79,8 @@ static time_t boot_time(void)
 static int start_time(pid_t pid, time_t *when)
 {
 	cleanup_fd int fd = -1;
-	char path[32], text[1024], *at, *end;
-	unsigned long long ticks;
+	char path[32], text[1024];
+	uint64_t ticks;
 	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
@@ -88,15 +89,9 @@ static int start_time(pid_t pid, time_t *when)
 	if (length < 0)
 		return -errno;
 	text[length] = '\0';
-	at = strrchr(text, ')'); /* the name before it may have blanks: starttime is the 20th word after it */
-	for (int i = 0; at != NULL && i < 20; i++)
-		at = strchr(at + 1, ' ');
-	if (at == NULL)
+	if (!proc_stat_number(text, PROC_STAT_START, &ticks))
 		return -EBADMSG;
-	ticks = strtoull(at + 1, &end, 10);
-	if (end == at + 1 || *end != ' ')
-		return -EBADMSG;
-	*when = boot_time() + (time_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+	*when = boot_time() + (time_t)(ticks / (uint64_t)sysconf(_SC_CLK_TCK));
 	return 0;
 }
 
