@@ -23,14 +23,14 @@ int key_expires(const char *text, int64_t *expires)
 	return STATUS_DONE;
 }
 
-static int add_options_parse(int argc, char **argv, struct new_key *key)
+int key_options(const char *command, int comment, int argc, char **argv, struct new_key *key)
 {
 	int c, status = STATUS_DONE;
 
-	while ((c = option_next("key add", argc, argv, &status)) > 0) {
+	while ((c = option_next(command, argc, argv, &status)) > 0) {
 		if (new_key_option(key, c, optarg))
 			continue;
-		if (c == 'c')
+		if (c == comment)
 			key->comment = optarg;
 		else
 			status = key_expires(optarg, &key->expires);
@@ -53,7 +53,7 @@ static int key_add(int argc, char **argv)
 {
 	struct new_key key = { .file = "-" };
 	json_t *parameters, *parameter, *added;
-	int status = add_options_parse(argc, argv, &key);
+	int status = key_options("key add", 'c', argc, argv, &key);
 
 	if (status < 0)
 		return -1 - status;

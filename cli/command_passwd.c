@@ -14,23 +14,6 @@
 #include "cli/print.h"
 #include "cli/rows.h"
 
-static int options_parse(int argc, char **argv, struct new_key *key)
-{
-	int c, status = STATUS_DONE;
-
-	while ((c = option_next("passwd add", argc, argv, &status)) > 0) {
-		if (new_key_option(key, c, optarg))
-			continue;
-		if (c == 't')
-			key->comment = optarg;
-		else
-			status = key_expires(optarg, &key->expires);
-		if (status != STATUS_DONE)
-			return -1 - status;
-	}
-	return c < 0 ? -1 - status : STATUS_DONE;
-}
-
 /* Shown once: the daemon keeps a hash of it alone. */
 static void print_added(json_t *reply)
 {
@@ -48,7 +31,7 @@ static int passwd_add(int argc, char **argv)
 {
 	struct new_key key = { 0 };
 	json_t *parameters, *object, *reply;
-	int status = options_parse(argc, argv, &key);
+	int status = key_options("passwd add", 't', argc, argv, &key);
 
 	if (status < 0)
 		return -1 - status;

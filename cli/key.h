@@ -13,6 +13,11 @@ int key_which(const char *which, json_t *parameters);
 /* DATE of --expires, in seconds, 0 never. An exit status, after a message. */
 int key_expires(const char *text, int64_t *expires);
 
+/* The options of a command that adds a key or a password; comment: the letter of what it is called. STATUS_DONE, or
+ * -1 - an exit status, after a message. */
+struct new_key;
+int key_options(const char *command, int comment, int argc, char **argv, struct new_key *key);
+
 /* command_key_change.c */
 int key_change(int argc, char **argv);
 int key_rotate(int argc, char **argv);
