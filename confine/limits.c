@@ -34,17 +34,17 @@ static rlim_t host_memory(void)
 	return bytes < MEMORY_LEAST ? MEMORY_LEAST : bytes;
 }
 
-static int lower(__rlimit_resource_t resource, rlim_t most)
+int limit_lower(int resource, rlim_t most)
 {
 	struct rlimit limit;
 
-	if (getrlimit(resource, &limit) != 0)
+	if (getrlimit((__rlimit_resource_t)resource, &limit) != 0)
 		return -errno;
 	if (limit.rlim_max > most)
 		limit.rlim_max = most;
 	if (limit.rlim_cur > limit.rlim_max)
 		limit.rlim_cur = limit.rlim_max;
-	return setrlimit(resource, &limit) != 0 ? -errno : 0;
+	return setrlimit((__rlimit_resource_t)resource, &limit) != 0 ? -errno : 0;
 }
 
 int limits_confine(const struct limits *limits)
@@ -52,7 +52,7 @@ int limits_confine(const struct limits *limits)
 	const rlim_t host = host_memory();
 	const rlim_t memory = limits->memory_bound != 0 ? limits->memory_bound : limits->memory;
 	const struct {
-		__rlimit_resource_t resource;
+		int resource;
 		rlim_t most;
 	} all[] = {
 		{ RLIMIT_NOFILE, limits->files != 0 ? limits->files : LIMIT_FILES },
@@ -63,7 +63,7 @@ int limits_confine(const struct limits *limits)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
-		r = lower(all[i].resource, all[i].most);
+		r = limit_lower(all[i].resource, all[i].most);
 	return r;
 }
 

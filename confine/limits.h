@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #define LIMIT_PROCESSES 512u /* of the uid, threads included */
 #define LIMIT_FILES 1024u    /* open ones of a process */
@@ -16,6 +17,9 @@ struct limits {
 	uint64_t file_size;    /* bytes; 0: none */
 	uint64_t memory_bound; /* bytes; not 0: in place of memory */
 };
+
+/* Lowers (never raises) one of them, RLIMIT_...: the hard and the soft limit. 0 or negative errno. */
+int limit_lower(int resource, rlim_t most);
 
 /*
  * Lowers (never raises) the limits of this process and of all that come from it: descriptors, processes of the

@@ -3,30 +3,18 @@
  * What a session may take of the host, set before it begins: resource limits of this process, from which it comes, and
  * properties of its scope for systemd. Run in a process of root's, whatever service it is.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <security/pam_modules.h>
 
 #include "account/bounds.h"
+#include "confine/limits.h"
 #include "pam/session.h"
 
-static int lower(__rlimit_resource_t resource, uint64_t most)
+static int lower(int resource, uint64_t most)
 {
-	struct rlimit limit;
-
-	if (most == 0)
-		return 0;
-	if (getrlimit(resource, &limit) != 0)
-		return -errno;
-	if (limit.rlim_max > most)
-		limit.rlim_max = most;
-	if (limit.rlim_cur > limit.rlim_max)
-		limit.rlim_cur = limit.rlim_max;
-	return setrlimit(resource, &limit) != 0 ? -errno : 0;
+	return most == 0 ? 0 : limit_lower(resource, most);
 }
 
 /* Not the size of files for sshd: this process writes lastlog afterwards, whose entry of a high uid is far behind the
