@@ -10,6 +10,7 @@
 #include "home/sessions.h"
 #include "subuidd/base/log.h"
 #include "subuidd/broker.h"
+#include "subuidd/life/again.h"
 #include "subuidd/life/lifecycle.h"
 
 #define AGAIN_SECONDS 2u
@@ -23,12 +24,6 @@ struct freezing {
 	enum sessions_freeze how;
 	child_done done;
 	void *data;
-};
-
-struct again {
-	struct broker *broker;
-	sd_event_source *timer;
-	uint32_t uid;
 };
 
 static struct freezing *all;
@@ -128,31 +123,16 @@ static bool frozen_still(struct broker *broker, uint32_t uid)
 	       (account.flags & ACCOUNT_FROZEN) != 0;
 }
 
-static int look_again(sd_event_source *source, uint64_t usec, void *userdata)
+static void stop_again(struct broker *broker, uint32_t uid)
 {
-	struct again *again = userdata;
-
-	(void)source, (void)usec;
-	if (frozen_still(again->broker, again->uid) &&
-	    freeze_begin(again->broker, again->uid, FREEZE_AGAIN, NULL, NULL) < 0)
-		log_error("uid %u: a login that was under way may go on", again->uid);
-	sd_event_source_disable_unref(again->timer);
-	free(again);
-	return 0;
+	if (frozen_still(broker, uid) && freeze_begin(broker, uid, FREEZE_AGAIN, NULL, NULL) < 0)
+		log_error("uid %u: a login that was under way may go on", uid);
 }
 
 int freeze_sessions(struct broker *broker, uint32_t uid, enum sessions_freeze how, child_done done, void *data)
 {
-	struct again *again = calloc(1, sizeof(*again));
-	int r = -ENOMEM;
+	const int r = again_in(broker, uid, AGAIN_SECONDS, stop_again);
 
-	if (again != NULL) {
-		*again = (struct again){ .broker = broker, .uid = uid };
-		r = sd_event_add_time_relative(broker->event, &again->timer, CLOCK_MONOTONIC,
-					       AGAIN_SECONDS * 1000000ull, 10000, look_again, again);
-		if (r < 0)
-			free(again);
-	}
 	if (r < 0) /* the next look at what runs (admission.c) finds it, too */
 		log_error("uid %u: its processes are stopped only once: %s", uid, strerror(-r));
 	return freeze_begin(broker, uid, how, done, data);

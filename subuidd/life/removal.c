@@ -13,6 +13,7 @@
 #include "home/sessions.h"
 #include "home/traces.h"
 #include "subuidd/call/known_time.h"
+#include "subuidd/life/again.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/call/maintain.h"
 #include "subuidd/base/log.h"
@@ -21,12 +22,6 @@
 #define SESSIONS_AGAIN_SECONDS 2u
 #define ENDING_SECONDS 20u /* the child ends by itself before */
 #define RANGES_AT_ONCE 64
-
-struct sessions_again {
-	struct broker *broker;
-	sd_event_source *timer;
-	uint32_t uid;
-};
 
 /* A child that ends sessions. The account or its owner chooses how many there are, and how fast new ones appear, so the
  * broker waits for the child in the event loop. */
@@ -151,35 +146,21 @@ static bool sessions_unwanted(struct broker *broker, uint32_t uid)
 	       (account.flags & ACCOUNT_LOCKED) != 0;
 }
 
-static int sessions_end_again(sd_event_source *source, uint64_t usec, void *userdata)
+static void sessions_end_again(struct broker *broker, uint32_t uid)
 {
-	struct sessions_again *again = userdata;
 	int r = 0;
 
-	(void)source;
-	(void)usec;
 	/* while it is purged, only the deleting child has its uid; no process of it was left when that began */
-	if (sessions_unwanted(again->broker, again->uid) && !purge_under_way(again->broker, again->uid))
-		r = removal_ending_begin(again->broker, again->uid, NULL, NULL);
+	if (sessions_unwanted(broker, uid) && !purge_under_way(broker, uid))
+		r = removal_ending_begin(broker, uid, NULL, NULL);
 	if (r < 0)
-		log_error("uid %u: its processes cannot be ended: %s", again->uid, strerror(-r));
-	sd_event_source_disable_unref(again->timer);
-	free(again);
-	return 0;
+		log_error("uid %u: its processes cannot be ended: %s", uid, strerror(-r));
 }
 
 int removal_sessions_end(struct broker *broker, uint32_t uid, child_done done, void *data)
 {
-	struct sessions_again *again = calloc(1, sizeof(*again));
-	int r = -ENOMEM;
+	const int r = again_in(broker, uid, SESSIONS_AGAIN_SECONDS, sessions_end_again);
 
-	if (again != NULL) {
-		*again = (struct sessions_again){ .broker = broker, .uid = uid };
-		r = sd_event_add_time_relative(broker->event, &again->timer, CLOCK_MONOTONIC,
-					       SESSIONS_AGAIN_SECONDS * 1000000ull, 10000, sessions_end_again, again);
-		if (r < 0)
-			free(again);
-	}
 	if (r < 0)
 		log_error("uid %u: its processes are ended only once: %s", uid, strerror(-r));
 	return removal_ending_begin(broker, uid, done, data);
