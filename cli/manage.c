@@ -18,6 +18,7 @@
 #include "cli/manage_command.h"
 #include "cli/manage_split.h"
 #include "cli/subuid.h"
+#include "confine/cgroup.h"
 #include "confine/harden.h"
 #include "confine/landlock.h"
 #include "index/index.h"
@@ -88,7 +89,7 @@ static int confine_subuid(void)
 		{ .path = BINDIR, .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = "/etc", .fd = -1, .access = LANDLOCK_READ },
 		{ .path = "/proc", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
-		{ .path = "/sys/fs/cgroup", .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
+		{ .path = CGROUPS, .fd = -1, .access = LANDLOCK_READ, .optional = 1 },
 		{ .path = "/var/lib", .fd = -1, .access = LANDLOCK_CONNECT, .optional = 1 }, /* sssd, extrausers */
 		{ .path = "/run", .fd = -1, .access = LANDLOCK_CONNECT },
 		{ .path = RUN_DIR, .fd = -1, .access = LANDLOCK_CONNECT, .optional = 1 },

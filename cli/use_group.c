@@ -8,43 +8,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "confine/cleanup.h"
-
-#define CGROUPS "/sys/fs/cgroup"
+#include "confine/cgroup.h"
+#include "confine/read_full.h"
 
 bool use_read(int dir, const char *path, char *text, size_t size)
 {
 	cleanup_fd int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	size_t used = 0;
-	ssize_t n = 0;
+	const ssize_t n = fd < 0 ? -1 : read_full(fd, text, size - 1);
 
-	while (fd >= 0 && used < size - 1 && (n = read(fd, text + used, size - 1 - used)) > 0)
-		used += (size_t)n;
-	text[used] = '\0';
-	return fd >= 0 && n >= 0;
+	text[n > 0 ? n : 0] = '\0';
+	return n >= 0;
 }
 
 static int group_open(uint32_t uid)
 {
-	static const char *const places[] = { CGROUPS "/user.slice/user-%u.slice", CGROUPS "/subuidd/%u",
-					      CGROUPS "/unified/user.slice/user-%u.slice",
-					      CGROUPS "/unified/subuidd/%u" };
-	char path[96];
+	char slice[64], ours[32];
+	int fd;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		int fd;
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		snprintf(path, sizeof(path), places[i], uid);
-#pragma GCC diagnostic pop
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && faccessat(fd, "cgroup.procs", F_OK, 0) == 0)
-			return fd;
-		if (fd >= 0)
-			close(fd);
-	}
-	return -1;
+	snprintf(slice, sizeof(slice), CGROUP_USERS "/user-%u.slice", uid);
+	snprintf(ours, sizeof(ours), CGROUP_OURS "/%u", uid);
+	fd = cgroup_open(slice);
+	return fd >= 0 ? fd : cgroup_open(ours);
 }
 
 /* "8:0 rbytes=1 wbytes=2 ...": of all devices. */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "account/id.h"
-#include "confine/cleanup.h"
+#include "confine/cgroup.h"
 
 #define GROUP_MAX 64 /* "user.slice/user-4294967295.slice" */
 
@@ -33,11 +33,11 @@ static bool plain_uid(const char *name, uint32_t *uid)
 static const struct place {
 	const char *name;
 	bool (*uid)(const char *name, uint32_t *uid);
-} places[] = { { "user.slice", slice_uid }, { "subuidd", plain_uid } };
+} places[] = { { CGROUP_USERS, slice_uid }, { CGROUP_OURS, plain_uid } };
 #define OURS 1
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
-static const char *const hierarchies[] = { ".", "unified" };
+static const char *const hierarchies[] = { ".", CGROUPS_BESIDE };
 #define HIERARCHIES (sizeof(hierarchies) / sizeof(hierarchies[0]))
 
 static DIR *place_open(int hierarchy, const struct place *place)

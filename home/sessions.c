@@ -20,6 +20,7 @@
 #include "account/id.h"
 #include "account/name.h"
 #include "confine/child.h"
+#include "confine/cgroup.h"
 #include "confine/cleanup.h"
 #include "confine/clock.h"
 #include "confine/harden.h"
@@ -236,7 +237,7 @@ static int end_child(const void *argument)
 
 int sessions_cgroups(void)
 {
-	return open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int sessions_ended(int status)

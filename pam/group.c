@@ -7,42 +7,27 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <syslog.h>
 #include <unistd.h>
 #include <security/pam_ext.h>
 
 #include "account/bounds.h"
 #include "account/name.h"
-#include "confine/cleanup.h"
-
+#include "confine/cgroup.h"
 #include "pam/session.h"
 
 #define TRIES 3 /* the daemon may remove an empty group at any moment */
 
-#ifndef GROUPS_ROOT
-#define GROUPS_ROOT "/sys/fs/cgroup"
-#endif
-
 /* The place that the daemon has made; -ENOENT: there is none, as where systemd runs. */
 static int place_open(void)
 {
-	static const char *const places[] = { GROUPS_ROOT "/subuidd", GROUPS_ROOT "/unified/subuidd" };
+	cleanup_fd int fd = cgroup_open(CGROUP_OURS);
+	struct stat st;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		cleanup_fd int fd = open(places[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		struct statfs fs;
-		struct stat st;
-
-		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC && fstat(fd, &st) == 0 &&
-		    st.st_uid == 0)
-			return steal_fd(&fd);
-	}
-	return -ENOENT;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 ? steal_fd(&fd) : -ENOENT;
 }
 
 static int word_write(int group, const char *file, const char *word)
@@ -91,18 +76,16 @@ void session_group(const pam_handle_t *pamh, const struct index_account *account
 	cleanup_fd int place = place_open();
 	struct account_bounds bounds;
 	char name[16], logged[NAME_LOGGED_MAX];
-	int r;
+	int tries = TRIES, r;
 
 	if (place < 0)
 		return;
 	snprintf(name, sizeof(name), "%u", account->uid);
 	r = index_bounds(&pam_index, account, &bounds);
-	for (int i = 0; r == 0 && i < TRIES; i++) {
-		r = enter(place, name, &bounds.of);
-		if (r != -ENOENT && r != -ENODEV)
-			break;
-		r = i + 1 < TRIES ? 0 : r;
-	}
+	if (r == 0)
+		do
+			r = enter(place, name, &bounds.of);
+		while ((r == -ENOENT || r == -ENODEV) && --tries > 0);
 	if (r < 0)
 		pam_syslog(pamh, LOG_WARNING, "%s: this session has no control group: %s",
 			   text_escape(account->name, logged, sizeof(logged)), strerrorname_np(-r));

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "cli/subuid.h"
-#include "confine/cleanup.h"
+#include "confine/cgroup.h"
 #include "setup/setup.h"
 #include "varlink/client.h"
 
 #define CHECK "account limits"
 #define GROUPS "control groups"
-#define CONTROLLERS "/sys/fs/cgroup/cgroup.controllers"
+#define CONTROLLERS CGROUPS "/cgroup.controllers"
 #define NOT_BOUND "so that all sessions of an account together may take the host's whole memory"
 #define ANSWER_MS 5000
 
@@ -81,20 +81,14 @@ static void check_record(struct doctor *doctor, const json_t *record)
 /* Without systemd: the place that the daemon makes for the groups of accounts, and what is counted there. */
 static void groups_look(struct doctor *doctor)
 {
-	static const char *const places[] = { "/sys/fs/cgroup/subuidd", "/sys/fs/cgroup/unified/subuidd" };
-	char path[96], text[256] = "";
-	bool there = false;
+	cleanup_fd int place = cgroup_open(CGROUP_OURS), fd = -1;
+	char text[256] = "";
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !there; i++) {
-		cleanup_fd int fd = -1;
-
-		snprintf(path, sizeof(path), "%s/cgroup.subtree_control", places[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		there = fd >= 0;
-		if (there && read(fd, text, sizeof(text) - 1) < 0)
-			text[0] = '\0';
-	}
-	if (!there)
+	if (place >= 0)
+		fd = openat(place, "cgroup.subtree_control", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	if (fd < 0)
 		found(doctor, FINDING_NOTE, GROUPS, "accounts have none, so only each process by itself is bounded",
 		      "mount -t cgroup2 cgroup2 /sys/fs/cgroup, and restart subuidd");
 	else if (strstr(text, "memory") == NULL || strstr(text, "pids") == NULL)

@@ -14,13 +14,13 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "confine/cgroup.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"
 #include "home/home.h"
 #include "home/mounts.h"
 #include "subuidd/base/log.h"
 
-#define CGROUPS "/sys/fs/cgroup"
 #define HANDED_PATH RUN_DIR "/handed" /* of subuidd-handed.socket: root alone may send */
 #define CLONE_TREE (AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
 
