@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A worker that was taken over, which knows what it wants: adds two accounts of FORGED_OWNER, `given` and `hidden`, each with
- * an alarm, of which the second one's mask says nothing. Put in the place of the real one by test_broker.py.
+ * A worker that was taken over, which knows what it wants: adds two accounts of FORGED_OWNER, `given` and `hidden`,
+ * each with an alarm, of which the second one's mask says nothing. Put in the place of the real one by test_broker.py.
  */
 #include <stdint.h>
 #include <stdio.h>
