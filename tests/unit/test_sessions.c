@@ -304,14 +304,15 @@ static void bombs_end(const struct uids *kind)
 	close(ready[1]);
 }
 
+/* As whom they fork: the account, its owner's process with a file of it, an id of its range. */
+static const struct uids bombs[] = {
+	{ UID, UID, UID, UID, true },
+	{ OTHER_UID, UID, OTHER_UID, UID, true },
+	{ RANGE + 7, RANGE + 7, RANGE + 7, RANGE + 7, true },
+};
+
 static void a_fork_bomb_ends(void **state)
 {
-	static const struct uids bombs[] = {
-		{ UID, UID, UID, UID, true },
-		{ OTHER_UID, UID, OTHER_UID, UID, true },
-		{ RANGE + 7, RANGE + 7, RANGE + 7, RANGE + 7, true },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
 		bombs_end(&bombs[i]);
@@ -519,12 +520,6 @@ static void bombs_stand(const struct uids *kind)
 
 static void a_fork_bomb_stands_still_and_goes_on(void **state)
 {
-	static const struct uids bombs[] = {
-		{ UID, UID, UID, UID, true },
-		{ OTHER_UID, UID, OTHER_UID, UID, true },
-		{ RANGE + 7, RANGE + 7, RANGE + 7, RANGE + 7, true },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
 		bombs_stand(&bombs[i]);
