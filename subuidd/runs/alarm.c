@@ -177,7 +177,10 @@ void alarm_look(struct broker *broker)
 int alarm_open(struct broker *broker)
 {
 	broker->alarms = calloc(1, sizeof(*broker->alarms));
-	return broker->alarms == NULL ? -ENOMEM : 0;
+	if (broker->alarms == NULL)
+		return -ENOMEM;
+	memset(broker->alarms->under_way, 0xff, sizeof(broker->alarms->under_way)); /* -1 */
+	return 0;
 }
 
 void alarm_close(struct broker *broker)
@@ -188,6 +191,7 @@ void alarm_close(struct broker *broker)
 		return;
 	sd_event_source_disable_unref(alarms->timer);
 	sd_event_source_disable_unref(alarms->dates);
+	alarm_hooks_finish(alarms);
 	alarm_events_close(broker);
 	alarm_pace_free(&alarms->pace);
 	free(alarms);

@@ -36,9 +36,10 @@ struct alarm_event {
 struct alarms {
 	sd_event_source *timer;
 	struct alarm_pace pace;
-	unsigned hooks;             /* under way */
-	struct watch last[2];       /* the look goes on behind it; uid 0: from the first */
-	struct alarm_event *events; /* each owner has so many places, and takes nobody else's */
+	unsigned hooks;                 /* under way */
+	int under_way[ALARM_HOOKS_MAX]; /* their pidfds, of child_watch(); -1: a place that is free */
+	struct watch last[2];           /* the look goes on behind it; uid 0: from the first */
+	struct alarm_event *events;     /* each owner has so many places, and takes nobody else's */
 	size_t events_count, events_room;
 	/* alarm_dates.c: the look at all accounts and keys */
 	sd_event_source *dates;
@@ -65,6 +66,9 @@ void alarm_whom(const struct account *account, char whom[CONTACT_MAX + 1]);
 
 /* Runs the hook, if there is one. */
 void alarm_tell(struct broker *broker, const struct alarm *alarm);
+
+/* At the end, once the event loop has: hooks under way may finish, all of them together within a few seconds. */
+void alarm_hooks_finish(const struct alarms *alarms);
 
 /* alarm_event.c: it is told when the owner has a turn. False: there is no room for it now. */
 bool alarm_notice(struct broker *broker, const struct account *account, enum alarm_kind kind, int64_t number,

@@ -292,6 +292,22 @@ def test_what_a_hook_begins_ends_with_it(host, tmp_path, hook, how):
     wait_until(lambda: not left(), "nothing is left")
 
 
+def test_a_hook_under_way_ends_before_a_daemon_that_is_stopped(host, tmp_path, hook):
+    """It mails, say: what it was to tell is not found again."""
+    go = Path("/run/hook-go")
+    go.unlink(missing_ok=True)
+    seen = hook(f"#!/bin/sh\necho begun >>{SEEN}\nuntil test -e {go}; do sleep 0.05; done\necho told >>{SEEN}\n")
+    owner, _, _ = host.account(tmp_path)
+    silent(host, "web1", owner)
+    wait_until(seen, "the hook is called")
+    os.kill(host.daemon.pid, signal.SIGTERM)
+    wait_until(lambda: "stopping" in Path("/run/subuidd.log").read_text().splitlines()[-1], "the daemon is about to stop")
+    go.touch()
+    host.stop_daemon()
+    assert seen()[-1] == ["told"]
+    host.start_daemon()
+
+
 @pytest.fixture
 def late_binding():
     """A library, and two files: the first process of a pid namespace makes one, and waits for the other before it binds
