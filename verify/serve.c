@@ -19,6 +19,8 @@
 #define QUESTION_MS 1000 /* pam_subuid sends its question as it connects */
 #define SILENT_MAX 32    /* connections without a question yet; more wait at the socket */
 #define AGAIN_MS 200     /* before a worker that ended is started again */
+#define REST_TIMES 3     /* what a hash took that came behind others, until the next such one */
+#define REST_MS_MOST 200 /* pam_subuid waits for five seconds */
 
 struct asker {
 	int fd;        /* -1: nobody is there */
@@ -31,6 +33,9 @@ struct worker {
 	int fd;               /* -1: it has ended, */
 	int64_t again;        /* ... and is started again then */
 	struct asker answers; /* fd -1: it waits for work */
+	int64_t since;        /* it began on that, which came */
+	bool behind;          /* ... behind others */
+	int64_t rests;        /* until then: what comes behind others waits */
 };
 
 static struct server {
@@ -143,6 +148,15 @@ static void worker_ended(struct worker *worker)
 	worker->again = clock_ms() + AGAIN_MS;
 }
 
+/* A flood by one account or address leaves most of each processor, and of its memory's speed, to others: those who log
+ * in need more of both for sshd than for their hash. */
+static void worker_rest(struct worker *worker)
+{
+	const int64_t now = clock_ms(), rest = REST_TIMES * (now - worker->since);
+
+	worker->rests = !worker->behind ? now : now + (rest < REST_MS_MOST ? rest : REST_MS_MOST);
+}
+
 static void worker_read(struct worker *worker)
 {
 	struct password_answer answer;
@@ -157,15 +171,19 @@ static void worker_read(struct worker *worker)
 	if (answer.verdict == PASSWORD_RIGHT || answer.verdict == PASSWORD_RIGHT_OLD)
 		password_return(server.verifier, &worker->answers.tried);
 	asker_answer(&worker->answers, answer.verdict);
+	worker_rest(worker);
 }
 
 static void worker_feed(struct worker *worker, bool patient)
 {
-	int place = queue_take(&server.queue, patient);
+	const int64_t now = clock_ms();
+	int place = queue_take(&server.queue, patient && now >= worker->rests);
 	struct asker *asker = &worker->answers;
 
 	if (place < 0)
 		return;
+	worker->since = now;
+	worker->behind = server.queue.places[place].behind;
 	*asker = server.waiting[place];
 	explicit_bzero(&server.waiting[place].question, sizeof(asker->question));
 	server.waiting[place].fd = -1;
@@ -234,16 +252,29 @@ static int turn(const struct pollfd *fds)
 	return fds[0].revents != 0 ? accept_one(silent_free()) : 0;
 }
 
+static int64_t sooner(int64_t least, int64_t ms)
+{
+	return least < 0 || ms < least ? ms : least;
+}
+
 /* Only what has a time needs one: ms, -1 none. */
 static int patience(void)
 {
-	for (unsigned i = 0; i < server.workers; i++)
-		if (server.worker[i].fd < 0)
-			return AGAIN_MS;
+	const int64_t now = clock_ms();
+	int64_t least = -1;
+
+	for (unsigned i = 0; i < server.workers; i++) {
+		const struct worker *worker = &server.worker[i];
+
+		if (worker->fd < 0)
+			least = sooner(least, AGAIN_MS);
+		else if (worker->answers.fd < 0 && worker->rests > now)
+			least = sooner(least, worker->rests - now);
+	}
 	for (unsigned i = 0; i < SILENT_MAX; i++)
 		if (server.silent[i].fd >= 0)
-			return QUESTION_MS;
-	return -1;
+			least = sooner(least, QUESTION_MS);
+	return (int)least;
 }
 
 static void server_begin(int listener, struct verifier *verifier, unsigned workers)
