@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A user namespace for `subuid exec`, made by newuidmap(1) without any privilege of ours. */
+/* A user namespace for `subuid exec`, ls and copy. */
 #ifndef CLI_EXEC_H
 #define CLI_EXEC_H
 
@@ -10,10 +10,13 @@
 /* The kernel takes 340 lines, but at most 4 KiB: some 140 lines with large numbers. */
 #define EXEC_MAPS_MAX 340
 
-/* Moves the calling process (one thread) into a user and a mount namespace of its own, where the
- * caller's own ids are 0 and these, the same for uids and gids, are mapped; capabilities in it are
- * full. Returns an exit status; failures have been reported. */
-int exec_namespace(const struct id_map *maps, size_t count);
+/* Moves the calling process (one thread) into a user and a mount namespace of its own, in which the caller is 0, with
+ * all capabilities, and the ids of this account of theirs and of its ranges are as outside: the daemon maps them.
+ * Returns an exit status; failures have been reported. */
+int exec_namespace(const char *owner, const char *label);
+
+/* The same without the daemon, for root and while it is down: the caller's own ids are 0, and these are mapped. */
+int exec_namespace_beside(const struct id_map *maps, size_t count);
 
 /* Mounts the directory over itself without setuid, devices and followed symbolic links, for this
  * process and its children. Inside the namespace. 0 or negative errno. */

@@ -37,10 +37,17 @@ static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MA
 	return STATUS_DONE;
 }
 
-int exec_account_enter(const char *name, bool root, struct exec_account *entered)
+static int enter_beside(const struct exec_account *exec)
 {
 	struct id_map maps[EXEC_MAPS_MAX];
 	size_t count = 0;
+	int status = maps_make(exec, maps, &count);
+
+	return status == STATUS_DONE ? exec_namespace_beside(maps, count) : status;
+}
+
+int exec_account_enter(const char *name, bool root, struct exec_account *entered)
+{
 	int status = lookup_account(name, &entered->account, &entered->host);
 
 	if (status == STATUS_DONE && entered->account.owner_uid != getuid() && !(root && getuid() == 0)) {
@@ -53,9 +60,11 @@ int exec_account_enter(const char *name, bool root, struct exec_account *entered
 			 "subuid thaw takes that back; subuid ls and copy read its files");
 		status = failure_exit_status(FAILURE_CONFLICT);
 	}
-	if (status == STATUS_DONE)
-		status = maps_make(entered, maps, &count);
-	return status == STATUS_DONE ? exec_namespace(maps, count) : status;
+	if (status != STATUS_DONE)
+		return status;
+	if (getuid() == 0 || !daemon_answers())
+		return enter_beside(entered);
+	return exec_namespace(entered->account.owner, entered->account.label);
 }
 
 int exec_account_home(const struct exec_account *entered, char *home, size_t size)

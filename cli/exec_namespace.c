@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * This process enters the namespace itself and becomes the command, so that its exit
- * status, signals, terminal and process id are the command's. A child, which stays outside,
- * has newuidmap and newgidmap write the maps: they ask who owns the process, and who holds the ids.
+ * This process enters the namespace itself and becomes the command, so that its exit status, signals, terminal and
+ * process id are the command's. The maps are written from outside: by the daemon; of root by a child. While there is no
+ * daemon the child has newuidmap and newgidmap write them, which grant the ids where they ask our plug-in, and not
+ * where they read the files.
  */
 #include "cli/exec.h"
 
@@ -61,18 +62,15 @@ static int wait_for(pid_t pid)
 }
 
 /* Root needs no program for this, and no table lists root's rights. */
-static int map_write(pid_t pid, const char *name, const struct id_map *maps, size_t count)
+static int map_write(pid_t pid, const char *file, const struct id_map *maps, size_t count)
 {
-	char path[48], text[4096];
-	size_t used = (size_t)snprintf(text, sizeof(text), "0 0 1\n");
-	cleanup_fd int fd = -1;
+	struct id_map all[EXEC_MAPS_MAX + 1] = { { 0, 0, 1 } };
+	char text[ID_MAP_TEXT_MAX];
+	int length;
 
-	for (size_t i = 0; i < count && used < sizeof(text); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%u %u %u\n", maps[i].inside,
-					 maps[i].outside, maps[i].count);
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd >= 0 && used < sizeof(text) && write(fd, text, used) == (ssize_t)used ? 0 : -1;
+	memcpy(all + 1, maps, count * sizeof(*maps));
+	length = id_map_text(all, count + 1, text);
+	return length < 0 ? length : id_map_write(pid, file, text, (size_t)length);
 }
 
 /* The child outside: 0, or 1 + the number of the mapper, + 2 when it is not installed. */
@@ -117,8 +115,8 @@ static int mapper_complain(int result)
 		complain(mapper, "not installed", "install the package uidmap");
 	else
 		complain(mapper, "did not map the account's ids",
-			 "nsswitch.conf must say `subid: subuid`, which `subuid doctor` checks; your login's "
-			 "group must be your own (no newgrp)");
+			 "start subuidd, which needs no mapper; without it nsswitch.conf must say `subid: subuid`, "
+			 "and your login's group must be your own (no newgrp)");
 	return STATUS_FAILED;
 }
 
@@ -132,7 +130,7 @@ static bool maps_fit(const struct id_map *maps, size_t count)
 	return count < EXEC_MAPS_MAX && bytes < 4096;
 }
 
-int exec_namespace(const struct id_map *maps, size_t count)
+int exec_namespace_beside(const struct id_map *maps, size_t count)
 {
 	cleanup_fd int go = -1;
 	void (*before)(int) = signal(SIGCHLD, SIG_DFL); /* if it were ignored, the children's statuses would be lost */
@@ -171,6 +169,19 @@ int exec_namespace(const struct id_map *maps, size_t count)
 	result = wait_for(child);
 	signal(SIGCHLD, before);
 	return result == 0 ? STATUS_DONE : mapper_complain(result);
+}
+
+int exec_namespace(const char *owner, const char *label)
+{
+	json_t *reply = NULL;
+	int status = call_connect(); /* while the daemon sees us on the host */
+
+	if (status == STATUS_DONE && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+		status = unshare_complain(errno);
+	if (status == STATUS_DONE)
+		status = call("Enter", json_pack("{s:s, s:s}", "owner", owner, "label", label), &reply);
+	json_decref(reply);
+	return status;
 }
 
 int exec_cover(const char *directory)

@@ -164,6 +164,23 @@ static bool listed(const int *capabilities, int capability)
 	return false;
 }
 
+int identity_become_mapper(uid_t uid, gid_t gid)
+{
+	int r = uid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 ? -EINVAL : bounding_empty();
+
+	if (r < 0)
+		return r;
+	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(0, uid, 0) != 0)
+		return -errno;
+	capng_setpid(getpid());
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_updatev(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_SETUID, CAP_SETGID, -1) !=
+		    0 ||
+	    capng_apply(CAPNG_SELECT_CAPS) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -EPERM;
+	return 0;
+}
+
 /* Reads back what the kernel has now: permitted, effective and bounding are the list, the rest is empty. */
 static int capabilities_proven(const int *capabilities)
 {

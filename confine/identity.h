@@ -17,6 +17,12 @@ int identity_become(uid_t uid, gid_t gid, const gid_t *groups, size_t groups_cou
 #define IDENTITY_NOBODYS 65535u
 int identity_become_signaller(uid_t uid);
 
+/* For the maps of a user namespace that uid has made: the effective uid and the gid are theirs, so that the kernel asks
+ * for what they may and for nothing of root's; the capabilities are CAP_SETUID and CAP_SETGID, without which it maps
+ * nothing but their own ids. The real and the saved uid stay 0: nobody signals it. For a child that writes the maps and
+ * ends, since it could come back. 0 or negative errno. */
+int identity_become_mapper(uid_t uid, gid_t gid);
+
 /* Keeps only these capabilities (CAP_*, ended by -1) in permitted, effective and bounding set
  * (libcap-ng), clears ambient and inheritable, locks securebits. 0 or negative errno. */
 int capabilities_keep(const int *capabilities);

@@ -15,26 +15,25 @@
 #include "confine/cleanup.h"
 
 #define CHILD_STACK 8192
-#define MAP_TEXT_MAX 4096 /* the kernel takes one write of less than a page */
 
-static int map_text(const struct id_map *map, size_t count, char text[MAP_TEXT_MAX])
+int id_map_text(const struct id_map *map, size_t count, char text[ID_MAP_TEXT_MAX])
 {
 	size_t used = 0;
 
 	if (count == 0)
 		return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
-		int n = snprintf(text + used, MAP_TEXT_MAX - used, "%u %u %u\n", map[i].inside, map[i].outside,
+		int n = snprintf(text + used, ID_MAP_TEXT_MAX - used, "%u %u %u\n", map[i].inside, map[i].outside,
 				 map[i].count);
 
-		if (n < 0 || (size_t)n >= MAP_TEXT_MAX - used)
+		if (n < 0 || (size_t)n >= ID_MAP_TEXT_MAX - used)
 			return -EINVAL;
 		used += (size_t)n;
 	}
 	return (int)used;
 }
 
-static int map_write(pid_t pid, const char *file, const char *text, size_t length)
+int id_map_write(pid_t pid, const char *file, const char *text, size_t length)
 {
 	cleanup_fd int fd = -1;
 	char path[64];
@@ -101,8 +100,8 @@ static pid_t namespace_clone(struct namespace_job *job)
 /* The child has ended and is not reaped yet: its entries in /proc still lead to the namespace. */
 int user_namespace_open(const struct id_map *uids, size_t uids_count, const struct id_map *gids, size_t gids_count)
 {
-	char uid_text[MAP_TEXT_MAX], gid_text[MAP_TEXT_MAX];
-	int uid_length = map_text(uids, uids_count, uid_text), gid_length = map_text(gids, gids_count, gid_text);
+	char uid_text[ID_MAP_TEXT_MAX], gid_text[ID_MAP_TEXT_MAX];
+	int uid_length = id_map_text(uids, uids_count, uid_text), gid_length = id_map_text(gids, gids_count, gid_text);
 	struct namespace_job job = { .fd = -ECHILD };
 	cleanup_fd int fd = -1;
 	pid_t pid;
@@ -115,9 +114,9 @@ int user_namespace_open(const struct id_map *uids, size_t uids_count, const stru
 		return pid;
 	fd = r = job.fd;
 	if (r >= 0)
-		r = map_write(pid, "uid_map", uid_text, (size_t)uid_length);
+		r = id_map_write(pid, "uid_map", uid_text, (size_t)uid_length);
 	if (r >= 0)
-		r = map_write(pid, "gid_map", gid_text, (size_t)gid_length);
+		r = id_map_write(pid, "gid_map", gid_text, (size_t)gid_length);
 	namespace_reap(pid);
 	return r < 0 ? r : steal_fd(&fd);
 }

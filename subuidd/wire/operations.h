@@ -126,7 +126,9 @@
 	  ANSWER(ended, IN(answer, ended, ended_record))) \
 	X(OP_PASSWORD_REHASH, "PasswordRehash", WHO_ROOT, TRAIT_CHANGES | TRAIT_GROWS, "password.rehash", op_password_rehash, \
 	  REQUEST(rehash, IN(request, rehash.name, name_account), IN(request, rehash, rehash_record)), \
-	  ANSWER(rehash, IN(answer, rehash, rehash_view_record)))
+	  ANSWER(rehash, IN(answer, rehash, rehash_view_record))) \
+	X(OP_ACCOUNT_ENTER, "Enter", WHO_OWNER, TRAIT_NEEDS_OWNER, "account.enter", op_account_enter, \
+	  NAMED(name_account), NO_ANSWER)
 /* clang-format on */
 
 #endif

@@ -526,11 +526,13 @@ def test_exec_says_what_is_wrong(host, alice, bob):
     assert "usage: subuid exec" in execute(host, alice, "--help").stdout
     mapper, aside = Path("/usr/bin/newuidmap"), Path("/usr/bin/newuidmap.aside")
     mapper.rename(aside)
+    host.stop_daemon()  # which needs no mapper
     try:
         result = execute(host, alice, "web1", "--", "true", check=False)
         assert result.returncode == 1 and "uidmap" in result.stderr and "not installed" in result.stderr
     finally:
         aside.rename(mapper)
+        host.start_daemon()
 
 
 def test_exec_where_no_user_namespace_can_be_made_says_so(host, alice, tmp_path):
