@@ -187,8 +187,11 @@ struct id_range {
 	uint32_t owner_uid;   /* the owner, also when the range is a sub-account's */
 	uint32_t account_uid; /* the sub-account that it was given to; 0: the owner */
 	int64_t created;
+	uint32_t place; /* among those of its holder: they are listed in this order */
 	char owner[OWNER_MAX + 1];
 	char label[LABEL_MAX + 1]; /* of account_uid; "" for the owner's own */
+	uint16_t behind[2]; /* listed behind so many lines of others for the holder, in /etc/subuid and /etc/subgid;
+			       not told */
 };
 
 /* What a login with a key may do with rsync (the names are the contract). Beside

@@ -186,6 +186,7 @@ static const struct field range_fields[] = {
 	{ "ownerUid", MEMBER(struct id_range, owner_uid), FIELD_NUMBER, FIELD_TOLD },
 	{ "accountUid", MEMBER(struct id_range, account_uid), FIELD_NUMBER, FIELD_TOLD | FIELD_IF_ANY },
 	{ "created", MEMBER(struct id_range, created), FIELD_SIGNED, FIELD_TOLD },
+	{ "place", MEMBER(struct id_range, place), FIELD_NUMBER, FIELD_TOLD },
 	{ "owner", MEMBER(struct id_range, owner), FIELD_TEXT, FIELD_TOLD },
 	{ "label", MEMBER(struct id_range, label), FIELD_TEXT, FIELD_TOLD | FIELD_IF_ANY },
 };

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "account/failure.h"
 #include "cli/options.h"
 #include "cli/print.h"
 #include "cli/row.h"
@@ -116,18 +117,64 @@ static int range_list(int argc, char **argv)
 	return status < 0 ? -1 - status : list_told("RangeList", parameters, "range", UINT64_MAX, print_ranges);
 }
 
+/* Of its holder there is one behind it, by the order in which they are mapped. */
+static bool is_followed(const json_t *ranges, uint64_t first)
+{
+	const json_t *range, *removed = NULL;
+	size_t i;
+
+	json_array_foreach(ranges, i, range)
+		if (json_number(range, "first") == first)
+			removed = range;
+	json_array_foreach(ranges, i, range)
+		if (removed != NULL && json_number(range, "accountUid") == json_number(removed, "accountUid") &&
+		    strcmp(json_text(range, "owner"), json_text(removed, "owner")) == 0 &&
+		    json_number(range, "place") > json_number(removed, "place"))
+			return true;
+	return false;
+}
+
+/* Files of a container say numbers on the disk: those of its ids that move would be other users' inside. */
+static int followed_refuse(const char *word, uint64_t first, const char *owner)
+{
+	json_t *parameters = NULL, *ranges = NULL;
+	int status = owner_parameters(owner, &parameters);
+
+	if (status == STATUS_DONE)
+		status = call_list("RangeList", parameters, "range", &ranges);
+	if (status == STATUS_DONE && is_followed(ranges, first)) {
+		complain(word,
+			 "containers map the ranges behind it, whose ids would move: in those that exist now files "
+			 "would "
+			 "belong to other users (podman's are in ~/.local/share/containers/storage)",
+			 "remove the last one first (`subuid idmap` shows the order), or say --yes");
+		status = failure_exit_status(FAILURE_CONFLICT);
+	}
+	json_decref(ranges);
+	return status;
+}
+
 static int range_remove(int argc, char **argv)
 {
 	const char *owner = NULL;
 	json_t *parameters = NULL, *reply;
 	uint64_t first;
-	int status = owner_option("range remove", argc, argv, &owner, NULL);
+	bool yes = false;
+	int c, status = STATUS_DONE;
 
-	if (status < 0)
-		return -1 - status;
+	while ((c = option_next("range remove", argc, argv, &status)) > 0)
+		if (c == 'y')
+			yes = true;
+		else
+			owner = optarg;
+	if (c < 0)
+		return status;
 	if (option_number(argv[optind], 1, UINT32_MAX - 1, &first) < 0)
 		return usage_error(argv[optind], "not the first id of a range", "`subuid range list` shows them");
-	status = owner_parameters(owner, &parameters);
+	if (!yes)
+		status = followed_refuse(argv[optind], first, owner);
+	if (status == STATUS_DONE)
+		status = owner_parameters(owner, &parameters);
 	if (status != STATUS_DONE)
 		return status;
 	json_object_set_new(parameters, "first", json_integer((json_int_t)first));

@@ -77,6 +77,8 @@ static int compare(const void *a, const void *b)
 {
 	const struct id_range *x = a, *y = b;
 
+	if (x->place != y->place)
+		return x->place < y->place ? -1 : 1;
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 

@@ -11,7 +11,8 @@
  * reported. */
 int lookup_account(const char *name, struct index_account *account, struct index_host *host);
 
-/* The ranges of an owner: those given to the sub-account account_uid, or with 0 the owner's own. Ascending; *ranges
+/* The ranges of an owner: those given to the sub-account account_uid, or with 0 the owner's own. In the order of their
+ * lists; *ranges
  * is on the heap, the caller frees it. Returns an exit status; a failure has been reported. */
 int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count);
 

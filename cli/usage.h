@@ -58,6 +58,7 @@ extern const struct usage_option usage_owner[];
 extern const struct usage_option usage_remove[], usage_owner_change[], usage_kill[], usage_top[];
 extern const struct usage_option usage_list[], usage_restore[];
 extern const struct usage_option usage_range_add[];
+extern const struct usage_option usage_range_remove[];
 extern const struct usage_option usage_exec[];
 extern const struct usage_option usage_ls[];
 extern const struct usage_option usage_copy[];

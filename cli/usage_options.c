@@ -147,6 +147,12 @@ const struct usage_option usage_range_add[] = {
 	END,
 };
 
+const struct usage_option usage_range_remove[] = {
+	OWNER("this owner's (root and administrators)"),
+	{ 'y', "yes", NULL, "although the ids of ranges behind it move in the maps of containers", NULL },
+	END,
+};
+
 const struct usage_option usage_exec[] = {
 	{ 'a', "as-account", NULL,
 	  "the command runs as the account itself: for files that it gave to\n"

@@ -36,7 +36,7 @@
 #include "account/account.h"
 
 #define INDEX_MAGIC "subuidx\n" /* 8 bytes, no NUL */
-#define INDEX_VERSION 4u
+#define INDEX_VERSION 5u
 #define INDEX_LINE 64u
 #define INDEX_RECORD_LINES_MAX 128u /* 8 KiB: a key record with the largest blob */
 
@@ -194,7 +194,9 @@ struct index_range_record {
 	uint32_t account_uid;
 	uint32_t position;      /* in the owner's list */
 	uint32_t held_position; /* in the list of the account that has it; 0: the owner */
-	char text[];            /* owner NUL label NUL */
+	uint32_t place;
+	uint16_t behind[2];
+	char text[]; /* owner NUL label NUL */
 };
 
 /* OWNER: head.a owner_uid, head.b capacity of the list (slots, a power of two). A sub-account that has ranges

@@ -112,7 +112,9 @@ int index_range_decode(const union index_public_copy *copy, struct id_range *ran
 	struct id_range found = { .first = record->head.a,
 				  .count = record->count,
 				  .owner_uid = record->head.b,
-				  .account_uid = record->account_uid };
+				  .account_uid = record->account_uid,
+				  .place = record->place,
+				  .behind = { record->behind[0], record->behind[1] } };
 
 	if (record->head.length < offsetof(struct index_range_record, text) ||
 	    !id_range_valid(record->head.a, record->count))

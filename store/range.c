@@ -33,8 +33,14 @@ int store_range_read(sqlite3_stmt *row, void *out)
 static int range_read(sqlite3_stmt *row, void *out)
 {
 	struct id_range range = { 0 };
+	uint32_t behind[2] = { 0 };
 	int r = store_range_read(row, &range);
 
+	r = r ?: column_u32(row, 7, &range.place);
+	for (int i = 0; i < 2; i++)
+		r = r ?: column_u32(row, 8 + i, &behind[i]) ?: behind[i] > UINT16_MAX ? -EUCLEAN : 0;
+	for (int i = 0; i < 2; i++)
+		range.behind[i] = (uint16_t)behind[i];
 	if (r == 0 &&
 	    (range.owner[0] == '\0' || (range.label[0] == '\0' && sqlite3_column_type(row, 6) != SQLITE_NULL)))
 		r = -EUCLEAN;
@@ -52,7 +58,8 @@ static int insert(struct store *store, const struct id_range *range)
 		return r;
 	return store_run(store, SQL_RANGE_INSERT,
 			 VALUES(NUMBER(range->first), TEXT(range->owner), NUMBER(range->owner_uid),
-				NUMBER_OR_NULL(range->account_uid), NUMBER(range->created)));
+				NUMBER_OR_NULL(range->account_uid), NUMBER(range->created), NUMBER(range->place),
+				NUMBER(range->behind[0]), NUMBER(range->behind[1])));
 }
 
 int store_range_insert(struct store *store, const struct id_range *range)
@@ -60,6 +67,27 @@ int store_range_insert(struct store *store, const struct id_range *range)
 	int r = !id_range_valid(range->first, range->count) ? -EINVAL : store_save(store);
 
 	return r < 0 ? r : store_save_publish(store, insert(store, range));
+}
+
+int store_range_place(struct store *store, const char *owner, uint32_t account_uid, uint32_t *place)
+{
+	int64_t next = 0;
+	int r = store_one(store, SQL_RANGE_PLACE, VALUES(TEXT(owner), NUMBER_OR_NULL(account_uid)), number_read, &next);
+
+	if (r == 0)
+		*place = (uint32_t)next;
+	return r;
+}
+
+int store_range_make_way(struct store *store, const char *owner, unsigned lines, uint32_t *place)
+{
+	int64_t first = -1;
+	int r = store_one(store, SQL_RANGE_BEHIND, VALUES(TEXT(owner), NUMBER(lines)), number_read, &first);
+
+	if (r < 0 || first < 0)
+		return r < 0 ? r : store_range_place(store, owner, 0, place);
+	*place = (uint32_t)first;
+	return store_run(store, SQL_RANGE_SHIFT, VALUES(TEXT(owner), NUMBER(first)));
 }
 
 int store_range_get(struct store *store, uint32_t first, struct id_range *range)

@@ -22,5 +22,6 @@ extern const char *const store_step_manage[];                               /* s
 extern const char *const store_step_passwords[];                            /* schema_steps_passwords.c */
 extern const char *const store_step_factors[];                              /* schema_steps_factors.c */
 extern const char *const store_step_bounds[];                               /* schema_steps_bounds.c */
+extern const char *const store_step_places[];                               /* schema_steps_places.c */
 
 #endif

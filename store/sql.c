@@ -29,7 +29,8 @@
 	"seq, started, duration, bytes_in, bytes_out, files, key_id, status, kind, tool, address, fingerprint, error," \
 	" deleted"
 #define RANGE_SELECT                                                                                                   \
-	"SELECT r.first, i.last, r.owner_uid, r.account_uid, r.created, r.owner, a.label FROM ranges AS r"             \
+	"SELECT r.first, i.last, r.owner_uid, r.account_uid, r.created, r.owner, a.label, r.place, r.behind_uids,"     \
+	" r.behind_gids FROM ranges AS r"                                                                              \
 	" JOIN ids AS i ON i.first = r.first LEFT JOIN accounts AS a ON a.uid = r.account_uid "
 #define FORMER_COLUMNS "f.seq, f.owner, f.label, f.uid, f.owner_uid, f.since, f.known, f.moving"
 #define FORMER_INSERT "INSERT INTO former_names (owner, label, uid, owner_uid, since, known, moving)"
@@ -134,8 +135,14 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			      " WHERE owner = ?1 AND owner_uid = ?2",
 	[SQL_MANAGE_LEAVE] = "DELETE FROM manage_keys WHERE owner = ?1 AND owner_uid = ?2",
 
-	[SQL_RANGE_INSERT] = "INSERT INTO ranges (first, owner, owner_uid, account_uid, created)"
-			     " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_RANGE_INSERT] = "INSERT INTO ranges (first, owner, owner_uid, account_uid, created, place,"
+			     " behind_uids, behind_gids) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_RANGE_PLACE] = "SELECT coalesce(max(place), -1) + 1 FROM ranges WHERE owner = ?1 AND account_uid IS ?2",
+	[SQL_RANGE_BEHIND] = "SELECT coalesce(min(place), -1) FROM ranges WHERE owner = ?1 AND account_uid IS NULL"
+			     " AND behind_uids > ?2",
+	[SQL_RANGE_SHIFT] = "UPDATE ranges SET place = place + 1, behind_uids = max(behind_uids - 1, 0),"
+			    " behind_gids = max(behind_gids - 1, 0)"
+			    " WHERE owner = ?1 AND account_uid IS NULL AND place >= ?2",
 	[SQL_RANGE_GET] = RANGE_SELECT "WHERE r.first = ?1",
 	[SQL_RANGE_DELETE] = "DELETE FROM ranges WHERE first = ?1",
 	[SQL_RANGE_LIST] = RANGE_SELECT "WHERE r.first > ?1 ORDER BY r.first LIMIT ?2",
@@ -162,7 +169,9 @@ const char *const store_sql[SQL_STATEMENTS] = {
 			     " FROM kept AS k JOIN ids AS i ON i.first = k.uid"
 			     " WHERE k.uid = ?1 AND k.source = 'accounts'",
 	[SQL_KEPT_RANGES] = "SELECT number, json_extract(content, '$.last'), json_extract(content, '$.owner_uid'), uid,"
-			    " json_extract(content, '$.created'), json_extract(content, '$.owner'), NULL FROM kept"
+			    " json_extract(content, '$.created'), json_extract(content, '$.owner'), NULL,"
+			    " json_extract(content, '$.place'), json_extract(content, '$.behind_uids'),"
+			    " json_extract(content, '$.behind_gids') FROM kept"
 			    " WHERE uid = ?1 AND source = 'ranges' AND number > ?2 ORDER BY number LIMIT ?3",
 	[SQL_KEPT_BEFORE] =
 		"SELECT EXISTS (SELECT 1 FROM removed AS r INDEXED BY removed_since CROSS JOIN kept AS k"
@@ -213,7 +222,10 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_OWNER_END] = "DELETE FROM changing",
 	[SQL_OWNER_ACCOUNTS] = "UPDATE accounts SET state = 2, owner = ?3, owner_uid = ?4"
 			       " WHERE owner = ?1 AND owner_uid = ?2 AND state = 3",
-	[SQL_OWNER_RANGES] = "UPDATE ranges SET owner = ?3, owner_uid = ?4 WHERE owner = ?1 AND owner_uid = ?2",
+	/* behind what the new owner has */
+	[SQL_OWNER_RANGES] = "UPDATE ranges SET owner = ?3, owner_uid = ?4, place = place + CASE WHEN ?1 = ?3 THEN 0"
+			     " ELSE (SELECT coalesce(max(place), -1) + 1 FROM ranges WHERE owner = ?3) END"
+			     " WHERE owner = ?1 AND owner_uid = ?2",
 	/* the new owner's own limits stay as they were set */
 	[SQL_OWNER_LIMIT] = "UPDATE OR IGNORE limits SET owner = ?2 WHERE owner = ?1",
 	[SQL_OWNER_REMOVED] = "UPDATE removed SET owner = ?3 WHERE owner = ?1"

@@ -58,6 +58,41 @@ static void entries_sort(struct subid_list *list)
 	}
 }
 
+static int compare_named(const void *a, const void *b)
+{
+	const struct subid_named *x = a, *y = b;
+	int order = (x->name > y->name) - (x->name < y->name);
+
+	return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+/* Before the entries are sorted, which are in the order of the file. */
+static int named_make(struct subid_list *list)
+{
+	list->named = calloc(list->entries_count + 1, sizeof(*list->named));
+	if (list->named == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->entries_count; i++)
+		list->named[i] = (struct subid_named){ list->entries[i].name, (uint32_t)i, list->entries[i].ids };
+	if (list->entries_count > 0)
+		qsort(list->named, list->entries_count, sizeof(*list->named), compare_named);
+	return 0;
+}
+
+size_t subid_named_of(const struct subid_list *list, uint64_t name, const struct subid_named **at)
+{
+	const struct subid_named last = { .name = name, .line = UINT32_MAX };
+	size_t upto = list->named == NULL ?
+			      0 :
+			      sorted_upto(list->named, list->entries_count, sizeof(last), &last, compare_named);
+	size_t count = 0;
+
+	while (count < upto && list->named[upto - 1 - count].name == name)
+		count++;
+	*at = list->named + (upto - count);
+	return count;
+}
+
 /* Sorted and joined: then the block that begins last before an id is the only one that can hold it. */
 void subid_list_sort(struct subid_list *list)
 {
@@ -82,6 +117,7 @@ void subid_list_free(struct subid_list *list)
 {
 	free(list->blocks);
 	free(list->entries);
+	free(list->named);
 	*list = (struct subid_list){ 0 };
 }
 
@@ -209,6 +245,8 @@ int subid_parse(const char *text, size_t length, struct subid_list *list)
 
 	while (r == 0 && subid_line_next(&text, &length, &line, &line_length))
 		r = line_read(line, line_length, &parsed);
+	if (r == 0)
+		r = named_make(&parsed);
 	if (r < 0) {
 		subid_list_free(&parsed);
 		return r;

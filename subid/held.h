@@ -22,13 +22,21 @@ struct subid_entry {
 	uint64_t name;  /* subid_name_hash() */
 };
 
+/* The same by name, and in the order of the file. */
+struct subid_named {
+	uint64_t name;
+	uint32_t line; /* which, of those that were read */
+	struct id_block ids;
+};
+
 struct subid_list {
 	struct id_block *blocks; /* sorted, none touches or overlaps the next */
 	size_t count;
 	size_t allocated;
 	struct subid_entry *entries; /* of the lines that were read, by first: for subid_find_other() */
 	size_t entries_count, entries_allocated;
-	unsigned unreadable; /* lines that are neither blank, nor a comment, nor name:start:count */
+	struct subid_named *named; /* as many, by name and line: for subid_named_of() */
+	unsigned unreadable;       /* lines that are neither blank, nor a comment, nor name:start:count */
 };
 
 /* Pure: reads the text of a file. 0 or -ENOMEM. */
@@ -48,6 +56,9 @@ uint64_t subid_name_hash(const char *name, size_t length);
  * neighbours. O(log n). */
 bool subid_find_other(const struct subid_list *list, uint32_t first, uint32_t last, const uint64_t *names, size_t count,
 		      struct id_block *holder);
+
+/* The lines of this name: how many, from *at on. O(log n). */
+size_t subid_named_of(const struct subid_list *list, uint64_t name, const struct subid_named **at);
 
 /* The same file, not changed since: by device, inode, size and times. False for one that did not exist. */
 bool subid_file_same(const struct stat *a, const struct stat *b);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Turns holders and their ids into lines. Neighbours of one holder are one line: newuidmap writes a map of one
- * page, and one line for each sub-account (214 of them) filled it, so that no container of their owner started any
- * more.
+ * Turns holders and their ids into lines. A holder has a line for each range, in the order in which they were given:
+ * programs take the lines of one user for the map of a container, from the first to the last. Neighbours that were
+ * given one after the other are one line, if no line of others comes between them: newuidmap writes a map of one page.
  *
- * The blocks of one holder are joined: an owner's own ranges, those that the owner gave to one account, the uids of
- * the owner's accounts. A line of another kind of holder is another line, so that taking one back splits no other.
- * A user who may map two neighbouring blocks may map across their border: the plug-in follows a request from piece
- * to piece.
+ * An owner's lines are their own ranges alone. The uids of sub-accounts, and what these were given, are mapped by the
+ * daemon (op/enter.c): in these files whatever is granted is listed.
  *
  * Pure, but for the heap. Run by children of the broker (root).
  */
@@ -24,9 +22,10 @@
 /* One line in the making. */
 struct item {
 	char name[ACCOUNT_NAME_MAX + 1];
-	const char *holder; /* the label of the account that has it, "" the owner's own, or `uids` */
+	uint32_t place;
 	uint32_t first;
 	uint64_t count;
+	struct subid_turn turn;
 	bool fixed; /* joined with nothing */
 };
 
@@ -35,28 +34,18 @@ struct items {
 	size_t count;
 };
 
-static const char uids[] = "+";
-
-static int compare_holder(const void *a, const void *b)
+static int compare_item(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
-	int order = strcmp(x->name, y->name) ?: strcmp(x->holder, y->holder);
+	int order = strcmp(x->name, y->name) ?: (x->place > y->place) - (x->place < y->place);
 
 	return order != 0 ? order : (x->first > y->first) - (x->first < y->first);
 }
 
-static int compare_first(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-	int order = (x->first > y->first) - (x->first < y->first);
-
-	return order != 0 ? order : strcmp(x->name, y->name);
-}
-
 static bool neighbours(const struct item *a, const struct item *b)
 {
-	return !a->fixed && !b->fixed && strcmp(a->name, b->name) == 0 && strcmp(a->holder, b->holder) == 0 &&
-	       a->first + a->count == b->first;
+	return !a->fixed && !b->fixed && strcmp(a->name, b->name) == 0 && a->first + a->count == b->first &&
+	       memcmp(a->turn.behind, b->turn.behind, sizeof(a->turn.behind)) == 0;
 }
 
 static void join(struct items *items)
@@ -65,7 +54,7 @@ static void join(struct items *items)
 
 	if (items->count == 0)
 		return;
-	qsort(items->list, items->count, sizeof(*items->list), compare_holder);
+	qsort(items->list, items->count, sizeof(*items->list), compare_item);
 	for (size_t i = 1; i < items->count; i++) {
 		if (neighbours(&items->list[n], &items->list[i]))
 			items->list[n].count += items->list[i].count;
@@ -73,38 +62,34 @@ static void join(struct items *items)
 			items->list[++n] = items->list[i];
 	}
 	items->count = n + 1;
-	qsort(items->list, items->count, sizeof(*items->list), compare_first);
 }
 
-static int item_add(struct items *items, const char *name, const char *holder, const struct id_range *range,
-		    const struct subid_lines *fixed)
+static int holder_name(const struct id_range *range, char separator, char name[ACCOUNT_NAME_MAX + 1])
 {
-	struct item item = { .holder = holder, .first = range->first, .count = range->count };
-	struct subid_lines line = { 0 };
-	int r;
+	if (range->label[0] != '\0')
+		return name_join(range->owner, separator, range->label, name);
+	memcpy(name, range->owner, strlen(range->owner) + 1);
+	return 0;
+}
 
-	memcpy(item.name, name, strlen(name) + 1);
-	r = subid_lines_add(&line, name, range->first, range->count);
+static int claim_add(struct items *items, const struct subid_claim *claim, char separator,
+		     const struct subid_lines *fixed)
+{
+	const struct id_range *range = &claim->range;
+	struct item item = { .place = range->place, .first = range->first, .count = range->count };
+	struct subid_lines line = { 0 };
+	int r = holder_name(range, separator, item.name);
+
+	item.turn.uid = range->account_uid != 0 ? range->account_uid : range->owner_uid;
+	memcpy(item.turn.behind, range->behind, sizeof(range->behind));
+	if (r == 0)
+		r = subid_lines_add(&line, item.name, range->first, range->count);
 	if (r == 0)
 		item.fixed = subid_lines_find(fixed, line.text, line.length - 1) >= 0;
 	subid_lines_free(&line);
 	if (r == 0)
 		items->list[items->count++] = item;
 	return r;
-}
-
-/* Owners may use ranges that they gave to a sub-account, as the plug-in says too. */
-static int claim_add(struct items *items, const struct subid_claim *claim, char separator,
-		     const struct subid_lines *fixed)
-{
-	const struct id_range *range = &claim->range;
-	char name[ACCOUNT_NAME_MAX + 1];
-	int r = item_add(items, range->owner, claim->account ? uids : range->label, range, fixed);
-
-	if (r < 0 || range->label[0] == '\0')
-		return r;
-	r = name_join(range->owner, separator, range->label, name);
-	return r < 0 ? r : item_add(items, name, "", range, fixed);
 }
 
 /* ---- owners in doubt */
@@ -136,40 +121,48 @@ static int standing_make(const struct subid_lines *before, struct standing *stan
 	return 0;
 }
 
-/* All of it is in one line of this owner. */
-static bool stands(const struct standing *standing, const struct id_range *range)
+/* All of it is in one line of its holder. */
+static bool stands(const struct standing *standing, const struct id_range *range, char separator)
 {
-	const struct subid_line asked = { range->owner, strlen(range->owner), { .first = range->first } };
+	char name[ACCOUNT_NAME_MAX + 1] = "";
+	const int r = holder_name(range, separator, name);
+	const struct subid_line asked = { name, strlen(name), { .first = range->first } };
 	size_t upto = sorted_upto(standing->list, standing->count, sizeof(asked), &asked, compare_lines);
 	const struct subid_line *line = upto > 0 ? &standing->list[upto - 1] : NULL;
 
-	return line != NULL && subid_line_is(line, range->owner) && range->first + (range->count - 1) <= line->ids.last;
+	return r == 0 && line != NULL && subid_line_is(line, name) &&
+	       range->first + (range->count - 1) <= line->ids.last;
 }
 
 /* ---- */
 
-static int lines_write(const struct items *items, struct subid_lines *lines)
+static int lines_write(const struct items *items, struct subid_lines *lines, struct subid_turn *turns)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < items->count; i++)
+	for (size_t i = 0; r == 0 && i < items->count; i++) {
+		turns[i] = items->list[i].turn;
 		r = subid_lines_add(lines, items->list[i].name, items->list[i].first, (uint32_t)items->list[i].count);
+	}
 	return r == 0 ? subid_lines_sort(lines) : r;
 }
 
 int subid_lines_of(const struct subid_claims *claims, char separator, const struct subid_lines *fixed,
-		   const struct subid_lines *before, struct subid_lines *lines, unsigned *waiting)
+		   const struct subid_lines *before, struct subid_lines *lines, struct subid_turn **turns,
+		   unsigned *waiting)
 {
-	cleanup_free struct item *list = calloc(claims->count * 2 + 1, sizeof(*list));
+	cleanup_free struct item *list = calloc(claims->count + 1, sizeof(*list));
+	cleanup_free struct subid_turn *made = calloc(claims->count + 1, sizeof(*made));
 	struct standing standing = { 0 };
 	struct items items = { list, 0 };
 	unsigned left_out = 0;
-	int r = list == NULL ? -ENOMEM : standing_make(before, &standing);
+	int r = list == NULL || made == NULL ? -ENOMEM : standing_make(before, &standing);
 
 	for (size_t i = 0; r == 0 && i < claims->count; i++) {
 		const struct subid_claim *claim = &claims->list[i];
 
-		if (claim->stand == STAND_YES || (claim->stand == STAND_DOUBT && stands(&standing, &claim->range)))
+		if (claim->stand == STAND_YES ||
+		    (claim->stand == STAND_DOUBT && stands(&standing, &claim->range, separator)))
 			r = claim_add(&items, claim, separator, fixed);
 		else
 			left_out += claim->stand == STAND_DOUBT;
@@ -178,8 +171,10 @@ int subid_lines_of(const struct subid_claims *claims, char separator, const stru
 	if (r < 0)
 		return r;
 	join(&items);
-	r = lines_write(&items, lines);
-	if (r == 0)
-		*waiting = left_out;
-	return r;
+	r = lines_write(&items, lines, made);
+	if (r < 0)
+		return r;
+	*waiting = left_out;
+	*turns = steal_ptr(&made);
+	return 0;
 }

@@ -44,8 +44,16 @@ int subid_lines_pick(const struct subid_lines *lines, const struct subid_lines *
 int subid_lines_merge(const char *present, size_t length, const struct subid_lines *before,
 		      const struct subid_lines *mine, char **out, size_t *out_length);
 
-/* The same, for a whole file; if a range is new, our lines of single uids go behind it (front.c). */
+/* When a line of ours comes: behind so many lines of others for the same holder, in /etc/subuid and in /etc/subgid. */
+struct subid_turn {
+	uint32_t uid; /* the holder's: lines may say it in the place of the name */
+	uint16_t behind[2];
+};
+
+/* order.c: the same, for a whole file (0 /etc/subuid, 1 /etc/subgid): and the lines of each holder of `mine` in their
+ * turn, turns being those of its lines, as they stand in its text. */
 int subid_lines_place(const char *present, size_t length, const struct subid_lines *before,
-		      const struct subid_lines *mine, char **out, size_t *out_length);
+		      const struct subid_lines *mine, const struct subid_turn *turns, int file, char **out,
+		      size_t *out_length);
 
 #endif

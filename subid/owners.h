@@ -20,7 +20,6 @@ enum stand {
 
 struct subid_claim {
 	struct id_range range; /* owner, owner_uid, label, first and count */
-	bool account;          /* it is the uid of a sub-account */
 	enum stand stand;      /* after subid_claims_ask() */
 	const char *line;      /* of a file, that says it; NULL: of the index */
 	size_t length;

@@ -33,32 +33,6 @@ static int gather_ranges(const struct index_view *view, struct subid_claims *cla
 	return r == -ENOENT ? 0 : r;
 }
 
-struct subid_claim subid_claim_of_account(const struct index_account *account)
-{
-	struct subid_claim claim = { .account = true };
-
-	claim.range = (struct id_range){ .first = account->uid, .count = 1, .owner_uid = account->owner_uid };
-	memcpy(claim.range.owner, account->owner, strlen(account->owner) + 1);
-	return claim;
-}
-
-/* Sub-accounts' uids, as ranges of their owners. */
-static int gather_accounts(const struct index_view *view, struct subid_claims *claims)
-{
-	struct index_account account;
-	uint64_t cursor = 0;
-	int r;
-
-	while ((r = index_view_next(view, &cursor, &account)) == 0) {
-		struct subid_claim claim = subid_claim_of_account(&account);
-
-		r = subid_claims_add(claims, &claim);
-		if (r < 0)
-			return r;
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
 /* ---- of the files */
 
 static void file_look(int etc_fd, size_t i, struct stat *seen)
@@ -115,8 +89,6 @@ static int ask_view(struct subid_plan *plan, const struct index_view *view)
 	plan->separator = view->header.host.separator;
 	if (plan->publish != PUBLISH_PLUGIN)
 		r = gather_ranges(view, &plan->claims);
-	if (r == 0 && plan->publish == PUBLISH_FILES)
-		r = gather_accounts(view, &plan->claims);
 	if (r == 0)
 		r = subid_claims_ask(&plan->claims);
 	return r == 0 ? subid_stale_find(view, &plan->present, &plan->stale) : r;
@@ -177,13 +149,15 @@ int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd)
 
 	subid_lines_free(&plan->before);
 	subid_lines_free(&plan->wanted);
+	free(plan->turns);
+	plan->turns = NULL;
 	r = subid_lines_recorded(state_fd, &plan->before);
 	if (r == 0)
 		r = files_read(plan, etc_fd);
 	if (r == 0)
 		r = fixed_find(plan, state_fd, &fixed);
 	if (r == 0)
-		r = subid_lines_of(&plan->claims, plan->separator, &fixed, &plan->before, &plan->wanted,
+		r = subid_lines_of(&plan->claims, plan->separator, &fixed, &plan->before, &plan->wanted, &plan->turns,
 				   &plan->waiting);
 	doubts_note(plan);
 	subid_lines_free(&fixed);
@@ -197,4 +171,5 @@ void subid_plan_free(struct subid_plan *plan)
 	subid_lines_free(&plan->stale);
 	subid_lines_free(&plan->before);
 	subid_lines_free(&plan->wanted);
+	free(plan->turns);
 }

@@ -25,7 +25,8 @@ struct subid_plan {
 	struct subid_lines stale;     /* of the files, whoever wrote them: ids of the index under a name that is not the
 					 owner's any more */
 	struct subid_lines before;    /* lines that the files may have from us */
-	struct subid_lines wanted;    /* lines that they should have */
+	struct subid_lines wanted;    /* lines that they should have, */
+	struct subid_turn *turns;     /* ... and of each, as it stands in the text, its turn */
 	unsigned waiting;             /* claims of owners in doubt that have no line yet, and get none */
 	char doubtful[OWNER_MAX + 1]; /* one of these owners, or of those whose lines stay; "" none */
 };
@@ -42,16 +43,15 @@ int subid_plan_lines(struct subid_plan *plan, int state_fd, int etc_fd);
 
 void subid_plan_free(struct subid_plan *plan);
 
-struct subid_claim subid_claim_of_account(const struct index_account *account);
-
 /* The lines of `present`, whole, that touch ids of the index and name the owner to whom these were given, although
  * the name now means another user. 0 or negative errno. */
 int subid_stale_find(const struct index_view *view, const struct subid_lines *present, struct subid_lines *stale);
 
-/* Pure: lines of `claims`, neighbours of one holder as one line, in the order of the ids. fixed: lines that stay as
- * they are, since somebody else wrote them. before: for owners in doubt; counts those left out in *waiting. 0 or
- * -ENOMEM. */
+/* Pure: lines of `claims`, each holder's in the order in which they were given. fixed: lines that stay as they are,
+ * since somebody else wrote them. before: for owners in doubt; counts those left out in *waiting. *turns: of malloc,
+ * one for each line. 0 or -ENOMEM. */
 int subid_lines_of(const struct subid_claims *claims, char separator, const struct subid_lines *fixed,
-		   const struct subid_lines *before, struct subid_lines *lines, unsigned *waiting);
+		   const struct subid_lines *before, struct subid_lines *lines, struct subid_turn **turns,
+		   unsigned *waiting);
 
 #endif

@@ -107,8 +107,9 @@ static int accounts_look(const struct standings *lines, const struct index_view 
 	int r;
 
 	while ((r = index_view_next(view, &cursor, &account)) == 0) {
-		const struct subid_claim claim = subid_claim_of_account(&account);
+		struct subid_claim claim = { .range = { account.uid, 1, .owner_uid = account.owner_uid } };
 
+		memcpy(claim.range.owner, account.owner, strlen(account.owner) + 1);
 		r = entry_look(lines, &claim, view->header.host.separator, found);
 		if (r < 0)
 			return r;

@@ -18,7 +18,7 @@
 
 static const char *const file_names[] = { "subuid", "subgid" };
 
-#define FILES (sizeof(file_names) / sizeof(*file_names))
+#define FILES 2
 
 /* The work in progress; why: of size bytes. */
 struct job {
@@ -66,27 +66,29 @@ static int record_both(const struct job *job)
 /* ---- the files */
 
 /* 1 with the text that it should have, 0: it has it. */
-static int file_compare(const struct job *job, const char *name, const struct subid_lines *away, char **text,
-			size_t *length)
+static int file_compare(const struct job *job, int file, const struct subid_lines *away, char **text, size_t *length)
 {
 	cleanup_free char *present = NULL;
 	size_t present_length = 0;
-	int r = subid_text_read(job->etc_fd, name, &present, &present_length);
+	int r = subid_text_read(job->etc_fd, file_names[file], &present, &present_length);
 
-	return r < 0 ? r : subid_lines_place(present, present_length, away, &job->plan.wanted, text, length);
+	return r < 0 ? r :
+		       subid_lines_place(present, present_length, away, &job->plan.wanted, job->plan.turns, file, text,
+					 length);
 }
 
-static int file_update(const struct job *job, const char *name, const struct subid_lines *away)
+static int file_update(const struct job *job, int file, const struct subid_lines *away)
 {
 	cleanup_free char *text = NULL;
 	char temporary[32];
 	size_t length = 0;
-	int r = file_compare(job, name, away, &text, &length);
+	int r = file_compare(job, file, away, &text, &length);
 
 	if (r <= 0)
 		return r;
-	snprintf(temporary, sizeof(temporary), "%s+", name); /* shadow's name for it: under the same locks */
-	return subid_text_write(job->etc_fd, name, temporary, 0644, text, length);
+	snprintf(temporary, sizeof(temporary), "%s+",
+		 file_names[file]); /* shadow's name for it: under the same locks */
+	return subid_text_write(job->etc_fd, file_names[file], temporary, 0644, text, length);
 }
 
 /* away: lines that go unless they are wanted. */
@@ -98,8 +100,8 @@ static int update(const struct job *job, const struct subid_lines *away)
 
 	if (r < 0)
 		return failed(job, STATE_DIR "/" SUBID_LINES_NAME, r);
-	for (size_t i = 0; i < FILES; i++) {
-		r = file_update(job, file_names[i], away);
+	for (int i = 0; i < FILES; i++) {
+		r = file_update(job, i, away);
 		if (r < 0)
 			return failed(job, i == 0 ? SYSCONFDIR "/subuid" : SYSCONFDIR "/subgid", r);
 	}
@@ -155,11 +157,11 @@ static bool all_is_well(const struct job *job)
 	if (!subid_lines_equal(&plan->before, &plan->wanted) || plan->stale.count > 0 || subid_lock_left(job->etc_fd) ||
 	    (plan->publish == PUBLISH_PLUGIN && exists(job->state_fd, SUBID_FOUND_NAME)))
 		return false;
-	for (size_t i = 0; i < FILES; i++) {
+	for (int i = 0; i < FILES; i++) {
 		cleanup_free char *text = NULL;
 		size_t length = 0;
 
-		if (file_compare(job, file_names[i], &plan->before, &text, &length) != 0)
+		if (file_compare(job, i, &plan->before, &text, &length) != 0)
 			return false;
 	}
 	return true;
@@ -207,7 +209,7 @@ int subid_write(int state_fd, int etc_fd, enum publish_to publish, struct stat s
 		r = all_is_well(&job) ? 0 : write_locked(&job);
 	if (r == 0)
 		doubts_tell(&job);
-	for (size_t i = 0; seen != NULL && i < FILES; i++)
+	for (int i = 0; seen != NULL && i < FILES; i++)
 		if (job.plan.moved)
 			seen[i] = (struct stat){ 0 };
 		else

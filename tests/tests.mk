@@ -151,7 +151,7 @@ UNIT            += subid_files allocate
 probe_ahead_OBJS = subuidd/ids/probe_ahead subuidd/base/child confine/child
 probe_ahead_LIBS = -lsystemd
 UNIT            += probe_ahead
-subid_lines_OBJS = subid/lines subid/front subid/line account/id
+subid_lines_OBJS = subid/lines subid/order subid/line account/id
 subid_lock_OBJS  = subid/lock
 comma = ,
 subid_lock_LIBS  = $(addprefix -Wl$(comma)--wrap=,lckpwdf ulckpwdf nanosleep clock_gettime time fstat openat write fdatasync fsync linkat unlinkat)

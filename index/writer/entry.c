@@ -80,6 +80,8 @@ int index_range_encode(const struct id_range *range, uint32_t position, union in
 	copy->range.count = range->count;
 	copy->range.account_uid = range->account_uid;
 	copy->range.position = position;
+	copy->range.place = range->place;
+	memcpy(copy->range.behind, range->behind, sizeof(range->behind));
 	text_put(&copy->head, range->owner);
 	text_put(&copy->head, range->label);
 	record_end(&copy->head);

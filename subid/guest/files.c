@@ -235,10 +235,16 @@ int subid_files_extend(enum subid_type type, const struct subid_user *user, uint
 
 /* ---- what does the user hold? */
 
+/* The ranges of the index come between the lines where they came when they were given: containers map today what they
+ * mapped yesterday, whatever was added since. */
 struct list {
+	enum subid_type type;
 	const struct subid_user *user;
+	const struct subid_owns *owns;
 	struct subid_pieces *pieces;
-	size_t kept; /* pieces that others had added */
+	size_t kept;  /* pieces that others had added */
+	size_t next;  /* of the ranges */
+	size_t lines; /* of the file */
 };
 
 static int list_start(void *data)
@@ -246,7 +252,23 @@ static int list_start(void *data)
 	struct list *list = data;
 
 	list->pieces->count = list->kept;
+	list->next = list->lines = 0;
 	return 0;
+}
+
+/* Those that come behind no more than so many lines. */
+static int list_owns(struct list *list, size_t lines)
+{
+	int rc = 0;
+
+	for (; rc == 0 && list->next < list->owns->count; list->next++) {
+		const struct subid_own *at = &list->owns->at[list->next];
+
+		if (at->behind[list->type - ID_TYPE_UID] > lines)
+			break;
+		rc = subid_pieces_add(list->pieces, at->first, at->last);
+	}
+	return rc;
 }
 
 static int once(void *data)
@@ -262,16 +284,20 @@ static int list_line(const struct subid_line *line, void *data)
 
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	return subid_pieces_add(list->pieces, line->ids.first, line->ids.last);
+	rc = list_owns(list, list->lines++);
+	return rc < 0 ? rc : subid_pieces_add(list->pieces, line->ids.first, line->ids.last);
 }
 
-int subid_files_list(enum subid_type type, const struct subid_user *user, struct subid_pieces *pieces)
+int subid_files_list(enum subid_type type, const struct subid_user *user, const struct subid_owns *owns,
+		     struct subid_pieces *pieces)
 {
-	struct list list = { user, pieces, pieces->count };
+	struct list list = { .type = type, .user = user, .owns = owns, .pieces = pieces, .kept = pieces->count };
 	struct question question = { list_line, list_start, once, &list };
 	int rc = ask(type, &question);
 
-	return rc < 0 ? rc : pieces->count > list.kept;
+	if (rc == 0)
+		rc = list_owns(&list, SIZE_MAX);
+	return rc < 0 ? rc : list.lines > 0;
 }
 
 /* ---- who holds it? */

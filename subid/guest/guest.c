@@ -75,29 +75,26 @@ enum subid_status shadow_subid_has_range(const char *owner, unsigned long start,
 	return status_of(rc);
 }
 
-/* Files alone are listed as they are written, so that containers map today what they mapped yesterday; otherwise in
- * ascending order: ids of the files are below our ranges, and those are below the accounts, unless settings say
- * otherwise. */
+/* Files alone are listed as they are written. Several sources may overlap, and a map that does is refused. */
 static int user_list(const char *owner, enum subid_type type, struct subid_pieces *pieces)
 {
+	struct subid_owns owns = { 0 };
 	struct subid_user user;
-	int rc = subid_user_find(owner, &user), files, chain;
-	size_t from_files;
+	int rc = subid_user_find(owner, &user), files = 0, chain;
 
 	if (rc < 0)
 		return rc;
-	files = subid_files_list(type, &user, pieces);
-	if (files < 0)
-		return files;
-	from_files = pieces->count;
 	chain = subid_chain_list(owner, type, pieces);
 	if (chain < 0)
 		return chain;
-	rc = subid_index_list(&user, pieces);
-	if (rc < 0)
-		return rc;
-	if (pieces->count != from_files)
-		subid_pieces_join(pieces);
+	rc = subid_index_owns(&user, &owns);
+	if (rc == 0)
+		files = subid_files_list(type, &user, &owns, pieces);
+	if (rc == 0 && files >= 0 && (owns.count > 0 || chain == 1))
+		rc = subid_pieces_join(pieces);
+	free(owns.at);
+	if (rc < 0 || files < 0)
+		return rc < 0 ? rc : files;
 	return user.known || files == 1 || chain == 1 ? 0 : -ENOENT;
 }
 

@@ -41,8 +41,8 @@ bool subid_request_valid(uint64_t first, uint64_t count);
 
 /* Adds first..last without the special ids. 0 or -ENOMEM. */
 int subid_pieces_add(struct subid_pieces *pieces, uint64_t first, uint64_t last);
-/* Ascending, adjacent and overlapping ones joined. */
-void subid_pieces_join(struct subid_pieces *pieces);
+/* Joins neighbours that meet, and keeps the order, unless some overlap: then they are made ascending. 0 or -ENOMEM. */
+int subid_pieces_join(struct subid_pieces *pieces);
 void subid_pieces_free(struct subid_pieces *pieces);
 
 /* ---- user.c: the user who is asked about */
@@ -75,7 +75,18 @@ int subid_index_has(uint32_t id);
 
 /* Moves *next past the ids from *next to last that the user holds without a gap. */
 int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next);
-int subid_index_list(struct subid_user *user, struct subid_pieces *pieces);
+/* The ranges that are listed for the user: their own, and not those that they gave to a sub-account, nor the uids of
+ * sub-accounts. In the order in which they were given. at: the caller's, of malloc, whatever comes back. */
+struct subid_own {
+	uint64_t first, last;
+	uint32_t place;
+	uint16_t behind[2]; /* so many lines of the files: of /etc/subuid, and of /etc/subgid */
+};
+struct subid_owns {
+	struct subid_own *at;
+	size_t count, room;
+};
+int subid_index_owns(struct subid_user *user, struct subid_owns *owns);
 
 /* Uids, none twice. */
 struct subid_owners {
@@ -103,7 +114,8 @@ int subid_text_end(struct subid_text *text);
 
 int subid_files_extend(enum subid_type type, const struct subid_user *user, uint64_t last, uint64_t *next);
 /* 1: the user has at least one line; 0: none. */
-int subid_files_list(enum subid_type type, const struct subid_user *user, struct subid_pieces *pieces);
+int subid_files_list(enum subid_type type, const struct subid_user *user, const struct subid_owns *owns,
+		     struct subid_pieces *pieces);
 int subid_files_owners(enum subid_type type, uint32_t id, struct subid_owners *owners);
 
 /* ---- the chain: the plug-in that was configured before */

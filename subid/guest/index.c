@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* The index' part of the answer. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "confine/grow.h"
 #include "index/index.h"
 #include "index/map.h"
 #include "index/view.h"
@@ -107,28 +109,28 @@ int subid_index_extend(struct subid_user *user, uint64_t last, uint64_t *next)
 	return 0;
 }
 
-/* Neighbours are one piece: an owner's accounts mostly are. */
-struct stretch {
-	uint64_t first, last; /* last below first: none yet */
-};
-
-static int stretch_add(struct stretch *stretch, uint64_t first, uint64_t last, struct subid_pieces *pieces)
+static bool own(const struct subid_user *user, const struct id_range *range)
 {
-	int rc = 0;
-
-	if (stretch->last >= stretch->first && first == stretch->last + 1) {
-		stretch->last = last;
-		return 0;
-	}
-	if (stretch->last >= stretch->first)
-		rc = subid_pieces_add(pieces, stretch->first, stretch->last);
-	*stretch = (struct stretch){ first, last };
-	return rc;
+	return user->is_account ? range->account_uid == user->uid :
+				  range->account_uid == 0 && range->owner_uid == user->uid;
 }
 
-static int view_list(const struct index_view *view, struct subid_user *user, struct subid_pieces *pieces)
+static int own_add(struct subid_owns *owns, const struct id_range *range)
 {
-	struct stretch stretch = { 1, 0 };
+	struct subid_own *at = array_grow(owns->at, owns->count, &owns->room, sizeof(*at));
+
+	if (at == NULL)
+		return -ENOMEM;
+	owns->at = at;
+	at[owns->count++] = (struct subid_own){ .first = range->first,
+						.last = (uint64_t)range->first + range->count - 1,
+						.place = range->place,
+						.behind = { range->behind[0], range->behind[1] } };
+	return 0;
+}
+
+static int view_list(const struct index_view *view, struct subid_user *user, struct subid_owns *owns)
+{
 	struct index_account account;
 	struct index_list list;
 	struct id_range range;
@@ -139,18 +141,21 @@ static int view_list(const struct index_view *view, struct subid_user *user, str
 		rc = index_list_next(view, &list, user->uid, &cursor, &is_range, &account, &range);
 		if (rc < 0)
 			break;
-		rc = is_range ? holds_range(user, &range) : holds_account(user, &account);
-		if (rc == 1 && is_range)
-			rc = stretch_add(&stretch, range.first, (uint64_t)range.first + range.count - 1, pieces);
-		else if (rc == 1)
-			rc = stretch_add(&stretch, account.uid, account.uid, pieces);
+		rc = is_range && own(user, &range) ? holds_range(user, &range) : 0;
+		rc = rc == 1 ? own_add(owns, &range) : rc;
 	}
-	if (rc == -ENOENT && stretch.last >= stretch.first)
-		return subid_pieces_add(pieces, stretch.first, stretch.last);
 	return rc;
 }
 
-int subid_index_list(struct subid_user *user, struct subid_pieces *pieces)
+static int compare_place(const void *a, const void *b)
+{
+	const struct subid_own *x = a, *y = b;
+	int order = (x->place > y->place) - (x->place < y->place);
+
+	return order != 0 ? order : (x->first > y->first) - (x->first < y->first);
+}
+
+int subid_index_owns(struct subid_user *user, struct subid_owns *owns)
 {
 	struct index_hold hold;
 	int rc;
@@ -159,10 +164,14 @@ int subid_index_list(struct subid_user *user, struct subid_pieces *pieces)
 		return 0;
 	rc = index_enter(&index_file, &hold); /* one file for the whole list: a rebuild moves its entries */
 	if (rc == 0) {
-		rc = view_list(hold.view, user, pieces);
+		rc = view_list(hold.view, user, owns);
 		index_leave(&hold);
 	}
-	return is_nothing(rc) ? 0 : rc;
+	if (!is_nothing(rc))
+		return rc;
+	if (owns->count > 0)
+		qsort(owns->at, owns->count, sizeof(*owns->at), compare_place);
+	return 0;
 }
 
 int subid_index_owners(uint32_t id, struct subid_owners *owners)

@@ -2,6 +2,7 @@
 /* Pure, except for the heap. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "account/id.h"
 #include "confine/grow.h"
@@ -61,24 +62,66 @@ static int compare(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-void subid_pieces_join(struct subid_pieces *pieces)
+/* Sorted ones: those that meet, or overlap, as one. */
+static size_t join_sorted(struct subid_range *at, size_t count)
 {
 	size_t n = 0;
 
-	if (pieces->count == 0)
-		return;
-	qsort(pieces->at, pieces->count, sizeof(pieces->at[0]), compare);
-	for (size_t i = 1; i < pieces->count; i++) {
-		struct subid_range *present = &pieces->at[n], next = pieces->at[i];
+	for (size_t i = 1; i < count; i++) {
+		struct subid_range *present = &at[n], next = at[i];
 		uint64_t end = (uint64_t)present->start + present->count;
 		uint64_t next_end = (uint64_t)next.start + next.count;
 
 		if (next.start > end)
-			pieces->at[++n] = next;
+			at[++n] = next;
 		else if (next_end > end)
 			present->count = (unsigned long)(next_end - present->start);
 	}
-	pieces->count = n + 1;
+	return n + 1;
+}
+
+static bool overlap(const struct subid_range *sorted, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (sorted[i].start < sorted[i - 1].start + sorted[i - 1].count)
+			return true;
+	return false;
+}
+
+/* In their own order: neighbours that meet. */
+static size_t join_kept(struct subid_range *at, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i < count; i++)
+		if (at[i].start == at[n].start + at[n].count)
+			at[n].count += at[i].count;
+		else
+			at[++n] = at[i];
+	return n + 1;
+}
+
+int subid_pieces_join(struct subid_pieces *pieces)
+{
+	struct subid_range *sorted;
+
+	if (pieces->count == 0)
+		return 0;
+	sorted = reallocarray(NULL, pieces->count, sizeof(*sorted));
+	if (sorted == NULL)
+		return -ENOMEM;
+	memcpy(sorted, pieces->at, pieces->count * sizeof(*sorted));
+	qsort(sorted, pieces->count, sizeof(*sorted), compare);
+	if (overlap(sorted, pieces->count)) {
+		free(pieces->at);
+		pieces->at = sorted;
+		pieces->room = pieces->count;
+		pieces->count = join_sorted(pieces->at, pieces->count);
+		return 0;
+	}
+	free(sorted);
+	pieces->count = join_kept(pieces->at, pieces->count);
+	return 0;
 }
 
 void subid_pieces_free(struct subid_pieces *pieces)

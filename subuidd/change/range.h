@@ -12,4 +12,7 @@ enum failure range_find(struct call *call, uint32_t first, struct id_range *rang
 /* Whether the owner may have so many blocks more; and their limit, and how many they have. */
 enum failure range_limit(struct call *call, uint32_t units, struct limit *limit, uint32_t *present);
 
+/* Sets place and behind of a range that is about to be made. 0 or negative errno of the store. */
+int range_turn(const struct call *call, bool adopted, struct id_range *range);
+
 #endif

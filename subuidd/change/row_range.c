@@ -212,7 +212,9 @@ static enum failure range_make(struct call *call, const struct change_row *row)
 		failure = place(call, row, &range);
 	if (failure != FAILURE_NONE)
 		return failure;
-	r = store_range_insert(call->store, &range);
+	r = range_turn(call, (row->request.flags & IMPORT_ADOPT) != 0, &range);
+	if (r == 0)
+		r = store_range_insert(call->store, &range);
 	call->range = range;
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
@@ -242,7 +244,26 @@ enum failure range_run(struct call *call, struct change_row *row)
 	return row_made(call, row, adopted ? "range.adopt" : "range.add");
 }
 
+/* Those that made way. */
+static int others_publish(struct call *call, const char *owner)
+{
+	struct id_range rows[16];
+	uint32_t after = 0;
+	int n, r = 0;
+
+	while (r == 0 && (n = store_range_list(call->store, owner, after, rows, 16)) != 0) {
+		for (int i = 0; i < n && r == 0; i++)
+			r = publish_range(call->broker->publication, &rows[i]);
+		if (n < 0)
+			return n;
+		after = rows[n - 1].first;
+	}
+	return r;
+}
+
 int range_publish(struct call *call, const struct change_row *row)
 {
-	return publish_range(call->broker->publication, &row->range);
+	int r = publish_range(call->broker->publication, &row->range);
+
+	return r == 0 && (row->request.flags & IMPORT_ADOPT) != 0 ? others_publish(call, row->range.owner) : r;
 }

@@ -205,12 +205,10 @@ static bool may_have_changed(const struct call *call)
 static bool hold(struct call *call, enum failure failure)
 {
 	struct broker *broker = call->broker;
-	unsigned changes = publication_changes(broker->publication);
+	unsigned changes = publication_changes(broker->publication) & PUBLISHED_RANGES;
 	struct waiting *waiting;
 
-	if (broker->settings.publish == PUBLISH_BOTH)
-		changes &= PUBLISHED_RANGES;
-	else if (broker->settings.publish == PUBLISH_PLUGIN)
+	if (broker->settings.publish == PUBLISH_PLUGIN)
 		changes = 0;
 	if (changes == 0 && !(broker->subids->running && may_have_changed(call)))
 		return false;

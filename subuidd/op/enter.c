@@ -99,7 +99,7 @@ static enum failure maps_write(struct call *call)
 	int pidfd, r = maps_make(call, &enter);
 
 	if (r == -E2BIG)
-		return call_fail(call, FAILURE_CONFLICT, NULL, "it has more ranges than the kernel maps at once",
+		return call_fail(call, FAILURE_FAILED, NULL, "it has more ranges than the kernel maps at once",
 				 "`subuid range list` shows them");
 	if (r < 0)
 		return call_fail_store(call, r);

@@ -11,12 +11,20 @@
 #include "subuidd/publish/publish.h"
 #include "subuidd/door/operation.h"
 
+static struct id_range told(const struct id_range *range)
+{
+	struct id_range copy = *range;
+
+	memset(copy.behind, 0, sizeof(copy.behind));
+	return copy;
+}
+
 static enum failure range_answer(struct call *call)
 {
 	enum failure failure = change_failed(call);
 
 	if (failure == FAILURE_NONE)
-		call->answer.range = call->change->rows[0].range;
+		call->answer.range = told(&call->change->rows[0].range);
 	return failure;
 }
 
@@ -57,7 +65,7 @@ enum failure op_range_list(struct call *call)
 		if (list->name.label[0] != '\0' && strcmp(list->name.label, rows[i].label) != 0)
 			continue;
 		memset(&row, 0, sizeof(row));
-		row.range = rows[i];
+		row.range = told(&rows[i]);
 		row.range_adopted = !claim_range_inside(&call->broker->settings, rows[i].first, rows[i].count);
 		call_row(call, &row);
 	}

@@ -30,12 +30,13 @@ def without_mappers():
 def published(host, mode):
     settings = Path("/etc/subuidd.conf.d/zz-publish.conf")
     settings.parent.mkdir(exist_ok=True)
+    before = settings.read_text() if settings.exists() else ""
     settings.write_text(f"[subid]\npublish = {mode}\n")
     host.restart_daemon()
     try:
         yield
     finally:
-        settings.unlink()
+        settings.write_text(before)
         host.restart_daemon()
 
 

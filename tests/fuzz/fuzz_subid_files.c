@@ -94,14 +94,18 @@ static void pieces(const struct seen *seen)
 	for (size_t i = 0; i < seen->count; i++)
 		if (subid_pieces_add(&list, seen->first[i], seen->last[i]) < 0)
 			abort();
-	subid_pieces_join(&list);
+	if (subid_pieces_join(&list) < 0)
+		abort();
 	for (size_t i = 0; i < list.count; i++) {
 		uint64_t first = list.at[i].start, count = list.at[i].count;
 
 		if (!subid_request_valid(first, count))
 			abort();
-		if (i > 0 && list.at[i - 1].start + list.at[i - 1].count >= first)
+		if (i > 0 && list.at[i - 1].start + list.at[i - 1].count == first)
 			abort();
+		for (size_t k = 0; k < i; k++)
+			if (list.at[k].start < first + count && first < list.at[k].start + list.at[k].count)
+				abort();
 	}
 	subid_pieces_free(&list);
 }

@@ -1409,7 +1409,10 @@ static void a_step_tells_of_the_last_backup(void **state)
 			     "DROP INDEX ids_held_owner; DROP TRIGGER accounts_renamed; DROP TRIGGER ranges_renamed;"
 			     "DROP TRIGGER ranges_follow_their_account; DROP TRIGGER accounts_fixed;"
 			     "CREATE TRIGGER accounts_fixed BEFORE UPDATE OF uid ON accounts BEGIN SELECT 1; END;"
-			     "DROP TRIGGER ranges_fixed;"
+			     "DROP TRIGGER ranges_fixed; DROP TRIGGER digest_ranges_insert;"
+			     "DROP TRIGGER digest_ranges_update; DROP TRIGGER digest_ranges_delete;"
+			     "ALTER TABLE ranges DROP COLUMN place; ALTER TABLE ranges DROP COLUMN behind_uids;"
+			     "ALTER TABLE ranges DROP COLUMN behind_gids;"
 			     "CREATE TRIGGER ranges_fixed BEFORE UPDATE ON ranges BEGIN SELECT 1; END;"
 			     "PRAGMA user_version = 11"),
 			 SQLITE_OK);

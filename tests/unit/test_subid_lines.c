@@ -41,26 +41,58 @@ static void assert_merge(const char *present, const char *before, const char *mi
 	assert_made(subid_lines_merge, present, before, mine, expected);
 }
 
-static void assert_place(const char *present, const char *before, const char *mine, const char *expected)
+/* Of the first file: ours are x's, whose uid is 77, behind so many lines of others; and of y, behind none. */
+static void assert_place(const char *present, const char *before, const char *mine, const uint16_t *behind,
+			 const char *expected)
 {
-	assert_made(subid_lines_place, present, before, mine, expected);
+	struct subid_lines old = { 0 }, new = { 0 };
+	struct subid_turn turns[8] = { 0 };
+	char *out = NULL;
+	size_t length = 0;
+	int r;
+
+	assert_int_equal(subid_lines_add_text(&old, before, strlen(before)), 0);
+	assert_int_equal(subid_lines_add_text(&new, mine, strlen(mine)), 0);
+	assert_int_equal(subid_lines_sort(&old), 0);
+	assert_int_equal(subid_lines_sort(&new), 0);
+	for (size_t i = 0; i < new.count; i++)
+		turns[i] = (struct subid_turn){ 77, { behind[i], 0 } };
+	r = subid_lines_place(present, strlen(present), &old, &new, turns, 0, &out, &length);
+	assert_true(r >= 0);
+	out = realloc(out, length + 1);
+	out[length] = '\0';
+	assert_string_equal(out, expected);
+	assert_int_equal(r, strcmp(present, expected) != 0);
+	free(out);
+	subid_lines_free(&old);
+	subid_lines_free(&new);
 }
 
-#define RANGE "x:1073741824:65536\n"
-#define RANGE_2 "x:1073807360:65536\n"
+#define BEHIND(...) ((const uint16_t[8]){ __VA_ARGS__ })
+#define ONE "x:1073741824:65536\n"
+#define TWO "x:1073807360:65536\n"
+#define JOINED "x:1073741824:131072\n"
 
-static void a_new_range_comes_before_uids(void **state)
+static void a_holders_lines_are_in_their_turns(void **state)
 {
 	(void)state;
-	assert_place("", "", "x:5:1\n" RANGE, RANGE "x:5:1\n");
-	assert_place("x:5:1\n", "x:5:1\n", "x:5:1\n" RANGE, RANGE "x:5:1\n");
-	assert_place("a:1:2\nx:5:1\nb:1:2", "x:5:1\n", RANGE "x:5:1\ny:6:1\n", "a:1:2\nb:1:2\n" RANGE "x:5:1\ny:6:1\n");
-	assert_place(RANGE "x:5:1\n", RANGE "x:5:1\n", RANGE "x:5:1\n" RANGE_2, RANGE RANGE_2 "x:5:1\n");
-	/* without a new one, all stay where they are */
-	assert_place("x:5:1\n" RANGE, RANGE "x:5:1\n", RANGE "x:5:1\nx:7:1\n", "x:5:1\n" RANGE "x:7:1\n");
-	assert_place(RANGE "x:5:1\n", RANGE "x:5:1\n", "x:5:1\n", "x:5:1\n");
-	/* it was written before, but not recorded */
-	assert_place(RANGE "x:5:1\n", "x:5:1\n", RANGE "x:5:1\n", RANGE "x:5:1\n");
+	assert_place("", "", ONE TWO, BEHIND(0), ONE TWO);
+	assert_place("x:1:2\n", "", ONE TWO, BEHIND(1, 1), "x:1:2\n" ONE TWO);
+	/* a line that root adds, and one of ours after it */
+	assert_place("x:1:2\n" ONE "x:5:1\n", ONE, ONE TWO, BEHIND(1, 2), "x:1:2\n" ONE "x:5:1\n" TWO);
+	/* into a file that has got another line meanwhile, by the uid too */
+	assert_place("x:1:2\nz:9:9\n77:5:1\n", "", ONE, BEHIND(1), "x:1:2\nz:9:9\n" ONE "77:5:1\n");
+	/* one that was joined stays where it was, and so does one that is split again */
+	assert_place(ONE "x:5:1\n", ONE, JOINED, BEHIND(0), JOINED "x:5:1\n");
+	assert_place(JOINED "x:5:1\nz:9:9\n", JOINED, ONE, BEHIND(0), ONE "z:9:9\nx:5:1\n");
+	/* all of its lines were there before some are gone */
+	assert_place("x:1:2\n", "", ONE, BEHIND(65535), "x:1:2\n" ONE);
+	assert_place("x:1:2\n", "", ONE, BEHIND(0), ONE "x:1:2\n");
+	/* others do not move, and a last line without an end is one in any place */
+	assert_place("# word\nx:1:2\na:1:2\n\nx:5:1", "", ONE, BEHIND(1), "# word\nx:1:2\na:1:2\n\n" ONE "x:5:1\n");
+	assert_place("x:5:1\na:1:2\n"
+		     "x:1073741824:65536",
+		     ONE, ONE, BEHIND(0), ONE "a:1:2\nx:5:1");
 }
 
 static void nothing_of_ours_changes_nothing(void **state)
@@ -170,7 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_ours_changes_nothing),
-		cmocka_unit_test(a_new_range_comes_before_uids),
+		cmocka_unit_test(a_holders_lines_are_in_their_turns),
 		cmocka_unit_test(ours_are_added_behind_theirs),
 		cmocka_unit_test(ours_stay_where_they_are_and_are_there_once),
 		cmocka_unit_test(what_we_wrote_and_no_longer_want_goes),

@@ -78,11 +78,16 @@ static int begin(void **state)
 
 static struct subid_claims claims;
 
+static uint32_t place; /* of the next claim; 0: by their numbers */
+static uint16_t behind[2];
+
 static void claim(const char *owner, uint32_t owner_uid, const char *label, uint32_t first, uint32_t count)
 {
-	struct subid_claim added = { .account = count == 1 };
+	struct subid_claim added = { 0 };
 
 	added.range = (struct id_range){ .first = first, .count = count, .owner_uid = owner_uid };
+	added.range.place = place != 0 ? place++ : 0;
+	memcpy(added.range.behind, behind, sizeof(behind));
 	snprintf(added.range.owner, sizeof(added.range.owner), "%s", owner);
 	snprintf(added.range.label, sizeof(added.range.label), "%s", label);
 	assert_int_equal(subid_claims_add(&claims, &added), 0);
@@ -98,12 +103,14 @@ static void lines_from(const char *text, struct subid_lines *lines)
 static unsigned assert_lines(const char *fixed_text, const char *before_text, const char *expected)
 {
 	struct subid_lines fixed, before, lines = { 0 };
+	struct subid_turn *turns = NULL;
 	unsigned waiting = 77;
 
 	lines_from(fixed_text, &fixed);
 	lines_from(before_text, &before);
 	assert_int_equal(subid_claims_ask(&claims), 0);
-	assert_int_equal(subid_lines_of(&claims, '+', &fixed, &before, &lines, &waiting), 0);
+	assert_int_equal(subid_lines_of(&claims, '+', &fixed, &before, &lines, &turns, &waiting), 0);
+	free(turns);
 	assert_int_equal(subid_lines_add_text(&lines, "", 1), 0);
 	assert_string_equal(lines.text, expected);
 	subid_lines_free(&fixed);
@@ -129,7 +136,7 @@ static void neighbours_are_one_line(void **state)
 	/* and one is another's */
 	for (uint32_t i = 0; i < 5; i++)
 		claim(i == 2 ? "bob" : "alice", i == 2 ? 1001 : 1000, "", 2100000000 + i, 1);
-	assert_lines("", "", "alice:2100000000:2\nbob:2100000002:1\nalice:2100000003:2\n");
+	assert_lines("", "", "alice:2100000000:2\nalice:2100000003:2\nbob:2100000002:1\n");
 	assert_lines("", "", "");
 }
 
@@ -138,17 +145,34 @@ static void what_one_holder_has_is_joined_and_no_more(void **state)
 	(void)state;
 	claim("alice", 1000, "", 2 * UNIT, UNIT);
 	claim("alice", 1000, "", UNIT, UNIT);
-	claim("alice", 1000, "web1", 3 * UNIT, UNIT);
+	claim("alice", 1000, "web1", 3 * UNIT, UNIT); /* what a sub-account has is its line alone */
 	claim("alice", 1000, "web1", 4 * UNIT, 2 * UNIT);
 	claim("alice", 1000, "web2", 6 * UNIT, UNIT);
 	claim("alice", 1000, "", 7 * UNIT, 1);
-	assert_lines("", "",
-		     "alice:65536:131072\nalice:196608:196608\nalice+web1:196608:196608\nalice:393216:65536\n"
-		     "alice+web2:393216:65536\nalice:458752:1\n");
+	assert_lines("", "", "alice:65536:131072\nalice:458752:1\nalice+web1:196608:196608\nalice+web2:393216:65536\n");
 	/* up to the last id that there is */
 	claim("alice", 1000, "", 0xfffe0000u, UNIT);
 	claim("alice", 1000, "", 0xfffd0000u, UNIT);
 	assert_lines("", "", "alice:4294770688:131072\n");
+}
+
+static void lines_are_in_the_order_in_which_they_were_given(void **state)
+{
+	(void)state;
+	place = 1;
+	claim("alice", 1000, "", 5 * UNIT, UNIT);
+	claim("bob", 1001, "", UNIT, UNIT);
+	claim("alice", 1000, "", 6 * UNIT, UNIT); /* joined with the first */
+	claim("alice", 1000, "", 3 * UNIT, UNIT);
+	claim("alice", 1000, "", 2 * UNIT, UNIT); /* a neighbour, and before it: another map, if they were one */
+	behind[1] = 1;                            /* a line of somebody else's came between these in one of the files */
+	claim("alice", 1000, "", 7 * UNIT, UNIT);
+	behind[0] = 1;
+	claim("alice", 1000, "", 8 * UNIT, UNIT);
+	place = behind[0] = behind[1] = 0;
+	assert_lines("", "",
+		     "alice:327680:131072\nalice:196608:65536\nalice:131072:65536\nalice:458752:65536\n"
+		     "alice:524288:65536\nbob:65536:65536\n");
 }
 
 static void a_line_that_somebody_else_wrote_keeps_its_shape(void **state)
@@ -181,12 +205,11 @@ static void doubt_takes_nothing_away_and_gives_nothing(void **state)
 	claim("down", 1003, "", 9 * UNIT, UNIT);   /* has no line yet */
 	claim("down2", 1004, "", 10 * UNIT, UNIT); /* nor has this one */
 	claim("alice", 1000, "", 20 * UNIT, UNIT);
-	assert_int_equal(
-		assert_lines("",
-			     "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\n"
-			     "alice:589824:65536\ndow:655360:65536\n",
-			     "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\nalice:1310720:65536\n"),
-		2);
+	assert_int_equal(assert_lines("",
+				      "down:65536:131072\ndown:327680:65536\ndown+web1:327680:65536\n"
+				      "alice:589824:65536\ndow:655360:65536\n",
+				      "alice:1310720:65536\ndown:65536:131072\ndown+web1:327680:65536\n"),
+			 2);
 	/* what is given back in an outage splits the line all the same */
 	for (uint32_t i = 0; i < 5; i++)
 		if (i != 2)
@@ -225,7 +248,7 @@ static void local_users_are_read_in_one_pass(void **state)
 	claim("alice", 1000, "", 3 * UNIT, UNIT);
 	claim("last", 10, "", 4 * UNIT, UNIT);
 	claim("bob", 1001, "", 5 * UNIT, UNIT); /* of another source */
-	assert_lines("", "", "local:65536:65536\nlast:262144:65536\nbob:327680:65536\n");
+	assert_lines("", "", "bob:327680:65536\nlast:262144:65536\nlocal:65536:65536\n");
 	assert_int_equal(asked, 1);
 	unlink(SYSCONFDIR "/passwd");
 	claim("bob", 1001, "", 5 * UNIT, UNIT);
@@ -259,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(neighbours_are_one_line, begin),
 		cmocka_unit_test_setup(what_one_holder_has_is_joined_and_no_more, begin),
+		cmocka_unit_test_setup(lines_are_in_the_order_in_which_they_were_given, begin),
 		cmocka_unit_test_setup(a_line_that_somebody_else_wrote_keeps_its_shape, begin),
 		cmocka_unit_test_setup(whoever_is_somebody_else_by_now_has_no_line, begin),
 		cmocka_unit_test_setup(doubt_takes_nothing_away_and_gives_nothing, begin),
