@@ -619,7 +619,7 @@ BUILD_PACKAGES = build-essential pkg-config libpam0g-dev libacl1-dev libsqlite3-
 TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server openssh-client rsync acl attr strace \
   iproute2 e2fsprogs btrfs-progs pamtester uidmap rootlesskit clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp curl \
   sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd systemd-userdbd libfuse3-dev git mercurial vim \
-  rdiff-backup unison python3-prometheus-client python3-yaml cron at sudo pkexec
+  rdiff-backup unison python3-prometheus-client python3-yaml cron at sudo pkexec lsyncd ansible-core backintime-common filezilla
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck lcov
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import re
+import select
 import signal
 import socket
 import struct
@@ -189,6 +190,44 @@ def test_real_clients_bring_and_fetch_files(passwords, web, tmp_path):
     run("curl", "-sS", "--insecure", "-u", user, "-T", tmp_path / "one", url)
     assert (home / "four").read_text() == "1" and run("curl", "-sS", "--insecure", "-u", user, url).stdout == "1"
     assert run("curl", "-sS", "--insecure", "-u", f"{web.name}:{WRONG}", url, check=False).returncode == 67  # login denied
+
+
+def asked(program, turns, **options):
+    """A conversation by lines: each is said when that was heard, after the one before; the last is only heard."""
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
+        heard, said = b"", 0
+        try:
+            for wanted, line in turns:
+                while not (found := re.search(wanted, heard[said:], re.M)):
+                    assert select.select([process.stdout], [], [], 30)[0], (wanted, heard)
+                    data = os.read(process.stdout.fileno(), 65536)
+                    assert data, (wanted, heard)
+                    heard += data
+                said += found.end()
+                process.stdin.write(line.encode() + b"\n" if line else b"")
+                process.stdin.flush()
+        finally:
+            process.kill()
+
+
+def test_filezilla(web, tmp_path):
+    """Its part that speaks SFTP, told what its window tells it. What it says begins with a letter for what it is; contents are in memory
+    that both have mapped, and -HANDLE SIZE, -PLACE LENGTH and - are where, the first piece, and that there is no other."""
+    password, push = web("--role", "sftp"), web("--role", "push")
+    home, memory = Path(pwd.getpwnam(web.name).pw_dir) / "home", os.memfd_create("contents", 0)
+    os.write(memory, b"of FileZilla".ljust(65536))
+
+    def session(password, *turns):
+        begin = [(b"^0fzSftp started", "-0-\n-1-"), (b"", f'open "{web.name}@127.0.0.1" 22'),
+                 *([] if (tmp_path / ".putty/sshhostkeys").exists() else [(b"^9127.0.0.1\n", "y")]), (b"^<Password: ", password)]
+        asked("fzsftp", begin + list(turns), env={"PATH": "/usr/bin", "HOME": str(tmp_path)}, pass_fds=[memory])
+
+    session(password, (b"^3Remote working directory is /$", 'mkdir "/made"'), (b"^0mkdir /made: OK", 'put "here" "/made/five"'),
+            (b"^K0$", f"-{memory} 65536"), (b"^L0$", "-0 12"), (b"^L0$", "-"), (b"^11$", 'ls "/made"'), (b"^8-rw.* 12 .*five$", ""))
+    assert (home / "made/five").read_text() == "of FileZilla"
+    session(WRONG, (b"^5Access denied", ""))
+    session(push, (b"need a key with the role sftp", ""))
+    os.close(memory)
 
 
 def test_what_is_wrong_is_refused_within_a_second(passwords, web):
