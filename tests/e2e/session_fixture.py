@@ -69,6 +69,18 @@ def outside(name, script):
         capture_output=True, text=True, cwd="/", env={"PATH": os.environ["PATH"]}, timeout=60, check=False)
 
 
+@contextlib.contextmanager
+def second_sshd(*options, output=subprocess.DEVNULL, **environment):
+    """On port 2200, started as systemd does it; its standard error goes to output, on a host to the journal."""
+    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-p", "2200", *options], cwd="/", env={**os.environ, **environment},
+                          stdin=subprocess.DEVNULL, stdout=output, stderr=output) as daemon:
+        try:
+            wait_until(lambda: run("ssh-keyscan", "-t", "ed25519", "-p", "2200", "127.0.0.1", check=False).stdout, "it listens")
+            yield
+        finally:
+            daemon.terminate()
+
+
 def mounts():
     """Of the host."""
     return Path("/proc/self/mountinfo").read_text()

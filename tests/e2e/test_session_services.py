@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run, wait_until
-from session_fixture import RULES, SESSION_STACKS, inside, mounts, namespaces, services, settings, text_of
+from session_fixture import RULES, SESSION_STACKS, inside, mounts, namespaces, second_sshd, services, settings, text_of
 
 LINE = "session required pam_subuid.so\n"
 
@@ -179,6 +179,25 @@ def test_a_step_that_fails_refuses_the_session_and_leaves_nothing(host, tmp_path
         else:
             raise AssertionError("there is no end of it")
     assert failed > 0
+
+
+def test_nobody_is_told_what_pam_motd_cannot_write(host, tmp_path):
+    """It comes after us in sshd's file, and would make /run/motd.dynamic anew."""
+    _, name, key = host.account(tmp_path, "shell", "web1", None, "--tty")
+    journal, dynamic = tmp_path / "journal", Path("/run/motd.dynamic")
+    dynamic.write_text("what there is today\n")
+
+    def said(option):
+        result = run("ssh", option, "-p", "2200", *host.ssh_options(key), f"{name}@127.0.0.1", "echo in", check=False)
+        return result.stdout + result.stderr
+
+    with journal.open("wb") as output, second_sshd("-e", output=output):  # the control: for somebody who looks for faults
+        assert said("-T") == "in\n"
+    assert "cannot create /run/motd.dynamic.new" in journal.read_text()
+    with journal.open("wb") as output, second_sshd(output=output):
+        assert said("-T") == "in\n" and said("-tt") == "in\n"
+    assert journal.read_text() == ""
+    assert dynamic.read_text() == "what there is today\n"
 
 
 def test_the_process_is_back_where_it_was(host, tmp_path):
