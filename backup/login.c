@@ -387,6 +387,7 @@ static int serve(int argc, char **argv, const char *original)
 	if ((account.flags & ACCOUNT_FULL) != 0 &&
 	    narrow_full(&account, &command, original != NULL ? original : "") != EXIT_SUCCESS)
 		return REFUSED_HERE;
+	login_end_told(&account, original);
 	return run_gate(&command, &account, &host, &bounds, home, original);
 }
 

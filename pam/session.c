@@ -156,24 +156,35 @@ static const char *kind_of(const struct ssh_key *key)
 	return key_is_password(key) ? PASSWORD_TYPE : "key";
 }
 
-/* A session does not outlive what admitted it, nor the longest time that the host allows. Told to anyone who has a
- * terminal, if it is near. */
+/* To anyone who has a terminal. sshd shows nothing of ours where a command is forced: the login shell does. */
+static void session_end_told(pam_handle_t *pamh, const struct index_account *account, const char *what, time_t end)
+{
+	char at[sizeof("9999-12-31 23:59")], told[WHY_MAX];
+	struct tm tm;
+
+	if (gmtime_r(&end, &tm) == NULL || strftime(at, sizeof(at), "%F %H:%M", &tm) == 0)
+		return;
+	snprintf(told, sizeof(told), ENDS_VARIABLE "=this session ends on %s UTC, when the %s expires", at, what);
+	if (!from_sshd(pamh))
+		pam_info(pamh, "%s: %s", account->name, told + sizeof(ENDS_VARIABLE));
+	else if (pam_putenv(pamh, told) != PAM_SUCCESS)
+		pam_syslog(pamh, LOG_WARNING, "a session is not told when it ends: no memory");
+}
+
+/* A session does not outlive what admitted it, nor the longest time that the host allows. */
 static int session_bound(pam_handle_t *pamh, int flags, const struct index_account *account, const struct ssh_key *key)
 {
 	const unsigned hours = sessions_longest();
-	const time_t end = expires(account, key), now = time(NULL);
-	char at[sizeof("9999-12-31 23:59")];
-	struct tm tm;
+	const time_t end = expires(account, key);
 
 	if ((end != 0 && !end_at(CLOCK_REALTIME, TIMER_ABSTIME, end)) ||
 	    (hours != 0 && !end_in((int)hours * SECONDS_PER_HOUR))) {
 		session_end_soon(pamh);
 		return refuse(pamh, flags, account->name, "the end of its session cannot be set", PAM_SESSION_ERR);
 	}
-	if (end != 0 && end - now < SECONDS_PER_DAY && !(flags & PAM_SILENT) && gmtime_r(&end, &tm) != NULL &&
-	    strftime(at, sizeof(at), "%F %H:%M", &tm) != 0)
-		pam_info(pamh, "%s: this session ends on %s UTC, when the %s expires", account->name, at,
-			 key != NULL && end == (time_t)key->expires ? kind_of(key) : "account");
+	if (end != 0 && end - time(NULL) < SECONDS_PER_DAY && !(flags & PAM_SILENT))
+		session_end_told(pamh, account, key != NULL && end == (time_t)key->expires ? kind_of(key) : "account",
+				 end);
 	return PAM_SUCCESS;
 }
 

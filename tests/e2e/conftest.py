@@ -122,11 +122,12 @@ class Host:
         self.stop_daemon(how)
         self.start_daemon()
 
-    def restart_daemon_ahead(self, directory, seconds, running=0):
-        """With a clock that is so far ahead; when the daemon looks for what is due it seems to have run for so long."""
+    def restart_daemon_ahead(self, directory, seconds, running=0, more=(0, 0)):
+        """With a clock that is so far ahead; when the daemon looks for what is due it seems to have run for so long. more: so
+        many seconds further ahead, after so many."""
         library = directory / f"late_clock_{seconds}_{running}.so"
-        run("gcc", "-shared", "-fPIC", f"-DLATE_SECONDS={seconds}", f"-DLATE_BOOT_SECONDS={running}", "-o", library,
-            ROOT / "tests/e2e/late_clock.c")
+        run("gcc", "-shared", "-fPIC", f"-DLATE_SECONDS={seconds}", f"-DLATE_BOOT_SECONDS={running}",
+            f"-DLATE_MORE_SECONDS={more[0]}", f"-DLATE_MORE_AFTER={more[1]}", "-o", library, ROOT / "tests/e2e/late_clock.c")
         self.stop_daemon()
         os.environ["LD_PRELOAD"] = str(library)
         try:
@@ -135,8 +136,8 @@ class Host:
             del os.environ["LD_PRELOAD"]
 
     @contextlib.contextmanager
-    def daemon_ahead(self, directory, seconds, running=0):
-        self.restart_daemon_ahead(directory, seconds, running)
+    def daemon_ahead(self, directory, seconds, running=0, more=(0, 0)):
+        self.restart_daemon_ahead(directory, seconds, running, more)
         try:
             yield
         finally:

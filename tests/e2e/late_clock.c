@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-/* Preloaded: the clock is LATE_SECONDS ahead; and after half a second LATE_BOOT_SECONDS seem to have passed. */
+/* Preloaded: the clock is LATE_SECONDS ahead, and LATE_MORE_SECONDS more after LATE_MORE_AFTER; and after half a second
+ * LATE_BOOT_SECONDS seem to have passed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <time.h>
 
 #ifndef LATE_BOOT_SECONDS
 #define LATE_BOOT_SECONDS 0
+#endif
+#ifndef LATE_MORE_SECONDS
+#define LATE_MORE_SECONDS 0
+#define LATE_MORE_AFTER 0
 #endif
 
 int clock_gettime(clockid_t clock, struct timespec *now)
@@ -14,8 +19,13 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 		(int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
 	int r = real(clock, now);
 
-	if (clock == CLOCK_REALTIME)
-		now->tv_sec += LATE_SECONDS;
+	if (clock == CLOCK_REALTIME) {
+		static time_t begun;
+
+		if (begun == 0)
+			begun = now->tv_sec;
+		now->tv_sec += LATE_SECONDS + (now->tv_sec - begun > LATE_MORE_AFTER ? LATE_MORE_SECONDS : 0);
+	}
 	if (clock == CLOCK_BOOTTIME) {
 		static struct timespec first;
 

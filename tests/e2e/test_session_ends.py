@@ -2,17 +2,16 @@
 """A session does not outlive what admitted it: account, key, owner, and the host's longest time."""
 
 import contextlib
-import fcntl
 import os
 import pty
 import pwd
 import select
 import subprocess
-import termios
 import time
 from pathlib import Path
 
-from conftest import call, run, wait_until
+from conftest import ROOT, SLOW, call, run, wait_until
+from session_fixture import second_sshd, services
 
 API = "io.subuidd.Accounts."
 LOOKS = 75  # seconds: two looks of the daemon, which are half a minute apart, and the grace
@@ -32,9 +31,9 @@ def process_of(name, script="exec sleep 1000", **options):
 
 
 @contextlib.contextmanager
-def sftp_of(host, key, name):
+def sftp_of(host, key, name, *options):
     """A session that stays open, through sshd."""
-    process = subprocess.Popen(["ssh", *host.ssh_options(key), "-s", f"{name}@127.0.0.1", "sftp"], stdin=subprocess.PIPE,
+    process = subprocess.Popen(["ssh", *host.ssh_options(key), *options, "-s", f"{name}@127.0.0.1", "sftp"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         process.stdin.write(b"\0\0\0\5\1\0\0\0\3")  # SSH_FXP_INIT, version 3
@@ -174,35 +173,72 @@ def timers_of_sessions():
 
 
 def test_no_session_lasts_longer_than_the_host_allows(host, tmp_path):
-    owner, name, key = host.account(tmp_path, "sftp")
-    with sftp_of(host, key, name):
-        assert timers_of_sessions() == []
+    """An sshd whose hours are seconds ends one after that time; beside it one of an sshd whose hours are hours goes on."""
+    _, name, key = host.account(tmp_path, "sftp")
     conf = Path("/etc/subuidd.conf.d/longest.conf")
-    conf.write_text("[sessions]\nlongest_hours = 1\n")
-    try:
-        host.restart_daemon()
+    library = tmp_path / "short_hours.so"
+    run("gcc", "-shared", "-fPIC", "-o", library, ROOT / "tests/e2e/short_hours.c")
+    with second_sshd(LD_PRELOAD=str(library)):
         with sftp_of(host, key, name):
-            assert len(timers_of_sessions()) == 1
-    finally:
-        conf.unlink()
-        host.restart_daemon()
+            assert timers_of_sessions() == []
+        conf.write_text("[sessions]\nlongest_hours = 4\n")
+        try:
+            host.restart_daemon()
+            begun = time.monotonic()
+            with sftp_of(host, key, name) as control, sftp_of(host, key, name, "-p", "2200") as session:
+                assert len(timers_of_sessions()) == 2 and session.poll() is None
+                session.wait(30)
+                assert time.monotonic() - begun >= 4
+                assert control.poll() is None
+            wait_until(lambda: not running(name), "nothing is left")
+        finally:
+            conf.unlink()
+            host.restart_daemon()
+
+
+@contextlib.contextmanager
+def terminal_of(host, key, name):
+    """A shell at a terminal, through sshd: the client, and a function that reads until a line is there; what it has read."""
+    ours, theirs = pty.openpty()
+    said = bytearray()
+
+    def read_until(wanted, seconds):
+        end = time.monotonic() + seconds * SLOW
+        while wanted not in said:
+            assert time.monotonic() < end and process.poll() is None, (wanted, bytes(said))
+            if select.select([ours], [], [], 1)[0]:
+                with contextlib.suppress(OSError):  # it has just ended
+                    said.extend(os.read(ours, 4096))
+        return said
+
+    with subprocess.Popen(["ssh", "-tt", *host.ssh_options(key), f"{name}@127.0.0.1"], stdin=theirs, stdout=theirs, stderr=theirs,
+                          start_new_session=True) as process:
+        os.close(theirs)
+        try:
+            yield process, read_until
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def test_a_terminal_is_told_before_the_account_expires(host, tmp_path):
-    owner, name, _ = host.account(tmp_path, "sftp")
-    day = int(time.time()) // 86400 + 1
-    expire(owner, day=time.strftime("%Y-%m-%d", time.gmtime(day * 86400)))
-    ours, theirs = pty.openpty()
-    uid = pwd.getpwnam(name).pw_uid
-    os.fchown(theirs, uid, 5)
-    with process_of(name, start_new_session=True,
-                    preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0), pass_fds=[theirs]) as session:
-        with host.daemon_ahead(tmp_path, day * 86400 - int(time.time()) - 50 - 30):
-            said = b""
-            end = time.monotonic() + LOOKS
-            while b"then\r\n" not in said and time.monotonic() < end:
-                if select.select([ours], [], [], 1)[0]:
-                    said += os.read(ours, 4096)
-            assert f"{name} expires in 1 minute: this session ends then".encode() in said
+    """When it opens, since that is within a day; ten minutes before, and one; and then it ends. The daemon looks every half
+    minute: the first look is ten minutes before, the second 25 seconds, the third five seconds after."""
+    owner, name, key = host.account(tmp_path, "shell", "web1", None, "--tty")
+    end = (int(time.time()) // 86400 + 1) * 86400
+    day = time.strftime("%Y-%m-%d", time.gmtime(end))
+    expire(owner, day=day)
+    opened = f"{name}: this session ends on {day} 00:00 UTC, when the account expires"
+    assert host.ssh(key, name, "echo in", options=["-tt"]).stdout == "in\n", "a command's output is its own"
+    with services("sshd,su-l"):
+        assert opened in run("su", "-l", "-s", "/bin/sh", name, input="", cwd="/").stdout  # in other forms su is silent
+    with terminal_of(host, key, name) as (session, read_until):
+        with host.daemon_ahead(tmp_path, end - 620 - int(time.time()), more=(535, 40)):
+            assert f"subuid: {opened}".encode() in read_until(b"$ ", 30)
+            told = f"{name} expires in 10 minutes: this session ends then".encode()
+            assert b"1 minute:" not in read_until(told, LOOKS)
+            told = f"{name} expires in 1 minute: this session ends then".encode()
+            assert read_until(told, LOOKS).count(b"this session ends then") == 2
             assert session.poll() is None
             wait_until(lambda: session.poll() is not None, "and it does", 2 * LOOKS)
+        assert not running(name)
