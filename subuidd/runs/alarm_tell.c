@@ -65,7 +65,7 @@ void alarm_hooks_finish(const struct alarms *alarms)
 void alarm_tell(struct broker *broker, const struct alarm *alarm)
 {
 	char number[24], others[16], why[256] = "";
-	const char *arguments[] = { alarm->name, alarm->event, number, others, alarm->contact, alarm->detail, NULL };
+	const char *arguments[] = { alarm->name, alarm->event, number, others, alarm->whom, alarm->detail, NULL };
 	struct hook *hook;
 	int pidfd = -1, r;
 
@@ -101,6 +101,6 @@ int alarm_address(const struct broker *broker, const struct account *account, st
 	if (name_join(account->owner, broker->settings.separator, account->label, alarm->name) < 0)
 		return -EINVAL;
 	alarm->owner = account->owner_uid;
-	alarm_whom(account, alarm->contact);
+	alarm_whom(account, alarm->whom);
 	return 0;
 }

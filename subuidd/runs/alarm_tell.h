@@ -28,8 +28,8 @@ struct alarm_event {
 	char owner_name[OWNER_MAX + 1];
 	enum alarm_kind kind;
 	int64_t number;
-	unsigned others;            /* accounts, or keys, of the same owner with the same contact */
-	char whom[CONTACT_MAX + 1]; /* the contact */
+	unsigned others;            /* accounts, or keys, of the same owner, for the same address */
+	char whom[CONTACT_MAX + 1]; /* a mail address; "" none */
 	char detail[ALARM_DETAIL_MAX + 1];
 };
 
@@ -54,14 +54,14 @@ struct alarm {
 	const char *event; /* "silent", "well", or of an alarm_kind */
 	int64_t number;    /* seconds, files, percent, or days */
 	int others;        /* of the same owner, told together with it */
-	char contact[CONTACT_MAX + 1];
+	char whom[CONTACT_MAX + 1];
 	char detail[ALARM_DETAIL_MAX + 1]; /* in words */
 };
 
-/* Name, owner and contact. 0 or -EINVAL. */
+/* Name, owner and whom to tell. 0 or -EINVAL. */
 int alarm_address(const struct broker *broker, const struct account *account, struct alarm *alarm);
 
-/* The contact alone. */
+/* Whom to tell alone. */
 void alarm_whom(const struct account *account, char whom[CONTACT_MAX + 1]);
 
 /* Runs the hook, if there is one. */
