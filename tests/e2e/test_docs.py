@@ -214,3 +214,10 @@ def test_the_invariants_name_every_test_that_is_named_after_one():
     text = (ROOT / "docs/invariants.md").read_text()
     named = re.findall(r"def (test_invariant_\w+)", (ROOT / "tests/e2e/test_invariants.py").read_text())
     assert len(named) > 15 and [name for name in named if name not in text] == []
+
+
+def test_every_folder_at_the_top_has_a_row_in_the_table_of_rooms():
+    rows = re.findall(r"^\| ((?:`\w+/`(?:, )?)+) \| \S", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    named = [name for row in rows for name in re.findall(r"`(\w+)/`", row)]
+    tracked = run("git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "ls-files").stdout.split("\n")
+    assert sorted(named) == sorted({path.split("/")[0] for path in tracked if "/" in path and not path.startswith(".")})
