@@ -64,6 +64,11 @@ void alarm_whom(const struct account *account, char whom[CONTACT_MAX + 1])
 	memcpy(whom, account->facts.contact, CONTACT_MAX + 1);
 }
 
+void alarm_hooks_finish(const struct alarms *alarms)
+{
+	(void)alarms;
+}
+
 void alarm_tell(struct broker *of, const struct alarm *alarm)
 {
 	(void)of;
