@@ -345,6 +345,14 @@ bench-readers: $(BUILD)/bench/readers
 	/usr/bin/python3 tests/bench/bench_readers.py $(abspath $(BUILD)) $(READERS) > $(BUILD)/bench/readers.json
 	/usr/bin/python3 tests/bench/report docs/performance.json - - $(BUILD)/bench/readers.json docs
 
+# BEFORE=COMMIT: the same figures of another state of the sources, by turns with ours. ROUNDS='--rounds 11'
+.PHONY: bench-before
+bench-before: all $(BUILD)/bench/modules $(BUILD)/bench/subid $(BUILD)/bench/fill
+	rm -rf $(BUILD)/before && git clone -q . $(BUILD)/before && git -C $(BUILD)/before checkout -q $(BEFORE)
+	env -u MAKEFLAGS $(MAKE) -s -j2 -C $(BUILD)/before all build/bench/fill
+	/usr/bin/python3 tests/bench/bench_before.py $(BUILD)/before . $(ROUNDS) > $(BUILD)/bench/before.json
+	/usr/bin/python3 tests/bench/report docs/performance.json - - - docs $(BUILD)/bench/before.json
+
 .PHONY: bench-gate
 # GATE='--scale 0.1 --runs 5'
 bench-gate: all
