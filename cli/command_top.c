@@ -240,6 +240,12 @@ static int wait_plainly(int milliseconds)
 	return nanosleep(&(struct timespec){ milliseconds / 1000, milliseconds % 1000 * 1000000L }, NULL);
 }
 
+/* The last row of the terminal stays free: the line break behind it would move the others up. */
+static size_t rows_shown(int rows)
+{
+	return rows > HEAD_ROWS + 1 ? (size_t)(rows - HEAD_ROWS - 1) : 0;
+}
+
 /* A look sorts its rows before the next one is compared with it: processes name their accounts by place, and are not
  * read by then. */
 static int repeat(const struct top *top, struct screen *screen, int *signal)
@@ -255,7 +261,7 @@ static int repeat(const struct top *top, struct screen *screen, int *signal)
 			break;
 		if (screen != NULL)
 			screen_begin(&rows);
-		status = show(top, &before, &use, screen != NULL ? (size_t)(rows - HEAD_ROWS - 1) : SIZE_MAX);
+		status = show(top, &before, &use, screen != NULL ? rows_shown(rows) : SIZE_MAX);
 		screen_end();
 		use_free(&before);
 		before = use;

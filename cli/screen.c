@@ -73,7 +73,7 @@ void screen_begin(int *rows)
 {
 	struct winsize size;
 
-	*rows = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 2 ? size.ws_row : 24;
+	*rows = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
 	fputs("\033[H\033[J", stdout);
 }
 

@@ -109,10 +109,10 @@ def test_own_accounts_alone(host, tmp_path):
 
 
 @contextlib.contextmanager
-def terminal(*words):
-    """`subuid top` at a terminal of ten rows; (process, read, the terminal's settings)."""
+def terminal(*words, high=10):
+    """`subuid top` at a terminal with so many rows; (process, read, the terminal's settings)."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 100, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", high, 100, 0, 0))
     process = subprocess.Popen(["/usr/bin/subuid", "top", *words], stdin=theirs, stdout=theirs, stderr=theirs,
                                start_new_session=True, env={**os.environ, "TERM": "xterm"})
 
@@ -148,6 +148,17 @@ def test_a_terminal_is_as_it_was(host, tmp_path, how):
         assert b"\033[?25h" in left, "the cursor is back"
         assert process.wait(5) == (0 if how == "q" else -how)
         assert not during[3] & termios.ECHO and settings()[3] & termios.ECHO and settings()[3] & termios.ICANON
+
+
+@pytest.mark.parametrize("high, shown", [(1, 0), (2, 0), (3, 1), (5, 3), (10, 4)])
+def test_no_more_than_the_terminal_has_room_for(host, tmp_path, high, shown):
+    owner = host.account(tmp_path)[0]
+    for number in range(2, 5):
+        host.account(tmp_path, label=f"web{number}", owner=owner)
+    with terminal("--interval", "1", "--idle", "--owner", owner, high=high) as (_, _, read, _):
+        drawn = read(b"\033[H\033[J") + read(b"\033[H\033[J")
+        frame = drawn.split(b"\033[H\033[J")[1]
+        assert frame.count(f"{owner}+web".encode()) == shown
 
 
 def test_thousands_that_run_nothing_cost_nothing(host, tmp_path):
