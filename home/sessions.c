@@ -27,6 +27,7 @@
 #include "confine/identity.h"
 #include "home/groups.h"
 #include "home/internal.h"
+#include "home/stopped.h"
 
 #define KILL_SECONDS 5
 #define CONTINUE_MSEC 5
@@ -226,13 +227,17 @@ static int end_child(const void *argument)
 {
 	const struct sessions_ending *ending = argument;
 	struct round round = { .ids = ending->ids, .cgroups = -1 };
+	int status;
 
 	if (sessions_keep_cgroups(ending->cgroups, &round.cgroups) < 0)
 		return SESSIONS_FAILED + EBADF;
 	if (ending->count != NULL)
 		*ending->count = count_all(ending->ids);
 	ask(ending->ids, ending->grace);
-	return sessions_rounds(round_run, &round);
+	status = sessions_rounds(round_run, &round);
+	if (status == SESSIONS_NONE)
+		stopped_forget(ending->ids->uid); /* also of a frozen account: none of those that stood is left */
+	return status;
 }
 
 int sessions_cgroups(void)

@@ -147,6 +147,19 @@ def test_what_had_been_stopped_stays_so(host, tmp_path):
         assert "T" not in states(name), "it is forgotten"
 
 
+@pytest.mark.parametrize("deed", [["kill"], ["remove"], ["remove", "--purge"]])
+def test_what_had_been_stopped_is_forgotten_with_its_end(host, tmp_path, deed):
+    name = host.account(tmp_path)[1]
+    noted = Path(f"/run/subuidd/stopped/{pwd.getpwnam(name).pw_uid}")
+    with process_of(name) as stopped:
+        stopped.send_signal(signal.SIGSTOP)
+        wait_until(lambda: states(name) & {"T"}, "it stands")
+        host.subuid("freeze", name)
+        assert noted.exists(), "the control"
+        host.subuid(deed[0], name, *deed[1:])
+        wait_until(lambda: not noted.exists(), "nobody is left whom it names")
+
+
 @pytest.mark.parametrize("kind", ["bomb", "hop", "storm"])
 def test_who_forks_or_lets_others_go_on_stands_still(host, tmp_path, forks, kind):
     owner, name, _ = host.account(tmp_path)
