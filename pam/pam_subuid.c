@@ -22,8 +22,6 @@
 #include "pam/password.h"
 #include "pam/session.h"
 
-#define WHY_MAX 160
-
 /* The map is kept for the life of the process (the library is linked nodelete): one more
  * login in the same process costs no system call. */
 
@@ -123,8 +121,8 @@ static int refused(pam_handle_t *pamh, int flags, const struct index_account *ac
 {
 	char why[WHY_MAX];
 
-	snprintf(why, sizeof(why), "it is frozen; its owner takes that back: subuid thaw %s", account->label);
-	return refuse_account(pamh, flags, account, verdict == VERDICT_FROZEN ? why : verdict_text(verdict),
+	return refuse_account(pamh, flags, account,
+			      verdict == VERDICT_FROZEN ? frozen_text(account, why) : verdict_text(verdict),
 			      verdict_pam(verdict));
 }
 
@@ -228,7 +226,8 @@ static int session_begin(pam_handle_t *pamh, int flags, int argc, const char **a
 		return refuse_account(pamh, flags, account, verdict_text(VERDICT_SERVICE), PAM_SESSION_ERR);
 	status = session_count(pamh, flags, account);
 	if (status == PAM_SUCCESS) {
-		session_group(pamh, account); /* while this process still sees where that is */
+		if ((account->flags & ACCOUNT_FROZEN) == 0) /* in there it would stand, and tell nobody why */
+			session_group(pamh, account);       /* while this process still sees where that is */
 		status = session_private(pamh, flags, account);
 	}
 	password_forget(pamh); /* not the session's to see */

@@ -45,6 +45,12 @@ int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int
 	return refuse_counted(pamh, flags, user, why, status, -1);
 }
 
+const char *frozen_text(const struct index_account *account, char why[WHY_MAX])
+{
+	snprintf(why, WHY_MAX, "it is frozen; its owner takes that back: subuid thaw %s", account->label);
+	return why;
+}
+
 int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status)
 {
 	cleanup_fd int slots = slots_open(RUN_DIR, account->uid);

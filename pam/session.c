@@ -24,7 +24,6 @@
 
 #define SESSION_DATA "subuid-session"
 #define BOUNDS_UNKNOWN "what it may take of this host cannot be found out or set (see subuid doctor)"
-#define WHY_MAX 160
 #define SECONDS_PER_HOUR 3600
 #define TOLD_SECONDS 5 /* how long a surplus connection has to be told why */
 
@@ -193,8 +192,8 @@ static int session_bound(pam_handle_t *pamh, int flags, const struct index_accou
  * it, and the connection is ended: this process of sshd passes a SIGTERM on to the one that serves. A few surplus
  * connections may wait to be told; others that come meanwhile end at once. None takes one of the account's places.
  */
-static int session_too_many(pam_handle_t *pamh, int flags, const struct index_account *account, uint32_t key_id,
-			    const char *why, int fd)
+static int session_told(pam_handle_t *pamh, int flags, const struct index_account *account, uint32_t key_id,
+			const char *why, int fd)
 {
 	char told[WHY_MAX + 32];
 
@@ -247,9 +246,10 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 	if (limits < 0)
 		return refuse_account(pamh, flags, account, BOUNDS_UNKNOWN, PAM_SESSION_ERR);
 	session_scope(pamh, &bounds, allowed.memory * SESSION_MEMORY_MIB);
+	if ((account->flags & ACCOUNT_FROZEN) != 0) /* since it was admitted */
+		return session_told(pamh, flags, account, id, frozen_text(account, why), fd);
 	if (r == -EKEYREJECTED) /* sshd's block for these accounts is not in force */
-		return session_too_many(pamh, flags, account, 0, "it needs a key and a password, and got one of them",
-					fd);
+		return session_told(pamh, flags, account, 0, "it needs a key and a password, and got one of them", fd);
 	if (fd < 0)
 		return uncounted(pamh, account->name, fd);
 	if (r == -ENOENT) /* another service, or a key that has just been removed: only the account's limit applies */
@@ -262,5 +262,5 @@ int session_count(pam_handle_t *pamh, int flags, const struct index_account *acc
 		return uncounted(pamh, account->name, r);
 	snprintf(why, sizeof(why), "this %s already has %u sessions, the most that it may have; end one first", kind,
 		 (unsigned)allowed.per_key);
-	return session_too_many(pamh, flags, account, id, why, fd);
+	return session_told(pamh, flags, account, id, why, fd);
 }

@@ -9,6 +9,7 @@
 #include "index/index.h"
 
 #define NAME_LOGGED_MAX 256
+#define WHY_MAX 160
 
 #ifndef INDEX_TRUSTED_UID
 #define INDEX_TRUSTED_UID 0
@@ -26,10 +27,13 @@ int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *
 int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status);
 void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why);
 
+/* Why a frozen account is refused; returns why. */
+const char *frozen_text(const struct index_account *account, char why[WHY_MAX]);
+
 /* A place among the account's sessions: PAM_SUCCESS, or PAM_PERM_DENIED after saying so. */
 int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account);
 
-/* A place among the key's, as the session begins. */
+/* A place among the key's, as the session begins. PAM_SUCCESS also where the login shell refuses it, and says why. */
 int session_count(pam_handle_t *pamh, int flags, const struct index_account *account);
 
 /* group.c: the control group of the account, where the daemon has made a place for it. */

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run, wait_until
-from session_fixture import services
+from session_fixture import services, text_of
 from test_freeze import banner, grows, states
 from test_session_ends import LOOKS, process_of, running
 
@@ -141,6 +141,21 @@ def test_frozen_by_the_group_it_goes_on_with_it(host, groups, tmp_path):
         host.subuid("thaw", name)
         assert "frozen 0" in (group / "cgroup.events").read_text()
         assert sftp.answers(10), "and what it owed"
+    assert banner(host, key, name).returncode == 0
+
+
+def test_a_login_that_a_freeze_overtakes_is_refused(host, groups, tmp_path):
+    """Frozen between the stages of PAM: root's process of sshd does not enter what stands."""
+    _, name, key = host.account(tmp_path, "sftp")
+    group = groups / str(pwd.getpwnam(name).pw_uid)
+    assert banner(host, key, name).returncode == 0 and group.exists(), "the control"
+    with text_of("/etc/pam.d/sshd", lambda text: f"session required pam_exec.so quiet /usr/bin/subuid freeze {name}\n" + text):
+        refused = subprocess.run(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", "true"], stdin=subprocess.DEVNULL,
+                                 capture_output=True, text=True, timeout=20, check=False)
+    assert host.subuid_json("show", name)["account"]["frozen"]
+    assert refused.returncode != 0 and "frozen" in refused.stderr, refused
+    assert not group.exists() or not members(group)
+    host.subuid("thaw", name)
     assert banner(host, key, name).returncode == 0
 
 
