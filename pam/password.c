@@ -91,7 +91,7 @@ int password_authenticate(pam_handle_t *pamh, const char *user, const struct ind
 	verdict = ask(&question);
 	explicit_bzero(&question, sizeof(question));
 	if (verdict == PASSWORD_RIGHT_OLD && account != NULL)
-		password_rehash(account, typed);
+		password_rehash(pamh, account, typed);
 	if ((verdict == PASSWORD_RIGHT || verdict == PASSWORD_RIGHT_OLD) && password_tell(pamh, typed))
 		return PAM_SUCCESS;
 	refusal_say(pamh, user, verdict);

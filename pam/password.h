@@ -15,7 +15,7 @@
 int password_authenticate(pam_handle_t *pamh, const char *user, const struct index_account *account);
 
 /* Has the daemon make another hash of a right password (pam/rehash.c). */
-void password_rehash(const struct index_account *account, const char *typed);
+void password_rehash(const pam_handle_t *pamh, const struct index_account *account, const char *typed);
 
 /* The session has begun: nobody needs to know any more which one it was. */
 void password_forget(pam_handle_t *pamh);

@@ -8,11 +8,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
+#include <security/pam_ext.h>
 
+#include "account/name.h"
 #include "account/password.h"
 #include "confine/cleanup.h"
 #include "pam/password.h"
+#include "pam/session.h"
 
 #define CALL_MAX 512
 
@@ -30,13 +34,25 @@ static int call_write(const struct index_account *account, const char *letters, 
 			account->owner, account->label, letters);
 }
 
-void password_rehash(const struct index_account *account, const char *typed)
+/* No account has such a name, unless the index is damaged. */
+static void name_log(const pam_handle_t *pamh, const struct index_account *account)
+{
+	char name[NAME_LOGGED_MAX];
+
+	pam_syslog(pamh, LOG_WARNING, "%s: its password keeps its old hash: the name cannot be told to the daemon",
+		   text_escape(account->name, name, sizeof(name)));
+}
+
+void password_rehash(const pam_handle_t *pamh, const struct index_account *account, const char *typed)
 {
 	const struct sockaddr_un daemon = { .sun_family = AF_UNIX, .sun_path = RUN_DIR "/socket" };
 	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	char letters[PASSWORD_LETTERS + 1] = "", call[CALL_MAX];
-	int length = password_normal(typed, letters) ? call_write(account, letters, call) : -1;
+	const bool known = password_normal(typed, letters);
+	const int length = known ? call_write(account, letters, call) : -1;
 
+	if (known && length < 0)
+		name_log(pamh, account);
 	/* where the daemon is down, or busy, the next login tries again */
 	if (fd >= 0 && length > 0 && connect(fd, (const struct sockaddr *)&daemon, sizeof(daemon)) == 0)
 		send(fd, call, (size_t)length + 1, MSG_NOSIGNAL | MSG_DONTWAIT);

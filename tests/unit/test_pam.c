@@ -23,6 +23,7 @@
 
 #include "index/index.h"
 #include "index/verdict.h"
+#include "pam/password.h"
 #include "pam/private.h"
 
 /* ---- the world outside */
@@ -79,6 +80,15 @@ int __wrap_private_enter(const struct private_view *view, const char **step)
 	(void)view;
 	*step = "the test's";
 	return world.private_error;
+}
+
+static unsigned logged;
+
+void __wrap_pam_syslog(const pam_handle_t *pamh, int priority, const char *format, ...);
+void __wrap_pam_syslog(const pam_handle_t *pamh, int priority, const char *format, ...)
+{
+	(void)pamh, (void)priority, (void)format;
+	logged++;
 }
 
 int __wrap_slots_open(const char *run, uint32_t uid);
@@ -306,6 +316,29 @@ static void a_frozen_account_is_refused_and_told_how_that_ends(void **state)
 	assert_non_null(strstr(told, "frozen"));
 }
 
+/* Frozen since it was admitted: the session would stand in its group, and not be refused. */
+static void a_freeze_that_overtakes_a_login_refuses_its_session(void **state)
+{
+	(void)state;
+	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "su", 0, NULL), PAM_SUCCESS);
+	world.account.flags = ACCOUNT_FROZEN;
+	told[0] = '\0';
+	assert_int_equal(enter(pam_sm_open_session, "alice+web1", "su", 0, NULL), PAM_SESSION_ERR);
+	assert_string_equal(told, "alice+web1: refused: it is frozen; its owner takes that back: subuid thaw web1");
+}
+
+/* The daemon is asked in words that are not quoted. */
+static void a_name_that_is_not_told_is_logged(void **state)
+{
+	(void)state;
+	logged = 0;
+	password_rehash(NULL, &world.account, "aaaa-aaaaa-aaaaa-aaaaa-aaaaa");
+	assert_int_equal(logged, 0);
+	strcpy(world.account.owner, "al\"ice");
+	password_rehash(NULL, &world.account, "aaaa-aaaaa-aaaaa-aaaaa-aaaaa");
+	assert_int_equal(logged, 1);
+}
+
 static void an_account_is_unusable_from_its_day_on(void **state)
 {
 	(void)state;
@@ -489,6 +522,8 @@ int main(void)
 		cmocka_unit_test_setup(without_an_index_what_may_be_ours_is_refused, world_is_well),
 		cmocka_unit_test_setup(a_locked_account_is_refused_and_told_why, world_is_well),
 		cmocka_unit_test_setup(a_frozen_account_is_refused_and_told_how_that_ends, world_is_well),
+		cmocka_unit_test_setup(a_freeze_that_overtakes_a_login_refuses_its_session, world_is_well),
+		cmocka_unit_test_setup(a_name_that_is_not_told_is_logged, world_is_well),
 		cmocka_unit_test_setup(an_account_is_unusable_from_its_day_on, world_is_well),
 		cmocka_unit_test_setup(an_owner_who_is_gone_changed_locked_or_expired_takes_his_accounts_along,
 				       world_is_well),
