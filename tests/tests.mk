@@ -94,6 +94,10 @@ UNIT          += run duration threshold use
 fuzz_run_OBJS  = account/run
 FUZZ          += run
 
+# the children that stop an account, and let it go on: they are the test's
+freezes_OBJS = subuidd/life/freeze
+UNIT        += freezes
+
 # what check and doctor share
 state_look_OBJS = index/state_look account/advice account/part $(PASSWD)
 UNIT          += state_look

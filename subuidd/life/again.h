@@ -7,7 +7,7 @@
 
 struct broker;
 
-/* 0 or negative errno: it will not be done. */
+/* Once, so long after the last call for the same. 0 or negative errno: it will not be done. */
 int again_in(struct broker *broker, uint32_t uid, unsigned seconds, void (*what)(struct broker *broker, uint32_t uid));
 
 #endif

@@ -19,6 +19,8 @@
 /* The first one of an account is at work, the others wait for it. */
 struct freezing {
 	struct freezing *next;
+	const struct freezing
+		*with; /* it asks for what that one does, which began later: its child is enough for both */
 	struct broker *broker;
 	uint32_t uid;
 	enum sessions_freeze how;
@@ -51,6 +53,27 @@ static void leave(struct freezing *gone)
 	*at = gone->next;
 }
 
+/* All that wait for the same, up to the first that asks for something else. */
+static void take_along(const struct freezing *freezing)
+{
+	for (struct freezing *other = freezing->next; other != NULL; other = other->next) {
+		if (other->uid != freezing->uid)
+			continue;
+		if (other->how != freezing->how)
+			return;
+		other->with = freezing;
+	}
+}
+
+static struct freezing *taken_along(const struct freezing *freezing)
+{
+	struct freezing *other = all;
+
+	while (other != NULL && other->with != freezing)
+		other = other->next;
+	return other;
+}
+
 static void ended(void *data, int status);
 
 static int start(struct freezing *freezing)
@@ -61,11 +84,19 @@ static int start(struct freezing *freezing)
 	int pidfd = -1, r;
 	pid_t pid;
 
+	take_along(freezing);
 	if (removal_ranges(broker->store, freezing->uid, &ranges, &ids.count) < 0)
 		log_error("uid %u: its ranges cannot be read: its containers are left out", freezing->uid);
 	ids.ranges = ranges;
 	r = sessions_freeze_start(&ids, freezing->how, broker->handed.cgroups, &pid, &pidfd);
 	return r < 0 ? r : child_watch(broker->event, pidfd, FREEZE_SECONDS, ended, freezing);
+}
+
+static void tell(struct freezing *freezing, int r)
+{
+	leave(freezing);
+	if (freezing->done != NULL)
+		freezing->done(freezing->data, r);
 }
 
 /* Told, and the next one of the account begins. */
@@ -76,9 +107,11 @@ static void end(struct freezing *freezing, int r)
 	if (r < 0)
 		log_error("uid %u: its processes cannot be %s: %s", freezing->uid,
 			  freezing->how != THAW ? "stopped" : "let go on", strerror(-r));
-	leave(freezing);
-	if (freezing->done != NULL)
-		freezing->done(freezing->data, r);
+	tell(freezing, r);
+	while ((next = taken_along(freezing)) != NULL) {
+		tell(next, r);
+		free(next);
+	}
 	next = first_of(freezing->uid);
 	free(freezing);
 	if (next == NULL)
