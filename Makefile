@@ -105,7 +105,7 @@ RRSYNC      = backup/rrsync backup/secluded backup/secluded_read backup/probe ba
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/harden confine/limits confine/landlock confine/loader confine/path confine/private_root confine/mounts confine/namespaces $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/probe backup/login_command index/verdict confine/harden confine/landlock $(ACCOUNT) $(INDEX)
-TOOL        = backup/tool backup/login_words backup/probe backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine backup/new_files backup/tool_environment backup/tool_try backup/shell backup/shell_words backup/shell_confine \
+TOOL        = backup/tool backup/login_words backup/probe backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine backup/new_files backup/tool_environment backup/tool_try backup/shell backup/shell_words backup/shell_confine backup/connector \
               backup/gate_policy backup/command_line backup/text_list backup/refuse backup/report account/role account/shell account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/mounts confine/namespaces confine/path $(SECCOMP)
 REFUSAL     = backup/refusal backup/sftp_refusal backup/refuse account/name confine/harden confine/limits confine/landlock $(SECCOMP)

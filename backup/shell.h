@@ -40,7 +40,8 @@ bool shell_leaves_to_role(const char *program);
 /* Namespaces, for this process and its first child. 0 or negative errno and *step. */
 int shell_namespaces(const struct shell_order *order, const char **step);
 
-/* In that child: the private root, Landlock, system call filter; home is the working directory. 0 or negative errno. */
+/* In that child: the private root, Landlock, system call filter; home is the working directory. Where a connector is
+ * needed (connector.h), the filter is left to it. 0 or negative errno. */
 int shell_confine(const struct shell_order *order, const char **step);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backup/connector.h"
 #include "confine/cleanup.h"
 #include "confine/harden.h"
 #include "confine/landlock.h"
@@ -165,7 +166,7 @@ static int files_confine(const struct shell_order *order)
 	for (const char *const *path = private_directories; *path != NULL; path++)
 		rules[count++] = (struct landlock_rule){ *path, -1, LANDLOCK_ALL, 0 };
 	rules[count] = (struct landlock_rule)LANDLOCK_END;
-	return landlock_confine_net(rules, order->ports);
+	return connector_needed(order->ports) ? landlock_confine(rules) : landlock_confine_net(rules, order->ports);
 }
 
 int shell_confine(const struct shell_order *order, const char **step)
@@ -183,10 +184,12 @@ int shell_confine(const struct shell_order *order, const char **step)
 	if (r < 0)
 		return r;
 	umask(umask(0) | S_IWGRP | S_IWOTH);
-	*step = order->ports[0] != 0 ? "Landlock for TCP ports (Linux 6.7)" : "Landlock";
+	*step = "Landlock";
 	r = files_confine(order);
 	if (r < 0)
 		return r;
 	*step = "system call filter";
+	if (connector_needed(order->ports))
+		return 0;
 	return seccomp_confine(order->ports[0] != 0 ? SECCOMP_SHELL_NET : SECCOMP_SHELL);
 }

@@ -7,17 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#define NAMESPACES                                                                                                     \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
-#ifdef __s390x__
-#define CLONE_FLAGS 1 /* argument number */
-#else
-#define CLONE_FLAGS 0
-#endif
 
 /* clang-format off */
 

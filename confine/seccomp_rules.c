@@ -18,6 +18,8 @@
 #include "confine/cleanup.h"
 #include "confine/seccomp_rules.h"
 
+#define SCMP_API_NOTIFY 5 /* seccomp_api_get(3) */
+
 static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 {
 	/* x32, i386 and other entry points of a foreign architecture */
@@ -26,13 +28,14 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 	if (r == 0) /* a binary tree: the calls with conditions are looked up each time */
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = program == THROTTLE ? fill_throttle(filter) :
-		    program == KEEPER   ? fill_keeper(filter) :
-		    program == USERDB   ? fill_userdb(filter) :
-		    program == WORKER   ? fill_worker(filter) :
-		    program >= SHELL    ? fill_shell(filter, program) :
-		    program >= TOOL     ? fill_tool(filter, program) :
-					  fill_rsync(filter, program);
+		r = program == CONNECTOR ? fill_connector(filter) :
+		    program == THROTTLE  ? fill_throttle(filter) :
+		    program == KEEPER    ? fill_keeper(filter) :
+		    program == USERDB    ? fill_userdb(filter) :
+		    program == WORKER    ? fill_worker(filter) :
+		    program >= SHELL     ? fill_shell(filter, program) :
+		    program >= TOOL      ? fill_tool(filter, program) :
+					   fill_rsync(filter, program);
 	return r < 0 ? r : seccomp_export_bpf(filter, fileno(bpf));
 }
 
@@ -62,10 +65,11 @@ static int write_filter(const char *name, enum program program)
 
 int main(void)
 {
-	int r;
+	int r = seccomp_api_set(SCMP_API_NOTIFY); /* what the filters need, whatever kernel this is */
 
 	fputs("#include \"confine/seccomp_filters.h\"\n", stdout);
-	r = write_filter("seccomp_filter_rsync", RECEIVER);
+	if (r == 0)
+		r = write_filter("seccomp_filter_rsync", RECEIVER);
 	if (r == 0)
 		r = write_filter("seccomp_filter_rsync_blind", BLIND);
 	if (r == 0)
@@ -81,6 +85,8 @@ int main(void)
 	if (r == 0)
 		r = write_filter("seccomp_filter_shell_net", SHELL_NET);
 	if (r == 0)
+		r = write_filter("seccomp_filter_shell_net_asks", SHELL_NET_ASKS);
+	if (r == 0)
 		r = write_filter("seccomp_filter_worker", WORKER);
 	if (r == 0)
 		r = write_filter("seccomp_filter_userdb", USERDB);
@@ -88,6 +94,8 @@ int main(void)
 		r = write_filter("seccomp_filter_keeper", KEEPER);
 	if (r == 0)
 		r = write_filter("seccomp_filter_throttle", THROTTLE);
+	if (r == 0)
+		r = write_filter("seccomp_filter_connector", CONNECTOR);
 	if (r == 0 && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "seccomp_rules: %s\n", strerror(-r));

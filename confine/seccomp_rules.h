@@ -6,6 +6,7 @@
 #ifndef CONFINE_SECCOMP_RULES_H
 #define CONFINE_SECCOMP_RULES_H
 
+#include <linux/sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,14 @@
 #include <sys/stat.h>
 
 #define SETID (S_ISUID | S_ISGID)
+/* What clone(2) may not be asked for. */
+#define NAMESPACES                                                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#ifdef __s390x__
+#define CLONE_FLAGS 1 /* argument number */
+#else
+#define CLONE_FLAGS 0
+#endif
 
 struct calls {
 	const int *call; /* SCMP_SYS() */
@@ -31,10 +40,12 @@ enum program {
 	TOOL_NEW_FILES,
 	SHELL,
 	SHELL_NET,
+	SHELL_NET_ASKS,
 	WORKER,
 	USERDB,
 	KEEPER,
-	THROTTLE
+	THROTTLE,
+	CONNECTOR
 };
 
 /* seccomp_rule.c: this action for each of the calls. */
@@ -64,5 +75,6 @@ int fill_worker(scmp_filter_ctx filter);
 int fill_userdb(scmp_filter_ctx filter);
 int fill_keeper(scmp_filter_ctx filter);
 int fill_throttle(scmp_filter_ctx filter);
+int fill_connector(scmp_filter_ctx filter);
 
 #endif

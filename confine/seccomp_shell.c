@@ -59,7 +59,7 @@ static const int not_refused[] = {
 
 /* Whatever the sockets are. */
 static const int talking[] = {
-	SCMP_SYS(connect), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(setsockopt),
+	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(setsockopt),
 };
 
 /* Landlock does not refuse listen(2) on a TCP socket that has no address yet. */
@@ -114,10 +114,12 @@ static int families_refuse(scmp_filter_ctx filter, bool net)
 	return r;
 }
 
-static int sockets(scmp_filter_ctx filter, bool net)
+static int sockets(scmp_filter_ctx filter, bool net, bool asks)
 {
 	int r = rule_all(filter, SCMP_ACT_ALLOW, (struct calls)CALLS(talking));
 
+	if (r == 0)
+		r = seccomp_rule_add(filter, asks ? SCMP_ACT_NOTIFY : SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
 	if (r == 0)
 		r = rule_all(filter, net ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW, (struct calls)CALLS(serving));
 	for (size_t i = 0; r == 0 && i < sizeof(sending) / sizeof(sending[0]); i++)
@@ -162,6 +164,6 @@ int fill_shell(scmp_filter_ctx filter, enum program program)
 	if (r == 0)
 		r = rsync_mode_conditions_fifo(filter);
 	if (r == 0)
-		r = sockets(filter, program == SHELL_NET);
+		r = sockets(filter, program != SHELL, program == SHELL_NET_ASKS);
 	return r < 0 ? r : conditions(filter);
 }

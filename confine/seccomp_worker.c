@@ -7,6 +7,8 @@
 #include "confine/seccomp_rules.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 /* clang-format off */
@@ -43,6 +45,15 @@ static const int throttle_allowed[] = {
 	SCMP_SYS(splice), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(shutdown), SCMP_SYS(close),
 	SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn), SCMP_SYS(restart_syscall),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
+};
+
+/* The first process of a shell that asks: it is told of calls, does one of them in a child, and ends the others. */
+static const int connector_allowed[] = {
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(read), SCMP_SYS(close), SCMP_SYS(connect),
+	SCMP_SYS(process_vm_readv), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(getsockopt), SCMP_SYS(wait4),
+	SCMP_SYS(waitid), SCMP_SYS(kill), SCMP_SYS(fork), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(gettid),
+	SCMP_SYS(getpid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
+	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
 /* clang-format on */
@@ -106,6 +117,20 @@ int fill_keeper(scmp_filter_ctx filter)
 int fill_throttle(scmp_filter_ctx filter)
 {
 	return rule_all(filter, SCMP_ACT_ALLOW, (struct calls)CALLS(throttle_allowed));
+}
+
+int fill_connector(scmp_filter_ctx filter)
+{
+	static const unsigned long questions[] = { SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND,
+						   SECCOMP_IOCTL_NOTIF_ID_VALID };
+	const uint64_t mask = O_ACCMODE | O_CREAT | O_TRUNC;
+	int r = rule_all(filter, SCMP_ACT_ALLOW, (struct calls)CALLS(connector_allowed));
+
+	for (size_t i = 0; r == 0 && i < sizeof(questions) / sizeof(questions[0]); i++)
+		r = rule_equal(filter, SCMP_SYS(ioctl), 1, questions[i]);
+	if (r == 0) /* a process, neither a thread nor one in namespaces of its own */
+		r = rule_masked(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), CLONE_FLAGS, NAMESPACES | CLONE_VM, 0);
+	return r < 0 ? r : rule_masked(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 2, mask, O_RDONLY);
 }
 
 int fill_worker(scmp_filter_ctx filter)

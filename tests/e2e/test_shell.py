@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The roles shell and command: what such a key can do, what only a grant gives, and how it ends."""
 
+import contextlib
 import json
 import os
 import pty
@@ -248,12 +249,21 @@ def test_a_read_only_shell_changes_nothing(host, tmp_path):
     assert host.ssh(key, name, "echo x >/tmp/f && cat /tmp/f").stdout == "x\n"
 
 
+def accept_all(listener):
+    """So that there is room for more."""
+    with contextlib.suppress(OSError):
+        while True:
+            listener.accept()[0].close()
+
+
 @pytest.fixture
 def two_ports():
     """Something listens on each."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    threading.Thread(target=accept_all, args=[listeners[0]], daemon=True).start()
     yield [l.getsockname()[1] for l in listeners]
     for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
 
 
@@ -261,6 +271,34 @@ CONNECT = """
 import socket, sys
 s = socket.socket(); s.settimeout(5)
 s.connect(("127.0.0.1", int(sys.argv[1]))); print("connected")
+"""
+
+# from a thread, over IPv6, as programs with event loops do, and while another thread changes the address
+CONNECT_OTHERWISE = """
+import ctypes, select, socket, struct, sys, threading
+granted, other = map(int, sys.argv[1:])
+def in_thread():
+    socket.create_connection(("127.0.0.1", granted), 5); print("thread")
+thread = threading.Thread(target=in_thread); thread.start(); thread.join()
+s = socket.socket(socket.AF_INET6); s.connect(("::ffff:127.0.0.1", granted)); print("six")
+s = socket.socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", granted)); select.select([], [s], [], 5)
+print("later" if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 else "never")
+address = ctypes.create_string_buffer(struct.pack("=H", socket.AF_INET) + struct.pack("!HI8x", other, 0x7f000001))
+connect = ctypes.CDLL(None).connect
+def change():
+    ports = [struct.pack("!H", port) for port in (granted, other)]
+    while True:
+        for port in ports:
+            ctypes.memmove(ctypes.byref(address, 2), port, 2)
+threading.Thread(target=change, daemon=True).start()
+reached = set()
+for n in range(2000):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if connect(s.fileno(), address, 16) == 0:
+        reached.add(s.getpeername()[1])
+    s.close()
+print("reached", *reached, flush=True)
 """
 
 FAST_OPEN = """
@@ -281,6 +319,8 @@ def test_net_is_tcp_to_its_ports_alone(host, shell, tmp_path, two_ports):
     assert tried(net, CONNECT, granted).stdout == "connected\n"
     assert "Permission denied" in tried(net, CONNECT, other).stderr
     assert tried(key, CONNECT, granted).returncode != 0
+    said = host.ssh(net, name, f"python3 - {granted} {other}", input=CONNECT_OTHERWISE)
+    assert said.stdout.splitlines() == ["thread", "six", "later", f"reached {granted}"], said
     # the ways around connect(2), which work on this host for anybody else
     assert run("python3", "-c", FAST_OPEN, str(other), user=owner).stdout == "connected\n"
     for port in two_ports:

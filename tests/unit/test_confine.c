@@ -339,9 +339,9 @@ static int expected_of(int filter)
 
 	if (filter == SECCOMP_WORKER)
 		return KILLED;
-	return filter == SECCOMP_SHELL && socket     ? EAFNOSUPPORT :
-	       filter == SECCOMP_SHELL_NET && socket ? ENOSYS :
-						       attempt->filter;
+	if (socket && filter == SECCOMP_SHELL)
+		return EAFNOSUPPORT;
+	return socket && (filter == SECCOMP_SHELL_NET || filter == SECCOMP_SHELL_NET_ASKS) ? ENOSYS : attempt->filter;
 }
 
 static void calls_that_a_host_may_refuse_anyhow_are_refused_by_each_filter(void **state)
