@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: ISC
 """The table of changes: what is done at each point, and what it may touch. A row is all that a new kind of change needs."""
 
+import ctypes
 import os
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tracing import killed_at
-from world import HOMES, call, demand, done, run, wait_until, within
+from world import HOMES, STATE, call, demand, done, run, wait_until, within
 
 UNIT = 65536
+BOUNDS = {"processes": 64, "memory": 256 << 20, "openFiles": 200, "cpuWeight": 30, "sessions": 3, "logins": 20}
 STATE_PROGRAM = "/usr/libexec/subuidd/state"
 
 
@@ -167,6 +173,34 @@ def fingerprint(key):
     return run("ssh-keygen", "-lf", "-", input=key).stdout.split()[1]
 
 
+PASSWORDS = Path("/etc/subuidd.conf.d/61-passwords.conf")
+PASSWORD = re.compile(r"^  ([a-z2-9]{4}(?:-[a-z2-9]{5}){4})$", re.M)
+LESS, MORE = 3, 4  # cost, and as a hash says it: "$y$j7T$" and "$y$j8T$"
+
+
+def cost_is(world, cost):
+    def reads():
+        return Path("/run/subuidd.log").read_text(errors="replace").count("settings read again")
+
+    PASSWORDS.write_text(f"[passwords]\nenabled = yes\ncost = {cost}\n")
+    before = reads()
+    world.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: reads() > before, "the settings are read again")
+
+
+def password_of_less_work(world, case):
+    """Made before the setting rose."""
+    account(world, case)
+    cost_is(world, LESS)
+    said = run("/usr/bin/subuid", "passwd", "add", f"{case.owner}+{case.label}").stdout
+    case.more["password"] = PASSWORD.search(said).group(1)
+    cost_is(world, MORE)
+
+
+def rehash(world, case):
+    return call("PasswordRehash", {"owner": case.owner, "label": case.label, "password": case.more["password"]})
+
+
 # -- whether it is so
 
 def whole_account(ranges=0, keys=0):
@@ -186,7 +220,7 @@ def whole_account(ranges=0, keys=0):
 
 
 def account_is(member, value):
-    index = ("uid", "locked", "frozen", "comment", "quota", "expires", "alarm", "view", "state").index(member)
+    index = ("uid", "locked", "frozen", "comment", "quota", "expires", "alarm", "view", "bounds", "state").index(member)
     return lambda case: [(case.this, lambda facts: case.row(facts) is not None and case.row(facts)[index] == value)]
 
 
@@ -366,6 +400,36 @@ def started_clean(world, case, acknowledged):
     demand(within(20, lambda: not ids & {int(name) for name in os.listdir(place)}), "the purge does not come to its end")
 
 
+def hash_of(case):
+    """What the store has, which the daemon alone opens itself."""
+    with tempfile.TemporaryDirectory() as copy:
+        for file in ("state.db", "state.db-wal"):
+            if (STATE / file).exists():
+                shutil.copy(STATE / file, copy)
+        store = sqlite3.connect(f"{copy}/state.db")
+        rows = store.execute("SELECT hash FROM keys WHERE uid = ? AND hash <> ''", [case.account["uid"]]).fetchall()
+        store.close()
+    demand(len(rows) == 1, "the account has", len(rows), "hashes")
+    return rows[0][0]
+
+
+def password_is_right(world, case, acknowledged):
+    """Whatever happened, the password is right by the hash that is there; the next login finishes what was not done. A broker
+    whose worker has gone with the hash waits some seconds before it lets another one try."""
+    def more():
+        done(rehash(world, case))
+        return hash_of(case).startswith(f"$y$j{MORE + 4}T$")
+
+    def right():
+        kept = hash_of(case).encode()
+        return libcrypt.crypt(case.more["password"].replace("-", "").encode(), kept) == kept
+
+    libcrypt = ctypes.CDLL("libcrypt.so.1")
+    libcrypt.crypt.restype = ctypes.c_char_p
+    demand(right(), "the password is wrong after the fault")
+    demand(within(20, more) and right(), "the next login does not finish it")
+
+
 def file_verifies(world, case, acknowledged):
     file = case.more["file"]
     if acknowledged or os.path.exists(file):
@@ -443,7 +507,11 @@ CHANGES = [
         "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after),
     Change("restore", account_removed, of("Restore"), restored, after=data_kept),
     Change("restore-files", account_removed, of("Restore"), restored, after=data_kept, publish="files"),
-    Change("limit", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9), limit_is((7, 8, 9))),
+    Change("limit", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9), limit_is((7, 8, 9, ()))),
+    Change("bounds", account_in_use, of("Modify", **BOUNDS), account_is("bounds", tuple(BOUNDS.items()))),
+    Change("limit-bounds", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9, **BOUNDS),
+           limit_is((7, 8, 9, tuple(BOUNDS.items())))),
+    Change("password-rehash", password_of_less_work, rehash, after=password_is_right),
     Change("limit-reset", limit_there, owners("LimitSet", reset=True), limit_is(None)),
     Change("release", account_ended, lambda world, case: call("Release", {"first": case.account["uid"]}), released),
     Change("import", nothing, lambda world, case: call("Import", import_rows(case), more=True), imported,

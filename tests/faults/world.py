@@ -2,9 +2,9 @@
 """A live host on which faults happen: the daemon, what it says of itself (facts), and what it must never say again.
 
 Facts are one flat dictionary, so that two of them can be compared key by key:
-    ("account", owner, label): uid, locked, comment, quota, expires, alarm, view, state
+    ("account", owner, label): uid, locked, frozen, comment, quota, expires, alarm, view, bounds, state
     ("key", uid, fingerprint): roles          ("range", first): owner, label, count
-    ("limit", owner): numbers                 ("ended", first): a tombstone, (count, owner, label)
+    ("limit", owner): numbers, bounds         ("ended", first): a tombstone, (count, owner, label)
 """
 
 import contextlib
@@ -58,6 +58,14 @@ def done(reply):
     """Acknowledged: every reply of the call is there and none is an error."""
     replies = reply if isinstance(reply, list) else [reply]
     return bool(replies) and all(one is not None and "error" not in one for one in replies)
+
+
+BOUNDS = ("processes", "memory", "openFiles", "fileSize", "cpuWeight", "ioWeight", "sessions", "logins", "bandwidth")
+
+
+def bounds_of(row):
+    """Those that it has of its own."""
+    return tuple((name, row[name]) for name in BOUNDS if row.get(name))
 
 
 class Client(libraries.Client):
@@ -178,13 +186,14 @@ class World(conftest.Host):
         found = {}
         for row in rows("List", "account", all=True):
             found["account", row["owner"], row["label"]] = (row["uid"], row["locked"], row.get("frozen", False), row.get("comment"), row.get("quota"),
-                                                           row.get("expires"), row.get("alarm"), row["view"], row["state"])
+                                                           row.get("expires"), row.get("alarm"), row["view"], bounds_of(row),
+                                                           row["state"])
         for row in rows("KeyList", "key", all=True):
             found["key", row["uid"], row["fingerprint"]] = row["role"]
         for row in rows("RangeList", "range", all=True):
             found["range", row["first"]] = (row["owner"], row.get("label"), row["count"])
         for row in rows("LimitList", "limit"):
-            found["limit", row["owner"]] = (row["accounts"], row["keys"], row["ranges"])
+            found["limit", row["owner"]] = (row["accounts"], row["keys"], row["ranges"], bounds_of(row))
         for row in rows("TombstoneList", "range"):
             if row["owner"]:
                 found["ended", row["first"]] = (row["count"], row["owner"], row.get("label"))
