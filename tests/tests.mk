@@ -672,12 +672,18 @@ check-vm: all ## quotas of ext4 and xfs, in a virtual machine
 	tests/vm/run python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 tests/e2e/vm_quota.py
 
 # The escape suite with the kernels of Debian 12 and 13, and what a session is where users may have no user namespaces.
+# One machine for each suite and file, so that none of them takes a quarter of an hour, and what failed can be run alone:
+#   make check-vm-escape VM_SUITES=trixie VM_FILES=vm_groups
 VM_SUITES ?= bookworm trixie
+VM_FILES ?= test_shell_escape test_shell_walk test_shell_net vm_namespaces vm_groups
+VM_PARTS = $(foreach suite,$(VM_SUITES),$(foreach file,$(VM_FILES),$(suite)/$(file)))
 .PHONY: check-vm-escape
 check-vm-escape: all ## the escape suite, in virtual machines with the kernels of Debian 12 and 13
-	@set -e; for suite in $(VM_SUITES); do echo "== kernel of $$suite"; \
-	  VM_SUITE=$$suite tests/vm/run env SUBUIDD_SAMPLE=1000 python3 -m pytest -q --color=no -p no:cacheprovider --durations=5 \
-	    tests/e2e/test_shell_escape.py tests/e2e/test_shell_walk.py tests/e2e/vm_namespaces.py tests/e2e/vm_groups.py; done
+	@set -e; n=0; for part in $(VM_PARTS); do n=$$((n + 1)); began=$$(date +%s); \
+	  echo "== $$n of $(words $(VM_PARTS)): $${part#*/} with the kernel of $${part%/*}"; \
+	  VM_SUITE=$${part%/*} VM_SECONDS=$${VM_SECONDS:-1500} tests/vm/run env SUBUIDD_SAMPLE=1000 python3 -m pytest -v --color=no \
+	    -p no:cacheprovider --durations=5 tests/e2e/$${part#*/}.py; \
+	  echo "== $$part: held, in $$(($$(date +%s) - began)) s"; done
 
 # A whole Debian pushed, pulled, compared and booted.
 SESSIONS ?= 10000
