@@ -411,6 +411,9 @@ UNIT               += metrics
 # alarms: store, hooks and clock are the test's
 alarm_event_OBJS    = subuidd/runs/alarm subuidd/runs/alarm_event subuidd/runs/alarm_pace account/run
 UNIT               += alarm_event
+# and when the ends of keys and accounts are looked at
+alarm_dates_OBJS    = subuidd/runs/alarm_dates $(RECORDS)
+UNIT               += alarm_dates
 
 # bounds per uid: clock and store are the test's
 bounds_OBJS         = account/bounds backup/bandwidth confine/limits
