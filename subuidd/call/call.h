@@ -90,7 +90,7 @@ struct call {
 	struct id_range range;           /* of OP_RANGE_* */
 	struct change *change;           /* its rows: of what makes accounts, keys, ranges and limits */
 	void (*held)(struct call *call); /* it waits for the homes, evidence_holds(); NULL: it does not */
-	bool link_again;                 /* of a removal: the child that removes the link was killed once */
+	bool link_again;                 /* the child that removes the link, or makes it anew, was killed once */
 	bool overtaken;  /* it waits for processes alone: its account is not busy, so that a lock is not held up */
 	void *shared;    /* of OP_ACCOUNT_KILL: memory in which its child counts */
 	unsigned mended; /* of lifecycle_mend(): enum account_part, or-ed */

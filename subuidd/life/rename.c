@@ -112,12 +112,20 @@ static enum failure new_link(struct call *call)
 	return r < 0 ? no_link(call, strerror(-r)) : CALL_PENDING;
 }
 
-/* One that stays leads nowhere. */
+static enum failure link_follows(struct call *call);
+
+/* One that stays leads nowhere, and `check` finds it. */
 static void former_unlinked(void *data, int status)
 {
 	struct call *call = data;
 	enum link_result result = link_result_of(status);
 
+	if (status == -EINTR && !call->link_again) {
+		call->link_again = true;
+		call_finish(call, link_follows(call));
+		return;
+	}
+	call->link_again = false; /* the new one has a second try of its own */
 	if (result != LINK_OK)
 		log_warn("%s: the former owner's link stays: %s", call->target, link_result_why(result));
 	call_finish(call, new_link(call));

@@ -13,13 +13,12 @@
 #include "subuidd/op/check_step.h"
 #include "subuidd/door/operation.h"
 
-#define TOMBSTONES 256 /* looked at for their owners in one step */
-
 static enum failure step_store(struct call *call, uint32_t at);
 static enum failure step_host(struct call *call, uint32_t at);
 static enum failure step_accounts(struct call *call, uint32_t after);
 static enum failure step_ranges(struct call *call, uint32_t after);
 static enum failure step_owners(struct call *call, uint32_t after);
+static enum failure step_former(struct call *call, uint32_t after);
 static enum failure step_files(struct call *call, uint32_t at);
 
 /* Only a caller who may see everything may see findings that belong to nobody in particular. */
@@ -27,11 +26,17 @@ static const struct {
 	bool all;
 	enum failure (*run)(struct call *call, uint32_t at);
 } steps[STEPS] = {
-	[STEP_STORE] = { true, step_store },        [STEP_HOST] = { true, step_host },
-	[STEP_ACCOUNTS] = { false, step_accounts }, [STEP_RANGES] = { false, step_ranges },
-	[STEP_OWNERS] = { true, step_owners },      [STEP_FILES] = { true, step_files },
-	[STEP_INDEX] = { true, check_step_index },  [STEP_INDEX_RANGES] = { true, check_step_index_ranges },
-	[STEP_KEYS] = { true, check_step_keys },    [STEP_REMOVED] = { true, check_step_removed },
+	[STEP_STORE] = { true, step_store },
+	[STEP_HOST] = { true, step_host },
+	[STEP_ACCOUNTS] = { false, step_accounts },
+	[STEP_RANGES] = { false, step_ranges },
+	[STEP_OWNERS] = { true, step_owners },
+	[STEP_FORMER] = { true, step_former },
+	[STEP_FILES] = { true, step_files },
+	[STEP_INDEX] = { true, check_step_index },
+	[STEP_INDEX_RANGES] = { true, check_step_index_ranges },
+	[STEP_KEYS] = { true, check_step_keys },
+	[STEP_REMOVED] = { true, check_step_removed },
 	[STEP_DISK] = { true, check_step_disk },
 };
 
@@ -46,7 +51,7 @@ void check_step_after(struct call *call, enum check_step step)
 	do
 		step++;
 	while (step < STEPS && steps[step].all && !call->request.list.all);
-	if (step > STEP_OWNERS) /* from here on nobody is looked up */
+	if (step > STEP_FORMER) /* from here on nobody is looked up */
 		local_free(&call->broker->local);
 	check_step_at(call, step, 0);
 }
@@ -292,46 +297,35 @@ static enum failure step_ranges(struct call *call, uint32_t after)
 	return check_begin(call, check);
 }
 
-/* An owner who had an account and has none: checks for leftover links. */
-static int owner_add(struct call *call, struct check_job *job, const struct id_range *row)
+static enum failure owners_begin(struct call *call, enum check_step step, uint32_t after,
+				 int (*next)(struct call *call, struct check_job *job, uint32_t after, uint32_t *last))
 {
-	uint32_t accounts = 0;
-	int r;
-
-	if (row->count != 1 || row->owner[0] == '\0' || row->label[0] == '\0')
-		return 0;
-	for (int i = 0; i < job->owners_count; i++)
-		if (strcmp(job->owners[i].name, row->owner) == 0 && job->owners[i].uid == row->owner_uid)
-			return 0;
-	r = store_account_count(call->store, row->owner, &accounts);
-	if (r < 0 || accounts > 0)
-		return r;
-	memcpy(job->owners[job->owners_count].name, row->owner, sizeof(job->owners[0].name));
-	job->owners[job->owners_count++].uid = row->owner_uid;
-	return 0;
-}
-
-static enum failure step_owners(struct call *call, uint32_t after)
-{
-	cleanup_free struct id_range *rows = calloc(TOMBSTONES, sizeof(*rows));
 	struct check *check = calloc(1, sizeof(*check));
-	int n = rows == NULL || check == NULL ? -ENOMEM : store_tombstone_list(call->store, after, rows, TOMBSTONES);
-	int i = 0, r = n;
+	uint32_t last = 0;
+	int n = check == NULL ? -ENOMEM : next(call, &check->job, after, &last);
 
-	for (; r >= 0 && i < n && check->job.owners_count < CHECK_FEW; i++)
-		r = owner_add(call, &check->job, &rows[i]);
-	if (r < 0) {
+	if (n < 0) {
 		free(check);
-		return r == -ENOMEM ? call_fail_system(call, "the check", r) : call_fail_store(call, r);
+		return n == -ENOMEM ? call_fail_system(call, "the check", n) : call_fail_store(call, n);
 	}
 	if (n == 0)
-		check_step_after(call, STEP_OWNERS);
+		check_step_after(call, step);
 	else
-		check_step_at(call, STEP_OWNERS, rows[i - 1].first);
+		check_step_at(call, step, last);
 	if (check->job.owners_count > 0)
 		return check_begin(call, check);
 	free(check);
 	return FAILURE_NONE;
+}
+
+static enum failure step_owners(struct call *call, uint32_t after)
+{
+	return owners_begin(call, STEP_OWNERS, after, check_removed_owners);
+}
+
+static enum failure step_former(struct call *call, uint32_t after)
+{
+	return owners_begin(call, STEP_FORMER, after, check_former_owners);
 }
 
 /* ---- what is of nobody in particular ---- */

@@ -12,7 +12,8 @@ enum check_step {
 	STEP_HOST,
 	STEP_ACCOUNTS,
 	STEP_RANGES,
-	STEP_OWNERS, /* owners without an account any more */
+	STEP_OWNERS, /* owners without an account any more: since they removed it */
+	STEP_FORMER, /* ... or since it is somebody else's */
 	STEP_FILES,
 	STEP_INDEX,
 	STEP_INDEX_RANGES,
@@ -51,6 +52,11 @@ enum failure check_step_index_ranges(struct call *call, uint32_t at);
 enum failure check_step_keys(struct call *call, uint32_t at);
 /* Every key of an active account is in the keys file, just so. 0 or negative errno of the store. */
 int check_account_keys(struct call *call, const struct account *row, struct check_result *result);
+
+/* check_owners.c: into the job, of the rows behind `after`. *last: of those that were looked at. Their number, 0 at the
+ * end, or negative errno. */
+int check_removed_owners(struct call *call, struct check_job *job, uint32_t after, uint32_t *last);
+int check_former_owners(struct call *call, struct check_job *job, uint32_t after, uint32_t *last);
 
 /* check_removed.c, check_disk.c */
 enum failure check_step_removed(struct call *call, uint32_t at);

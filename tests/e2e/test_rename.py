@@ -310,6 +310,22 @@ def test_accounts_of_a_living_user_are_not_given_away_by_mistake(host, tmp_path,
     push(host, key, name, source, check=True)
 
 
+def test_a_link_that_stays_with_a_former_owner_is_found(host, tmp_path, source):
+    owner, name, key = host.account(tmp_path)
+    new = host.new_user()
+    directory, link = Path(f"/home/{owner}/subuid"), f"/home/{owner}/subuid/web1"
+    directory.chmod(0o500)
+    host.subuid("owner", owner, new, "--hand-over")
+    push(host, key, f"{new}+web1", source, check=True)
+    assert os.path.lexists(link), "the control"
+    result = host.subuid("check", "--all", check=False)
+    assert result.returncode == 1 and result.stdout.count(link) == 1, result
+    directory.chmod(0o700)
+    host.subuid("check", "--all", "--repair", "--yes")
+    assert not os.path.lexists(link)
+    assert host.subuid("check", "--all").returncode == 0
+
+
 def test_labels_that_both_have_refuse_it_whole(host, tmp_path, source):
     owner, name, key = host.account(tmp_path)
     host.subuid("add", "alone", user=owner)
