@@ -94,6 +94,7 @@ static void linked(void *data, int status)
 	call_finish(data, link_made(data, status));
 }
 
+/* What passes by itself is waited for, since nobody would make the link then. */
 static enum failure new_link(struct call *call)
 {
 	struct broker *broker = call->broker;
@@ -101,7 +102,7 @@ static enum failure new_link(struct call *call)
 	pid_t pid = -1;
 
 	if (call->owner_doubt != 0)
-		return no_link(call, "the user database does not answer");
+		return call_again_later(call, call_fail_doubt(call, call->owner_doubt));
 	if (!call->owner_exists || call->owner.uid != call->account.owner_uid)
 		return finish(call); /* again another one: nobody could look */
 	if (call->link_skipped)
@@ -109,7 +110,7 @@ static enum failure new_link(struct call *call)
 	r = link_start_rename(&broker->homes, &call->owner, &call->former, &call->account, LINK_MEND, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, LINK_SECONDS, linked, call);
-	return r < 0 ? no_link(call, strerror(-r)) : CALL_PENDING;
+	return r < 0 ? call_again_later(call, call_fail_system(call, "its link cannot be made", r)) : CALL_PENDING;
 }
 
 static enum failure link_follows(struct call *call);

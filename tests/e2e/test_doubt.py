@@ -236,6 +236,27 @@ def test_a_removal_under_way_waits_for_the_directory(host, place):
     wait_until(lambda: not link.is_symlink(), "it is finished")
 
 
+def test_a_rename_under_way_waits_for_the_directory(host, place):
+    """Killed in between, started in an outage: nobody would make the link and open the view later."""
+    owner = People.new()
+    host.subuid("add", "web1", "--owner", owner)
+    directory = Path(f"/home/{owner}/subuid")
+    trace = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=renameat2", "-e", "inject=renameat2:signal=KILL",
+                              *host.attached()], stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace is there")
+    host.subuid("rename", f"{owner}+web1", "db1", check=False)
+    trace.wait(20)
+    host.stop_daemon(signal.SIGKILL)
+    with outage():
+        host.start_daemon()
+        wait_until(lambda: re.search(f"account.rename: .*: {NO_ANSWER}", daemon_log()), "it is tried")
+        assert not (directory / "db1").is_symlink()
+    host.restart_daemon()
+    wait_until(lambda: (directory / "db1").is_symlink() and not (directory / "web1").is_symlink(), "it is finished")
+    assert os.listdir(directory) == ["db1"] and host.subuid("check", "--owner", owner).returncode == 0
+    assert (directory / "db1").is_dir()
+
+
 def test_without_a_descriptor_nobody_is_gone(host, module):
     """EMFILE while /etc/passwd is read: with our own source behind `files` glibc says "no such user"."""
     owner = host.new_user()

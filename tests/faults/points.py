@@ -152,12 +152,13 @@ class Points:
     to_the_start = 0
 
     def clean(self, case):
-        """The owner has nothing any more; tombstones stay, for the ids."""
+        """The owner has nothing any more, nor has one who took over; tombstones stay, for the ids."""
+        owners = (case.owner, self.world.owners.get(case.owner))
         for key, value in self.world.facts().items():
-            if key[:2] == ("account", case.owner):
-                self.world.remove(case.owner, key[2], purge=True)
-            elif key[0] == "range" and value[:2] == (case.owner, None):
-                demand(done(call("RangeRemove", {"owner": case.owner, "first": key[1]})), "a range cannot be removed")
+            if key[0] == "account" and key[1] in owners:
+                self.world.remove(key[1], key[2], purge=True)
+            elif key[0] == "range" and value[0] in owners and value[1] is None:
+                demand(done(call("RangeRemove", {"owner": value[0], "first": key[1]})), "a range cannot be removed")
         demand(done(call("LimitSet", {"owner": case.owner, "accounts": 1000, "keys": 16, "ranges": 4000})), "limit")
 
 
