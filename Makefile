@@ -264,6 +264,7 @@ install: all ## everything below PREFIX and DESTDIR; `subuid setup` switches a h
 	install -m 0644 $(B)/pam_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so
 	install -m 0644 $(B)/own-name.so $(DESTDIR)$(LIBEXECDIR)/own-name.so
 	install -m 0644 backup/borg_serve.py $(DESTDIR)$(LIBEXECDIR)/borg-serve
+	install -m 0644 backup/rdiff_serve.py $(DESTDIR)$(LIBEXECDIR)/rdiff-serve
 	install -m 0755 subuidd/hooks/mail subuidd/hooks/post $(DESTDIR)$(PREFIX)/share/subuidd/hooks
 	install -d $(DESTDIR)$(PREFIX)/share/subuidd/prometheus
 	install -m 0644 subuidd/prometheus/alerts.yml $(DESTDIR)$(PREFIX)/share/subuidd/prometheus

@@ -59,6 +59,33 @@ def test_rdiff_backup_backs_up_and_restores(host, tmp_path, tree):
     assert said.returncode != 0 and not (home_of(name) / "e").exists() and "append-only" in said.stdout + said.stderr
 
 
+def test_rdiff_backup_has_the_tree_of_rsync(host, tmp_path, tree):
+    """Also below names that its own modules lie under, and with a link that leads to one."""
+    _, name, key = host.account(tmp_path, "rdiff-backup,sync")
+    home, at = home_of(name), f"{name}@127.0.0.1"
+    os.symlink("/usr/lib/python3", tree / "absolute")
+    host.rsync(key, "-a", "--mkpath", f"{tree}/", f"{at}:/usr/lib/python3/")
+    for number, there in enumerate(("/d", "~/d", "d", f"{home}/d", "/usr/lib/rdiff", "/usr/lib/python3/rdiff_backup")):
+        (tree / "file").write_text(f"{number}")
+        run("sleep", "1")
+        rdiff(host, key, "backup", tree, f"{at}::{there}")
+        place = home / there.removeprefix(f"{home}/").lstrip("~/")
+        assert (place / "file").read_text() == f"{number}" and os.readlink(place / "absolute") == "/usr/lib/python3"
+        host.rsync(key, "-a", f"{at}:{there}/", f"{tmp_path}/by-rsync{number}/")
+        rdiff(host, key, "restore", f"{at}::{there}", tmp_path / f"back{number}")
+        for copy in ("by-rsync", "back"):
+            assert (tmp_path / f"{copy}{number}/file").read_text() == f"{number}"
+        rdiff(host, key, "verify", f"{at}::{there}")
+    assert len(list((home / "d/rdiff-backup-data").glob("mirror_metadata.*snapshot*"))) == 1
+    rdiff(host, key, "restore", "--at", "3B", f"{at}::/d", tmp_path / "oldest")
+    assert (tmp_path / "oldest/file").read_text() == "0"
+    rdiff(host, key, "--force", "remove", "increments", "--older-than", "1B", f"{at}::/d")
+    assert len(list((home / "d/rdiff-backup-data/increments").iterdir())) == 1
+    assert sorted(os.listdir(home)) == ["d", "usr"]
+    rdiff(host, key, "backup", f"{at}::/usr/lib/python3", tmp_path / "pulled")
+    assert (tmp_path / "pulled/file").read_text() == "first"
+
+
 def test_rdiff_backup_reaches_nothing_outside(host, tmp_path, tree, canary):
     _, name, key = host.account(tmp_path, "rdiff-backup")
     home = home_of(name)
