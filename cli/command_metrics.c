@@ -55,6 +55,10 @@ static void account_put(struct metrics *metrics, const struct row *row)
 		metrics_put(metrics, METRIC_QUOTA, row_number(row, "quota"), labels);
 	if (row_has(row, "usedBytes"))
 		metrics_put(metrics, METRIC_USED, used, labels);
+	if (row_number(row, "filesLimit") != 0)
+		metrics_put(metrics, METRIC_QUOTA_FILES, row_number(row, "filesLimit"), labels);
+	if (row_has(row, "usedFiles"))
+		metrics_put(metrics, METRIC_USED_FILES, row_number(row, "usedFiles"), labels);
 	metrics_put(metrics, METRIC_KEYS, row_number(row, "keys"), labels);
 	metrics_put(metrics, METRIC_USABLE, is_usable(row), labels);
 	metrics_put(metrics, METRIC_CREATED, row_number(row, "created"), labels);

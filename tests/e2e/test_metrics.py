@@ -19,7 +19,7 @@ from test_runs import logged, push  # noqa: F401: a fixture
 
 RULES = Path("/usr/share/subuidd/prometheus/alerts.yml")
 ACCOUNT = {"last_good_backup_timestamp_seconds", "last_run_timestamp_seconds", "last_run_ok", "last_run_status", "silent",
-           "alarm_seconds", "quota_bytes", "used_bytes", "keys", "usable", "created_timestamp_seconds"}
+           "alarm_seconds", "quota_bytes", "used_bytes", "quota_files", "used_files", "keys", "usable", "created_timestamp_seconds"}
 NAMES = {"subuid_up", "subuid_build_info", "subuid_accounts", "subuid_owner_limit", "subuid_owner_used", "subuid_range_ids",
          "subuid_pool_ids_total", "subuid_pool_ids_free", "subuid_refusals_total", "subuid_logins_total",
          "subuid_metrics_timestamp_seconds"} | {f"subuid_account_{name}" for name in ACCOUNT}
@@ -65,7 +65,8 @@ def test_both_readers_take_it(host, promtool, push, tmp_path):  # noqa: F811
     shown = host.subuid_json("show", push.name)["account"]
     for name, member in (("last_good_backup_timestamp_seconds", "lastGood"), ("last_run_timestamp_seconds", "lastRun"),
                          ("last_run_status", "lastStatus"), ("alarm_seconds", "alarm"), ("quota_bytes", "quota"),
-                         ("used_bytes", "usedBytes"), ("keys", "keys"), ("created_timestamp_seconds", "created")):
+                         ("used_bytes", "usedBytes"), ("quota_files", "filesLimit"), ("used_files", "usedFiles"),
+                         ("keys", "keys"), ("created_timestamp_seconds", "created")):
         assert value(text, f"subuid_account_{name}", **label) == shown[member], name
     assert value(text, "subuid_account_last_run_ok", **label) == 1 and value(text, "subuid_account_silent", **label) == 0
     assert value(text, "subuid_accounts", owner=owner, state="active") == 1

@@ -583,7 +583,7 @@ def test_restic_backs_up_forgets_and_restores(host, tmp_path, tree):
     restic(host, key, name, "init")
     restic(host, key, name, "backup", tree)
     (tree / "file").write_text("second")
-    restic(host, key, name, "backup", tree)
+    assert "NOTICE" not in restic(host, key, name, "backup", tree).stderr  # rclone's, that it has no configuration
     restic(host, key, name, "check", "--read-data")
     restic(host, key, name, "restore", "latest", "--target", tmp_path / "back")
     assert (tmp_path / "back" / str(tree)[1:] / "file").read_text() == "second"
