@@ -54,11 +54,6 @@ int alarm_address(const struct broker *of, const struct account *account, struct
 	return 0;
 }
 
-void alarm_hooks_finish(const struct alarms *alarms)
-{
-	(void)alarms;
-}
-
 void alarm_whom(const struct account *account, char whom[CONTACT_MAX + 1])
 {
 	memcpy(whom, account->facts.contact, CONTACT_MAX + 1);
