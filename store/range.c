@@ -90,6 +90,18 @@ int store_range_make_way(struct store *store, const char *owner, unsigned lines,
 	return store_run(store, SQL_RANGE_SHIFT, VALUES(TEXT(owner), NUMBER(first)));
 }
 
+int store_range_unsettled(struct store *store, uint32_t after_first, struct id_range *rows, int max)
+{
+	return store_list(store, SQL_RANGE_UNSETTLED, VALUES(NUMBER(after_first), NUMBER(max)), range_read, rows,
+			  sizeof(*rows));
+}
+
+int store_range_settle(struct store *store, const struct id_range *range)
+{
+	return store_run(store, SQL_RANGE_SETTLE,
+			 VALUES(NUMBER(range->first), NUMBER(range->behind[0]), NUMBER(range->behind[1])));
+}
+
 int store_range_get(struct store *store, uint32_t first, struct id_range *range)
 {
 	return store_one(store, SQL_RANGE_GET, VALUES(NUMBER(first)), range_read, range);

@@ -143,6 +143,9 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_RANGE_SHIFT] = "UPDATE ranges SET place = place + 1, behind_uids = max(behind_uids - 1, 0),"
 			    " behind_gids = max(behind_gids - 1, 0)"
 			    " WHERE owner = ?1 AND account_uid IS NULL AND place >= ?2",
+	[SQL_RANGE_UNSETTLED] = RANGE_SELECT "WHERE r.first > ?1 AND (r.behind_uids = 65535 OR r.behind_gids = 65535)"
+					     " ORDER BY r.first LIMIT ?2",
+	[SQL_RANGE_SETTLE] = "UPDATE ranges SET behind_uids = ?2, behind_gids = ?3 WHERE first = ?1",
 	[SQL_RANGE_GET] = RANGE_SELECT "WHERE r.first = ?1",
 	[SQL_RANGE_DELETE] = "DELETE FROM ranges WHERE first = ?1",
 	[SQL_RANGE_LIST] = RANGE_SELECT "WHERE r.first > ?1 ORDER BY r.first LIMIT ?2",

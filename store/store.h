@@ -186,6 +186,9 @@ int store_range_list_account(struct store *store, uint32_t account_uid, uint32_t
 			     int max);
 /* The place behind all that the holder has. 0 or negative errno. */
 int store_range_place(struct store *store, const char *owner, uint32_t account_uid, uint32_t *place);
+/* Those of a store from before ranges had places (behind 65535), and what they are behind. In a transaction. */
+int store_range_unsettled(struct store *store, uint32_t after_first, struct id_range *rows, int max);
+int store_range_settle(struct store *store, const struct id_range *range);
 /* Makes way for a line that becomes a range of this owner, with so many lines before it: *place is where it stood. */
 int store_range_make_way(struct store *store, const char *owner, unsigned lines, uint32_t *place);
 int store_range_units(struct store *store, const char *owner, uint32_t *units);

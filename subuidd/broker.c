@@ -20,6 +20,7 @@
 #include "subuidd/life/admission.h"
 #include "subuidd/life/evidence.h"
 #include "subuidd/call/former.h"
+#include "subuidd/change/range.h"
 #include "subuidd/call/known_time.h"
 #include "subuidd/life/groups.h"
 #include "subuidd/life/lifecycle.h"
@@ -236,6 +237,9 @@ static int data_open(struct broker *broker, char *why)
 	r = host_probe_open("", &broker->host, &broker->probe);
 	if (r < 0)
 		return reason(why, "/etc/subuid", r);
+	r = range_turns_settle(broker);
+	if (r < 0)
+		log_error("the order of ranges from before an upgrade: %s", strerror(-r));
 	r = publication_open(broker->store, &broker->settings, broker->state_fd, &broker->withheld,
 			     &broker->publication, why, REASON_MAX);
 	/* rebuilding them mends wrong owners and modes, but not a directory in their place */

@@ -15,4 +15,8 @@ enum failure range_limit(struct call *call, uint32_t units, struct limit *limit,
 /* Sets place and behind of a range that is about to be made. 0 or negative errno of the store. */
 int range_turn(const struct call *call, bool adopted, struct id_range *range);
 
+/* At the start: ranges from before this was known keep the places that their lines have in the files. 0 or negative
+ * errno: it is tried again at the next start, and meanwhile they come last. */
+int range_turns_settle(struct broker *broker);
+
 #endif

@@ -13,20 +13,22 @@
 #include "subuidd/change/range.h"
 
 #define FILES 2
+#define BATCH 16
+#define BEHIND_MOST (UINT16_MAX - 1) /* UINT16_MAX: not known yet */
 
 /* The holder, as a line may name them. */
 struct named {
 	uint64_t names[2];
 };
 
-static int holder_named(const struct call *call, const struct id_range *range, struct named *named)
+static int holder_named(char separator, const struct id_range *range, struct named *named)
 {
 	char name[ACCOUNT_NAME_MAX + 1], number[16];
 	int r = 0, length = snprintf(number, sizeof(number), "%u",
 				     range->account_uid != 0 ? range->account_uid : range->owner_uid);
 
 	if (range->label[0] != '\0')
-		r = name_join(range->owner, call->broker->settings.separator, range->label, name);
+		r = name_join(range->owner, separator, range->label, name);
 	else
 		memcpy(name, range->owner, strlen(range->owner) + 1);
 	if (r == 0)
@@ -47,8 +49,13 @@ static int is_ours(struct store *store, const struct id_block *ids)
 	return kind == ID_ACCOUNT || kind == ID_RANGE;
 }
 
-/* How many lines of others the file has for the holder: all, and before the one of these ids. 0 or negative errno. */
-static int lines_count(struct store *store, const struct subid_list *list, const struct named *named, uint32_t first,
+static bool has(const struct id_block *ids, uint32_t id)
+{
+	return ids->first <= id && id <= ids->last;
+}
+
+/* How many lines of others the file has for the holder: all, and before the one with this id. 0 or negative errno. */
+static int lines_count(struct store *store, const struct subid_list *list, const struct named *named, uint32_t id,
 		       unsigned *all, unsigned *before)
 {
 	const struct subid_named *at[FILES];
@@ -58,13 +65,13 @@ static int lines_count(struct store *store, const struct subid_list *list, const
 	for (int i = 0; i < 2; i++) {
 		counts[i] = subid_named_of(list, named->names[i], &at[i]);
 		for (size_t k = 0; k < counts[i]; k++)
-			if (at[i][k].ids.first == first && at[i][k].line < line)
+			if (has(&at[i][k].ids, id) && at[i][k].line < line)
 				line = at[i][k].line;
 	}
 	*all = *before = 0;
 	for (int i = 0; i < 2; i++)
 		for (size_t k = 0; k < counts[i]; k++) {
-			int r = at[i][k].ids.first == first ? 1 : is_ours(store, &at[i][k].ids);
+			int r = has(&at[i][k].ids, id) ? 1 : is_ours(store, &at[i][k].ids);
 
 			if (r < 0)
 				return r;
@@ -74,27 +81,70 @@ static int lines_count(struct store *store, const struct subid_list *list, const
 	return 0;
 }
 
-static uint16_t bounded(unsigned count)
+/* Sets behind: all lines, or those before its own. 0 or negative errno. */
+static int behind_set(const struct broker *broker, struct store *store, bool stood, struct id_range *range)
 {
-	return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
+	const struct subid_list *lists[FILES] = { &broker->host.subuid.list, &broker->host.subgid.list };
+	unsigned all, before;
+	struct named named;
+	int r = holder_named(broker->settings.separator, range, &named);
+
+	for (int i = 0; r == 0 && i < FILES; i++) {
+		unsigned count;
+
+		r = lines_count(store, lists[i], &named, range->first, &all, &before);
+		count = stood ? before : all;
+		if (r == 0)
+			range->behind[i] = count < BEHIND_MOST ? (uint16_t)count : BEHIND_MOST;
+	}
+	return r;
 }
 
 int range_turn(const struct call *call, bool adopted, struct id_range *range)
 {
-	const struct host_probe *host = &call->broker->host;
-	const struct subid_list *lists[FILES] = { &host->subuid.list, &host->subgid.list };
-	unsigned all[FILES], before[FILES];
-	struct named named;
-	int r = holder_named(call, range, &named);
+	int r = behind_set(call->broker, call->store, adopted, range);
 
-	for (int i = 0; r == 0 && i < FILES; i++) {
-		r = lines_count(call->store, lists[i], &named, range->first, &all[i], &before[i]);
-		if (r == 0)
-			range->behind[i] = bounded(adopted ? before[i] : all[i]);
-	}
 	if (r < 0)
 		return r;
 	return adopted && range->account_uid == 0 ?
-		       store_range_make_way(call->store, range->owner, before[0], &range->place) :
+		       store_range_make_way(call->store, range->owner, range->behind[0], &range->place) :
 		       store_range_place(call->store, range->owner, range->account_uid, &range->place);
+}
+
+static int settle(struct broker *broker)
+{
+	struct id_range rows[BATCH];
+	uint32_t after = 0;
+	int n, r = 0;
+
+	while (r == 0 && (n = store_range_unsettled(broker->store, after, rows, BATCH)) != 0) {
+		if (n < 0)
+			return n;
+		for (int i = 0; r == 0 && i < n; i++) {
+			r = behind_set(broker, broker->store, true, &rows[i]);
+			if (r == 0)
+				r = store_range_settle(broker->store, &rows[i]);
+		}
+		after = rows[n - 1].first;
+	}
+	return r;
+}
+
+int range_turns_settle(struct broker *broker)
+{
+	struct id_range any;
+	int r = store_range_unsettled(broker->store, 0, &any, 1);
+
+	if (r <= 0)
+		return r;
+	r = subid_file_refresh(&broker->host.subuid) ?: subid_file_refresh(&broker->host.subgid);
+	if (r == 0)
+		r = store_begin(broker->store);
+	if (r < 0)
+		return r;
+	r = settle(broker);
+	if (r == 0)
+		return store_commit(broker->store);
+	store_rollback(broker->store);
+	return r;
 }

@@ -672,6 +672,55 @@ static void ranges_do_not_overlap_and_are_counted(void **state)
 	assert_int_equal(units, 1);
 }
 
+static uint32_t place_of(uint32_t first)
+{
+	struct id_range range;
+
+	assert_int_equal(store_range_get(store, first, &range), 0);
+	return range.place;
+}
+
+static void a_range_has_a_place_among_those_of_its_holder(void **state)
+{
+	const uint32_t one = 1073741824u, two = one + 65536, line = two + 65536;
+	struct id_range range = a_range("alice", one, 65536, 0), rows[4];
+	uint32_t place = 77;
+
+	(void)state;
+	assert_int_equal(store_range_place(store, "alice", 0, &place), 0);
+	assert_int_equal(place, 0);
+	range.place = 5;
+	range.behind[0] = range.behind[1] = 1; /* behind a line of the files */
+	assert_int_equal(CHANGE(store_range_insert(store, &range)), 0);
+	assert_int_equal(store_range_place(store, "alice", 0, &place), 0);
+	assert_int_equal(place, 6);
+	assert_int_equal(store_range_place(store, "bob", 0, &place), 0);
+	assert_int_equal(place, 0);
+	range = a_range("alice", two, 65536, 0);
+	range.place = 6;
+	range.behind[0] = 2;
+	range.behind[1] = UINT16_MAX; /* not known yet */
+	assert_int_equal(CHANGE(store_range_insert(store, &range)), 0);
+	assert_int_equal(store_range_unsettled(store, 0, rows, 4), 1);
+	assert_int_equal(rows[0].first, two);
+	rows[0].behind[1] = 3;
+	assert_int_equal(CHANGE(store_range_settle(store, &rows[0])), 0);
+	assert_int_equal(store_range_unsettled(store, 0, rows, 4), 0);
+	/* the second line becomes a range: behind the first range, before the second */
+	assert_int_equal(CHANGE(store_range_make_way(store, "alice", 1, &place)), 0);
+	assert_int_equal(place, 6);
+	assert_true(place_of(one) == 5 && place_of(two) == 7);
+	assert_int_equal(store_range_get(store, two, &range), 0);
+	assert_true(range.behind[0] == 1 && range.behind[1] == 2);
+	/* one that nothing comes behind */
+	assert_int_equal(CHANGE(store_range_make_way(store, "alice", 9, &place)), 0);
+	assert_int_equal(place, 8);
+	range = a_range("alice", line, 65536, 0);
+	range.place = place;
+	assert_int_equal(CHANGE(store_range_insert(store, &range)), 0);
+	assert_int_equal(store_digest_prove(store->db), SQLITE_OK);
+}
+
 static void limits_are_an_owners_own(void **state)
 {
 	struct limit l = { .accounts = 1, .keys = 2, .ranges = 3, .owner = "alice" }, got;
@@ -1902,6 +1951,7 @@ int main(void)
 		T(lists_go_on_after_the_last_row),
 		T(keys_are_never_numbered_twice),
 		T(ranges_do_not_overlap_and_are_counted),
+		T(a_range_has_a_place_among_those_of_its_holder),
 		T(limits_are_an_owners_own),
 		T(an_account_that_was_removed_comes_back_whole),
 		T(ids_whose_data_is_set_aside_are_not_released),
