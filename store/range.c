@@ -98,8 +98,13 @@ int store_range_unsettled(struct store *store, uint32_t after_first, struct id_r
 
 int store_range_settle(struct store *store, const struct id_range *range)
 {
-	return store_run(store, SQL_RANGE_SETTLE,
-			 VALUES(NUMBER(range->first), NUMBER(range->behind[0]), NUMBER(range->behind[1])));
+	int r = store_save(store);
+
+	if (r < 0)
+		return r;
+	r = store_run(store, SQL_RANGE_SETTLE,
+		      VALUES(NUMBER(range->first), NUMBER(range->behind[0]), NUMBER(range->behind[1])));
+	return store_save_publish(store, r);
 }
 
 int store_range_get(struct store *store, uint32_t first, struct id_range *range)
