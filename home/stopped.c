@@ -49,20 +49,22 @@ bool stopped_has(const struct stopped *stopped, int proc, const struct session *
 	return false;
 }
 
+/* Negative errno where nothing was ever kept. */
 static int directory_open(void)
 {
-	cleanup_fd int run = open(RUN_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int fd;
+	int fd = open(RUN_DIR "/" DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (run < 0 || (mkdirat(run, DIRECTORY, 0700) != 0 && errno != EEXIST))
-		return -errno;
-	fd = openat(run, DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+static int directory_make(void)
+{
+	return mkdir(RUN_DIR "/" DIRECTORY, 0700) != 0 && errno != EEXIST ? -errno : directory_open();
 }
 
 int stopped_keep(uint32_t uid, const struct stopped *stopped)
 {
-	cleanup_fd int directory = directory_open(), fd = -1;
+	cleanup_fd int directory = directory_make(), fd = -1;
 	char name[16];
 
 	if (directory < 0)
