@@ -49,22 +49,21 @@ bool stopped_has(const struct stopped *stopped, int proc, const struct session *
 	return false;
 }
 
-/* Negative errno where nothing was ever kept. */
-static int directory_open(void)
+/* -ENOENT, unless it is to be made: nothing was ever kept. */
+static int directory_open(bool make)
 {
-	int fd = open(RUN_DIR "/" DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int run = open(RUN_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd;
 
+	if (run < 0 || (make && mkdirat(run, DIRECTORY, 0700) != 0 && errno != EEXIST))
+		return -errno;
+	fd = openat(run, DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
-}
-
-static int directory_make(void)
-{
-	return mkdir(RUN_DIR "/" DIRECTORY, 0700) != 0 && errno != EEXIST ? -errno : directory_open();
 }
 
 int stopped_keep(uint32_t uid, const struct stopped *stopped)
 {
-	cleanup_fd int directory = directory_make(), fd = -1;
+	cleanup_fd int directory = directory_open(true), fd = -1;
 	char name[16];
 
 	if (directory < 0)
@@ -76,7 +75,7 @@ int stopped_keep(uint32_t uid, const struct stopped *stopped)
 
 void stopped_forget(uint32_t uid)
 {
-	cleanup_fd int directory = directory_open();
+	cleanup_fd int directory = directory_open(false);
 	char name[16];
 
 	snprintf(name, sizeof(name), "%u", uid);
@@ -86,7 +85,7 @@ void stopped_forget(uint32_t uid)
 
 void stopped_load(uint32_t uid, struct stopped *stopped)
 {
-	cleanup_fd int directory = directory_open(), fd = -1;
+	cleanup_fd int directory = directory_open(false), fd = -1;
 	char name[16];
 	ssize_t n;
 
