@@ -59,7 +59,8 @@ static const struct {
 	[METRIC_REFUSALS] = { "subuid_refusals_total", NULL, NULL,
 			      "Calls that subuidd refused since it started, by error" },
 	[METRIC_LOGINS] = { "subuid_logins_total", NULL, NULL,
-			    "Logins of sub-accounts since subuidd started: good, failed, refused, probe" },
+			    "Logins of sub-accounts since subuidd started: good, failed, refused, probe; "
+			    "denied: by pam_subuid, since the host started" },
 	[METRIC_TIME] = { "subuid_metrics_timestamp_seconds", "gauge", "seconds", "When this was written" },
 };
 

@@ -29,7 +29,7 @@ void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const ch
 }
 
 /* In the log and, unless the application wants silence, to the person. */
-int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots)
+static int told(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots)
 {
 	char name[NAME_LOGGED_MAX];
 
@@ -40,9 +40,16 @@ int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *
 	return status;
 }
 
+int refuse_counted(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status,
+		   int slots)
+{
+	slots_denied(RUN_DIR, account->owner_uid);
+	return told(pamh, flags, account->name, why, status, slots);
+}
+
 int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status)
 {
-	return refuse_counted(pamh, flags, user, why, status, -1);
+	return told(pamh, flags, user, why, status, -1);
 }
 
 const char *frozen_text(const struct index_account *account, char why[WHY_MAX])
@@ -55,5 +62,5 @@ int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *ac
 {
 	cleanup_fd int slots = slots_open(RUN_DIR, account->uid);
 
-	return refuse_counted(pamh, flags, account->name, why, status, slots);
+	return refuse_counted(pamh, flags, account, why, status, slots);
 }

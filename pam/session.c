@@ -91,7 +91,7 @@ static int too_often(pam_handle_t *pamh, int flags, const struct index_account *
 	snprintf(why, sizeof(why),
 		 "it has logged in %u times within a minute, the most that it may; try again in %u seconds", most,
 		 wait);
-	return refuse_counted(pamh, flags, account->name, why, PAM_PERM_DENIED, fd);
+	return refuse_counted(pamh, flags, account, why, PAM_PERM_DENIED, fd);
 }
 
 int session_admit(pam_handle_t *pamh, int flags, const struct index_account *account)
@@ -105,12 +105,12 @@ int session_admit(pam_handle_t *pamh, int flags, const struct index_account *acc
 	char why[WHY_MAX];
 
 	if (r < 0)
-		return refuse(pamh, flags, account->name, BOUNDS_UNKNOWN, PAM_AUTHINFO_UNAVAIL);
+		return refuse_counted(pamh, flags, account, BOUNDS_UNKNOWN, PAM_AUTHINFO_UNAVAIL, -1);
 	r = fd < 0 ? fd : slots_take_account(fd, most);
 	if (r == -EBUSY) {
 		snprintf(why, sizeof(why), "it already has %u sessions, the most that it may have; end one first",
 			 most);
-		return refuse_counted(pamh, flags, account->name, why, PAM_PERM_DENIED, fd);
+		return refuse_counted(pamh, flags, account, why, PAM_PERM_DENIED, fd);
 	}
 	if (r == 0 && logins != 0)
 		r = slots_login(fd, logins, &wait);
@@ -179,7 +179,8 @@ static int session_bound(pam_handle_t *pamh, int flags, const struct index_accou
 	if ((end != 0 && !end_at(CLOCK_REALTIME, TIMER_ABSTIME, end)) ||
 	    (hours != 0 && !end_in((int)hours * SECONDS_PER_HOUR))) {
 		session_end_soon(pamh);
-		return refuse(pamh, flags, account->name, "the end of its session cannot be set", PAM_SESSION_ERR);
+		return refuse_counted(pamh, flags, account, "the end of its session cannot be set", PAM_SESSION_ERR,
+				      -1);
 	}
 	if (end != 0 && end - time(NULL) < SECONDS_PER_DAY && !(flags & PAM_SILENT))
 		session_end_told(pamh, account, key != NULL && end == (time_t)key->expires ? kind_of(key) : "account",
@@ -198,7 +199,7 @@ static int session_told(pam_handle_t *pamh, int flags, const struct index_accoun
 	char told[WHY_MAX + 32];
 
 	if (!from_sshd(pamh))
-		return refuse_counted(pamh, flags, account->name, why, PAM_SESSION_ERR, fd);
+		return refuse_counted(pamh, flags, account, why, PAM_SESSION_ERR, fd);
 	slots_leave_account(fd);
 	refusal_log(pamh, fd, account->name, why);
 	snprintf(told, sizeof(told), REFUSED_VARIABLE "=%s", why);

@@ -23,7 +23,9 @@ const char *pam_item(const pam_handle_t *pamh, int type);
 /* Writes one line in the log for all refusals of a minute that are counted in `slots` (-1: each has its own), and one
  * for the person unless the application wants silence. Returns status. */
 int refuse(pam_handle_t *pamh, int flags, const char *user, const char *why, int status);
-int refuse_counted(pam_handle_t *pamh, int flags, const char *user, const char *why, int status, int slots);
+/* The same of an account, which metrics count. */
+int refuse_counted(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status,
+		   int slots);
 int refuse_account(pam_handle_t *pamh, int flags, const struct index_account *account, const char *why, int status);
 void refusal_log(const pam_handle_t *pamh, int slots, const char *name, const char *why);
 

@@ -184,3 +184,29 @@ bool slots_tell(int fd, time_t now, unsigned *more)
 	/* a session that cannot be counted is reported */
 	return fd < 0 || pwrite(fd, &untold, sizeof(untold), 0) != (ssize_t)sizeof(untold) || tell;
 }
+
+static void denied_add(const char *path)
+{
+	cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	uint64_t count = 0;
+
+	if (fd < 0 || logins_lock(fd) < 0)
+		return;
+	if (pread(fd, &count, sizeof(count), 0) != (ssize_t)sizeof(count))
+		count = 0;
+	count++;
+	(void)!pwrite(fd, &count, sizeof(count), 0);
+}
+
+void slots_denied(const char *run, uint32_t owner_uid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/denied", run);
+	if (directory_make(run, 0755) < 0 || directory_make(path, 0700) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/denied/%u", run, (unsigned)owner_uid);
+	denied_add(path);
+	snprintf(path, sizeof(path), "%s/denied/all", run);
+	denied_add(path);
+}

@@ -17,6 +17,10 @@
 /* The file RUN/sessions/UID of this account; missing parts of the path are made. Descriptor or negative errno. */
 int slots_open(const char *run, uint32_t uid);
 
+/* Counts a login that was refused: the first number of RUN/denied/OWNER_UID and of RUN/denied/all, since the host was
+ * started, which the daemon reads for metrics (subuidd/call/denied.h). One that cannot be counted is not. */
+void slots_denied(const char *run, uint32_t owner_uid);
+
 /* RUN/pace/UID: a lock on it is the turn among commands that come to nothing (backup/pace.c). The account may open and
  * lock it. */
 void slots_pace(const char *run, uint32_t uid);

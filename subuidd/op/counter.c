@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "subuidd/call/counters.h"
+#include "subuidd/call/denied.h"
 #include "subuidd/door/operation.h"
 
 static void row_put(struct call *call, const char *name, const char *of, uint64_t value)
@@ -61,5 +62,6 @@ enum failure op_counter_list(struct call *call)
 	for (unsigned i = 0; i < LOGIN_RESULTS; i++)
 		row_put(call, "logins", login_result_words[i],
 			counters_logins(&call->broker->counters, all ? NULL : call->owner.name, i));
+	row_put(call, "logins", "denied", denied_logins(all ? NULL : &call->owner.uid));
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }

@@ -110,7 +110,15 @@ def test_logins_and_refusals_are_counted(host, push):  # noqa: F811
     assert value(after, "subuid_refusals_total", error="NotFound") > value(before, "subuid_refusals_total", error="NotFound")
     own = metrics(host, user=owner)
     assert value(own, "subuid_logins_total", result="good") == 1
+    assert value(own, "subuid_logins_total", result="denied") == 0
+    host.subuid("freeze", "web1", user=owner)
+    for count in (1, 2):
+        assert push().returncode != 0
+        for text, who in ((metrics(host, user=owner), owner), (metrics(host), "all")):
+            more = 0 if who == owner else value(before, "subuid_logins_total", result="denied")
+            assert value(text, "subuid_logins_total", result="denied") == count + more, who
     assert value(others, "subuid_logins_total", result="good") == 0
+    assert value(others, "subuid_logins_total", result="denied") == 0
 
 
 def test_an_owner_sees_their_own(host, push):  # noqa: F811

@@ -27,7 +27,7 @@ static void samples_of_a_metric_stand_together_and_labels_are_escaped(void **sta
 		"subuid_account_keys{owner=\"a\\\"b\",account=\"c\\\\d\\ne\"} 18446744073709551615\n"
 		"subuid_account_keys{owner=\"f\",account=\"\"} 0\n"
 		"# HELP subuid_logins_total Logins of sub-accounts since subuidd started: good, "
-		"failed, refused, probe\n"
+		"failed, refused, probe; denied: by pam_subuid, since the host started\n"
 		"subuid_logins_total{result=\"good\"} 7\n"
 		"# EOF\n";
 	struct metrics metrics = { 0 };

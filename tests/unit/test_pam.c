@@ -100,6 +100,13 @@ int __wrap_slots_open(const char *run, uint32_t uid)
 	return -ENOSPC;
 }
 
+void __wrap_slots_denied(const char *run, uint32_t owner_uid);
+
+void __wrap_slots_denied(const char *run, uint32_t owner_uid)
+{
+	(void)run, (void)owner_uid;
+}
+
 int __wrap_source_each(const char *database, const char *function, int (*ask)(void *, void *), void *data);
 
 int __wrap_source_each(const char *database, const char *function, int (*ask)(void *, void *), void *data)

@@ -206,12 +206,42 @@ static void refusals_of_a_minute_are_one_line(void **state)
 	close(fd);
 }
 
+static uint64_t denied(const char *name)
+{
+	uint64_t count = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/denied/%s", run, name);
+	file = fopen(path, "re");
+	assert_true(file == NULL || fread(&count, sizeof(count), 1, file) == 1);
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+static void refusals_are_counted_for_the_owner_and_for_all(void **state)
+{
+	(void)state;
+	assert_int_equal(denied("all"), 0);
+	for (int i = 0; i < 3; i++)
+		slots_denied(run, 1000);
+	slots_denied(run, 1001);
+	assert_int_equal(denied("1000"), 3);
+	assert_int_equal(denied("1001"), 1);
+	assert_int_equal(denied("1002"), 0);
+	assert_int_equal(denied("all"), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(places_are_taken_and_given_back),   cmocka_unit_test(a_child_cannot_give_a_place_back),
-		cmocka_unit_test(in_no_minute_are_more_logins),      cmocka_unit_test(many_at_once_are_no_more),
+		cmocka_unit_test(places_are_taken_and_given_back),
+		cmocka_unit_test(a_child_cannot_give_a_place_back),
+		cmocka_unit_test(in_no_minute_are_more_logins),
+		cmocka_unit_test(many_at_once_are_no_more),
 		cmocka_unit_test(refusals_of_a_minute_are_one_line),
+		cmocka_unit_test(refusals_are_counted_for_the_owner_and_for_all),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, clean);
