@@ -63,8 +63,10 @@ class Judge:
         uid_of = {life.account: life.first for life in self.accounts.values()}
         self.by_name = {life.account: life for life in self.accounts.values()}
         self.held = {owner: [] for owner in uids}  # by whom: an owner all of his, an account its ranges
+        self.listed = {owner: [] for owner in uids}  # for whom: the ranges that are their own
         for life in self.ranges.values():
             life.account_uid = uid_of.get(life.account)
+            self.listed.setdefault(life.account or life.owner, []).append(life)
             self.held[life.owner].append(life)
             if life.account is not None:
                 self.held.setdefault(life.account, []).append(life)
@@ -94,13 +96,14 @@ class Judge:
         return told is False and not all(life and life.owner == user and life.surely(begin, end) for life in lives)
 
     def pieces(self, user, begin, end, told):
-        """Each of the user's is in the list or not, for itself; nothing else is in it."""
+        """Each range of the user's own is in the list or not, for itself; nothing else is in it. (Ids rise, so that the
+        order in which they were given is that of their numbers.)"""
         if told is None:  # an account may be unknown, an owner not
             return user not in self.uids and (user not in self.by_name or not self.by_name[user].surely(begin, end))
         if any(a + n >= b for (a, n), (b, _) in zip(told, told[1:])):
             return False  # not ascending, or not joined
         firsts, seen = [first for first, _ in told], 0
-        for life in self.held.get(user, ()):
+        for life in self.listed.get(user, ()):
             at = bisect.bisect_right(firsts, life.first) - 1
             listed = at >= 0 and life.first < told[at][0] + told[at][1]
             if listed and not life.maybe(begin, end) or not listed and life.surely(begin, end):

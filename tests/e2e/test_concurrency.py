@@ -139,14 +139,14 @@ def test_the_judge_of_ranges_knows_what_was_not_true():
     judge = Judge([(first, "range", 1, 2, {"owner": "bob", "count": UNIT}), (first, "unrange", 5, 6, UNIT),
                    ("bob+a", "add", 1, 2, bobs), (given, "range", 2, 3, {"owner": "bob", "count": 2 * UNIT, "account": "bob+a"})],
                   {"bob": 1000, "eve": 1001})
-    both, later, all_three = [(first, 3 * UNIT), (bobs, 1)], [(given, 2 * UNIT), (bobs, 1)], ("bob", first, 3 * UNIT)
+    own, later, all_three = [(first, UNIT)], [], ("bob", first, 3 * UNIT)
     for answer in (
         ("owners", first, 3, 4, [1000]), ("owners", first, 5, 7, [1000]), ("owners", first, 1, 2, []),
         ("owners", given + UNIT, 4, 5, [1000, bobs]), ("owners", given + 2 * UNIT, 4, 5, []),
         ("name", first, 3, 4, f"bob+_{first}"), ("name", given, 4, 5, f"bob+_a_{given}"), ("name", first, 5, 6, None),
         ("has", all_three, 3.5, 4, True), ("has", all_three, 5, 7, True), ("has", all_three, 5, 7, False),
         ("has", ("eve", first, 1), 3, 4, False), ("has", ("bob", first, 3 * UNIT + 1), 3.5, 4, False),
-        ("pieces", "bob", 3, 4, both), ("pieces", "bob", 5, 6, both), ("pieces", "bob", 5, 6, later),
+        ("pieces", "bob", 3, 4, own), ("pieces", "bob", 5, 6, own), ("pieces", "bob", 5, 6, later),
         ("pieces", "bob+a", 3, 4, [(given, 2 * UNIT)]), ("pieces", "bob+a", 0, 1, None), ("pieces", "bob+b", 3, 4, None),
     ):
         assert judge.right(*answer), answer
@@ -158,10 +158,9 @@ def test_the_judge_of_ranges_knows_what_was_not_true():
         ("name", first, 7, 8, f"bob+_{first}"), ("name", first, 3, 4, "status -1, errno 5"),
         ("has", all_three, 3.5, 4, False), ("has", all_three, 7, 8, True), ("has", all_three, 5, 7, "status 3, False"),
         ("has", ("eve", first, 1), 3, 4, True), ("has", ("bob", first, 3 * UNIT + 1), 3.5, 4, True),
-        ("pieces", "bob", 7, 8, both), ("pieces", "bob", 3, 4, later), ("pieces", "bob", 3, 4, None),
-        ("pieces", "bob", 3, 4, both[:1]), ("pieces", "bob", 3, 4, both[::-1]), ("pieces", "bob", 3, 4, []),
-        ("pieces", "bob", 3, 4, [(first, 4 * UNIT), (bobs, 1)]), ("pieces", "bob", 3, 4, [*both, (bobs + 2, 1)]),
-        ("pieces", "bob", 3, 4, [(first, UNIT), *later]), ("pieces", "bob+a", 3, 4, []), ("pieces", "bob+a", 3, 4, None),
+        ("pieces", "bob", 7, 8, own), ("pieces", "bob", 3, 4, later), ("pieces", "bob", 3, 4, None),
+        ("pieces", "bob", 3, 4, [(first, 3 * UNIT)]), ("pieces", "bob", 3, 4, [*own, (bobs, 1)]),
+        ("pieces", "bob", 3, 4, [(given, 2 * UNIT)]), ("pieces", "bob+a", 3, 4, []), ("pieces", "bob+a", 3, 4, None),
     ):
         assert not judge.right(*answer), answer
 
@@ -192,7 +191,8 @@ def assert_ranges_agree(host, judge, owners, context):
         rows = host.subuid_json("range", "list", "--owner", owner)
         listed = [(row["first"], row["count"], row.get("account")) for row in rows]
         assert sorted(listed) == sorted((life.first, life.count, life.account) for life in alive if life.count >= UNIT)
-        assert [pieces[owner, kind] for kind in kinds] == [joined((life.first, life.count) for life in alive)] * 2
+        assert [pieces[owner, kind] for kind in kinds] == [
+            joined((life.first, life.count) for life in judge.listed[owner] if life.gone is None)] * 2
     now = time.monotonic()
     assert [id for id in ids for kind in kinds if not judge.owners(id, now, now, held[id, kind])] == []
     assert [id for id in ids if not judge.name(id, now, now, names[id])] == []

@@ -163,12 +163,11 @@ def test_an_outage_takes_no_line_out_of_the_files(host, place, how):
     owner, local = People.new(), host.new_user()
     with settings(host, "[subid]\npublish = files\n"):
         host.subuid("add", "web1", "--owner", owner)
-        uid = pwd.getpwnam(f"{owner}+web1").pw_uid
         first, given = add(host, "--owner", owner, "1"), add(host, "1", f"{owner}+web1")
         mine = add(host, "--owner", local, "1")
 
         def all_there():
-            return all(gives(owner, first, file=f) and gives(owner, uid, 1, f) and gives(f"{owner}+web1", given, file=f)
+            return all(gives(owner, first, file=f) and gives(f"{owner}+web1", given, file=f)
                        for f in (SUBUID, SUBGID))
 
         assert all_there()
@@ -524,7 +523,7 @@ def test_a_stale_line_that_is_of_another_shape_is_taken_out(host, shape):
             assert second == first + UNIT and f"{owner}:{first}:{2 * UNIT}" in lines()
             count = 2 * UNIT
             if shape == "a part gone":
-                host.subuid("range", "remove", str(first), "--owner", owner)
+                host.subuid("range", "remove", "--yes", str(first), "--owner", owner)
             if shape == "within":
                 first, count = first + 10, UNIT
         line = f"{owner}:{first}:{count}"
@@ -612,7 +611,7 @@ def test_a_switch_to_another_source_is_seen(host, module):
 # ---- neighbours
 
 
-def test_three_hundred_accounts_are_one_line_and_containers_start(host):
+def test_three_hundred_accounts_are_no_line_and_containers_start(host):
     owner = host.new_user()
     own = {"uid": pwd.getpwnam(owner).pw_uid, "gid": pwd.getpwnam(owner).pw_gid}
     host.subuid("limit", owner, "--accounts", "400")
@@ -623,13 +622,12 @@ def test_three_hundred_accounts_are_one_line_and_containers_start(host):
         text = NSSWITCH.read_text()
         NSSWITCH.write_text(re.sub(r"(?m)^subid:.*\n", "", text))
         try:
-            wait_until(lambda: gives(owner, first, 300), "one line")
             block = add(host, "--owner", owner, "1")
             for file in (SUBUID, SUBGID):
-                assert [l for l in lines(file) if l.startswith(f"{owner}:2")] == [f"{owner}:{first}:300"]
+                assert not [l for l in lines(file) if l.startswith(f"{owner}:2")], "none of a sub-account's uid"
 
             def everything(kind="uid"):
-                """As podman maps: all that is the owner's, one after the other."""
+                """As podman maps: all that is listed for the owner, one after the other."""
                 numbers, at = [0, own[kind], 1], 1
                 for line in run("getsubids", owner).stdout.splitlines():
                     start, count = map(int, line.split()[2:])
@@ -638,31 +636,15 @@ def test_three_hundred_accounts_are_one_line_and_containers_start(host):
                 return numbers
 
             assert maps(owner, *everything()) and maps(owner, *everything("gid"), kind="gid")
-            assert len(everything()) == 9
-            apart = [n for i in range(300) for n in (1 + i, first + i, 1)]
-            assert not maps(owner, 0, own["uid"], 1, *apart), "the control: one line for each, as it was"
-            # one in the middle
-            gone = pwd.getpwnam(f"{owner}+s150").pw_uid
-            host.subuid("remove", f"{owner}+s150", "--purge")
-            for file in (SUBUID, SUBGID):
-                assert [l for l in lines(file) if l.startswith(f"{owner}:2")] == [
-                    f"{owner}:{first}:{gone - first}", f"{owner}:{gone + 1}:{299 - (gone - first)}"]
-            assert maps(owner, *everything()) and not maps(owner, 0, gone, 1) and not maps(owner, 0, gone - 1, 3)
+            assert block in everything() and len(everything()) < 12
+            assert not maps(owner, 0, first, 1), "in the files what is granted is listed"
             assert host.subuid("exec", "s151", "--", "id", "-u", user=owner).stdout == "0\n"
             host.subuid("range", "remove", str(block), "--owner", owner)
             assert host.subuid("check", "--owner", owner, check=False).returncode == 0
         finally:
             NSSWITCH.write_text(text)
-    wait_until(lambda: owner not in {l.split(":")[0] for l in lines() if ":2" in l}, "taken back")
-
-
-def test_the_plugin_lists_neighbours_as_one(host):
-    owner = host.new_user()
-    host.subuid("limit", owner, "--accounts", "400")
-    rows = "".join(json.dumps({"kind": "account", "owner": owner, "label": f"s{i}"}) + "\n" for i in range(250))
-    host.subuid("import", "-", input=rows)
-    first = pwd.getpwnam(f"{owner}+s0").pw_uid
-    assert f"{owner} {first} 250" in run("getsubids", owner).stdout
+    wait_until(lambda: f"{owner}:{block}:{UNIT}" not in lines(), "taken back")
+    assert maps(owner, 0, own["uid"], 1, 1, first, 1), "where the plug-in answers they are granted"
 
 
 def test_what_useradd_wrote_keeps_its_shape_beside_its_neighbour(host):
