@@ -56,7 +56,7 @@ enum { FREE, CLAIMED, RETIRED, CLOSING, PHASES };
 /* The descriptor lives for these few calls only. */
 static int file_map(const char *path, uid_t trusted, void **base, struct stat *st)
 {
-	int fd = file_open_trusted(AT_FDCWD, path, trusted, st);
+	int fd = file_open_trusted_inside(path, trusted, st);
 	int rc = 0;
 
 	if (fd < 0)

@@ -34,7 +34,7 @@ static int name_read(char name[SUBID_CHAIN_NAME_MAX + 1])
 	/* Most hosts have none: to look costs half of what an open that fails does. */
 	if (lstat(SUBID_CHAIN_PATH, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
-	fd = file_open_trusted(AT_FDCWD, SUBID_CHAIN_PATH, SUBID_TRUSTED_UID, &st);
+	fd = file_open_trusted_inside(SUBID_CHAIN_PATH, SUBID_TRUSTED_UID, &st);
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
 	got = read_full(fd, text, sizeof(text) - 1);

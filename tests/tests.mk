@@ -57,6 +57,8 @@ $(BUILD)/tests/test_worker_sealed: | $(B)/worker
 # path, home
 path_OBJS      = confine/path
 UNIT          += path
+root_unmapped_OBJS =
+UNIT          += root_unmapped
 HOME_OBJS      = tests/unit/home_fixture home/home home/make home/look home/view home/acl \
                  home/quota home/quota_disk home/quota_btrfs home/ids home/count home/tree_count home/link home/link_result home/link_forker home/purge home/mounts home/mount_look home/subvolumes home/tree home/sessions home/session_find home/freeze home/stopped home/groups home/walk \
                  home/link_mend home/rename home/link_look home/mend home/leftover \
