@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "account/failure.h"
+#include "cli/idmap_podman.h"
 #include "cli/lookup.h"
 #include "cli/print.h"
 #include "confine/cleanup.h"
@@ -30,20 +31,16 @@ static void print_lxc(const struct piece *piece, bool is_first)
 		       piece->count);
 }
 
-static void print_podman(const struct piece *piece, bool is_first)
-{
-	printf("%s--uidmap %llu:@%u:%u --gidmap %llu:@%u:%u", is_first ? "" : " ", (unsigned long long)piece->inside,
-	       piece->first, piece->count, (unsigned long long)piece->inside, piece->first, piece->count);
-}
-
 static const struct format {
 	const char *name;
 	piece_print print;
 	const char *end;
+	const struct idmap_podman *podman; /* instead of these two */
 } formats[] = {
-	{ "newuidmap", print_newuidmap, "\n" },
-	{ "lxc", print_lxc, "" },
-	{ "podman", print_podman, "\n" },
+	{ "newuidmap", print_newuidmap, "\n", NULL },
+	{ "lxc", print_lxc, "", NULL },
+	{ "podman", NULL, NULL, &idmap_podman_options },
+	{ "quadlet", NULL, NULL, &idmap_podman_quadlet },
 };
 
 static const struct format *format_find(const char *name)
@@ -82,18 +79,19 @@ static void print_pieces(const struct id_range *ranges, size_t count, const stru
 	fputs(format->end, stdout);
 }
 
-static int ranges_of(const char *name, const char *owner, struct id_range **ranges, size_t *count)
+/* holder: the uid of the user whose ranges these are. */
+static int ranges_of(const char *name, const char *owner, uint32_t *holder, struct id_range **ranges, size_t *count)
 {
 	struct index_account account = { 0 };
 	struct index_host host;
-	uint32_t owner_uid;
 	int status;
 
 	if (name == NULL) {
-		status = lookup_owner(owner, &owner_uid);
-		return status == STATUS_DONE ? lookup_ranges(owner_uid, 0, ranges, count) : status;
+		status = lookup_owner(owner, holder);
+		return status == STATUS_DONE ? lookup_ranges(*holder, 0, ranges, count) : status;
 	}
 	status = lookup_account(name, &account, &host);
+	*holder = account.uid;
 	return status == STATUS_DONE ? lookup_ranges(account.owner_uid, account.uid, ranges, count) : status;
 }
 
@@ -103,13 +101,14 @@ int command_idmap(int argc, char **argv)
 	const struct format *format = &formats[0];
 	const char *owner = NULL, *name;
 	int c, status = STATUS_DONE;
+	uint32_t holder = 0;
 	size_t count = 0;
 
 	while ((c = option_next("idmap", argc, argv, &status)) > 0) {
 		if (c == 'o')
 			owner = optarg;
 		else if ((format = format_find(optarg)) == NULL)
-			return usage_error(optarg, "not a format", "newuidmap, lxc or podman");
+			return usage_error(optarg, "not a format", "newuidmap, lxc, podman or quadlet");
 	}
 	if (c < 0)
 		return status;
@@ -117,7 +116,7 @@ int command_idmap(int argc, char **argv)
 	if (name != NULL && owner != NULL)
 		return usage_error("--owner", "given together with a name",
 				   "a name such as alice+web1 includes the owner");
-	status = ranges_of(name, owner, &ranges, &count);
+	status = ranges_of(name, owner, &holder, &ranges, &count);
 	if (status != STATUS_DONE)
 		return status;
 	if (common.json)
@@ -126,6 +125,8 @@ int command_idmap(int argc, char **argv)
 		complain(name != NULL ? name : "idmap", "there are no ranges", "`subuid range add 65536` makes one");
 		return failure_exit_status(FAILURE_NOT_FOUND);
 	}
+	if (format->podman != NULL)
+		return idmap_podman_print(holder, ranges, count, format->podman);
 	print_pieces(ranges, count, format);
 	return STATUS_DONE;
 }

@@ -245,14 +245,14 @@ const struct usage usages[] = {
 	  .ssh = SSH_ACCOUNT,
 	  .instead = "give a key the role pull, and restore with rsync" },
 	{ .name = "idmap",
-	  .forms = "[--format newuidmap|lxc|podman] [NAME | --owner NAME]",
+	  .forms = "[--format newuidmap|lxc|podman|quadlet] [NAME | --owner NAME]",
 	  .operands = "account?",
 	  .summary = "ranges as newuidmap, LXC and podman take them",
-	  .about = "The ranges of an owner (without NAME: yours, except those given to sub-accounts) or of a\n"
-		   "sub-account, one after the other from id 0 of a container, as these tools take them:\n\n"
+	  .about = "Your ranges (an owner's) that were given to no account, or those of NAME, from id 0 inside on:\n\n"
 		   "  newuidmap  arguments, the same for newgidmap:  newuidmap PID $(subuid idmap)\n"
 		   "  lxc        lines of a container's configuration\n"
-		   "  podman     options of `podman run`; needs podman 5, which looks up host ids after an @\n",
+		   "  podman     options of `podman run`: host ids after @; before podman 5 positions in `getsubids`\n"
+		   "  quadlet    the same as keys of a .container file, which podman 4.8 and later know\n",
 	  .options = usage_idmap,
 	  .ssh = SSH_OWNER },
 	{ .name = "release",

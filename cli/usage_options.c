@@ -181,7 +181,7 @@ const struct usage_option usage_copy[] = {
 };
 
 const struct usage_option usage_idmap[] = {
-	{ 'f', "format", "newuidmap|lxc|podman", "for which of these (newuidmap)", NULL },
+	{ 'f', "format", "newuidmap|lxc|podman|quadlet", "for which of these (newuidmap)", NULL },
 	OWNER("of this owner"),
 	END,
 };

@@ -404,6 +404,54 @@ def test_idmap_is_what_the_tools_take(host, alice, bob):
     assert host.subuid("idmap", "nosuch", user=poor, check=False).returncode == 3
 
 
+@pytest.fixture
+def podman():
+    """A podman that says this version; the real ones run in make check-containers."""
+    program = Path("/usr/bin/podman")
+    assert not program.exists()
+
+    def install(version):
+        program.write_text(f"#!/bin/sh\n[ \"$*\" = --version ] && echo podman version {version}\n")
+        program.chmod(0o755)
+
+    yield install
+    program.unlink(missing_ok=True)
+
+
+def test_idmap_for_podman_is_what_the_installed_one_understands(host, podman, files):
+    """Before version 5 a number is a position among the ids that libsubid lists, and these may differ for gids."""
+    owner = host.new_user()
+    line, = [line for line in files[0].read_text().splitlines() if line.startswith(f"{owner}:")]
+    with files[1].open("a") as text:
+        text.write(f"{owner}:700000:1000\n")
+    first, second = add_range(host, owner), add_range(host, owner)
+    apart = add_range(host, owner)
+    listed = int(line.split(":")[2])
+    assert run("getsubids", owner).stdout.count("\n") + 1 == run("getsubids", "-g", owner).stdout.count("\n")
+
+    def idmap(form, *words):
+        return host.subuid("idmap", "--format", form, *words, user=owner).stdout.split()
+
+    ranges = [(i * UNIT, start) for i, start in enumerate([first, second, apart])]
+    new = [text for inside, start in ranges
+           for text in (f"{inside}:@{start}:{UNIT}", f"{inside}:@{start}:{UNIT}")]
+    old = [text for inside, _ in ranges
+           for text in (f"{inside}:{1 + listed + inside}:{UNIT}", f"{inside}:{1 + listed + 1000 + inside}:{UNIT}")]
+    for version, maps in ((None, new), ("5.4.2", new), ("10.0.0-dev", new), ("4.3.1", old), ("4.9.3", old)):
+        if version is not None:
+            podman(version)
+        assert idmap("podman")[1::2] == maps and idmap("podman")[::2] == ["--uidmap", "--gidmap"] * 3, version
+        assert idmap("quadlet") == [f"{key}={text}" for key, text in zip(["UIDMap", "GIDMap"] * 3, maps)], version
+    # a range of an account's is the first of what the account has
+    host.subuid("add", "web1", user=owner)
+    add_range(host, owner, "web1")
+    assert idmap("podman", "web1") == ["--uidmap", f"0:1:{UNIT}", "--gidmap", f"0:1:{UNIT}"]
+    # and what libsubid does not list, podman cannot map
+    files[1].chmod(0o666)
+    result = host.subuid("idmap", "--format", "podman", user=owner, check=False)
+    assert result.returncode == 1 and result.stdout == "" and "getsubids" in result.stderr
+
+
 # -- subuid exec, subuid shell
 
 
