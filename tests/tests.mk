@@ -555,7 +555,7 @@ OBJECTS += $(call objs,tests/fuzz/make_wire_seeds)
 wire-seeds: $(BUILD)/tests/make_wire_seeds ## what the fuzzer of the wire begins with, after a record has changed
 	$< tests/fuzz/corpus/wire
 
-.PHONY: check-sessions check-boot check-boot-vm check-fresh check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-sessions check-boot check-boot-vm check-containers check-fresh check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -662,6 +662,8 @@ promtool:
 SUITE ?= bookworm
 check-boot: ## a fresh Debian, booted, set up, used; SUITE=trixie
 	tests/boot $(SUITE)
+check-containers: ## podman and buildah of a fresh Debian on our ranges, in each mode of publish; SUITE=trixie
+	tests/containers $(SUITE)
 check-fresh: ## the README's commands on a Debian without git, make and gcc; SUITE=trixie
 	tests/fresh $(SUITE)
 check-boot-vm: ## a fresh Debian in a virtual machine, where an account that takes more memory than it may is ended
