@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Maps for podman, which an ordinary user runs inside a namespace of their own: there their ids have other numbers,
- * their positions in the list of libsubid. podman 5 looks host ids up by itself, after an @; older ones want the
+ * their positions among what libsubid lists. podman 5 looks host ids up by itself, after an @; older ones want the
  * positions.
  */
 #include "cli/idmap_podman.h"

@@ -37,6 +37,13 @@ static int line_parse(const char *line, size_t length, struct listed_piece *piec
 	return id_range_valid(numbers[0], numbers[1]) ? 0 : -EINVAL;
 }
 
+static int compare(const void *a, const void *b)
+{
+	const struct listed_piece *x = a, *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
 int listed_parse(const char *text, struct listed *listed)
 {
 	while (*text != '\0') {
@@ -51,6 +58,8 @@ int listed_parse(const char *text, struct listed *listed)
 		listed->count++;
 		text += length + (text[length] == '\n');
 	}
+	if (listed->count > 0)
+		qsort(listed->at, listed->count, sizeof(*listed->at), compare);
 	return 0;
 }
 

@@ -20,7 +20,7 @@
 #define SUBID_LINE_MAX 1023 /* bytes */
 
 /* Programs that read the files by themselves, without libsubid, for messages. */
-#define SUBID_READERS "unshare --map-auto, mmdebstrap, apptainer and rootlesskit"
+#define SUBID_READERS "unshare --map-auto, mmdebstrap, the buildah of Debian 12, apptainer and rootlesskit"
 
 struct subid_line {
 	const char *name; /* in the text; not ended by NUL */

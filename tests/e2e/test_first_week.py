@@ -14,7 +14,7 @@ from conftest import ROOT, SOCKET, run, wait_until
 
 SUBUIDD = "/usr/sbin/subuidd"
 LOCAL = Path("/etc/subuidd.conf.d/local.conf")
-READERS = "unshare --map-auto, mmdebstrap, apptainer and rootlesskit"
+READERS = "unshare --map-auto, mmdebstrap, the buildah of Debian 12, apptainer and rootlesskit"
 
 
 def audit_details(host, owner):

@@ -373,7 +373,7 @@ def test_where_a_plug_in_would_silence_usermod_the_files_are_chosen_at_first(sce
         subuid setup | grep 'nothing had to be changed'
         test "$(subuidd --setting publish)" = plugin
         subuid doctor > "$t/said" || :
-        grep 'programs that read /etc/subuid: unshare --map-auto, mmdebstrap, apptainer and rootlesskit find none' "$t/said"
+        grep 'programs that read /etc/subuid: unshare --map-auto, mmdebstrap, the buildah of Debian 12, apptainer and rootlesskit find none' "$t/said"
         subuid setup --undo
         same given
     """)

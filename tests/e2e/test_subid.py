@@ -419,14 +419,13 @@ def podman():
 
 
 def test_idmap_for_podman_is_what_the_installed_one_understands(host, podman, files):
-    """Before version 5 a number is a position among the ids that libsubid lists, and these may differ for gids."""
+    """Before version 5 a number is a position among the ids that libsubid lists, by number, and these may differ for gids."""
     owner = host.new_user()
-    line, = [line for line in files[0].read_text().splitlines() if line.startswith(f"{owner}:")]
-    with files[1].open("a") as text:
+    for file in files:
+        file.write_text(f"{owner}:100000:{UNIT}\n")
+    first, second, apart = (add_range(host, owner) for _ in range(3))
+    with files[1].open("a") as text:  # behind the ranges in the list, and before them in podman's namespace
         text.write(f"{owner}:700000:1000\n")
-    first, second = add_range(host, owner), add_range(host, owner)
-    apart = add_range(host, owner)
-    listed = int(line.split(":")[2])
     assert run("getsubids", owner).stdout.count("\n") + 1 == run("getsubids", "-g", owner).stdout.count("\n")
 
     def idmap(form, *words):
@@ -436,7 +435,7 @@ def test_idmap_for_podman_is_what_the_installed_one_understands(host, podman, fi
     new = [text for inside, start in ranges
            for text in (f"{inside}:@{start}:{UNIT}", f"{inside}:@{start}:{UNIT}")]
     old = [text for inside, _ in ranges
-           for text in (f"{inside}:{1 + listed + inside}:{UNIT}", f"{inside}:{1 + listed + 1000 + inside}:{UNIT}")]
+           for text in (f"{inside}:{1 + UNIT + inside}:{UNIT}", f"{inside}:{1 + UNIT + 1000 + inside}:{UNIT}")]
     for version, maps in ((None, new), ("5.4.2", new), ("10.0.0-dev", new), ("4.3.1", old), ("4.9.3", old)):
         if version is not None:
             podman(version)
