@@ -169,13 +169,14 @@ _Noreturn static void run(int socket, uint32_t key)
 
 int new_files_start(uint32_t key)
 {
-	cleanup_fd int ours = -1;
 	int ends[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
-	ours = ends[1];
+
+	cleanup_fd int ours = ends[1];
+
 	pid = fork();
 	if (pid == 0)
 		run(ends[1], key);
