@@ -9,7 +9,7 @@ from pathlib import Path
 from world import HOMES, call, demand, done, run, within
 
 KEYS_ASKED = 6
-RANGES_FROM, ACCOUNTS_FROM = 1 << 30, 2100000000  # the pools of the default settings
+RANGES_FROM = 1 << 30  # the pool of the default settings
 SOUND_SECONDS = 20  # what a start finishes or undoes goes on beside it
 
 
@@ -98,21 +98,10 @@ def files_agree(world, facts):
         return
     ranges = {(f"{value[0]}+{value[1]}" if value[1] else value[0], key[1], value[2])
               for key, value in facts.items() if key[0] == "range" and key[1] >= RANGES_FROM}
-    uids = {(key[1], value[0]) for key, value in facts.items() if key[0] == "account"}
     for name in ("subuid", "subgid"):
         lines = [line.split(":") for line in Path(f"/etc/{name}").read_text().splitlines() if line.count(":") == 2]
         ours = {(who, int(first), int(count)) for who, first, count in lines if int(first) >= RANGES_FROM}
-        blocks = {line for line in ours if line[1] < ACCOUNTS_FROM}
-        demand(ranges <= blocks, f"not in /etc/{name}:", sorted(ranges - blocks))
-        # an account's range is a line of its owner's, too
-        held = {(who.split("+")[0], first, count) for who, first, count in ranges} | ranges
-        demand(blocks <= held, f"in /etc/{name}, and nobody's:", sorted(blocks - held))
-        # uids that are neighbours may be one line
-        alone = {(who, uid) for who, first, count in ours - blocks for uid in range(first, first + count)}
-        if world.publish == "files":
-            demand(alone == uids, f"uids in /etc/{name}, and nobody's:", sorted(alone - uids), "not there:", sorted(uids - alone))
-        else:
-            demand(alone <= uids, f"uids in /etc/{name}, and nobody's:", sorted(alone - uids))
+        demand(ours == ranges, f"in /etc/{name}, and nobody's:", sorted(ours - ranges), "not there:", sorted(ranges - ours))
     left = [name for name in names_in("/etc") if re.match(r"sub[ug]id\.(lock|subuidd)", name) and not stale_lock(f"/etc/{name}")]
     demand(not left, "left in /etc:", [(name, Path(f"/etc/{name}").read_bytes()[:80]) for name in left])
 

@@ -359,14 +359,14 @@ static bool covered(const char *text, const char *name, const struct id_range *r
 	return false;
 }
 
-/* Entries of the index are there if their owner stands, and stay if nobody can say whether the owner does. */
+/* Ranges of the index are there, their holder's, if the owner stands, and stay if nobody can say whether the owner
+ * does. */
 static void check_claim(const char *before, const char *now, const char *name, const struct id_range *range, bool done)
 {
 	bool there = covered(now, name, range);
 
 	must(there || standing_of(range) != STANDS || !done);
-	must(there || standing_of(range) != DOUBT || !covered(before, range->owner, range) ||
-	     !covered(before, name, range));
+	must(there || standing_of(range) != DOUBT || !covered(before, name, range));
 }
 
 static void check_claims(const char *before, const char *now, bool done)
@@ -375,16 +375,8 @@ static void check_claims(const char *before, const char *now, bool done)
 		const struct id_range *range = &round_now.ranges[i];
 		char name[ACCOUNT_NAME_MAX + 1];
 
-		check_claim(before, now, range->owner, range, done);
-		if (range->label[0] == '\0')
-			continue;
-		snprintf(name, sizeof(name), "%s+%s", range->owner, range->label);
+		snprintf(name, sizeof(name), "%s%s%s", range->owner, range->label[0] != '\0' ? "+" : "", range->label);
 		check_claim(before, now, name, range, done);
-	}
-	for (size_t i = 0; round_now.publish == PUBLISH_FILES && i < round_now.accounts_count; i++) {
-		const struct id_range range = of_account(&round_now.accounts[i]);
-
-		check_claim(before, now, range.owner, &range, done);
 	}
 }
 
