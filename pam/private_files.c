@@ -111,11 +111,10 @@ static int lines_copy(const struct private_view *view, const char *from, copy_li
 	cleanup_file FILE *in = fopen(from, "re");
 	cleanup_free char *line = NULL;
 	size_t room = 0;
-	ssize_t length;
 
 	if (in == NULL)
 		return errno == ENOENT ? 0 : -errno;
-	while ((length = getline(&line, &room, in)) > 0) {
+	while (getline(&line, &room, in) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		copy(view, line, out);
 	}
