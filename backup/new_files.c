@@ -19,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "confine/cleanup.h"
 #include "confine/seccomp.h"
 
 #define KEPT_MAX 256u /* the latest: clients set a date as soon as a file is whole */
@@ -169,25 +168,20 @@ _Noreturn static void run(int socket, uint32_t key)
 
 int new_files_start(uint32_t key)
 {
-	int ends[2];
+	int ends[2], r;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
-
-	cleanup_fd int ours = ends[1];
-
 	pid = fork();
 	if (pid == 0)
 		run(ends[1], key);
-	if (pid < 0 || (ends[0] != NEW_FILES_SOCKET && dup2(ends[0], NEW_FILES_SOCKET) < 0) ||
-	    fcntl(NEW_FILES_SOCKET, F_SETFD, 0) < 0) {
-		const int error = errno;
-
+	r = pid < 0 || (ends[0] != NEW_FILES_SOCKET && dup2(ends[0], NEW_FILES_SOCKET) < 0) ||
+			    fcntl(NEW_FILES_SOCKET, F_SETFD, 0) < 0 ?
+		    -errno :
+		    0;
+	close(ends[1]);
+	if (r < 0 || ends[0] != NEW_FILES_SOCKET)
 		close(ends[0]);
-		return -error;
-	}
-	if (ends[0] != NEW_FILES_SOCKET)
-		close(ends[0]);
-	return 0;
+	return r;
 }
