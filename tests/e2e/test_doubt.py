@@ -214,18 +214,22 @@ def test_in_an_outage_nothing_is_removed_as_if_there_were_no_owner(host, place, 
     assert not link.is_symlink() and not os.path.lexists(kept.parents[1])
 
 
+def killed_at(host, syscall, *command):
+    """The daemon dies at the first such call of a command."""
+    trace = subprocess.Popen(["strace", "-f", "-qq", "-e", f"trace={syscall}", "-e", f"inject={syscall}:signal=KILL",
+                              *host.attached()], stderr=subprocess.DEVNULL)
+    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace is there")
+    host.subuid(*command, check=False)
+    trace.wait(20)
+    host.stop_daemon(signal.SIGKILL)
+
+
 def test_a_removal_under_way_waits_for_the_directory(host, place):
     """Killed in between, started in an outage: it stays pending until somebody can say whose the link is."""
     owner = People.new()
     host.subuid("add", "web1", "--owner", owner)
     link = Path(f"/home/{owner}/subuid/web1")
-    # the daemon dies when it asks for the link to be removed
-    trace = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=umount2", "-e", "inject=umount2:signal=KILL",
-                              *host.attached()], stderr=subprocess.DEVNULL)
-    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace is there")
-    host.subuid("remove", f"{owner}+web1", check=False)
-    trace.wait(20)
-    host.stop_daemon(signal.SIGKILL)
+    killed_at(host, "umount2", "remove", f"{owner}+web1")  # as it asks for the link to be removed
     with outage():
         host.start_daemon()
         wait_until(lambda: re.search(f"account.remove: {owner}.web1: {NO_ANSWER}", daemon_log()), "it is tried")
@@ -240,12 +244,7 @@ def test_a_rename_under_way_waits_for_the_directory(host, place):
     owner = People.new()
     host.subuid("add", "web1", "--owner", owner)
     directory = Path(f"/home/{owner}/subuid")
-    trace = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=renameat2", "-e", "inject=renameat2:signal=KILL",
-                              *host.attached()], stderr=subprocess.DEVNULL)
-    wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace is there")
-    host.subuid("rename", f"{owner}+web1", "db1", check=False)
-    trace.wait(20)
-    host.stop_daemon(signal.SIGKILL)
+    killed_at(host, "renameat2", "rename", f"{owner}+web1", "db1")
     with outage():
         host.start_daemon()
         wait_until(lambda: re.search(f"account.rename: .*: {NO_ANSWER}", daemon_log()), "it is tried")

@@ -14,6 +14,7 @@
 #include "subuidd/base/log.h"
 #include "subuidd/call/room.h"
 #include "subuidd/runs/alarm_tell.h"
+#include "tests/unit/no_transactions.h"
 
 #define SECOND UINT64_C(1000000)
 #define UID 1001u
@@ -71,23 +72,6 @@ int store_key_used(struct store *store, uint32_t id, int64_t *when)
 {
 	(void)store, (void)id, (void)when;
 	return -ENOENT;
-}
-
-int store_begin(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-int store_commit(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	(void)store;
 }
 
 const char *store_error(const struct store *store)

@@ -13,6 +13,7 @@
 #include "subuidd/base/log.h"
 #include "subuidd/call/known_time.h"
 #include "subuidd/runs/alarm_tell.h"
+#include "tests/unit/no_transactions.h"
 
 #define ALICE 1u
 #define BOB 2u
@@ -117,23 +118,6 @@ const char *store_error(const struct store *store)
 {
 	(void)store;
 	return "";
-}
-
-int store_begin(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-int store_commit(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	(void)store;
 }
 
 int sd_event_add_time(sd_event *event, sd_event_source **source, clockid_t clock, uint64_t usec, uint64_t accuracy,

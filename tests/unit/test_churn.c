@@ -15,6 +15,7 @@
 #include "subuidd/change/churn.h"
 #include "subuidd/call/room.h"
 #include "subuidd/call/tally.h"
+#include "tests/unit/no_transactions.h"
 
 #define VICTIM 1000u
 #define LONG_AGO 0
@@ -88,23 +89,6 @@ int store_range_get(struct store *store, uint32_t first, struct id_range *range)
 	(void)store, (void)first;
 	*range = (struct id_range){ .owner_uid = VICTIM };
 	return 0;
-}
-
-int store_begin(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-int store_commit(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	(void)store;
 }
 
 int store_audit_add(struct store *store, struct audit_entry *entry)

@@ -8,6 +8,7 @@
 
 #include "subuidd/call/known_time.h"
 #include "subuidd/base/log.h"
+#include "tests/unit/no_transactions.h"
 
 #define DAY 86400
 #define GRACE 30 /* days */
@@ -25,23 +26,6 @@ int store_known_time_set(struct store *store, const struct known_time *time_now)
 	(void)store;
 	(void)time_now;
 	return 0;
-}
-
-int store_begin(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-int store_commit(struct store *store)
-{
-	(void)store;
-	return 0;
-}
-
-void store_rollback(struct store *store)
-{
-	(void)store;
 }
 
 void log_error(const char *format, ...)

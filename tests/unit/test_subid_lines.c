@@ -10,13 +10,13 @@
 
 #include "subid/lines.h"
 
-typedef int (*merge_fn)(const char *present, size_t length, const struct subid_lines *before,
-			const struct subid_lines *mine, char **out, size_t *out_length);
-
-/* What this makes of `present`, when `before` is what we wrote and `mine` what we want. */
-static void assert_made(merge_fn merge, const char *present, const char *before, const char *mine, const char *expected)
+/* What is made of `present`, when `before` is what we wrote and `mine` what we want. behind NULL: only merged; else put
+ * into its turn in the first file: all of ours are of one holder, whose uid is 77, behind so many lines of others. */
+static void assert_made(const char *present, const char *before, const char *mine, const uint16_t *behind,
+			const char *expected)
 {
 	struct subid_lines old = { 0 }, new = { 0 };
+	struct subid_turn turns[8] = { 0 };
 	char *out = NULL;
 	size_t length = 0;
 	int r;
@@ -25,7 +25,10 @@ static void assert_made(merge_fn merge, const char *present, const char *before,
 	assert_int_equal(subid_lines_add_text(&new, mine, strlen(mine)), 0);
 	assert_int_equal(subid_lines_sort(&old), 0);
 	assert_int_equal(subid_lines_sort(&new), 0);
-	r = merge(present, strlen(present), &old, &new, &out, &length);
+	for (size_t i = 0; behind != NULL && i < new.count; i++)
+		turns[i] = (struct subid_turn){ 77, { behind[i], 0 } };
+	r = behind == NULL ? subid_lines_merge(present, strlen(present), &old, &new, &out, &length) :
+			     subid_lines_place(present, strlen(present), &old, &new, turns, 0, &out, &length);
 	assert_true(r >= 0);
 	out = realloc(out, length + 1);
 	out[length] = '\0';
@@ -38,34 +41,7 @@ static void assert_made(merge_fn merge, const char *present, const char *before,
 
 static void assert_merge(const char *present, const char *before, const char *mine, const char *expected)
 {
-	assert_made(subid_lines_merge, present, before, mine, expected);
-}
-
-/* Of the first file: ours are x's, whose uid is 77, behind so many lines of others; and of y, behind none. */
-static void assert_place(const char *present, const char *before, const char *mine, const uint16_t *behind,
-			 const char *expected)
-{
-	struct subid_lines old = { 0 }, new = { 0 };
-	struct subid_turn turns[8] = { 0 };
-	char *out = NULL;
-	size_t length = 0;
-	int r;
-
-	assert_int_equal(subid_lines_add_text(&old, before, strlen(before)), 0);
-	assert_int_equal(subid_lines_add_text(&new, mine, strlen(mine)), 0);
-	assert_int_equal(subid_lines_sort(&old), 0);
-	assert_int_equal(subid_lines_sort(&new), 0);
-	for (size_t i = 0; i < new.count; i++)
-		turns[i] = (struct subid_turn){ 77, { behind[i], 0 } };
-	r = subid_lines_place(present, strlen(present), &old, &new, turns, 0, &out, &length);
-	assert_true(r >= 0);
-	out = realloc(out, length + 1);
-	out[length] = '\0';
-	assert_string_equal(out, expected);
-	assert_int_equal(r, strcmp(present, expected) != 0);
-	free(out);
-	subid_lines_free(&old);
-	subid_lines_free(&new);
+	assert_made(present, before, mine, NULL, expected);
 }
 
 #define BEHIND(...) ((const uint16_t[8]){ __VA_ARGS__ })
@@ -76,23 +52,23 @@ static void assert_place(const char *present, const char *before, const char *mi
 static void a_holders_lines_are_in_their_turns(void **state)
 {
 	(void)state;
-	assert_place("", "", ONE TWO, BEHIND(0), ONE TWO);
-	assert_place("x:1:2\n", "", ONE TWO, BEHIND(1, 1), "x:1:2\n" ONE TWO);
+	assert_made("", "", ONE TWO, BEHIND(0), ONE TWO);
+	assert_made("x:1:2\n", "", ONE TWO, BEHIND(1, 1), "x:1:2\n" ONE TWO);
 	/* a line that root adds, and one of ours after it */
-	assert_place("x:1:2\n" ONE "x:5:1\n", ONE, ONE TWO, BEHIND(1, 2), "x:1:2\n" ONE "x:5:1\n" TWO);
+	assert_made("x:1:2\n" ONE "x:5:1\n", ONE, ONE TWO, BEHIND(1, 2), "x:1:2\n" ONE "x:5:1\n" TWO);
 	/* into a file that has got another line meanwhile, by the uid too */
-	assert_place("x:1:2\nz:9:9\n77:5:1\n", "", ONE, BEHIND(1), "x:1:2\nz:9:9\n" ONE "77:5:1\n");
+	assert_made("x:1:2\nz:9:9\n77:5:1\n", "", ONE, BEHIND(1), "x:1:2\nz:9:9\n" ONE "77:5:1\n");
 	/* one that was joined stays where it was, and so does one that is split again */
-	assert_place(ONE "x:5:1\n", ONE, JOINED, BEHIND(0), JOINED "x:5:1\n");
-	assert_place(JOINED "x:5:1\nz:9:9\n", JOINED, ONE, BEHIND(0), ONE "z:9:9\nx:5:1\n");
+	assert_made(ONE "x:5:1\n", ONE, JOINED, BEHIND(0), JOINED "x:5:1\n");
+	assert_made(JOINED "x:5:1\nz:9:9\n", JOINED, ONE, BEHIND(0), ONE "z:9:9\nx:5:1\n");
 	/* all of its lines were there before some are gone */
-	assert_place("x:1:2\n", "", ONE, BEHIND(65535), "x:1:2\n" ONE);
-	assert_place("x:1:2\n", "", ONE, BEHIND(0), ONE "x:1:2\n");
+	assert_made("x:1:2\n", "", ONE, BEHIND(65535), "x:1:2\n" ONE);
+	assert_made("x:1:2\n", "", ONE, BEHIND(0), ONE "x:1:2\n");
 	/* others do not move, and a last line without an end is one in any place */
-	assert_place("# word\nx:1:2\na:1:2\n\nx:5:1", "", ONE, BEHIND(1), "# word\nx:1:2\na:1:2\n\n" ONE "x:5:1\n");
-	assert_place("x:5:1\na:1:2\n"
-		     "x:1073741824:65536",
-		     ONE, ONE, BEHIND(0), ONE "a:1:2\nx:5:1");
+	assert_made("# word\nx:1:2\na:1:2\n\nx:5:1", "", ONE, BEHIND(1), "# word\nx:1:2\na:1:2\n\n" ONE "x:5:1\n");
+	assert_made("x:5:1\na:1:2\n"
+		    "x:1073741824:65536",
+		    ONE, ONE, BEHIND(0), ONE "a:1:2\nx:5:1");
 }
 
 static void nothing_of_ours_changes_nothing(void **state)
