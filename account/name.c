@@ -98,6 +98,14 @@ int name_join(const char *owner, char separator, const char *label, char *name)
 	return 0;
 }
 
+int name_of_holder(const char *owner, char separator, const char *label, char *name)
+{
+	if (label[0] != '\0')
+		return name_join(owner, separator, label, name);
+	memcpy(name, owner, strlen(owner) + 1);
+	return 0;
+}
+
 /* Length that the first byte of a UTF-8 sequence announces, 0 if no sequence begins with it. */
 static size_t utf8_length(unsigned char first)
 {

@@ -36,6 +36,9 @@ int name_split(const char *name, char separator, char *owner, char *label);
 /* Joins both into name (ACCOUNT_NAME_MAX+1 bytes). 0 or -EINVAL. */
 int name_join(const char *owner, char separator, const char *label, char *name);
 
+/* The name of whoever holds a range: of an account, or, label "", its owner's. The same. */
+int name_of_holder(const char *owner, char separator, const char *label, char *name);
+
 /* True when text is printable on one line: valid UTF-8 without C0, C1, DEL, line
  * separators and bidirectional controls; max: the most bytes. */
 bool text_valid(const char *text, size_t max);

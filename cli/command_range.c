@@ -145,8 +145,7 @@ static int followed_refuse(const char *word, uint64_t first, const char *owner)
 	if (status == STATUS_DONE && is_followed(ranges, first)) {
 		complain(word,
 			 "containers map the ranges behind it, whose ids would move: in those that exist now files "
-			 "would "
-			 "belong to other users (podman's are in ~/.local/share/containers/storage)",
+			 "would belong to other users (podman's are in ~/.local/share/containers/storage)",
 			 "remove the last one first (`subuid idmap` shows the order), or say --yes");
 		status = failure_exit_status(FAILURE_CONFLICT);
 	}

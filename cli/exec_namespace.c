@@ -123,11 +123,11 @@ static int mapper_complain(int result)
 /* newuidmap writes all lines at once, which the kernel takes up to a page. */
 static bool maps_fit(const struct id_map *maps, size_t count)
 {
-	size_t bytes = sizeof("0 4294967295 1\n");
+	const struct id_map widest = { 0, UINT32_MAX, 1 }; /* the caller's own */
+	char text[ID_MAP_TEXT_MAX], own[ID_MAP_TEXT_MAX];
+	int length = id_map_text(maps, count, text);
 
-	for (size_t i = 0; i < count; i++)
-		bytes += (size_t)snprintf(NULL, 0, "%u %u %u\n", maps[i].inside, maps[i].outside, maps[i].count);
-	return count < EXEC_MAPS_MAX && bytes < 4096;
+	return count < EXEC_MAPS_MAX && length >= 0 && length + id_map_text(&widest, 1, own) < ID_MAP_TEXT_MAX;
 }
 
 int exec_namespace_beside(const struct id_map *maps, size_t count)

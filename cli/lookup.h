@@ -12,8 +12,7 @@
 int lookup_account(const char *name, struct index_account *account, struct index_host *host);
 
 /* The ranges of an owner: those given to the sub-account account_uid, or with 0 the owner's own. In the order of their
- * lists; *ranges
- * is on the heap, the caller frees it. Returns an exit status; a failure has been reported. */
+ * lists; *ranges is on the heap, the caller frees it. Returns an exit status; a failure has been reported. */
 int lookup_ranges(uint32_t owner_uid, uint32_t account_uid, struct id_range **ranges, size_t *count);
 
 /* An owner by name; NULL: the caller. Returns an exit status; failures have been reported. */

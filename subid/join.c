@@ -64,21 +64,13 @@ static void join(struct items *items)
 	items->count = n + 1;
 }
 
-static int holder_name(const struct id_range *range, char separator, char name[ACCOUNT_NAME_MAX + 1])
-{
-	if (range->label[0] != '\0')
-		return name_join(range->owner, separator, range->label, name);
-	memcpy(name, range->owner, strlen(range->owner) + 1);
-	return 0;
-}
-
 static int claim_add(struct items *items, const struct subid_claim *claim, char separator,
 		     const struct subid_lines *fixed)
 {
 	const struct id_range *range = &claim->range;
 	struct item item = { .place = range->place, .first = range->first, .count = range->count };
 	struct subid_lines line = { 0 };
-	int r = holder_name(range, separator, item.name);
+	int r = name_of_holder(range->owner, separator, range->label, item.name);
 
 	item.turn.uid = range->account_uid != 0 ? range->account_uid : range->owner_uid;
 	memcpy(item.turn.behind, range->behind, sizeof(range->behind));
@@ -125,7 +117,7 @@ static int standing_make(const struct subid_lines *before, struct standing *stan
 static bool stands(const struct standing *standing, const struct id_range *range, char separator)
 {
 	char name[ACCOUNT_NAME_MAX + 1] = "";
-	const int r = holder_name(range, separator, name);
+	const int r = name_of_holder(range->owner, separator, range->label, name);
 	const struct subid_line asked = { name, strlen(name), { .first = range->first } };
 	size_t upto = sorted_upto(standing->list, standing->count, sizeof(asked), &asked, compare_lines);
 	const struct subid_line *line = upto > 0 ? &standing->list[upto - 1] : NULL;

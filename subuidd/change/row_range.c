@@ -251,14 +251,14 @@ static int others_publish(struct call *call, const char *owner)
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = store_range_list(call->store, owner, after, rows, 16)) != 0) {
-		for (int i = 0; i < n && r == 0; i++)
+	do {
+		n = store_range_list(call->store, owner, after, rows, 16);
+		for (int i = 0; i < n && r == 0; i++) {
 			r = publish_range(call->broker->publication, &rows[i]);
-		if (n < 0)
-			return n;
-		after = rows[n - 1].first;
-	}
-	return r;
+			after = rows[i].first;
+		}
+	} while (n > 0 && r == 0);
+	return n < 0 ? n : r;
 }
 
 int range_publish(struct call *call, const struct change_row *row)

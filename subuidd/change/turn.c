@@ -17,20 +17,18 @@
 #define BEHIND_MOST (UINT16_MAX - 1) /* UINT16_MAX: not known yet */
 
 /* The holder, as a line may name them. */
+#define NAMES 2
 struct named {
-	uint64_t names[2];
+	uint64_t names[NAMES]; /* by name, and by the number in its place */
 };
 
 static int holder_named(char separator, const struct id_range *range, struct named *named)
 {
 	char name[ACCOUNT_NAME_MAX + 1], number[16];
-	int r = 0, length = snprintf(number, sizeof(number), "%u",
-				     range->account_uid != 0 ? range->account_uid : range->owner_uid);
+	int length =
+		snprintf(number, sizeof(number), "%u", range->account_uid != 0 ? range->account_uid : range->owner_uid);
+	int r = name_of_holder(range->owner, separator, range->label, name);
 
-	if (range->label[0] != '\0')
-		r = name_join(range->owner, separator, range->label, name);
-	else
-		memcpy(name, range->owner, strlen(range->owner) + 1);
 	if (r == 0)
 		*named = (struct named){ { subid_name_hash(name, strlen(name)),
 					   subid_name_hash(number, (size_t)length) } };
@@ -54,30 +52,41 @@ static bool has(const struct id_block *ids, uint32_t id)
 	return ids->first <= id && id <= ids->last;
 }
 
-/* How many lines of others the file has for the holder: all, and before the one with this id. 0 or negative errno. */
-static int lines_count(struct store *store, const struct subid_list *list, const struct named *named, uint32_t id,
-		       unsigned *all, unsigned *before)
+/* The holder's first line with this id; UINT32_MAX: none, as if it came last. */
+static uint32_t line_of(const struct subid_list *list, const struct named *named, uint32_t id)
 {
-	const struct subid_named *at[FILES];
-	size_t counts[FILES];
+	const struct subid_named *at;
 	uint32_t line = UINT32_MAX;
 
-	for (int i = 0; i < 2; i++) {
-		counts[i] = subid_named_of(list, named->names[i], &at[i]);
-		for (size_t k = 0; k < counts[i]; k++)
-			if (has(&at[i][k].ids, id) && at[i][k].line < line)
-				line = at[i][k].line;
+	for (int i = 0; i < NAMES; i++) {
+		size_t count = subid_named_of(list, named->names[i], &at);
+
+		for (size_t k = 0; k < count; k++)
+			if (has(&at[k].ids, id) && at[k].line < line)
+				line = at[k].line;
 	}
-	*all = *before = 0;
-	for (int i = 0; i < 2; i++)
-		for (size_t k = 0; k < counts[i]; k++) {
-			int r = has(&at[i][k].ids, id) ? 1 : is_ours(store, &at[i][k].ids);
+	return line;
+}
+
+/* How many lines of others the file has for the holder: all, or, if it stood there, before the one with this id. 0 or
+ * negative errno. */
+static int lines_count(struct store *store, const struct subid_list *list, const struct named *named, uint32_t id,
+		       bool stood, unsigned *count)
+{
+	const uint32_t end = stood ? line_of(list, named, id) : UINT32_MAX;
+	const struct subid_named *at;
+
+	for (int i = 0; i < NAMES; i++) {
+		size_t lines = subid_named_of(list, named->names[i], &at);
+
+		for (size_t k = 0; k < lines; k++) {
+			int r = has(&at[k].ids, id) || at[k].line >= end ? 1 : is_ours(store, &at[k].ids);
 
 			if (r < 0)
 				return r;
-			*all += r == 0;
-			*before += r == 0 && at[i][k].line < line;
+			*count += r == 0;
 		}
+	}
 	return 0;
 }
 
@@ -85,15 +94,13 @@ static int lines_count(struct store *store, const struct subid_list *list, const
 static int behind_set(const struct broker *broker, struct store *store, bool stood, struct id_range *range)
 {
 	const struct subid_list *lists[FILES] = { &broker->host.subuid.list, &broker->host.subgid.list };
-	unsigned all, before;
 	struct named named;
 	int r = holder_named(broker->settings.separator, range, &named);
 
 	for (int i = 0; r == 0 && i < FILES; i++) {
-		unsigned count;
+		unsigned count = 0;
 
-		r = lines_count(store, lists[i], &named, range->first, &all, &before);
-		count = stood ? before : all;
+		r = lines_count(store, lists[i], &named, range->first, stood, &count);
 		if (r == 0)
 			range->behind[i] = count < BEHIND_MOST ? (uint16_t)count : BEHIND_MOST;
 	}
@@ -117,17 +124,16 @@ static int settle(struct broker *broker)
 	uint32_t after = 0;
 	int n, r = 0;
 
-	while (r == 0 && (n = store_range_unsettled(broker->store, after, rows, BATCH)) != 0) {
-		if (n < 0)
-			return n;
+	do {
+		n = store_range_unsettled(broker->store, after, rows, BATCH);
 		for (int i = 0; r == 0 && i < n; i++) {
 			r = behind_set(broker, broker->store, true, &rows[i]);
 			if (r == 0)
 				r = store_range_settle(broker->store, &rows[i]);
+			after = rows[i].first;
 		}
-		after = rows[n - 1].first;
-	}
-	return r;
+	} while (n > 0 && r == 0);
+	return n < 0 ? n : r;
 }
 
 int range_turns_settle(struct broker *broker)
