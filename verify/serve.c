@@ -154,7 +154,8 @@ static void worker_rest(struct worker *worker)
 {
 	const int64_t now = clock_ms(), rest = REST_TIMES * (now - worker->since);
 
-	worker->rests = !worker->behind ? now : now + (rest < REST_MS_MOST ? rest : REST_MS_MOST);
+	if (worker->behind)
+		worker->rests = now + (rest < REST_MS_MOST ? rest : REST_MS_MOST);
 }
 
 static void worker_read(struct worker *worker)
