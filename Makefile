@@ -80,7 +80,7 @@ STATE       = subuidd/state/main subuidd/state/words subuidd/state/place subuidd
               subuidd/base/trouble subuidd/call/earlier index/writer/peek subuidd/base/settings subuidd/base/settings_value subuidd/base/settings_file index/session_rules home/walk home/home home/acl home/view home/mount_look $(STORE) \
               confine/path confine/view confine/user_namespace account/date account/name account/id account/fields \
               account/role account/shell $(INDEX) $(PASSWD)
-WORKER      = worker/worker account/part worker/serve worker/parse worker/import worker/import_row worker/rehash worker/password worker/field worker/record_json \
+WORKER      = worker/worker account/part worker/serve worker/list worker/parse worker/import worker/import_row worker/rehash worker/password worker/field worker/record_json \
               worker/answer varlink/text $(WIRE) \
               varlink/stream varlink/server varlink/service varlink/interface_text \
               confine/harden confine/landlock $(SECCOMP) account/date $(ACCOUNT)

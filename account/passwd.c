@@ -22,7 +22,6 @@
 
 #include "account/source.h"
 
-#define BUFFER_FIRST 1024u
 #define BUFFER_MAX (16u << 20) /* a group of a million members */
 
 enum kind { USER_NAME, USER_UID, GROUP_NAME, GROUP_GID, SHADOW_NAME };
@@ -48,7 +47,8 @@ void host_entry_done(struct host_entry *entry)
 
 	if (entry->buffer != NULL)
 		explicit_bzero(entry->buffer, entry->size);
-	free(entry->buffer);
+	if (entry->buffer != entry->first)
+		free(entry->buffer);
 	entry->buffer = NULL;
 	entry->size = 0;
 	errno = saved;
@@ -56,12 +56,13 @@ void host_entry_done(struct host_entry *entry)
 
 static int grow(struct host_entry *entry)
 {
-	size_t size = entry->size == 0 ? BUFFER_FIRST : entry->size * 4;
-	char *buffer;
+	size_t size = entry->size == 0 ? sizeof(entry->first) : entry->size * 4;
+	char *buffer = entry->first;
 
 	if (size > BUFFER_MAX)
 		return -ENOBUFS;
-	buffer = malloc(size);
+	if (entry->size != 0)
+		buffer = malloc(size);
 	if (buffer == NULL)
 		return -ENOMEM;
 	host_entry_done(entry);

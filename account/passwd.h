@@ -22,7 +22,10 @@
 #include <string.h>
 #include <sys/types.h>
 
-/* One entry, and the memory that its strings lie in. Starts as { 0 }, and may be used again and again. */
+#define HOST_ENTRY_FIRST 1024u
+
+/* One entry, and the memory that its strings lie in. Starts as { 0 }, may be used again and again, and is never copied:
+ * most entries fit the memory within. */
 struct host_entry {
 	union {
 		struct passwd user;
@@ -31,6 +34,7 @@ struct host_entry {
 	};
 	char *buffer;
 	size_t size;
+	char first[HOST_ENTRY_FIRST];
 };
 
 /* Frees the memory, and wipes it first: a password hash may have been in it. */

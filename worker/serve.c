@@ -3,7 +3,7 @@
  * The methods of io.subuidd.Accounts: parse, ask the broker, answer. The peer's
  * mistakes are answered; a mistake of the broker ends the worker.
  */
-#include "worker/worker.h"
+#include "worker/serve.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -14,20 +14,11 @@
 #include "worker/import.h"
 #include "worker/password.h"
 #include "worker/rehash.h"
-#include "varlink/server.h"
-#include "varlink/text.h"
-
-#define INTERFACE "io.subuidd.Accounts"
+#include "worker/worker.h"
 
 extern const char interface_text[]; /* the .varlink file, made by the Makefile */
 
-struct worker {
-	int broker;
-	bool host_known;
-	struct daemon_status host;
-};
-
-static uint32_t operation_of(const struct varlink_call *call)
+uint32_t serve_operation(const struct varlink_call *call)
 {
 	const char *dot = strrchr(call->method, '.');
 
@@ -75,7 +66,7 @@ static int ask(struct worker *worker, const struct request *request, struct answ
 	return r == 0 && (answer->row || answer->more) ? -EPROTO : r;
 }
 
-static int reply_failure(struct varlink_call *call, const struct failure_text *failure)
+int serve_failure(struct varlink_call *call, const struct failure_text *failure)
 {
 	const char *name = failure_name((enum failure)failure->failure);
 	char error[sizeof(INTERFACE) + 64] = INTERFACE ".";
@@ -109,9 +100,7 @@ static int host_of(struct worker *worker)
 	return 0;
 }
 
-/* Full names are made of what the host says. To be known before the request goes out:
- * one request at a time. */
-static int host_for(struct worker *worker, uint32_t op)
+int serve_host_for(struct worker *worker, uint32_t op)
 {
 	enum wire_kind kind = wire_message(op)->kind;
 	bool needed = kind == ANSWERS_KEY || kind == ANSWERS_RANGE;
@@ -119,10 +108,8 @@ static int host_for(struct worker *worker, uint32_t op)
 	return needed ? host_of(worker) : 0;
 }
 
-/* "alice+web1" of the account that the keys of this call, or this range, belong to;
- * the label alone if the rest cannot be told, "" for a range of the owner. */
-static void account_of(const struct worker *worker, const struct request *request, const struct answer *answer,
-		       char *name)
+void serve_account_of(const struct worker *worker, const struct request *request, const struct answer *answer,
+		      char *name)
 {
 	enum wire_kind kind = wire_message(request->op)->kind;
 	const struct request_name *asked = request_name(request);
@@ -161,10 +148,10 @@ static int handle_one(struct varlink_call *call)
 	char account[ACCOUNT_NAME_MAX + 1];
 
 	worker_password_forget(); /* of a call that was refused */
-	if (worker_parse(operation_of(call), call->parameters, &request, &failure) < 0)
-		return reply_failure(call, &failure);
+	if (worker_parse(serve_operation(call), call->parameters, &request, &failure) < 0)
+		return serve_failure(call, &failure);
 
-	int r = host_for(worker, request.op);
+	int r = serve_host_for(worker, request.op);
 
 	if (r == 0)
 		r = request.op == OP_PASSWORD_REHASH ? worker_rehash(worker->broker, &request, &answer) :
@@ -172,94 +159,14 @@ static int handle_one(struct varlink_call *call)
 	if (r < 0)
 		return r;
 	if (answer.failure.failure != FAILURE_NONE)
-		return reply_failure(call, &answer.failure);
-	account_of(worker, &request, &answer, account);
+		return serve_failure(call, &answer.failure);
+	serve_account_of(worker, &request, &answer, account);
 
 	json_t *parameters = worker_answer(&answer, account);
 
 	if (parameters == NULL || password_put(parameters, request.dry_run != 0) < 0)
 		return -ENOMEM;
 	return varlink_reply(call, parameters);
-}
-
-/* A row of a list: accounts are many. */
-static int reply_row(struct varlink_call *call, const struct request *request, const struct answer *answer)
-{
-	char account[ACCOUNT_NAME_MAX + 1], buffer[WORKER_ROW_MAX];
-	struct json_text text = JSON_TEXT(buffer);
-	json_t *parameters;
-
-	if (wire_message(request->op)->kind == ANSWERS_ACCOUNT) {
-		json_text_begin(&text, "");
-		worker_account_text(&text, "account", answer);
-		json_text_end(&text);
-		return text.failed ? -ENOMEM : varlink_reply_text_continues(call, text.bytes, text.used);
-	}
-	account_of(call->data, request, answer, account);
-	parameters = worker_answer(answer, account);
-	return parameters == NULL ? -ENOMEM : varlink_reply_continues(call, parameters);
-}
-
-/* One batch of a list: rows go out together, or as they come. *answer is the final one. */
-static int stream_batch(struct varlink_call *call, const struct request *request, struct answer *answer)
-{
-	struct worker *worker = call->data;
-	int r = host_for(worker, request->op);
-
-	if (r == 0)
-		r = worker_send(worker->broker, request);
-	while (r == 0) {
-		r = worker_receive(worker->broker, request->op, answer);
-		if (r == 0 && !answer->row)
-			return varlink_flush(call->stream);
-		if (r == 0 && answer->failure.failure != FAILURE_NONE)
-			return -EPROTO;
-		if (r == 0)
-			r = reply_row(call, request, answer);
-	}
-	return r;
-}
-
-/* How far a check has come, after each batch and at the end; total 0: not known (yet). */
-static json_t *checked_json(uint64_t checked, uint64_t total)
-{
-	return json_pack("{s:I, s:o*}", "checked", (json_int_t)checked, "total",
-			 total > 0 ? json_integer((json_int_t)total) : NULL);
-}
-
-static int handle_list(struct varlink_call *call)
-{
-	struct request request;
-	struct answer answer = { 0 };
-	struct failure_text failure;
-	uint64_t checked = 0, total = 0;
-
-	if (!call->more)
-		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
-	if (worker_parse(operation_of(call), call->parameters, &request, &failure) < 0)
-		return reply_failure(call, &failure);
-	for (;;) {
-		int r = stream_batch(call, &request, &answer);
-
-		if (r < 0)
-			return r;
-		if (answer.failure.failure != FAILURE_NONE)
-			return reply_failure(call, &answer.failure);
-		checked += answer.checked;
-		total = answer.total > 0 ? answer.total : total;
-		if (!answer.more)
-			break;
-		if (wire_message(request.op)->kind == ANSWERS_FINDING)
-			r = varlink_reply_continues(call, checked_json(checked, total));
-		if (r < 0)
-			return r;
-		if (answer.cursor == request.list.cursor)
-			return -EPROTO; /* would never end */
-		request.list.cursor = answer.cursor;
-	}
-
-	return varlink_reply(call, wire_message(request.op)->kind == ANSWERS_FINDING ? checked_json(checked, total) :
-										       json_object());
 }
 
 static int handle_import(struct varlink_call *call)
@@ -271,16 +178,19 @@ static int handle_import(struct varlink_call *call)
 	if (!call->more)
 		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
 	r = worker_import(call, worker->broker, &failure);
-	return r == 1 ? reply_failure(call, &failure) : r;
+	return r == 1 ? serve_failure(call, &failure) : r;
 }
 
 /* ---- the table of methods, made of the messages ---- */
 
-#define PARAMETERS_MAX 40
+#define PARAMETERS_MAX 2000
 
+/* The parameters of one method behind those of another, with an empty one between: only what is written takes memory,
+ * and there is a worker for each connection. */
 struct methods {
 	struct varlink_method method[OP_MAX_ + 1];
-	struct varlink_parameter parameters[OP_MAX_][PARAMETERS_MAX + 1];
+	struct varlink_parameter parameters[PARAMETERS_MAX + 1];
+	size_t count;
 };
 
 static json_type type_of(const struct field *field)
@@ -296,21 +206,25 @@ static json_type type_of(const struct field *field)
 	}
 }
 
+static void parameter_add(struct methods *methods, const char *name, json_type type, bool required)
+{
+	if (methods->count < PARAMETERS_MAX)
+		methods->parameters[methods->count++] = (struct varlink_parameter){ name, type, required };
+}
+
 /* A key is an object of its own. */
-static size_t parameters_of(const struct wire_part *part, struct varlink_parameter *to, size_t count)
+static void parameters_of(struct methods *methods, const struct wire_part *part)
 {
 	if (part->record == &key_record) {
-		to[count] = (struct varlink_parameter){ "key", JSON_OBJECT, part->required };
-		return count + 1;
+		parameter_add(methods, "key", JSON_OBJECT, part->required);
+		return;
 	}
-	for (size_t i = 0; i < part->record->count && count < PARAMETERS_MAX; i++) {
+	for (size_t i = 0; i < part->record->count; i++) {
 		const struct field *field = &part->record->fields[i];
 
 		if ((field->use & FIELD_GIVEN) != 0)
-			to[count++] = (struct varlink_parameter){ field->name, type_of(field),
-								  (field->use & FIELD_REQUIRED) != 0 };
+			parameter_add(methods, field->name, type_of(field), (field->use & FIELD_REQUIRED) != 0);
 	}
-	return count;
 }
 
 static void methods_make(struct methods *methods)
@@ -321,20 +235,21 @@ static void methods_make(struct methods *methods)
 	};
 	size_t made = 0;
 
-	memset(methods, 0, sizeof(*methods));
+	methods->count = 0;
 	for (uint32_t op = 0; op < OP_MAX_; op++) {
 		const struct wire_message *message = wire_message(op);
-		size_t count = 0;
+		const struct varlink_parameter *first = &methods->parameters[methods->count];
 
 		if (message == NULL)
 			continue;
 		for (const struct wire_part *part = message->request; part->record != NULL && !message->import; part++)
-			count = parameters_of(part, methods->parameters[op], count);
+			parameters_of(methods, part);
+		parameter_add(methods, NULL, JSON_NULL, false); /* ends them */
 		methods->method[made++] = (struct varlink_method){
 			message->method,
-			message->import ? import : methods->parameters[op],
+			message->import ? import : first,
 			message->import ? handle_import :
-			message->list   ? handle_list :
+			message->list   ? serve_list :
 					  handle_one,
 		};
 	}
