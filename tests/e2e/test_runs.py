@@ -129,7 +129,9 @@ def test_files_of_pushes_and_pulls_are_counted(host, push, tmp_path):
 def slow_push(host, push, directory):
     running = subprocess.Popen(["rsync", "-a", "--bwlimit=100", "-e", " ".join(["ssh", *host.ssh_options(push.key)]),
                                 f"{push.source}/", f"{push.name}@127.0.0.1:{directory}/"], stderr=subprocess.PIPE)
-    wait_until(lambda: run("pgrep", "-u", push.uid, "rsync", check=False).returncode == 0, "the push runs")
+    # A server that has made its directory has long set up how it takes a signal.
+    arrived = Path(account(host, push.name)["home"], directory)
+    wait_until(lambda: arrived.is_dir() and list(arrived.iterdir()), "data arrive")
     return running
 
 
