@@ -604,7 +604,7 @@ check-threads: ## those with threads under ThreadSanitizer
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread' UNIT='$(THREADED)' check-unit
 
 # End to end: real sshd, rsync, PAM and NSS, each file of tests in a throwaway root of its own.
-check-e2e: all local ## end to end: real sshd, rsync, PAM and NSS, in throwaway roots
+check-e2e: all local $(BUILD)/bench/fill ## end to end: real sshd, rsync, PAM and NSS, in throwaway roots
 	tests/e2e/run_files
 
 # For test_prefix.py, which installs it: the paths are what counts, so it is compiled as fast as can be.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * fill DIRECTORY ACCOUNTS RANGES: puts accounts (with a key each) and ranges straight into the
- * store of a state directory, as active ones, without homes: a host of a million accounts in seconds, for
- * what is measured on the store and the index. Not while subuidd runs.
+ * fill DIRECTORY ACCOUNTS RANGES [PER_OWNER]: puts accounts (with a key each, 16 of one owner) and ranges (each of
+ * another) straight into the store of a state directory, as active ones, without homes: a host of a million accounts in
+ * seconds, for what is measured on the store and the index. Not while subuidd runs.
  */
 #include <err.h>
 #include <stdio.h>
@@ -16,8 +16,9 @@
 #define UID_FIRST 2110000000u   /* above what the daemon gives out first */
 #define RANGE_FIRST 1140850688u /* as well */
 #define OWNER_FIRST 3000000u
-#define PER_OWNER 16u
 #define BATCH 20000u
+
+static uint32_t per_owner = 16;
 
 static void check(struct store *store, int r, const char *what)
 {
@@ -39,11 +40,11 @@ static void account_of(uint32_t i, struct account *account)
 {
 	memset(account, 0, sizeof(*account));
 	account->uid = UID_FIRST + i;
-	account->owner_uid = OWNER_FIRST + i / PER_OWNER;
+	account->owner_uid = OWNER_FIRST + i / per_owner;
 	account->state = ACCOUNT_ACTIVE;
 	account->created = 1;
 	account->facts.expires_day = -1;
-	snprintf(account->owner, sizeof(account->owner), "owner%05u", i / PER_OWNER);
+	snprintf(account->owner, sizeof(account->owner), "owner%05u", i / per_owner);
 	snprintf(account->label, sizeof(account->label), "web%u", i);
 }
 
@@ -88,8 +89,10 @@ int main(int argc, char **argv)
 	char path[4096];
 	int r;
 
-	if (argc != 4)
-		errx(2, "usage: fill DIRECTORY ACCOUNTS RANGES");
+	if (argc == 5)
+		per_owner = (uint32_t)strtoul(argv[4], NULL, 10);
+	if ((argc != 4 && argc != 5) || per_owner == 0)
+		errx(2, "usage: fill DIRECTORY ACCOUNTS RANGES [PER_OWNER]");
 	snprintf(path, sizeof(path), "%s/state.db", argv[1]);
 	r = store_open(path, &store);
 	if (r < 0)
