@@ -82,7 +82,7 @@ static bool number_option(struct gate_policy *policy, const char *argument)
 int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const char **directory,
 		       struct gate_refusal *refusal)
 {
-	struct gate_policy parsed = { .timeout = GATE_TIMEOUT, .limits.memory = GATE_MEMORY };
+	struct gate_policy parsed = { .timeout = GATE_TIMEOUT, .limits = { .memory = GATE_MEMORY, .addresses = true } };
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {

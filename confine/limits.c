@@ -13,12 +13,14 @@
 #define MEMORY_LEAST (1u << 30) /* if the host does not say, or has less: no program starts without memory */
 
 /*
- * The same for rsync, in all its roles, and for the tools: only the system call filters tell them apart.
+ * The same for rsync, in all its roles, and for the tools, but for AS.
  *
  * NPROC counts threads, those of other sessions of the uid too: two processes of rsync, one each of sshd and the
- * login shell make room for more than a hundred sessions at once. DATA and not AS: memory that is written to
- * counts, not the addresses that Go, and the loader for libraries, reserve. With a list of files larger than the
- * host's memory the kernel would kill some process; with the limit, the run whose list it is ends with an error.
+ * login shell make room for more than a hundred sessions at once. DATA: memory that can be written to counts, not the
+ * addresses that Go, and the loader for libraries, reserve. With a list of files larger than the host's memory the
+ * kernel would kill some process; with the limit, the run whose list it is ends with an error. A program that was taken
+ * over gets around DATA (shared memory, a stack, memory that it has written to and then made read-only), but not
+ * around AS: rsync, which reserves nothing, has that as well.
  * Limits for all processes of an account together are left to control groups. There is no CPU: a backup takes as much
  * time as it needs.
  */
@@ -51,19 +53,21 @@ int limits_confine(const struct limits *limits)
 {
 	const rlim_t host = host_memory();
 	const rlim_t memory = limits->memory_bound != 0 ? limits->memory_bound : limits->memory;
+	const rlim_t most = memory < host ? memory : host;
 	const struct {
 		int resource;
-		rlim_t most;
+		rlim_t value;
 	} all[] = {
 		{ RLIMIT_NOFILE, limits->files != 0 ? limits->files : LIMIT_FILES },
 		{ RLIMIT_NPROC, limits->processes != 0 ? limits->processes : LIMIT_PROCESSES },
-		{ RLIMIT_DATA, memory < host ? memory : host },
+		{ RLIMIT_DATA, most },
+		{ RLIMIT_AS, limits->addresses ? most + LIMIT_CODE : RLIM_INFINITY },
 		{ RLIMIT_FSIZE, limits->file_size != 0 ? limits->file_size : RLIM_INFINITY },
 	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
-		r = limit_lower(all[i].resource, all[i].most);
+		r = limit_lower(all[i].resource, all[i].value);
 	return r;
 }
 

@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#define LIMIT_PROCESSES 512u /* of the uid, threads included */
-#define LIMIT_FILES 1024u    /* open ones of a process */
+#define LIMIT_PROCESSES 512u             /* of the uid, threads included */
+#define LIMIT_FILES 1024u                /* open ones of a process */
+#define LIMIT_CODE (UINT64_C(256) << 20) /* addresses of a program and its libraries */
 
 struct limits {
 	uint64_t memory;       /* bytes, of each process */
@@ -16,6 +17,7 @@ struct limits {
 	uint64_t files;        /* 0: LIMIT_FILES */
 	uint64_t file_size;    /* bytes; 0: none */
 	uint64_t memory_bound; /* bytes; not 0: in place of memory */
+	bool addresses;        /* memory bounds all addresses of a process, and not only what it may write to now */
 };
 
 /* Lowers (never raises) one of them, RLIMIT_...: the hard and the soft limit. 0 or negative errno. */

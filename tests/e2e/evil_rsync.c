@@ -420,18 +420,47 @@ static int fork_many(void)
 }
 
 /* Twice what the host has; never written to. */
-static int take_memory(void)
+static size_t too_much(void)
 {
 	struct sysinfo host;
-	size_t size;
 
-	if (sysinfo(&host) != 0)
-		return -1;
-	size = 2 * (size_t)host.totalram * host.mem_unit;
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
-			       MAP_FAILED ?
-		       -1 :
-		       0;
+	return sysinfo(&host) != 0 ? 0 : 2 * (size_t)host.totalram * host.mem_unit;
+}
+
+static int map_memory(size_t size, int kind)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? -1 : 0;
+}
+
+static int take_memory(void)
+{
+	return map_memory(too_much(), MAP_PRIVATE);
+}
+
+/* The kernel counts these three kinds as no data of the process. */
+static int take_shared_memory(void)
+{
+	return map_memory(too_much(), MAP_SHARED);
+}
+
+static int take_stack(void)
+{
+	return map_memory(too_much(), MAP_PRIVATE | MAP_GROWSDOWN);
+}
+
+static int take_and_close(void)
+{
+	const size_t part = (size_t)64 << 20;
+	size_t left = too_much();
+
+	while (left > part) {
+		void *memory = mmap(NULL, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (memory == MAP_FAILED || mprotect(memory, part, PROT_READ) != 0)
+			return -1;
+		left -= part;
+	}
+	return 0;
 }
 
 static int open_many(void)
@@ -465,6 +494,21 @@ static int much_memory(void)
 	return use_up(take_memory, RLIMIT_DATA);
 }
 
+static int much_shared_memory(void)
+{
+	return use_up(take_shared_memory, RLIMIT_AS);
+}
+
+static int much_stack(void)
+{
+	return use_up(take_stack, RLIMIT_STACK);
+}
+
+static int much_closed_memory(void)
+{
+	return use_up(take_and_close, RLIMIT_AS);
+}
+
 static int many_descriptors(void)
 {
 	return use_up(open_many, RLIMIT_NOFILE);
@@ -474,6 +518,9 @@ static void exhaustion(void)
 {
 	TRY("many-processes", in_child(many_processes));
 	TRY("much-memory", in_child(much_memory));
+	TRY("much-shared-memory", in_child(much_shared_memory));
+	TRY("much-stack", in_child(much_stack));
+	TRY("much-closed-memory", in_child(much_closed_memory));
 	TRY("many-descriptors", in_child(many_descriptors));
 }
 
