@@ -52,7 +52,7 @@ static const char *const factors_words[] = { "any", "both", NULL };
 		"the most processes and threads at once")
 #define MEMORY(type)                                                                                                   \
 	BOUND_SIZE(type, BOUND_MEMORY, "memory", "memory", "memory", SIZE_MOST,                                        \
-		   "the most memory of all its processes (cgroups), and of\neach process")
+		   "the most memory of all its processes, and of each")
 #define OPEN_FILES(type)                                                                                               \
 	BOUND_N(type, BOUND_OPEN_FILES, "openFiles", "open-files", "open_files", 1048576,                              \
 		"the most open files of a process")

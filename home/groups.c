@@ -118,17 +118,48 @@ static bool group_of(const struct session_ids *ids, int proc, const struct sessi
 	return false;
 }
 
-bool group_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session)
+/* What the kernel says in that file of the group that the process is in, if it is one of these ids'. */
+static bool group_read(const struct session_ids *ids, int cgroups, int proc, const struct session *session,
+		       const char *file, char *text, size_t size)
 {
-	char group[GROUP_MAX], path[2 * GROUP_MAX], text[256];
+	char group[GROUP_MAX], path[2 * GROUP_MAX];
 
 	if (cgroups < 0 || !group_of(ids, proc, session, group))
 		return false;
 	for (size_t i = 0; i < HIERARCHIES; i++) {
-		snprintf(path, sizeof(path), "%s/%s/cgroup.events", hierarchies[i], group);
-		if (text_read(cgroups, path, text, sizeof(text)))
-			return strstr(text, "frozen 1") != NULL;
+		snprintf(path, sizeof(path), "%s/%s/%s", hierarchies[i], group, file);
+		if (text_read(cgroups, path, text, size))
+			return true;
 	}
+	return false;
+}
+
+bool group_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session)
+{
+	char text[256];
+
+	return group_read(ids, cgroups, proc, session, "cgroup.events", text, sizeof(text)) &&
+	       strstr(text, "frozen 1") != NULL;
+}
+
+bool group_binds_memory(const struct session_ids *ids, int cgroups, int proc, const struct session *session)
+{
+	char text[32];
+
+	return group_read(ids, cgroups, proc, session, "memory.max", text, sizeof(text)) &&
+	       strncmp(text, "max", 3) != 0;
+}
+
+bool groups_bind_memory(int cgroups)
+{
+	for (size_t i = 0; i < HIERARCHIES; i++)
+		for (size_t j = 0; cgroups >= 0 && j < PLACES; j++) {
+			char path[2 * GROUP_MAX];
+
+			snprintf(path, sizeof(path), "%s/%s/memory.max", hierarchies[i], places[j].name);
+			if (faccessat(cgroups, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+				return true;
+		}
 	return false;
 }
 

@@ -16,6 +16,12 @@ void groups_write(const struct session_ids *ids, int cgroups, const char *file, 
 /* True if the process of that number is in such a group, and the group is frozen. */
 bool group_stands(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
 
+/* True if the process is in such a group, and the group bounds the memory of all that is in it. */
+bool group_binds_memory(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
+
+/* True if this host has groups that can: without, there is no need to look at each. */
+bool groups_bind_memory(int cgroups);
+
 /* Removes those of pam_subuid that nothing runs in any more. */
 void groups_tidy(int cgroups);
 

@@ -18,6 +18,7 @@
 #define GROUPS "control groups"
 #define CONTROLLERS CGROUPS "/cgroup.controllers"
 #define NOT_BOUND "so that all sessions of an account together may take the host's whole memory"
+#define LATE "so that the memory of all sessions of an account is bounded late, by looking"
 #define ANSWER_MS 5000
 
 /* The unified hierarchy, with memory in it. */
@@ -89,11 +90,13 @@ static void groups_look(struct doctor *doctor)
 	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
 		text[0] = '\0';
 	if (fd < 0)
-		found(doctor, FINDING_NOTE, GROUPS, "accounts have none, so only each process by itself is bounded",
+		found(doctor, FINDING_NOTE, GROUPS,
+		      "accounts have none, " LATE ", and their shares of the processors not at all",
 		      "mount -t cgroup2 cgroup2 /sys/fs/cgroup, and restart subuidd");
 	else if (strstr(text, "memory") == NULL || strstr(text, "pids") == NULL)
 		found(doctor, FINDING_NOTE, GROUPS,
-		      "accounts are frozen and killed by theirs, which bound neither memory nor processes: the "
+		      "accounts are frozen and killed by theirs, which bound neither memory (bounded late, by "
+		      "looking) nor processes: the "
 		      "controllers are not in the hierarchy of cgroup v2",
 		      "add cgroup_no_v1=all to the kernel's command line");
 	else
@@ -117,10 +120,10 @@ void doctor_userdb(struct doctor *doctor)
 		      USERDB_UNIT " is not what is installed: another one was installed since",
 		      "run `subuid setup`, which restarts it");
 	else if (r < 0)
-		found(doctor, FINDING_BAD, CHECK, USERDB_UNIT " does not answer, " NOT_BOUND,
+		found(doctor, FINDING_BAD, CHECK, USERDB_UNIT " does not answer, " LATE,
 		      "run `subuid setup`; `journalctl -u " USERDB_UNIT "` says more");
 	else if (!memory_controlled())
-		found(doctor, FINDING_NOTE, CHECK, "this host has no control groups of memory, " NOT_BOUND,
+		found(doctor, FINDING_NOTE, CHECK, "this host has no control groups of memory, " LATE,
 		      "add systemd.unified_cgroup_hierarchy=1 cgroup_enable=memory to the kernel's command line");
 	else if (doctor->host.account_memory == 0)
 		found(doctor, FINDING_NOTE, CHECK, "account_memory_mib = 0 sets no limit, " NOT_BOUND,

@@ -28,6 +28,7 @@
 #include "subuidd/base/log.h"
 #include "subuidd/base/lower.h"
 #include "subuidd/call/maintain.h"
+#include "subuidd/life/memory.h"
 #include "subuidd/life/meter.h"
 #include "subuidd/life/owners.h"
 #include "subuidd/life/strays.h"
@@ -281,6 +282,7 @@ static int service_open(struct broker *broker, char *why)
 		log_error("limits that the file system does not keep are not kept");
 	if (admission_open(broker) < 0)
 		log_error("sessions of accounts that expire, and of owners who are locked, are not ended");
+	memory_open(broker); /* said why not */
 	alarm_look(broker);
 	verifier_start(broker);
 	maintain_in(broker, 1);
@@ -374,6 +376,7 @@ void broker_close(struct broker *broker)
 	workers_close(broker);
 	runs_close(broker);
 	admission_close(broker);
+	memory_close(broker);
 	meter_close(broker);
 	owners_close(broker);
 	alarm_close(broker);

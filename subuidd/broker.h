@@ -25,6 +25,7 @@
 
 struct alarms;
 struct call;
+struct memory;
 struct meter;
 struct publication;
 struct purge;
@@ -92,6 +93,7 @@ struct broker {
 	struct spool *spool;            /* of runs, runs.c; NULL: none */
 	struct alarms *alarms;          /* alarm.c */
 	struct admission *admission;    /* ends what may not log in any more; NULL: nobody does */
+	struct memory *memory;          /* ends what has too much of it; NULL: nobody does */
 	struct meter *meter;            /* of limits that no file system keeps; NULL: none */
 	struct counters counters;       /* for metrics */
 	void *used;                     /* used.h: what accounts with limits use, as it was counted */

@@ -27,6 +27,7 @@
 #include "subuidd/life/freeze.h"
 #include "subuidd/life/lifecycle.h"
 #include "subuidd/life/purge.h"
+#include "subuidd/life/whose.h"
 
 #define LOOK_USEC (30u * 1000000u)
 #define LOOK_SECONDS 25u /* for all of a look: a directory that does not answer makes no look, and ends nothing */
@@ -58,8 +59,6 @@ struct admission {
 
 /* ---- the child */
 
-static struct index_reader reader = INDEX_READER(INDEX_PATH);
-
 struct looking {
 	struct found *found;
 	time_t now, before;      /* of this look, and of the last one */
@@ -74,45 +73,6 @@ static bool seen(struct looking *looking, uint32_t uid)
 		if (looking->seen[i] == uid)
 			return true;
 	looking->seen[looking->count++ % SEEN_MAX] = uid;
-	return false;
-}
-
-/* The account that has this id, or a range with it. 0; -ENOENT: there is none; or why that cannot be read. */
-static int account_of(uint32_t id, struct index_account *account)
-{
-	struct id_range range;
-	int r = index_account_by_uid(&reader, id, account);
-
-	if (r == -ENOENT)
-		r = index_range_by_id(&reader, id, &range) ?:
-			    range.account_uid == 0         ? -ENOENT :
-							     index_account_by_uid(&reader, range.account_uid, account);
-	return r;
-}
-
-/* Whether the owner runs it, to look at what the account has: `subuid exec`, a container. Only they can have themselves
- * mapped beside the account. The kernel shows ids as this process knows them. */
-static bool of_owner(int proc, const struct session *session, uint32_t owner_uid)
-{
-	char path[32];
-	cleanup_file FILE *file = NULL;
-	char line[64], *at;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/uid_map", session->pid);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	file = fd < 0 ? NULL : fdopen(fd, "r");
-	if (file == NULL && fd >= 0)
-		close(fd);
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL) { /* inside, outside, count */
-		unsigned long outside, count;
-
-		strtoul(line, &at, 10);
-		outside = strtoul(at, &at, 10);
-		count = strtoul(at, NULL, 10);
-		if (count != UINT32_MAX && owner_uid >= outside && owner_uid - outside < count)
-			return true;
-	}
 	return false;
 }
 
@@ -150,11 +110,11 @@ static int look_at(void *data, int proc, const struct session *session)
 	struct index_account account;
 	struct owner_facts owner;
 	enum verdict verdict;
-	int r = found->count == UNWANTED_MAX ? -ENOENT : account_of(session->real, &account);
+	int r = found->count == UNWANTED_MAX ? -ENOENT : whose_account(session->real, &account);
 
 	if (r < 0 && r != -ENOENT)
 		found->error = r;
-	if (r < 0 || of_owner(proc, session, account.owner_uid))
+	if (r < 0 || whose_owner_runs(proc, session, account.owner_uid))
 		return 0;
 	warn(looking, proc, session, &account);
 	if ((account.flags & ACCOUNT_FROZEN) != 0 && stands(looking, proc, session, account.uid))

@@ -21,6 +21,7 @@
 #include "subuidd/ids/group.h"
 #include "subuidd/call/caller.h"
 #include "subuidd/base/log.h"
+#include "subuidd/life/memory.h"
 #include "subuidd/life/meter.h"
 #include "subuidd/call/room.h"
 #include "subuidd/runs/runs.h"
@@ -304,6 +305,7 @@ static void run_begun(struct broker *broker)
 	struct spool *spool = broker->spool;
 	int planned = SD_EVENT_ONESHOT;
 
+	memory_soon(broker);
 	if (spool == NULL)
 		return;
 	spool->going = true;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What one key can cost the host and the other keys of its account. Each attack has its control beside it."""
 
+import contextlib
 import os
 import pwd
 import re
@@ -507,3 +508,124 @@ def test_pam_systemd_is_told_what_a_session_may_have(host, tmp_path):
     finally:
         stack.write_text(before)
         settings(host, "")
+
+
+# ---- memory of all sessions together, where no control group bounds it
+
+TAKES = "import sys, time; x = bytearray({mib} << 20); print('has', flush=True); time.sleep(300)"
+
+
+@pytest.fixture
+def takes(host):
+    """Sessions that take so much memory, and stay."""
+    begun = []
+
+    def take(key, name, mib, how=TAKES):
+        begun.append(subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", f"python3 -c \"{how.format(mib=mib)}\""],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    yield take
+    for session in begun:
+        session.kill()
+        session.communicate()
+
+
+def test_all_of_an_account_together_have_their_memory(host, tmp_path, takes):
+    owner, name, key = host.account(tmp_path, "shell", "web1", None, "--memory", "256M")
+    _, other, its = host.account(tmp_path, "shell", "web2", owner, "--memory", "512M")
+    # the control: the same of an account that may have it, and one process that is within
+    control = [takes(its, other, 160), takes(its, other, 160)]
+    one = takes(key, name, 160)
+    assert [session.stdout.readline() for session in (*control, one)] == ["has\n"] * 3
+    time.sleep(3)
+    assert all(session.poll() is None for session in (*control, one))
+    two = takes(key, name, 160)
+    wait_until(lambda: one.poll() is not None or two.poll() is not None, "one of them is ended", 10)
+    assert all(session.poll() is None for session in control)
+    wait_until(lambda: re.search(rf"{re.escape(name)}: all of it together has \d+ MiB of memory, and may have 256",
+                                 Path("/run/subuidd.log").read_text()), "it is told of")
+    wait_until(lambda: host.subuid_json("log", "web1", user=owner), "the run is recorded", 10)
+
+
+# Shared, and written to before it is made read-only: RLIMIT_DATA counts neither.
+HIDES = {
+    "shared": "import mmap, time; m = mmap.mmap(-1, {mib} << 20); [m.__setitem__(i, 1) for i in range(0, {mib} << 20, 4096)]; "
+              "print('has', flush=True); time.sleep(300)",
+    "closed": "import ctypes, mmap, time; c = ctypes.CDLL(None); k = []\n"
+              "for i in range({mib} // 32):\n"
+              "    m = mmap.mmap(-1, 32 << 20, mmap.MAP_PRIVATE); k.append(m)\n"
+              "    [m.__setitem__(i, 1) for i in range(0, 32 << 20, 4096)]\n"
+              "    c.mprotect(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(m))), 32 << 20, 1)\n"
+              "print('has', flush=True); time.sleep(300)",
+}
+
+
+@pytest.mark.parametrize("how", HIDES)
+def test_memory_that_is_no_data_counts(host, tmp_path, takes, how):
+    owner, name, key = host.account(tmp_path, "shell", "web1", None, "--memory", "128M")
+    takes_all = takes(key, name, 512, HIDES[how])
+    assert takes_all.stdout.readline() in ("has\n", "")
+    wait_until(lambda: takes_all.poll() is not None, "it is ended", 10)
+    # the control: while nobody looks, RLIMIT_DATA alone lets it be
+    host.stop_daemon()
+    try:
+        control = takes(key, name, 512, HIDES[how])
+        assert control.stdout.readline() == "has\n"
+        time.sleep(5)
+        assert control.poll() is None
+    finally:
+        host.start_daemon()
+    wait_until(lambda: control.poll() is not None, "the daemon, once it is there, ends it", 10)
+
+
+# Many of one size, each of which is made anew as soon as it has ended, by a parent that has next to nothing itself.
+STORM = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+	for (int i = 0; i < 60; i++)
+		if (fork() == 0)
+			for (;;) {
+				if (fork() == 0) {
+					memset(malloc(16 << 20), 1, 16 << 20);
+					pause();
+				}
+				while (wait(NULL) < 0)
+					continue;
+			}
+	for (;;)
+		pause();
+}
+"""
+
+
+def memory_of(name):
+    """MiB of all of its processes."""
+    sum = 0
+    for pid in run("pgrep", "-U", str(pwd.getpwnam(name).pw_uid), check=False).stdout.split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            size = re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+            sum += int(size.group(1)) if size else 0
+    return sum // 1024
+
+
+def test_a_storm_that_takes_memory_ends(host, tmp_path):
+    """Outside of a session, whose end would take it along. The daemon finds it at its start."""
+    _, name, _ = host.account(tmp_path, "shell", "web1", None, "--memory", "128M")
+    uid = pwd.getpwnam(name).pw_uid
+    storm = Path("/usr/local/lib/subuid-storm")
+    (tmp_path / "storm.c").write_text(STORM)
+    run("cc", "-O1", "-static", "-o", storm, tmp_path / "storm.c")
+    host.stop_daemon()
+    try:
+        process = subprocess.Popen([storm], user=uid, group=uid, extra_groups=[], start_new_session=True)
+        wait_until(lambda: memory_of(name) > 800, "it has all of it", 10)
+        host.start_daemon()
+        wait_until(lambda: process.poll() is not None and memory_of(name) == 0, "it is ended", 10)
+    finally:
+        run("pkill", "-KILL", "-U", str(uid), check=False)
+        storm.unlink()

@@ -4,6 +4,7 @@ the hierarchies of version 1."""
 
 import pwd
 import subprocess
+import time
 from pathlib import Path
 
 from conftest import wait_until
@@ -44,3 +45,40 @@ def test_a_group_has_the_bounds_of_its_account(host, shell):  # noqa: F811
     for client in (one, two):
         client.kill()
         client.wait()
+    assert "all of it together" not in Path("/run/subuidd.log").read_text(), "where a group binds it, nobody adds up"
+
+
+SPINS = 'for i in 1 2; do while :; do :; done & done; echo in; wait'
+
+
+def used(pids):
+    """Ticks of a processor that these processes have had."""
+    return sum(sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) for pid in pids)
+
+
+def shares(accounts, seconds):
+    before = [used(pids) for pids in accounts]
+    time.sleep(seconds)
+    return [used(pids) - begun for pids, begun in zip(accounts, before)]
+
+
+def test_sessions_of_one_account_take_no_others_share_of_the_processors(host, tmp_path):
+    """Six that compute in three sessions of one account, and two in one session of another, on two processors."""
+    accounts = [host.account(tmp_path, "shell"), host.account(tmp_path, "shell")]
+    groups = [GROUPS / str(pwd.getpwnam(name).pw_uid) for _, name, _ in accounts]
+    sessions = [subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", SPINS], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, text=True)
+                for (_, name, key), count in zip(accounts, (3, 1)) for _ in range(count)]
+    try:
+        assert [session.stdout.readline() for session in sessions] == ["in\n"] * 4
+        pids = [(group / "cgroup.procs").read_text().split() for group in groups]
+        many, few = shares(pids, 20)
+        assert few > 200 and many < 1.5 * few, (many, few)
+        for pid in sum(pids, []):  # the control: the same processes, and no group
+            Path("/sys/fs/cgroup/cgroup.procs").write_text(pid)
+        many, few = shares(pids, 20)
+        assert many > 2 * few, (many, few)
+    finally:
+        for session in sessions:
+            session.kill()
+            session.wait()
