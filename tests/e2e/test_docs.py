@@ -210,6 +210,17 @@ def test_every_test_that_the_invariants_name_is_there():
         assert function in (ROOT / "tests" / place / file).read_text(), f"{file}::{name}"
 
 
+def test_every_child_of_the_broker_is_in_the_list_of_the_invariants():
+    """By its file, or that of who has it start the child for them."""
+    text = (ROOT / "docs/invariants.md").read_text().split("## 16")[1]
+    starts = r"\b(child_start|child_start_beside|fork)\("
+    files = [path for room in ("subuidd", "home") for path in sorted((ROOT / room).rglob("*.c"))
+             if re.search(starts, path.read_text()) and path.name not in ("child.c", "main.c")]  # main: before it serves
+    listed = set(re.findall(r"`((?:\w+/)*\w+\.c)`", text))
+    missing = [str(path) for path in files if not any(str(path).endswith("/" + name) for name in listed)]
+    assert len(files) > 15 and missing == [], missing
+
+
 def test_the_invariants_name_every_test_that_is_named_after_one():
     text = (ROOT / "docs/invariants.md").read_text()
     named = re.findall(r"def (test_invariant_\w+)", (ROOT / "tests/e2e/test_invariants.py").read_text())
