@@ -21,6 +21,7 @@
 #include "backup/probe.h"
 #include "backup/report.h"
 
+#define PROCESSES_DIVIDED 32
 #define TIME_MAX INT64_C(253402300799) /* 9999-12-31 23:59:59: the last one that four digits can say */
 
 static bool all_of(const char *text, const char *extra)
@@ -171,14 +172,24 @@ static const char *memory_argument(const struct index_sessions *sessions, struct
 	return numbers->memory;
 }
 
+/* Processes are counted by uid: those of a key that only reads, which a client may have taken over, leave half of them
+ * to the others of the account. Few are not divided. */
+static uint64_t processes_of(const struct account_bounds *bounds, bool reads)
+{
+	const uint64_t all = bounds->of.of[BOUND_PROCESSES];
+
+	return reads && all >= PROCESSES_DIVIDED ? all / 2 : all;
+}
+
 /* Those of them that are not the gates' own. How many they are. */
-static size_t bound_arguments(const struct account_bounds *bounds, const char **argv, struct login_numbers *numbers)
+static size_t bound_arguments(const struct account_bounds *bounds, bool reads, const char **argv,
+			      struct login_numbers *numbers)
 {
 	const struct {
 		const char *name;
 		uint64_t value, usual;
 	} all[] = {
-		{ "-processes", bounds->of.of[BOUND_PROCESSES], BOUND_PROCESSES_DEFAULT },
+		{ "-processes", processes_of(bounds, reads), BOUND_PROCESSES_DEFAULT },
 		{ "-open-files", bounds->of.of[BOUND_OPEN_FILES], BOUND_OPEN_FILES_DEFAULT },
 		{ "-file-size", bounds->of.of[BOUND_FILE_SIZE], 0 },
 		{ "-memory-bound", bounds->process_memory, 0 },
@@ -223,7 +234,7 @@ void login_gate_arguments(const struct login_command *command, const struct inde
 		argv[++n] = numbers->timeout;
 		n++;
 	}
-	n += bound_arguments(bounds, argv + n, numbers);
+	n += bound_arguments(bounds, command->role == ROLE_PULL, argv + n, numbers);
 	if (bandwidth != 0 && bandwidth >> 10 < INT32_MAX) {
 		snprintf(numbers->bandwidth, sizeof(numbers->bandwidth), "-bwlimit=%" PRIu64, (bandwidth + 1023) >> 10);
 		argv[n++] = numbers->bandwidth;
@@ -272,7 +283,7 @@ void login_tool_arguments(const struct login_command *command, const struct inde
 	}
 	argv[n] = memory_argument(&host->sessions, numbers);
 	n += argv[n] != NULL;
-	n += bound_arguments(bounds, argv + n, numbers);
+	n += bound_arguments(bounds, (command->options & KEY_READ_ONLY) != 0, argv + n, numbers);
 	n += shell_options(command, host->session_shell, argv + n, numbers);
 	snprintf(numbers->key, sizeof(numbers->key), "-key=%" PRIu32, command->key_id);
 	argv[n++] = numbers->key;

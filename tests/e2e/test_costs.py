@@ -96,6 +96,49 @@ def test_a_tool_that_cannot_write_holds_up_no_push(host, tmp_path, locker, form,
     holds.communicate(timeout=10)
 
 
+FORKS = r"""
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+	int ends[2], count = 0;
+	char byte;
+	pid_t pid;
+
+	if (pipe(ends) != 0)
+		return 1;
+	while ((pid = fork()) > 0)
+		count++;
+	if (pid == 0) { /* until the first one, which has the other end, is gone */
+		close(ends[1]);
+		return read(ends[0], &byte, 1) == 0 ? 0 : 1;
+	}
+	printf("processes %d\n", count);
+	fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("form, busy", [("--read-only", False), (None, True)])
+def test_a_tool_that_cannot_write_leaves_processes_to_a_push(host, tmp_path, locker, form, busy):
+    (tmp_path / "forks.c").write_text(FORKS)
+    run("cc", "-O1", "-static", "-o", locker, tmp_path / "forks.c")
+    owner, name, key = host.account(tmp_path, "locker", "web1", None, *([form] if form else []))
+    push = second_key(host, tmp_path, owner)
+    holds = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", "locker"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    count = int(holds.stdout.readline().split()[1])
+    assert count > 480 if busy else 200 < count < 260, count
+    pushed = host.rsync(push, "-a", "/etc/hostname", f"{name}@127.0.0.1:", check=False)
+    assert (pushed.returncode != 0) == busy, pushed
+    holds.kill()
+    holds.communicate()
+    wait_until(lambda: not running(pwd.getpwnam(name).pw_uid, "subuid-locker"), "they have ended", 30)
+
+
 @pytest.mark.parametrize("gated", [True, False], ids=["gate", "control"])
 def test_a_pull_taken_over_holds_up_no_push(gate, locker, gated):
     lower = f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps=-all"
