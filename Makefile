@@ -88,7 +88,7 @@ USAGE       = cli/usage cli/usage_options cli/usage_help
 SUBUID      = cli/main cli/arguments $(USAGE) cli/options cli/facts cli/complain cli/account_name cli/call cli/print cli/row cli/rows cli/new_key cli/client \
               cli/command_add cli/command_list cli/command_lock cli/command_rename cli/command_restore cli/command_key cli/command_passwd cli/command_key_change cli/command_manage_key cli/command_range cli/command_limit \
               cli/command_audit cli/command_log cli/command_status cli/command_top cli/screen cli/use cli/use_group cli/command_metrics cli/metrics cli/metrics_owners cli/status_check cli/threshold cli/run_status cli/duration cli/command_check cli/check_repair cli/command_set cli/command_exec cli/command_ls cli/command_copy cli/copy cli/stored cli/account_path cli/exec_account cli/exec_namespace confine/user_namespace cli/command_idmap cli/idmap_podman cli/listed cli/lookup \
-              $(RECORDS) $(ACCOUNT) $(PASSWD) varlink/stream varlink/scan varlink/client \
+              $(RECORDS) $(ACCOUNT) $(PASSWD) $(SECCOMP) varlink/stream varlink/scan varlink/client \
               cli/command_import cli/import_text cli/import_rows cli/import_batch cli/command_export \
               cli/command_state cli/command_host cli/own_program cli/program cli/daemon \
               cli/command_adopt cli/subid_text subid/remove subid/found subid/lines subid/line subid/text subid/lock confine/path $(INDEX)

@@ -4,16 +4,19 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "account/passwd.h"
 #include "cli/exec.h"
 #include "cli/exec_account.h"
 #include "confine/cleanup.h"
+#include "confine/seccomp.h"
 
 #define STATUS_NOT_EXECUTABLE 126 /* as env(1) and the shells */
 #define STATUS_NO_COMMAND 127
@@ -48,6 +51,15 @@ static int failed(const char *what, int error, const char *todo)
 	return STATUS_FAILED;
 }
 
+/* A process may use the keys of the session that it comes from, whichever uid it has. A kernel or a container without
+ * keys has none to leave. */
+static int keys_leave(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM ?
+		       -errno :
+		       0;
+}
+
 /* Inside the namespace: enters the home and takes the wanted identity. */
 static int settle(const struct exec *exec)
 {
@@ -62,9 +74,21 @@ static int settle(const struct exec *exec)
 		return failed(home, -rc, "cannot be mounted without following links; --follow-links does not try");
 	if (chdir(home) != 0)
 		return failed(home, errno, "`subuid check` says whether it is as it should be");
+	rc = exec->as_account ? keys_leave() : 0;
+	if (rc < 0)
+		return failed("keyctl", -rc, "");
 	if (exec->as_account && (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0))
 		return failed(exec->of.account.name, errno, "");
 	return STATUS_DONE;
+}
+
+/* What runs as the account may be what a thief has pushed. It has the owner's terminal, where it could type what the
+ * owner's shell then reads; the keys of the owner's session were left in settle(). */
+static int strange(const struct index_account *account)
+{
+	int r = seccomp_confine(SECCOMP_GUEST);
+
+	return r < 0 ? failed(account->name, -r, "the terminal cannot be kept from it") : STATUS_DONE;
 }
 
 /* Names are not looked up inside: the index is not root's there. */
@@ -91,6 +115,9 @@ static int run(const char *name, struct exec *exec, char **command)
 	/* no set-uid file that the account made counts in here, also where the home is not covered (--follow-links) */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return failed("no_new_privs", errno, "");
+	status = exec->as_account ? strange(&exec->of.account) : STATUS_DONE;
+	if (status != STATUS_DONE)
+		return status;
 	execvp(command[0], command);
 	status = errno == ENOENT ? STATUS_NO_COMMAND : STATUS_NOT_EXECUTABLE;
 	failed(command[0], errno, "");

@@ -33,6 +33,7 @@ static int filter_enter(enum seccomp_program program, unsigned flags)
 		[SECCOMP_THROTTLE] = FILTER(throttle),
 		[SECCOMP_NEW_FILES_KEEPER] = FILTER(keeper),
 		[SECCOMP_CONNECTOR] = FILTER(connector),
+		[SECCOMP_GUEST] = FILTER(guest),
 	};
 	struct sock_fprog filter;
 	long r;

@@ -20,6 +20,7 @@ enum seccomp_program {
 	SECCOMP_NEW_FILES_KEEPER, /* receives descriptors and sets dates and modes through them; a forbidden call kills
 				   */
 	SECCOMP_CONNECTOR,        /* the first process of a shell that asks; a forbidden call kills */
+	SECCOMP_GUEST,            /* anything at all on somebody else's terminal, but to type there */
 };
 
 /* Loads the filter for this process and its children; foreign architectures are killed.

@@ -6,7 +6,7 @@
  * Allow-lists: a call that is not named here does not happen. Three kinds of "no": ENOSYS
  * (rsync: anything not named, so that libraries take their older way, also for calls
  * that are younger than this file), EPERM (rsync: calls that are named in
- * `refused` because of what they would do), kill (worker: anything).
+ * `refused` because of what they would do), kill (worker: anything). GUEST alone is a list of what is refused.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -28,7 +28,8 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 	if (r == 0) /* a binary tree: the calls with conditions are looked up each time */
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = program == CONNECTOR ? fill_connector(filter) :
+		r = program == GUEST     ? fill_guest(filter) :
+		    program == CONNECTOR ? fill_connector(filter) :
 		    program == THROTTLE  ? fill_throttle(filter) :
 		    program == KEEPER    ? fill_keeper(filter) :
 		    program == USERDB    ? fill_userdb(filter) :
@@ -41,7 +42,9 @@ static int make_filter(scmp_filter_ctx filter, enum program program, FILE *bpf)
 
 static int write_filter(const char *name, enum program program)
 {
-	scmp_filter_ctx filter = seccomp_init(program >= WORKER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx filter = seccomp_init(program == GUEST  ? SCMP_ACT_ALLOW :
+					      program >= WORKER ? SCMP_ACT_KILL_PROCESS :
+								  SCMP_ACT_ERRNO(ENOSYS));
 	cleanup_file FILE *bpf = tmpfile();
 	struct sock_filter line;
 	size_t count = 0;
@@ -96,6 +99,8 @@ int main(void)
 		r = write_filter("seccomp_filter_throttle", THROTTLE);
 	if (r == 0)
 		r = write_filter("seccomp_filter_connector", CONNECTOR);
+	if (r == 0)
+		r = write_filter("seccomp_filter_guest", GUEST);
 	if (r == 0 && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "seccomp_rules: %s\n", strerror(-r));

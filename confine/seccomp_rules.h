@@ -45,7 +45,8 @@ enum program {
 	USERDB,
 	KEEPER,
 	THROTTLE,
-	CONNECTOR
+	CONNECTOR,
+	GUEST
 };
 
 /* seccomp_rule.c: this action for each of the calls. */
@@ -76,5 +77,6 @@ int fill_userdb(scmp_filter_ctx filter);
 int fill_keeper(scmp_filter_ctx filter);
 int fill_throttle(scmp_filter_ctx filter);
 int fill_connector(scmp_filter_ctx filter);
+int fill_guest(scmp_filter_ctx filter);
 
 #endif

@@ -150,6 +150,38 @@ static int conditions(scmp_filter_ctx filter)
 	return r < 0 ? r : rsync_own_conditions(filter);
 }
 
+/* Programs of 32 bits are nothing new here, and must not be a way around it. */
+static int architectures_add(scmp_filter_ctx filter)
+{
+#if defined(__x86_64__)
+	static const uint32_t others[] = { SCMP_ARCH_X86, SCMP_ARCH_X32 };
+#elif defined(__aarch64__)
+	static const uint32_t others[] = { SCMP_ARCH_ARM };
+#else
+	static const uint32_t others[] = { SCMP_ARCH_NATIVE };
+#endif
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		r = seccomp_arch_add(filter, others[i]);
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+
+/* A command that runs as the account on the terminal of its owner: what it typed there, the owner's shell would read.
+ */
+int fill_guest(scmp_filter_ctx filter)
+{
+	static const unsigned long typing[] = { TIOCSTI, TIOCLINUX };
+	int r = architectures_add(filter);
+
+	for (size_t i = 0; r == 0 && i < sizeof(typing) / sizeof(typing[0]); i++)
+		r = rule_masked(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, UINT32_MAX, typing[i]);
+	return r;
+}
+
 int fill_shell(scmp_filter_ctx filter, enum program program)
 {
 	const struct calls granted = CALLS(not_refused);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Subordinate ids through the real newuidmap, newgidmap, getsubids, unshare and libsubid; subuid exec and idmap."""
 
+import contextlib
 import grp
 import json
 import os
+import pty
 import pwd
 import re
 import signal
@@ -533,6 +535,62 @@ def test_in_exec_no_set_uid_file_counts(host, alice, words):
         assert "NoNewPrivs:\t1" in execute(host, alice, *words, "web1", "--", "cat", "/proc/self/status").stdout
     finally:
         execute(host, alice, "web1", "--", "rm", "-f", "planted", "own")
+
+
+TYPES = """
+import errno, fcntl, termios
+for path in (0, "/dev/tty"):
+    try:
+        fcntl.ioctl(open(path), termios.TIOCSTI, b"x")
+        print("typed")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+"""
+
+
+def on_a_terminal(person, words):
+    """What they print, with a terminal of their own as the controlling one."""
+    entry = pwd.getpwnam(person.name)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+        os.execv(words[0], words)
+    said = b""
+    with contextlib.suppress(OSError):  # EIO: its end
+        while (part := os.read(terminal, 4096)) != b"":
+            said += part
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return said.decode()
+
+
+# The control: the owner's own command may type on the owner's terminal, if this kernel lets anybody.
+@pytest.mark.parametrize("words", [["--as-account"], []], ids=["account", "control"])
+def test_what_runs_as_the_account_types_nothing_on_the_owners_terminal(host, alice, words):
+    said = on_a_terminal(alice, ["/usr/bin/subuid", "exec", *words, "web1", "--", "/usr/bin/python3", "-c", TYPES])
+    free = "typed" if Path("/proc/sys/dev/tty/legacy_tiocsti").read_text() == "1\n" else "EIO"
+    assert re.findall(r"typed|E[A-Z]+", said) == (["EPERM"] * 2 if words else [free] * 2), said
+
+
+# keyctl(2): join a session keyring, add_key(2), search it, read.
+KEYS = """
+import ctypes, os, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+KEYCTL, ADD_KEY, SESSION = 250, 248, -3
+if sys.argv[1] == "own":
+    assert call(KEYCTL, 1, None) >= 0 and call(ADD_KEY, b"user", b"secret", b"treasure", 8, SESSION) >= 0
+    os.execv("/usr/bin/subuid", ["subuid", "exec", *sys.argv[2:], "web1", "--", "/usr/bin/python3", "-c", os.environ["SCRIPT"], "read"])
+key, text = call(KEYCTL, 10, SESSION, b"user", b"secret", 0), ctypes.create_string_buffer(16)
+print(text.value.decode() if key >= 0 and call(KEYCTL, 11, key, text, 16) >= 0 else "none")
+"""
+
+
+@pytest.mark.parametrize("words", [["--as-account"], []], ids=["account", "control"])
+def test_what_runs_as_the_account_has_no_keys_of_the_owners(host, alice, words):
+    said = run("/usr/bin/python3", "-c", KEYS, "own", *words, user=alice.name, env={**os.environ, "SCRIPT": KEYS}).stdout
+    assert said == ("none\n" if words else "treasure\n")
 
 
 def test_exec_passes_exit_status_signals_and_streams(host, alice):
