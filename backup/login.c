@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include "account/shell.h"
 #include "backup/exit_status.h"
 #include "backup/login_command.h"
+#include "backup/login_end.h"
 #include "backup/login_grant.h"
 #include "backup/login_words.h"
 #include "backup/pace.h"
@@ -387,7 +387,7 @@ static int serve(int argc, char **argv, const char *original)
 	if ((account.flags & ACCOUNT_FULL) != 0 &&
 	    narrow_full(&account, &command, original != NULL ? original : "") != EXIT_SUCCESS)
 		return REFUSED_HERE;
-	login_end_told(&account, original);
+	login_end_told(account.name, original);
 	return run_gate(&command, &account, &host, &bounds, home, original);
 }
 

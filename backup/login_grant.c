@@ -74,11 +74,3 @@ bool login_has_terminal(void)
 {
 	return isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1 || isatty(STDERR_FILENO) == 1;
 }
-
-void login_end_told(const struct index_account *account, const char *original)
-{
-	const char *ends = getenv(ENDS_VARIABLE);
-
-	if (ends != NULL && original == NULL && isatty(STDERR_FILENO) == 1)
-		fprintf(stderr, "subuid: %s: %s\n", account->name, ends);
-}

@@ -21,7 +21,4 @@ int login_words_of(const struct index_account *account, const char *given, const
 /* sshd gives everybody one who asks, but for what the line of a key says: a password has no line. */
 bool login_has_terminal(void);
 
-/* Says to anyone who begins to work at a terminal that the session ends soon: what pam_subuid has found. */
-void login_end_told(const struct index_account *account, const char *original);
-
 #endif

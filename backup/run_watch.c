@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "account/name.h"
+#include "backup/login_end.h"
 #include "backup/report.h"
 #include "confine/cleanup.h"
 
@@ -227,6 +228,7 @@ static void heartbeat(struct watch *watch, uint64_t now)
 {
 	measure(watch);
 	run_spool_write(&watch->spool, watch->run);
+	login_end_watch();
 	if (watch->why == NULL && watch->ended != NULL && (watch->why = watch->ended()) != NULL)
 		run_end_gone(&watch->end, now);
 }

@@ -62,7 +62,7 @@ struct index_table {
 };
 
 #define REFUSED_VARIABLE "SUBUID_REFUSED" /* from pam_subuid to the login shell: why this session is one too many */
-#define ENDS_VARIABLE "SUBUID_ENDS"       /* and when it ends, if that is within a day */
+#define ENDS_VARIABLE "SUBUID_ENDS"       /* and when it ends, if it does: session_end.h */
 #define SESSION_MEMORY_MIB 16u
 
 /* Limits for a session of any account: [sessions] of subuidd.conf(5). All 0: written by a version without them. */

@@ -16,6 +16,7 @@
 #include "account/key_words.h"
 #include "account/name.h"
 #include "account/password.h"
+#include "account/session_end.h"
 #include "index/verdict.h"
 #include "pam/grant.h"
 #include "pam/password.h"
@@ -142,49 +143,52 @@ void session_end_soon(pam_handle_t *pamh)
 		kill(getpid(), SIGTERM);
 }
 
-/* The second at which the account or the key expires; 0: never. */
-static time_t expires(const struct index_account *account, const struct ssh_key *key)
-{
-	const int64_t end = verdict_end(account);
-
-	return (time_t)(key == NULL || key->expires == 0 || (end != 0 && end < key->expires) ? end : key->expires);
-}
-
 static const char *kind_of(const struct ssh_key *key)
 {
 	return key_is_password(key) ? PASSWORD_TYPE : "key";
 }
 
-/* To anyone who has a terminal. sshd shows nothing of ours where a command is forced: the login shell does. */
-static void session_end_told(pam_handle_t *pamh, const struct index_account *account, const char *what, time_t end)
+/* Whichever comes first. */
+static struct session_end end_of(const struct index_account *account, const struct ssh_key *key, unsigned hours)
 {
-	char at[sizeof("9999-12-31 23:59")], told[WHY_MAX];
-	struct tm tm;
+	struct session_end end = { 0 };
 
-	if (gmtime_r(&end, &tm) == NULL || strftime(at, sizeof(at), "%F %H:%M", &tm) == 0)
-		return;
-	snprintf(told, sizeof(told), ENDS_VARIABLE "=this session ends on %s UTC, when the %s expires", at, what);
-	if (!from_sshd(pamh))
-		pam_info(pamh, "%s: %s", account->name, told + sizeof(ENDS_VARIABLE));
-	else if (pam_putenv(pamh, told) != PAM_SUCCESS)
+	if (key != NULL)
+		session_end_add(&end, key->expires, key_is_password(key) ? SESSION_END_PASSWORD : SESSION_END_KEY);
+	session_end_add(&end, verdict_end(account), SESSION_END_ACCOUNT);
+	if (hours != 0)
+		session_end_add(&end, time(NULL) + (int64_t)hours * SECONDS_PER_HOUR, SESSION_END_HOURS);
+	return end;
+}
+
+/* To anyone who has a terminal. sshd shows nothing of ours where a command is forced: the login shell does, also when
+ * the end has come near. */
+static void session_end_told(pam_handle_t *pamh, const struct index_account *account, const struct session_end *end)
+{
+	char told[sizeof(ENDS_VARIABLE "=") + SESSION_END_MAX] = ENDS_VARIABLE "=", text[SESSION_END_TEXT];
+
+	session_end_text(end, text);
+	session_end_format(end, told + strlen(told));
+	if (from_sshd(pamh) && pam_putenv(pamh, told) != PAM_SUCCESS)
 		pam_syslog(pamh, LOG_WARNING, "a session is not told when it ends: no memory");
+	if (!from_sshd(pamh) && session_ends_soon(end, time(NULL)))
+		pam_info(pamh, "%s: %s", account->name, text);
 }
 
 /* A session does not outlive what admitted it, nor the longest time that the host allows. */
 static int session_bound(pam_handle_t *pamh, int flags, const struct index_account *account, const struct ssh_key *key)
 {
 	const unsigned hours = sessions_longest();
-	const time_t end = expires(account, key);
+	const struct session_end expires = end_of(account, key, 0), end = end_of(account, key, hours);
 
-	if ((end != 0 && !end_at(CLOCK_REALTIME, TIMER_ABSTIME, end)) ||
+	if ((expires.at != 0 && !end_at(CLOCK_REALTIME, TIMER_ABSTIME, (time_t)expires.at)) ||
 	    (hours != 0 && !end_in((int)hours * SECONDS_PER_HOUR))) {
 		session_end_soon(pamh);
 		return refuse_counted(pamh, flags, account, "the end of its session cannot be set", PAM_SESSION_ERR,
 				      -1);
 	}
-	if (end != 0 && end - time(NULL) < SECONDS_PER_DAY && !(flags & PAM_SILENT))
-		session_end_told(pamh, account, key != NULL && end == (time_t)key->expires ? kind_of(key) : "account",
-				 end);
+	if (end.at != 0 && !(flags & PAM_SILENT))
+		session_end_told(pamh, account, &end);
 	return PAM_SUCCESS;
 }
 

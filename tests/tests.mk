@@ -472,7 +472,9 @@ check-faults-sample: all $(FAULT_PROGRAMS) ## some of these points
 	FAULTS_BUILD=$(abspath $(BUILD)) tests/faults/run --sample $(FAULTS)
 
 # runs and the login command, as their bytes come: rsync's log, the kernel's answer, standard error
-run_watch_OBJS      = backup/run_describe backup/sftp_log backup/run_end backup/probe backup/login_command account/login_line account/run account/key_words account/name account/role account/shell account/id account/key account/key_blob account/key_from index/verdict account/date
+session_end_OBJS     = account/session_end
+UNIT               += session_end
+run_watch_OBJS      = backup/login_end account/session_end backup/run_describe backup/sftp_log backup/run_end backup/probe backup/login_command account/login_line account/run account/key_words account/name account/role account/shell account/id account/key account/key_blob account/key_from index/verdict account/date
 login_OBJS          = $(filter-out backup/login,$(LOGIN))
 UNIT               += run_watch login
 fuzz_file_count_OBJS     = backup/file_count

@@ -13,6 +13,7 @@
 
 #include "account/date.h"
 #include "account/id.h"
+#include "account/session_end.h"
 #include "confine/child.h"
 #include "confine/cleanup.h"
 #include "confine/clock.h"
@@ -76,23 +77,19 @@ static bool seen(struct looking *looking, uint32_t uid)
 	return false;
 }
 
-/* Ten minutes before the account expires, and one. */
+/* Ten minutes before the account expires, and one. Before the end of what a session came in with, its login shell. */
 static void warn(const struct looking *looking, int proc, const struct session *session,
 		 const struct index_account *account)
 {
-	static const int minutes[] = { 10, 1 };
-	const int64_t end = verdict_end(account);
+	const struct session_end end = { verdict_end(account), SESSION_END_ACCOUNT };
+	const unsigned minutes = session_end_due(&end, looking->before, looking->now);
 	char text[ACCOUNT_NAME_MAX + 80];
 
-	for (size_t i = 0; end != 0 && i < sizeof(minutes) / sizeof(minutes[0]); i++) {
-		const int64_t then = end - minutes[i] * 60;
-
-		if (then > looking->now || then <= looking->before)
-			continue;
-		snprintf(text, sizeof(text), "\r\n%s expires in %d minute%s: this session ends then\r\n", account->name,
-			 minutes[i], minutes[i] == 1 ? "" : "s");
-		terminal_tell(proc, session, text); /* told if it can be */
-	}
+	if (minutes == 0)
+		return;
+	snprintf(text, sizeof(text), "\r\n%s expires in %u minute%s: this session ends then\r\n", account->name,
+		 minutes, minutes == 1 ? "" : "s");
+	terminal_tell(proc, session, text); /* told if it can be */
 }
 
 static bool stands(const struct looking *looking, int proc, const struct session *session, uint32_t uid)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: ISC
 """A session does not outlive what admitted it: account, key, owner, and the host's longest time."""
 
+import calendar
 import contextlib
 import os
 import pty
 import pwd
+import re
 import select
 import subprocess
 import time
@@ -242,3 +244,38 @@ def test_a_terminal_is_told_before_the_account_expires(host, tmp_path):
             assert session.poll() is None
             wait_until(lambda: session.poll() is not None, "and it does", 2 * LOOKS)
         assert not running(name)
+
+
+def test_a_terminal_is_told_before_its_key_expires(host, tmp_path):
+    """As it opens, and a minute before the end, by the login shell; a session of a key that lasts hears neither."""
+    owner, name, lasting = host.account(tmp_path, "shell", "web1", None, "--tty")
+    short = host.new_key(tmp_path, "short")
+    end = int(time.time()) + 60 + 15 * int(SLOW)
+    reply = call(API + "KeyAdd", {"owner": owner, "label": "web1", "key": {
+        "key": Path(f"{short}.pub").read_text(), "role": "shell", "options": ["tty"], "expires": end}})
+    assert "error" not in reply, reply
+    opened = f"{name}: this session ends on {time.strftime('%Y-%m-%d %H:%M', time.gmtime(end))} UTC, when the key expires"
+    near = f"\nsubuid: {name}: this session ends in 1 minute, when the key expires\r".encode()
+    assert host.ssh(short, name, "echo in", options=["-tt"]).stdout == "in\n", "a command's output is its own"
+    with terminal_of(host, lasting, name) as (_, control), terminal_of(host, short, name) as (session, read_until):
+        control(b"$ ", 30)
+        assert f"subuid: {opened}".encode() in read_until(b"$ ", 30)
+        read_until(near, 60)
+        assert end - 60 <= time.time() and session.poll() is None
+        assert b"this session ends" not in control(b"$ ", 1)
+
+
+def test_a_terminal_is_told_how_long_it_may_last(host, tmp_path):
+    _, name, key = host.account(tmp_path, "shell", "web1", None, "--tty")
+    conf = Path("/etc/subuidd.conf.d/longest.conf")
+    conf.write_text("[sessions]\nlongest_hours = 4\n")
+    try:
+        host.restart_daemon()
+        with terminal_of(host, key, name) as (_, read_until):
+            said = read_until(b"$ ", 30).decode()
+    finally:
+        conf.unlink()
+        host.restart_daemon()
+    ends = re.search(rf"subuid: {re.escape(name)}: this session ends on (\S+ \S+) UTC, as it may last no longer", said).group(1)
+    left = calendar.timegm(time.strptime(ends, "%Y-%m-%d %H:%M")) - time.time()
+    assert 4 * 3600 - 300 < left <= 4 * 3600
