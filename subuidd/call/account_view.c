@@ -77,18 +77,35 @@ static void view_limits(const struct broker *broker, uint32_t uid, const struct 
 	view->files_used = kept->files_used != USED_UNKNOWN ? kept->files_used : counted.files;
 }
 
+/* The limit of an owner: of a list they mostly come many times, and are looked up once. */
+static int listed_limit(struct call *call, const char *owner, const struct limit **limit)
+{
+	struct limit *known = &call->limit;
+	int r;
+
+	*limit = known;
+	if (strcmp(known->owner, owner) == 0)
+		return 0;
+	*known = (struct limit){ 0 };
+	r = store_limit_get(call->store, owner, known);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	memcpy(known->owner, owner, strlen(owner) + 1); /* also of one who has none */
+	return 0;
+}
+
 /* Those that the account or its owner's limit says: an account as such has what the host's settings say. */
 static int view_bounds(struct call *call, const struct account *account, struct account_view *view)
 {
+	const struct limit *limit;
 	struct bounds host;
-	struct limit limit = { 0 };
 	enum bound_source source[BOUNDS];
-	int r = store_limit_get(call->store, account->owner, &limit);
+	int r = listed_limit(call, account->owner, &limit);
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0)
 		return r;
 	settings_bounds(&call->broker->settings, &host);
-	bounds_resolve(&host, &limit.bounds, &account->facts.bounds, &view->effective, source);
+	bounds_resolve(&host, &limit->bounds, &account->facts.bounds, &view->effective, source);
 	for (unsigned i = 0; i < BOUNDS; i++)
 		if (source[i] == BOUND_OF_HOST && account->facts.bounds.of[i] == 0)
 			view->effective.of[i] = 0;
@@ -131,6 +148,7 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 
 	if (r < 0)
 		return r;
+	call->limit.owner[0] = '\0'; /* this call may have changed it */
 	r = view_bounds(call, account, view);
 	if (r < 0)
 		return r;
@@ -142,7 +160,10 @@ int account_view_fill(struct call *call, const struct account *account, struct a
 int account_view_listed(struct call *call, const struct listed_account *row, struct account_view *view)
 {
 	const struct link_owner *owner = owner_of(call, row->account.owner, call_owner_look_local);
+	int r = view_bounds(call, &row->account, view);
 
+	if (r < 0)
+		return r;
 	view_belongings(&row->belongings, view);
 	view->owner_state = owner_state(call, owner, &row->account);
 	return view_fill(call->broker, owner, &row->account, view);

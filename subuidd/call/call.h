@@ -82,6 +82,7 @@ struct call {
 	struct link_owner owner;         /* the owner of the accounts that it is about */
 	bool owner_exists;               /* passwd(5) has them */
 	int owner_doubt;                 /* negative errno: whether it has them is not known now, 0: it is */
+	struct limit limit;              /* of the owner whose accounts were listed last; owner "": of nobody */
 	struct account account;          /* that is being changed: busy for others while the call is under way */
 	struct account former;           /* of one whose name changes: as it was called */
 	bool link_skipped;               /* of it: the owner's home is known not to answer */
