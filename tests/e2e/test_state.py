@@ -158,6 +158,36 @@ def test_everything_is_in_it(host, tmp_path):
     host.rsync(key, "-a", f"{tmp_path}/data/", f"{name}@127.0.0.1:again")
 
 
+def test_bounds_come_back_and_hold(host, tmp_path):
+    """Of an account and of an owner's limit, out of a save: they are told as they were, and a session has them."""
+    words = ("--processes", "64", "--memory", "300M", "--open-files", "128", "--file-size", "1M", "--cpu-weight", "20",
+             "--io-weight", "30", "--sessions", "3", "--logins", "500", "--bandwidth", "1G")
+    owner, name, key = host.account(tmp_path, "shell", "web1", None, *words)
+    _, other, its = host.account(tmp_path, "shell", "web2", owner)
+    host.subuid("limit", owner, *words[:-6], "--open-files", "200")
+    told = [host.subuid_json("show", name)["account"], host.subuid_json("show", other)["account"], host.subuid_json("limit", owner)]
+    asked = "ulimit -Hu; ulimit -Hn; ulimit -Hf"
+    file = save(host, tmp_path / "saved")
+    host.subuid("set", name, "--processes", "default", "--open-files", "default")
+    host.subuid("limit", owner, "--reset")
+    assert host.ssh(key, name, asked).stdout.split()[0] == "512", "the control: it holds no more"
+    for lost in (False, True):
+        with stopped(host):
+            if lost:
+                wipe()
+            else:
+                refused = load(host, file, check=False)
+                assert refused.returncode == 4, refused
+                assert re.search(rf"^newer here: {re.escape(name)} .* processes default here and 64 in the file$", refused.stdout, re.M)
+                assert f"newer here: individual limits of {owner} are only in the file\n" in refused.stdout
+            load(host, file, "--yes")
+        assert [host.subuid_json("show", name)["account"], host.subuid_json("show", other)["account"],
+                host.subuid_json("limit", owner)] == told
+        assert host.ssh(key, name, asked).stdout.split() == ["64", "128", "1024"]
+        assert host.ssh(its, other, asked).stdout.split() == ["64", "200", "1024"]
+    check_is_sound(host)
+
+
 def test_a_save_is_roots_alone(host, tmp_path):
     owner = host.new_user()
     assert call_as(owner, API + "StateSave")["error"] == API + "NotPermitted"
