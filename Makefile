@@ -123,7 +123,7 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_names pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

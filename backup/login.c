@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +44,7 @@ static struct index_reader accounts = INDEX_READER(INDEX_PATH);
 
 #define REFUSED_HERE (-1) /* in place of an exit status: by this program, and nothing was run */
 
-static char said[SAID_MAX]; /* the last refusal */
-
+static char said[SAID_MAX];                                          /* the last refusal */
 static const char over_limit[] = "over its limit of files or bytes"; /* in the record */
 
 /* To the person at the other end, unless they do not read (a run is ended all the same); and what it was, escaped. */
@@ -356,6 +354,9 @@ static int serve(int argc, char **argv, const char *original)
 	r = find_home(&account, &host, home, sizeof(home));
 	if (r == -ENOENT)
 		return serve_owner(argc, argv, original);
+	if (r == -ENXIO) /* a session of another service than sshd does not see it */
+		return refuse("no shell here; ssh with one of the keys of this account (" INDEX_PATH
+			      ": there is none)");
 	if (r == 0)
 		r = index_bounds(&accounts, &account, &bounds);
 	if (r < 0)

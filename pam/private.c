@@ -55,6 +55,10 @@ static int root_build(struct building *b)
 	r = scratch_put(b);
 	if (r < 0)
 		return r;
+	*b->step = "directories with names of users";
+	r = names_put(b);
+	if (r < 0)
+		return r;
 	*b->step = "/etc/passwd";
 	r = files_put(b);
 	if (r < 0)

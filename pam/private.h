@@ -17,6 +17,7 @@ struct private_view {
 	const struct session_rules *rules;
 	const char *home; /* what the account can write: its path on the host, and in the session */
 	bool executes;    /* programs in the home and in /tmp may be run */
+	bool gated;       /* all that it runs comes into a root of its own before anybody's program is run */
 };
 
 /*

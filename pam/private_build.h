@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Only between the files that build the root of a session: private.c, private_system.c, private_places.c. */
+/* Only between the files that build the root of a session: private.c, private_system.c, private_places.c,
+ * private_names.c. */
 #ifndef PAM_PRIVATE_BUILD_H
 #define PAM_PRIVATE_BUILD_H
 
@@ -38,6 +39,10 @@ int stage_make(struct building *b);
 int proc_put(const struct building *b);
 int scratch_put(const struct building *b);
 int files_put(const struct building *b);
+/* private_names.c: directories of its own, before the files are put into them; nothing where a gate comes. */
+int names_put(const struct building *b);
+/* Whether files_put() puts a file on this path. */
+bool files_have(const char *path);
 
 /* Empty directories in the place of what the settings hide, and of what would tell names. */
 int hide_all(struct building *b);

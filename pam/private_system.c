@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,6 +193,14 @@ int scratch_put(const struct building *b)
 		r = copy_at(b, path, attributes, scratch[i].path);
 	}
 	return r;
+}
+
+bool files_have(const char *path)
+{
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (strcmp(files[i].path, path) == 0)
+			return true;
+	return false;
 }
 
 int files_put(const struct building *b)

@@ -58,7 +58,8 @@ int session_private(pam_handle_t *pamh, int flags, const struct index_account *a
 						  .host = &host,
 						  .rules = rules,
 						  .home = home,
-						  .executes = executes(pamh, account) },
+						  .executes = executes(pamh, account),
+						  .gated = from_sshd(pamh) },
 			  &step);
 	return r < 0 ? not_private(pamh, flags, account, step, r) : PAM_SUCCESS;
 }

@@ -4,6 +4,7 @@
 Each attack has its control: the same as the account in the host's mounts, or with the setting off.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -52,6 +53,9 @@ def test_the_home_is_where_it_was_and_in_home(host, pair):
     "getent passwd {uid}",
     "grep -w {other} /etc/passwd- /etc/group- /etc/subuid /etc/subgid",
     "getent group | grep -w {other}",
+    "grep -qaF {stranger} /var/lib/subuidd/index",
+    "ls /var/lib/subuidd | grep .",
+    "grep -qw {other} /var/log/somebody",
     "grep -F {stranger} /proc/self/mountinfo; grep -F /srv/subuid/{other} /proc/self/mountinfo",
     "test -e /proc/1/cmdline",
     "test -e /proc/{daemon}/status",
@@ -61,6 +65,7 @@ def test_the_home_is_where_it_was_and_in_home(host, pair):
 def test_nothing_of_others_is_seen(host, pair, script):
     owner, name, other, stranger = pair
     Path("/var/mail/somebody").touch()
+    Path("/var/log/somebody").write_text(f"{other} was here\n")
     Path("/tmp/of-the-host").touch()
     Path("/dev/shm/of-the-host").touch()
     for file in ("passwd", "group"):
@@ -73,6 +78,55 @@ def test_nothing_of_others_is_seen(host, pair, script):
     assert result.returncode != 0, result.stdout
     control = outside(name, script)
     assert control.returncode == 0, control.stdout + control.stderr
+
+
+@contextlib.contextmanager
+def asked(process_of, name):
+    """A session that says what a line of shell says each time that it is asked."""
+    with subprocess.Popen(process_of, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as session:
+        def ask(line):
+            session.stdin.write(f"{line}; echo end\n")
+            session.stdin.flush()
+            return list(iter(session.stdout.readline, "end\n"))
+
+        assert ask("id -u") == [f"{pwd.getpwnam(name).pw_uid}\n"]
+        yield ask
+        session.stdin.close()
+        session.wait(30)
+
+
+def replaced(path, text):
+    """As useradd, logrotate and the daemon do it."""
+    new = Path(f"{path}.new")
+    new.write_text(text)
+    os.rename(new, path)
+
+
+def test_what_the_host_replaces_is_not_seen_either(host, pair):
+    """What lies on a file of the host is taken away in each mount namespace when the host replaces that file."""
+    _, name, other, stranger = pair
+    paths = ["/etc/passwd", "/etc/group", "/etc/subuid", "/var/log/wtmp", "/var/lib/subuidd/index"]
+    before = {path: Path(path).read_bytes() for path in paths if Path(path).exists()}
+    control = ["unshare", "-m", "/bin/sh", "-c", "mount --bind /usr/lib/os-release /etc/passwd && mount --bind / / && "
+               f"exec setpriv --reuid={pwd.getpwnam(name).pw_uid} --clear-groups sh"]
+    look = f"cat {' '.join(paths)} 2>/dev/null | grep -aE '{other}|newly'"
+    with services("sshd,su"):
+        process = ["su", "-s", "/bin/sh", name]
+        with asked(process, name) as ask, asked(control, name) as control_ask:
+            assert ask(look) == [] and control_ask("grep newly /etc/passwd") == []
+            try:
+                for path in paths[:-1]:
+                    replaced(path, before.get(path, b"").decode() + "newly:x:4242:4242::/home/newly:/bin/sh\n")
+                host.subuid("check", "--repair", check=False)
+                assert ask(look) == []
+                assert ask("test -e /etc/login.defs && ls /etc | grep -c .")[0].strip() != "0"
+                assert "newly" in "".join(control_ask("grep newly /etc/passwd")), "the control: what lies on it is gone"
+            finally:
+                for path in paths[:-1]:
+                    if path in before:
+                        replaced(path, before[path].decode())
+                    else:
+                        Path(path).unlink()
 
 
 def test_system_users_and_the_own_name_are_seen(host, pair):
