@@ -53,14 +53,6 @@ static struct varlink_stream *connection(int *status)
 	return &stream;
 }
 
-int call_connect(void)
-{
-	int status = STATUS_DONE;
-
-	connection(&status);
-	return status;
-}
-
 /* What the message is about. People know the command that they typed, not the method that it calls. */
 static const char *error_about(const char *method, const json_t *parameters)
 {
@@ -137,6 +129,16 @@ int call(const char *method, json_t *parameters, json_t **reply)
 	if (r == 0)
 		*reply = received;
 	return r == 0 ? STATUS_DONE : outcome(method, r, error, received);
+}
+
+/* An answer means that the daemon has looked at this process. */
+int call_connect(void)
+{
+	json_t *status = NULL;
+	int r = call("Status", NULL, &status);
+
+	json_decref(status);
+	return r;
 }
 
 /* Whatever of the reply --json shows says that it was a dry run. */

@@ -103,8 +103,8 @@ int call(const char *method, json_t *parameters, json_t **reply);
 /* The same of one that changes something: in a dry run with `dryRun`, which is in the reply, too. */
 int call_change(const char *method, json_t *parameters, json_t **reply);
 
-/* Connects to the daemon, as the next call would: for one that has to be made from elsewhere. An exit status; a failure
- * has been reported. */
+/* Connects to the daemon, as the next call would: for one that has to be made from a user namespace, after the daemon
+ * has seen this process on the host. An exit status; a failure has been reported. */
 int call_connect(void);
 
 /* The same, printed with --json (`member` of the reply; NULL: all of it). Otherwise, if it went well, that is *told, to
