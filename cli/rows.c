@@ -111,9 +111,14 @@ const char *account_state_text(const struct row *account)
 	return row_flag(account, "full") ? "full" : "active";
 }
 
+/* Root of a container is somebody else to the daemon. */
 bool caller_owns_nothing(void)
 {
-	return geteuid() == 0;
+	json_t *status = geteuid() == 0 ? daemon_status() : NULL;
+	bool contained = json_is_true(json_object_get(status, "callerIsContained"));
+
+	json_decref(status);
+	return geteuid() == 0 && !contained;
 }
 
 int owner_all_object(const char *owner, int all, json_t **parameters)

@@ -68,6 +68,7 @@ struct broker {
 	int listen_fd;
 	int refused[REFUSED_MAX]; /* connections that were told "no" last; -1 none */
 	unsigned refused_next;
+	bool listen_drained; /* connections that the service manager has kept since nobody knows when were accepted */
 	sd_event_source *listen_source;
 	sd_event_source *maintenance; /* next look at removed data and unfinished work, maintain.h */
 	void (*maintain)(struct broker *broker);

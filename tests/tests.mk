@@ -685,7 +685,7 @@ check-vm: all ## quotas of ext4 and xfs, in a virtual machine
 # One machine for each suite and file, so that none of them takes a quarter of an hour, and what failed can be run alone:
 #   make check-vm-escape VM_SUITES=trixie VM_FILES=vm_groups
 VM_SUITES ?= bookworm trixie
-VM_FILES ?= test_shell_escape test_shell_walk test_shell_net vm_namespaces vm_groups
+VM_FILES ?= test_shell_escape test_shell_walk test_shell_net test_contained vm_namespaces vm_groups
 VM_PARTS = $(foreach suite,$(VM_SUITES),$(foreach file,$(VM_FILES),$(suite)/$(file)))
 .PHONY: check-vm-escape
 check-vm-escape: all ## the escape suite, in virtual machines with the kernels of Debian 12 and 13

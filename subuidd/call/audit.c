@@ -16,14 +16,16 @@
 #define NAMELESS ((uid_t)-1) /* counted together */
 
 /* The uid under which a caller without a name is counted: sub-accounts and ids in ranges under their owner's, since
- * the owner can call as any of them (apart from the owner's own calls, whose share they cannot use up). All others,
- * ids that users have by /etc/subuid, count as one. */
+ * the owner can call as any of them (apart from the owner's own calls, whose share they cannot use up), and so is the
+ * owner in a container. All others, ids that users have by /etc/subuid, count as one. */
 static uid_t answerable(struct store *store, const struct caller *caller)
 {
 	struct id_range holder, range;
 	struct account account;
 	enum id_kind kind;
 
+	if (caller->ordinary)
+		return caller->uid;
 	if (store_id_holder(store, caller->uid, caller->uid, &holder, &kind) < 0)
 		return NAMELESS;
 	if (kind == ID_ACCOUNT && store_account_by_uid(store, caller->uid, &account) == 0)
@@ -37,7 +39,7 @@ static uid_t answerable(struct store *store, const struct caller *caller)
 static bool refusal_admitted(struct store *store, const struct caller *caller, unsigned *dropped)
 {
 	static struct tallies named = TALLIES(60), nameless = TALLIES(60);
-	bool own = caller->root || caller->ordinary;
+	bool own = caller->root || (caller->ordinary && caller->contained == CONTAINED_NOT);
 	struct tally *refuser;
 	struct timespec now;
 

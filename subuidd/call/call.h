@@ -45,6 +45,7 @@ enum operation_trait {
 	TRAIT_NO_SYSTEM =
 		1u << 8,      /* not for system users: a service that was taken over would get a login that stays */
 	TRAIT_SELF = 1u << 9, /* a sub-account may ask this about itself. It looks; its rows are the caller's alone */
+	TRAIT_SELF_OWNER = 1u << 10, /* the same of an owner who calls from a container */
 };
 
 struct operation {

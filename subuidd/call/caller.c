@@ -35,7 +35,7 @@ static bool peer_in_group(int fd, gid_t primary, gid_t gid)
 	return false;
 }
 
-int caller_from_socket(int fd, struct caller *caller)
+int caller_from_socket(int fd, bool fresh, struct caller *caller)
 {
 	struct caller found = { 0 };
 	struct ucred peer;
@@ -48,7 +48,8 @@ int caller_from_socket(int fd, struct caller *caller)
 	found.uid = peer.uid;
 	found.gid = peer.gid;
 	found.pid = peer.pid;
-	found.root = peer.uid == 0;
+	found.contained = peer_contained(fd, peer.pid, fresh);
+	found.root = peer.uid == 0 && found.contained == CONTAINED_NOT;
 	found.admin = found.root;
 	snprintf(found.name, sizeof(found.name), "%u", (unsigned)peer.uid);
 	*caller = found;
@@ -60,7 +61,7 @@ void caller_admin(int fd, const char *admin_group, struct caller *caller)
 	gid_t gid = (gid_t)-1;
 	int r;
 
-	if (caller->admin || admin_group[0] == '\0')
+	if (caller->admin || caller->contained != CONTAINED_NOT || admin_group[0] == '\0')
 		return;
 	r = group_by_name(admin_group, &gid);
 	caller->admin = r == 0 && peer_in_group(fd, caller->gid, gid);
@@ -72,41 +73,83 @@ bool caller_is_account(const struct caller *caller)
 	return caller->label[0] != '\0';
 }
 
-bool caller_sees(const struct caller *caller, uint32_t owner_uid, uint32_t account_uid)
+bool caller_asks_only(const struct caller *caller)
 {
-	return caller->admin || caller->uid == (caller_is_account(caller) ? account_uid : owner_uid);
+	return caller_is_account(caller) || caller->contained != CONTAINED_NOT;
 }
 
-int caller_name(struct caller *caller, struct store *store, char separator)
+bool caller_sees(const struct caller *caller, uint32_t owner_uid, uint32_t account_uid)
+{
+	if (caller_is_account(caller))
+		return caller->account_uid == account_uid;
+	if (caller->contained != CONTAINED_NOT)
+		return caller->owner_uid == owner_uid && account_uid == 0;
+	return caller->admin || caller->uid == owner_uid;
+}
+
+/* For whom it may ask: of a sub-account label and uid, of an owner "" and 0. */
+static int caller_of(struct caller *caller, const char *owner, uint32_t owner_uid, const char *label, uint32_t uid)
+{
+	snprintf(caller->owner, sizeof(caller->owner), "%s", owner);
+	snprintf(caller->label, sizeof(caller->label), "%s", label);
+	caller->owner_uid = owner_uid;
+	caller->account_uid = uid;
+	caller->admin = caller->admin_doubt = false;
+	caller->named = true;
+	return 0;
+}
+
+/* The store knows sub-accounts in every state, NSS only the active ones. 0, -ENOENT, or negative errno. */
+static int account_name(struct caller *caller, struct store *store, char separator)
 {
 	struct account account;
-	struct link_owner owner;
-	int r;
+	int r = store_account_by_uid(store, caller->uid, &account);
 
-	if (caller->named)
-		return 0;
-	/* The store knows sub-accounts in every state, NSS only the active ones. */
-	r = store_account_by_uid(store, caller->uid, &account);
-	if (r == 0) {
+	if (r == 0)
 		r = name_join(account.owner, separator, account.label, caller->name);
-		memcpy(caller->owner, account.owner, sizeof(caller->owner));
-		memcpy(caller->label, account.label, sizeof(caller->label));
-		caller->admin = false;
-		caller->named = r == 0;
+	return r < 0 ? r : caller_of(caller, account.owner, account.owner_uid, account.label, account.uid);
+}
+
+/* An id of a range is used in containers, by whoever runs these: the range's holder. The same results. */
+static int range_name(struct caller *caller, struct store *store)
+{
+	struct id_range holder, range;
+	enum id_kind kind;
+	int r = store_id_holder(store, caller->uid, caller->uid, &holder, &kind);
+
+	if (r == 0)
+		r = kind == ID_RANGE ? store_range_get(store, holder.first, &range) : -ENOENT;
+	if (r < 0)
 		return r;
-	}
-	if (r != -ENOENT)
-		return r;
-	r = passwd_by_uid(caller->uid, &owner);
+	caller->contained = CONTAINED_RANGE;
+	return caller_of(caller, range.owner, range.owner_uid, range.label, range.account_uid);
+}
+
+static int user_name(struct caller *caller, char separator)
+{
+	struct link_owner owner;
+	int r = passwd_by_uid(caller->uid, &owner);
+
 	if (r < 0 && r != -ENOENT && r != -ENAMETOOLONG)
 		return r;
 	if (r == 0 && owner_name_valid(owner.name, separator)) {
 		memset(caller->name, 0, sizeof(caller->name));
 		memcpy(caller->name, owner.name, sizeof(owner.name));
 		caller->ordinary = true;
+		if (caller->contained != CONTAINED_NOT)
+			caller_of(caller, owner.name, owner.uid, "", 0);
 	}
 	caller->named = true;
 	return 0;
+}
+
+int caller_name(struct caller *caller, struct store *store, char separator)
+{
+	int r = caller->named ? 0 : account_name(caller, store, separator);
+
+	if (r == -ENOENT)
+		r = range_name(caller, store);
+	return r == -ENOENT ? user_name(caller, separator) : r;
 }
 
 /* A user whose name does not fit cannot be served; a home that does not fit counts as none. */

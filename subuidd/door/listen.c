@@ -199,15 +199,14 @@ static void admit(struct broker *broker, int accepted)
 {
 	cleanup_fd int fd = accepted;
 	struct caller caller;
-	int r = caller_from_socket(fd, &caller);
+	int r = caller_from_socket(fd, broker->listen_drained, &caller);
 
 	if (r == -EACCES)
 		refuse(broker, fd, refusal_nobody, sizeof(refusal_nobody));
 	if (r < 0)
 		return;
 	/* before any look-up, so that a peer that connects endlessly costs little */
-	if (!caller.root &&
-	    share_held_uid(workers_shares(broker), caller.uid) >= broker->settings.connections_per_uid) {
+	if (!caller.root && share_held_uid(workers_shares(broker), &caller) >= broker->settings.connections_per_uid) {
 		refuse(broker, fd, refusal_limit, sizeof(refusal_limit));
 		return;
 	}
@@ -261,6 +260,7 @@ int listen_ready(sd_event_source *source, int fd, uint32_t events, void *userdat
 			listen_pause(broker, errno);
 			return 0;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
+			broker->listen_drained |= errno == EAGAIN;
 			return 0;
 		}
 	}

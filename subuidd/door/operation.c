@@ -33,17 +33,28 @@ static const char *owner_asked(const struct request *request)
 	return name != NULL ? name->owner : "";
 }
 
-/* A sub-account asks about itself: under its own name or, of a list, under none. The rows of a list are those of its
- * uid, whatever is asked for (op/). */
+/* A sub-account, or an owner in a container, asks about itself: under its own name or, of a list, under none. The rows
+ * of a list are its own, whatever is asked for (op/). */
 static bool asks_for_itself(const struct call *call)
 {
 	const struct request_name *name = request_name(&call->request);
 	const struct caller *caller = &call->caller;
+	const unsigned trait = caller_is_account(caller) ? TRAIT_SELF : TRAIT_SELF_OWNER;
 
-	return caller_is_account(caller) && (call->operation->traits & TRAIT_SELF) != 0 &&
-	       !asks_for_all(&call->request) && name != NULL &&
+	return caller_asks_only(caller) && (call->operation->traits & trait) != 0 && !asks_for_all(&call->request) &&
+	       caller->owner[0] != '\0' && name != NULL &&
 	       (name->owner[0] == '\0' || strcmp(name->owner, caller->owner) == 0) &&
 	       (name->label[0] == '\0' || strcmp(name->label, caller->label) == 0);
+}
+
+static enum failure contained_fail(struct call *call)
+{
+	if (call->caller.contained == CONTAINED_DOUBT)
+		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call),
+				 "it cannot be told whether you call from a container", "try again");
+	return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call),
+			 "from a container (a user namespace) you may ask about yourself and change nothing",
+			 "do it outside of the container");
 }
 
 /* Decided from the caller and the names in the request, before anything is looked up: the same answer whether the
@@ -55,10 +66,12 @@ static enum failure permit(struct call *call)
 
 	if (call->operation->who == WHO_ANYONE || caller->root)
 		return FAILURE_NONE;
-	if (call->operation->who == WHO_ROOT)
+	if (call->operation->who == WHO_ROOT && caller->contained == CONTAINED_NOT)
 		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call), "only root may do this", "");
 	if (caller->admin || asks_for_itself(call))
 		return FAILURE_NONE;
+	if (caller->contained != CONTAINED_NOT)
+		return contained_fail(call);
 	if (caller->admin_doubt && (call->operation->who == WHO_ADMIN || asks_for_all(&call->request) ||
 				    (owner[0] != '\0' && strcmp(owner, caller->name) != 0)))
 		return call_fail(call, FAILURE_FAILED, call_method(call),
@@ -111,7 +124,7 @@ static void owner_named(struct call *call, const char *name)
  * only take access away. A thief must not be able to stay because a directory is down. */
 static enum failure owner_in_doubt(struct call *call, const char *name, int error)
 {
-	if ((!call->caller.admin && !caller_is_account(&call->caller)) ||
+	if ((!call->caller.admin && !caller_asks_only(&call->caller)) ||
 	    (call->operation->traits & TRAIT_IN_DOUBT) == 0)
 		return call_fail_doubt(call, error);
 	owner_named(call, name);
@@ -127,9 +140,18 @@ static enum failure owner_gone(struct call *call, const char *name)
 	return (call->operation->traits & TRAIT_OF_OWNER) != 0 ? owner_known(call, name) : FAILURE_NONE;
 }
 
+/* The user of this name is the one who calls, or the one for whom the caller may ask. */
+static bool owner_is_callers(const struct call *call)
+{
+	const struct caller *caller = &call->caller;
+
+	if (caller->admin || caller_is_account(caller))
+		return true;
+	return call->owner.uid == (caller_asks_only(caller) ? caller->owner_uid : caller->uid);
+}
+
 static enum failure owner_resolve(struct call *call)
 {
-	const bool itself = caller_is_account(&call->caller);
 	const char *name = owner_asked(&call->request);
 	int r;
 
@@ -137,11 +159,11 @@ static enum failure owner_resolve(struct call *call)
 	    wire_message(call->request.op)->import)
 		return FAILURE_NONE;
 	if (name[0] == '\0')
-		name = itself ? call->caller.owner : call->caller.name;
+		name = caller_asks_only(&call->caller) ? call->caller.owner : call->caller.name;
 	r = call_owner_look(call, name);
 	if (r < 0)
 		return r == -ENOENT ? owner_gone(call, name) : owner_in_doubt(call, name, r);
-	if (!call->caller.admin && !itself && call->owner.uid != call->caller.uid)
+	if (!owner_is_callers(call))
 		return call_fail(call, FAILURE_NOT_PERMITTED, name, "this name and your uid are not the same account",
 				 "ask the administrator of the host");
 	return owner_check(&call->owner, call->broker->settings.separator, &call->answer.failure);

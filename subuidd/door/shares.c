@@ -4,11 +4,18 @@
 
 #include <stdlib.h>
 
+static bool is_contained(const struct caller *caller)
+{
+	return caller->contained != CONTAINED_NOT;
+}
+
 static bool share_is(const struct share *share, const struct caller *caller)
 {
 	bool together = !caller->root && !caller->ordinary;
 
-	return share->together == together && (together || share->uid == caller->uid);
+	if (share->together != together)
+		return false;
+	return together || (share->uid == caller->uid && share->contained == is_contained(caller));
 }
 
 static struct share *share_find(const struct shares *shares, const struct caller *caller)
@@ -30,6 +37,7 @@ struct share *share_take(struct shares *shares, const struct caller *caller)
 			return NULL;
 		share->uid = caller->uid;
 		share->together = !caller->root && !caller->ordinary;
+		share->contained = is_contained(caller);
 		share->next = shares->first;
 		shares->first = share;
 	}
@@ -58,17 +66,17 @@ unsigned share_held(const struct shares *shares, const struct caller *caller)
 	return share == NULL ? 0 : share->held;
 }
 
-unsigned share_held_uid(const struct shares *shares, uid_t uid)
+unsigned share_held_uid(const struct shares *shares, const struct caller *caller)
 {
 	for (const struct share *share = shares->first; share != NULL; share = share->next)
-		if (!share->together && share->uid == uid)
+		if (!share->together && share->uid == caller->uid && share->contained == is_contained(caller))
 			return share->held;
 	return 0;
 }
 
 bool share_yields(const struct share *from, unsigned mine, bool quiet)
 {
-	if (!from->together && from->uid == 0)
+	if (!from->together && from->uid == 0 && !from->contained)
 		return false; /* root's: the user who puts things right is never put out */
 	return from->held > mine + 1 || (mine == 0 && quiet);
 }

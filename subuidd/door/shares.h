@@ -16,6 +16,7 @@ struct share {
 	struct share *next;
 	uid_t uid;
 	bool together;   /* of the uids that can have no accounts */
+	bool contained;  /* of a user's containers, which do not use up the user's own */
 	unsigned held;   /* connections that are served or wait for a worker */
 	unsigned served; /* of these, by a worker */
 };
@@ -32,8 +33,8 @@ void share_drop(struct shares *shares, struct share *share);
 
 /* How many connections the caller's share has. */
 unsigned share_held(const struct shares *shares, const struct caller *caller);
-/* The same for a uid before its name is known: at least this many; also 0 for uids that are counted together. */
-unsigned share_held_uid(const struct shares *shares, uid_t uid);
+/* The same before the caller's name is known: at least this many; also 0 for uids that are counted together. */
+unsigned share_held_uid(const struct shares *shares, const struct caller *caller);
 
 /* Whether a connection of the share `from` makes way for one of a user who has `mine`: the larger share makes way, and
  * every share does for a user without connections, once the connection has been quiet. */

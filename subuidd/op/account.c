@@ -75,8 +75,8 @@ enum failure op_account_list(struct call *call)
 	}
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
-	n = store_account_listed(call->store, owner, itself ? call->caller.uid - 1 : (uint32_t)list->cursor, rows,
-				 itself ? 1 : WIRE_BATCH);
+	n = store_account_listed(call->store, owner, itself ? call->caller.account_uid - 1 : (uint32_t)list->cursor,
+				 rows, itself ? 1 : WIRE_BATCH);
 	if (n < 0)
 		return call_fail_store(call, n);
 	if (list->all)

@@ -52,7 +52,8 @@ enum failure op_range_list(struct call *call)
 	if (list->cursor > UINT32_MAX)
 		return call_fail(call, FAILURE_INVALID, "cursor", "not one of this list", "");
 	if (caller_is_account(&call->caller))
-		n = store_range_list_account(call->store, call->caller.uid, (uint32_t)list->cursor, rows, WIRE_BATCH);
+		n = store_range_list_account(call->store, call->caller.account_uid, (uint32_t)list->cursor, rows,
+					     WIRE_BATCH);
 	else
 		n = store_range_list(call->store, list->all ? NULL : call->owner.name, (uint32_t)list->cursor, rows,
 				     WIRE_BATCH);

@@ -26,6 +26,7 @@ enum failure op_status(struct call *call)
 	status->generation = store_generation(broker->store);
 	status->caller_uid = call->caller.uid;
 	status->caller_is_admin = call->caller.admin;
+	status->caller_is_contained = call->caller.contained != CONTAINED_NOT;
 	snprintf(status->caller, sizeof(status->caller), "%s", call->caller.name);
 	snprintf(status->version, sizeof(status->version), "%s", VERSION);
 	snprintf(status->homes, sizeof(status->homes), "%s", broker->settings.homes);

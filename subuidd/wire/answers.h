@@ -38,9 +38,9 @@ struct account_view {
 
 struct daemon_status {
 	uint32_t accounts, accounts_free_hint;
-	uint32_t purging; /* removed accounts whose files are to be deleted, and are not yet */
-	uint32_t reserved;
-	uint32_t views; /* 1: id-mapped views work here */
+	uint32_t purging;             /* removed accounts whose files are to be deleted, and are not yet */
+	uint32_t caller_is_contained; /* 1: it asks about itself and changes nothing */
+	uint32_t views;               /* 1: id-mapped views work here */
 	uint32_t landlock_abi;
 	uint64_t generation;
 	uint32_t caller_uid;

@@ -50,12 +50,12 @@
 	X(OP_RANGE_ADD, "RangeAdd", WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM, "range.add", op_range_add, \
 	  CHANGE(range_add, IN(request, range_add.name, name_either), IN(request, range_add, \
 	  range_add_record)), ANSWER_RANGE) \
-	X(OP_RANGE_LIST, "RangeList", WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER | TRAIT_SELF, "range.list", op_range_list, \
+	X(OP_RANGE_LIST, "RangeList", WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER | TRAIT_SELF | TRAIT_SELF_OWNER, "range.list", op_range_list, \
 	  LIST(name_owner, list_all_record), ANSWER_RANGE) \
 	X(OP_RANGE_REMOVE, "RangeRemove", WHO_OWNER, TRAIT_CHANGES | TRAIT_LINES, "range.remove", op_range_remove, \
 	  CHANGE(range_remove, IN(request, range_remove.name, name_owner), IN(request, range_remove, \
 	  range_remove_record)), NO_ANSWER) \
-	X(OP_LIMIT_GET, "LimitGet", WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER, "limit.get", op_limit_get, \
+	X(OP_LIMIT_GET, "LimitGet", WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER | TRAIT_SELF_OWNER, "limit.get", op_limit_get, \
 	  NAMED(name_owner), ANSWER_LIMIT) \
 	X(OP_LIMIT_SET, "LimitSet", WHO_ADMIN, TRAIT_GROWS | TRAIT_OF_OWNER, "limit.set", op_limit_set, \
 	  .sound = limit_set_sound, .shape = limit_set_shape, \

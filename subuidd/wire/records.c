@@ -280,7 +280,7 @@ static const struct field status_fields[] = {
 	{ "accounts", MEMBER(struct daemon_status, accounts), FIELD_NUMBER, TOLD },
 	{ NULL, MEMBER(struct daemon_status, accounts_free_hint), FIELD_NUMBER },
 	{ "purging", MEMBER(struct daemon_status, purging), FIELD_NUMBER, TOLD },
-	{ NULL, MEMBER(struct daemon_status, reserved), FIELD_NUMBER },
+	{ "callerIsContained", MEMBER(struct daemon_status, caller_is_contained), FIELD_FLAG, TOLD },
 	{ "views", MEMBER(struct daemon_status, views), FIELD_FLAG, TOLD },
 	{ "landlock", MEMBER(struct daemon_status, landlock_abi), FIELD_NUMBER, TOLD },
 	{ "generation", MEMBER(struct daemon_status, generation), FIELD_NUMBER, TOLD },

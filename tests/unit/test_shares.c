@@ -12,6 +12,7 @@
 static const struct caller root = { .uid = 0, .root = true, .admin = true };
 static const struct caller alice = { .uid = 1000, .ordinary = true };
 static const struct caller bob = { .uid = 1001, .ordinary = true };
+static const struct caller alice_inside = { .uid = 1000, .ordinary = true, .contained = CONTAINED_NAMESPACE };
 static const struct caller mapped_a = { .uid = 100000 };
 static const struct caller mapped_b = { .uid = 165535 };
 
@@ -27,8 +28,8 @@ static void test_each_user_has_a_share_and_ids_without_accounts_have_one(void **
 	assert_int_equal(share_held(&shares, &alice), 2);
 	assert_int_equal(share_held(&shares, &mapped_a), 2);
 	assert_int_equal(share_held(&shares, &bob), 0);
-	assert_int_equal(share_held_uid(&shares, 1000), 2);
-	assert_int_equal(share_held_uid(&shares, 100000), 0);
+	assert_int_equal(share_held_uid(&shares, &alice), 2);
+	assert_int_equal(share_held_uid(&shares, &mapped_a), 0);
 	assert_int_equal(shares.held, 4);
 	share_drop(&shares, a);
 	share_drop(&shares, m);
@@ -37,6 +38,24 @@ static void test_each_user_has_a_share_and_ids_without_accounts_have_one(void **
 	share_drop(&shares, m);
 	assert_int_equal(shares.held, 0);
 	assert_null(shares.first);
+}
+
+static void test_containers_of_a_user_are_a_share_of_their_own(void **state)
+{
+	struct shares shares = { 0 };
+	struct share *out = share_take(&shares, &alice), *in = share_take(&shares, &alice_inside);
+	const struct share root_inside = { .contained = true, .held = 32 }, root_outside = { .held = 32 };
+
+	(void)state;
+	assert_ptr_not_equal(out, in);
+	assert_int_equal(share_held(&shares, &alice), 1);
+	assert_int_equal(share_held_uid(&shares, &alice_inside), 1);
+	share_drop(&shares, out);
+	assert_int_equal(share_held(&shares, &alice), 0);
+	assert_int_equal(share_held(&shares, &alice_inside), 1);
+	share_drop(&shares, in);
+	assert_true(share_yields(&root_inside, 0, false));
+	assert_false(share_yields(&root_outside, 0, true));
 }
 
 static void test_the_larger_share_makes_way(void **state)
@@ -76,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_user_has_a_share_and_ids_without_accounts_have_one),
+		cmocka_unit_test(test_containers_of_a_user_are_a_share_of_their_own),
 		cmocka_unit_test(test_the_larger_share_makes_way),
 		cmocka_unit_test(test_root_makes_way_for_nobody),
 	};
