@@ -128,7 +128,7 @@
 	  REQUEST(rehash, IN(request, rehash.name, name_account), IN(request, rehash, rehash_record)), \
 	  ANSWER(rehash, IN(answer, rehash, rehash_view_record))) \
 	X(OP_ACCOUNT_ENTER, "Enter", WHO_OWNER, TRAIT_NEEDS_OWNER, "account.enter", op_account_enter, \
-	  NAMED(name_account), NO_ANSWER)
+	  REQUEST(enter, IN(request, enter.name, name_account), IN(request, enter, enter_record)), NO_ANSWER)
 /* clang-format on */
 
 #endif

@@ -72,6 +72,11 @@ RECORD(remove_record, remove_fields);
 static const struct field kill_fields[] = { { "now", MEMBER(struct request_kill, now), FIELD_FLAG, GIVEN } };
 RECORD(kill_record, kill_fields);
 
+static const struct field enter_fields[] = {
+	{ "container", MEMBER(struct request_enter, container), FIELD_FLAG, GIVEN },
+};
+RECORD(enter_record, enter_fields);
+
 static const struct field rename_fields[] = {
 	{ "to", MEMBER(struct request_rename, to), FIELD_TEXT, NEEDED, .least = 1,
 	  .todo = "say how it is called from now on" },

@@ -80,6 +80,11 @@ struct request_kill {
 	uint32_t now; /* 1: without the grace of the setting */
 };
 
+struct request_enter {
+	struct request_name name;
+	uint32_t container; /* 1: the account is 0 there, and its ranges are 1, 2, 3, ... */
+};
+
 struct request_rename {
 	struct request_name name;
 	char to[LABEL_MAX + 1];
@@ -247,6 +252,7 @@ struct request {
 		struct request_modify modify;
 		struct request_remove remove;
 		struct request_kill kill;
+		struct request_enter enter;
 		struct request_restore restore;
 		struct request_key_add key_add;
 		struct request_key_remove key_remove;

@@ -86,8 +86,8 @@ print(json.dumps({"reply": calls(message), "map": open("/proc/self/uid_map").rea
 """
 
 
-def enters(caller, maker, owner, label="web1", unshares="unshares"):
-    message = json.dumps({"method": API + "Enter", "parameters": {"owner": owner, "label": label}})
+def enters(caller, maker, owner, label="web1", unshares="unshares", container=False):
+    message = json.dumps({"method": API + "Enter", "parameters": {"owner": owner, "label": label, "container": container}})
     return json.loads(run("/usr/bin/python3", "-c", CALLS, caller, maker, unshares, message).stdout)
 
 
@@ -130,3 +130,24 @@ def test_a_sub_account_is_not_its_owner(host, tmp_path):
     uid = pwd.getpwnam(name).pw_uid
     itself = enters(uid, uid, owner)
     assert itself["reply"]["error"] == API + "NotPermitted" and itself["map"] == []
+
+
+def test_a_namespace_for_containers_is_mapped_for_its_owner_alone(host, tmp_path):
+    owner, name, _ = host.account(tmp_path)
+    bob = pwd.getpwnam(host.new_user()).pw_uid
+    own, uid = pwd.getpwnam(owner).pw_uid, pwd.getpwnam(name).pw_uid
+    none = enters(own, own, owner, container=True)
+    assert none["reply"]["error"] == API + "Conflict" and none["map"] == [], "it has no range"
+    host.subuid("range", "add", "65536", name)
+    first = host.subuid_json("range", "list", "--owner", owner)[0]["first"]
+    there = enters(own, own, owner, container=True)
+    assert "error" not in there["reply"] and there["map"] == ["0", str(uid), "1", "1", str(first), "65536"], "the control"
+    stranger = enters(own, bob, owner, container=True)
+    assert stranger["reply"]["error"] == API + "Failed" and stranger["map"] == [], stranger
+    for caller in (bob, uid):
+        wrong = enters(caller, caller, owner, container=True)
+        assert wrong["reply"]["error"] == API + "NotPermitted" and wrong["map"] == [], wrong
+    host.subuid("lock", name)
+    locked = enters(own, own, owner, container=True)
+    assert locked["reply"]["error"] == API + "Conflict" and locked["map"] == [], locked
+    assert "error" not in enters(own, own, owner)["reply"], "the owner looks at it all the same"

@@ -197,6 +197,9 @@ static void fill_request(struct request *request)
 	case OP_ACCOUNT_KILL:
 		request->kill.now = UINT32_MAX;
 		break;
+	case OP_ACCOUNT_ENTER:
+		request->enter.container = UINT32_MAX;
+		break;
 	case OP_ACCOUNT_RENAME:
 		FILL(request->rename.to);
 		break;
