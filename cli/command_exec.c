@@ -11,9 +11,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/close_range.h>
 
 #include "account/passwd.h"
 #include "cli/exec.h"
+#include "cli/container.h"
 #include "cli/exec_account.h"
 #include "confine/cleanup.h"
 #include "confine/seccomp.h"
@@ -22,7 +24,7 @@
 #define STATUS_NO_COMMAND 127
 
 struct exec {
-	bool as_account, follow_links;
+	bool as_account, follow_links, container;
 	struct exec_account of;
 };
 
@@ -36,6 +38,7 @@ static int options_parse(const char *name, int argc, char **argv, struct exec *e
 	while ((c = option_next(name, end, argv, &status)) > 0) {
 		exec->as_account |= c == 'a';
 		exec->follow_links |= c == 'l';
+		exec->container |= c == 'C';
 	}
 	if (c < 0)
 		return -1 - status;
@@ -100,6 +103,18 @@ static int name_tell(const struct index_account *account)
 	return setenv("SUBUID_ACCOUNT", account->name, 1) == 0 && setenv("SUBUID_UID", uid, 1) == 0 ? 0 : -1;
 }
 
+static int become_command(char **command)
+{
+	int status;
+
+	fflush(stdout);
+	signal(SIGPIPE, SIG_DFL); /* only ours was ignored */
+	execvp(command[0], command);
+	status = errno == ENOENT ? STATUS_NO_COMMAND : STATUS_NOT_EXECUTABLE;
+	failed(command[0], errno, "");
+	return status;
+}
+
 static int run(const char *name, struct exec *exec, char **command)
 {
 	int status = exec_account_enter(name, false, &exec->of);
@@ -110,18 +125,58 @@ static int run(const char *name, struct exec *exec, char **command)
 		return status;
 	if (name_tell(&exec->of.account) < 0)
 		return failed("subuid", ENOMEM, "");
-	fflush(stdout);
-	signal(SIGPIPE, SIG_DFL); /* only ours was ignored */
 	/* no set-uid file that the account made counts in here, also where the home is not covered (--follow-links) */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return failed("no_new_privs", errno, "");
 	status = exec->as_account ? strange(&exec->of.account) : STATUS_DONE;
+	return status == STATUS_DONE ? become_command(command) : status;
+}
+
+/* The owner's environment stays the owner's: the command is the account's. podman, and what else is built of its
+ * libraries, take the last three for the word that they need no namespace of their own any more. */
+static int container_environment(const struct container *container)
+{
+	static const char *const kept[] = { "TERM", "COLORTERM", "LANG", "LC_ALL", "TZ" };
+	const char *values[sizeof(kept) / sizeof(kept[0])];
+	char uid[16];
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		values[i] = getenv(kept[i]);
+	if (clearenv() != 0)
+		return -1;
+	for (size_t i = 0; r == 0 && i < sizeof(kept) / sizeof(kept[0]); i++)
+		r = values[i] == NULL ? 0 : setenv(kept[i], values[i], 1);
+	snprintf(uid, sizeof(uid), "%u", container->of->account.uid);
+	r = r ?: setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	r = r ?: setenv("HOME", container->home, 1);
+	r = r ?: setenv("USER", container->of->account.name, 1);
+	r = r ?: setenv("LOGNAME", container->of->account.name, 1);
+	r = r ?: setenv("XDG_RUNTIME_DIR", container->runtime, 1);
+	r = r ?: setenv("_CONTAINERS_USERNS_CONFIGURED", "done", 1);
+	r = r ?: setenv("_CONTAINERS_ROOTLESS_UID", uid, 1);
+	return r ?: setenv("_CONTAINERS_ROOTLESS_GID", uid, 1);
+}
+
+static int run_container(const char *name, struct exec *exec, char **command)
+{
+	struct container container;
+	int status = exec_account_find(name, false, &exec->of), r;
+
+	if (status == STATUS_DONE)
+		status = container_enter(&exec->of, &container);
 	if (status != STATUS_DONE)
 		return status;
-	execvp(command[0], command);
-	status = errno == ENOENT ? STATUS_NO_COMMAND : STATUS_NOT_EXECUTABLE;
-	failed(command[0], errno, "");
-	return status;
+	r = container_guard_terminal();
+	if (r < 0)
+		return failed("terminal", -r, "without one, as of `ssh -T`, the command needs no such guard");
+	if (chdir(container.home) != 0)
+		return failed(container.home, errno, "`subuid check` says whether it is as it should be");
+	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+		return failed("files that are open", errno, "");
+	if (container_environment(&container) != 0 || name_tell(&exec->of.account) < 0)
+		return failed("subuid", ENOMEM, "");
+	return become_command(command);
 }
 
 int command_exec(int argc, char **argv)
@@ -140,7 +195,10 @@ int command_exec(int argc, char **argv)
 	if (argc - at < 2)
 		return usage_error("exec", argc == at ? "the label is missing" : "the command is missing",
 				   "see `subuid help exec`");
-	return run(argv[at], &exec, argv + at + 1);
+	if (exec.container && (exec.as_account || exec.follow_links))
+		return usage_error("exec", "--container goes with neither --as-account nor --follow-links",
+				   "the command runs as the account, and as its root");
+	return exec.container ? run_container(argv[at], &exec, argv + at + 1) : run(argv[at], &exec, argv + at + 1);
 }
 
 int command_shell(int argc, char **argv)

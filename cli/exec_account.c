@@ -39,14 +39,15 @@ static int maps_make(const struct exec_account *exec, struct id_map maps[EXEC_MA
 
 static int enter_beside(const struct exec_account *exec)
 {
+	const uint32_t own[] = { getuid(), getgid() };
 	struct id_map maps[EXEC_MAPS_MAX];
 	size_t count = 0;
 	int status = maps_make(exec, maps, &count);
 
-	return status == STATUS_DONE ? exec_namespace_beside(maps, count) : status;
+	return status == STATUS_DONE ? exec_namespace_beside(own, maps, count) : status;
 }
 
-int exec_account_enter(const char *name, bool root, struct exec_account *entered)
+int exec_account_find(const char *name, bool root, struct exec_account *entered)
 {
 	int status = lookup_account(name, &entered->account, &entered->host);
 
@@ -60,11 +61,18 @@ int exec_account_enter(const char *name, bool root, struct exec_account *entered
 			 "subuid thaw takes that back; subuid ls and copy read its files");
 		status = failure_exit_status(FAILURE_CONFLICT);
 	}
+	return status;
+}
+
+int exec_account_enter(const char *name, bool root, struct exec_account *entered)
+{
+	int status = exec_account_find(name, root, entered);
+
 	if (status != STATUS_DONE)
 		return status;
 	if (getuid() == 0 || !daemon_answers())
 		return enter_beside(entered);
-	return exec_namespace(entered->account.owner, entered->account.label);
+	return exec_namespace(entered->account.owner, entered->account.label, false);
 }
 
 int exec_account_home(const struct exec_account *entered, char *home, size_t size)

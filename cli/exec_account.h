@@ -14,6 +14,9 @@ struct exec_account {
 	struct index_host host;
 };
 
+/* Looks up NAME of a command line, and whether the caller may enter a namespace of it: see below. */
+int exec_account_find(const char *name, bool root, struct exec_account *entered);
+
 /* Looks up NAME of a command line and enters its namespace with the calling process. root: real root may do this, too,
  * for any account. Returns an exit status; failures have been reported. */
 int exec_account_enter(const char *name, bool root, struct exec_account *entered);

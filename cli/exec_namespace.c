@@ -24,12 +24,12 @@
 
 static const char *const mappers[] = { "/usr/bin/newuidmap", "/usr/bin/newgidmap" };
 
-/* `newuidmap PID 0 OWN 1 INSIDE OUTSIDE COUNT ...` */
-static void mapper_exec(const char *mapper, pid_t pid, uint32_t own, const struct id_map *maps, size_t count)
+/* `newuidmap PID 0 ZERO 1 INSIDE OUTSIDE COUNT ...` */
+static void mapper_exec(const char *mapper, pid_t pid, uint32_t zero, const struct id_map *maps, size_t count)
 {
 	static char texts[WORDS_MAX][TEXT_MAX];
 	char *words[WORDS_MAX + 1], name[32];
-	const struct id_map first = { 0, own, 1 };
+	const struct id_map first = { 0, zero, 1 };
 	size_t n = 0;
 
 	snprintf(name, sizeof(name), "%s", mapper);
@@ -74,7 +74,7 @@ static int map_write(pid_t pid, const char *file, const struct id_map *maps, siz
 }
 
 /* The child outside: 0, or 1 + the number of the mapper, + 2 when it is not installed. */
-static int map_ids(int go, pid_t pid, const struct id_map *maps, size_t count)
+static int map_ids(int go, pid_t pid, const uint32_t zero[2], const struct id_map *maps, size_t count)
 {
 	char byte;
 
@@ -88,7 +88,7 @@ static int map_ids(int go, pid_t pid, const struct id_map *maps, size_t count)
 		int status;
 
 		if (child == 0)
-			mapper_exec(mappers[i], pid, i == 0 ? getuid() : getgid(), maps, count);
+			mapper_exec(mappers[i], pid, zero[i], maps, count);
 		status = child < 0 ? 1 : wait_for(child);
 		if (status != 0)
 			return 1 + i + (status == NOT_STARTED ? 2 : 0);
@@ -130,7 +130,7 @@ static bool maps_fit(const struct id_map *maps, size_t count)
 	return count < EXEC_MAPS_MAX && length >= 0 && length + id_map_text(&widest, 1, own) < ID_MAP_TEXT_MAX;
 }
 
-int exec_namespace_beside(const struct id_map *maps, size_t count)
+int exec_namespace_beside(const uint32_t zero[2], const struct id_map *maps, size_t count)
 {
 	cleanup_fd int go = -1;
 	void (*before)(int) = signal(SIGCHLD, SIG_DFL); /* if it were ignored, the children's statuses would be lost */
@@ -149,7 +149,7 @@ int exec_namespace_beside(const struct id_map *maps, size_t count)
 	}
 	if (child == 0) {
 		close(ends[1]);
-		_exit(map_ids(ends[0], self, maps, count));
+		_exit(map_ids(ends[0], self, zero, maps, count));
 	}
 	close(ends[0]);
 	go = ends[1];
@@ -171,7 +171,7 @@ int exec_namespace_beside(const struct id_map *maps, size_t count)
 	return result == 0 ? STATUS_DONE : mapper_complain(result);
 }
 
-int exec_namespace(const char *owner, const char *label)
+int exec_namespace(const char *owner, const char *label, bool container)
 {
 	json_t *reply = NULL;
 	int status = call_connect(); /* while the daemon sees us on the host */
@@ -179,7 +179,9 @@ int exec_namespace(const char *owner, const char *label)
 	if (status == STATUS_DONE && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
 		status = unshare_complain(errno);
 	if (status == STATUS_DONE)
-		status = call("Enter", json_pack("{s:s, s:s}", "owner", owner, "label", label), &reply);
+		status = call("Enter",
+			      json_pack("{s:s, s:s, s:b}", "owner", owner, "label", label, "container", container),
+			      &reply);
 	json_decref(reply);
 	return status;
 }

@@ -206,14 +206,14 @@ const struct usage usages[] = {
 	  .about = "Mounts your view of the account's files now, on hosts that do so on demand.\n",
 	  .instead = "it is made when it is first used on this host" },
 	{ .name = "exec",
-	  .forms = "[--as-account] [--follow-links] LABEL [--] COMMAND [ARGUMENT]...",
+	  .forms = "[--container | [--as-account] [--follow-links]] LABEL [--] COMMAND [ARGUMENT]...",
 	  .operands = "account? command? default...",
 	  .summary = "run a command as root over an account's files, without privilege",
 	  .about = "Runs COMMAND, in the home of your sub-account, in a user namespace in which you are root over the\n"
 		   "account's files and your own: it reads, deletes and repairs any of them, whatever their\n"
 		   "modes. No privilege on the host is involved. The account's ids are the same inside\n"
 		   "($SUBUID_UID is its uid and gid); you are 0. Exit status and signals are COMMAND's; 127 and\n"
-		   "126 if it cannot be run.\n",
+		   "126 if it cannot be run. With --container it runs as the account, for its containers.\n",
 	  .options = usage_exec,
 	  .plain = true,
 	  .instead = "give a key the role sftp or pull: nothing is run on this host" },
@@ -222,7 +222,7 @@ const struct usage usages[] = {
 	  .operands = "account?",
 	  .summary = "the same with your shell",
 	  .about = "Your shell, as `subuid exec` runs a command.\n",
-	  .options = usage_exec,
+	  .options = usage_shell,
 	  .plain = true,
 	  .instead = "give a key the role sftp or pull: nothing is run on this host" },
 	{ .name = "ls",

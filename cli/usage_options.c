@@ -153,17 +153,32 @@ const struct usage_option usage_range_remove[] = {
 	END,
 };
 
+#define FOLLOW_LINKS                                                                                                   \
+	{                                                                                                              \
+		'l', "follow-links", NULL,                                                                             \
+			"follow symbolic links in the home. The account's server made them, and\n"                     \
+			"they may lead to your own files",                                                             \
+			NULL                                                                                           \
+	}
+#define AS_ACCOUNT                                                                                                     \
+	{                                                                                                              \
+		'a', "as-account", NULL,                                                                               \
+			"the command runs as the account itself: for files that it gave to\n"                          \
+			"another of its groups, which even this root cannot change",                                   \
+			NULL                                                                                           \
+	}
 const struct usage_option usage_exec[] = {
-	{ 'a', "as-account", NULL,
-	  "the command runs as the account itself: for files that it gave to\n"
-	  "another of its groups, which even this root cannot change",
-	  NULL },
-	{ 'l', "follow-links", NULL,
-	  "follow symbolic links in the home. The account's server made them, and\n"
-	  "they may lead to your own files",
+	AS_ACCOUNT,
+	FOLLOW_LINKS,
+	{ 'C', "container", NULL,
+	  "the command runs as the account, which is root over its ranges: podman and\n"
+	  "other programs for containers. All such commands of an account see one\n"
+	  "another's containers",
 	  NULL },
 	END,
 };
+
+const struct usage_option usage_shell[] = { AS_ACCOUNT, FOLLOW_LINKS, END };
 
 const struct usage_option usage_ls[] = {
 	{ 'R', "recursive", NULL, "all that is below PATH", NULL },
