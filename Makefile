@@ -56,7 +56,7 @@ WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/records subui
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = store/sqlite store/transaction store/statement store/schema store/schema_steps store/schema_check store/sql store/ids \
-              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/schema_steps_bounds store/schema_steps_places store/schema_steps_factors store/run store/audit store/copy store/hash store/high_water \
+              store/account store/name store/schema_names store/schema_steps_told store/facts store/sql_text store/key store/range store/kept store/schema_steps_runs store/schema_steps_kept store/schema_steps_manage store/schema_steps_shell store/schema_steps_passwords store/schema_steps_bounds store/schema_steps_places store/schema_steps_services store/schema_steps_factors store/run store/audit store/copy store/hash store/high_water \
               store/digest store/readable store/marks store/reserve store/state $(RECORDS)
 SUBUIDD     = subuidd/main subuidd/broker subuidd/base/lower subuidd/life/evidence subuidd/life/evidence_disk subuidd/life/evidence_beside subuidd/call/earlier account/session_end account/date subuidd/call/watermark subuidd/base/trouble subuidd/door/listen subuidd/base/handed subuidd/door/shares subuidd/door/workers subuidd/door/worker_channel subuidd/door/spawn subuidd/door/verifier subuidd/base/child \
               subuidd/door/operation subuidd/call/call subuidd/call/call_fail subuidd/call/maintain subuidd/call/account_view subuidd/call/caller subuidd/call/peer subuidd/call/audit subuidd/call/tally subuidd/call/counters subuidd/call/denied subuidd/call/used \
@@ -123,7 +123,7 @@ NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX)
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
 OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_names pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id
+PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_names pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id pam/session_manager
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

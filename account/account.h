@@ -53,6 +53,7 @@ enum {
 	ACCOUNT_PASSWORDS = 1u << 12, /* published only: it has passwords, and this host takes them */
 	ACCOUNT_FROZEN = 1u << 13,    /* what runs as it stands still, and nothing new begins */
 	ACCOUNT_BOTH = 1u << 14,      /* published only: FACTORS_BOTH */
+	ACCOUNT_SERVICES = 1u << 15,  /* published only: SERVICES_YES. The last bit that the index has room for */
 };
 #define ACCOUNT_THERE                                                                                                  \
 	(ACCOUNT_HOME_THERE | ACCOUNT_ASIDE_THERE | ACCOUNT_ASIDE_DUE | ACCOUNT_OWNER_THERE | ACCOUNT_VIEW_THERE |     \
@@ -79,6 +80,12 @@ enum account_view_kind {
 enum account_factors {
 	FACTORS_ANY = 0,  /* a key or a password */
 	FACTORS_BOTH = 1, /* a key and a password: it may do what the key may */
+};
+
+/* Whether the account may have a service manager of its own, and linger. Root alone allows it. */
+enum account_services {
+	SERVICES_NO = 0,
+	SERVICES_YES = 1,
 };
 
 /* Whether the owner is still the user that an account was made for. */
@@ -142,6 +149,7 @@ struct facts {
 	char comment[COMMENT_MAX + 1];
 	char contact[CONTACT_MAX + 1]; /* a mail address for alarms; "" none */
 	uint32_t factors;              /* enum account_factors */
+	uint32_t services;             /* enum account_services */
 	struct bounds bounds;          /* 0: as its owner's limit says, or the host */
 };
 
@@ -155,6 +163,7 @@ enum fact {
 	FACT_COMMENT,
 	FACT_CONTACT,
 	FACT_FACTORS,
+	FACT_SERVICES,
 	FACT_BOUNDS, /* and the others, in the order of enum bound */
 	FACTS = FACT_BOUNDS + BOUNDS,
 };

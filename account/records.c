@@ -33,6 +33,7 @@ static bool contact_fits(const char *text)
 	       strlen(text) <= CONTACT_MAX;
 }
 
+static const char *const services_words[] = { "no", "yes", NULL };
 static const char *const factors_words[] = { "any", "both", NULL };
 /* clang-format off */
 #define BOUND(type, bound, json, word, stored, written, last, text)                                                    \
@@ -117,6 +118,11 @@ static const struct field facts_fields[] = {
 			   .note = "\"both\": a login needs a key and a password; left out: one of them",
 			   .help = "both: a login needs a key and a password, and may\ndo what the key may; any: one "
 				   "of them is enough" },
+	[FACT_SERVICES] = { "services", MEMBER(struct facts, services), FIELD_WORD, CHANGED | FIELD_IF_ANY,
+			    .words = services_words, .column = "services", .why = "neither yes nor no",
+			    .todo = "yes: it may have a service manager (root alone allows it)", .value = "yes|no",
+			    .note = "\"yes\": it may have a service manager and linger; root alone says so",
+			    .help = "yes: it may have a service manager of its own and\nlinger; root alone allows it" },
 	[FACT_BOUNDS + BOUND_PROCESSES] = PROCESSES(struct facts),
 	[FACT_BOUNDS + BOUND_MEMORY] = MEMORY(struct facts),
 	[FACT_BOUNDS + BOUND_OPEN_FILES] = OPEN_FILES(struct facts),

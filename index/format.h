@@ -181,7 +181,7 @@ struct index_account_record {
 	struct index_record head;
 	int32_t expires_day;
 	uint16_t flags; /* ACCOUNT_LOCKED, ACCOUNT_FORWARDS, ACCOUNT_FULL, ACCOUNT_PASSWORDS, ACCOUNT_FROZEN,
-			   ACCOUNT_BOTH */
+			   ACCOUNT_BOTH, ACCOUNT_SERVICES */
 	uint8_t owner_length;
 	uint8_t label_length;
 	uint32_t position; /* in the owner's list */

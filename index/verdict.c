@@ -23,6 +23,12 @@ bool service_listed(const char *services, const char *service)
 	return false;
 }
 
+bool service_admitted(const struct index_account *account, const char *service, const char *services)
+{
+	return service_listed(services, service) ||
+	       ((account->flags & ACCOUNT_SERVICES) != 0 && strcmp(service, SERVICE_MANAGER) == 0);
+}
+
 bool services_valid(const char *services)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -104,7 +110,8 @@ int64_t verdict_end(const struct index_account *account)
 enum verdict verdict_of(const struct index_account *account, const struct owner_facts *owner, const char *service,
 			const char *services, long today)
 {
-	return service_listed(services, service) ? verdict_of_account(account, owner, today) : VERDICT_SERVICE;
+	return service_admitted(account, service, services) ? verdict_of_account(account, owner, today) :
+							      VERDICT_SERVICE;
 }
 
 const char *verdict_text(enum verdict verdict)

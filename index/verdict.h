@@ -13,6 +13,7 @@
 #include "index/index.h"
 
 #define SERVICES_DEFAULT "sshd"
+#define SERVICE_MANAGER "systemd-user" /* of user@UID.service: for accounts that root lets have one */
 
 enum verdict {
 	VERDICT_ALLOW = 0,
@@ -57,6 +58,9 @@ int64_t verdict_end(const struct index_account *account);
 
 /* True when service is one of the comma-separated names. */
 bool service_listed(const char *services, const char *service);
+
+/* The same, or what the account may have beside it. */
+bool service_admitted(const struct index_account *account, const char *service, const char *services);
 
 /* True when services is a list of names: no empty one, nothing but [A-Za-z0-9_.-]. */
 bool services_valid(const char *services);

@@ -117,6 +117,13 @@ static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, 
 	return 0;
 }
 
+static bool is_manager(const pam_handle_t *pamh)
+{
+	const char *service = pam_item(pamh, PAM_SERVICE);
+
+	return service != NULL && strcmp(service, SERVICE_MANAGER) == 0;
+}
+
 static int refused(pam_handle_t *pamh, int flags, const struct index_account *account, enum verdict verdict)
 {
 	char why[WHY_MAX];
@@ -156,8 +163,8 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 			     (long)(time(NULL) / SECONDS_PER_DAY));
 	if (verdict == VERDICT_OWNER_DOUBT)
 		admitted_in_doubt(pamh, user, &owner);
-	if (verdict_admits(verdict))
-		return session_admit(pamh, flags, &account);
+	if (verdict_admits(verdict)) /* its service manager is no session: it would take the place of one */
+		return is_manager(pamh) ? PAM_SUCCESS : session_admit(pamh, flags, &account);
 	return refused(pamh, flags, &account, verdict);
 }
 
@@ -222,13 +229,14 @@ static int session_begin(pam_handle_t *pamh, int flags, int argc, const char **a
 
 	if (options_parse(pamh, argc, argv, &services) < 0)
 		return refuse(pamh, flags, account->name, "the PAM module is misconfigured", PAM_SESSION_ERR);
-	if (argc > 0 && !service_listed(services, service != NULL ? service : ""))
+	if (argc > 0 && !service_admitted(account, service != NULL ? service : "", services))
 		return refuse_account(pamh, flags, account, verdict_text(VERDICT_SERVICE), PAM_SESSION_ERR);
 	status = session_count(pamh, flags, account);
 	if (status == PAM_SUCCESS) {
 		if ((account->flags & ACCOUNT_FROZEN) == 0) /* in there it would stand, and tell nobody why */
 			session_group(pamh, account);       /* while this process still sees where that is */
-		status = session_private(pamh, flags, account);
+		status = is_manager(pamh) ? session_manager(pamh, flags, account) :
+					    session_private(pamh, flags, account);
 	}
 	password_forget(pamh); /* not the session's to see */
 	return status;

@@ -45,6 +45,10 @@ void session_group(const pam_handle_t *pamh, const struct index_account *account
  * and this process sees what it saw before. */
 int session_private(pam_handle_t *pamh, int flags, const struct index_account *account);
 
+/* session_manager.c: for the account's service manager, which sees the host's file systems, a way to its home that is
+ * open to the ids of its ranges. The same. */
+int session_manager(pam_handle_t *pamh, int flags, const struct index_account *account);
+
 /* The key, or the password, that sshd says somebody came in with; of an account with two factors the key. -ENOENT: it
  * is not one of ours, or this is not sshd. -EKEYREJECTED: it needs both, and only one of them is there. */
 int session_key(pam_handle_t *pamh, const struct index_account *account, struct ssh_key *key);

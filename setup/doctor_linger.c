@@ -30,7 +30,11 @@ static bool check_lingering(struct doctor *doctor)
 	if (directory != NULL)
 		steal_fd(&fd);
 	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		if (!index_name_ours(&accounts, entry->d_name))
+		struct index_account account;
+
+		if (!index_name_ours(&accounts, entry->d_name) ||
+		    (index_account_by_name(&accounts, entry->d_name, &account) == 0 &&
+		     (account.flags & ACCOUNT_SERVICES) != 0))
 			continue;
 		if (count++ == 0)
 			snprintf(first, sizeof(first), "%s", entry->d_name);

@@ -24,7 +24,7 @@ const struct store_digest store_digests[] = {
 	{ "accounts",
 	  { "uid",       "owner",      "owner_uid", "label",    "state",   "flags",     "created", "expires_day",
 	    "quota",     "comment",    "view",      "files",    "contact", "processes", "memory",  "open_files",
-	    "file_size", "cpu_weight", "io_weight", "sessions", "logins",  "bandwidth", "factors" } },
+	    "file_size", "cpu_weight", "io_weight", "sessions", "logins",  "bandwidth", "factors", "services" } },
 	{ "keys",
 	  { "id", "uid", "role", "options", "created", "expires", "source", "type", "comment", "fingerprint", "blob",
 	    "tools", "storage_quota", "forward", "command", "net", "hash" } },

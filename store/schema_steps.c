@@ -379,6 +379,7 @@ const char *const *const store_schema_steps[] = { step_1,
 						  store_step_passwords,
 						  store_step_factors,
 						  store_step_bounds,
-						  store_step_places };
+						  store_step_places,
+						  store_step_services };
 
 const int store_schema_steps_count = (int)(sizeof(store_schema_steps) / sizeof(store_schema_steps[0]));

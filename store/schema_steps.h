@@ -23,5 +23,6 @@ extern const char *const store_step_passwords[];                            /* s
 extern const char *const store_step_factors[];                              /* schema_steps_factors.c */
 extern const char *const store_step_bounds[];                               /* schema_steps_bounds.c */
 extern const char *const store_step_places[];                               /* schema_steps_places.c */
+extern const char *const store_step_services[];                             /* schema_steps_services.c */
 
 #endif

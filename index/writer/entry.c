@@ -59,7 +59,7 @@ int index_account_encode(const struct account *account, char separator, uint32_t
 	copy->account.head.length = offsetof(struct index_account_record, text);
 	copy->account.expires_day = account->facts.expires_day;
 	copy->account.flags = account->flags & (ACCOUNT_LOCKED | ACCOUNT_FORWARDS | ACCOUNT_FULL | ACCOUNT_PASSWORDS |
-						ACCOUNT_FROZEN | ACCOUNT_BOTH);
+						ACCOUNT_FROZEN | ACCOUNT_BOTH | ACCOUNT_SERVICES);
 	copy->account.owner_length = (uint8_t)strlen(account->owner);
 	copy->account.label_length = (uint8_t)strlen(account->label);
 	copy->account.position = position;

@@ -39,3 +39,12 @@ enum failure limit_bounds(struct call *call, const char *owner, const struct fac
 	}
 	return FAILURE_NONE;
 }
+
+enum failure limit_services(struct call *call, uint32_t before, const struct facts *facts, uint32_t set)
+{
+	if ((set & 1u << FACT_SERVICES) == 0 || facts->services == SERVICES_NO || before == SERVICES_YES ||
+	    call->caller.root)
+		return FAILURE_NONE;
+	return call_fail(call, FAILURE_NOT_PERMITTED, "services", "only root lets an account have services",
+			 "ask root for `subuid set NAME --services yes`");
+}

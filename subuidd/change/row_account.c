@@ -326,6 +326,8 @@ enum failure account_run(struct call *call, struct change_row *row)
 	failure = link_free(call, row);
 	if (failure == FAILURE_NONE && call->request.op == OP_ACCOUNT_ADD) /* other rows say what was so elsewhere */
 		failure = limit_bounds(call, call->account.owner, &call->account.facts, row->request.set & ~SET_LOCKED);
+	if (failure == FAILURE_NONE && (row->rules & ROW_RESTORE) == 0)
+		failure = limit_services(call, SERVICES_NO, &call->account.facts, row->request.set & ~SET_LOCKED);
 	if (failure == FAILURE_NONE)
 		failure = insert(call, row);
 	if (failure != FAILURE_NONE)

@@ -165,16 +165,34 @@ static enum failure modify_disk(struct call *call, const struct account *before)
 	return failure == FAILURE_NONE ? modify_view(call, before) : failure;
 }
 
+static void services_ended(void *data, int status)
+{
+	struct call *call = data;
+
+	call_finish(call, status < 0 ?
+				  call_fail_system(call, "it is saved, but what runs of it cannot be ended", status) :
+				  FAILURE_NONE);
+}
+
 static enum failure modified(struct call *call, enum failure failure)
 {
+	const struct request_modify *modify = &call->request.modify;
+	int r;
+
 	failure = changed(call, failure);
-	if ((call->request.modify.set & 1u << FACT_ALARM) != 0)
+	if ((modify->set & 1u << FACT_ALARM) != 0)
 		alarm_look(call->broker);
-	if (failure != FAILURE_NONE)
+	if (failure != FAILURE_NONE) {
 		modify_undo(call);
-	else
-		meter_now(call->broker, call->account.uid);
-	return failure;
+		return failure;
+	}
+	meter_now(call->broker, call->account.uid);
+	if ((modify->set & 1u << FACT_SERVICES) == 0 || modify->facts.services == SERVICES_YES)
+		return FAILURE_NONE;
+	r = removal_sessions_end(call->broker, call->account.uid, services_ended, call); /* its manager among them */
+	return r == 1 ? CALL_PENDING :
+	       r < 0  ? call_fail_system(call, "it is saved, but what runs of it cannot be ended", r) :
+			FAILURE_NONE;
 }
 
 enum failure op_account_modify(struct call *call)
@@ -185,6 +203,8 @@ enum failure op_account_modify(struct call *call)
 
 	if (failure == FAILURE_NONE)
 		failure = limit_bounds(call, call->account.owner, &modify->facts, modify->set);
+	if (failure == FAILURE_NONE)
+		failure = limit_services(call, before.facts.services, &modify->facts, modify->set);
 	if (failure != FAILURE_NONE)
 		return failure;
 	record_take(&facts_record, &call->account.facts, &modify->facts, modify->set);

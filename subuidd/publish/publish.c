@@ -139,8 +139,9 @@ int publication_put_account(struct publication *p, struct index_writer *writer, 
 
 	if (forwards < 0 || passwords < 0)
 		return forwards < 0 ? forwards : passwords;
-	published.flags &= ~(uint32_t)(ACCOUNT_FORWARDS | ACCOUNT_PASSWORDS | ACCOUNT_BOTH);
+	published.flags &= ~(uint32_t)(ACCOUNT_FORWARDS | ACCOUNT_PASSWORDS | ACCOUNT_BOTH | ACCOUNT_SERVICES);
 	published.flags |= account->facts.factors == FACTORS_BOTH ? ACCOUNT_BOTH : 0;
+	published.flags |= account->facts.services == SERVICES_YES ? ACCOUNT_SERVICES : 0;
 	published.flags |= passwords ? ACCOUNT_PASSWORDS : 0;
 	published.flags |= forwards ? ACCOUNT_FORWARDS : 0;
 	published.flags |= withheld_has(p->withheld, account->uid, 0) ? ACCOUNT_LOCKED : 0;

@@ -18,6 +18,7 @@ FACTS = {
     "comment": ("the shop", "the shop", "the shop"),
     "contact": ("ops@example.org", "ops@example.org", "ops@example.org"),
     "factors": ("both", "both", "both"),
+    "services": ("yes", "yes", "yes"),
     "processes": ("60", 60, "60"),
     "memory": ("512M", 512 << 20, "512M"),
     "openFiles": ("200", 200, "200"),
@@ -50,11 +51,11 @@ def test_every_fact_goes_all_the_way(host, tmp_path):
     owner = host.new_user()
     words = [word for name, (text, _, _) in FACTS.items() for word in (f"--{option(name)}", text)]
     wanted = {name: value for name, (_, value, _) in FACTS.items()}
-    host.subuid("add", "web1", *words, user=owner)
+    host.subuid("add", "web1", *words, "--owner", owner)  # by root, who may say everything
     assert said(host.subuid_json("show", "web1", user=owner)["account"]) == wanted
-    assert host.subuid("add", "web1", *words, user=owner).returncode == 0, "an equal one is there"
+    assert host.subuid("add", "web1", *words, "--owner", owner).returncode == 0, "an equal one is there"
     host.subuid("add", "web2", user=owner)
-    host.subuid("set", "web2", *words, user=owner)
+    host.subuid("set", f"{owner}+web2", *words)
     assert said(host.subuid_json("show", "web2", user=owner)["account"]) == wanted
     shown = host.subuid("show", "web1", user=owner).stdout
     for name, (_, _, text) in FACTS.items():
@@ -76,7 +77,7 @@ def test_every_fact_goes_all_the_way(host, tmp_path):
     assert said(host.subuid_json("show", f"{owner}+web4")["account"]) == wanted
 
     for name, (text, _, _) in FACTS.items():  # one that differs is not the same account
-        other = {"expires": "2032-01-01", "view": "theirs", "comment": "x", "contact": "x@y", "factors": "any"}.get(name, "5" + text[-1])
+        other = {"expires": "2032-01-01", "view": "theirs", "comment": "x", "contact": "x@y", "factors": "any", "services": "no"}.get(name, "5" + text[-1])
         assert host.subuid("add", "web1", f"--{option(name)}", other, user=owner, check=False).returncode == 4, name
     assert host.subuid("check").returncode == 0
 

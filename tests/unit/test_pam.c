@@ -461,6 +461,13 @@ static void only_the_listed_services_are_open(void **state)
 	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "ssh", 0, NULL), PAM_PERM_DENIED);
 	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "su", 0, "services=sshd,su"), PAM_SUCCESS);
 	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "sshd", 0, "services=su"), PAM_PERM_DENIED);
+	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "systemd-user", 0, NULL), PAM_PERM_DENIED);
+	world.account.flags = ACCOUNT_SERVICES;
+	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "systemd-user", 0, NULL), PAM_SUCCESS);
+	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "systemd-users", 0, NULL), PAM_PERM_DENIED);
+	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "su", 0, NULL), PAM_PERM_DENIED);
+	world.account.flags |= ACCOUNT_LOCKED;
+	assert_int_equal(enter(pam_sm_acct_mgmt, "alice+web1", "systemd-user", 0, NULL), PAM_PERM_DENIED);
 }
 
 static void an_unknown_or_empty_option_is_an_error(void **state)

@@ -1407,18 +1407,19 @@ static void drop_columns(void)
 	char sql[512];
 
 	for (uint32_t uid = 2100000000u; uid < 2100000003u; uid++) {
-		snprintf(sql, sizeof(sql),
-			 "UPDATE meta SET value = row_digest(value, 'accounts', uid, owner, owner_uid, label, state,"
-			 " flags, created, expires_day, quota, comment, view, files, contact, processes, memory,"
-			 " open_files, file_size, cpu_weight, io_weight, sessions, logins, bandwidth, factors)"
-			 " FROM accounts WHERE name = 'digest' AND uid = %u",
-			 uid);
+		snprintf(
+			sql, sizeof(sql),
+			"UPDATE meta SET value = row_digest(value, 'accounts', uid, owner, owner_uid, label, state,"
+			" flags, created, expires_day, quota, comment, view, files, contact, processes, memory,"
+			" open_files, file_size, cpu_weight, io_weight, sessions, logins, bandwidth, factors, services)"
+			" FROM accounts WHERE name = 'digest' AND uid = %u",
+			uid);
 		assert_int_equal(raw(sql), SQLITE_OK);
 	}
 	assert_int_equal(raw("DROP TRIGGER digest_accounts_insert; DROP TRIGGER digest_accounts_delete;"
 			     "DROP TRIGGER digest_accounts_update; DROP TRIGGER digest_limits_insert;"
 			     "DROP TRIGGER digest_limits_delete; DROP TRIGGER digest_limits_update;"
-			     "ALTER TABLE accounts DROP COLUMN factors"),
+			     "ALTER TABLE accounts DROP COLUMN factors; ALTER TABLE accounts DROP COLUMN services"),
 			 SQLITE_OK);
 	for (size_t i = 0; i < 2 * BOUNDS; i++) {
 		snprintf(sql, sizeof(sql), "ALTER TABLE %s DROP COLUMN %s", tables[i % 2], columns[i / 2]);

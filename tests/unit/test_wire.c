@@ -120,7 +120,7 @@ static void fill_run(struct run *run)
 
 static void fill_facts(struct facts *facts)
 {
-	facts->view = facts->factors = UINT32_MAX;
+	facts->view = facts->factors = facts->services = UINT32_MAX;
 	facts->alarm = UINT64_MAX;
 	facts->expires_day = -1;
 	facts->quota = UINT64_MAX;
@@ -264,7 +264,7 @@ static void fill_account(struct account_view *view)
 	view->account.uid = view->account.owner_uid = view->account.state = view->account.flags = UINT32_MAX;
 	view->account.created = -1;
 	view->account.facts.expires_day = -1;
-	view->account.facts.view = view->account.facts.factors = UINT32_MAX;
+	view->account.facts.view = view->account.facts.factors = view->account.facts.services = UINT32_MAX;
 	view->account.facts.quota = view->files_limit = UINT64_MAX;
 	view->bytes_kept = view->files_kept = UINT32_MAX;
 	view->bytes_used = view->files_used = UINT64_MAX;
