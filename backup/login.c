@@ -38,7 +38,6 @@
 #define REFUSAL LIBEXECDIR "/refusal"
 
 static struct index_reader accounts = INDEX_READER(INDEX_PATH);
-
 #define SAID_MAX 1024
 #define ESCAPED_MAX (2 * SAID_MAX)
 
