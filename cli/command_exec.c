@@ -167,9 +167,12 @@ static int run_container(const char *name, struct exec *exec, char **command)
 		status = container_enter(&exec->of, &container);
 	if (status != STATUS_DONE)
 		return status;
-	r = container_guard_terminal();
+	r = keys_leave();
 	if (r < 0)
-		return failed("terminal", -r, "without one, as of `ssh -T`, the command needs no such guard");
+		return failed("keyctl", -r, "");
+	status = strange(&exec->of.account); /* as root of the namespace: no_new_privs would stay with containers */
+	if (status != STATUS_DONE)
+		return status;
 	if (chdir(container.home) != 0)
 		return failed(container.home, errno, "`subuid check` says whether it is as it should be");
 	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0)

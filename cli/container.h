@@ -30,7 +30,4 @@ int container_find(const struct container *container, int *user, int *mounts);
 /* The map of the account's ranges, where the daemon does not write it. Their number, or negative errno. */
 int container_maps(const struct id_range *ranges, size_t count, struct id_map maps[EXEC_MAPS_MAX]);
 
-/* Nothing that runs from here on types for whoever has this terminal. 0 or negative errno. */
-int container_guard_terminal(void);
-
 #endif

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, run, wait_until
+from test_subid import KEYS
 
 API = "io.subuidd.Accounts."
 
@@ -77,6 +78,12 @@ def test_nothing_of_the_owners_but_the_terminal_comes_along(contained):
     script = "exec 7</etc/passwd; exec subuid {} web1 -- sh -c '[ ! -e /proc/self/fd/7 ] || echo open'"
     assert run("bash", "-c", script.format("exec --container"), user=owner).stdout == ""
     assert run("bash", "-c", script.format("exec"), user=owner).stdout == "open\n", "the control: the owner's own command"
+
+
+def test_keys_of_the_owners_session_stay_there(contained):
+    owner = contained[0]
+    said = run("/usr/bin/python3", "-c", KEYS, "own", "--container", user=owner, env={**os.environ, "SCRIPT": KEYS}).stdout
+    assert said == "none\n"  # the control: test_subid.py, where the command is the owner's own
 
 
 def test_ids_of_the_range_pass_through_to_the_home_there_and_nowhere_else(contained):
