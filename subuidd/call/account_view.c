@@ -104,6 +104,9 @@ static int view_bounds(struct call *call, const struct account *account, struct 
 
 	if (r < 0)
 		return r;
+	view->effective = (struct bounds){ 0 };
+	if (bounds_none(&limit->bounds) && bounds_none(&account->facts.bounds))
+		return 0;
 	settings_bounds(&call->broker->settings, &host);
 	bounds_resolve(&host, &limit->bounds, &account->facts.bounds, &view->effective, source);
 	for (unsigned i = 0; i < BOUNDS; i++)
