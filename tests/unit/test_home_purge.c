@@ -419,6 +419,65 @@ static void killed_and_started_again_it_ends(void **state)
 	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
 }
 
+struct hinder {
+	int ready, signal;
+};
+
+/* Whatever has the account's uid, also what comes later. A control's end says that it works. */
+static int as_account_hinder(void *data)
+{
+	const struct hinder *hinder = data;
+
+	if (write(hinder->ready, "", 1) != 1)
+		return 1;
+	for (;;)
+		kill(-1, hinder->signal);
+}
+
+static void its_processes_do_not_hinder(void **state, int signal_number)
+{
+	struct hinder hinder;
+	int ready[2], status, there[2];
+	pid_t control, hindering;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(there), 0);
+	hinder = (struct hinder){ ready[1], signal_number };
+	assert_int_equal(run_as(WEB1_UID, false, as_account_spread, NULL), 0);
+	assert_int_equal(home_set_aside(&homes, &web1), 0);
+	control = start_as(WEB1_UID, as_account_wait, &there[1]);
+	assert_int_equal(read(there[0], &byte, 1), 1);
+	hindering = start_as(WEB1_UID, as_account_hinder, &hinder);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(waitpid(control, &status, WUNTRACED), control);
+	assert_true(WIFSTOPPED(status) || WIFSIGNALED(status));
+	assert_int_equal(purge_once(NULL, 0), 0);
+	assert_int_equal(home_purge_finish(&homes, WEB1_UID), 0);
+	assert_int_equal(waitpid(hindering, NULL, WNOHANG), 0);
+	kill(hindering, SIGKILL);
+	waitpid(hindering, NULL, 0);
+	if (WIFSTOPPED(status)) {
+		kill(control, SIGKILL);
+		waitpid(control, NULL, 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(there[i]);
+	}
+}
+
+static void an_account_does_not_stop_its_purge(void **state)
+{
+	its_processes_do_not_hinder(state, SIGSTOP);
+}
+
+static void an_account_does_not_kill_its_purge(void **state)
+{
+	its_processes_do_not_hinder(state, SIGKILL);
+}
+
 #define DIRS 8
 
 #define CHAIN 80 /* deeper than descriptors are kept for */
@@ -665,6 +724,8 @@ int main(void)
 		PURGE(a_process_that_goes_on_writing_is_named),
 		PURGE(what_a_container_left_goes_with_its_ranges_alone),
 		PURGE(killed_and_started_again_it_ends),
+		PURGE(an_account_does_not_stop_its_purge),
+		PURGE(an_account_does_not_kill_its_purge),
 		PURGE(a_race_of_directories_and_links_reaches_nothing_outside),
 		PURGE(a_tree_that_is_filled_again_leads_nowhere),
 		PURGE(a_subvolume_goes_at_once),
