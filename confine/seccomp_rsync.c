@@ -23,7 +23,6 @@ static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
 	SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(_newselect),
 	SCMP_SYS(pselect6), SCMP_SYS(copy_file_range), SCMP_SYS(fadvise64), SCMP_SYS(sendfile),
-	SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	/* names */
 	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe),
 	SCMP_SYS(pipe2), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat),
@@ -62,8 +61,10 @@ static const int allowed[] = {
 };
 
 /* A receiver alone. Refused (EPERM) to a sender, since Landlock does not restrict metadata: a sender
- * that has been taken over changes no mode, owner, date or attribute anywhere, DIR included. */
+ * that has been taken over changes no mode, owner, date or attribute anywhere, DIR included. Nor does it make
+ * others wait for the disk: who writes nothing has nothing to flush. */
 static const int changing[] = {
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 	SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
 	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link), SCMP_SYS(linkat),
 	SCMP_SYS(symlink), SCMP_SYS(symlinkat),

@@ -23,9 +23,11 @@
 static const int allowed[] = {
 	SCMP_SYS(epoll_create), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(eventfd2), SCMP_SYS(mincore), SCMP_SYS(msync),
-	SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2), SCMP_SYS(readahead),
-	SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(syncfs), SCMP_SYS(getpriority), SCMP_SYS(getsid),
+	SCMP_SYS(readahead), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(getpriority), SCMP_SYS(getsid),
 };
+
+/* The same for one that writes: a reader would make others wait for the disk. */
+static const int flushing[] = { SCMP_SYS(sync_file_range), SCMP_SYS(sync_file_range2), SCMP_SYS(syncfs) };
 
 /* Of rsync_allowed: it is refused where nothing may be removed. */
 static const int removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rmdir) };
@@ -35,6 +37,7 @@ static const int removing[] = { SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(r
  * out, so that both stay as they are when a file is made. */
 static const int making[] = {
 	SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync),
 };
 
 /* Of rsync_refused: sftp has a request for it (sshfs sends it). Where, the private root, Landlock (ABI 3) and
@@ -128,6 +131,9 @@ int fill_tool(scmp_filter_ctx filter, enum program program)
 
 	if (r == 0)
 		r = rule_all(filter, SCMP_ACT_ALLOW, (struct calls)CALLS(allowed));
+	if (r == 0)
+		r = rule_all(filter, program != TOOL_READER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM),
+			     (struct calls)CALLS(flushing));
 	if (r == 0)
 		r = rule_all(filter, SCMP_ACT_ERRNO(EPERM), kept_from);
 	if (r == 0)

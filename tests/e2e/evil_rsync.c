@@ -184,6 +184,8 @@ static void inside(void)
 
 	metadata("kept", "inside");
 	metadata(at("canary"), "own-outside");
+	TRY("flush-inside", fsync(open("kept", O_RDONLY)));
+	TRY("flush-disk", syncfs(open("kept", O_RDONLY)));
 	TRY("mkdir-inside", mkdir("made", 0700));
 	TRY("symlink-inside", symlink("x", "link"));
 	TRY("link-inside", link("kept", "second"));

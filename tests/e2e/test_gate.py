@@ -384,7 +384,7 @@ def test_race_with_a_flipped_directory(gate):
 
 # What the confinement lets through on purpose: a socket pair, and in DIR what a receiver does for a living.
 EVIL_ALLOWED = {"write-inside", "socketpair-unix", "chmod-inside", "chown-inside", "utime-inside", "setxattr-inside",
-                "removexattr-inside", "rename-inside", "link-inside", "mkdir-inside", "symlink-inside",
+                "removexattr-inside", "flush-inside", "rename-inside", "link-inside", "mkdir-inside", "symlink-inside",
                 "unlink-inside"}
 # Where the host gives no private root: questions about files, and metadata of a file outside that the same uid owns
 # (a sub-account owns none).

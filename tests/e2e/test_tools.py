@@ -978,6 +978,7 @@ ATTACKS = {
     "signal": lambda: os.kill(int(sys.argv[4]), 0),
     "io_uring": lambda: call("syscall", 425, 1, ctypes.create_string_buffer(256)),
     "keyring": lambda: call("syscall", 250, 0, -3, 0),
+    "flush the disk": lambda: call("syncfs", os.open(home, os.O_RDONLY)),
     "another's memory": lambda: open("/proc/%s/mem" % sys.argv[4], "rb"),
 }
 def wait():
@@ -1091,7 +1092,8 @@ def test_a_tool_taken_over_by_its_client_stays_in(host, tmp_path, evil, canary, 
         as_account(name, "sh", "-c", f"echo own >{canary[1]}/own")
         result = host.ssh(key, name, "evil")
         assert result.returncode == 0, result
-        assert result.stdout.strip() == "", result.stdout
+        # who writes may have it written
+        assert result.stdout.strip() == ("flush the disk" if form == "read-write" else ""), result.stdout
         assert (canary[1] / "own").read_text() == "own\n"
         control = as_account(name, "/usr/bin/python3", script, str(home_of(name)), "/var/tmp/canary",
                              "/var/tmp/open", str(victim.pid)).stdout.strip().split("\n")
