@@ -68,37 +68,45 @@ static void entry_of_range(struct entry *entry, uint32_t id)
 	range_name_format(&entry->range, entry->host.separator, id, entry->name);
 }
 
+/* An account that asks is told of itself and of the ranges that it holds, as by libnss_subuid. */
+static int entry_shown(const struct userdb *userdb, const struct entry *entry)
+{
+	const uint32_t of = entry->of_range ? entry->range.account_uid : entry->account.uid;
+
+	return userdb->account == 0 || userdb->account == of ? 0 : -ENOENT;
+}
+
 /* 0, -ENOENT, or another negative errno: the index cannot be read. The same order as in libnss_subuid. */
-static int entry_by_name(struct index_reader *reader, const char *name, struct entry *entry)
+static int entry_by_name(const struct userdb *userdb, const char *name, struct entry *entry)
 {
 	uint32_t id;
 	int r = -ENOENT;
 
 	if (!name_has_separator(name))
 		return -ENOENT;
-	r = index_account_and_host_by_name(reader, name, &entry->account, &entry->host);
+	r = index_account_and_host_by_name(userdb->reader, name, &entry->account, &entry->host);
 	if (r == 0)
 		entry_of_account(entry);
-	if (r != -ENOENT)
-		return r;
-	r = index_range_by_name(reader, name, &id, &entry->range, &entry->host);
-	if (r == 0)
-		entry_of_range(entry, id);
-	return r;
+	if (r == -ENOENT) {
+		r = index_range_by_name(userdb->reader, name, &id, &entry->range, &entry->host);
+		if (r == 0)
+			entry_of_range(entry, id);
+	}
+	return r == 0 ? entry_shown(userdb, entry) : r;
 }
 
-static int entry_by_id(struct index_reader *reader, uint32_t id, struct entry *entry)
+static int entry_by_id(const struct userdb *userdb, uint32_t id, struct entry *entry)
 {
-	int r = index_account_and_host_by_uid(reader, id, &entry->account, &entry->host);
+	int r = index_account_and_host_by_uid(userdb->reader, id, &entry->account, &entry->host);
 
 	if (r == 0)
 		entry_of_account(entry);
-	if (r != -ENOENT)
-		return r;
-	r = index_range_named(reader, id, &entry->range, &entry->host);
-	if (r == 0)
-		entry_of_range(entry, id);
-	return r;
+	if (r == -ENOENT) {
+		r = index_range_named(userdb->reader, id, &entry->range, &entry->host);
+		if (r == 0)
+			entry_of_range(entry, id);
+	}
+	return r == 0 ? entry_shown(userdb, entry) : r;
 }
 
 /* Answers with an error that has no parameters. */
@@ -121,7 +129,7 @@ static bool service_is_ours(const struct varlink_call *call)
 static int find(struct varlink_call *call, const char *by_id, const char *by_name, struct entry *entry)
 {
 	json_t *id = json_object_get(call->parameters, by_id), *name = json_object_get(call->parameters, by_name);
-	struct index_reader *reader = call->data;
+	const struct userdb *userdb = call->data;
 	const char *error = NULL;
 	int r;
 
@@ -134,8 +142,8 @@ static int find(struct varlink_call *call, const char *by_id, const char *by_nam
 		return r < 0 ? r : 1;
 	}
 	if (error == NULL) {
-		r = name != NULL ? entry_by_name(reader, json_string_value(name), entry) :
-				   entry_by_id(reader, (uint32_t)json_integer_value(id), entry);
+		r = name != NULL ? entry_by_name(userdb, json_string_value(name), entry) :
+				   entry_by_id(userdb, (uint32_t)json_integer_value(id), entry);
 		if (r == 0 && name != NULL && id != NULL && entry->id != json_integer_value(id))
 			error = CONFLICTING_RECORD_FOUND;
 		else if (r == -ENOENT)
@@ -159,6 +167,7 @@ static int reply_record(struct varlink_call *call, json_t *record)
 
 static int get_user_record(struct varlink_call *call)
 {
+	const struct userdb *userdb = call->data;
 	struct account_bounds bounds;
 	struct entry entry;
 	int r = find(call, "uid", "userName", &entry);
@@ -168,7 +177,7 @@ static int get_user_record(struct varlink_call *call)
 	if (entry.of_range)
 		return reply_record(call, record_of_range_id(&entry.range, &entry.host, entry.id));
 	/* one that goes away in between cannot log in */
-	if (index_bounds(call->data, &entry.account, &bounds) < 0)
+	if (index_bounds(userdb->reader, &entry.account, &bounds) < 0)
 		memset(&bounds, 0, sizeof(bounds));
 	return reply_record(call, record_of_account(&entry.account, &entry.host, &bounds.of));
 }
@@ -276,7 +285,7 @@ static const struct varlink_method methods[] = {
 static const struct varlink_interface user_database = { INTERFACE, interface_text, methods };
 static const struct varlink_interface *const interfaces[] = { &user_database, NULL };
 
-struct varlink_service userdb_service(struct index_reader *reader)
+struct varlink_service userdb_service(struct userdb *userdb)
 {
 	return (struct varlink_service){
 		.vendor = "subuidd",
@@ -284,6 +293,6 @@ struct varlink_service userdb_service(struct index_reader *reader)
 		.version = VERSION,
 		.url = "man:subuidd(8)",
 		.interfaces = interfaces,
-		.data = reader,
+		.data = userdb,
 	};
 }

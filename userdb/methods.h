@@ -6,7 +6,12 @@
 #include "index/index.h"
 #include "varlink/server.h"
 
-/* The service's table, to be filled with where the index is read. */
-struct varlink_service userdb_service(struct index_reader *reader);
+struct userdb {
+	struct index_reader *reader;
+	uint32_t account; /* the account that asks: it is told of itself alone; 0: anybody else */
+};
+
+/* The service's table, to be filled with where the index is read, and who asks. */
+struct varlink_service userdb_service(struct userdb *userdb);
 
 #endif

@@ -63,6 +63,7 @@ struct peer *peers_take(struct peers *peers, int fd, uid_t holder, int64_t now)
 	/* Nobody is waited for: what has not come is read when it has, and an answer that does not fit ends it. */
 	varlink_stream_init(&peer->stream, fd, 0);
 	peer->holder = holder;
+	peer->account = 0;
 	peer->quiet_since = now;
 	peer->more = false;
 	return peer;

@@ -22,6 +22,7 @@
 struct peer {
 	struct varlink_stream stream; /* fd -1: a free place */
 	uid_t holder;
+	uint32_t account;    /* whose it is; 0: anybody else's */
 	int64_t quiet_since; /* milliseconds of a clock that never goes back */
 	bool more;           /* bytes are in the stream's buffer that may be a call */
 };

@@ -23,19 +23,30 @@
 #define CALL_MAX 4096u      /* bytes: some 300 are usual. 64 KiB of JSON take 8 ms, and all others wait for them */
 #define ACCEPTED_AT_ONCE 32 /* before those that are there have their turn */
 
-/* Sub-accounts and ids of ranges are many uids of one user's: they are one holder together. */
-static uid_t holder_of(int fd, struct index_reader *reader)
+/* Sub-accounts and ids of ranges are many uids of one user's: they are one holder together. *account: 0 none. */
+static uid_t holder_of(int fd, struct index_reader *reader, uint32_t *account)
 {
-	struct index_account account;
+	struct index_account found;
 	struct id_range range;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
+	*account = 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return HOLDER_TOGETHER;
-	if (index_account_by_uid(reader, peer.uid, &account) == 0 || index_range_by_id(reader, peer.uid, &range) == 0)
+	if (index_account_by_uid(reader, peer.uid, &found) == 0) {
+		*account = peer.uid;
 		return HOLDER_TOGETHER;
-	return peer.uid;
+	}
+	return index_range_by_id(reader, peer.uid, &range) == 0 ? HOLDER_TOGETHER : peer.uid;
+}
+
+static void welcome(struct peers *peers, int fd, struct index_reader *reader, int64_t now)
+{
+	uint32_t account;
+	uid_t holder = holder_of(fd, reader, &account);
+
+	peers_take(peers, fd, holder, now)->account = account;
 }
 
 /* 0, or what is wrong with the listening socket. */
@@ -45,7 +56,7 @@ static int accept_some(int listener, struct peers *peers, struct index_reader *r
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0)
-			peers_take(peers, fd, holder_of(fd, reader), now);
+			welcome(peers, fd, reader, now);
 		else if (errno == EAGAIN)
 			return 0;
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
@@ -79,6 +90,7 @@ static void serve_one(struct peer *peer, const struct varlink_service *service, 
 	if (r == 0) {
 		peer->quiet_since = now;
 		peer->more = peer->stream.used > 0;
+		((struct userdb *)service->data)->account = peer->account;
 		r = varlink_dispatch(service, &peer->stream, message);
 		json_decref(message);
 	}
@@ -101,6 +113,7 @@ static bool watch(const struct peers *peers, int listener, struct pollfd *entrie
 
 static int turn(int listener, struct peers *peers, const struct varlink_service *service, int wait_ms)
 {
+	const struct userdb *userdb = service->data;
 	struct pollfd entries[PEERS_MAX + 1];
 	bool more = watch(peers, listener, entries);
 	int64_t now;
@@ -112,14 +125,15 @@ static int turn(int listener, struct peers *peers, const struct varlink_service 
 		if (entries[i].fd >= 0 && (entries[i].revents != 0 || peers->peer[i].more))
 			serve_one(&peers->peer[i], service, now);
 	peers_expire(peers, now, QUIET_MS);
-	return entries[PEERS_MAX].revents == 0 ? 0 : accept_some(listener, peers, service->data, now);
+	return entries[PEERS_MAX].revents == 0 ? 0 : accept_some(listener, peers, userdb->reader, now);
 }
 
 int userdb_serve(int listener, int manager, int beat_ms, struct index_reader *reader)
 {
 	static const char beat[] = "WATCHDOG=1";
 	static struct peers peers; /* 32 MiB of addresses, of which a page for each place is used */
-	const struct varlink_service service = userdb_service(reader);
+	struct userdb userdb = { .reader = reader };
+	const struct varlink_service service = userdb_service(&userdb);
 	int64_t beaten = clock_ms();
 	int r = 0;
 

@@ -20,6 +20,7 @@ static struct index_writer *writer;
 static struct index_reader reader;
 static char reader_path[96];
 static int pair[2];
+static uint32_t asker; /* the account that asks; 0: anybody else */
 
 static int begin(void **state)
 {
@@ -71,7 +72,8 @@ static json_t *reply_next(void)
 static json_t *ask(const char *method, json_t *parameters, bool more)
 {
 	static struct varlink_stream stream;
-	const struct varlink_service service = userdb_service(&reader);
+	struct userdb userdb = { &reader, asker };
+	const struct varlink_service service = userdb_service(&userdb);
 	json_t *message = json_pack("{s:s, s:o, s:b}", "method", method, "parameters", parameters, "more", (int)more);
 
 	assert_non_null(message);
@@ -322,6 +324,31 @@ static void test_memberships_are_those_of_nss(void **state)
 }
 
 /* "Nobody" would be an answer, and a wrong one. */
+static void test_an_account_is_told_of_itself_alone(void **state)
+{
+	const struct account own = fixture_account(1), other = fixture_account(3);
+	char name[ACCOUNT_NAME_MAX + 1], others[ACCOUNT_NAME_MAX + 1];
+	json_t *group = json_pack("{s:I, s:s}", "gid", (json_int_t)other.uid, "service", OURS), *reply;
+
+	(void)state;
+	fixture_name(1, name);
+	fixture_name(3, others);
+	asker = own.uid;
+	assert_record(ask(GET "GetUserRecord", by_name(name), false), expected_account(1));
+	assert_record(ask(GET "GetUserRecord", by_uid(own.uid), false), expected_account(1));
+	assert_error(ask(GET "GetUserRecord", by_name(others), false), GET "NoRecordFound");
+	assert_error(ask(GET "GetUserRecord", by_uid(other.uid), false), GET "NoRecordFound");
+	assert_error(ask(GET "GetGroupRecord", group, false), GET "NoRecordFound");
+	assert_error(ask(GET "GetMemberships", by_name(others), true), GET "NoRecordFound");
+	assert_error(ask(GET "GetUserRecord", by_uid(1073741824), false), GET "NoRecordFound");
+	asker = fixture_range(9).account_uid; /* its own */
+	reply = ask(GET "GetUserRecord", by_uid(1075511303), false);
+	assert_non_null(json_object_get(json_object_get(reply, "parameters"), "record"));
+	json_decref(reply);
+	asker = 0;
+	assert_record(ask(GET "GetUserRecord", by_name(others), false), expected_account(3)); /* the control */
+}
+
 static void test_without_an_index_nothing_is_known(void **state)
 {
 	(void)state;
@@ -356,7 +383,8 @@ static void test_a_question_over_the_bound_ends_its_connection(void **state)
 		bool answered;
 	} cases[] = { { 300, true }, { CALL_MAX, true }, { CALL_MAX + 1, false }, { VARLINK_MESSAGE_MAX - 1, false } };
 	static char bytes[VARLINK_MESSAGE_MAX];
-	const struct varlink_service service = userdb_service(&reader);
+	struct userdb userdb = { .reader = &reader };
+	const struct varlink_service service = userdb_service(&userdb);
 
 	(void)state;
 	peers_init(&peers);
@@ -440,6 +468,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_wrong_is_said_so, begin, end),
 		cmocka_unit_test_setup_teardown(test_nothing_is_enumerated, begin, end),
 		cmocka_unit_test_setup_teardown(test_memberships_are_those_of_nss, begin, end),
+		cmocka_unit_test_setup_teardown(test_an_account_is_told_of_itself_alone, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_an_index_nothing_is_known, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_question_over_the_bound_ends_its_connection, begin, end),
 		cmocka_unit_test(test_the_largest_share_makes_way),
