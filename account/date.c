@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 static bool leap(int year)
 {
@@ -87,5 +88,40 @@ int date_format(int64_t day, char *out)
 	out[7] = '-';
 	put_digits(out + 8, (int)day + 1, 2);
 	out[DATE_TEXT_MAX] = '\0';
+	return 0;
+}
+
+int date_parse_minute(const char *text, int64_t *seconds)
+{
+	char date[DATE_TEXT_MAX + 1];
+	int32_t day;
+	int hour, minute;
+
+	if (text == NULL || strlen(text) != DATE_MINUTE_MAX || text[13] != ':' ||
+	    (text[DATE_TEXT_MAX] != 'T' && text[DATE_TEXT_MAX] != ' '))
+		return -EINVAL;
+	memcpy(date, text, DATE_TEXT_MAX);
+	date[DATE_TEXT_MAX] = '\0';
+	hour = digits(text + 11, 2);
+	minute = digits(text + 14, 2);
+	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || date_parse(date, &day) < 0)
+		return -EINVAL;
+	*seconds = (int64_t)day * SECONDS_PER_DAY + hour * 3600 + minute * 60;
+	return 0;
+}
+
+int date_format_minute(int64_t seconds, char *out)
+{
+	const int of_day = (int)(seconds % SECONDS_PER_DAY);
+
+	if (seconds < 0 || date_format(seconds / SECONDS_PER_DAY, out) < 0)
+		return -ERANGE;
+	if (of_day == 0)
+		return 0;
+	out[10] = ' ';
+	put_digits(out + 11, of_day / 3600, 2);
+	out[13] = ':';
+	put_digits(out + 14, of_day / 60 % 60, 2);
+	out[DATE_MINUTE_MAX] = '\0';
 	return 0;
 }

@@ -15,11 +15,9 @@
 
 int key_expires(const char *text, int64_t *expires)
 {
-	int32_t day;
-
-	if (option_date(text, time(NULL) / SECONDS_PER_DAY, &day) < 0)
-		return usage_error(text, "not a future day", "for example 2031-12-31 or +30d");
-	*expires = day < 0 ? 0 : (int64_t)day * SECONDS_PER_DAY;
+	if (option_time(text, time(NULL), expires) < 0)
+		return usage_error(text, "not a future day or minute",
+				   "for example 2031-12-31, 2031-12-31T18:00, +30d or +12h");
 	return STATUS_DONE;
 }
 

@@ -8,6 +8,7 @@
 
 #include "account/account.h"
 #include "account/date.h"
+#include "cli/duration.h"
 
 int option_name(const char *text, char separator, char owner[OWNER_MAX + 1], char label[LABEL_MAX + 1])
 {
@@ -146,6 +147,35 @@ int option_date(const char *text, int64_t today, int32_t *day)
 	if (value <= today || value > DATE_DAY_MAX)
 		return -ERANGE;
 	*day = (int32_t)value;
+	return 0;
+}
+
+/* Of hours or minutes. */
+static int span_of_day(const char *text, uint64_t *seconds)
+{
+	const char unit = text[0] == '\0' ? '\0' : text[strlen(text) - 1];
+
+	return unit == 'h' || unit == 'm' ? duration_parse(text, seconds) : -EINVAL;
+}
+
+int option_time(const char *text, int64_t now, int64_t *seconds)
+{
+	uint64_t span;
+	int64_t at;
+	int32_t day;
+	int r;
+
+	if (text[0] == '+' && span_of_day(text + 1, &span) == 0) {
+		at = now + (int64_t)span;
+	} else if (date_parse_minute(text, &at) < 0) {
+		r = option_date(text, now / SECONDS_PER_DAY, &day);
+		if (r == 0)
+			*seconds = day < 0 ? 0 : (int64_t)day * SECONDS_PER_DAY;
+		return r;
+	}
+	if (at <= now || at > (int64_t)DATE_DAY_MAX * SECONDS_PER_DAY)
+		return -ERANGE;
+	*seconds = at;
 	return 0;
 }
 

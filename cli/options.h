@@ -22,6 +22,9 @@ int option_files(const char *text, int64_t *files);
 /* "2031-12-31", "+30d", "+4w" from today; "never" is -1. -ERANGE: today or before, or too far. */
 int option_date(const char *text, int64_t today, int32_t *day);
 
+/* The same in seconds, where a time of the day counts too: "2031-12-31T18:00" (UTC), "+12h", "+90m"; "never" is 0. */
+int option_time(const char *text, int64_t now, int64_t *seconds);
+
 /* Bytes as "10G" when they are a whole number of a unit, else "1.5G"; out: 24 bytes. */
 const char *size_text(uint64_t bytes, char out[24]);
 

@@ -33,7 +33,8 @@
 	}
 #define KEY_EXPIRES                                                                                                    \
 	{                                                                                                              \
-		'e', "expires", "DATE", "refused from that day (UTC) on: YYYY-MM-DD, +30d, +4w", NULL                  \
+		'e', "expires", "DATE", "refused from then on: +30d, +12h, YYYY-MM-DD or\nYYYY-MM-DDTHH:MM (UTC)",     \
+			NULL                                                                                           \
 	}
 
 const struct usage_option usage_add[] = {

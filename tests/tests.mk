@@ -36,7 +36,7 @@ FUZZ             += varlink
 
 # wire, worker, subuid
 wire_OBJS      = $(WIRE) $(ACCOUNT)
-options_OBJS   = cli/options account/date account/name
+options_OBJS   = cli/options cli/duration account/date account/name
 fields_OBJS    = $(RECORDS)
 copy_OBJS      = cli/copy cli/stored confine/path
 worker_parse_OBJS = worker/parse worker/record_json varlink/text worker/field $(WIRE) $(ACCOUNT) worker/password

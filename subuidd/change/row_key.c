@@ -56,13 +56,13 @@ static bool keys_equal(const struct ssh_key *there, const struct ssh_key *asked)
 
 void key_describe(const struct ssh_key *key, char *text, size_t size)
 {
-	char roles[ROLES_TEXT_MAX + 1], options[KEY_OPTIONS_TEXT_MAX], day[DATE_TEXT_MAX + 1] = "never";
+	char roles[ROLES_TEXT_MAX + 1], options[KEY_OPTIONS_TEXT_MAX], end[DATE_MINUTE_MAX + 1] = "never";
 
 	if (key->expires != 0)
-		date_format(key->expires / SECONDS_PER_DAY, day);
+		date_format_minute(key->expires, end);
 	snprintf(text, size, "%s %u %s, role %.90s%s, expires %s%s%.50s%s%.30s%s%.50s%s%.80s",
 		 key_is_password(key) ? PASSWORD_TYPE : "key", key->id, key->fingerprint,
-		 roles_format(key, roles) > 0 ? roles : "?", key_options_text(key->options, options), day,
+		 roles_format(key, roles) > 0 ? roles : "?", key_options_text(key->options, options), end,
 		 key->forward[0] != '\0' ? ", forward " : "", key->forward, key->net[0] != '\0' ? ", net " : "",
 		 key->net, key->from[0] != '\0' ? ", from " : "", key->from,
 		 key->command[0] != '\0' ? ", command " : "", key->command);

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,22 @@ def test_what_a_key_may_do_is_changed_and_the_rest_stays(host, account, tmp_path
     assert "expires" not in after and "from" not in after
     trail = host.subuid("audit", "--owner", account.owner).stdout
     assert "key.change" in trail and "role pull" in trail and "expires never" in trail, trail
+
+
+@pytest.mark.parametrize("what", ["+90m", "+2h", "T"])
+def test_a_key_expires_at_a_minute(host, account, tmp_path, what):
+    """As long as a job of CI, say, and not until midnight."""
+    now = int(time.time())
+    soon = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(now + 7200))
+    account.change("--expires", soon if what == "T" else what)
+    expires = account.keys()[0]["expires"]
+    wanted = {"+90m": now + 5400, "+2h": now + 7200, "T": (now + 7200) // 60 * 60}[what]
+    assert wanted <= expires <= wanted + (0 if what == "T" else 60)
+    shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime(expires))
+    assert f"expires {shown.removesuffix(' 00:00')}" in host.subuid("audit", "--owner", account.owner).stdout
+    assert account.push().returncode == 0
+    refused = account.change("--expires", time.strftime("%Y-%m-%dT%H:%M", time.gmtime(now)), check=False)
+    assert refused.returncode == 2 and "not a future day or minute" in refused.stderr and account.keys()[0]["expires"] == expires
 
 
 def test_options_are_added_unless_they_are_cleared(account):

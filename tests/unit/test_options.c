@@ -191,6 +191,70 @@ static void expiry_lies_in_the_future(void **state)
 	assert_int_equal(day, -1);
 }
 
+static void a_key_expires_at_a_minute(void **state)
+{
+	static const char *const wrong[] = {
+		"2026-11-23T09:59",
+		"2026-11-23T10:00",
+		"2026-11-24T24:00",
+		"2026-11-24T10:60",
+		"2026-11-24T1:00",
+		"2026-11-24t10:00",
+		"2026-11-24T10:00Z",
+		"2026-02-30T10:00",
+		"9999-12-31T23:59",
+		"+0h",
+		"+h",
+		"+-1h",
+		"+1",
+		"+5s",
+		"+1h30m",
+		"1h",
+		"+99999999999h",
+		"",
+		"2026-11-23",
+	};
+	const int64_t now = 20780 * INT64_C(86400) + 36000; /* 2026-11-23 10:00 */
+	int64_t at = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_true(option_time(wrong[i], now, &at) < 0);
+		assert_int_equal(at, 77);
+	}
+	assert_int_equal(option_time("+90m", now, &at), 0);
+	assert_int_equal(at, now + 5400);
+	assert_int_equal(option_time("+12h", now, &at), 0);
+	assert_int_equal(at, now + 43200);
+	assert_int_equal(option_time("2026-11-23T10:01", now, &at), 0);
+	assert_int_equal(at, now + 60);
+	assert_int_equal(option_time("2026-11-24 00:00", now, &at), 0);
+	assert_int_equal(at, 20781 * INT64_C(86400));
+	assert_int_equal(option_time("+1d", now, &at), 0); /* days begin at midnight */
+	assert_int_equal(at, 20781 * INT64_C(86400));
+	assert_int_equal(option_time("2026-11-24", now, &at), 0);
+	assert_int_equal(at, 20781 * INT64_C(86400));
+	assert_int_equal(option_time("never", now, &at), 0);
+	assert_int_equal(at, 0);
+}
+
+static void a_minute_is_told_as_it_is_given(void **state)
+{
+	char text[DATE_MINUTE_MAX + 1];
+	int64_t at;
+
+	(void)state;
+	for (int64_t minute = 0; minute < 2 * 1440; minute++) {
+		assert_int_equal(date_format_minute((20780 * 1440 + minute) * 60, text), 0);
+		if (minute % 1440 == 0)
+			assert_string_equal(text, minute == 0 ? "2026-11-23" : "2026-11-24");
+		else
+			assert_true(date_parse_minute(text, &at) == 0 && at == (20780 * 1440 + minute) * 60);
+	}
+	assert_int_equal(date_format_minute(-1, text), -ERANGE);
+	assert_int_equal(date_format_minute((DATE_DAY_MAX + INT64_C(1)) * SECONDS_PER_DAY, text), -ERANGE);
+}
+
 static void numbers_are_digits_in_bounds(void **state)
 {
 	static const char *const wrong[] = {
@@ -217,6 +281,8 @@ int main(void)
 		cmocka_unit_test(numbers_of_files),
 		cmocka_unit_test(sizes_are_shown_short),
 		cmocka_unit_test(expiry_lies_in_the_future),
+		cmocka_unit_test(a_key_expires_at_a_minute),
+		cmocka_unit_test(a_minute_is_told_as_it_is_given),
 		cmocka_unit_test(numbers_are_digits_in_bounds),
 	};
 
