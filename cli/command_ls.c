@@ -16,7 +16,7 @@
 
 struct listing {
 	int home;
-	uint32_t account_uid;
+	struct container_ids ids;
 	bool recursive;
 	struct table table;
 	json_t *rows; /* with --json */
@@ -33,13 +33,18 @@ static void failed(struct listing *listing, const char *path, int error)
 	listing->status = STATUS_FAILED;
 }
 
-/* The account's own number does not name a user of the server. */
+/* The account's own number does not name a user of the server; one of its ranges is that of a container's user. */
 static void owner_cell(struct listing *listing, const struct stored_entry *entry, uint32_t id)
 {
-	if (!entry->has_stored && id == listing->account_uid)
-		table_cell(&listing->table, "-");
-	else
+	const int64_t inside = entry->has_stored ? -1 : container_id(&listing->ids, id);
+	char text[24];
+
+	if (inside < 0) {
 		table_number(&listing->table, id);
+		return;
+	}
+	snprintf(text, sizeof(text), inside == 0 ? "-" : "+%lld", (long long)inside);
+	table_cell(&listing->table, text);
 }
 
 static void row_table(struct listing *listing, const char *path, const struct stored_entry *entry)
@@ -83,6 +88,10 @@ static void row_json(struct listing *listing, const char *path, const struct sto
 	json_object_set_new(row, "stored", json_boolean(entry->has_stored));
 	json_object_set_new(row, "uid", json_integer(entry->server.uid));
 	json_object_set_new(row, "gid", json_integer(entry->server.gid));
+	if (!entry->has_stored && container_id(&listing->ids, entry->server.uid) >= 0)
+		json_object_set_new(row, "containerUid", json_integer(container_id(&listing->ids, entry->server.uid)));
+	if (!entry->has_stored && container_id(&listing->ids, entry->server.gid) >= 0)
+		json_object_set_new(row, "containerGid", json_integer(container_id(&listing->ids, entry->server.gid)));
 	json_object_set_new(row, "size", json_integer((json_int_t)entry_size(entry)));
 	json_object_set_new(row, "modified", json_integer(entry->disk.st_mtim.tv_sec));
 	if (S_ISLNK(entry->server.mode))
@@ -199,17 +208,20 @@ int command_ls(int argc, char **argv)
 	static const char *const heads[] = { "MODE", ">OWNER", ">GROUP", ">SIZE", "MODIFIED", "NAME", NULL };
 	static struct account_path place;
 	struct exec_account entered = { .account = { .uid = 0 } };
-	struct listing listing = { .home = -1, .table = TABLE(heads) };
+	static struct listing listing = { .home = -1 };
 	int c, status = STATUS_DONE;
 
+	listing.table = (struct table)TABLE(heads);
 	while ((c = option_next("ls", argc, argv, &status)) > 0)
 		listing.recursive |= c == 'R';
 	if (c < 0)
 		return status;
-	status = account_path_enter(argv[optind], &place, &entered, &listing.home);
+	if (account_path_parse(argv[optind], &place) == 0) /* if not, the next one says why */
+		status = container_ids_find(place.name, &listing.ids);
+	if (status == STATUS_DONE)
+		status = account_path_enter(argv[optind], &place, &entered, &listing.home);
 	if (status != STATUS_DONE)
 		return status;
-	listing.account_uid = entered.account.uid;
 	listing.rows = common.json ? json_array() : NULL;
 	list(&listing, place.path);
 	status = common.json ? print_json(listing.rows) : table_print(&listing.table);

@@ -38,32 +38,6 @@ static int failed(const char *what, int error, const char *todo)
 	return STATUS_FAILED;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const struct id_range *x = a, *y = b;
-
-	return (x->first > y->first) - (x->first < y->first);
-}
-
-int container_maps(const struct id_range *ranges, size_t count, struct id_map maps[EXEC_MAPS_MAX])
-{
-	cleanup_free struct id_range *sorted = calloc(count + 1, sizeof(*sorted));
-	uint32_t inside = 1;
-
-	if (sorted == NULL)
-		return -ENOMEM;
-	if (count > EXEC_MAPS_MAX - 1)
-		return -E2BIG;
-	if (count > 0)
-		memcpy(sorted, ranges, count * sizeof(*sorted));
-	qsort(sorted, count, sizeof(*sorted), by_number);
-	for (size_t i = 0; i < count; i++) {
-		maps[i] = (struct id_map){ inside, sorted[i].first, sorted[i].count };
-		inside += sorted[i].count;
-	}
-	return (int)count;
-}
-
 /* Two commands that begin at once would make two of them, of which later ones would find one. The lock is the owner's
  * own. -EAGAIN: somebody holds it. */
 static int lock_take(int *lock)

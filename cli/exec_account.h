@@ -7,12 +7,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/exec.h"
 #include "index/index.h"
 
 struct exec_account {
 	struct index_account account;
 	struct index_host host;
 };
+
+/* The place of an id of the account's in its containers, as `subuid exec --container` and podman map it: 0 is the
+ * account, 1, 2, 3, ... are its ranges. -1: it is none of these. */
+struct container_ids {
+	uint32_t uid;
+	size_t count;
+	struct id_map maps[EXEC_MAPS_MAX];
+};
+int64_t container_id(const struct container_ids *ids, uint32_t id);
+/* Of an account of a command line, before its namespace is entered. Returns an exit status; failures have been
+ * reported. */
+int container_ids_find(const char *name, struct container_ids *ids);
 
 /* Looks up NAME of a command line, and whether the caller may enter a namespace of it: see below. */
 int exec_account_find(const char *name, bool root, struct exec_account *entered);

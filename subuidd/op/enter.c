@@ -17,6 +17,7 @@
 #include "confine/user_namespace.h"
 #include "subuidd/base/child.h"
 #include "subuidd/door/operation.h"
+#include "subuidd/life/meter.h"
 
 #define ENTER_SECONDS 5
 #define MAPS_MAX 340 /* which the kernel takes, if their text fits */
@@ -153,5 +154,9 @@ enum failure op_account_enter(struct call *call)
 	if (call->account.state != ACCOUNT_ACTIVE)
 		return call_fail(call, FAILURE_BUSY, NULL, "it is being made or removed", "try again");
 	failure = may_run(call);
-	return failure == FAILURE_NONE ? maps_write(call) : failure;
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (call->request.enter.container != 0) /* what runs there is no run, after which its usage is counted */
+		meter_now(call->broker, call->account.uid);
+	return maps_write(call);
 }

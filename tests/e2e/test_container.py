@@ -30,6 +30,24 @@ def contained(host, tmp_path):
     host.subuid("remove", name, "--purge", "--yes", check=False)
 
 
+def test_what_containers_made_is_told_apart_read_and_deleted(host, contained, tmp_path):
+    owner, name, uid, first, inside = contained
+    home = Path(inside("sh", "-c", "mkdir d; cd d; echo a >a; echo b >b; chown 7:8 b; mkdir e; echo c >e/c; chown -R 1000:1001 e;"
+                       "chmod 600 b; chmod 700 e; chown 5:5 .; chmod 700 .; pwd").stdout.strip())
+    assert (os.stat(home / "b").st_uid, os.stat(home / "e/c").st_gid) == (first + 6, first + 1000)
+    shown = {line.split()[-1]: line.split()[1:3] for line in host.subuid("ls", "--recursive", "web1", user=owner).stdout.splitlines()}
+    assert {path: shown[path] for path in ("d", "d/a", "d/b", "d/e/c")} == {
+        "d": ["+5", "+5"], "d/a": ["-", "-"], "d/b": ["+7", "+8"], "d/e/c": ["+1000", "+1001"]}
+    rows = {row["path"]: row for row in host.subuid_json("ls", "--recursive", "web1", user=owner)}
+    assert (rows["d/b"]["uid"], rows["d/b"]["containerUid"], rows["d/b"]["containerGid"]) == (first + 6, 7, 8)
+    assert rows["d/a"]["containerUid"] == 0
+    host.subuid("copy", "web1:d", f"/home/{owner}/out", user=owner)
+    assert run("cat", f"/home/{owner}/out/b", f"/home/{owner}/out/e/c", user=owner).stdout == "b\nc\n"
+    host.subuid("remove", "web1", "--purge", "--yes", user=owner)
+    wait_until(lambda: not home.exists(), "what the ids of its ranges made is deleted, too")
+    assert not home.parent.parent.exists()
+
+
 def left_running(owner, *command):
     """Something that stays: a container, as far as the kernel is concerned."""
     process = subprocess.Popen(["runuser", "-u", owner, "--", "subuid", "exec", "--container", "web1", "--", *command],
