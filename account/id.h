@@ -8,7 +8,15 @@
 #include <stdint.h>
 
 #define RANGE_UNIT 65536u   /* ranges start at and consist of such blocks */
+#define RANGE_SMALL_LEAST 4096u
+#define RANGE_SMALL_MOST 16384u
 #define SYSTEM_UID_MAX 999u /* users of the host itself: SYS_UID_MAX of login.defs(5) */
+
+/* Sizes of a range that is a part of such a block, at a multiple of its size. */
+static inline bool range_small(uint64_t count)
+{
+	return count == RANGE_SMALL_LEAST || count == RANGE_SMALL_MOST;
+}
 
 /* Ids that are never given out: 0, 65534 (nobody), 65535 and 2^32-1 ((uid_t)-1 in 16 and 32 bits). */
 bool id_special(uint64_t id);

@@ -55,15 +55,22 @@ static void tell_readers(const json_t *range)
 }
 
 /* --owner, and the operands. -1 - status to end with. */
-static int owner_option(const char *name, int argc, char **argv, const char **owner, const char **grow)
+struct range_options {
+	const char *owner, *grow;
+	bool small;
+};
+
+static int options_take(const char *name, int argc, char **argv, struct range_options *options)
 {
 	int c, status = STATUS_DONE;
 
 	while ((c = option_next(name, argc, argv, &status)) > 0)
-		if (c == 'g' && grow != NULL)
-			*grow = optarg;
+		if (c == 'g')
+			options->grow = optarg;
+		else if (c == 's')
+			options->small = true;
 		else
-			*owner = optarg;
+			options->owner = optarg;
 	return c < 0 ? -1 - status : STATUS_DONE;
 }
 
@@ -79,26 +86,28 @@ static int owner_parameters(const char *owner, json_t **parameters)
 
 static int range_add(int argc, char **argv)
 {
-	const char *owner = NULL, *grow = NULL;
+	struct range_options options = { 0 };
 	json_t *parameters = NULL, *range;
 	uint64_t count, after = 0;
-	int status = owner_option("range add", argc, argv, &owner, &grow);
+	int status = options_take("range add", argc, argv, &options);
 
 	if (status < 0)
 		return -1 - status;
 	if (option_number(argv[optind], 1, UINT32_MAX - 1, &count) < 0)
 		return usage_error(argv[optind], "not a number of ids", "for example `subuid range add 65536`");
-	if (grow != NULL && option_number(grow, 1, UINT32_MAX - 1, &after) < 0)
-		return usage_error(grow, "not the first id of a range", "`subuid range list` shows them");
-	if (argc - optind == 2 && owner != NULL)
+	if (options.grow != NULL && option_number(options.grow, 1, UINT32_MAX - 1, &after) < 0)
+		return usage_error(options.grow, "not the first id of a range", "`subuid range list` shows them");
+	if (argc - optind == 2 && options.owner != NULL)
 		return usage_error("--owner", "given together with a name", "a name such as alice+web1 says the owner");
 	status = argc - optind == 2 ? name_parameters(argv[optind + 1], &parameters) :
-				      owner_parameters(owner, &parameters);
+				      owner_parameters(options.owner, &parameters);
 	if (status != STATUS_DONE)
 		return status;
 	json_object_set_new(parameters, "count", json_integer((json_int_t)count));
-	if (grow != NULL)
+	if (options.grow != NULL)
 		json_object_set_new(parameters, "after", json_integer((json_int_t)after));
+	if (options.small)
+		json_object_set_new(parameters, "small", json_true());
 	status = call_told("RangeAdd", parameters, "range", &range);
 	if (range == NULL)
 		return status;

@@ -178,12 +178,12 @@ const struct usage usages[] = {
 	{ .name = "range",
 	  .summary = "add, list, remove ranges of ids for containers",
 	  .about = "Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
-		   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536. With NAME a\n"
+		   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536, unless --small. With NAME a\n"
 		   "range is given to that sub-account, else to its owner; each call adds another.\n"
 		   "With --grow it follows the range that begins with FIRST without a gap, or\n"
 		   "fails when those ids are not free. Ids of a removed range are not given out again.\n" },
 	{ .name = "range add",
-	  .forms = "COUNT [NAME | --owner NAME] [--grow FIRST] [--dry-run]",
+	  .forms = "COUNT [NAME | --owner NAME] [--grow FIRST | --small] [--dry-run]",
 	  .operands = "any account?",
 	  .summary = "another one",
 	  .options = usage_range_add,

@@ -145,6 +145,7 @@ const struct usage_option usage_restore[] = {
 const struct usage_option usage_range_add[] = {
 	OWNER("to this owner (root and administrators)"),
 	{ 'g', "grow", "FIRST", "behind the range that begins with FIRST, without a gap", NULL },
+	{ 's', "small", NULL, "COUNT is 4096 or 16384, and is not rounded up", NULL },
 	END,
 };
 

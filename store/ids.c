@@ -155,7 +155,7 @@ static int gap_read(sqlite3_stmt *row, struct id_block *gap)
 static int search(struct store *store, enum store_statement id, const struct store_value *values, size_t count,
 		  struct id_block block, uint32_t from, uint64_t size, uint32_t *first)
 {
-	uint32_t align = size > 1 ? RANGE_UNIT : 1;
+	uint32_t align = size < RANGE_UNIT ? (uint32_t)size : RANGE_UNIT;
 	struct id_block gap;
 	bool found = false;
 	int r = 0;
@@ -177,7 +177,7 @@ static int search(struct store *store, enum store_statement id, const struct sto
  * The gap that holds `from`, then those after it. One id: at most two looks. Ranges: the partial index passes
  * over gaps without one whole unit, so one unit takes two looks as well; for more units, gaps that are too small
  * are read, of which there are few: ids are not used again, so that they come from released and foreign blocks
- * only.
+ * only. Small blocks look at every gap: what they left of a unit is one, and the next of them takes it.
  */
 static int free_from(struct store *store, struct id_block block, uint32_t from, uint64_t size, uint32_t *found)
 {
@@ -186,18 +186,18 @@ static int free_from(struct store *store, struct id_block block, uint32_t from, 
 	if (r == 0 && size == 1)
 		r = search(store, SQL_FREE_AFTER, VALUES(NUMBER(from)), block, from, size, found);
 	else if (r == 0)
-		r = search(store, SQL_FREE_UNIT_AFTER, VALUES(NUMBER(from), NUMBER(block.last)), block, from, size,
-			   found);
+		r = search(store, size < RANGE_UNIT ? SQL_FREE_SMALL_AFTER : SQL_FREE_UNIT_AFTER,
+			   VALUES(NUMBER(from), NUMBER(block.last)), block, from, size, found);
 	return r < 0 ? r : r == 0 ? -ENOENT : 0;
 }
 
-int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
+/* size: 1, a small block, or whole units. */
+static int free_find(struct store *store, struct id_block block, uint32_t from, uint64_t size, uint32_t *first)
 {
-	uint64_t size = count > 1 ? ((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT : 1;
 	uint64_t next = from < block.first ? block.first : from;
 	uint32_t found = 0;
 
-	if (count == 0 || block.first > block.last)
+	if (block.first > block.last)
 		return -EINVAL;
 	while (next <= block.last) {
 		int r = free_from(store, block, (uint32_t)next, size, &found);
@@ -210,4 +210,16 @@ int store_ids_free(struct store *store, struct id_block block, uint32_t from, ui
 			return r < 0 ? r : 0;
 	}
 	return -ENOENT;
+}
+
+int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first)
+{
+	uint64_t size = count > 1 ? ((uint64_t)count + RANGE_UNIT - 1) / RANGE_UNIT * RANGE_UNIT : 1;
+
+	return count == 0 ? -EINVAL : free_find(store, block, from, size, first);
+}
+
+int store_ids_free_small(struct store *store, struct id_block block, uint32_t from, uint32_t size, uint32_t *first)
+{
+	return range_small(size) ? free_find(store, block, from, size, first) : -EINVAL;
 }

@@ -60,6 +60,7 @@ const char *const store_sql[SQL_STATEMENTS] = {
 	[SQL_ID_HIGHEST] = "SELECT last FROM ids WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
 	[SQL_FREE_AT] = "SELECT first, last FROM gaps WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
 	[SQL_FREE_AFTER] = "SELECT first, last FROM gaps WHERE first > ?1 ORDER BY first LIMIT 1",
+	[SQL_FREE_SMALL_AFTER] = "SELECT first, last FROM gaps WHERE first > ?1 AND first <= ?2 ORDER BY first",
 	[SQL_FREE_UNIT_AFTER] = "SELECT first, last FROM gaps INDEXED BY gaps_units"
 				" WHERE units >= 1 AND first > ?1 AND first <= ?2 ORDER BY first",
 	[SQL_RELEASED_AT] = "SELECT first, last FROM released WHERE first <= ?1 ORDER BY first DESC LIMIT 1",

@@ -198,6 +198,8 @@ int store_range_units(struct store *store, const char *owner, uint32_t *units);
  * RANGE_UNIT, at a multiple of RANGE_UNIT) inside `block` at or above `from`.
  * -ENOENT: none. Logarithmic, not a scan. */
 int store_ids_free(struct store *store, struct id_block block, uint32_t from, uint32_t count, uint32_t *first);
+/* The same for one small block (range_small()), at a multiple of its size. */
+int store_ids_free_small(struct store *store, struct id_block block, uint32_t from, uint32_t size, uint32_t *first);
 /* The next id to try in this block: above everything ever given out in it (ids rise). */
 int store_ids_next(struct store *store, struct id_block block, uint32_t *next);
 /* Ids of removed accounts and ranges (created: when), and, with owner "", those that others were seen to hold. */

@@ -45,6 +45,7 @@ struct change_row {
 	unsigned rules;                /* enum row_rule, or-ed */
 	uint32_t changes;              /* a key: the id of the one that becomes this one; 0: a new one */
 	uint32_t after;                /* a range: first id of the range that it follows without a gap; 0: anywhere */
+	bool small;                    /* a range: of this small size, not rounded up */
 	uint32_t limits;               /* a limit: these are given, SET_LIMIT_*; the others stay as they are */
 	enum import_outcome outcome;
 	struct failure_text failure;

@@ -144,11 +144,13 @@ static bool same(const struct id_range *there, const struct change_row *row)
 	       there->owner_uid == row->owner.uid && strcmp(there->owner, row->request.name.owner) == 0;
 }
 
-static enum failure place_anywhere(struct call *call, struct id_range *range)
+static enum failure place_anywhere(struct call *call, bool small, struct id_range *range)
 {
 	struct broker *broker = call->broker;
-	int r = allocate_range(call->store, &broker->settings, &broker->probe, range->created, &range->count,
-			       &range->first);
+	int r = small ? allocate_small(call->store, &broker->settings, &broker->probe, range->created, range->count,
+				       &range->first) :
+			allocate_range(call->store, &broker->settings, &broker->probe, range->created, &range->count,
+				       &range->first);
 
 	if (r == -ENOENT)
 		return call_fail(call, FAILURE_POOL_EXHAUSTED, NULL,
@@ -171,6 +173,9 @@ static enum failure place_behind(struct call *call, const struct change_row *row
 		return call_fail(call, FAILURE_CONFLICT, NULL, "the range to follow is another's",
 				 "see subuid range list");
 	range->first = before.first + before.count;
+	if (range_small(before.count))
+		return call_fail(call, FAILURE_CONFLICT, NULL, "a small range is not followed by others",
+				 "take a block of its own: leave --grow out");
 	range->account_uid = before.account_uid;
 	memcpy(range->label, before.label, sizeof(range->label));
 	r = allocate_range_at(call->store, &broker->settings, &broker->probe, range->first, &range->count);
@@ -188,8 +193,8 @@ static enum failure place(struct call *call, const struct change_row *row, struc
 	const struct request_import *asked = &row->request;
 
 	if (asked->first == 0) {
-		range->count = request_units(asked->count) * RANGE_UNIT;
-		return row->after != 0 ? place_behind(call, row, range) : place_anywhere(call, range);
+		range->count = row->small ? asked->count : request_units(asked->count) * RANGE_UNIT;
+		return row->after != 0 ? place_behind(call, row, range) : place_anywhere(call, row->small, range);
 	}
 	range->first = asked->first;
 	range->count = asked->count;

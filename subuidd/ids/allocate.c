@@ -12,8 +12,8 @@ struct search {
 	struct store *store;
 	const struct allocate_probe *probe;
 	int64_t when;
-	uint32_t size;  /* 1, or a multiple of RANGE_UNIT */
-	uint32_t align; /* 1 or RANGE_UNIT */
+	uint32_t size;  /* 1, a small block, or a multiple of RANGE_UNIT */
+	uint32_t align; /* 1, the size of the small block, or RANGE_UNIT */
 };
 
 /* 1: somebody holds ids of candidate..candidate+size-1, *holder says which. */
@@ -80,7 +80,9 @@ static int search_from(const struct search *search, struct id_block block, uint6
 	while (from <= block.last) {
 		struct id_block holder;
 		uint32_t candidate = 0;
-		int r = store_ids_free(search->store, block, (uint32_t)from, search->size, &candidate);
+		int r = range_small(search->size) ?
+				store_ids_free_small(search->store, block, (uint32_t)from, search->size, &candidate) :
+				store_ids_free(search->store, block, (uint32_t)from, search->size, &candidate);
 
 		if (r < 0)
 			return r;
@@ -100,11 +102,12 @@ static int search_from(const struct search *search, struct id_block block, uint6
 	return -ENOENT;
 }
 
-/* Ids rise: first above all that was given out in the block, then what was left out below. */
+/* Ids rise: first above all that was given out in the block, then what was left out below. Small blocks begin below:
+ * they fill what earlier ones left of a unit. */
 static int search_block(const struct search *search, struct id_block block, uint32_t *first)
 {
 	uint32_t next = 0;
-	int r = store_ids_next(search->store, block, &next);
+	int r = range_small(search->size) ? -ENOENT : store_ids_next(search->store, block, &next);
 
 	if (r == 0)
 		r = search_from(search, block, next, first);
@@ -146,6 +149,14 @@ int allocate_range(struct store *store, const struct settings *settings, const s
 	if (r == 0)
 		*count = (uint32_t)size;
 	return r;
+}
+
+int allocate_small(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
+		   int64_t when, uint32_t size, uint32_t *first)
+{
+	const struct search search = { store, probe, when, size, size };
+
+	return range_small(size) ? search_blocks(&search, settings->ranges, settings->ranges_count, first) : -EINVAL;
 }
 
 static const struct id_block *block_around(const struct settings *settings, uint64_t first, uint64_t last)

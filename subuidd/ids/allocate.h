@@ -33,7 +33,11 @@ int allocate_uid(struct store *store, const struct settings *settings, const str
 int allocate_range(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
 		   int64_t when, uint32_t *count, uint32_t *first);
 
-/* The same, at this place and nowhere else. -EEXIST: others hold an id of it, or did; -ENOENT: outside of the
+/* One small block (range_small()). */
+int allocate_small(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
+		   int64_t when, uint32_t size, uint32_t *first);
+
+/* As allocate_range(), at this place and nowhere else. -EEXIST: others hold an id of it, or did; -ENOENT: outside of the
  * blocks of the settings, or not at a multiple of RANGE_UNIT. */
 int allocate_range_at(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
 		      uint32_t first, uint32_t *count);

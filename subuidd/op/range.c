@@ -38,6 +38,7 @@ enum failure op_range_add(struct call *call)
 	row = change_add(call, IMPORT_RANGE, add->name.label);
 	row->request.count = add->count;
 	row->after = add->after;
+	row->small = add->small != 0;
 	row->rules = ROW_ANEW;
 	return change_run(call);
 }

@@ -48,6 +48,7 @@
 	  CHANGE(key_remove, IN(request, key_remove.name, name_account), IN(request, key_remove, \
 	  key_remove_record)), NO_ANSWER) \
 	X(OP_RANGE_ADD, "RangeAdd", WHO_OWNER, TRAIT_CHANGES | TRAIT_NEEDS_OWNER | TRAIT_GIVES | TRAIT_GROWS | TRAIT_LINES | TRAIT_NO_SYSTEM, "range.add", op_range_add, \
+	  .shape = range_add_shape, \
 	  CHANGE(range_add, IN(request, range_add.name, name_either), IN(request, range_add, \
 	  range_add_record)), ANSWER_RANGE) \
 	X(OP_RANGE_LIST, "RangeList", WHO_OWNER, TRAIT_IN_DOUBT | TRAIT_OF_OWNER | TRAIT_SELF | TRAIT_SELF_OWNER, "range.list", op_range_list, \

@@ -138,6 +138,7 @@ static const struct field range_add_fields[] = {
 	{ "count", MEMBER(struct request_range_add, count), FIELD_NUMBER, NEEDED, .least = 1, .most = IDS_MOST,
 	  .why = "not a number of ids", .todo = "ask for 65536 or a multiple of it" },
 	{ "after", MEMBER(struct request_range_add, after), FIELD_NUMBER, GIVEN, .least = 0, .most = ID_MOST },
+	{ "small", MEMBER(struct request_range_add, small), FIELD_FLAG, GIVEN },
 };
 RECORD(range_add_record, range_add_fields);
 

@@ -142,6 +142,21 @@ enum failure manage_key_add_shape(const struct request *request, char separator,
 	return request_key_shape(key, text);
 }
 
+enum failure range_add_shape(const struct request *request, char separator, struct failure_text *text)
+{
+	const struct request_range_add *add = &request->range_add;
+
+	(void)separator;
+	if (add->small == 0)
+		return FAILURE_NONE;
+	if (!range_small(add->count))
+		return failure_set(text, FAILURE_INVALID, "count", "not the size of a small range",
+				   "4096 or 16384, without rounding up");
+	return add->after == 0 ? FAILURE_NONE :
+				 failure_set(text, FAILURE_INVALID, "after", "a small range follows no other",
+					     "leave one of the two out");
+}
+
 /* Either its id (not 0) or its fingerprint. */
 static enum failure which_shape(uint32_t id, const char *fingerprint, struct failure_text *text)
 {

@@ -13,7 +13,7 @@
 request_is add_sound, modify_sound, key_add_sound, key_change_sound, limit_set_sound, import_sound, repair_sound;
 request_is import_labelled, repair_labelled;
 request_check add_shape, modify_shape, remove_shape, rename_shape, restore_shape, owner_change_shape, key_add_shape,
-	manage_key_add_shape, key_change_shape, key_remove_shape, runs_shape, limit_set_shape, import_shape,
+	manage_key_add_shape, range_add_shape, key_change_shape, key_remove_shape, runs_shape, limit_set_shape, import_shape,
 	repair_shape;
 
 /* The records of a struct request_name, in messages.c: by which of them a request is about an account or an owner. */

@@ -142,6 +142,7 @@ struct request_range_add {
 	struct request_name name; /* label "": to the owner, or to the holder of the range `after` */
 	uint32_t count;
 	uint32_t after; /* first id of the range that it follows without a gap; 0: anywhere */
+	uint32_t small; /* 1: count is that of a small block (range_small()), and is not rounded up */
 };
 
 struct request_range_remove {

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -604,3 +605,38 @@ def test_purging_an_account_of_more_ranges_than_a_namespace_maps(host):
     leave_under([first + 1 for first in given], uid, f"/srv/subuid/{owner}/web1/home")
     host.subuid("remove", "web1", "--purge", user=owner)
     wait_until(lambda: not Path(f"/srv/subuid/.removed/{uid}").exists(), "all of it is deleted")
+
+
+def test_small_ranges_share_a_block_and_answer_each_for_itself(host, tmp_path):
+    owner = host.new_user()
+    for label in ("web1", "web2", "web3"):
+        host.subuid("add", label, user=owner)
+    for words in (("5000", "--small"), ("65536", "--small"), ("4096", "--small", "--grow", "1073741824")):
+        assert host.subuid("range", "add", *words, user=owner, check=False).returncode == 2, words
+    given = [host.subuid_json("range", "add", count, label, "--small", user=owner)
+             for count, label in (("4096", "web1"), ("16384", "web2"), ("4096", "web3"))]
+    assert [row["count"] for row in given] == [4096, 16384, 4096]
+    assert len({row["first"] // 65536 for row in given}) == 1, "of one block"
+    assert all(row["first"] % row["count"] == 0 for row in given)
+    assert host.subuid_json("range", "add", "4096", user=owner)["count"] == 65536, "the control: it is asked for"
+    for row, label in zip(given, ("web1", "web2", "web3")):
+        name = pwd.getpwuid(row["first"] + row["count"] - 1).pw_name
+        assert name == f"{owner}+_{label}_{row['first'] + row['count'] - 1}"
+        result = host.subuid("exec", "--container", label, "--", "cat", "/proc/self/uid_map", user=owner)
+        assert result.stdout.split()[3:] == ["1", str(row["first"]), str(row["count"])]
+    grown = host.subuid("range", "add", "65536", "--grow", str(given[0]["first"]), user=owner, check=False)
+    assert grown.returncode == 4 and "small" in grown.stderr
+    host.restart_daemon()
+    assert host.subuid("check").returncode == 0
+    more = host.subuid_json("range", "add", "4096", "web1", "--small", user=owner)
+    assert all(more["first"] + 4096 <= row["first"] or more["first"] >= row["first"] + row["count"] for row in given)
+    rows = tmp_path / "rows"
+    exported = [json.loads(line) for line in host.subuid("export").stdout.splitlines()]
+    mine = [row for row in exported if row.get("owner") == owner and row["kind"] in ("account", "range")]
+    assert sum('4096' in json.dumps(row) for row in mine) >= 3
+    rows.write_text("".join(json.dumps(row) + "\n" for row in mine))
+    assert host.subuid("import", rows).returncode == 0, "it may be read again"
+    for row in given:
+        host.subuid("range", "remove", str(row["first"]), "--yes", user=owner)
+    again = host.subuid_json("range", "add", "4096", "web1", "--small", user=owner)["first"]
+    assert again not in [row["first"] for row in given], "a tombstone is not given out again"

@@ -375,6 +375,63 @@ static void the_real_host_is_asked(void **state)
 	host_probe_close(&host);
 }
 
+static int take_small(uint32_t size, uint32_t *first)
+{
+	struct id_range r = { .owner_uid = 1000, .owner = "alice", .count = size };
+	int error = allocate_small(store, &settings, &probe, 1, size, first);
+
+	if (error < 0)
+		return error;
+	r.first = *first;
+	assert_int_equal(r.first % size, 0);
+	return store_range_insert(store, &r); /* which refuses ids that were given before */
+}
+
+/* Small ranges fill what others of them left of a block, whole blocks go above: nothing of the pool is lost. */
+static void a_pool_is_filled_to_its_last_id(void **state)
+{
+	const uint64_t pool = 8 * RANGE_UNIT;
+	uint32_t first = 0, got;
+	uint64_t used = 0;
+	unsigned small = 0;
+
+	(void)state;
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + (uint32_t)pool - 1 };
+	assert_int_equal(take_small(RANGE_SMALL_LEAST + 1, &first), -EINVAL);
+	assert_int_equal(take_small(RANGE_UNIT, &first), -EINVAL);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(take_small(RANGE_SMALL_LEAST, &first), 0);
+		assert_int_equal(take_small(RANGE_SMALL_MOST, &first), 0);
+		assert_int_equal(take_range(RANGE_UNIT, &first, &got), 0);
+		used += RANGE_SMALL_LEAST + RANGE_SMALL_MOST + RANGE_UNIT;
+	}
+	while (take_range(RANGE_UNIT, &first, &got) == 0)
+		used += RANGE_UNIT;
+	assert_int_equal(used / RANGE_UNIT, pool / RANGE_UNIT - 1); /* all but the one that the small ones began */
+	for (; take_small(RANGE_SMALL_LEAST, &first) == 0; small++)
+		used += RANGE_SMALL_LEAST;
+	assert_int_equal(small, (RANGE_UNIT - 3 * (RANGE_SMALL_LEAST + RANGE_SMALL_MOST)) / RANGE_SMALL_LEAST);
+	assert_int_equal(used, pool);
+	assert_int_equal(take_small(RANGE_SMALL_LEAST, &first), -ENOENT);
+	assert_int_equal(take_small(RANGE_SMALL_MOST, &first), -ENOENT);
+}
+
+/* Sixteen owners for each block of 65536. */
+static void a_pool_of_small_ranges(void **state)
+{
+	const uint64_t pool = 64 * RANGE_UNIT;
+	uint32_t first = 0;
+	uint64_t count = 0;
+
+	(void)state;
+	settings.ranges[0] = (struct id_block){ 1073741824u, 1073741824u + (uint32_t)pool - 1 };
+	while (take_small(RANGE_SMALL_LEAST, &first) == 0) {
+		assert_int_equal(first, settings.ranges[0].first + count * RANGE_SMALL_LEAST);
+		count++;
+	}
+	assert_int_equal(count, pool / RANGE_SMALL_LEAST);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, commit)
@@ -388,6 +445,8 @@ int main(void)
 		T(blocks_are_used_in_their_order),
 		T(a_range_can_follow_at_its_place_or_not_at_all),
 		T(no_id_is_given_out_twice),
+		T(a_pool_is_filled_to_its_last_id),
+		T(a_pool_of_small_ranges),
 		T(the_real_host_is_asked),
 	};
 

@@ -230,6 +230,7 @@ static void fill_request(struct request *request)
 	case OP_RANGE_ADD:
 		request->range_add.count = UINT32_MAX;
 		request->range_add.after = UINT32_MAX;
+		request->range_add.small = UINT32_MAX;
 		break;
 	case OP_RANGE_REMOVE:
 		request->range_remove.first = UINT32_MAX;
