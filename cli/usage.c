@@ -384,7 +384,7 @@ const struct usage usages[] = {
 	  .options = usage_load,
 	  CHANGE_OF_ROOTS },
 	{ .name = "setup",
-	  .forms = "[--metrics] [--dry-run]\n"
+	  .forms = "[--metrics] [--containers] [--dry-run]\n"
 		   "--undo [--keep-data] [--dry-run]",
 	  .summary = "switch this host on, or off again (root)",
 	  .about = "Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"
@@ -392,9 +392,11 @@ const struct usage usages[] = {
 	  .options = usage_setup,
 	  CHANGE_OF_ROOTS },
 	{ .name = "doctor",
-	  .forms = "",
+	  .forms = "[--containers [OWNER]]",
+	  .operands = "user?",
 	  .summary = "check a live host end to end and say what to do",
 	  .about = "Checks this host end to end: kernel, modules, nsswitch.conf, PAM, sshd, daemon, store,\n"
-		   "index, homes. Says what to do about each fault. Exit status 0 when there is none.\n" },
+		   "index, homes. Says what to do about each fault. Exit status 0 when there is none.\n",
+	  .options = usage_doctor },
 	{ .name = NULL },
 };

@@ -59,7 +59,7 @@ extern const struct usage_option usage_remove[], usage_owner_change[], usage_kil
 extern const struct usage_option usage_list[], usage_restore[];
 extern const struct usage_option usage_range_add[];
 extern const struct usage_option usage_range_remove[];
-extern const struct usage_option usage_exec[], usage_shell[];
+extern const struct usage_option usage_exec[], usage_shell[], usage_doctor[];
 extern const struct usage_option usage_ls[];
 extern const struct usage_option usage_copy[];
 extern const struct usage_option usage_idmap[];

@@ -308,5 +308,15 @@ const struct usage_option usage_setup[] = {
 	  "metrics each minute for node_exporter, although its directory\n"
 	  "/var/lib/prometheus/node-exporter does not exist yet (it is made)",
 	  NULL },
+	{ 'c', "containers", NULL, "let systemd delegate all controllers to users, for limits of their containers",
+	  NULL },
+	END,
+};
+
+const struct usage_option usage_doctor[] = {
+	{ 'C', "containers", NULL,
+	  "only what containers of OWNER need, and a container made as OWNER\n"
+	  "(without a name: of anyone who has a range)",
+	  NULL },
 	END,
 };

@@ -33,13 +33,32 @@ static int report(struct doctor *doctor)
 	return status != STATUS_DONE ? status : doctor->bad ? STATUS_FAILED : STATUS_DONE;
 }
 
+static void doctor_all(struct doctor *doctor)
+{
+	doctor_learn(doctor);
+	doctor_kernel(doctor);
+	doctor_host(doctor);
+	doctor_userdb(doctor);
+	doctor_sshd(doctor);
+	doctor_passwords(doctor);
+	doctor_tools(doctor);
+	doctor_state(doctor);
+	doctor_owners(doctor);
+	doctor_manage(doctor);
+}
+
 int host_doctor(int argc, char **argv)
 {
 	struct doctor doctor = { 0 };
-	int status = STATUS_DONE;
+	bool containers = false;
+	int status = STATUS_DONE, option;
 
-	if (option_next("doctor", argc, argv, &status) < 0)
+	while ((option = option_next("doctor", argc, argv, &status)) > 0)
+		containers |= option == 'C';
+	if (option < 0)
 		return status;
+	if (argc > optind && !containers)
+		return usage_error(argv[optind], "only --containers takes a name", "see `subuid help doctor`");
 	if (geteuid() != 0) {
 		complain("doctor", "only root can see everything that it checks", "use sudo");
 		return failure_exit_status(FAILURE_NOT_PERMITTED);
@@ -47,16 +66,10 @@ int host_doctor(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	doctor.json = common.json;
 	doctor.checks = json_array();
-	doctor_learn(&doctor);
-	doctor_kernel(&doctor);
-	doctor_host(&doctor);
-	doctor_userdb(&doctor);
-	doctor_sshd(&doctor);
-	doctor_passwords(&doctor);
-	doctor_tools(&doctor);
-	doctor_state(&doctor);
-	doctor_owners(&doctor);
-	doctor_manage(&doctor);
+	if (containers)
+		doctor_containers(&doctor, argc > optind ? argv[optind] : NULL);
+	else
+		doctor_all(&doctor);
 	json_decref(doctor.status);
 	status = report(&doctor);
 	if (!doctor.json)

@@ -59,6 +59,12 @@ void doctor_tools(struct doctor *doctor);
 void doctor_subid(struct doctor *doctor, const char *text);
 void doctor_subid_files(struct doctor *doctor);
 
+/* ---- doctor_subid_order.c: lines that moved what is mapped */
+void doctor_subid_order(struct doctor *doctor);
+
+/* ---- doctor_containers.c: what containers of this owner need; NULL: of any who has a range */
+void doctor_containers(struct doctor *doctor, const char *owner);
+
 /* ---- doctor_owners.c: whether they are still the same users */
 void doctor_owners(struct doctor *doctor);
 

@@ -234,4 +234,5 @@ void doctor_subid_files(struct doctor *doctor)
 	}
 	check_subid_file(doctor, SYSCONFDIR "/subuid");
 	check_subid_file(doctor, SYSCONFDIR "/subgid");
+	doctor_subid_order(doctor);
 }

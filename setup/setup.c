@@ -19,13 +19,13 @@
 #include "confine/path.h"
 
 struct setup_options {
-	bool undo, keep_data, metrics;
+	bool undo, keep_data, metrics, containers;
 	bool stop; /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {
 	step_installed, step_users,   step_directories, step_nsswitch, step_pam,    step_passwords,
-	step_sshd,      step_network, step_service,     step_timer,    step_userdb, step_metrics,
+	step_sshd,      step_network, step_service,     step_timer,    step_userdb, step_metrics, step_containers,
 };
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */
@@ -202,6 +202,7 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 		options->undo |= option == 'u';
 		options->keep_data |= option == 'k';
 		options->metrics |= option == 'm';
+		options->containers |= option == 'c';
 	}
 	if (option < 0) {
 		options->stop = true;
@@ -209,6 +210,8 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 	}
 	if (options->keep_data && !options->undo)
 		return usage_error("--keep-data", "goes with --undo", "");
+	if (options->containers && options->undo)
+		return usage_error("--containers", "does not go with --undo, which takes it back in any case", "");
 	if (options->metrics && options->undo)
 		return usage_error("--metrics", "does not go with --undo, which takes them back in any case", "");
 	return STATUS_DONE;
@@ -250,6 +253,7 @@ int host_setup(int argc, char **argv)
 	setup.dry_run = common.dry_run;
 	setup.keep_data = options.keep_data;
 	setup.metrics = options.metrics;
+	setup.containers = options.containers;
 	signals_hold();
 	umask(022);
 	if (begin(&setup, options.undo, &state_made, &lock) < 0)

@@ -51,6 +51,8 @@
 #define COLLECTOR_DIR COLLECTOR_PARENT "/node-exporter" /* of node_exporter's textfile collector, in Debian */
 #define COLLECTOR_FILE "subuid.prom"
 #define USERDB_SOCKET "/run/systemd/userdb/io.subuidd.UserDatabase"
+#define DELEGATE_DROPIN_DIR SYSCONFDIR "/systemd/system/user@.service.d"
+#define DELEGATE_DROPIN DELEGATE_DROPIN_DIR "/60-subuidd-delegate.conf"
 #define NETWORK_DROPIN_DIR SYSCONFDIR "/systemd/system/" SERVICE_UNIT ".d"
 #define NETWORK_DROPIN NETWORK_DROPIN_DIR "/network.conf"
 #define NETWORK_DROPIN_SOURCE DATADIR "/network.conf"
@@ -59,6 +61,7 @@ struct setup {
 	bool dry_run;
 	bool keep_data;
 	bool metrics;     /* though nobody collects them yet */
+	bool containers;  /* what containers of users need */
 	json_t *deeds;    /* array, in the order in which they were done */
 	unsigned changes; /* said in this run */
 	bool sshd_changed;
@@ -78,6 +81,12 @@ void say(const char *what, const char *text);
 /* complain() and -1: the step has failed. */
 int setup_fail(const char *what, const char *why, const char *todo);
 int setup_fail_errno(const char *what, int error, const char *todo);
+
+/* ---- containers.c */
+
+/* Systemd does not delegate all controllers to users that containers can be bounded by. */
+bool delegate_lacking(void);
+int step_containers(struct setup *setup);
 
 /* ---- record.c */
 
