@@ -15,6 +15,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+/* clang-format off */
 static const struct command commands[] = {
 	{ "add", command_add },
 	{ "list", command_list },
@@ -36,6 +37,8 @@ static const struct command commands[] = {
 	{ "mount", command_mount },
 	{ "exec", command_exec },
 	{ "shell", command_shell },
+	{ "socket", command_socket },
+	{ "socket", command_socket },
 	{ "ls", command_ls },
 	{ "copy", command_copy },
 	{ "idmap", command_idmap },
@@ -54,6 +57,7 @@ static const struct command commands[] = {
 	{ "doctor", command_doctor },
 	{ "manage-key", command_manage_key },
 };
+/* clang-format on */
 
 static const char head[] = "usage: subuid COMMAND [ARGUMENT]...\n"
 			   "Sub-accounts: other uids of yours, with their own ssh keys, below your home.\n\n";

@@ -55,6 +55,7 @@ int command_range(int argc, char **argv);
 int command_limit(int argc, char **argv);
 int command_exec(int argc, char **argv);
 int command_shell(int argc, char **argv);
+int command_socket(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_copy(int argc, char **argv);
 int command_idmap(int argc, char **argv);

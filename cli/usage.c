@@ -3,6 +3,7 @@
 #include "cli/usage.h"
 
 #define CHANGE_OF_OWNERS .changes = true, .ssh = SSH_OWNER
+#define CHANGE_OF_ACCOUNT .forms = "NAME [--dry-run]", .operands = "account", CHANGE_OF_OWNERS
 #define CHANGE_OF_ROOTS .plain = true, .changes = true
 
 const struct usage usages[] = {
@@ -37,28 +38,18 @@ const struct usage usages[] = {
 	  .facts = true,
 	  CHANGE_OF_OWNERS },
 	{ .name = "lock",
-	  .forms = "NAME [--dry-run]",
-	  .operands = "account",
 	  .summary = "refuse its logins from now on and end those that run",
 	  .about = "Refuses every login of the account from now on, and ends running sessions.\n",
-	  CHANGE_OF_OWNERS },
+	  CHANGE_OF_ACCOUNT },
 	{ .name = "unlock",
-	  .forms = "NAME [--dry-run]",
-	  .operands = "account",
 	  .summary = "admit them again",
 	  .about = "Admits logins of the account again.\n",
-	  CHANGE_OF_OWNERS },
+	  CHANGE_OF_ACCOUNT },
 	{ .name = "freeze",
-	  .forms = "NAME [--dry-run]",
-	  .operands = "account",
 	  .summary = "stop what it runs, until thaw; nothing is lost",
 	  .about = "Refuses every login of the account from now on, and stops what runs, where it is.\n",
-	  CHANGE_OF_OWNERS },
-	{ .name = "thaw",
-	  .forms = "NAME [--dry-run]",
-	  .operands = "account",
-	  .summary = "let it go on, and admit logins again",
-	  CHANGE_OF_OWNERS },
+	  CHANGE_OF_ACCOUNT },
+	{ .name = "thaw", .summary = "let it go on, and admit logins again", CHANGE_OF_ACCOUNT },
 	{ .name = "kill",
 	  .forms = "NAME [--now] [--dry-run]",
 	  .operands = "account",
@@ -225,6 +216,13 @@ const struct usage usages[] = {
 	  .options = usage_shell,
 	  .plain = true,
 	  .instead = "give a key the role sftp or pull: nothing is run on this host" },
+	{ .name = "socket",
+	  .forms = "NAME DIR",
+	  .operands = "account file",
+	  .summary = "a socket on which everyone is this account, for a container",
+	  .about = "Listens on DIR/socket until it is ended. Everyone who connects there is the account, whatever\n"
+		   "their uid: they may ask about it and change nothing. Mount DIR into a container as /run/subuidd.\n",
+	  .instead = "it belongs on the host that the container runs on" },
 	{ .name = "ls",
 	  .forms = "[--recursive] NAME[:PATH]",
 	  .operands = "account",

@@ -15,23 +15,18 @@
 #define REFUSALS_A_MINUTE 60u
 #define NAMELESS ((uid_t)-1) /* counted together */
 
-/* The uid under which a caller without a name is counted: sub-accounts and ids in ranges under their owner's, since
- * the owner can call as any of them (apart from the owner's own calls, whose share they cannot use up), and so is the
- * owner in a container. All others, ids that users have by /etc/subuid, count as one. */
+/* The uid under which a caller is counted that is no user who calls for themselves: sub-accounts, ids in ranges and
+ * callers in containers under their owner's, since the owner can call as any of them (apart from the owner's own calls,
+ * whose share they cannot use up). All others, ids that users have by /etc/subuid, count as one. */
 static uid_t answerable(struct store *store, const struct caller *caller)
 {
-	struct id_range holder, range;
-	struct account account;
+	struct id_range holder;
 	enum id_kind kind;
 
-	if (caller->ordinary)
-		return caller->uid;
+	if (caller->owner[0] != '\0')
+		return caller->owner_uid;
 	if (store_id_holder(store, caller->uid, caller->uid, &holder, &kind) < 0)
 		return NAMELESS;
-	if (kind == ID_ACCOUNT && store_account_by_uid(store, caller->uid, &account) == 0)
-		return account.owner_uid;
-	if (kind == ID_RANGE && store_range_get(store, holder.first, &range) == 0)
-		return range.owner_uid;
 	return kind == ID_TOMBSTONE ? holder.owner_uid : NAMELESS;
 }
 

@@ -62,6 +62,7 @@ struct call_sink {
 	void (*rows)(void *asker, uint32_t op, char *rows,
 		     unsigned count); /* WIRE_BATCH at the most, one behind the other */
 	void (*end)(void *asker, uint32_t op, struct answer *answer);
+	void (*become)(void *asker, const struct caller *caller); /* of its calls from now on */
 };
 
 /* How a call of many rows differs from others. */

@@ -110,6 +110,18 @@ static int account_name(struct caller *caller, struct store *store, char separat
 	return r < 0 ? r : caller_of(caller, account.owner, account.owner_uid, account.label, account.uid);
 }
 
+int caller_become(struct caller *caller, const struct account *account, char separator)
+{
+	struct caller found = { .contained = CONTAINED_SOCKET, .uid = account->uid, .gid = account->uid };
+	int r = name_join(account->owner, separator, account->label, found.name);
+
+	if (r < 0)
+		return r;
+	found.pid = caller->pid;
+	*caller = found;
+	return caller_of(caller, account->owner, account->owner_uid, account->label, account->uid);
+}
+
 /* An id of a range is used in containers, by whoever runs these: the range's holder. The same results. */
 static int range_name(struct caller *caller, struct store *store)
 {

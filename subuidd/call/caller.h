@@ -53,6 +53,9 @@ bool caller_sees(const struct caller *caller, uint32_t owner_uid, uint32_t accou
  * the user database or the store does not answer. */
 int caller_name(struct caller *caller, struct store *store, char separator);
 
+/* The caller is this account from now on, and nothing else. 0, or negative errno: nothing has changed. */
+int caller_become(struct caller *caller, const struct account *account, char separator);
+
 /* passwd(5) and group(5) by account/passwd.h: 0, -ENOENT (nobody, for certain), or another negative errno: doubt, on
  * which nothing is taken away. */
 int passwd_by_uid(uid_t uid, struct link_owner *owner);

@@ -14,6 +14,7 @@ enum contained {
 	CONTAINED_NAMESPACE, /* in another user namespace */
 	CONTAINED_DOUBT,     /* it cannot be told, so it is taken for that */
 	CONTAINED_RANGE,     /* its uid is one of a range, wherever it is */
+	CONTAINED_SOCKET,    /* its connection has been turned into one of an account (op/become.c) */
 };
 
 /* Of the process with this pid that was at the other end of a connected socket when it connected. It waits for nobody.

@@ -49,6 +49,9 @@ static bool asks_for_itself(const struct call *call)
 
 static enum failure contained_fail(struct call *call)
 {
+	if (call->caller.contained == CONTAINED_SOCKET)
+		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call),
+				 "this socket was made for one account, to ask about itself", "");
 	if (call->caller.contained == CONTAINED_DOUBT)
 		return call_fail(call, FAILURE_NOT_PERMITTED, call_method(call),
 				 "it cannot be told whether you call from a container", "try again");

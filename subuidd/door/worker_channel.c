@@ -130,7 +130,15 @@ static void worker_answer(void *asker, uint32_t op, struct answer *answer)
 	worker_send(worker, op, answer);
 }
 
-static const struct call_sink worker_sink = { worker_row, worker_rows, worker_answer };
+/* Its share stays: the user who connected answers for it. */
+static void worker_become(void *asker, const struct caller *caller)
+{
+	struct worker *worker = asker;
+
+	worker->caller = *caller;
+}
+
+static const struct call_sink worker_sink = { worker_row, worker_rows, worker_answer, worker_become };
 
 static int worker_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {

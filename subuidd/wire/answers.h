@@ -94,6 +94,10 @@ struct ended_view { /* of what was killed */
 	uint32_t processes;
 };
 
+struct become_view {
+	uint32_t uid; /* of the account that the connection is from now on */
+};
+
 struct owner_view { /* of what changed its owner */
 	uint32_t accounts, ranges, removed;
 	uint32_t links; /* that could not be made */
@@ -146,6 +150,7 @@ struct answer {
 		struct daemon_status status;
 		struct removal_view removal;
 		struct ended_view ended;
+		struct become_view become;
 		struct owner_view owner;
 		struct removed_view removed;
 		struct finding finding;

@@ -129,7 +129,9 @@
 	  REQUEST(rehash, IN(request, rehash.name, name_account), IN(request, rehash, rehash_record)), \
 	  ANSWER(rehash, IN(answer, rehash, rehash_view_record))) \
 	X(OP_ACCOUNT_ENTER, "Enter", WHO_OWNER, TRAIT_NEEDS_OWNER, "account.enter", op_account_enter, \
-	  REQUEST(enter, IN(request, enter.name, name_account), IN(request, enter, enter_record)), NO_ANSWER)
+	  REQUEST(enter, IN(request, enter.name, name_account), IN(request, enter, enter_record)), NO_ANSWER) \
+	X(OP_ACCOUNT_BECOME, "Become", WHO_OWNER, TRAIT_NEEDS_OWNER, "account.become", op_account_become, \
+	  NAMED(name_account), ANSWER(become, IN(answer, become, become_record)))
 /* clang-format on */
 
 #endif

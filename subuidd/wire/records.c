@@ -314,6 +314,9 @@ static const struct field ended_fields[] = { { "processes", MEMBER(struct ended_
 					       TOLD } };
 RECORD(ended_record, ended_fields);
 
+static const struct field become_fields[] = { { "uid", MEMBER(struct become_view, uid), FIELD_NUMBER, TOLD } };
+RECORD(become_record, become_fields);
+
 static const struct field owner_view_fields[] = {
 	{ "accounts", MEMBER(struct owner_view, accounts), FIELD_NUMBER, TOLD },
 	{ "ranges", MEMBER(struct owner_view, ranges), FIELD_NUMBER, TOLD },

@@ -23,7 +23,7 @@ STATE, HOMES = Path("/var/lib/subuidd"), Path("/srv/subuid")
 ROWS = re.findall(r'X\((OP_\w+), "(\w+)",(.*?)(?=\\\n\tX\(|\n/\*)', (ROOT / "subuidd/wire/operations.h").read_text(), re.S)
 READS = {"Status", "Get", "List", "KeyList", "RangeList", "LimitGet", "Audit", "Check", "LimitList", "TombstoneList", "RunList",
          "FormerList", "RemovedList", "CounterList", "ManageKeyList"}
-WITHOUT = {"Mount", "Enter", "StateSave", "PasswordRehash"}  # docs/design.md says why
+WITHOUT = {"Mount", "Enter", "Become", "StateSave", "PasswordRehash"}  # docs/design.md says why
 VOLATILE = {"created", "alarmSince", "until",  # times: those of the two calls
             "processes"}  # that are counted as they end
 

@@ -322,7 +322,7 @@ def test_invariant_09_who_calls_is_what_the_kernel_says(host):
     key = {"key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"}
     foreign = [
         ("Get", one), ("Modify", {**one, "comment": "x"}), ("Lock", one), ("Unlock", one), ("Remove", one),
-        ("Freeze", one), ("Thaw", one), ("Kill", one), ("Enter", one),
+        ("Freeze", one), ("Thaw", one), ("Kill", one), ("Enter", one), ("Become", one),
         ("KeyAdd", {**one, "key": key}), ("KeyRemove", {**one, "id": 1}), ("Mount", one),
         ("KeyChange", {**one, "id": 1, "key": {"role": "sync"}}),
         ("RangeAdd", {"owner": alice, "count": 65536}), ("LimitSet", {"owner": bob, "accounts": 1000}),

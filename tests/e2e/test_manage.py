@@ -551,7 +551,7 @@ for line in sys.stdin:
     for method in ("List", "RangeList", "KeyList", "RunList"):
         assert ask(method, more=True, all=True)[0]["error"].endswith("NotPermitted"), method
         assert ask(method, more=True, owner=stranger)[0]["error"].endswith(("NotPermitted", "Invalid")), method
-    changes = {"Modify": {"comment": "x"}, "Lock": {}, "Unlock": {}, "Freeze": {}, "Thaw": {}, "Kill": {}, "Enter": {}, "Remove": {}, "Rename": {"to": "web9"}, "Mount": {},
+    changes = {"Modify": {"comment": "x"}, "Lock": {}, "Unlock": {}, "Freeze": {}, "Thaw": {}, "Kill": {}, "Enter": {}, "Become": {}, "Remove": {}, "Rename": {"to": "web9"}, "Mount": {},
                "KeyRemove": {"id": 1}, "Add": {}, "Restore": {}}
     for method, more in changes.items():
         assert ask(method, **own, **more)[0]["error"].endswith("NotPermitted"), method

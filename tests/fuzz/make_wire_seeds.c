@@ -31,6 +31,7 @@ static const struct {
 	{ OP_ACCOUNT_THAW, "", "{\"label\":\"web1\"}" },
 	{ OP_ACCOUNT_KILL, "", "{\"label\":\"web1\",\"now\":true}" },
 	{ OP_ACCOUNT_ENTER, "", "{\"label\":\"web1\",\"container\":true}" },
+	{ OP_ACCOUNT_BECOME, "", "{\"label\":\"web1\"}" },
 	{ OP_ACCOUNT_REMOVE, "", "{\"label\":\"web1\",\"purge\":true}" },
 	{ OP_ACCOUNT_MOUNT, "", "{\"label\":\"web1\"}" },
 	{ OP_KEY_ADD, "",

@@ -343,6 +343,9 @@ static void fill_rest_of_answer(struct answer *answer)
 	case OP_ACCOUNT_KILL:
 		answer->ended.processes = UINT32_MAX;
 		break;
+	case OP_ACCOUNT_BECOME:
+		answer->become.uid = UINT32_MAX;
+		break;
 	case OP_OWNER_CHANGE:
 		answer->owner.accounts = answer->owner.ranges = answer->owner.removed = answer->owner.links =
 			UINT32_MAX;
