@@ -309,6 +309,9 @@ bench-lists: all $(BUILD)/bench/fill
 .PHONY: bench-sessions
 bench-sessions: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_sessions.py $(BENCH_SESSIONS)
+.PHONY: bench-enter
+bench-enter: all $(BUILD)/bench/fill
+	tests/throwaway -- /usr/bin/python3 tests/bench/bench_enter.py
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
