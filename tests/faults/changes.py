@@ -505,6 +505,8 @@ CHANGES = [
     Change("rename-files", about_to_rename, of_rename, renamed, after=renamed_after, publish="files"),
     Change("owner", about_to_be_anothers, lambda world, case: call("OwnerChange", {
         "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after),
+    Change("owner-files", about_to_be_anothers, lambda world, case: call("OwnerChange", {
+        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after, publish="files"),
     Change("restore", account_removed, of("Restore"), restored, after=data_kept),
     Change("restore-files", account_removed, of("Restore"), restored, after=data_kept, publish="files"),
     Change("limit", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9), limit_is((7, 8, 9, ()))),
