@@ -92,9 +92,34 @@ def garbage(host, push):
     return host.ssh(push.key, push.name, "rsync --server -logDtpre.iLsfxCIvu . data/", input="Welcome!\n" * 100)
 
 
-# What rsync ends with here; the client's own may be 12: the connection was closed.
-ENDS = [(garbage, 2), (into_a_file, 3), (an_unknown_charset, 4), (below_what_is_not_there, 11), (some_unreadable, 23),
-        (files_vanish, 24), (more_to_delete_than_allowed, 25)]
+def a_client_that_says_less_than_it_should(host, push):
+    """12: the end of the connection in the middle of the protocol."""
+    return subprocess.run(["ssh", *host.ssh_options(push.key), f"{push.name}@127.0.0.1", "rsync --server -logDtpre.iLsfxCIvu . data/"],
+                          input=b"\x1f\0\0\0", capture_output=True, timeout=60)
+
+
+def more_files_than_memory(host, push):
+    """22: the list of one directory's files has no place in what the client lets the other end take."""
+    for number in range(66000):
+        (push.source / f"{number}").symlink_to("x")
+    return push("-M--max-alloc=1M")
+
+
+def a_client_that_says_nothing(host, push):
+    """30: as one that is stopped before it has begun."""
+    with subprocess.Popen(["ssh", *host.ssh_options(push.key), f"{push.name}@127.0.0.1",
+                           "rsync --server -logDtpre.iLsfxCIvu --timeout=1 . data/"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as running:
+        running.wait(30)
+    return running
+
+
+# What rsync ends with here; the client's own may be 12: the connection was closed. Not among them: 1 (the gate refuses what
+# rsync would), 5, 6, 10 and 35 (of daemons), 13 and 19 (of the client alone), 14 and 21 (of a host that fails), 20
+# (test_runs.py).
+ENDS = [(garbage, 2), (into_a_file, 3), (an_unknown_charset, 4), (below_what_is_not_there, 11),
+        (a_client_that_says_less_than_it_should, 12), (more_files_than_memory, 22), (some_unreadable, 23), (files_vanish, 24),
+        (more_to_delete_than_allowed, 25), (a_client_that_says_nothing, 30)]
 
 
 @pytest.mark.parametrize("provoke,status", ENDS, ids=lambda value: getattr(value, "__name__", str(value)))
