@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -183,6 +184,11 @@ def publish():
         Path(path).write_text(text)
 
 
+def doctors_readers(host):
+    checks = json.loads(host.subuid("doctor", "--json", check=False).stdout)["checks"]
+    return [(check["result"], check["found"], check["todo"]) for check in checks if check["check"] == "programs that read /etc/subuid"]
+
+
 def range_add(host, owner):
     return host.subuid("range", "add", "65536", user=owner)
 
@@ -195,9 +201,14 @@ def test_the_first_range_says_once_who_does_not_find_it(host, publish):
     assert READERS in said and "publish = files" in said
     assert range_add(host, owner).stderr == ""
     assert host.subuid("range", "add", "65536", "--json", user=host.new_user()).stderr == ""
+    ((result, found, todo),) = doctors_readers(host)
+    assert result == "note" and READERS in found and "publish = files" in todo
+    for name in re.split(", | and ", READERS):
+        for page in ("subuidd.conf.5", "libsubid_subuid.8"):
+            assert name.removeprefix("the ").split(" of ")[0] in (ROOT / "man" / page).read_text(), (page, name)
     publish("files")
     host.restart_daemon()
-    assert range_add(host, host.new_user()).stderr == ""
+    assert range_add(host, host.new_user()).stderr == "" and doctors_readers(host) == []
     LOCAL.unlink()
     host.restart_daemon()
 
