@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -163,10 +164,29 @@ def test_five_sessions_of_one_connection_are_quiet(host, tmp_path):
 
 PASTED = [("push", []), ("push", ["--no-fake-super"]), ("pull", []), ("blind", []), ("sync", ["--no-overwrite"]), ("sftp", []),
           ("sync,sftp,borg,restic", []), ("borg,restic", ["--read-only"]), ("rdiff-backup", []), ("rdiff-backup", ["--read-only"]),
-          ("git-receive-pack,git-upload-pack", []), ("unison,rclone-sftp", [])]
+          ("git-receive-pack,git-upload-pack", []), ("git-receive-pack", ["--append-only"]), ("unison,rclone-sftp", []),
+          ("sync,sftp,borg,restic", ["--append-only"]), ("shell", []), ("shell", ["--tty"]), ("command", ["--command", "ls -l"]),
+          ("forward", ["--forward", "127.0.0.1:22"]), ("sftp,forward", ["--forward", "127.0.0.1:22"]), ("manage", [])]
 
 
-def test_what_is_to_be_pasted_works_for_every_role_and_tool(host, tmp_path):
+def goes_through(command):
+    """One of a forward goes on until it is ended."""
+    port = int(re.search(r" -N -L (\d+):127\.0\.0\.1:22 ", command)[1])
+
+    def answers():
+        with socket.socket() as peer:
+            return peer.connect_ex(("127.0.0.1", port)) == 0 and peer.recv(4) == b"SSH-"
+
+    assert not answers()
+    with subprocess.Popen(["sh", "-c", f"exec {command}"]) as client:
+        try:
+            wait_until(answers, "it forwards")
+        finally:
+            client.terminate()
+
+
+@pytest.mark.parametrize("pasted", [PASTED[:11], PASTED[11:]], ids=["first", "rest"])
+def test_what_is_to_be_pasted_works_for_every_role_and_tool(host, tmp_path, pasted):
     """Each command that is printed, as it is, and by the block for ~/.ssh/config, of which each key has its own."""
     ssh = Path("/root/.ssh")
     ssh.mkdir(mode=0o700, exist_ok=True)
@@ -176,7 +196,7 @@ def test_what_is_to_be_pasted_works_for_every_role_and_tool(host, tmp_path):
     home = home_of(f"{owner}+{label}")
     host.subuid("exec", "--as-account", label, "git", "init", "-q", "--bare", "repository.git", user=owner)  # as subuid-tools(5) says
     run("sh", "-c", "git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x", cwd=tmp_path)
-    for number, (role, options) in enumerate(PASTED):
+    for number, (role, options) in enumerate(pasted):
         key = host.new_key(tmp_path, f"key{number}")
         for suffix in ("", ".pub"):
             shutil.copy(f"{key}{suffix}", ssh / f"key{number}{suffix}")
@@ -197,10 +217,14 @@ def test_what_is_to_be_pasted_works_for_every_role_and_tool(host, tmp_path):
             for command in commands:
                 if "the first time" in command and (home / ("borg" if "borg init" in command else "restic") / "config").exists():
                     continue
+                if " -N " in command:
+                    goes_through(command)
+                    continue
                 run("rm", "-rf", tmp_path / "repository", tmp_path / "rdiff-backup.restored")
                 result = run("sh", "-c", command, cwd=tmp_path, input="ls\n", check=False, timeout=200,
                              env={"BORG_PASSPHRASE": "x", "RESTIC_PASSWORD": "x", "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes"})
                 warned = "rdiff-backup" in command and "restore" in command and "Read-only file system" in result.stderr
                 assert result.returncode == 0 or warned, (command, result.stderr[-2000:])
-    assert len(hosts) == len(set(hosts)) == len(PASTED), hosts
-    assert (home / "etc/passwd").exists() and (tmp_path / "etc.restored/passwd").exists()
+    assert len(hosts) == len(set(hosts)) == len(pasted), hosts
+    assert (home / "etc/passwd").exists()
+    assert (tmp_path / "etc.restored/passwd").exists() == ("pull" in [role for role, _ in pasted])
