@@ -33,6 +33,7 @@ class Change:
     publish: str = "plugin"
     settled: object = lambda world, case: True  # what goes on after the answer has come to its end
     acknowledged: object = staticmethod(done)
+    remedy: object = lambda world, reply: None  # of what the answer says is not done
     after: object = lambda world, case, acknowledged: None  # once more than the oracle asks
     needs: str = ""  # a program without which there is no such change
 
@@ -332,6 +333,13 @@ def import_made(replies):
     return done(replies) and all(reply["parameters"].get("result", {}).get("outcome", "made") == "made" for reply in replies)
 
 
+def link_mended(world, reply):
+    """An account does not wait for its link where the owner's disk takes none: the answer says so, and names the command."""
+    parameters = reply["parameters"] if done(reply) else {}
+    if parameters.get("linksMissing") or parameters.get("account", {}).get("linkMissing"):
+        run("/usr/bin/subuid", "check", "--all", "--repair", "--yes", check=False)
+
+
 # -- what goes on after the answer, and what else must hold
 
 def purged(world, case):
@@ -501,12 +509,12 @@ CHANGES = [
     Change("remove-purge", account_in_use, of("Remove", purge=True), account_gone, settled=purged, after=no_session_left),
     Change("remove-purge-files", account_in_use, of("Remove", purge=True), account_gone, settled=purged,
            after=no_session_left, publish="files"),
-    Change("rename", about_to_rename, of_rename, renamed, after=renamed_after),
-    Change("rename-files", about_to_rename, of_rename, renamed, after=renamed_after, publish="files"),
+    Change("rename", about_to_rename, of_rename, renamed, remedy=link_mended, after=renamed_after),
+    Change("rename-files", about_to_rename, of_rename, renamed, remedy=link_mended, after=renamed_after, publish="files"),
     Change("owner", about_to_be_anothers, lambda world, case: call("OwnerChange", {
-        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after),
+        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, remedy=link_mended, after=renamed_after),
     Change("owner-files", about_to_be_anothers, lambda world, case: call("OwnerChange", {
-        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, after=renamed_after, publish="files"),
+        "from": case.owner, "to": case.more["new"], "handOver": True}), renamed, remedy=link_mended, after=renamed_after, publish="files"),
     Change("restore", account_removed, of("Restore"), restored, after=data_kept),
     Change("restore-files", account_removed, of("Restore"), restored, after=data_kept, publish="files"),
     Change("limit", nothing, owners("LimitSet", accounts=7, keys=8, ranges=9), limit_is((7, 8, 9, ()))),

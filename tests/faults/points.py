@@ -122,6 +122,8 @@ class Points:
         reply = act(world, change, case, words)
         self.calls, hit = read_trace(TRACE)
         acknowledged = reply is not None and change.acknowledged(reply)
+        if reply is not None:
+            change.remedy(world, reply)
         demand(words or acknowledged or change.what in ("start", "offline"), "undisturbed, and answered with", reply)
         self.judge(case, before, acknowledged)
         return hit
