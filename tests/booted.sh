@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # shellcheck shell=bash
 # For tests/boot and tests/containers: a fresh Debian made by mmdebstrap with this checkout in it, booted with its own
-# systemd by systemd-nspawn to run a story (/root/story of it).
+# systemd by systemd-nspawn to run a story (/root/story of it). tests/fresh and tests/clients only go inside.
 here=$(cd "$(dirname "$0")/.." && pwd)
 me=$(basename "$0")
 
@@ -58,4 +58,15 @@ boot() {
 	status=$(cat "$debian/root/story.status" 2>/dev/null || echo 'it did not end')
 	cat "$debian/root/story.log" 2>/dev/null || tail -30 "$debian.console"
 	[ "$status" = 0 ] || { echo "$me: failed ($status)"; return 1; }
+}
+
+# inside COMMAND...: runs it with $debian as /, with all of this host's devices, for loop mounts, and with its network.
+inside() {
+	cp -L /etc/resolv.conf "$debian/etc/resolv.conf"
+	unshare --mount --pid --ipc --uts --fork --kill-child --propagation private bash -euc '
+		mount --bind "$0" "$0" && cd "$0"
+		mount --rbind /dev dev && mount --rbind /sys sys && mount -t proc proc proc && mount -t tmpfs tmpfs run
+		pivot_root . mnt && cd / && umount -l /mnt
+		exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"' \
+		"$debian" "$@" </dev/null
 }

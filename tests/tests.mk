@@ -560,7 +560,7 @@ OBJECTS += $(call objs,tests/fuzz/make_wire_seeds)
 wire-seeds: $(BUILD)/tests/make_wire_seeds ## what the fuzzer of the wire begins with, after a record has changed
 	$< tests/fuzz/corpus/wire
 
-.PHONY: check-sessions check-boot check-boot-vm check-containers check-fresh check-restore check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-sessions check-boot check-boot-vm check-clients check-containers check-fresh check-restore print-client-packages check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -645,6 +645,9 @@ TEST_PACKAGES = libcmocka-dev python3-pytest python3-hypothesis openssh-server o
   iproute2 e2fsprogs btrfs-progs pamtester uidmap rootlesskit clang libclang-rt-dev libsqlite3-0 util-linux procps mandoc borgbackup restic rclone lftp curl \
   sshfs fuse3 python3-h2 python3-pytest-timeout xfsprogs libcap2-bin systemd systemd-userdbd libfuse3-dev git mercurial vim \
   rdiff-backup unison python3-prometheus-client python3-yaml cron at sudo pkexec lsyncd ansible-core backintime-common filezilla
+# Of other people's programs those that tests/clients installs alone.
+CLIENT_PACKAGES = rsnapshot dirvish rsbackup backuppc-rsync git-annex borgmatic duplicity python3-paramiko python3-pexpect \
+  putty-tools dropbear-bin autossh
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck lcov
 # What a host needs to build this, to be installed on and to run it.
 INSTALL_PACKAGES = openssh-server rsync uidmap
@@ -671,6 +674,10 @@ check-containers: ## podman and buildah of a fresh Debian on our ranges, in each
 	tests/containers $(SUITE)
 check-fresh: ## the README's commands on a Debian without git, make and gcc; SUITE=trixie
 	tests/fresh $(SUITE)
+check-clients: ## other people's programs, in the versions of a fresh Debian; SUITE=trixie
+	tests/clients $(SUITE)
+print-client-packages:
+	@echo $(filter-out clang libclang-rt-dev,$(TEST_PACKAGES)) $(CLIENT_PACKAGES)
 check-boot-vm: ## a fresh Debian in a virtual machine, where an account that takes more memory than it may is ended
 	BOOT_VM=1 tests/boot $(SUITE)
 
