@@ -139,7 +139,7 @@ static int global_options(int argc, char **argv, int *status)
 
 static int subuid(int argc, char **argv)
 {
-	int status, at = global_options(argc, argv, &status);
+	int status = STATUS_DONE, at = global_options(argc, argv, &status);
 
 	if (at < 0)
 		return status;
