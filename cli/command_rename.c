@@ -17,7 +17,7 @@ static void print_renamed(const char *name, const json_t *account)
 	       shown(json_text(account, "name")), common.dry_run ? "" : " now", shown(json_text(account, "name")),
 	       common.dry_run ? " then" : " from now on");
 	if (why[0] != '\0')
-		printf("Its link is missing: %s; `subuid check --repair` makes it.\n", shown(why));
+		printf("Its link is not as it should be: %s; `subuid check --repair` mends it.\n", shown(why));
 	else
 		printf("its files: %s\n", shown(json_text(account, "link")));
 }
@@ -74,7 +74,7 @@ static void print_owner(const char *from, const char *to, const json_t *reply)
 	       (unsigned long long)json_number(reply, "removed"), shown(from), common.dry_run ? "would be" : "are",
 	       shown(to), common.dry_run ? "" : " now");
 	if (links > 0)
-		printf("Links that are missing: %llu (%s); `subuid check --repair` makes them.\n", links,
+		printf("Links that are not as they should be: %llu (%s); `subuid check --repair` mends them.\n", links,
 		       shown(json_text(reply, "why")));
 }
 

@@ -40,7 +40,7 @@ static enum failure body_moved(struct call *call)
 	if (name_join(call->former.owner, call->broker->settings.separator, call->former.label, call->target) == 0)
 		snprintf(call->detail, sizeof(call->detail), "uid %u: now %s%c%s%s%.120s", call->account.uid,
 			 call->account.owner, call->broker->settings.separator, call->account.label,
-			 call->answer.account.link_why[0] != '\0' ? ", without a link: " : "",
+			 call->answer.account.link_why[0] != '\0' ? ", whose link is not right: " : "",
 			 call->answer.account.link_why);
 	return r < 0 ? call_fail_store(call, r) : FAILURE_NONE;
 }
@@ -115,7 +115,7 @@ static enum failure new_link(struct call *call)
 
 static enum failure link_follows(struct call *call);
 
-/* One that stays leads nowhere, and `check` finds it. */
+/* One that stays leads nowhere; the answer says so, and `check` finds it. */
 static void former_unlinked(void *data, int status)
 {
 	struct call *call = data;
@@ -127,8 +127,11 @@ static void former_unlinked(void *data, int status)
 		return;
 	}
 	call->link_again = false; /* the new one has a second try of its own */
-	if (result != LINK_OK)
+	if (result != LINK_OK) {
 		log_warn("%s: the former owner's link stays: %s", call->target, link_result_why(result));
+		snprintf(call->answer.account.link_why, sizeof(call->answer.account.link_why),
+			 "the former owner's stays: %s", link_result_why(result));
+	}
 	call_finish(call, new_link(call));
 }
 

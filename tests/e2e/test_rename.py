@@ -315,7 +315,8 @@ def test_a_link_that_stays_with_a_former_owner_is_found(host, tmp_path, source):
     new = host.new_user()
     directory, link = Path(f"/home/{owner}/subuid"), f"/home/{owner}/subuid/web1"
     directory.chmod(0o500)
-    host.subuid("owner", owner, new, "--hand-over")
+    said = host.subuid("owner", owner, new, "--hand-over").stdout
+    assert "Links that are not as they should be: 1 (the former owner's stays: " in said and "subuid check --repair" in said, said
     push(host, key, f"{new}+web1", source, check=True)
     assert os.path.lexists(link), "the control"
     result = host.subuid("check", "--all", check=False)
