@@ -52,7 +52,7 @@ SECCOMP     = confine/seccomp confine/seccomp_filters
 INDEX_WRITER = index/writer/writer index/writer/file index/writer/place index/writer/list index/writer/entry \
               index/writer/verify index/writer/peek index/writer/grow index/writer/size index/writer/prune index/writer/guard index/writer/account index/writer/range index/writer/key index/writer/way
 
-WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/records subuidd/wire/request $(RECORDS)
+WIRE        = subuidd/wire/wire subuidd/wire/messages subuidd/wire/records subuidd/wire/request subuidd/wire/request_key $(RECORDS)
 
 # ---- programs ----------------------------------------------------------------------
 STORE       = store/sqlite store/transaction store/statement store/schema store/schema_steps store/schema_check store/sql store/ids \

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RANGE_UNIT 65536u   /* ranges start at and consist of such blocks */
+#define RANGE_UNIT 65536u /* ranges start at and consist of such blocks */
 #define RANGE_SMALL_LEAST 4096u
 #define RANGE_SMALL_MOST 16384u
 #define SYSTEM_UID_MAX 999u /* users of the host itself: SYS_UID_MAX of login.defs(5) */

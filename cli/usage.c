@@ -28,7 +28,6 @@ const struct usage usages[] = {
 	  .forms = "NAME",
 	  .operands = "account",
 	  .summary = "one account with its keys and ranges",
-	  .about = "One account with its keys and ranges.\n",
 	  .ssh = SSH_OWNER | SSH_ACCOUNT },
 	{ .name = "set",
 	  .forms = "NAME [OPTION]...",
@@ -169,7 +168,8 @@ const struct usage usages[] = {
 	{ .name = "range",
 	  .summary = "add, list, remove ranges of ids for containers",
 	  .about = "Ranges of subordinate ids, uids and gids alike, for containers: newuidmap, podman\n"
-		   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536, unless --small. With NAME a\n"
+		   "and LXC accept them at once. COUNT is rounded up to a multiple of 65536, unless --small. With NAME "
+		   "a\n"
 		   "range is given to that sub-account, else to its owner; each call adds another.\n"
 		   "With --grow it follows the range that begins with FIRST without a gap, or\n"
 		   "fails when those ids are not free. Ids of a removed range are not given out again.\n" },

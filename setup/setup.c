@@ -24,8 +24,8 @@ struct setup_options {
 };
 
 static int (*const steps[])(struct setup *setup) = {
-	step_installed, step_users,   step_directories, step_nsswitch, step_pam,    step_passwords,
-	step_sshd,      step_network, step_service,     step_timer,    step_userdb, step_metrics, step_containers,
+	step_installed, step_users,   step_directories, step_nsswitch, step_pam,     step_passwords,  step_sshd,
+	step_network,   step_service, step_timer,       step_userdb,   step_metrics, step_containers,
 };
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Makes a container as an owner, without an image: its root is a read-only copy of the host's. A child becomes the
+ * Makes a container as an owner, without an image: the host's files are its root, read-only. A child becomes the
  * owner and makes the namespaces; newuidmap, run as the owner too, maps the ids; a child of that one sets up the
  * mounts, becomes a user of the range and runs a program. Each step has its number in the exit status. Run by root's
  * doctor, which keeps nothing but what the two children say.

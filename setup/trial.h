@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A container of an owner's, made of the kernel's parts as podman makes them: what does not work is named. */
+/* A container as an owner has it, made of the kernel's parts as podman makes them: what does not work is named. */
 #ifndef SETUP_TRIAL_H
 #define SETUP_TRIAL_H
 
@@ -8,7 +8,7 @@
 struct trial {
 	uint32_t uid, gid;
 	const char *name;
-	uint32_t first, count;  /* a range of theirs */
+	uint32_t first, count;   /* a range of theirs */
 	const char *step, *todo; /* if it failed: where, and what to do */
 };
 

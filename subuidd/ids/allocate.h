@@ -37,8 +37,8 @@ int allocate_range(struct store *store, const struct settings *settings, const s
 int allocate_small(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
 		   int64_t when, uint32_t size, uint32_t *first);
 
-/* As allocate_range(), at this place and nowhere else. -EEXIST: others hold an id of it, or did; -ENOENT: outside of the
- * blocks of the settings, or not at a multiple of RANGE_UNIT. */
+/* As allocate_range(), at this place and nowhere else. -EEXIST: others hold an id of it, or did; -ENOENT: outside of
+ * the blocks of the settings, or not at a multiple of RANGE_UNIT. */
 int allocate_range_at(struct store *store, const struct settings *settings, const struct allocate_probe *probe,
 		      uint32_t first, uint32_t *count);
 
