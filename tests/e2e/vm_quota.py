@@ -20,6 +20,8 @@ MIB = 1 << 20
 DISKS = {
     # all inodes of it are few: 3000
     "ext4": (128 * MIB, ["mkfs.ext4", "-q", "-F", "-m", "0", "-N", "3000", "-O", "quota,project", "-E", "quotatype=usrquota:prjquota"]),
+    "ext4-ea": (128 * MIB, ["mkfs.ext4", "-q", "-F", "-m", "0", "-N", "3000", "-O", "quota,project,ea_inode", "-E",
+                            "quotatype=usrquota:prjquota"]),
     "xfs": (320 * MIB, ["mkfs.xfs", "-q", "-f", "-i", "maxpct=1"]),
 }
 FSXATTR = struct.Struct("=IIIII8x")
@@ -173,6 +175,28 @@ def test_every_kind_of_name_counts(host, tmp_path, disk):
                  lambda n: os.mkfifo(home / f"p{n}"), lambda n: os.close(os.open(home / f"f{n}", os.O_CREAT | os.O_WRONLY))):
         assert 40 <= as_ids(uid, lambda: made_until_refused(make, 200)) < 60
         run("find", home, "-mindepth", "1", "-delete")
+
+
+def test_an_attribute_with_an_inode_of_its_own_counts(host, tmp_path):
+    """ext4 with ea_inode: one name, and an inode for each large attribute of it."""
+    with homes_on(host, "ext4-ea", tmp_path, "usrquota,prjquota"):
+        owner, name, _ = host.account(tmp_path, "push", "web1", None, "--files", "60")
+        home, uid = home_of(name), uid_of(host, name)
+
+        def make(n):
+            os.setxattr(home / f"f{n // 20}", f"user.x{n}", str(n + 100).encode() * 2000)
+
+        def fill():
+            for n in range(10):
+                os.close(os.open(home / f"f{n}", os.O_CREAT | os.O_WRONLY))
+            return made_until_refused(make, 200)
+
+        before = os.statvfs(HOMES).f_ffree
+        assert 40 <= as_ids(uid, fill) < 60
+        assert before - os.statvfs(HOMES).f_ffree > 45, "each is an inode of the disk"
+        assert inodes(home) == 11
+        host.subuid("set", "web1", "--files", "none", user=owner)  # the control
+        assert as_ids(uid, fill) == 200
 
 
 def test_files_of_other_ids_count(host, tmp_path, disk):
