@@ -82,3 +82,30 @@ def test_sessions_of_one_account_take_no_others_share_of_the_processors(host, tm
         for session in sessions:
             session.kill()
             session.wait()
+
+
+SENDS = ("import socket, time\n"
+         "kept = []\n"
+         "while len(kept) < 900:\n"
+         "    kept += socket.socketpair()\n"
+         "    for end in kept[-2:]:\n"
+         "        end.setblocking(False)\n"
+         "        try:\n"
+         "            while True:\n"
+         "                end.send(b'x' * 32768)\n"
+         "        except BlockingIOError:\n"
+         "            pass\n"
+         "print('has', flush=True); time.sleep(60)")
+
+
+def test_what_waits_in_sockets_counts(host, shell):  # noqa: F811
+    """225 KiB for each, which is no process's memory."""
+    owner, name, key = shell
+    group = GROUPS / str(pwd.getpwnam(name).pw_uid)
+    for bound, said in (("512M", "has\n"), ("96M", "")):  # the first is the control
+        host.subuid("set", name, "--memory", bound, user=owner)
+        session = subprocess.run(["timeout", "100", "ssh", *host.ssh_options(key), f"{name}@127.0.0.1", f"timeout 50 python3 -c \"{SENDS}\""],
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert session.stdout == said, session
+    events = dict(line.split() for line in (group / "memory.events").read_text().splitlines())
+    assert int(events["oom_kill"]) > 0, events
