@@ -92,12 +92,11 @@ static bool text_read(int dir, const char *path, char *text, size_t size)
 	return true;
 }
 
-/* "0::/user.slice/user-1000.slice/session-1.scope" of the lines of /proc/PID/cgroup. */
-static bool group_of(const struct session_ids *ids, int proc, const struct session *session, char group[GROUP_MAX])
+/* "0::/user.slice/user-1000.slice/session-1.scope" of the lines of /proc/PID/cgroup. *uid: whose group it is. */
+static bool group_find(int proc, const struct session *session, char group[GROUP_MAX], uint32_t *uid)
 {
 	char path[32], text[4096], name[GROUP_MAX];
 	const char *line;
-	uint32_t uid;
 
 	snprintf(path, sizeof(path), "%s/cgroup", session->pid);
 	if (!text_read(proc, path, text, sizeof(text)))
@@ -113,9 +112,24 @@ static bool group_of(const struct session_ids *ids, int proc, const struct sessi
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(line + length + 1, "/\n"), line + length + 1);
 		snprintf(group, GROUP_MAX, "%s/%.40s", places[i].name, name);
-		return places[i].uid(name, &uid) && session_id(ids, uid);
+		return places[i].uid(name, uid);
 	}
 	return false;
+}
+
+static bool group_of(const struct session_ids *ids, int proc, const struct session *session, char group[GROUP_MAX])
+{
+	uint32_t uid;
+
+	return group_find(proc, session, group, &uid) && session_id(ids, uid);
+}
+
+bool group_of_another(const struct session_ids *ids, int proc, const struct session *session)
+{
+	char group[GROUP_MAX];
+	uint32_t uid;
+
+	return group_find(proc, session, group, &uid) && !session_id(ids, uid);
 }
 
 /* What the kernel says in that file of the group that the process is in, if it is one of these ids'. */

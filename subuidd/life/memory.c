@@ -134,7 +134,7 @@ static struct sum *sum_for(struct looking *looking, int proc, const struct sessi
 	if (whose_account(session->real, &account) < 0 || whose_owner_runs(proc, session, account.owner_uid))
 		return NULL;
 	ids = (struct session_ids){ .uid = account.uid, .ranges = &itself, .count = 1 };
-	if (group_binds_memory(&ids, looking->cgroups, proc, session))
+	if (group_of_another(&ids, proc, session) || group_binds_memory(&ids, looking->cgroups, proc, session))
 		return NULL;
 	sum = sum_of(looking, &account);
 	return sum == NULL || sum->most == 0 ? NULL : sum;

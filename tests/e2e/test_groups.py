@@ -8,6 +8,7 @@ import os
 import pwd
 import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,35 @@ def test_a_frozen_group_ends(host, groups, tmp_path, deed):
         host.subuid(deed[0], name, *deed[1:])
         sftp.process.wait(10)
         wait_until(lambda: not group.exists() or not members(group), "all of it has ended")
+
+
+TAKES = "x = bytearray(256 << 20); print(flush=True); import time; time.sleep(120)"
+
+
+def test_memory_in_another_users_group_is_theirs(host, groups, tmp_path):
+    """A container that the owner runs with the account's ids is bound with the owner."""
+    owner, name, _ = host.account(tmp_path, "push", "web1", None, "--memory", "128M")
+    uid = pwd.getpwnam(name).pw_uid
+    theirs = CGROUPS / "user.slice" / f"user-{pwd.getpwnam(owner).pw_uid}.slice"
+    theirs.mkdir(parents=True)
+    host.stop_daemon()  # until both are where they are to be
+    container, control = (subprocess.Popen(["/usr/bin/python3", "-c", TAKES], user=uid, group=uid, extra_groups=[],
+                                           stdout=subprocess.PIPE, start_new_session=True) for _ in range(2))
+    try:
+        assert container.stdout.readline() == control.stdout.readline() == b"\n"
+        (theirs / "cgroup.procs").write_text(str(container.pid))
+        host.start_daemon()
+        wait_until(lambda: control.poll() is not None, "what is in no group of another user's is ended", 20)
+        time.sleep(2)  # four more looks
+        assert container.poll() is None
+    finally:
+        if host.daemon is None:
+            host.start_daemon()
+        for process in (container, control):
+            process.kill()
+            process.wait()
+        theirs.rmdir()
+        theirs.parent.rmdir()
 
 
 def test_without_a_place_the_session_goes_on_and_the_doctor_says_so(host, groups, tmp_path):
