@@ -149,9 +149,9 @@ int home_quota_look(const struct homes *homes, const struct account *account, st
 void home_quota_forget(const struct homes *homes, uint32_t uid);
 
 /* rename.c: the account directory of `from` becomes that of `to` (another owner, owner_uid or label; the same uid), and
- * lets in its owner. Never over anything. Safe to repeat: 0 also if it was done before. The view comes along;
- * home_view_open() makes it right. -ENOENT: it is in neither place; -EEXIST: something else is in its place; another
- * negative errno. */
+ * lets in its owner. Never over anything. Safe to repeat: 0 also if it was done before. 1: done, and the former owner's
+ * empty directory cannot be removed. The view comes along; home_view_open() makes it right. -ENOENT: it is in neither
+ * place; -EEXIST: something else is in its place; another negative errno. */
 int home_rename(const struct homes *homes, const struct account *from, const struct account *to);
 
 /* State of one account on disk, for `check`: 0 sound, else a negative errno and a sentence in why (256 bytes).

@@ -18,11 +18,14 @@ static int sync_both(int one, int other)
 	return fsync(one) == 0 && fsync(other) == 0 ? 0 : -errno;
 }
 
-/* The directory of the former owner goes with the last account in it. */
-static void former_owner_remove(const struct homes *homes, const struct account *from, const struct account *to)
+/* The directory of the former owner goes with the last account in it. True: it should have gone, and stays. */
+static bool former_owner_stays(const struct homes *homes, const struct account *from, const struct account *to)
 {
-	if (strcmp(from->owner, to->owner) != 0 && unlinkat(homes->fd, from->owner, AT_REMOVEDIR) == 0)
-		fsync(homes->fd);
+	if (strcmp(from->owner, to->owner) == 0)
+		return false;
+	if (unlinkat(homes->fd, from->owner, AT_REMOVEDIR) == 0)
+		return fsync(homes->fd) != 0;
+	return errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT;
 }
 
 /* The new place is synced first: whenever the host goes down, it is in one of the two. */
@@ -42,6 +45,7 @@ int home_rename(const struct homes *homes, const struct account *from, const str
 {
 	cleanup_fd int dir = -1;
 	int r = from->uid == to->uid ? home_account_valid(to) : -EINVAL;
+	bool stays;
 
 	if (r == 0)
 		r = home_account_valid(from);
@@ -54,11 +58,13 @@ int home_rename(const struct homes *homes, const struct account *from, const str
 	}
 	if (dir < 0)
 		return dir;
-	former_owner_remove(homes, from, to);
+	stays = former_owner_stays(homes, from, to);
 	if (home_acl_closed(dir, to->owner_uid))
-		return 0;
+		return stays;
 	r = home_acl_close(dir, to->owner_uid);
-	return r == 0 && fsync(dir) != 0 ? -errno : r;
+	if (r == 0 && fsync(dir) != 0)
+		r = -errno;
+	return r < 0 ? r : stays;
 }
 
 /* ---- the link */

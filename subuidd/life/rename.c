@@ -182,6 +182,9 @@ static enum failure directory_follows(struct call *call, int ended)
 	r = home_rename(&call->broker->homes, &call->former, &call->account);
 	if (r < 0 && r != -ENOENT)
 		return call_again_later(call, call_fail_system(call, "its home cannot be renamed", r));
+	if (r > 0)
+		log_warn("%s: the empty directory of %s stays; subuid check --repair removes it", call->target,
+			 call->former.owner);
 	view_follows(call);
 	return link_follows(call);
 }

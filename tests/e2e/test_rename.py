@@ -327,6 +327,23 @@ def test_a_link_that_stays_with_a_former_owner_is_found(host, tmp_path, source):
     assert link not in host.subuid("check", "--all", check=False).stdout
 
 
+def test_an_empty_directory_of_a_former_owner_that_stays_is_said(host, tmp_path):
+    owner = host.account(tmp_path)[0]
+    new = host.new_user()
+    host.subuid("add", "own", user=new)
+    run("chattr", "+a", HOMES)  # nothing can be removed from it
+    try:
+        host.subuid("owner", owner, new, "--hand-over")
+    finally:
+        run("chattr", "-a", HOMES)
+    assert list((HOMES / owner).iterdir()) == []
+    assert f"the empty directory of {owner} stays; subuid check --repair removes it" in Path("/run/subuidd.log").read_text()
+    rows = [row for row in findings(host, owner) if row["subject"] == str(HOMES / owner)]
+    assert len(rows) == 1 and "subuid check --repair" in rows[0]["todo"], rows
+    host.subuid("check", "--all", "--repair", "--yes", check=False)
+    assert not (HOMES / owner).exists()
+
+
 def test_labels_that_both_have_refuse_it_whole(host, tmp_path, source):
     owner, name, key = host.account(tmp_path)
     host.subuid("add", "alone", user=owner)
