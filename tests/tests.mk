@@ -560,7 +560,7 @@ OBJECTS += $(call objs,tests/fuzz/make_wire_seeds)
 wire-seeds: $(BUILD)/tests/make_wire_seeds ## what the fuzzer of the wire begins with, after a record has changed
 	$< tests/fuzz/corpus/wire
 
-.PHONY: check-sessions check-boot check-boot-vm check-clients check-containers check-fresh check-restore print-client-packages check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ))
+.PHONY: check-sessions check-boot check-boot-vm check-clients check-containers check-fresh check-restore print-client-packages check-vm check-threads check-prerequisites deps-vm deps-lint check-fuzz check-root check-sanitize $(addprefix fuzz-,$(FUZZ)) check-desktop
 fuzz: $(addprefix $(BUILD)/fuzz/,$(FUZZ)) ## the fuzzers; fuzz-NAME runs one for FUZZ_SECONDS
 $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
@@ -672,6 +672,8 @@ check-boot: ## a fresh Debian, booted, set up, used; SUITE=trixie
 	tests/boot $(SUITE)
 check-containers: ## podman and buildah of a fresh Debian on our ranges, in each mode of publish; SUITE=trixie
 	tests/containers $(SUITE)
+check-desktop: ## docs/desktop.md in a fresh Debian: a desktop in a container, seen through a forward key; SUITE=trixie
+	tests/desktop $(SUITE)
 check-fresh: ## the README's commands on a Debian without git, make and gcc; SUITE=trixie
 	tests/fresh $(SUITE)
 check-clients: ## other people's programs, in the versions of a fresh Debian; SUITE=trixie
