@@ -50,10 +50,15 @@ static FILE *proc_open(int process, const char *name)
 static bool maps_account(int process, uint32_t uid)
 {
 	cleanup_file FILE *file = proc_open(process, "uid_map");
-	unsigned inside, outside, count;
+	const unsigned long wanted[] = { 0, uid, 1 };
+	char line[64], *at = line;
 
-	return file != NULL && fscanf(file, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
-	       outside == uid && count == 1;
+	if (file == NULL || fgets(line, sizeof(line), file) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (strtoul(at, &at, 10) != wanted[i])
+			return false;
+	return true;
 }
 
 /* As mountinfo writes a path. */

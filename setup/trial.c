@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Makes a container as an owner, without an image: the host's files are its root, read-only. A child becomes the
- * owner and makes the namespaces; newuidmap, run as the owner too, maps the ids; a child of that one sets up the
- * mounts, becomes a user of the range and runs a program. Each step has its number in the exit status. Run by root's
- * doctor, which keeps nothing but what the two children say.
+ * Makes a container as an owner, without an image, out of the files of the host. A child becomes the owner and makes
+ * the namespaces; newuidmap, run as the owner too, maps the ids; a child of that one makes the mounts, becomes a user
+ * of the range and runs a program. A failure is told by the number of its step. Run by the doctor, as root, which
+ * keeps nothing but what these children say.
  */
 #include "setup/trial.h"
 
@@ -30,7 +30,7 @@ static const struct step {
 	{ "newuidmap does not map the range", "`subuid doctor` says who answers newuidmap" },
 	{ "newgidmap does not map the range", "`subuid doctor` says who answers newgidmap" },
 	{ "no namespaces of mounts, processes and networks", "this host is itself a container that forbids them" },
-	{ "no copy of the root", "a file system or a security module does not allow it" },
+	{ "no bind mount", "a file system or a security module does not allow it" },
 	{ "no /proc", "something is mounted over a part of /proc, as in a container: mount a whole one somewhere" },
 	{ "no tmpfs", "the kernel has to allow it in user namespaces" },
 	{ "no overlay", "the kernel is older than 5.11, or has no overlayfs: podman needs fuse-overlayfs" },
@@ -79,7 +79,7 @@ static void inside(int say)
 	static const char *const options = "lowerdir=/usr,upperdir=/tmp/upper,workdir=/tmp/work,userxattr";
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("/", "/mnt", NULL, MS_BIND | MS_REC, NULL) != 0)
+	    mount("/usr", "/usr", NULL, MS_BIND | MS_REC, NULL) != 0)
 		fail(say, STEP_ROOT, errno);
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
 		fail(say, STEP_PROC, errno);
