@@ -19,7 +19,8 @@ bool group_stands(const struct session_ids *ids, int cgroups, int proc, const st
 /* True if the process is in such a group, and the group bounds the memory of all that is in it. */
 bool group_binds_memory(const struct session_ids *ids, int cgroups, int proc, const struct session *session);
 
-/* True if the process is in such a group of somebody else: a container that the owner of an account runs with its ids. */
+/* True if the process is in such a group of somebody else: a container that the owner of an account runs with its ids.
+ */
 bool group_of_another(const struct session_ids *ids, int proc, const struct session *session);
 
 /* True if this host has groups that can: without, there is no need to look at each. */
