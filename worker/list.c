@@ -29,14 +29,21 @@ static int reply_row(struct varlink_call *call, const struct request *request, c
 
 /* The rows of one batch of a list, one behind the other as the broker sent them, and what ends it. */
 struct batch {
-	char *rows; /* room for WIRE_BATCH of wire_answer_size() */
+	char *rows; /* room for WIRE_BATCH of row_size() */
 	unsigned count;
 	struct answer end;
 };
 
+static size_t row_size(uint32_t op)
+{
+	const size_t unit = _Alignof(struct answer);
+
+	return (wire_answer_size(op) + unit - 1) / unit * unit;
+}
+
 static int batch_receive(const struct worker *worker, uint32_t op, struct batch *batch)
 {
-	size_t size = wire_answer_size(op);
+	size_t size = row_size(op);
 
 	for (batch->count = 0;; batch->count++) {
 		int r = worker_receive(worker->broker, op, &batch->end);
@@ -45,14 +52,14 @@ static int batch_receive(const struct worker *worker, uint32_t op, struct batch 
 			return r;
 		if (batch->end.failure.failure != FAILURE_NONE || batch->count == WIRE_BATCH)
 			return -EPROTO;
-		memcpy(batch->rows + batch->count * size, &batch->end, size);
+		memcpy(batch->rows + batch->count * size, &batch->end, wire_answer_size(op));
 	}
 }
 
 /* Rows go out together, or as they come. */
 static int batch_reply(struct varlink_call *call, const struct request *request, const struct batch *batch)
 {
-	size_t size = wire_answer_size(request->op);
+	size_t size = row_size(request->op);
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < batch->count; i++)
@@ -114,7 +121,7 @@ int serve_list(struct varlink_call *call)
 		return varlink_error(call, "org.varlink.service.ExpectedMore", json_object());
 	if (worker_parse(serve_operation(call), call->parameters, &request, &failure) < 0)
 		return serve_failure(call, &failure);
-	batch.rows = malloc(WIRE_BATCH * wire_answer_size(request.op));
+	batch.rows = malloc(WIRE_BATCH * row_size(request.op));
 	if (batch.rows == NULL)
 		return -ENOMEM;
 	r = serve_host_for(call->data, request.op);
