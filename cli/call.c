@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "account/failure.h"
@@ -34,13 +35,37 @@ static int unreachable(int error)
 	return STATUS_UNREACHABLE;
 }
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* since Linux 6.5; Debian 12's headers lack it */
+#endif
+
+/* Before Linux 6.5 a daemon that finds a connection waiting when it starts cannot tell whose it is, and takes it for a
+ * container's. The next one finds it running. */
+static bool taken_for_a_containers(struct varlink_stream *stream, int fd)
+{
+	int peer = -1;
+	socklen_t size = sizeof(peer);
+	cleanup_free char *error = NULL;
+	json_t *status = NULL;
+	bool contained;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &peer, &size) == 0)
+		close(peer);
+	if (peer >= 0 || errno != ENOPROTOOPT)
+		return false;
+	contained = varlink_call(stream, INTERFACE "Status", NULL, &status, &error) == 0 &&
+		    json_is_true(json_object_get(status, "callerIsContained"));
+	json_decref(status);
+	return contained;
+}
+
 /* One connection serves all calls of a command. */
 static struct varlink_stream *connection(int *status)
 {
 	static struct varlink_stream stream;
 	static bool open;
 
-	if (!open) {
+	for (int tries = 0; !open; tries++) {
 		int fd = varlink_connect(common.socket);
 
 		if (fd < 0) {
@@ -48,7 +73,9 @@ static struct varlink_stream *connection(int *status)
 			return NULL;
 		}
 		varlink_stream_init(&stream, fd, DEADLINE_MS);
-		open = true;
+		open = tries > 0 || !taken_for_a_containers(&stream, fd);
+		if (!open)
+			close(fd);
 	}
 	return &stream;
 }

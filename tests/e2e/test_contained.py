@@ -10,7 +10,7 @@ import subprocess
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from conftest import SOCKET, call, call_as, exchange, run
+from conftest import ROOT, SOCKET, call, call_as, exchange, run, wait_until
 
 API = "io.subuidd.Accounts."
 KEY = {"key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGq9IvEGUyWCpTLb1kKzGDmLyOqO1bLB1s9hOEhFqcSo"}
@@ -199,8 +199,8 @@ def waiting_connections(host):
 
 
 @contextmanager
-def started_for(listener):
-    script = f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec /usr/sbin/subuidd --foreground"
+def started_for(listener, preload=""):
+    script = f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$ LD_PRELOAD={preload}; exec /usr/sbin/subuidd --foreground"
     with open("/run/subuidd.log", "ab") as log:
         daemon = subprocess.Popen(["bash", "-c", script], pass_fds=[listener.fileno()], stdout=log, stderr=log, cwd="/")
     try:
@@ -227,6 +227,23 @@ def test_who_has_the_number_of_one_that_has_gone_does_not_speak_for_it(host):
         stays.ends()
     assert host.subuid_json("range", "list", "--owner", owner) == []
     assert "error" not in call_as(owner, API + "RangeAdd", {"count": 65536}), "the control"
+
+
+def test_the_command_that_a_daemon_is_started_for_is_served(host, tmp_path):
+    """Where the kernel does not say which process it was that connected: the first connection is in doubt, and the next is not."""
+    old = tmp_path / "no_peerpidfd.so"
+    run("gcc", "-shared", "-fPIC", "-o", old, ROOT / "tests/e2e/no_peerpidfd.c")
+    tmp_path.chmod(0o755)
+    owner = host.new_user()
+    with waiting_connections(host) as listener:
+        first, control = (subprocess.Popen(["runuser", "-u", owner, "--", "env", *words, "subuid", "range", "add", "65536"],
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                          for words in ([f"LD_PRELOAD={old}"], ["LD_PRELOAD="]))
+        wait_until(lambda: Path("/proc/net/unix").read_text().count(f" {SOCKET}\n") >= 3, "both wait")
+        with started_for(listener, old):
+            assert first.wait(60) == 0, first.stderr.read()
+            assert control.wait(60) != 0 and "it cannot be told whether you call from a container" in control.stderr.read()
+    assert len(host.subuid_json("range", "list", "--owner", owner)) == 1
 
 
 HOLDS = """
