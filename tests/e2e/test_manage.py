@@ -111,7 +111,7 @@ def test_each_command_that_an_owner_may_give(host, owner, tmp_path):
     assert host.subuid_json("log", "web1", user=name) == []
 
 
-REFUSED = ["exec web1 id", "shell web1", "ls web1", "copy web1 x", "mount web1", "import -", "export", "adopt", "release 1",
+REFUSED = ["exec web1 id", "shell web1", "ls web1", "copy web1 x", "socket web1 x", "mount web1", "import -", "export", "adopt", "release 1",
            "owner a b", "state save -", "state verify -", "state load -", "setup", "doctor", "manage-key add -"]
 
 
