@@ -28,7 +28,7 @@ def faults():
     return [reply["parameters"]["finding"] for reply in replies if "finding" in reply["parameters"]]
 
 
-WIRE = [*(ROOT / f"subuidd/wire/{name}.c" for name in ("wire", "messages", "records", "request")), *set((ROOT / "account").glob("*.c")) - {ROOT / "account/source.c"}]
+WIRE = [*(ROOT / f"subuidd/wire/{name}.c" for name in ("wire", "messages", "records", "request", "request_key")), *set((ROOT / "account").glob("*.c")) - {ROOT / "account/source.c"}]
 
 
 def descriptors(pid):
