@@ -149,8 +149,8 @@ static int freeze_child(const void *argument)
 
 int sessions_freeze_start(const struct session_ids *ids, enum sessions_freeze how, int cgroups, pid_t *pid, int *pidfd)
 {
-	cleanup_fd int own = cgroups >= 0 ? -1 : sessions_cgroups();
-	const struct freezing freezing = { .ids = ids, .how = how, .cgroups = cgroups >= 0 ? cgroups : own };
+	cleanup_fd int own = -1;
+	const struct freezing freezing = { .ids = ids, .how = how, .cgroups = sessions_cgroups(cgroups, &own) };
 	const struct child_job child = { .run = freeze_child,
 					 .argument = &freezing,
 					 .seconds = SESSIONS_SECONDS + SIGNAL_SECONDS };

@@ -240,9 +240,12 @@ static int end_child(const void *argument)
 	return status;
 }
 
-int sessions_cgroups(void)
+int sessions_cgroups(int handed, int *own)
 {
-	return open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (handed >= 0)
+		return handed;
+	*own = open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *own;
 }
 
 int sessions_ended(int status)
@@ -256,13 +259,13 @@ int sessions_ended(int status)
 
 int sessions_end_start(const struct sessions_ending *how, pid_t *pid, int *pidfd)
 {
-	cleanup_fd int own = how->cgroups >= 0 ? -1 : sessions_cgroups();
+	cleanup_fd int own = -1;
 	struct sessions_ending ending = *how;
 	const struct child_job child = { .run = end_child,
 					 .argument = &ending,
 					 .seconds = how->grace + SESSIONS_SECONDS + 2 * KILL_SECONDS };
 
-	ending.cgroups = how->cgroups >= 0 ? how->cgroups : own;
+	ending.cgroups = sessions_cgroups(how->cgroups, &own);
 	if (!session_id(how->ids, how->ids->uid) || how->grace > SESSIONS_GRACE_MAX)
 		return -EINVAL;
 	return child_start(&child, pid, pidfd);

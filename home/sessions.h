@@ -49,8 +49,10 @@ enum sessions_freeze {
 	THAW,
 };
 int sessions_freeze_start(const struct session_ids *ids, enum sessions_freeze how, int cgroups, pid_t *pid, int *pidfd);
-/* For children: those of the file system above by its path; keeps this descriptor (as *kept, or -1) and no other. */
-int sessions_cgroups(void);
+/* The file system above: `handed` if that is one, or else *own, opened by its path (-1: there is none), which the
+ * caller closes. */
+int sessions_cgroups(int handed, int *own);
+/* For children: keeps this descriptor (as *kept, or -1) and no other. */
 int sessions_keep_cgroups(int cgroups, int *kept);
 /* ... runs rounds until two of them have found none: each returns how many it has found, or negative errno. The exit
  * status. */

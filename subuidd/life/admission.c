@@ -252,8 +252,8 @@ static int look(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct broker *broker = userdata;
 	struct admission *admission = broker->admission;
-	cleanup_fd int own = broker->handed.cgroups >= 0 ? -1 : sessions_cgroups();
-	const struct looking_task task = { admission->found, own >= 0 ? own : broker->handed.cgroups };
+	cleanup_fd int own = -1;
+	const struct looking_task task = { admission->found, sessions_cgroups(broker->handed.cgroups, &own) };
 	const struct child_job job = { .run = look_child, .argument = &task, .seconds = LOOK_SECONDS };
 	int pidfd = -1, r;
 	pid_t pid;

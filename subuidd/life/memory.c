@@ -314,8 +314,8 @@ static int look(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct broker *broker = userdata;
 	struct memory *memory = broker->memory;
-	cleanup_fd int own = broker->handed.cgroups >= 0 ? -1 : sessions_cgroups();
-	const struct looking_task task = { memory->found, own >= 0 ? own : broker->handed.cgroups };
+	cleanup_fd int own = -1;
+	const struct looking_task task = { memory->found, sessions_cgroups(broker->handed.cgroups, &own) };
 	const struct child_job job = { .run = look_child, .argument = &task, .seconds = CHILD_SECONDS };
 	int pidfd = -1, r;
 	pid_t pid;
@@ -338,9 +338,7 @@ void memory_soon(struct broker *broker)
 
 	if (broker->memory == NULL || broker->memory->due <= clock_usec() + SOON_USEC)
 		return;
-	if (broker->handed.cgroups < 0)
-		own = sessions_cgroups();
-	if (!groups_bind_memory(own >= 0 ? own : broker->handed.cgroups))
+	if (!groups_bind_memory(sessions_cgroups(broker->handed.cgroups, &own)))
 		look_in(broker->memory, SOON_USEC);
 }
 
