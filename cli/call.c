@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "account/failure.h"
@@ -14,6 +13,7 @@
 #include "cli/print.h"
 #include "cli/row.h"
 #include "confine/cleanup.h"
+#include "confine/peerpidfd.h"
 #include "varlink/client.h"
 
 #define INTERFACE "io.subuidd.Accounts."
@@ -34,10 +34,6 @@ static int unreachable(int error)
 			 "is subuidd running? `systemctl start subuidd`, or `subuidd` where there is no systemd");
 	return STATUS_UNREACHABLE;
 }
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* since Linux 6.5; Debian 12's headers lack it */
-#endif
 
 /* Before Linux 6.5 a daemon that finds a connection waiting when it starts cannot tell whose it is, and takes it for a
  * container's. The next one finds it running. */

@@ -17,11 +17,8 @@
 #include <unistd.h>
 
 #include "confine/cleanup.h"
+#include "confine/peerpidfd.h"
 #include "confine/read_full.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* since Linux 6.5; Debian 12's headers lack it */
-#endif
 
 #define MAP_SIZE 12288 /* 340 lines of 33 bytes, and more */
 
