@@ -96,10 +96,9 @@ static short wanted(const struct way *from, const struct way *to)
 	return (short)((from->length == 0 && !from->ended ? POLLIN : 0) | (to->length > 0 ? POLLOUT : 0));
 }
 
-/* How many can be accepted. */
-static unsigned polls_set(struct relay *relay, int listener, int stop)
+static void polls_set(struct relay *relay, int listener, int stop)
 {
-	unsigned room = 0;
+	bool room = false; /* for one more */
 
 	for (int i = 0; i < RELAY_MOST; i++) {
 		const struct pair *pair = &relay->pairs[i];
@@ -108,11 +107,10 @@ static unsigned polls_set(struct relay *relay, int listener, int stop)
 		/* a peer that has gone would be told of again and again where nothing is wanted of it */
 		relay->polls[2 + 2 * i] = (struct pollfd){ pair->used && peer != 0 ? pair->in.from : -1, peer, 0 };
 		relay->polls[3 + 2 * i] = (struct pollfd){ pair->used && daemon != 0 ? pair->in.to : -1, daemon, 0 };
-		room += !pair->used;
+		room |= !pair->used;
 	}
 	relay->polls[0] = (struct pollfd){ stop, POLLIN, 0 };
-	relay->polls[1] = (struct pollfd){ room > 0 ? listener : -1, POLLIN, 0 };
-	return room;
+	relay->polls[1] = (struct pollfd){ room ? listener : -1, POLLIN, 0 };
 }
 
 /* 0, or negative errno with which it ends. */
