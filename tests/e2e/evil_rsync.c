@@ -431,7 +431,9 @@ static size_t too_much(void)
 
 static int map_memory(size_t size, int kind)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? -1 : 0;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ?
+		       -1 :
+		       0;
 }
 
 static int take_memory(void)
@@ -456,7 +458,8 @@ static int take_and_close(void)
 	size_t left = too_much();
 
 	while (left > part) {
-		void *memory = mmap(NULL, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		void *memory =
+			mmap(NULL, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		if (memory == MAP_FAILED || mprotect(memory, part, PROT_READ) != 0)
 			return -1;

@@ -203,7 +203,8 @@ def test_memory_in_another_users_group_is_theirs(host, groups, tmp_path):
         (theirs / "cgroup.procs").write_text(str(container.pid))
         host.start_daemon()
         wait_until(lambda: control.poll() is not None, "what is in no group of another user's is ended", 20)
-        time.sleep(2)  # four more looks
+        with subprocess.Popen(["/usr/bin/python3", "-c", TAKES], user=uid, group=uid, extra_groups=[]) as later:
+            wait_until(lambda: later.poll() is not None, "so is the next one, by a look that comes after", 20)
         assert container.poll() is None
     finally:
         if host.daemon is None:
