@@ -498,26 +498,27 @@ def test_switched_off_on_a_full_disk_nobody_comes_in(passwords, tmp_path, how):
 
 
 def test_unknown_names_and_locked_accounts_take_as_long(passwords, web):
-    """By distributions, with a margin: the unit test counts the hashes (test_verify.c)."""
+    """The shortest time of each kind: more rounds bring it only nearer to the truth, on a busy machine too. Without a hash the
+    answer takes a tenth, and stays there. The unit test counts the hashes (test_verify.c)."""
     password = web()
-    _, without = web.owner, passwords.account(Path("/tmp"), "push", "web2", web.owner)[1]
+    owner = web.owner
+    without = passwords.account(Path("/tmp"), "push", "web2", owner)[1]
+    shut = passwords.account(Path("/tmp"), "push", "web3", owner)[1]
+    right = PASSWORD.search(passwords.subuid("passwd", "add", "web3", user=owner).stdout).group(1)
+    passwords.subuid("lock", "web3", user=owner)
     nearly = password[:-1] + ("a" if password[-1] != "a" else "b")
-
-    def median(name, typed):
-        times = []
-        for i in range(15):
-            begun = time.monotonic()
-            assert ask(name, typed, f"198.51.100.{i}") == 1
-            times.append(time.monotonic() - begun)
-        return sorted(times)[4]
-
     kinds = {"wrong": (web.name, nearly), "begins like none": (web.name, WRONG), "no passwords": (without, WRONG),
-             "no such account": (web.owner + "+none", WRONG), "no such name": ("x", WRONG), "not of ours": (web.name, "hunter2")}
-    taken = {kind: median(*about) for kind, about in kinds.items()}
-    passwords.subuid("lock", "web1", user=web.owner)
-    taken["locked"] = median(web.name, password)
-    passwords.subuid("unlock", "web1", user=web.owner)
-    assert max(taken.values()) < 2 * min(taken.values()), taken
+             "no such account": (owner + "+none", WRONG), "no such name": ("x", WRONG), "not of ours": (web.name, "hunter2"),
+             "locked": (shut, right)}
+    shortest = dict.fromkeys(kinds, float("inf"))
+    rounds = 0
+    while rounds < 15 or (max(shortest.values()) >= 2 * min(shortest.values()) and rounds < 100):
+        rounds += 1
+        for kind, (name, typed) in kinds.items():
+            begun = time.monotonic()
+            assert ask(name, typed, f"198.51.100.{rounds}") == 1
+            shortest[kind] = min(shortest[kind], time.monotonic() - begun)
+    assert max(shortest.values()) < 2 * min(shortest.values()), shortest
 
 
 def test_a_dry_run_makes_and_removes_none(passwords, web):
