@@ -308,6 +308,11 @@ const struct usage_option usage_setup[] = {
 	  "metrics each minute for node_exporter, although its directory\n"
 	  "/var/lib/prometheus/node-exporter does not exist yet (it is made)",
 	  NULL },
+	{ 'H', "homes", "FILE[:SIZE]",
+	  "a file system of their own for the homes, mounted on /srv/subuid:\n"
+	  "in this file, which is made, or on this empty DEVICE",
+	  NULL },
+	{ 'F', "fs", "KIND", "of that kind: btrfs (default), xfs, ext4", NULL },
 	{ 'c', "containers", NULL, "let systemd delegate all controllers to users, for limits of their containers",
 	  NULL },
 	END,

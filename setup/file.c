@@ -24,8 +24,7 @@ void setup_file_done(struct setup_file *file)
 	cleanup_free_p(&file->text);
 }
 
-/* Opens the directory of path; *name is the last part of it. */
-static int directory_open(const char *path, const char **name)
+int file_directory_open(const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
 	char directory[PATH_MAX];
@@ -65,7 +64,7 @@ static int text_read(int fd, struct setup_file *file)
 int file_load(const char *path, struct setup_file *file)
 {
 	const char *name;
-	cleanup_fd int directory = directory_open(path, &name), fd = -1;
+	cleanup_fd int directory = file_directory_open(path, &name), fd = -1;
 	struct setup_file loaded = { 0 };
 	int r;
 
@@ -176,7 +175,7 @@ static int temporary_name(char temporary[NAME_MAX + 1], const char *name)
 int file_store(const char *path, const char *text, const struct setup_file *old, mode_t mode)
 {
 	const char *name;
-	cleanup_fd int directory = directory_open(path, &name);
+	cleanup_fd int directory = file_directory_open(path, &name);
 	char temporary[NAME_MAX + 1];
 	int r;
 
@@ -194,7 +193,7 @@ int file_store(const char *path, const char *text, const struct setup_file *old,
 int file_tidy(const char *path)
 {
 	const char *name;
-	cleanup_fd int directory = directory_open(path, &name);
+	cleanup_fd int directory = file_directory_open(path, &name);
 	char temporary[NAME_MAX + 1];
 	int r;
 
@@ -209,7 +208,7 @@ int file_tidy(const char *path)
 int file_unlink(const char *path)
 {
 	const char *name;
-	cleanup_fd int directory = directory_open(path, &name);
+	cleanup_fd int directory = file_directory_open(path, &name);
 
 	if (directory < 0)
 		return directory == -ENOENT ? 0 : directory;
@@ -221,7 +220,7 @@ int file_unlink(const char *path)
 int file_set_aside(const char *path, const char *suffix)
 {
 	const char *name;
-	cleanup_fd int directory = directory_open(path, &name);
+	cleanup_fd int directory = file_directory_open(path, &name);
 	char aside[NAME_MAX + 1];
 
 	if (directory < 0)

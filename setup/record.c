@@ -38,6 +38,7 @@ static const struct {
 	{ "user", USERDB_USER, NULL },
 	{ "directory", STATE_DIR, NULL },
 	{ "directory", HOMES_DIR, NULL },
+	{ "homes", HOMES_DIR, NULL },
 	{ "directory", SSHD_DROPIN_DIR, NULL },
 	{ "directory", SETTINGS_DIR, NULL },
 	{ "directory", NETWORK_DROPIN_DIR, NULL },

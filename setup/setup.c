@@ -20,12 +20,13 @@
 
 struct setup_options {
 	bool undo, keep_data, metrics, containers;
+	const char *homes, *fs;
 	bool stop; /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {
-	step_installed, step_users,   step_directories, step_nsswitch, step_pam,     step_passwords,  step_sshd,
-	step_network,   step_service, step_timer,       step_userdb,   step_metrics, step_containers,
+	step_installed, step_users,   step_directories, step_homes, step_nsswitch, step_pam,     step_passwords,
+	step_sshd,      step_network, step_service,     step_timer, step_userdb,   step_metrics, step_containers,
 };
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */
@@ -203,6 +204,10 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 		options->keep_data |= option == 'k';
 		options->metrics |= option == 'm';
 		options->containers |= option == 'c';
+		if (option == 'H')
+			options->homes = optarg;
+		if (option == 'F')
+			options->fs = optarg;
 	}
 	if (option < 0) {
 		options->stop = true;
@@ -212,6 +217,10 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 		return usage_error("--keep-data", "goes with --undo", "");
 	if (options->containers && options->undo)
 		return usage_error("--containers", "does not go with --undo, which takes it back in any case", "");
+	if (options->homes != NULL && options->undo)
+		return usage_error("--homes", "does not go with --undo, which takes it back in any case", "");
+	if (options->fs != NULL && options->homes == NULL)
+		return usage_error("--fs", "goes with --homes", "");
 	if (options->metrics && options->undo)
 		return usage_error("--metrics", "does not go with --undo, which takes them back in any case", "");
 	return STATUS_DONE;
@@ -254,6 +263,8 @@ int host_setup(int argc, char **argv)
 	setup.keep_data = options.keep_data;
 	setup.metrics = options.metrics;
 	setup.containers = options.containers;
+	setup.homes = options.homes;
+	setup.homes_fs = options.fs;
 	signals_hold();
 	umask(022);
 	if (begin(&setup, options.undo, &state_made, &lock) < 0)

@@ -60,10 +60,12 @@
 struct setup {
 	bool dry_run;
 	bool keep_data;
-	bool metrics;     /* though nobody collects them yet */
-	bool containers;  /* what containers of users need */
-	json_t *deeds;    /* array, in the order in which they were done */
-	unsigned changes; /* said in this run */
+	bool metrics;         /* though nobody collects them yet */
+	bool containers;      /* what containers of users need */
+	const char *homes;    /* FILE[:SIZE] or DEVICE: a file system of their own; NULL: none */
+	const char *homes_fs; /* NULL: btrfs, or what is there */
+	json_t *deeds;        /* array, in the order in which they were done */
+	unsigned changes;     /* said in this run */
 	bool sshd_changed;
 	bool settings_changed;
 };
@@ -87,6 +89,10 @@ int setup_fail_errno(const char *what, int error, const char *todo);
 /* Systemd does not delegate all controllers to users that containers can be bounded by. */
 bool delegate_lacking(void);
 int step_containers(struct setup *setup);
+
+/* ---- homes.c */
+int step_homes(struct setup *setup);
+int homes_revert(struct setup *setup, const json_t *deed);
 
 /* ---- record.c */
 
@@ -118,6 +124,9 @@ struct setup_file {
 	struct stat st;
 };
 void setup_file_done(struct setup_file *file);
+
+/* Opens the directory of an absolute path, which root alone can change; *name: the last part of path. */
+int file_directory_open(const char *path, const char **name);
 
 /* Reads a regular file of root that nobody else can write, below trusted directories. 0 (also if it does not
  * exist), or negative errno: -ELOOP a symbolic link, -EPERM not root's alone, -EBADMSG not a text. */

@@ -60,16 +60,6 @@ int step_installed(struct setup *setup)
 
 /* ---- directories */
 
-static int parent_open(const char *path, const char **name)
-{
-	const char *slash = strrchr(path, '/');
-	char parent[PATH_MAX];
-
-	snprintf(parent, sizeof(parent), "%.*s/", (int)(slash - path), path);
-	*name = slash + 1;
-	return path_open_trusted(parent, O_RDONLY);
-}
-
 int directory_make(struct setup *setup, const char *path, mode_t mode)
 {
 	cleanup_fd int parent = -1, made = -1;
@@ -88,7 +78,7 @@ int directory_make(struct setup *setup, const char *path, mode_t mode)
 		return 0;
 	if (record_add(setup, json_pack("{s:s, s:s}", "kind", "directory", "name", path)) < 0)
 		return -1;
-	parent = parent_open(path, &name);
+	parent = file_directory_open(path, &name);
 	made = parent < 0 ? parent : path_make_directory(parent, name, mode, 0);
 	return made < 0 ? setup_fail_errno(path, made, "") : 0;
 }
@@ -109,7 +99,7 @@ int directory_revert(struct setup *setup, const json_t *deed)
 		say_change(setup, path, "removed, if it is empty");
 		return 0;
 	}
-	parent = parent_open(path, &name);
+	parent = file_directory_open(path, &name);
 	if (parent < 0)
 		return setup_fail_errno(path, parent, "");
 	if (unlinkat(parent, name, AT_REMOVEDIR) == 0) {

@@ -40,6 +40,15 @@ bool nsswitch_needs_network(const char *text, bool nslcd, char *source, size_t s
 /* Copies the first source of the database into source; "" if there is none. */
 void nsswitch_first_source(const char *text, const char *database, char *source, size_t size);
 
+/* ---- fstab(5) */
+
+#define FSTAB_OURS "# subuidd: made by `subuid setup --homes`, taken back by `subuid setup --undo`"
+/* The text with this line behind our comment at its end. -EEXIST: another line mounts something on the directory;
+ * -ENOMEM. */
+int fstab_with(const char *text, const char *directory, const char *line, char **out);
+/* Without our comment and the line behind it. 0 or -ENOMEM. */
+int fstab_without(const char *text, char **out);
+
 /* ---- pam.d(5) */
 
 #define PAM_BEGIN "# subuidd: begin"

@@ -505,6 +505,45 @@ static void sources_that_ask_over_a_network_are_known(void **state)
 	assert_false(nsswitch_needs_network("passwd: files [NOTFOUND=return nis\n", false, source, sizeof(source)));
 }
 
+static void the_line_of_fstab_comes_and_goes_alone(void **state)
+{
+	static const char line[] = "/var/lib/homes.img /srv/subuid btrfs loop 0 0";
+	static const char *const texts[] = { "", "# none\n", "UUID=1 / ext4 defaults 0 1\n",
+					     "# /dev/sda1 /srv/subuid ext4 0 0\nUUID=1 /srv/subuid2 xfs 0 0\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char *with = NULL, *without = NULL, *again = NULL, *untouched = NULL;
+
+		assert_int_equal(fstab_with(texts[i], "/srv/subuid", line, &with), 0);
+		assert_non_null(strstr(with, line));
+		assert_int_equal(fstab_with(with, "/srv/subuid", line, &again), -EEXIST);
+		assert_null(again);
+		assert_int_equal(fstab_without(with, &without), 0);
+		assert_string_equal(without, texts[i]);
+		assert_int_equal(fstab_without(texts[i], &untouched), 0);
+		assert_string_equal(untouched, texts[i]);
+		free(with);
+		free(without);
+		free(untouched);
+	}
+}
+
+static void of_an_edited_fstab_only_our_line_goes(void **state)
+{
+	static const char edited[] = "a b c d 0 0\n" FSTAB_OURS "\nx /srv/subuid btrfs loop,noatime 0 0\ne f g h 0 0\n";
+	static const char *const theirs[] = { "UUID=1 /srv/subuid xfs defaults 0 0\n", " \tsrv\t /srv/subuid" };
+	char *out = NULL, *none = NULL;
+
+	(void)state;
+	assert_int_equal(fstab_without(edited, &out), 0);
+	assert_string_equal(out, "a b c d 0 0\ne f g h 0 0\n");
+	free(out);
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++)
+		assert_int_equal(fstab_with(theirs[i], "/srv/subuid", "x", &none), -EEXIST);
+	assert_null(none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +567,8 @@ int main(void)
 		cmocka_unit_test(an_include_counts_in_the_global_part_only),
 		cmocka_unit_test(values_are_read_from_the_output_of_sshd),
 		cmocka_unit_test(differences_are_shown_line_by_line),
+		cmocka_unit_test(the_line_of_fstab_comes_and_goes_alone),
+		cmocka_unit_test(of_an_edited_fstab_only_our_line_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
