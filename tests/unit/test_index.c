@@ -699,7 +699,7 @@ static void another_file_in_its_place_is_seen_by_who_looks(void **state)
 	assert_int_equal(index_writer_create(f->dirfd, &f->options, &anew), 0);
 	assert_int_equal(index_put_account(anew, &account, '+'), 0);
 	assert_int_equal(index_writer_publish(anew, 2), 0);
-	for (until = seconds() + 2.5; found.flags != account.flags && seconds() < until;)
+	for (until = seconds() + 60; found.flags != account.flags && seconds() < until;)
 		assert_int_equal(index_account_by_uid(&reader, account.uid, &found), 0);
 	assert_int_equal(found.flags, account.flags);
 	check_account(&reader, &account);

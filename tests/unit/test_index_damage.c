@@ -256,9 +256,9 @@ static void a_table_without_an_end_ends(void **state)
 		memcpy(image.bytes + header->table[INDEX_BY_ID].offset + i * 8, &slot, 8);
 	}
 	assert_int_equal(index_view_init(&view, image.bytes, image.size), 0);
-	clock_gettime(CLOCK_MONOTONIC, &before);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
 	assert_int_equal(index_view_by_uid(&view, UID_FIRST + 1000, &account), -EUCLEAN);
-	clock_gettime(CLOCK_MONOTONIC, &after);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
 	assert_true(after.tv_sec - before.tv_sec < 2);
 	free(image.bytes);
 }

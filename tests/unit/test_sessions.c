@@ -41,7 +41,7 @@ static int sleep_for_good(void *data)
 	int ready = *(int *)data;
 
 	/* not for good when the test is broken, and not in the way of who reads its output */
-	alarm(20);
+	alarm(120);
 	close(1);
 	close(2);
 	signal(SIGTERM, SIG_IGN);
@@ -273,7 +273,7 @@ static int bomb(const struct uids *kind, int ready)
 {
 	const struct rlimit limit = { 100, 100 };
 
-	alarm(20);
+	alarm(120);
 	if (setrlimit(RLIMIT_NPROC, &limit) != 0)
 		return 1;
 	setsid();
@@ -282,7 +282,7 @@ static int bomb(const struct uids *kind, int ready)
 		return 1;
 	for (;;)
 		if (fork() == 0)
-			alarm(20);
+			alarm(120);
 }
 
 static void bombs_end(const struct uids *kind)
@@ -321,7 +321,7 @@ static void a_fork_bomb_ends(void **state)
 /* One process that is another one all the time. */
 static int hop(void *data)
 {
-	alarm(20);
+	alarm(120);
 	for (int i = 0;; i++) {
 		pid_t next;
 
@@ -379,7 +379,7 @@ static int with_a_thread(void *data)
 	pthread_t thread;
 	char byte;
 
-	alarm(20);
+	alarm(120);
 	if (pipe(told) != 0)
 		return 1;
 	word[1] = told[1];
@@ -528,11 +528,11 @@ static void a_fork_bomb_stands_still_and_goes_on(void **state)
 /* Each lets all others go on, all the time. */
 static int storm(void *data)
 {
-	alarm(20);
+	alarm(120);
 	setsid();
 	for (int i = 0; i < 12; i++)
 		if (fork() == 0)
-			for (alarm(20);;)
+			for (alarm(120);;)
 				kill(-1, SIGCONT);
 	if (write(*(int *)data, "x", 1) != 1)
 		return 1;
@@ -616,11 +616,11 @@ static int debug_and_stop(void *data)
 	int status;
 	pid_t pid;
 
-	alarm(20);
+	alarm(120);
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
+		alarm(120);
 		if (pthread_create(&second, NULL, count_up, data) != 0)
 			return 1;
 		for (;;)
@@ -678,7 +678,7 @@ static pid_t start_stopping(int ready)
 
 	if (pid != 0)
 		return pid;
-	alarm(20);
+	alarm(120);
 	if (setresuid(OTHER_UID, IDENTITY_NOBODYS, OTHER_UID) != 0 || write(ready, "x", 1) != 1)
 		_exit(1);
 	for (;;)
