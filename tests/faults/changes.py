@@ -349,7 +349,7 @@ def purged(world, case):
 def session_over(world, case, acknowledged):
     session = case.more.pop("session")
     if acknowledged:
-        demand(within(10, lambda: session.poll() is not None), "acknowledged, and the session goes on")
+        demand(within(20, lambda: session.poll() is not None), "acknowledged, and the session goes on")
     session.kill()
     session.wait()
 
@@ -387,7 +387,7 @@ def renamed_after(world, case, acknowledged):
 def no_session_left(world, case, acknowledged):
     session_over(world, case, acknowledged)
     if acknowledged:
-        demand(within(20, lambda: purged(world, case)), "what was to be deleted is still there")
+        demand(within(60, lambda: purged(world, case)), "what was to be deleted is still there")
 
 
 def adopt_again(world, case, acknowledged):
@@ -405,7 +405,7 @@ def started_clean(world, case, acknowledged):
     for label in ("torn", "going", "purged"):
         demand(("account", case.owner, label + case.label) not in facts, f"the {label} account is there after the start")
     ids = {key[1] for key, value in facts.items() if key[0] == "ended" and value[2] == "purged" + case.label}
-    demand(within(20, lambda: not ids & {int(name) for name in os.listdir(place)}), "the purge does not come to its end")
+    demand(within(60, lambda: not ids & {int(name) for name in os.listdir(place)}), "the purge does not come to its end")
 
 
 def hash_of(case):
@@ -435,7 +435,7 @@ def password_is_right(world, case, acknowledged):
     libcrypt = ctypes.CDLL("libcrypt.so.1")
     libcrypt.crypt.restype = ctypes.c_char_p
     demand(right(), "the password is wrong after the fault")
-    demand(within(20, more) and right(), "the next login does not finish it")
+    demand(within(60, more) and right(), "the next login does not finish it")
 
 
 def file_verifies(world, case, acknowledged):
@@ -472,7 +472,7 @@ def reload(world, case):
 def stop(world, case):
     world.daemon.send_signal(signal.SIGTERM)
     try:
-        return {"parameters": {}} if world.daemon.wait(25) == 0 else None
+        return {"parameters": {}} if world.daemon.wait(60) == 0 else None
     except subprocess.TimeoutExpired:
         demand(False, "it does not stop")
 

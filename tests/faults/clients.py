@@ -50,7 +50,7 @@ class Person(threading.Thread):
                 self.peer.close()
             self.peer = None
             self.lost += 1
-            self.serving.wait(30)
+            self.serving.wait(60)
             return None
         if "error" in reply:
             demand(reply["error"].split(".")[-1] in REFUSED, method, parameters, "is answered with", reply)

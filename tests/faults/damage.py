@@ -104,7 +104,7 @@ def start(world):
     log = Path("/run/subuidd.log")
     before = log.stat().st_size
     world.daemon = world.spawn_daemon()
-    demand(within(15, lambda: world.daemon.poll() is not None or world.answers()), "the start does not come to its end")
+    demand(within(60, lambda: world.daemon.poll() is not None or world.answers()), "the start does not come to its end")
     status = world.daemon.poll()
     if status is not None:
         world.daemon = None
@@ -155,7 +155,7 @@ def way_out(site):
 def served(site, damage):
     status, text = findings()
     if damage.verdict == REPAIRED or (damage.verdict == SAID and status == 0):
-        demand(within(10, lambda: findings()[0] == 0), "check after the start:", text[-500:])
+        demand(within(60, lambda: findings()[0] == 0), "check after the start:", text[-500:])
         told = run("getent", "-s", "subuid", "passwd", f"{site.alice}+web1", check=False)
         demand(told.returncode == 0, "web1 is not looked up after the start")
         return

@@ -17,7 +17,7 @@ from world import BUILD, demand, run, wait_until, within
 
 PLACE = Path("/run/disks")
 SECTOR = {"ext4": 512, "xfs": 512, "btrfs": 4096}  # btrfs has its superblock, of 4096 bytes, written whole or not at all
-RELEASE_SECONDS = 15
+RELEASE_SECONDS = 60
 WRITE, FLUSH, ZERO = 1, 2, 3
 MAKE = {
     "ext4": (128 << 20, ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard"], "loop"),
@@ -128,7 +128,7 @@ class Disks:
     def stop(self):
         self.unmount()
         run("umount", PLACE / "rec")
-        self.recorder.wait(20)
+        self.recorder.wait(60)
         demand(self.recorder.returncode == 0, "the recorder ended with", self.recorder.returncode)
         for number in range(self.count):
             os.unlink(PLACE / f"images/{number}")

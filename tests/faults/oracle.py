@@ -10,7 +10,7 @@ from world import HOMES, call, demand, done, run, within
 
 KEYS_ASKED = 6
 RANGES_FROM = 1 << 30  # the pool of the default settings
-SOUND_SECONDS = 20  # what a start finishes or undoes goes on beside it
+SOUND_SECONDS = 60  # what a start finishes or undoes goes on beside it
 
 
 def check_sound(world, seconds=None):

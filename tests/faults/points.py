@@ -11,7 +11,7 @@ import time
 import oracle
 from changes import Case
 from tracing import TRACE, read_trace, tracing
-from world import Violation, call, demand, done, wait_until, within
+from world import START_SECONDS, Violation, call, demand, done, wait_until, within
 
 OFTEN = 60
 LIVE_SECONDS = 1  # a daemon that lives on mends at once, at its next maintenance or at the next start
@@ -77,7 +77,7 @@ def settle(world, change, case, reply):
 def started(world, words):
     """The traced start, until it serves and has looked after what was left (maintenance, a second later)."""
     with tracing(TRACE, *words, command=("broker", ["/usr/sbin/subuidd", "--foreground"])) as tracer:
-        end = time.monotonic() + 20
+        end = time.monotonic() + START_SECONDS
         while tracer.poll() is None and time.monotonic() < end and not world.answers():
             time.sleep(0.02)
         demand(time.monotonic() < end, "the start does not come to its end")
@@ -85,7 +85,7 @@ def started(world, words):
         while tracer.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         tracer.send_signal(signal.SIGTERM)
-        tracer.wait(20)
+        tracer.wait(60)
     subprocess.run(["pkill", "-KILL", "-x", "subuidd"], check=False)  # of this pid namespace: the one just started
     wait_until(lambda: subprocess.run(["pgrep", "-x", "subuidd"], stdout=subprocess.DEVNULL, check=False).returncode == 1,
                "the traced daemon has ended")

@@ -31,7 +31,7 @@ def tracing(trace, *words, attach=None, command=None):
     finally:
         with contextlib.suppress(ProcessLookupError):
             tracer.send_signal(signal.SIGTERM)
-        tracer.wait(20)
+        tracer.wait(60)
         tracer.stdout.close()
 
 

@@ -29,7 +29,7 @@ STATE = Path("/var/lib/subuidd")
 HOMES = Path("/srv/subuid")
 CONF = Path("/etc/subuidd.conf.d/60-faults.conf")
 BOOT_ID = Path("/run/boot-id")
-CALL_SECONDS = 30
+CALL_SECONDS = 60
 START_SECONDS = 60  # on a busy machine
 
 
@@ -151,7 +151,7 @@ class World(conftest.Host):
     def kill_daemon(self):
         if self.daemon is not None:
             self.daemon.kill()
-            self.daemon.wait(20)
+            self.daemon.wait(60)
             self.daemon = None
 
     def children(self, name):
