@@ -44,8 +44,9 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item in kept]
 
 
-def wait_until(condition, what, seconds=15.0):
-    """Waits for a condition, never for a time."""
+def wait_until(condition, what, seconds=60.0):
+    """Waits for a condition, never for a time. The bound is of what never comes; one that is shorter tells what comes by itself
+    from what comes with the next look."""
     seconds *= SLOW
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -54,6 +55,18 @@ def wait_until(condition, what, seconds=15.0):
             return value
         time.sleep(0.01)
     raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def time_taken(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def expiry_after(act):
+    """A time that is soon, and not over before ten times what this takes now: what is to be done before it is like it."""
+    took = time_taken(act)
+    return int(time.time() + 5 + 10 * took)
 
 
 def run(*argv, user=None, check=True, input=None, env=None, timeout=120, cwd=None, text=True):
@@ -114,7 +127,7 @@ class Host:
     def stop_daemon(self, how=signal.SIGTERM):
         daemon, self.daemon = self.daemon, None
         daemon.send_signal(how)
-        daemon.wait(20 * SLOW)
+        daemon.wait(60 * SLOW)
         self.daemon_log.close()
         return daemon.returncode
 
@@ -202,9 +215,9 @@ class Host:
     def ssh_options(self, key):
         return ["-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o",
                 "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                "-o", "ConnectTimeout=10"]
+                "-o", "ConnectTimeout=60"]
 
-    def ssh(self, key, name, *command, check=False, options=(), timeout=60, input=""):
+    def ssh(self, key, name, *command, check=False, options=(), timeout=120, input=""):
         return run("ssh", *self.ssh_options(key), *options, f"{name}@127.0.0.1", *command, check=check,
                    timeout=timeout, input=input)
 
@@ -233,7 +246,7 @@ def exchange(peer, message):
             return replies if more else replies[0]
 
 
-def call(method, parameters=None, user=None, more=False, timeout=20):
+def call(method, parameters=None, user=None, more=False, timeout=60):
     """One raw Varlink call of the daemon: what exchange() returns."""
     message = {"method": method, "parameters": parameters or {}}
     if more:
@@ -284,7 +297,7 @@ def host(request):
     if machine.daemon is not None:
         machine.stop_daemon()
     machine.sshd.terminate()
-    machine.sshd.wait(10)
+    machine.sshd.wait(60)
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +315,7 @@ def public_tmp(request):
 
 CALL_AS = """
 import json, socket, sys
-peer = socket.socket(socket.AF_UNIX); peer.settimeout(20); peer.connect(%r)
+peer = socket.socket(socket.AF_UNIX); peer.settimeout(60); peer.connect(%r)
 peer.sendall(sys.argv[1].encode() + b"\\0")
 data = b""
 while b"\\0" not in data:

@@ -97,7 +97,7 @@ class Gate:
         env = {} if command is None else {"SSH_ORIGINAL_COMMAND": command}
         return subprocess.run(
             [self.gate, *(options or self.options), self.home], env=env, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, user=UID, group=UID, extra_groups=[], cwd="/", timeout=20,
+            capture_output=True, text=True, user=UID, group=UID, extra_groups=[], cwd="/", timeout=60,
         )
 
     def own(self, path, text="", mode=0o644):

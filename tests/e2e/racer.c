@@ -2,7 +2,7 @@
 /*
  * racer SECONDS TRIES [LINE]: run as a uid that a program of the daemon has, and wants to be that program. It looks for
  * each new process of this uid and tries to open its memory for writing between execve(2) and its hardening. It ends
- * with the first seizure (with LINE it goes on), or when SECONDS are over and TRIES were made (at most three times
+ * with the first seizure (with LINE it goes on), or when SECONDS are over and TRIES were made (at most fifteen times
  * SECONDS). Prints how many tries at processes of this uid were refused, and how many were seized.
  *
  * Seized: it is stopped, and what the racer wrote on its stack is what is read back. With LINE, its standard output is
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 		double now = seconds() - begun;
 		int last = newest(loadavg);
 
-		if ((now > most && tries >= wanted) || now > 3 * most)
+		if ((now > most && tries >= wanted) || now > 15 * most)
 			break;
 		for (int pid = last - 1; pid <= last + AHEAD; pid++)
 			look(pid, argc > 3 ? argv[3] : NULL);

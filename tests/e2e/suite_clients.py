@@ -58,9 +58,9 @@ def test_lsyncd(host, known, tree, tmp_path):  # noqa: F811
     with log.open("w") as output, subprocess.Popen(["/usr/bin/lsyncd", "-nodaemon", "-log", "all", config], stdout=output,
                                                    stderr=subprocess.STDOUT) as lsyncd:
         try:
-            wait_until(lambda: (home / "l/big").exists() and (home / "l/file").exists(), "the first copy is there", 30)
+            wait_until(lambda: (home / "l/big").exists() and (home / "l/file").exists(), "the first copy is there")
             (tree / "file").rename(tree / "moved")
-            wait_until(lambda: (home / "l/moved").exists() and not (home / "l/file").exists(), "it has moved there", 30)
+            wait_until(lambda: (home / "l/moved").exists() and not (home / "l/file").exists(), "it has moved there")
         finally:
             lsyncd.terminate()
     assert re.search(r"rsync .*\[-[a-z]*s", log.read_text()) and "Error" not in log.read_text()
@@ -236,8 +236,8 @@ def test_autossh(host, tmp_path):
         wait_until(lambda: run("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:5000/", check=False).returncode == 0, "it is there")
         session = run("pgrep", "-P", str(tunnel.pid), "ssh").stdout.split()[0]
         os.kill(int(session), 9)
-        wait_until(lambda: run("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:5000/", check=False).returncode == 0, "and again", 60)
+        wait_until(lambda: run("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:5000/", check=False).returncode == 0, "and again")
     finally:
         tunnel.terminate()
-        tunnel.wait(20)
+        tunnel.wait(60)
         server.shutdown()

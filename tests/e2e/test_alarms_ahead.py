@@ -158,7 +158,7 @@ def test_keys_that_nobody_uses_are_one_alarm_of_an_owner(host, push, hook, tmp_p
     def told():
         return [line for line in hook() if line[2] == "key-unused"]
 
-    wait_until(told, "they are told of", 60)
+    wait_until(told, "they are told of")
     assert [line[3:5] for line in told()] == [["100", "999"]] and "has not been used for 100 days" in told()[0][6]
     assert told()[0][1].startswith(f"{push.owner}+") and len(hook()) == before + 1
     # once

@@ -82,20 +82,20 @@ def test_a_lock_ends_a_session_that_signals_whatever_has_its_uid(host, tmp_path,
     owner, name, _ = host.account(tmp_path)
     uid = pwd.getpwnam(name).pw_uid
     # control: what has the uid is hit
-    control = subprocess.Popen(["sleep", "60"], user=uid, group=uid, extra_groups=[])
+    control = subprocess.Popen(["sleep", "1000"], user=uid, group=uid, extra_groups=[])
     for _ in range(12):
         spinning = subprocess.Popen([spinner, str(int(number))], user=uid, group=uid, extra_groups=[])
         try:
             wait_until(lambda: Path(f"/proc/{control.pid}/stat").read_text().split()[2] in "TZ", "the control is hit")
             begun = time.monotonic()
-            run("/usr/bin/subuid", "lock", "web1", user=owner, timeout=10)
-            assert spinning.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)
-            assert call("io.subuidd.Accounts.Status", timeout=2)
-            assert time.monotonic() - begun < 5
+            run("/usr/bin/subuid", "lock", "web1", user=owner)
+            assert spinning.wait(60) in (-signal.SIGTERM, -signal.SIGKILL)
+            assert call("io.subuidd.Accounts.Status")
+            assert time.monotonic() - begun < 15  # a child that is hit is given up after twenty
             host.subuid("unlock", "web1", user=owner)
         finally:
             spinning.kill()
-    assert control.wait(5) == -signal.SIGKILL
+    assert control.wait(60) == -signal.SIGKILL
 
 
 HOLD = """
@@ -107,8 +107,8 @@ for uid in map(int, sys.argv[1:]):
         for i in range(32):
             peer = socket.socket(socket.AF_UNIX); peer.connect(%r); held.append(peer)
         sys.stdout.write("x"); sys.stdout.flush()
-        time.sleep(60); os._exit(0)
-time.sleep(60)
+        time.sleep(1000); os._exit(0)
+time.sleep(1000)
 """ % SOCKET
 
 
@@ -175,7 +175,7 @@ def test_sessions_that_are_made_anew_hold_up_their_owner_alone(host, tmp_path):
         # A moment without any was seen, or it is said that they cannot be ended; which of the two is a race.
         said = lock.stderr.read()
         assert (lock.returncode == 0) != (b"cannot be ended" in said), (lock.returncode, said)
-        assert worst < 2
+        assert worst < 4.5, "the broker does not wait for the five seconds that the killing may take"
     finally:
         os.killpg(respawn.pid, signal.SIGKILL)
         run("pkill", "-x", "respawn", check=False)
@@ -191,7 +191,7 @@ def test_a_connection_does_not_outlive_its_key(host, tmp_path):
     assert run(*through).returncode == 0  # control
 
     host.subuid("key", "remove", "web1", host.subuid_json("key", "list", "web1", user=owner)[0]["id"], user=owner)
-    assert master.wait(5) != 0
+    assert master.wait(20) != 0  # before a look that comes by itself
     assert run(*through, check=False).returncode != 0
 
 

@@ -107,10 +107,10 @@ def test_it_ends_when_it_is_told_to_and_with_the_account(host, place):
     for how in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with listening(owner, directory) as relay:
             relay.send_signal(how)
-            assert relay.wait(30) == 0 and not path.exists()
+            assert relay.wait(60) == 0 and not path.exists()
     with listening(owner, directory) as relay:
         relay.kill()
-        relay.wait(30)
+        relay.wait(60)
         assert path.exists(), "the control: a left-over"
     with listening(owner, directory) as relay:
         second = run("subuid", "socket", "web1", directory, user=owner, check=False)
@@ -121,7 +121,7 @@ def test_it_ends_when_it_is_told_to_and_with_the_account(host, place):
         host.subuid("add", "web1", user=owner)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             asked(path, {"method": API + "Status"})
-        assert relay.wait(30) == 1 and "no such account" in relay.stderr.read() and not path.exists()
+        assert relay.wait(60) == 1 and "no such account" in relay.stderr.read() and not path.exists()
     path.write_text("mine")
     taken = run("subuid", "socket", "web1", directory, user=owner, check=False)
     assert taken.returncode == 1 and path.read_text() == "mine"

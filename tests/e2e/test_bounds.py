@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import session_fixture
-from conftest import run, wait_until
+from conftest import run, time_taken, wait_until
 from test_costs import SHOW, syslog  # noqa: F401
 from test_shell import home_of
 from test_userdb import record_of, service  # noqa: F401
@@ -69,13 +69,13 @@ def test_a_shell_has_its_limits_and_raises_none(host, shell):
     assert (home_of(name) / "large").stat().st_size == MIB
     assert host.ssh(key, name, "python3 -c 'b\"x\" * (400 << 20)' || echo no").stdout == "no\n"
     # many at once, each of which stays for a while: not more than there may be
-    forks = "for i in $(seq 100); do sleep 5 & done 2>/dev/null; ls -d /proc/[0-9]* | wc -l; kill $(jobs -p) 2>/dev/null"
-    counted = host.ssh(key, name, forks).stdout.split()
+    forks = "for i in $(seq 100); do sleep {} & done 2>/dev/null; ls -d /proc/[0-9]* | wc -l; kill $(jobs -p) 2>/dev/null"
+    counted = host.ssh(key, name, forks.format(5)).stdout.split()
     assert not counted or int(counted[-1]) <= 64, counted
     host.subuid("set", "web1", "--processes", "default", "--open-files", "default", "--file-size", "default", "--memory",
                 "default", user=owner)
     assert ulimits(host, key, name)[:3] == ["512", "1024", "unlimited"]
-    assert int(host.ssh(key, name, forks).stdout.split()[-1]) > 100
+    assert int(host.ssh(key, name, forks.format(1000)).stdout.split()[-1]) > 100
 
 
 def test_rsync_has_its_limits(host, tmp_path):
@@ -152,10 +152,9 @@ def test_systemd_is_told(host, tmp_path, service):  # noqa: F811
 
 # ---- bandwidth
 
-def timed(act):
-    begin = time.monotonic()
-    act()
-    return time.monotonic() - begin
+def in_less_than(seconds, act):
+    """The control, that nothing bounds it; on a busy machine not always the first time."""
+    assert any(time_taken(act) < seconds for _ in range(20))
 
 
 def test_bandwidth_of_rsync(host, tmp_path):
@@ -170,13 +169,18 @@ def test_bandwidth_of_rsync(host, tmp_path):
         (tmp_path / "back").unlink(missing_ok=True)
         host.rsync(key, "-W", f"{name}@127.0.0.1:x", tmp_path / "back")
 
-    plain = timed(push), timed(pull)
+    def push_anew():
+        (home_of(name) / "x").unlink(missing_ok=True)
+        push()
+
+    in_less_than(3, push_anew)
+    in_less_than(3, pull)
     (home_of(name) / "x").unlink()
     host.subuid("set", "web1", "--bandwidth", "1M", user=owner)
-    for act, way, free in ((push, "bytesIn", plain[0]), (pull, "bytesOut", plain[1])):
+    for act, way in ((push, "bytesIn"), (pull, "bytesOut")):
         before = wait_until(lambda: host.subuid_json("log", name), "the ones before are recorded")[0]["seq"]
-        took = timed(act)
-        assert took >= 3 and took > free, (way, took, free)
+        took = time_taken(act)
+        assert took >= 3, (way, took)
         ran = wait_until(lambda: next((ran for ran in host.subuid_json("log", name)
                                        if ran["seq"] > before and ran.get(way, 0) >= 4 * MIB), None), "it is recorded")
         assert ran["status"] == 0 and ran[way] >= 4 * MIB, ran
@@ -190,11 +194,12 @@ def test_bandwidth_of_tools_and_of_standard_error(host, tmp_path, shell):
     data = os.urandom(2 * MIB)
     for way, command, given in (("in", "cat >x; echo end", data), ("out", "cat x", b""), ("errors", "cat x >&2", b"")):
         host.subuid("set", "web1", "--bandwidth", "default", user=owner)
-        free = timed(lambda: run("ssh", *host.ssh_options(key), f"{name}@127.0.0.1", command, input=given, text=False))
+        words = ["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", command]
+        in_less_than(1.5, lambda: run(*words, input=given, text=False))  # pylint: disable=cell-var-from-loop
         host.subuid("set", "web1", "--bandwidth", "1M", user=owner)
         begin = time.monotonic()
-        bound = run("ssh", *host.ssh_options(key), f"{name}@127.0.0.1", command, input=given, text=False)
-        assert time.monotonic() - begin >= 1.5 > 0 and time.monotonic() - begin > free, way
+        bound = run(*words, input=given, text=False)
+        assert time.monotonic() - begin >= 1.5, way
         if way == "out":
             assert bound.stdout == data
     assert (home_of(name) / "x").read_bytes() == data
@@ -215,7 +220,7 @@ def test_what_is_bounded_ends_as_it_would(host, shell):
     assert held.stdout.readline() == b"in\n"
     held.kill()
     held.communicate()
-    wait_until(lambda: run("pgrep", "-U", str(uid), check=False).returncode != 0, "no process stays", 30)
+    wait_until(lambda: run("pgrep", "-U", str(uid), check=False).returncode != 0, "no process stays")
 
 
 # ---- who may say it

@@ -52,7 +52,7 @@ def taken_over(host, tmp_path, source, *options):
         yield daemon
     finally:
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(60)
         run("install", "-m", "0711", real, WORKER)
         host.start_daemon()
 
@@ -63,15 +63,14 @@ def evil(host, tmp_path):
         yield daemon
 
 
-def connect_as(uid, seconds):
-    """Connections of one uid, one after the other, for so long; in a child."""
+def connect_as(uid, enough):
+    """Connections of one uid, one after the other, until there are enough; in a child."""
     pid = os.fork()
     if pid == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not enough():
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.settimeout(0.05)
                 try:
@@ -86,9 +85,16 @@ def connect_as(uid, seconds):
 def test_a_worker_that_was_taken_over_is_killed_and_changes_only_what_its_caller_may(host, evil):
     bystander = host.new_user()
     caller = host.new_user()
-    connect_as(pwd.getpwnam(caller).pw_uid, 6)
+    log = Path("/run/evil.log")
+    end = time.monotonic() + 6
+
+    def enough():
+        killed = log.read_text(errors="replace").count("a worker was killed") > 50
+        return time.monotonic() > end + 90 or killed and time.monotonic() > end
+
+    connect_as(pwd.getpwnam(caller).pw_uid, enough)
     assert evil.poll() is None
-    log = Path("/run/evil.log").read_text(errors="replace")
+    log = log.read_text(errors="replace")
     assert log.count("a worker was killed") > 50
     assert " bug: " not in log and " fatal: " not in log
     assert descriptors(evil.pid) < 64
@@ -141,7 +147,7 @@ def test_a_system_call_that_fails_is_an_error_and_not_a_half_made_account(host, 
         for pid in run("pgrep", "-x", "subuidd", check=False).stdout.split():
             with contextlib.suppress(ProcessLookupError):  # its short-lived children have its name, too
                 os.kill(int(pid), signal.SIGKILL)
-        tracer.wait(20)
+        tracer.wait(60)
         host.start_daemon()
     wait_until(lambda: not [f for f in faults() if f["subject"].startswith(owner)], "recovery")
     assert as_user(host, owner, "add", "b").returncode == 0
@@ -162,13 +168,13 @@ def test_what_an_owner_writes_before_the_end_of_an_add_is_set_aside(host):
         wait_until(lambda: run("touch", view / "mine", user=owner, check=False).returncode == 0, "the view")
     finally:
         host.daemon.send_signal(signal.SIGKILL)
-        adding.wait(20)
+        adding.wait(60)
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
-        host.daemon.wait(20)
+        tracer.wait(60)
+        host.daemon.wait(60)
         host.daemon = None
         host.start_daemon()
-    wait_until(lambda: host.subuid_json("list", user=owner) == [], "recovery", 60)
+    wait_until(lambda: host.subuid_json("list", user=owner) == [], "recovery")
     assert not [fault for fault in faults() if fault["subject"].startswith(owner)]
     assert not view.parent.exists() and not os.path.lexists(f"/home/{owner}/subuid/early")
     assert [path for path in Path("/srv/subuid/.removed").glob("*/home/mine")], "his file is kept for a while"
@@ -180,23 +186,23 @@ def test_a_home_that_hangs_holds_up_its_own_request_only(host):
     slow, other = host.new_user(), host.new_user()
     tracer = subprocess.Popen(
         ["strace", "-f", "-o", "/dev/null", *host.attached(), "-e", "trace=symlinkat", "-e",
-         "inject=symlinkat:delay_enter=9s"], stderr=subprocess.PIPE, text=True)
+         "inject=symlinkat:delay_enter=60s"], stderr=subprocess.PIPE, text=True)
     tracer.stderr.readline()  # attached
     try:
         begun = time.monotonic()
         hung = subprocess.Popen(["/usr/bin/subuid", "add", "a"], user=slow, cwd="/", stderr=subprocess.PIPE, text=True)
         wait_until(lambda: b"\0" in Path(f"/proc/{hung.pid}/cmdline").read_bytes(), "start")
         wait_until(lambda: "being" in as_user(host, slow, "lock", "a").stderr or
-                   "under way" in as_user(host, slow, "lock", "a").stderr, "the add is under way", 4)
+                   "under way" in as_user(host, slow, "lock", "a").stderr, "the add is under way")
         asked = time.monotonic()
         assert as_user(host, other, "list").returncode == 0
-        assert time.monotonic() - asked < 1
-        assert hung.wait(15) == 1
+        assert time.monotonic() - asked < 4  # a link is waited for for five seconds
+        assert hung.wait(60) == 1
         assert "did not answer in time" in hung.stderr.read()
-        assert time.monotonic() - begun < 9
+        assert time.monotonic() - begun < 50
     finally:
         tracer.terminate()
-        tracer.wait(10)
+        tracer.wait(60)
     assert as_user(host, slow, "add", "a").returncode == 0
 
 

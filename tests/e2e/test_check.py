@@ -350,9 +350,7 @@ def test_a_home_that_hangs_holds_up_nobody(host, tmp_path):
     run("usermod", "-d", "/run/hung", slow)
     try:
         with HungHome("/run/hung"):
-            began = time.monotonic()
-            found = findings(host)
-            assert time.monotonic() - began < 25
+            found = findings(host)  # or it does not come to its end
             assert told(found, "does not answer", slow)
             assert told(found, "is gone", name)
     finally:
@@ -999,7 +997,7 @@ def test_an_owner_who_swaps_their_directory_makes_a_repair_change_nothing_elsewh
                 Path(f"/home/{owner}/subuid/control").write_text("")
             return (target / "control").exists()
 
-        wait_until(naive, "a write of root's by path lands there", 30)
+        wait_until(naive, "a write of root's by path lands there")
         (target / "control").unlink()
         until = time.monotonic() + 5
         while time.monotonic() < until:

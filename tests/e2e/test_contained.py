@@ -168,7 +168,7 @@ class Leaver:
 
     def ends(self):
         self.end.close()
-        assert self.process.wait(30) == 0
+        assert self.process.wait(60) == 0
 
 
 def process_with(pid, uid):

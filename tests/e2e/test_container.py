@@ -124,7 +124,7 @@ def test_commands_find_what_others_left_running(host, contained):
     plain = run("subuid", "exec", "web1", "--", "readlink", "/proc/self/ns/user", user=owner).stdout
     assert plain not in one, "one of the owner's own is none of the account's"
     assert json.loads(host.subuid("kill", "web1", "--now", "--json", user=owner).stdout)["processes"] >= 1
-    process.wait(10)
+    process.wait(60)
     fresh = inside("sh", "-c", look).stdout
     assert "mark" not in fresh, (fresh, one, run("ps", "-eo", "pid,ppid,uid,stat,args").stdout)
     assert not Path("/dev/shm/mark").exists()
@@ -133,7 +133,7 @@ def test_commands_find_what_others_left_running(host, contained):
 def test_commands_that_begin_at_once_share_one(contained):
     owner, *_ = contained
     started = [subprocess.Popen(["runuser", "-u", owner, "--", "subuid", "exec", "--container", "web1", "--", "sh", "-c",
-                                 "readlink /proc/self/ns/user; exec sleep 5"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+                                 "readlink /proc/self/ns/user; exec sleep 1000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
                for _ in range(6)]
     seen = {process.stdout.readline() for process in started}
     for process in started:
@@ -240,7 +240,7 @@ def test_what_runs_there_does_not_take_over_the_command_that_joins_it(contained,
             os.rename(home / ".try", home / "try")
             assert hostile.stdout.readline() == wanted, ("the control" if dumpable else "not dumpable")
             go.touch()
-            assert joins.wait(10) == 0
+            assert joins.wait(60) == 0
             reached.unlink()
             go.unlink()
     finally:

@@ -51,7 +51,7 @@ def test_files_have_their_owners_and_modes(host):
 
 
 def test_a_second_daemon_is_refused_and_says_why(host):
-    second = run(SUBUIDD, "--foreground", check=False, timeout=20)
+    second = run(SUBUIDD, "--foreground", check=False, timeout=60)
     assert second.returncode != 0 and "another subuidd is running" in second.stderr
     assert "error" not in call(API + "Status")
 
@@ -206,7 +206,7 @@ def test_socket_activation_and_readiness(host):
     listener.listen(64)
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind("/run/notify")
-    notify.settimeout(20)
+    notify.settimeout(60)
     script = 'exec 3<&%d; export LISTEN_FDS=1 LISTEN_PID=$$; exec %s --foreground' % (listener.fileno(), SUBUIDD)
     daemon = subprocess.Popen(["bash", "-c", script], pass_fds=[listener.fileno()], cwd="/",
                               env={"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": "/run/notify"})
@@ -221,7 +221,7 @@ def test_socket_activation_and_readiness(host):
         daemon.terminate()
         while "STOPPING=1" not in told:
             told += notify.recv(4096).decode() + "\n"
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
         assert os.path.exists(SOCKET), "the socket is systemd's: it stays"
     finally:
         daemon.kill()
@@ -271,7 +271,7 @@ def test_a_peer_is_told_when_no_worker_can_be_had(host):
         assert result.returncode in (1, 7) and "worker" in result.stderr
     finally:
         broken.terminate()
-        broken.wait(20)
+        broken.wait(60)
         worker.unlink()
         worker.write_bytes(saved)
         worker.chmod(0o755)
@@ -280,6 +280,6 @@ def test_a_peer_is_told_when_no_worker_can_be_had(host):
 
 def _status_or_none():
     try:
-        return call(API + "Status", timeout=10)
+        return call(API + "Status", timeout=60)
     except OSError:
         return None

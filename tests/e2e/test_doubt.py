@@ -28,6 +28,9 @@ NO_ANSWER = "the user database does not answer"
 # What modules say that are down: libnss-ldapd without its daemon, one that sets no errno, without a descriptor, out of
 # memory, for a while only.
 OUTAGES = ["unavail 2", "unavail 0", "unavail 3", "unavail 24", "tryagain 11", "tryagain 2"]
+# Within which what is watched is done, and not by the look that comes by itself: that is a minute after the daemon's start.
+AT_ONCE = 25
+
 # Asked last, and with a source behind it that has never heard of the name.
 PLACES = {"last": "files subuid systemd doubt", "masked": "files doubt subuid systemd"}
 
@@ -220,7 +223,7 @@ def killed_at(host, syscall, *command):
                               *host.attached()], stderr=subprocess.DEVNULL)
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace is there")
     host.subuid(*command, check=False)
-    trace.wait(20)
+    trace.wait(60)
     host.stop_daemon(signal.SIGKILL)
 
 
@@ -291,7 +294,7 @@ def test_without_a_descriptor_nobody_is_gone(host, module):
             assert link.is_symlink()
         finally:
             trace.terminate()
-            trace.wait(20)
+            trace.wait(60)
         host.subuid("remove", f"{owner}+web1")
         assert not link.is_symlink()
 
@@ -386,7 +389,7 @@ class Namespace:
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def maps(user, *numbers, descriptors=None, kind="uid"):
@@ -435,13 +438,13 @@ def test_no_line_outlives_the_name_it_was_written_for(host, publish):
         without_descriptors_the_files_decide(host, owner, first, publish)
         text = give_uid(owner, 390001)
         assert publish == "files" or not grants(owner, first)  # the plug-in at once
-        wait_until(lambda: True not in granted(owner, first, descriptors=6), "the files follow", 5)
+        wait_until(lambda: True not in granted(owner, first, descriptors=6), "the files follow", AT_ONCE)
         assert not grants(owner, first) and owner not in names_of() and owner not in names_of(SUBGID)
         Path("/etc/passwd").write_text(text)  # in place
-        wait_until(lambda: (False not in granted(owner, first, descriptors=6)) == (publish != "plugin"), "and come back", 5)
+        wait_until(lambda: (False not in granted(owner, first, descriptors=6)) == (publish != "plugin"), "and come back", AT_ONCE)
         # renamed, and the old name given to somebody else
         run("usermod", "-l", f"{owner}n", owner)
-        wait_until(lambda: owner not in names_of(), "the old name has nothing", 5)
+        wait_until(lambda: owner not in names_of(), "the old name has nothing", AT_ONCE)
         assert not grants(f"{owner}n", first) and not grants(f"{owner}n", first, descriptors=6)
         run("useradd", "-N", "-u", "390002", owner)
         assert not grants(owner, first) and not grants(owner, first, descriptors=6)
@@ -450,7 +453,7 @@ def test_no_line_outlives_the_name_it_was_written_for(host, publish):
         second = add(host, "--owner", gone, "1")
         run("userdel", gone)
         run("useradd", "-N", "-u", "390003", gone)
-        wait_until(lambda: True not in granted(gone, second, descriptors=6), "the files follow", 5)
+        wait_until(lambda: True not in granted(gone, second, descriptors=6), "the files follow", AT_ONCE)
         assert not grants(gone, second)
         for name in (gone, owner, f"{owner}n"):
             run("userdel", name)
@@ -481,7 +484,7 @@ def test_lines_of_an_adopted_range_go_with_the_name_too(host, publish, by):
                 assert not grants(thief, first)
             assert grants(thief, first, descriptors=6)
             host.start_daemon()
-            wait_until(lambda: True not in granted(thief, first, descriptors=6), "the line is taken out", 10)
+            wait_until(lambda: True not in granted(thief, first, descriptors=6), "the line is taken out", AT_ONCE)
             for file in (SUBUID, SUBGID):
                 assert not any(f":{first}:" in l for l in lines(file)) and other in lines(file)
             assert not grants(thief, first)
@@ -499,9 +502,9 @@ def test_a_stale_line_that_somebody_puts_back_is_taken_out(host):
         first = add(host, "--owner", owner, "1")
         line = f"{owner}:{first}:{UNIT}"
         give_uid(owner, 392001)
-        wait_until(lambda: owner not in names_of(), "withdrawn", 5)
+        wait_until(lambda: owner not in names_of(), "withdrawn", AT_ONCE)
         SUBUID.write_text(SUBUID.read_text() + line + "\n")
-        wait_until(lambda: line not in lines(), "and once more", 5)
+        wait_until(lambda: line not in lines(), "and once more", AT_ONCE)
         run("userdel", owner)
 
 
@@ -530,9 +533,9 @@ def test_a_stale_line_that_is_of_another_shape_is_taken_out(host, shape):
         host.restart_daemon()
         assert line in lines()
         give_uid(owner, 392003)
-        wait_until(lambda: owner not in names_of(), "withdrawn", 5)
+        wait_until(lambda: owner not in names_of(), "withdrawn", AT_ONCE)
         SUBUID.write_text(SUBUID.read_text() + line + "\n")
-        wait_until(lambda: line not in lines(), "and once more", 5)
+        wait_until(lambda: line not in lines(), "and once more", AT_ONCE)
         run("userdel", owner)
 
 
@@ -554,14 +557,15 @@ def test_a_line_that_is_put_back_while_the_daemon_writes_is_taken_out(host):
         file.write_text("".join(l + "\n" for l in lines(file) if l.split(":")[0] not in (gone, owner)) + f"{line}\n{other}\n")
     for name in (gone, owner):
         host.subuid("adopt", "--owner", name)
+    host.restart_daemon()  # whose first look of every minute is a minute away
     give_uid(gone, 392004)
-    wait_until(lambda: line not in lines() + lines(SUBGID), "withdrawn", 5)
+    wait_until(lambda: line not in lines() + lines(SUBGID), "withdrawn", AT_ONCE)
     with password_lock_held() as waited_for:
         give_uid(owner, 392005)
         wait_until(waited_for, "the daemon wants to write")
         SUBUID.write_text(SUBUID.read_text() + line + "\n")
-    wait_until(lambda: owner not in names_of(SUBGID), "the other owner's is withdrawn", 5)
-    wait_until(lambda: line not in lines(), "and this one once more", 10)
+    wait_until(lambda: owner not in names_of(SUBGID), "the other owner's is withdrawn", AT_ONCE)
+    wait_until(lambda: line not in lines(), "and this one once more", AT_ONCE)
     run("userdel", gone)
     run("userdel", owner)
 
@@ -604,7 +608,7 @@ def test_a_switch_to_another_source_is_seen(host, module):
         with nsswitch("files subuid doubt"):
             first = add(host, "--owner", owner, "1")
             assert gives(owner, first)
-        wait_until(lambda: not gives(owner, first), "withdrawn", 5)
+        wait_until(lambda: not gives(owner, first), "withdrawn", AT_ONCE)
 
 
 # ---- neighbours

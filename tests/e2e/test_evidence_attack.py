@@ -146,7 +146,7 @@ def test_no_id_is_given_out_before_the_homes_are_compared(host, long_walk, tmp_p
     argv = ["add", "other", "--owner", other] if how == "add" else ["import", rows]
     try:
         assert host.subuid(*argv, check=False).returncode != 0
-        assert host.daemon.wait(30) == REFUSED
+        assert host.daemon.wait(60) == REFUSED
     finally:
         said = LOG.read_bytes()[start:].decode()
         if host.daemon.poll() is not None:

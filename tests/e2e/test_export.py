@@ -76,7 +76,7 @@ def lived_in(host, tmp_path):
     host.subuid("set", "silent", "--alarm", "1s", user=bob)
     host.subuid("set", "web1", "--alarm", "26h", user=alice)
     host.subuid("set", "web1", "--view", "owner", "--files", "30000", user=alice)
-    wait_until(lambda: any('"told":true' in line for line in export(host)), "the alarm has been told of", 30)
+    wait_until(lambda: any('"told":true' in line for line in export(host)), "the alarm has been told of")
     return alice, bob
 
 

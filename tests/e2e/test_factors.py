@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import call, run, wait_until
+from conftest import call, expiry_after, run, wait_until
 from test_passwords import OPTIONS, WRONG, logs_in, passwords, typed, web  # noqa: F401
 
 DROP_IN = Path("/etc/ssh/sshd_config.d/50-subuidd.conf")
@@ -98,7 +98,8 @@ def test_pam_refuses_one_of_both_where_sshd_does_not_ask(passwords, web, without
 
 
 def test_the_session_ends_with_the_first_of_both(passwords, web):  # noqa: F811
-    soon = int(time.time()) + 12
+    control = web("--role", "sftp")
+    soon = expiry_after(lambda: logs_in(control, web.name))
     reply = call("io.subuidd.Accounts.KeyAdd", {"owner": web.owner, "label": "web1", "key": {
         "password": True, "role": "sftp", "expires": soon}})
     password = reply["parameters"]["password"]

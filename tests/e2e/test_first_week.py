@@ -310,7 +310,7 @@ def test_a_daemon_by_hand_leaves_the_service_managers_socket_alone(host):
     listener.bind(SOCKET)
     listener.listen()
     try:
-        result = run(SUBUIDD, "--foreground", check=False, timeout=20)
+        result = run(SUBUIDD, "--foreground", check=False, timeout=60)
         assert result.returncode == 1
         assert "systemd listens there, for subuidd.service; `systemctl start subuidd` starts it" in result.stderr
         with socket.socket(socket.AF_UNIX) as peer:
@@ -322,5 +322,5 @@ def test_a_daemon_by_hand_leaves_the_service_managers_socket_alone(host):
 
 
 def test_a_second_daemon_by_hand_is_told_what_to_do(host):
-    result = run(SUBUIDD, "--foreground", check=False, timeout=20)
+    result = run(SUBUIDD, "--foreground", check=False, timeout=60)
     assert f"another subuidd is running (pid {host.daemon.pid}); stop it first, by `kill {host.daemon.pid}`" in result.stderr

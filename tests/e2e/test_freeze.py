@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import call, run, wait_until
-from test_session_ends import LOOKS, daemon_log, process_of, running
+from test_session_ends import LOOKS, daemon_log, grace, process_of, running
 
 # Each beat of a process that runs is a line; a forking one has many processes that write.
 BEATS = "while :; do echo x >>{file}; sleep 0.05; done"
@@ -167,7 +167,7 @@ def test_who_forks_or_lets_others_go_on_stands_still(host, tmp_path, forks, kind
         wait_until(lambda: file.stat().st_size > 1000, "it is under way")
         freezing = subprocess.Popen(["/usr/bin/subuid", "freeze", name], stderr=subprocess.PIPE, text=True)
         while freezing.poll() is None:
-            assert "error" not in call("io.subuidd.Accounts.Status", timeout=2), "the broker waits"
+            assert "error" not in call("io.subuidd.Accounts.Status", timeout=9), "the broker waits"  # a child has ten seconds
         assert freezing.returncode == 0, freezing.stderr.read()
         assert states(name) == {"T"} and not grows(file)
         host.subuid("thaw", name)
@@ -182,7 +182,7 @@ def test_a_push_stands_still_and_comes_to_its_end(host, tmp_path):
     source.mkdir()
     for number in range(40):
         (source / f"file{number}").write_bytes(os.urandom(500_000))
-    push = subprocess.Popen(["rsync", "-a", "--bwlimit=4000", "-e", " ".join(["ssh", *host.ssh_options(key)]), f"{source}/",
+    push = subprocess.Popen(["rsync", "-a", "--bwlimit=2000", "-e", " ".join(["ssh", *host.ssh_options(key)]), f"{source}/",
                              f"{name}@127.0.0.1:data/"], stderr=subprocess.PIPE, text=True)
     home = Path(f"/srv/subuid/{owner}/web1/home/data")
     wait_until(lambda: home.is_dir() and len(list(home.iterdir())) > 2, "it is under way")
@@ -219,13 +219,13 @@ def test_what_stands_ends_without_delay(host, tmp_path, deed):
     """It is not asked first, for it would not hear that until the grace is over."""
     owner, name, _ = host.account(tmp_path)
     number = [host.subuid_json("key", "list", name)[0]["id"]] if deed[0] == "key" else []
-    with beating(name, tmp_path, "trap '' TERM; " + BEATS) as (process, _):
+    with grace(host, 60), beating(name, tmp_path, "trap '' TERM; " + BEATS) as (process, _):
         host.subuid("freeze", name)
         begun = time.monotonic()
         command = [deed[0], name, *deed[1:]] if deed[0] != "key" else [*deed, name, *number]
         host.subuid(*command)
-        process.wait(5)
-        assert time.monotonic() - begun < 2, "the grace"
+        process.wait(60)
+        assert time.monotonic() - begun < 30, "the grace"
         if deed[0] != "remove":
             assert not running(name)
             assert host.subuid_json("show", name)["account"]["frozen"], "and it stays frozen"
@@ -238,7 +238,7 @@ def test_kill_ends_and_locks_nobody_out(host, tmp_path):
     asked = tmp_path / "asked"
     asked.mkdir()
     os.chown(asked, pwd.getpwnam(name).pw_uid, -1)
-    with process_of(other) as stays, process_of(name, f"trap 'touch {asked}/it; exit' TERM; touch {asked}/ready; "
+    with grace(host, 60), process_of(other) as stays, process_of(name, f"trap 'touch {asked}/it; exit' TERM; touch {asked}/ready; "
                                                 "while :; do sleep 0.1; done") as process:
         wait_until((asked / "ready").exists, "it runs")
         assert "would be ended" in host.subuid("kill", "web1", "--dry-run", user=owner).stdout
@@ -247,11 +247,11 @@ def test_kill_ends_and_locks_nobody_out(host, tmp_path):
         assert 1 <= count <= 2 and not running(name) and (asked / "it").exists(), "it was asked"
         assert stays.poll() is None
         assert banner(host, key, name).returncode == 0
-    with process_of(name, "trap '' TERM; while :; do sleep 0.1; done"):
+    with grace(host, 60), process_of(name, "trap '' TERM; while :; do sleep 0.1; done"):
         begun = time.monotonic()
         assert "processes ended" in host.subuid("kill", "web1", "--now", user=owner).stdout.replace("process ended",
                                                                                                    "processes ended")
-        assert not running(name) and time.monotonic() - begun < 3
+        assert not running(name) and time.monotonic() - begun < 30
     row = host.subuid_json("audit", "-n", "1", user=owner)[0]
     assert row["action"] == "account.kill" and row["target"] == name
 
@@ -259,14 +259,14 @@ def test_kill_ends_and_locks_nobody_out(host, tmp_path):
 def test_a_lock_waits_for_neither(host, tmp_path):
     """The account chooses how long a kill takes, up to the grace; and a lock ends it sooner."""
     name = host.account(tmp_path)[1]
-    with beating(name, tmp_path, "trap 'touch {file}.asked' TERM; " + BEATS) as (_, file):
+    with grace(host, 60), beating(name, tmp_path, "trap 'touch {file}.asked' TERM; " + BEATS) as (_, file):
         tmp_path.chmod(0o777)
         killing = subprocess.Popen(["/usr/bin/subuid", "kill", name])
         wait_until(Path(f"{file}.asked").exists, "it was asked, and goes on")
         assert killing.poll() is None
         assert host.subuid("freeze", name).returncode == 0
         assert host.subuid("lock", name).returncode == 0
-        assert killing.wait(20) == 0 and not running(name)
+        assert killing.wait(30) == 0 and not running(name)
 
 
 def test_only_its_owner_and_root_may(host, tmp_path):

@@ -196,7 +196,7 @@ def test_a_lease_holds_nobody_up(backup):
     assert holder.stdout.readline() == b"\n"
     found, text = owners(backup)
     holder.stdin.close()
-    holder.wait(10)
+    holder.wait(60)
     assert found == (1234, 70) and "owners come by number" in text
     assert owners(backup)[0] == (2001, 2070)
 

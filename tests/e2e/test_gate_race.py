@@ -113,7 +113,7 @@ class Flipper:
 
     def end(self):
         self.process.terminate()
-        assert self.process.wait(30) == 0, "the flipper could not begin"
+        assert self.process.wait(60) == 0, "the flipper could not begin"
 
 
 class Race:
@@ -141,7 +141,7 @@ class Race:
         try:
             for thread in threads:
                 thread.start()
-            wait_until(lambda: self.look() or enough(self), f"enough of the race with {mode}", 60 + 2 * SECONDS)
+            wait_until(lambda: self.look() or enough(self), f"enough of the race with {mode}", 150 + 2 * SECONDS)
         finally:
             self.ended.set()
             for thread in threads:
@@ -274,7 +274,7 @@ def test_a_directory_that_becomes_a_link_while_rsync_is_held(gate):
         os.rename(gate.home / "d", gate.home / "real")
         os.rename(gate.home / "evil", gate.home / "d")
         (gate.home / "go").touch()
-        text = run.communicate(timeout=10)[0]
+        text = run.communicate(timeout=60)[0]
         (gate.home / "go").unlink()
         os.rename(gate.home / "d", gate.home / "evil")
         os.rename(gate.home / "real", gate.home / "d")

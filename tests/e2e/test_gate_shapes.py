@@ -232,7 +232,7 @@ def test_a_client_that_stops_inside_its_arguments_ends(gate):
                           user=UID, group=UID, extra_groups=[], env={"SSH_ORIGINAL_COMMAND": "rsync --server -s"}, cwd="/") as run:
         run.stdin.write(b"rsync\0.")
         run.stdin.flush()
-        assert run.wait(30) == 1 and b"timed out" in run.stderr.read()
+        assert run.wait(60) == 1 and b"timed out" in run.stderr.read()
 
 
 def test_devices_and_links_of_the_host_stay_what_they_are(gate):
@@ -275,7 +275,7 @@ class Slow:
         (gate.src / "big").write_bytes(os.urandom(1 << 20))
         self.process = subprocess.Popen(["rsync", "-a", "--mkpath", "--bwlimit=100", "-e", gate.server(), f"{gate.src}/",
                                          f"host:{destination}"], stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not list(gate.home.rglob(".big.*")):
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -285,7 +285,7 @@ class Slow:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.mark.parametrize("first, there, busy, free", [
@@ -308,6 +308,6 @@ def test_runs_into_different_directories_go_on_side_by_side(gate, first, there, 
         for destination in free:
             gate.rsync("-r", "--mkpath", f"{gate.base}/small/", f"host:{destination}")
         gate.rsync("-r", "host:", f"{gate.base}/back/")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while gate.rsync("-r", f"{gate.base}/small/", f"host:{busy[0]}", check=False).returncode != 0:
         assert time.monotonic() < end, "the lock did not end with its holder"

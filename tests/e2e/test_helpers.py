@@ -54,7 +54,7 @@ def race(racer, user, again, *line, seconds=SECONDS, tries=TRIES, until=lambda: 
     attack = subprocess.Popen([racer, str(seconds), str(tries), *line], stdout=subprocess.PIPE, text=True, user=entry.pw_uid,
                               group=entry.pw_gid, extra_groups=[], cwd="/")
     try:
-        wait_until(lambda: attack.poll() is not None or until(), "the racer ends", 10 * seconds)
+        wait_until(lambda: attack.poll() is not None or until(), "the racer ends", 20 * seconds)
         if attack.poll() is None:
             return None
     finally:
@@ -68,7 +68,7 @@ def race(racer, user, again, *line, seconds=SECONDS, tries=TRIES, until=lambda: 
 
 def answers():
     with contextlib.suppress(OSError):
-        return "error" not in call("io.subuidd.Accounts.Status", timeout=5)
+        return "error" not in call("io.subuidd.Accounts.Status", timeout=60)
     return False
 
 
@@ -103,7 +103,7 @@ def other_worker(host, tmp_path, *flags):
         yield log.read_text
     finally:
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(60)
         run("install", "-m", "0711", real, worker)
         host.start_daemon()
 
@@ -130,7 +130,7 @@ def test_who_has_the_uid_of_the_keys_command_answers_for_none(host, racer, tmp_p
 
     def login():
         # the login shell wants the words of a line of ours: what counts is that sshd lets somebody in
-        logins.append(host.ssh(thief, name, "true", timeout=20))
+        logins.append(host.ssh(thief, name, "true"))
 
     def ask():
         run(PROGRAMS / "authorized-keys", name, *line.split(), user="subuidd-keys")
@@ -279,7 +279,7 @@ def test_what_a_hook_begins_ends_with_it(host, tmp_path, hook, how):
         return run("pgrep", "-x", "-f", "sleep 100[0-4]", check=False).stdout.split()
 
     # the control: the same program run by anybody else leaves four behind
-    subprocess.run(["sh", "-c", LEAVES % "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=True)
+    subprocess.run(["sh", "-c", LEAVES % "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=True)
     assert len(left()) == 4
     SEEN.write_text("")
     run("pkill", "-9", "-x", "-f", "sleep 100[0-4]")
@@ -400,7 +400,7 @@ def test_systemd_leaves_a_hook_its_namespace(host, tmp_path, hook, which):
         wait_until(lambda: not left(), "nothing is left")
     finally:
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(60)
         host.start_daemon()
 
 
@@ -433,21 +433,19 @@ def test_a_flood_of_one_owners_alarms_delays_nobody_elses(host, hook):
     thread.start()
     begun = time.monotonic()
     try:
-        wait_until(lambda: len(told(flooder)) >= 7, "the flood is on", 60)
-        at = time.monotonic()
+        wait_until(lambda: len(told(flooder)) >= 7, "the flood is on")
         alarm(others[0], "web1", 1)
+        # a share in common would have its next one after a minute
         wait_until(lambda: told(others[0]), "the other's alarm", 30)
-        assert time.monotonic() - at < 1 + 5
         # the control: as many of others, one each, are told at once
         for other in others[1:]:
             alarm(other, "web1", 1)
-        wait_until(lambda: all(told(other) for other in others), "each owner has an own share", 20)
-        wait_until(lambda: time.monotonic() - begun > 30, "half a minute of flood", 60)
+        wait_until(lambda: all(told(other) for other in others), "each owner has an own share", 45)
+        wait_until(lambda: time.monotonic() - begun > 30 and len(rounds) >= 15, "half a minute of flood, 8 changes each", 120)
     finally:
         ended.set()
         thread.join()
-    assert len(rounds) >= 15, "8 changes each"
-    assert len(told(flooder)) <= 8 + 1
+    assert len(told(flooder)) <= 8 + 1 + (time.monotonic() - begun) // 60, "one a minute more"
 
 
 def test_what_comes_beyond_is_told_together(host, hook, tmp_path):
@@ -462,7 +460,7 @@ def test_what_comes_beyond_is_told_together(host, hook, tmp_path):
         alarm(owner, f"w{number}", 3600)
     with host.daemon_ahead(tmp_path, 7200):  # all at once, however slow the host is
         ours = lambda: [line for line in seen() if line[1].startswith(f"{owner}+")]  # others may be silent by then, too
-        wait_until(lambda: len(ours()) >= 8, "all are told", 30)
+        wait_until(lambda: len(ours()) >= 8, "all are told")
         lines = ours()  # two at a time, which end in any order
         assert {line[1] for line in lines} <= {f"{owner}+w{number}" for number in range(10)}
         assert sorted(line[4] for line in lines) == ["0"] * 7 + ["2"] and {line[5] for line in lines} == {"none"}, lines

@@ -464,9 +464,9 @@ def test_who_is_busy_is_waited_for(host, tmp_path, options):
         assert host.subuid_json("import", both, *options) == {
             "lines": 3, "made": 2, "present": 1, "failed": 0, "dryRun": False}
     finally:
-        first.wait(20)
+        first.wait(60)
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(60)
     assert first.returncode == 0
 
 
@@ -478,7 +478,7 @@ def import_killed_at(host, file, syscall, when):
     wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{host.daemon.pid}/status").read_text(), "strace attached")
     host.subuid("import", file, check=False)
     tracer.send_signal(signal.SIGINT)
-    tracer.wait(10)
+    tracer.wait(60)
     if host.daemon.poll() is not None:
         host.daemon = None
         host.start_daemon()

@@ -150,7 +150,7 @@ def killed_at(host, syscall, when, *command):
     tracer = strace_daemon(host, syscall, f"signal=KILL:when={when}")
     host.subuid(*command, check=False)
     tracer.send_signal(signal.SIGINT)
-    tracer.wait(10)
+    tracer.wait(60)
     died = host.daemon.poll() is not None
     if died:
         host.daemon = None
@@ -431,10 +431,10 @@ def test_a_dry_run_waits_for_no_home_that_hangs(host, tmp_path):
         importer = subprocess.Popen(["/usr/bin/subuid", "import", file, "--dry-run", "--keep-going", "--report", report],
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         host.subuid("list", "--owner", other)  # the daemon answers meanwhile
-        out, _ = importer.communicate(timeout=30)
+        out, _ = importer.communicate(timeout=60)
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(30)
+        tracer.wait(60)
     failed = [json.loads(line) for line in report.read_text().splitlines()]
     assert len(failed) == 1 and "did not answer in time" in failed[0]["why"], (failed, out)
     assert failed[0]["line"] == 1
@@ -541,7 +541,7 @@ def test_an_undo_leaves_what_it_did_not_make(host, tmp_path, command, linked):
     tracer = strace_daemon(host, "quotactl_fd", "error=EIO")
     result = host.subuid(*words, check=False)
     tracer.send_signal(signal.SIGINT)
-    tracer.wait(10)
+    tracer.wait(60)
     assert result.returncode == 1 and "its quota cannot be set" in result.stderr, result.stderr
     assert (facts(HOMES / owner), facts(f"/home/{owner}")) == before
     host.subuid("add", "web1", user=owner)
@@ -593,14 +593,14 @@ def test_adds_at_once_that_are_undone_leave_the_owners_directory_as_it_was(host,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         wait_until(lambda: (HOMES / owner / f"web{number}/home").is_dir(), f"the home of web{number}")
     host.daemon.kill()
-    host.daemon.wait(20)
+    host.daemon.wait(60)
     host.daemon = None
     tracer.kill()
-    tracer.wait(10)
+    tracer.wait(60)
     for adder in adders:
-        assert adder.wait(30) != 0
+        assert adder.wait(60) != 0
     host.start_daemon()
-    wait_until(lambda: not labels(host, owner), "all are undone", 60)
+    wait_until(lambda: not labels(host, owner), "all are undone")
     assert (HOMES / owner).exists() == there
     if not there:
         check_is_sound(host)
@@ -609,17 +609,17 @@ def test_adds_at_once_that_are_undone_leave_the_owners_directory_as_it_was(host,
 def test_an_owner_who_wrote_into_the_view_of_a_home_that_failed_loses_nothing(host):
     """What was written into a home that is undone is set aside, and never in the queue of what is deleted."""
     owner = host.new_user()
-    tracer = strace_daemon(host, "symlinkat", "delay_enter=3000000:error=EIO:when=1")
+    tracer = strace_daemon(host, "symlinkat", "delay_enter=4000000:error=EIO:when=1")
     adder = subprocess.Popen(["/usr/bin/subuid", "add", "web1", "--owner", owner, "--view", "owner"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: mounted(owner), "the view is there")
         run("sh", "-c", f"echo precious > {HOMES}/{owner}/web1/view/file", user=owner)
-        assert adder.wait(30) != 0
+        assert adder.wait(60) != 0
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(60)
     aside = wait_until(lambda: [path for path in HOMES.glob(".removed/*/home/file") if path.read_text() == "precious\n"],
-                       "it is set aside", 60)
+                       "it is set aside")
     wait_until(lambda: labels(host, owner) == {}, "undone")
     assert purge_queue(host)[int(aside[0].parent.parent.name)] == 1, "without end"

@@ -118,7 +118,7 @@ def test_invariant_03_what_was_acknowledged_survives_kill_9_at(host, syscall, wh
         except OSError:
             reply = None
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(60)
         killed = host.daemon.poll() is not None
         if killed:
             host.daemon = None
@@ -146,8 +146,8 @@ def test_invariant_03_the_tracer_of_these_tests_does_kill(host):
                "strace attached")
     with pytest.raises(OSError):
         call(API + "Add", {"owner": owner, "label": "torn"})
-    tracer.wait(10)
-    assert host.daemon.wait(10) == -signal.SIGKILL
+    tracer.wait(60)
+    assert host.daemon.wait(60) == -signal.SIGKILL
     host.daemon = None
     host.start_daemon()
     check_is_sound(host)

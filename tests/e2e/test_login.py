@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import call, run, wait_until
+from conftest import call, expiry_after, run, wait_until
 
 API = "io.subuidd.Accounts."
 
@@ -117,7 +117,7 @@ def test_lock_ends_running_sessions(host, push, tmp_path):
     uid = str(pwd.getpwnam(push.name).pw_uid)
     wait_until(lambda: run("pgrep", "-u", uid, "rsync", check=False).returncode == 0, "the push runs")
     host.subuid("lock", "web1", user=push.owner)
-    assert running.wait(10) != 0
+    assert running.wait(20) != 0  # before a look that comes by itself
     wait_until(lambda: run("pgrep", "-u", uid, check=False).returncode == 1, "no process is left")
 
 
@@ -194,7 +194,7 @@ def test_from_and_expiry_of_a_key(host, push, tmp_path):
                 input=Path(f"{here}.pub").read_text())
     assert pushes(host, elsewhere, push.name, push.source).returncode != 0
     assert pushes(host, here, push.name, push.source).returncode == 0
-    soon = int(time.time()) + 4
+    soon = expiry_after(lambda: pushes(host, here, push.name, push.source))
     reply = call(API + "KeyAdd", {"owner": push.owner, "label": "web1", "key": {
         "key": Path(f"{old}.pub").read_text(), "expires": soon}})
     assert "error" not in reply, reply

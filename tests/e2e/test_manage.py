@@ -243,7 +243,7 @@ def test_a_manage_key_gives_nothing_else(host, owner):
             with socket.socket() as peer:
                 if peer.connect_ex(("127.0.0.1", 4711)) != 0:
                     return False
-                peer.settimeout(10)
+                peer.settimeout(60)
                 return peer.recv(16) == b""
 
         assert wait_until(refused, "the forward opens and nothing comes through")
@@ -456,7 +456,7 @@ def test_the_log_names_the_key_and_the_pid_of_the_audit_trail(host, owner):
     path.unlink(missing_ok=True)
     listener.bind(str(path))
     path.chmod(0o666)
-    listener.settimeout(20)
+    listener.settimeout(60)
     told = []
 
     def listen():  # all the time: who writes waits while the queue is full
@@ -467,7 +467,7 @@ def test_the_log_names_the_key_and_the_pid_of_the_audit_trail(host, owner):
     listening.start()
     try:
         assert host.ssh(key, name, "subuid lock web1").returncode == 0
-        listening.join(20)
+        listening.join(60)
     finally:
         path.unlink()
         listener.close()

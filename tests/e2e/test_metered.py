@@ -100,14 +100,14 @@ def test_a_run_that_does_not_end_is_counted_and_ended(host, tmp_path, names):
          subprocess.Popen([*line, *host.ssh_options(key), f"{name}@127.0.0.1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL, bufsize=0) as writes:
         writes.stdin.write(b"".join(b"put %s/n%d\n" % (bytes(names), n) for n in range(120)))
-        wait_until(lambda: full(host, name), "it is over its limit", 60)
+        wait_until(lambda: full(host, name), "it is over its limit")
 
         def ended():
             with contextlib.suppress(BrokenPipeError):  # the client looks at its ssh when it has something to say
                 writes.stdin.write(b"ls\n")
             return writes.poll() is not None
 
-        wait_until(ended, "the run is ended", 60)
+        wait_until(ended, "the run is ended")
         assert reads.poll() is None
         assert "n119" in reads.communicate("ls\n")[0].split() and reads.returncode == 0
     wait_until(lambda: "over its limit of files or bytes" in host.subuid("log", "web1", user=owner).stdout, "it is recorded")
@@ -140,7 +140,7 @@ def test_an_account_does_not_stop_what_counts_for_all(host):
             for user in (owner, other):
                 host.subuid("set", "web1", "--files", "29000", user=user)
             for user in (owner, other):
-                wait_until(lambda user=user: full(host, f"{user}+web1"), "it is over its limit", 30)
+                wait_until(lambda user=user: full(host, f"{user}+web1"), "it is over its limit")
         finally:
             attack.kill()
             control.kill()

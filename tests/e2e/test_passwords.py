@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import filesystems
-from conftest import call, run, wait_until
+from conftest import call, expiry_after, run, time_taken, wait_until
 
 PASSWORD = re.compile(r"^  ([a-z2-9]{4}(?:-[a-z2-9]{5}){4})$", re.M)
 WRONG = "aaaa-bbbbb-ccccc-ddddd-eeeee"
@@ -145,7 +145,7 @@ def test_a_shell_and_a_line_by_password_and_a_terminal_only_where_it_is_given(we
 
 def test_a_session_ends_with_its_password_and_its_note_with_it(web):
     lasting = web("--role", "sftp")
-    soon = int(time.time()) + 12
+    soon = expiry_after(lambda: [logs_in(lasting, web.name) for _ in range(2)])
     reply = call("io.subuidd.Accounts.KeyAdd", {"owner": web.owner, "label": "web1", "key": {
         "password": True, "role": "sftp", "expires": soon}})
     wait_until(lambda: not notes_of(web.name), "no session of before")
@@ -161,7 +161,7 @@ def test_a_session_ends_with_its_password_and_its_note_with_it(web):
     control, short = session(lasting), session(reply["parameters"]["password"])
     try:
         assert time.time() < soon and short.poll() is None and len(notes_of(web.name)) == 2
-        short.wait(40)
+        short.wait(60)
         assert time.time() >= soon
         assert control.poll() is None, "a session of another password goes on"
         wait_until(lambda: len(notes_of(web.name)) == 1, "its note is gone")
@@ -199,7 +199,7 @@ def asked(program, turns, **options):
         try:
             for wanted, line in turns:
                 while not (found := re.search(wanted, heard[said:], re.M)):
-                    assert select.select([process.stdout], [], [], 30)[0], (wanted, heard)
+                    assert select.select([process.stdout], [], [], 60)[0], (wanted, heard)
                     data = os.read(process.stdout.fileno(), 65536)
                     assert data, (wanted, heard)
                     heard += data
@@ -234,11 +234,13 @@ def test_what_is_wrong_is_refused_within_a_second(passwords, web):
     right, late, elsewhere, here = web(), web("--expires", "+1d"), web("--from", "192.0.2.0/24"), web("--from", "127.0.0.0/8,!192.0.2.1")
     number = passwords.subuid_json("passwd", "list", "web1", user=web.owner)[0]["id"]
 
+    usual = max(time_taken(lambda: logs_in(right, web.name)) for _ in range(2))  # sshd's own part and the machine's load
+
     def refused(password, name=web.name):
         begun = time.monotonic()
         answer = logs_in(password, name)
-        # sshd's own part and the machine's load are in it
-        assert time.monotonic() - begun < 5
+        # where no answer comes, it is waited for for five seconds
+        assert time.monotonic() - begun < 4.5 + 2 * usual
         return not answer
 
     assert logs_in(right, web.name) and logs_in(late, web.name) and logs_in(here, web.name)
@@ -312,7 +314,7 @@ def test_ordinary_users_are_as_ever_with_and_without_the_verifier(passwords, web
     try:
         begun = time.monotonic()
         assert not logs_in(password, web.name)
-        assert 4 < time.monotonic() - begun < 20
+        assert 4 < time.monotonic() - begun
         assert ordinary()
     finally:
         for pid in verifiers():
@@ -344,7 +346,7 @@ MAGIC = 0x70773031
 def ask(name, password, address="127.0.0.1", packet=None):
     """What pam_subuid asks: 1 wrong, 2 right, 3 too many, None: no answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
-        peer.settimeout(30)
+        peer.settimeout(60)
         peer.connect("/run/subuidd/passwords")
         peer.send(packet if packet is not None else QUESTION.pack(MAGIC, name.encode(), password.encode(), address.encode()))
         answer = peer.recv(64)
@@ -491,7 +493,7 @@ def test_switched_off_on_a_full_disk_nobody_comes_in(passwords, tmp_path, how):
             run("find", filesystems.HOMES / owner / "web1/home", "-mindepth", "1", "-delete")
             conf.write_text(before)
             reload()
-            wait_until(lambda: logs_in(password, name), "switched on again, it lets in", 60)
+            wait_until(lambda: logs_in(password, name), "switched on again, it lets in")
     finally:
         conf.write_text(before)
         verifier_anew(host)

@@ -49,7 +49,7 @@ def test_what_is_in_the_way_goes_and_deleted_is_said_then(host, kind):
     session = filesystems.session_of(uid)
     said = host.subuid("remove", "web1", "--purge", user=owner)
     assert "deleted" in said.stdout and "pending" not in said.stdout, said
-    assert session.wait(10) < 0
+    assert session.wait(60) < 0
     assert not (HOMES / ".removed" / str(uid)).exists()
     assert f"/{uid}/" not in Path("/proc/self/mountinfo").read_text()
     assert not os.path.lexists(f"/home/{owner}/subuid/web1")

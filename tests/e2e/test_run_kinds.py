@@ -185,11 +185,11 @@ def test_a_borg_client_that_is_killed_has_made_no_backup(host, borg):
     home = Path(account(host, borg.name)["home"])
     count = len(log(host, borg.name))
     running = subprocess.Popen(
-        ["borg", "create", "--compression", "none", f"ssh://{borg.name}@127.0.0.1/./repository::one", "data"],
+        ["borg", "create", "--compression", "none", "--upload-ratelimit", "4000", f"ssh://{borg.name}@127.0.0.1/./repository::one", "data"],
         env={"PATH": "/usr/bin:/bin", **borg.env}, cwd=borg.data.parent)
     wait_until(lambda: sum(path.stat().st_size for path in home.glob("repository/data/*/*")) > 1 << 20, "it uploads")
     running.kill()
-    running.wait(10)
+    running.wait(60)
     run("pkill", "-KILL", "-f", f"{borg.name}@127.0.0.1", check=False)
     entry = logged(host, borg.name, count + 1)[0]
     assert entry["kind"] == "backup" and entry["status"] != 0
@@ -240,7 +240,7 @@ def test_an_upload_by_sftp_that_is_killed_is_no_good_backup(host, sftp, tmp_path
     big = Path(account(host, sftp.name)["home"], directory, "big")
     wait_until(lambda: big.exists() and big.stat().st_size > 0, "it uploads")
     running.kill()
-    running.wait(10)
+    running.wait(60)
     run("pkill", "-KILL", "-f", f"{sftp.name}@127.0.0.1", check=False)
     (entry,) = logged(host, sftp.name, 1)
     assert entry["kind"] == "backup" and entry["status"] == 1000
@@ -321,9 +321,9 @@ def test_a_restic_client_that_is_ended_has_made_no_backup(host, tmp_path, how):
     home, count = Path(account(host, name)["home"]), len(log(host, name))
     before = {path.name for path in home.glob("repository/data/*/*")}
     running = subprocess.Popen([*words, "--limit-upload", "4000", "backup", tmp_path / "data"], env=env, start_new_session=True)
-    wait_until(lambda: {path.name for path in home.glob("repository/data/*/*")} - before, "it uploads", 60)
+    wait_until(lambda: {path.name for path in home.glob("repository/data/*/*")} - before, "it uploads")
     (os.killpg if how == signal.SIGKILL else os.kill)(running.pid, how)
-    running.wait(30)
+    running.wait(60)
     entry = logged(host, name, count + 1)[0]
     # cut off, or the server's own word for a client that went away, whichever comes first; or it did not notice, and was ended
     assert entry["kind"] == "backup" and entry["status"] in (1, 1000, 256 + signal.SIGTERM)

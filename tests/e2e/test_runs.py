@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import call, run, wait_until
+from test_session_ends import grace
 
 API = "io.subuidd.Accounts."
 SPOOL = Path("/var/lib/subuidd/spool")
@@ -141,20 +142,21 @@ def test_a_session_that_is_ended_from_outside_is_recorded(host, push):
     wait_until(lambda: list(SPOOL.iterdir()), "the run is begun")
     assert log(host, push.name) == []
     run("pkill", "-KILL", "-u", push.uid)
-    assert running.wait(10) != 0
+    assert running.wait(60) != 0
     (entry,) = logged(host, push.name, 1)
     assert entry["status"] == 1000 and entry["finished"] is False
     assert "cut off" in host.subuid("log", push.name).stdout
     # A lock asks first: rsync's own words.
-    running = slow_push(host, push, "slow1")
-    host.subuid("lock", "web1", user=push.owner)
-    assert running.wait(10) != 0
+    with grace(host, 30):
+        running = slow_push(host, push, "slow1")
+        host.subuid("lock", "web1", user=push.owner)
+        assert running.wait(60) != 0
     assert logged(host, push.name, 2)[0]["status"] == 20
     # The client alone goes away: the same.
     host.subuid("unlock", "web1", user=push.owner)
     running = slow_push(host, push, "slow2")
     running.send_signal(signal.SIGKILL)
-    running.wait(10)
+    running.wait(60)
     run("pkill", "-KILL", "-f", f"{push.name}@127.0.0.1", check=False)
     assert logged(host, push.name, 3)[0]["status"] not in (0, 1000)
 
@@ -234,7 +236,7 @@ def test_junk_in_the_spool_harms_nobody(host, push, tmp_path):
     assert host.subuid_json("key", "list", victim_name) == [other_key]
     assert Path("/etc/shadow").exists()
     hostile.stdin.close()
-    hostile.wait(10)
+    hostile.wait(60)
     # The lock is gone with its holder; the record is taken.
     assert len(logged(host, push.name, 4)) == 4
     run("rm", "-rf", SPOOL / "full")

@@ -93,7 +93,7 @@ def asked(process_of, name):
         assert ask("id -u") == [f"{pwd.getpwnam(name).pw_uid}\n"]
         yield ask
         session.stdin.close()
-        session.wait(30)
+        session.wait(60)
 
 
 def replaced(path, text):

@@ -58,7 +58,7 @@ def on_terminal(host, key, name, lines, options=("-tt",), environment=None):
     for line, wanted in lines:
         before = len(shown)
         os.write(main, line.encode())
-        wait_until(lambda: re.search(wanted, bytes(shown[before:]).decode(errors="replace")), f"{wanted!r} after {line!r}", 30)
+        wait_until(lambda: re.search(wanted, bytes(shown[before:]).decode(errors="replace")), f"{wanted!r} after {line!r}")
     code = session.wait(60)
     os.close(main) if not reader.is_alive() else None
     reader.join(10)
@@ -150,7 +150,7 @@ def test_a_terminal_that_is_closed_ends_all_of_it(host, shell, tmp_path):
     os.write(main, b"nohup setsid sh -c 'trap \"\" HUP TERM; while :; do sleep 1000; done' >/dev/null 2>&1 & sleep 2000\n")
     wait_until(lambda: run("pgrep", "-fx", "sleep [12]000", check=False).stdout.count("\n") >= 2, "they run")
     session.kill()
-    wait_until(lambda: not processes_of(name), "all of it ends", 20)
+    wait_until(lambda: not processes_of(name), "all of it ends")
     os.close(main), os.close(side)
 
 
@@ -160,10 +160,10 @@ def test_when_the_connection_ends_no_process_stays(host, shell):
     session = subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", hostile], stdin=subprocess.PIPE)
     wait_until(lambda: run("pgrep", "-fx", "sleep 99[89]", check=False).stdout.count("\n") >= 4, "they run")
     session.kill()
-    wait_until(lambda: not processes_of(name), "all of it ends", 20)
+    wait_until(lambda: not processes_of(name), "all of it ends")
     # nor does one that is left behind by a command that ended
     host.ssh(key, name, "setsid sleep 997 >/dev/null 2>&1 </dev/null & exit 0")
-    wait_until(lambda: not processes_of(name), "all of it ends", 20)
+    wait_until(lambda: not processes_of(name), "all of it ends")
 
 
 def test_a_lock_ends_it(host, shell):
@@ -172,7 +172,7 @@ def test_a_lock_ends_it(host, shell):
                                stdin=subprocess.PIPE)
     wait_until(lambda: run("pgrep", "-fx", "sleep 996", check=False).stdout, "it runs")
     host.subuid("lock", "web1", user=owner)
-    assert session.wait(20) != 0 and not processes_of(name)
+    assert session.wait(60) != 0 and not processes_of(name)
     assert host.ssh(key, name, "true").returncode != 0
 
 

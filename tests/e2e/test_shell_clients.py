@@ -132,12 +132,12 @@ def test_lsyncd_rsyncssh(host, known, tree, tmp_path):
     with log.open("w") as output, subprocess.Popen(["/usr/bin/lsyncd", "-nodaemon", "-log", "all", str(config)], stdout=output,
                                                    stderr=subprocess.STDOUT) as lsyncd:
         try:
-            wait_until(lambda: "finished: 0" in log.read_text(), "the first copy is there", 30)
+            wait_until(lambda: "finished: 0" in log.read_text(), "the first copy is there")
             (tree / "file").rename(tree / "moved")
-            wait_until((home / "l/moved").exists, "it has moved there", 30)
+            wait_until((home / "l/moved").exists, "it has moved there")
             (tree / "deep/other").unlink()
             (tree / "new").write_text("third\n")
-            wait_until(lambda: not (home / "l/deep/other").exists() and (home / "l/new").exists(), "all is as here", 30)
+            wait_until(lambda: not (home / "l/deep/other").exists() and (home / "l/new").exists(), "all is as here")
         finally:
             lsyncd.terminate()
     said = log.read_text()

@@ -190,7 +190,7 @@ def test_two_sessions_do_not_see_each_other(host, shell):
     assert "4321" not in said and "x\n" not in said.replace("ax\n", "")
     assert first.poll() is None
     first.kill()
-    first.wait(10)
+    first.wait(60)
 
 
 def test_files_of_the_account_decide_nothing_outside_of_the_session(host, shell):

@@ -14,7 +14,7 @@ from test_shell import home_of, key_add, shell, two_ports  # noqa: F401: fixture
 
 CONNECT = """
 import socket, sys
-s = socket.socket(); s.settimeout(5)
+s = socket.socket(); s.settimeout(60)
 s.connect(("127.0.0.1", int(sys.argv[1]))); print("connected")
 """
 
@@ -23,10 +23,10 @@ CONNECT_OTHERWISE = """
 import ctypes, select, socket, struct, sys, threading
 granted, other = map(int, sys.argv[1:])
 def in_thread():
-    socket.create_connection(("127.0.0.1", granted), 5); print("thread")
+    socket.create_connection(("127.0.0.1", granted), 60); print("thread")
 thread = threading.Thread(target=in_thread); thread.start(); thread.join()
 s = socket.socket(socket.AF_INET6); s.connect(("::ffff:127.0.0.1", granted)); print("six")
-s = socket.socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", granted)); select.select([], [s], [], 5)
+s = socket.socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", granted)); select.select([], [s], [], 60)
 print("later" if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 else "never")
 address = ctypes.create_string_buffer(struct.pack("=H", socket.AF_INET) + struct.pack("!HI8x", other, 0x7f000001))
 connect = ctypes.CDLL(None).connect

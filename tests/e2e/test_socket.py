@@ -63,13 +63,13 @@ class Holder:
         """Ends it; how many of its connections were open still."""
         self.process.stdin.close()
         told = self.process.stdout.read().split()
-        self.process.wait(20)
+        self.process.wait(60)
         return sum(map(int, told))
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Namespace:
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def map(self, kind, *numbers, user=None):
         result = run(f"/usr/bin/new{kind}map", self.process.pid, *numbers, user=user or self.user, check=False)
@@ -610,7 +610,7 @@ def test_exec_passes_exit_status_signals_and_streams(host, alice):
     process.send_signal(signal.SIGUSR1)
     assert process.stdout.readline() == b"usr1\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 43
+    assert process.wait(60) == 43
 
 
 def test_exec_says_what_is_wrong(host, alice, bob):

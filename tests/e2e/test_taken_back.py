@@ -262,12 +262,12 @@ def killed_at(host, syscall, when, owner):
     wait_until(lambda: re.search(r"^TracerPid:\t[1-9]", Path(f"/proc/{pid}/status").read_text(), re.M), "strace is attached")
     host.subuid("restore", "web1", user=owner, check=False)
     try:
-        assert host.daemon.wait(10 * SLOW) == -signal.SIGKILL
+        assert host.daemon.wait(60 * SLOW) == -signal.SIGKILL
     except subprocess.TimeoutExpired:
         tracer.send_signal(signal.SIGINT)
         raise
     finally:
-        tracer.wait(20 * SLOW)
+        tracer.wait(60 * SLOW)
     host.daemon_log.close()
     host.daemon = None
     host.start_daemon()

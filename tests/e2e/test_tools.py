@@ -72,7 +72,7 @@ def restic_refused(host, key, name, *argv, repo="repo"):
         said.append(line)
         if "returned error, retrying" in line:
             client.kill()
-    assert client.wait(30) != 0, said
+    assert client.wait(60) != 0, said
     return "".join(said)
 
 
@@ -102,7 +102,7 @@ def rest(host, key, name, method, *paths, repo="repo"):
                     connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 ended |= isinstance(event, h2.events.StreamEnded)
     server.stdin.close()
-    server.wait(30)
+    server.wait(60)
     return codes
 
 
@@ -215,7 +215,7 @@ def sshfs(host, tmp_path):
     yield mount
     for where, client in mounted:
         run("fusermount3", "-u", where, check=False)
-        client.wait(20)
+        client.wait(60)
         assert not where.is_mount()
 
 
@@ -369,7 +369,7 @@ def test_what_marks_a_new_file_goes_with_its_session(host, tmp_path, tree):
         gates = run("pgrep", "-u", name, "-x", "sftp-append").stdout.split()
         os.killpg(os.getpgid(int(gates[0])), signal_number)
         client.stdin.close()
-        client.wait(30)
+        client.wait(60)
         wait_until(lambda: run("pgrep", "-u", name, "-x", "tool|sftp-append|sftp-server", check=False).stdout == "", "they have ended")
         assert one.exists() and not is_marked(one), signal_number
     assert "Permission denied" in sftp(host, key, name, "chmod 600 one").stderr
@@ -792,8 +792,8 @@ def free_port():
 
 
 def said_through(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
-        peer.settimeout(10)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
+        peer.settimeout(60)
         peer.sendall(b"hello")
         peer.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: peer.recv(100), b""))
@@ -821,7 +821,7 @@ def forwards(host, key, name, *options):
             return b""
     finally:
         client.kill()
-        client.wait(10)
+        client.wait(60)
 
 
 def test_forward_reaches_its_one_address_and_no_other(host, tmp_path, echo):
@@ -955,7 +955,7 @@ def wrote(path, how):
     with open(path, how) as file:
         file.write("evil")
 def ends(sock, address):
-    sock.settimeout(3)
+    sock.settimeout(60)
     sock.connect(address)
 ATTACKS = {
     "read /etc/passwd": lambda: open("/etc/passwd").read(1),

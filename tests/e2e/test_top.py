@@ -116,7 +116,7 @@ def terminal(*words, high=10):
     process = subprocess.Popen(["/usr/bin/subuid", "top", *words], stdin=theirs, stdout=theirs, stderr=theirs,
                                start_new_session=True, env={**os.environ, "TERM": "xterm"})
 
-    def read(until, seconds=20):
+    def read(until, seconds=60):
         said, end = b"", time.monotonic() + seconds
         while until not in said:
             assert time.monotonic() < end, said
@@ -146,7 +146,7 @@ def test_a_terminal_is_as_it_was(host, tmp_path, how):
             process.send_signal(how)
         left = read(b"\033[?1049l")
         assert b"\033[?25h" in left, "the cursor is back"
-        assert process.wait(5) == (0 if how == "q" else -how)
+        assert process.wait(60) == (0 if how == "q" else -how)
         assert not during[3] & termios.ECHO and settings()[3] & termios.ECHO and settings()[3] & termios.ICANON
 
 

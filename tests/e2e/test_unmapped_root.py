@@ -82,7 +82,7 @@ def test_what_is_forged_inside_gains_nothing(host, alice, tmp_path):
         mount --bind {forged} /etc/subuid
         stat -c 'owned by %u' /etc/subuid
         getsubids {alice}
-        unshare --user sh -c 'echo; exec sleep 60' | {{
+        unshare --user sh -c 'echo; exec sleep 1000' | {{
             read -r line
             child=$(pgrep -n -u 0 -x sleep)
             newuidmap "$child" 0 {first} 1 && echo granted

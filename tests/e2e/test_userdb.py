@@ -57,7 +57,7 @@ def settings(host, text):
 
 def connected(uid=None):
     peer = socket.socket(socket.AF_UNIX)
-    peer.settimeout(20)
+    peer.settimeout(60)
     if uid is None:
         peer.connect(USERDB)
         return peer
@@ -230,7 +230,7 @@ def test_the_daemon_is_not_needed_and_the_index_is_followed(host, tmp_path, serv
         assert record_of(name) == first
         os.rename("/var/lib/subuidd/index", "/var/lib/subuidd/index.away")
         try:
-            wait_until(lambda: "error" not in ask("GetUserRecord", {"userName": name}), "what is mapped goes on", 5)
+            wait_until(lambda: "error" not in ask("GetUserRecord", {"userName": name}), "what is mapped goes on")
         finally:
             os.rename("/var/lib/subuidd/index.away", "/var/lib/subuidd/index")
     finally:
@@ -265,7 +265,7 @@ def test_a_socket_that_nobody_serves_refuses_at_once(host, tmp_path, service):
     assert Path(USERDB).is_socket()
     began = time.monotonic()
     assert record_of(name, only=False)["userName"] == name  # of NSS
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     with pytest.raises(ConnectionRefusedError):
         connected()
     # the control: stopped, it holds everybody up
@@ -290,7 +290,7 @@ def test_connections_that_say_nothing_hold_nobody_up(host, service):
     try:
         for peer in half:
             peer.send(b'{"method":')
-        assert max(quick() for _ in range(20)) < 2
+        assert max(quick() for _ in range(20)) < 4.5, "those that say nothing are given up after five seconds"
 
         def all_ended():
             for peer in idle + half:
@@ -304,7 +304,7 @@ def test_connections_that_say_nothing_hold_nobody_up(host, service):
                     pass
             return True
 
-        wait_until(all_ended, "they are given up", 15)
+        wait_until(all_ended, "they are given up")
     finally:
         for peer in idle + half:
             peer.close()

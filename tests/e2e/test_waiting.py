@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, call, run, wait_until
+from conftest import ROOT, call, run, time_taken, wait_until
+from test_session_ends import grace
 from test_unit import Unit
 
-PATIENCE = 2.0  # of whoever asks the broker meanwhile; it answers in milliseconds
+# Of whoever asks the broker meanwhile. It answers in milliseconds; if it waited, that would be for five seconds at least.
+PATIENCE = 4.5
 HOWS = ["silent", "greedy", "stopped", "dead"]
 
 
@@ -51,11 +53,11 @@ def server(how, directory, user):
             assert os.stat(directory).st_ino == inode
             peer.send_signal(signal.SIGSTOP)
         if how == "dead":
-            peer.wait(5)
+            peer.wait(60)
         yield peer
     finally:
         peer.kill()
-        peer.wait(5)
+        peer.wait(60)
         while run("umount", "-l", directory, check=False).returncode == 0 and "fuse.silent" in mounts_of(directory):
             pass
 
@@ -75,7 +77,7 @@ def hangs(path):
         return True
 
 
-def deed(*argv, seconds=25, user=None):
+def deed(*argv, seconds=60, user=None):
     """A command; meanwhile others are answered at once. What it says."""
     options = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     command = subprocess.Popen(["/usr/bin/subuid", *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -109,9 +111,7 @@ def pair(host, tmp_path):
 
 
 def lock_is_quick(host, other):
-    begun = time.monotonic()
-    assert deed("lock", other)[0] == 0
-    assert time.monotonic() - begun < PATIENCE
+    assert time_taken(lambda: deed("lock", other)) < PATIENCE
     assert "locked" in host.subuid("show", other).stdout
     assert deed("unlock", other)[0] == 0
 
@@ -154,11 +154,10 @@ def test_no_deed_waits_for_a_file_server(host, pair, place, how):
 def test_a_start_waits_for_no_file_server(host, pair, place, how):
     owner, name, other, _ = pair
     directory, who = place_of(place, owner, name)
+    usual = time_taken(lambda: host.restart_daemon(signal.SIGKILL))
     with server(how, directory, who):
         assert hangs(directory)
-        begun = time.monotonic()
-        host.restart_daemon(signal.SIGKILL)
-        assert time.monotonic() - begun < 5
+        assert time_taken(lambda: host.restart_daemon(signal.SIGKILL)) < PATIENCE + 2 * usual
         lock_is_quick(host, other)
         wait_until(lambda: place != "view" or "fuse" not in mounts_of(directory), "the view is the account's own again")
         assert deed("show", name)[0] == 0
@@ -171,11 +170,14 @@ def test_a_start_in_mounts_of_its_own_waits_for_no_file_server(host, pair, how):
     owner, name, other, _ = pair
     view, who = place_of("view", owner, name)
     inside, account = place_of("inside", owner, name)
+    unit = Unit(host, True)
+    unit.close()
+    usual = unit.took
     with server(how, view, who), server(how, inside, account):
         assert hangs(view) and hangs(inside)
         unit = Unit(host, True)
         try:
-            assert time.monotonic() - unit.begun < 5
+            assert unit.took < PATIENCE + 2 * usual
             lock_is_quick(host, other)
             wait_until(lambda: not hangs(view), "the view is the account's own again, on the host")
             status, said = deed("remove", name)
@@ -208,16 +210,14 @@ def unkillable(home, owner, name):
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: Path(f"/proc/{stuck.pid}/syscall").read_text() != "running\n" and hangs(home / "inside"), "it waits")
         yield
-    stuck.wait(5)
+    stuck.wait(60)
 
 
 def test_what_cannot_be_killed_holds_up_nobody(host, pair):
     """The lock counts, says so, and is not waited for."""
     owner, name, other, home = pair
     with unkillable(home, owner, name):
-        begun = time.monotonic()
         status, said = deed("lock", name)
-        assert time.monotonic() - begun < 12
         assert "locked" in host.subuid("show", name).stdout
         assert status == 1 and "cannot be ended" in said
         lock_is_quick(host, other)
@@ -238,13 +238,13 @@ def test_what_cannot_be_killed_is_named_once(host, pair, tmp_path):
 
     with unkillable(home, owner, name):
         expire(owner)
-        wait_until(lambda: told() == (1, 1), "it is named", 75)
+        wait_until(lambda: told() == (1, 1), "it is named", 120)
         for _ in range(2):  # looks, as others see them
             third, other, _ = host.account(tmp_path)
             number = pwd.getpwnam(other).pw_uid
             with subprocess.Popen(["sleep", "1000"], user=number, group=number, extra_groups=[]) as process:
                 expire(third)
-                wait_until(lambda: process.poll() is not None, "the daemon has looked again", 75)
+                wait_until(lambda: process.poll() is not None, "the daemon has looked again", 120)
         assert told() == (1, 1)
 
 
@@ -260,12 +260,12 @@ def test_nobody_comes_in_while_a_process_does_not_end(host, pair, tmp_path, word
     """It is published before anything is waited for."""
     owner, name, _, home = pair
     key, number = tmp_path / f"{owner}-web1-push", host.subuid_json("key", "list", name)[0]["id"]
-    with unkillable(home, owner, name):
+    with grace(host, 20), unkillable(home, owner, name):
         assert lets_in(name, key)  # the control
         command = subprocess.Popen(["/usr/bin/subuid", *words.format(name=name, number=number).split()], cwd="/")
         wait_until(lambda: not lets_in(name, key), "nobody comes in any more")
         assert command.poll() is None, "that process is waited for until now"
-        command.wait(20)
+        command.wait(60)
         assert not lets_in(name, key)
 
 
@@ -358,7 +358,7 @@ class HeldImport:
         """The list is made, and the import goes on: its status, and what it says."""
         assert self.importer.poll() is None, "it was held until now"
         os.kill(int(self.stopped()[0]), signal.SIGCONT)
-        said = self.importer.communicate(timeout=30)[0]
+        said = self.importer.communicate(timeout=60)[0]
         return self.importer.returncode, said
 
     def __enter__(self):
@@ -369,15 +369,15 @@ class HeldImport:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGCONT)
         self.tracer.send_signal(signal.SIGINT)
-        self.tracer.wait(10)
-        self.importer.communicate(timeout=30)
+        self.tracer.wait(60)
+        self.importer.communicate(timeout=60)
 
 
 def test_children_that_wait_for_a_long_list_make_their_links(host, tmp_path):
     """It may take minutes, and none of them ends by itself before."""
     owners = [host.new_user(), host.new_user()]
     with HeldImport(host, tmp_path, *owners) as held:
-        wait_until(lambda: all((age(pid) or 99) > 16 for pid in held.children), "a second more than other children have", 30)
+        wait_until(lambda: all((age(pid) or 99) > 16 for pid in held.children), "a second more than other children have")
         assert [age(pid) is not None for pid in held.children] == [True, True], "they wait"
         status, said = held.end()
     assert status == 0, said
@@ -473,7 +473,7 @@ def test_the_spool_waits_for_nobody(host, pair, what):
     finally:
         if holder is not None:
             holder.kill()
-            holder.wait(5)
+            holder.wait(60)
         if locked is not None:
             locked.close()
         file.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def test_a_group_has_the_bounds_of_its_account(host, shell):  # noqa: F811
     one = begin()
     assert one.stdout.readline() == "HAS\n"
     two = begin()
-    wait_until(lambda: one.poll() is not None or two.poll() is not None, "one of them is ended", 30)
+    wait_until(lambda: one.poll() is not None or two.poll() is not None, "one of them is ended")
     events = dict(line.split() for line in (group / "memory.events").read_text().splitlines())
     assert int(events["oom_kill"]) > 0, events
     for client in (one, two):
