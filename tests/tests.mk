@@ -566,7 +566,7 @@ $(addprefix fuzz-,$(FUZZ)): fuzz-%: $(BUILD)/fuzz/%
 	@mkdir -p $(BUILD)/fuzz/corpus-$*; \
 	  seed=; test -d tests/fuzz/corpus/$* && seed=tests/fuzz/corpus/$*; \
 	  echo "== fuzz $*, $(FUZZ_SECONDS) s"; \
-	  $(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	  $(BUILD)/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=30 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
 	    -artifact_prefix=$(BUILD)/fuzz/$*- $(BUILD)/fuzz/corpus-$* $$seed
 check-fuzz: ## each fuzzer for FUZZ_SECONDS
 	$(MAKE_ALL) --output-sync=target $(addprefix fuzz-,$(FUZZ))
