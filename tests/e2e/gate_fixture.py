@@ -83,7 +83,7 @@ class Gate:
         (self.base / "watch.py").write_text(WATCH)
         return f"/usr/bin/python3 {self.base}/watch.py {self.base}/log "
 
-    def rsync(self, *words, gated=True, check=True, timeout=60):
+    def rsync(self, *words, gated=True, check=True, timeout=120):
         result = subprocess.run(
             ["rsync", "-e", self.server(gated), *map(str, words)], capture_output=True, timeout=timeout
         )

@@ -222,7 +222,7 @@ def test_a_read_only_disk(host):
 # -- the socket -----------------------------------------------------------------------
 
 
-def raw(data, shut=True, timeout=10):
+def raw(data, shut=True, timeout=60):
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(timeout)
         peer.connect(SOCKET)

@@ -107,7 +107,7 @@ def test_a_value_that_the_mask_does_not_give_is_not_recorded(host, tmp_path):
     """Nothing has looked at it: an alarm beside the mask would be one of an account that shows none."""
     owner = host.new_user()
     with taken_over(host, tmp_path, "forged_worker.c", f'-DFORGED_OWNER="{owner}"'), socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(20)
+        peer.settimeout(60)
         peer.connect(SOCKET)
         assert peer.recv(1) == b"", "it has ended, and said nothing"
     accounts = {entry["label"]: entry for entry in host.subuid_json("list", user=owner)}

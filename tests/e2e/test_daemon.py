@@ -59,7 +59,7 @@ def test_a_second_daemon_is_refused_and_says_why(host):
 def test_it_goes_into_the_background_and_answers_when_the_command_returns(host):
     host.stop_daemon()
     try:
-        run(SUBUIDD, timeout=30)
+        run(SUBUIDD, timeout=60)
         assert "error" not in call(API + "Status")
         pid = int(run("pgrep", "-x", "-o", "subuidd").stdout)
         assert os.getsid(pid) == os.getsid(pid) != os.getsid(0)
@@ -186,7 +186,7 @@ def test_a_store_that_is_damaged_stops_the_start_with_what_to_do(host):
     try:
         with open(store, "r+b") as file:
             file.write(os.urandom(4096))
-        result = run(SUBUIDD, "--foreground", check=False, timeout=30)
+        result = run(SUBUIDD, "--foreground", check=False, timeout=60)
         assert result.returncode != 0
         assert "state.db" in result.stderr, result.stderr
     finally:

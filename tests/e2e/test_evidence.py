@@ -181,8 +181,8 @@ mount -t tmpfs t /run/subuidd && chmod 0755 /run/subuidd
 {prepare}
 /usr/sbin/subuidd --foreground 2> {log} &
 pid=$!
-for i in $(seq 1000); do [ -S /run/subuidd/socket ] && break; kill -0 $pid || break; sleep 0.01; done
-grep -q serving {log} || for i in $(seq 500); do grep -q serving {log} && break; kill -0 $pid || break; sleep 0.01; done
+for i in $(seq 6000); do [ -S /run/subuidd/socket ] && break; kill -0 $pid || break; sleep 0.01; done
+grep -q serving {log} || for i in $(seq 6000); do grep -q serving {log} && break; kill -0 $pid || break; sleep 0.01; done
 kill $pid; wait $pid; echo status $?
 {after}
 """

@@ -222,7 +222,7 @@ SECLUDED = {
 @pytest.mark.parametrize("stream", SECLUDED, ids=lambda stream: repr(stream)[2:40])
 def test_what_a_hostile_client_says_inside_the_protocol(gate, stream):
     run = subprocess.run([gate.gate, "-no-del", gate.home], input=stream, capture_output=True, user=UID, group=UID, extra_groups=[],
-                         env={"SSH_ORIGINAL_COMMAND": "rsync --server -sre.LsfxC"}, cwd="/", timeout=30)
+                         env={"SSH_ORIGINAL_COMMAND": "rsync --server -sre.LsfxC"}, cwd="/", timeout=60)
     assert run.returncode == 1 and run.stdout == b"" and SECLUDED[stream] in run.stderr.decode(), run
     assert not list(gate.home.iterdir())
 

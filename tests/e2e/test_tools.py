@@ -54,7 +54,7 @@ def borg(host, key, name, *argv, repo="/./repo", check=True):
 def restic_words(host, key, name, *argv, repo="repo"):
     env = {"RESTIC_PASSWORD": "x", "RESTIC_CACHE_DIR": f"/tmp/restic-{name}"}
     program = f"{ssh_command(host, key)} {name}@127.0.0.1 rclone"
-    return env, ["restic", "-o", f"rclone.program={program}", "-o", "rclone.timeout=20s", "-r", f"rclone:{repo}", *argv]
+    return env, ["restic", "-o", f"rclone.program={program}", "-o", "rclone.timeout=60s", "-r", f"rclone:{repo}", *argv]
 
 
 def restic(host, key, name, *argv, repo="repo", check=True):

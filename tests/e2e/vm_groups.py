@@ -30,7 +30,7 @@ def test_a_group_has_the_bounds_of_its_account(host, shell):  # noqa: F811
         session.kill()
         session.wait()
     # it has its effect: what one process may have is not all that two may have together
-    script = "x = bytearray(160 << 20); print('HAS', flush=True); import time; time.sleep(60)"
+    script = "x = bytearray(160 << 20); print('HAS', flush=True); import time; time.sleep(1000)"
 
     def begin():
         return subprocess.Popen(["ssh", *host.ssh_options(key), f"{name}@127.0.0.1", f"python3 -c \"{script}\""],
