@@ -100,7 +100,7 @@ HOST        = setup/main setup/setup setup/say setup/file setup/file_deed setup/
               cli/arguments cli/options cli/duration $(USAGE) $(RECORDS) cli/complain cli/call cli/print cli/program cli/daemon subid/line subid/lock subid/chain account/advice index/state_look \
               confine/path confine/landlock confine/mounts confine/view confine/user_namespace index/session_rules \
               account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/scan varlink/client
-RRSYNC      = backup/rrsync backup/secluded backup/secluded_read backup/probe backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
+RRSYNC      = backup/rrsync backup/gate_snapshots account/snapshot backup/secluded backup/secluded_read backup/probe backup/gate_policy backup/gate_confine backup/gate_lock backup/gate_names backup/name_table backup/command_line \
               backup/brace backup/text_list backup/refuse backup/report \
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/harden confine/limits confine/landlock confine/loader confine/path confine/private_root confine/mounts confine/namespaces $(SECCOMP) account/name

@@ -63,6 +63,7 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 		{ .path = NULL },
 		{ .path = NULL },
 		{ .path = NULL },
+		{ .path = NULL },
 	};
 	struct root_entry *next = entries;
 	int r = enter_directory(directory);
@@ -71,6 +72,8 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
 		return r;
 	while (next->path != NULL)
 		next++;
+	if (policy->snapshots != NULL)
+		*next++ = (struct root_entry){ .path = policy->snapshots, .optional = true };
 	if (policy->report)
 		*next++ = (struct root_entry){ .path = FILE_COUNT_LOG, .file = files, .fifo = true };
 	if (names != NULL) {
@@ -88,13 +91,17 @@ int gate_enter(const char *directory, const struct gate_policy *policy, bool pri
  * /etc, so that users of this host mean nothing in a backup of another one. The rules for names go by descriptor:
  * without a private root, the files at these paths are this host's.
  */
-static int confine_landlock(bool read_only, const struct gate_names *names, int files)
+static int confine_landlock(const struct gate_policy *policy, const struct gate_names *names, int files)
 {
 	cleanup_fd int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const char *loader = program_loader();
 	const struct landlock_rule rules[] = {
-		{ .path = NULL, .fd = root, .access = read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
+		{ .path = NULL, .fd = root, .access = policy->read_only ? LANDLOCK_READ : LANDLOCK_READ_WRITE },
 		{ .path = "/dev/null", .fd = -1, .access = LANDLOCK_DEVICE },
+		{ .path = policy->snapshots != NULL ? policy->snapshots : "/usr/lib",
+		  .fd = -1,
+		  .access = LANDLOCK_READ,
+		  .optional = 1 },
 		{ .path = files < 0 ? "/dev/null" : NULL, .fd = files, .access = LANDLOCK_DEVICE },
 		{ .path = rsync_binary_path(), .fd = -1, .access = LANDLOCK_EXECUTE },
 		{ .path = "/usr/lib", .fd = -1, .access = LANDLOCK_READ },
@@ -135,7 +142,7 @@ int gate_confine_files(struct gate_policy *policy, const struct gate_names *name
 	policy->directory = path;
 	policy->everything = strcmp(path, "/") == 0;
 	*step = "Landlock";
-	return confine_landlock(policy->read_only, names, files);
+	return confine_landlock(policy, names, files);
 }
 
 int gate_confine_calls(const struct gate_policy *policy, bool sender)

@@ -38,6 +38,7 @@ static bool *option_of(struct gate_policy *policy, const char *name)
 		{ "-absolute", &policy->absolute },
 		{ "-private", &policy->private_root },
 		{ "-no-private", &policy->shared_root },
+		{ "-snapshots", &policy->history },
 		{ REPORT_OPTION, &policy->report },
 	};
 
@@ -104,6 +105,8 @@ int gate_options_parse(int argc, char **argv, struct gate_policy *policy, const 
 	parsed.write_only |= parsed.blind;
 	if (parsed.read_only && parsed.write_only)
 		return gate_refuse(refusal, parsed.blind ? "-ro and -blind" : "-ro and -wo", "one of the two");
+	if (parsed.history && !parsed.read_only)
+		return gate_refuse(refusal, "-snapshots", "only with -ro");
 	if (parsed.private_root && parsed.shared_root)
 		return gate_refuse(refusal, "-private and -no-private", "one of the two");
 	parsed.no_delete |= parsed.read_only || parsed.blind;

@@ -21,6 +21,7 @@ struct gate_policy {
 	bool absolute;         /* -absolute */
 	bool private_root;     /* -private: refuse if the host gives no private root */
 	bool shared_root;      /* -no-private: the host's own mounts */
+	bool history;          /* -snapshots: ".snapshots" is the history of the home; with -ro */
 	bool report;           /* -report: what the run does, and how many files, to the login shell */
 	bool log;              /* rsync's log was sent there */
 	unsigned timeout;      /* -timeout=SECONDS: for a client that sends nothing; 0 none */
@@ -30,6 +31,7 @@ struct gate_policy {
 	bool drop_devices;     /* this rsync knows --drop-D (3.5) */
 	bool confine_root;     /* this rsync knows --confine-root (3.5) */
 	const char *files_log; /* rsync's log, for the count of files; NULL: none */
+	const char *snapshots; /* with -snapshots, where they are */
 	const char *directory; /* DIR, absolute and canonical */
 };
 

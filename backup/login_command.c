@@ -221,6 +221,8 @@ void login_gate_arguments(const struct login_command *command, const struct inde
 		argv[n++] = "-ro";
 	else if (command->role == ROLE_BLIND)
 		argv[n++] = "-blind";
+	if (command->role == ROLE_PULL)
+		argv[n++] = "-snapshots";
 	if ((command->options & (KEY_NO_DELETE | KEY_APPEND_ONLY)) != 0)
 		argv[n++] = "-no-del";
 	if ((command->options & (KEY_NO_OVERWRITE | KEY_APPEND_ONLY)) != 0)

@@ -20,6 +20,7 @@
 #include "backup/gate_lock.h"
 #include "backup/gate_names.h"
 #include "backup/gate_policy.h"
+#include "backup/gate_snapshots.h"
 #include "backup/probe.h"
 #include "backup/refuse.h"
 #include "backup/report.h"
@@ -35,7 +36,7 @@
 
 static const char usage[] =
 	"usage: subuid-rrsync [-ro|-wo|-blind] [-no-del] [-no-overwrite] [-munge] [-absolute] [-no-lock]\n"
-	"                     [-fake-super] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB]\n"
+	"                     [-fake-super] [-snapshots] [-private|-no-private] [-timeout=SECONDS] [-memory=MIB]\n"
 	"                     [-bwlimit=KIB] [-processes=N] [-open-files=N] [-file-size=BYTES] DIR\n"
 	"Lets an ssh key use rsync in DIR and nowhere else. See subuid-rrsync(1).\n";
 
@@ -185,6 +186,8 @@ static int serve(struct gate_policy *policy, const char *command, bool pull, str
 	/* a push that looked like a pull to is_pull() has no private root */
 	if (r == 0 && pull && !request.sender)
 		r = gate_refuse(&refusal, "command", "not that of an rsync client");
+	if (r == 0)
+		r = gate_snapshots_enter(policy, &request, &refusal);
 	if (r == 0 && !request.sender)
 		r = rsync_paths_base(policy, &request, base, sizeof(base));
 	if (r == 0)
@@ -256,7 +259,7 @@ int main(int argc, char **argv)
 	struct gate_policy policy = { 0 };
 	struct gate_refusal refusal = { 0 };
 	struct gate_names names = GATE_NAMES_NONE;
-	static char path[PATH_MAX], answer[PROBE_ANSWER_MAX + 1];
+	static char path[PATH_MAX], snapshots[PATH_MAX], answer[PROBE_ANSWER_MAX + 1];
 	int files = -1, r;
 	bool pull;
 
@@ -265,6 +268,8 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
+	if (policy.history && gate_snapshots_path(directory, snapshots, sizeof(snapshots)) == 0)
+		policy.snapshots = snapshots;
 	if (policy.report)
 		refuse_without_log();
 	r = descriptors_first_only(policy.report ? REPORT_SOCKET + 1 : REPORT_SOCKET);

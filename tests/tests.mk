@@ -376,6 +376,8 @@ check-guests: $(B)/libnss_subuid.so.2 $(B)/libsubid_subuid.so
 check: check-guests
 
 # the gate: words, options, login command; confinement
+snapshot_OBJS       = account/snapshot
+UNIT               += snapshot
 GATE_CORE           = backup/command_line backup/brace backup/text_list backup/rsync_options backup/rsync_request \
                       backup/rsync_arguments backup/gate_policy confine/limits confine/limits
 rrsync_OBJS         = $(GATE_CORE)
