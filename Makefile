@@ -105,7 +105,7 @@ RRSYNC      = backup/rrsync backup/gate_snapshots account/snapshot backup/seclud
               backup/rsync_options backup/rsync_request backup/rsync_arguments backup/rsync_paths backup/rsync_binary \
               confine/harden confine/limits confine/landlock confine/loader confine/path confine/private_root confine/mounts confine/namespaces $(SECCOMP) account/name
 AUTHKEYS    = backup/authorized_keys backup/probe backup/login_command index/verdict confine/harden confine/landlock $(ACCOUNT) $(INDEX)
-TOOL        = backup/tool backup/login_words backup/probe backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine backup/new_files backup/tool_environment backup/tool_try backup/shell backup/shell_words backup/shell_confine backup/connector \
+TOOL        = backup/tool account/snapshot backup/login_words backup/probe backup/tool_load backup/tool_profile backup/tool_command backup/tool_confine backup/new_files backup/tool_environment backup/tool_try backup/shell backup/shell_words backup/shell_confine backup/connector \
               backup/gate_policy backup/command_line backup/text_list backup/refuse backup/report account/role account/shell account/name account/id \
               confine/harden confine/limits confine/landlock confine/loader confine/private_root confine/mounts confine/namespaces confine/path $(SECCOMP)
 REFUSAL     = backup/refusal backup/sftp_refusal backup/refuse account/name confine/harden confine/limits confine/landlock $(SECCOMP)
@@ -122,8 +122,8 @@ LOGIN       = $(BOUNDS) $(SECCOMP) backup/bandwidth backup/throttle backup/login
 NSS         = nss/passwd nss/group nss/initgroups nss/shadow nss/answer $(INDEX) account/name account/id
 SUBID       = subid/guest/guest subid/guest/pieces subid/guest/user subid/guest/index subid/guest/files subid/guest/chain subid/chain subid/line $(INDEX) \
               $(PASSWD) account/name account/id
-OWN_NAME    = backup/own_name backup/own_root backup/own_new_files backup/own_restic
-PAM         = $(BOUNDS) pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_names pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id pam/session_manager
+OWN_NAME    = account/snapshot backup/own_name backup/own_root backup/own_new_files backup/own_restic
+PAM         = $(BOUNDS) account/snapshot pam/pam_subuid index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant pam/session_private pam/group pam/private pam/private_system pam/private_places pam/private_names pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/session_end account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(PASSWD) account/name account/id pam/session_manager
 
 SUBUIDD_LIBS  = -lsqlite3 -lsystemd -lcap-ng -leconf -lbtrfsutil -lacl -lmd
 STATE_LIBS    = -lsqlite3 -leconf -lacl -lmd -ljansson

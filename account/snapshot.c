@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "account/snapshot.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Two digits from 0 to most, of which the first has index at. */
@@ -45,4 +46,17 @@ const char *snapshot_path(const char *path, bool own)
 	path += length;
 	path += strspn(path, "/");
 	return own && !snapshot_name_begins(path) ? NULL : path;
+}
+
+int snapshots_beside(const char *home, char *path, size_t size)
+{
+	static const char name[] = "/snapshots";
+	const char *slash = strrchr(home, '/');
+	size_t length = slash == NULL ? 0 : (size_t)(slash - home);
+
+	if (length + sizeof(name) > size)
+		return -ENAMETOOLONG;
+	memcpy(path, home, length);
+	memcpy(path + length, name, sizeof(name));
+	return 0;
 }

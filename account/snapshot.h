@@ -9,6 +9,9 @@
 #define SNAPSHOT_NAME (sizeof("2026-11-28T20:15:00Z") - 1) /* bytes: the time in UTC at which it was made */
 #define SNAPSHOTS_SHOWN ".snapshots"                       /* in the home, as clients see it; it is not really there */
 
+/* Of a tool that own-name.so is loaded into: where they are. */
+#define SNAPSHOTS_VARIABLE "SUBUID_SNAPSHOTS"
+
 /* True if text begins with such a name, of a time that exists, which ends there or at a slash. */
 bool snapshot_name_begins(const char *text);
 
@@ -18,5 +21,8 @@ bool snapshot_name_begins(const char *text);
  * snapshots of its own): then a path lies there only if it names one of ours. The result points into path.
  */
 const char *snapshot_path(const char *path, bool own);
+
+/* Where the snapshots of this home are shown: beside it. 0 or -ENAMETOOLONG. */
+int snapshots_beside(const char *home, char *path, size_t size);
 
 #endif

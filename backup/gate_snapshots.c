@@ -11,14 +11,6 @@
 
 #include "account/snapshot.h"
 
-int gate_snapshots_path(const char *directory, char *path, size_t size)
-{
-	const char *slash = strrchr(directory, '/');
-	int length = slash == NULL ? 0 : (int)(slash - directory);
-
-	return (size_t)snprintf(path, size, "%.*s/snapshots", length, directory) < size ? 0 : -ENAMETOOLONG;
-}
-
 /* The part behind ".snapshots/"; "." for all of it. */
 static char *rest_of(char *path, bool own)
 {

@@ -5,9 +5,6 @@
 
 #include "backup/rsync_arguments.h"
 
-/* DIR of an account is ".../home"; its snapshots are shown in ".../snapshots". 0 or -ENAMETOOLONG. */
-int gate_snapshots_path(const char *directory, char *path, size_t size);
-
 /* With -snapshots, and a pull of paths below ".snapshots" alone: policy->snapshots becomes DIR and the working
  * directory, and the paths relative to that. 0, also when nothing of the kind is asked for; -EPERM and *refusal. */
 int gate_snapshots_enter(struct gate_policy *policy, struct rsync_request *request, struct gate_refusal *refusal);

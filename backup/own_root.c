@@ -6,6 +6,7 @@
  * home. A guest: libc only, prints nothing, keeps errno.
  */
 #include "backup/own_root.h"
+#include "account/snapshot.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -41,21 +42,53 @@ static bool leads_to(const char *part, const char *path)
 	return strncmp(part, path, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+/* "base/rest". out, or NULL and errno. */
+static const char *joined(const char *base, const char *rest, char out[PATH_MAX])
+{
+	if (snprintf(out, PATH_MAX, "%s/%s", base, rest) < PATH_MAX)
+		return out;
+	errno = ENAMETOOLONG;
+	return NULL;
+}
+
+/* Whether the home has a directory of that name itself: it cannot get one while it is only read. */
+static bool own_snapshots(const char *home)
+{
+	static int has = -1;
+	const int before = errno;
+	char path[PATH_MAX];
+
+	if (has < 0)
+		has = joined(home, SNAPSHOTS_SHOWN, path) != NULL &&
+		      faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	errno = before;
+	return has == 1;
+}
+
+/* The path among the snapshots that it means, if there are any that this client may see, and it is one: ret, or NULL
+ * and errno; *in. A path without "/" in front is one in the home, where the tool stays. */
+static const char *snapshot_of(const char *home, const char *path, char out[PATH_MAX], bool *in)
+{
+	const char *snapshots = getenv(SNAPSHOTS_VARIABLE), *rest;
+
+	if (snapshots == NULL)
+		return NULL;
+	rest = snapshot_path(leads_to(home, path) ? path + strlen(home) : path, own_snapshots(home));
+	*in = rest != NULL;
+	return rest == NULL ? NULL : joined(snapshots, rest, out);
+}
+
 const char *own_path(const char *path, char out[PATH_MAX])
 {
-	const char *home = own_home();
-	size_t length;
+	const char *home = own_home(), *snapshot;
+	bool in = false;
 
-	if (home == NULL || path[0] != '/' || leads_to(home, path))
+	if (home == NULL)
 		return path;
-	length = strlen(home);
-	if (length + strlen(path) >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
-	memcpy(out, home, length);
-	memcpy(out + length, path, strlen(path) + 1);
-	return out;
+	snapshot = snapshot_of(home, path, out, &in);
+	if (in)
+		return snapshot;
+	return path[0] != '/' || leads_to(home, path) ? path : joined(home, path + 1, out);
 }
 
 /* Clients go along a path from its beginning: on the way to the home's own one there are directories. */

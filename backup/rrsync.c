@@ -15,6 +15,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "account/snapshot.h"
 #include "backup/file_count.h"
 #include "backup/gate_confine.h"
 #include "backup/gate_lock.h"
@@ -268,7 +269,7 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 	if (r < 0)
 		return refuse(PROGRAM, refusal.what, refusal.why, 2);
-	if (policy.history && gate_snapshots_path(directory, snapshots, sizeof(snapshots)) == 0)
+	if (policy.history && snapshots_beside(directory, snapshots, sizeof(snapshots)) == 0)
 		policy.snapshots = snapshots;
 	if (policy.report)
 		refuse_without_log();

@@ -8,6 +8,7 @@
  * only the home and what the tool needs; then the tool.
  */
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "backup/shell.h"
 #include "backup/tool_command.h"
 #include "backup/tool_confine.h"
+#include "account/snapshot.h"
 #include "backup/tool_environment.h"
 #include "backup/tool_load.h"
 #include "backup/tool_try.h"
@@ -257,6 +259,21 @@ static int choose(const struct order *order, const struct command_line *line, st
 	return CHOSE_NONE;
 }
 
+/* The history of the home is one more directory that the tool may read; clients find it in ".snapshots". */
+static int show_snapshots(const struct order *order, struct tool_profile *profile, struct text_list *environment)
+{
+	static char path[PATH_MAX];
+	int r;
+
+	if (!profile->form[order->form].snapshots || profile->read.count == TOOL_WORDS_MAX)
+		return 0;
+	r = snapshots_beside(order->values.home, path, sizeof(path));
+	if (r < 0)
+		return r;
+	profile->read.words[profile->read.count++] = path;
+	return text_list_format(environment, SNAPSHOTS_VARIABLE "=%s", path);
+}
+
 static int enter(const struct order *order, const struct tool *tool)
 {
 	const char *step = "directory";
@@ -288,6 +305,8 @@ static int serve(struct order *order, const struct command_line *line)
 		return refuse_request(&refusal);
 	if (r == 0)
 		r = tool_environment(&tool.profile, order->form, &order->values, &environment);
+	if (r == 0)
+		r = show_snapshots(order, &tool.profile, &environment);
 	if (r < 0)
 		return refuse(PROGRAM, tool.path, r == -EINVAL ? "braces that mean nothing" : strerror(-r),
 			      EXIT_UNCONFINED);

@@ -72,18 +72,29 @@ static int section_begin(struct tool_profile *profile, const char *line, int *fo
 
 static int form_setting(struct tool_profile *profile, int form, const char *name, char *value, struct tool_fault *fault)
 {
+	const struct {
+		enum tool_form form;
+		const char *name;
+		bool *answer;
+	} answers[] = {
+		{ TOOL_APPEND_ONLY, "new-files-only", &profile->form[form].new_files_only },
+		{ TOOL_APPEND_ONLY, "own-dates", &profile->form[form].own_dates },
+		{ TOOL_READ_ONLY, "snapshots", &profile->form[form].snapshots },
+	};
+
 	if (strcmp(name, "run") == 0)
 		return words_add(&profile->form[form].run, value, fault);
-	if (form != TOOL_APPEND_ONLY || (strcmp(name, "new-files-only") != 0 && strcmp(name, "own-dates") != 0))
-		return fail(fault, "not a setting of a section: these are run and, in [append-only], new-files-only "
-				   "and own-dates");
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return fail(fault, "neither yes nor no");
-	if (name[0] == 'n')
-		profile->form[form].new_files_only = strcmp(value, "yes") == 0;
-	else
-		profile->form[form].own_dates = strcmp(value, "yes") == 0;
-	return 0;
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		if ((int)answers[i].form != form || strcmp(name, answers[i].name) != 0)
+			continue;
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return fail(fault, "neither yes nor no");
+		*answers[i].answer = strcmp(value, "yes") == 0;
+		return 0;
+	}
+	return fail(fault,
+		    "not a setting of this section: these are run, in [append-only] new-files-only and own-dates, "
+		    "and in [read-only] snapshots");
 }
 
 static int setting(struct tool_profile *profile, int form, const char *name, char *value, struct tool_fault *fault)

@@ -37,6 +37,7 @@ struct tool_profile {
 		bool present;
 		bool new_files_only; /* the kernel lets no existing file be changed */
 		bool own_dates;      /* but dates and modes of files that the session has made */
+		bool snapshots;      /* {snapshots}, the history of the home, can be read; own_root.c shows it */
 		struct tool_words run;
 	} form[TOOL_FORMS];
 };

@@ -4,6 +4,8 @@
 #ifndef PAM_PRIVATE_BUILD_H
 #define PAM_PRIVATE_BUILD_H
 
+#include <limits.h>
+
 #include "confine/mounts.h"
 #include "pam/private.h"
 
@@ -21,9 +23,10 @@ struct building {
 	const struct private_view *view;
 	const char **step;
 	int trees[PRIVATE_TREES_MAX]; /* of private_system.c; -1: none */
-	struct place places[SESSION_PATHS_MAX + 2];
+	struct place places[SESSION_PATHS_MAX + 3];
 	unsigned count;
 	char named[sizeof("/home/") + ACCOUNT_NAME_MAX];
+	char snapshots[PATH_MAX];
 	int host;        /* the root until now */
 	int root;        /* the new one */
 	int frame;       /* holds it while it is built, and everything that is made for it */

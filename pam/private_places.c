@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/snapshot.h"
 #include "confine/cleanup.h"
 #include "confine/path.h"
 
@@ -60,6 +61,18 @@ static int home_open(const struct building *b)
 	return path_open_in_root(b->host, b->view->home, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
+/* The history of the home, where it has one, for keys that only read. The gates of other keys hold their programs to
+ * the home; a login by su or cron reads it, and changes nothing either. */
+static int snapshots_open(struct building *b)
+{
+	int r = snapshots_beside(b->view->home, b->snapshots, sizeof(b->snapshots));
+
+	if (r < 0)
+		return r;
+	return place_open(b, b->snapshots, path_open_in_root(b->host, b->snapshots, O_PATH | O_DIRECTORY | O_NOFOLLOW),
+			  MOUNT_PLAIN | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, true);
+}
+
 int places_open(struct building *b)
 {
 	const struct session_rules *rules = b->view->rules;
@@ -69,6 +82,8 @@ int places_open(struct building *b)
 	snprintf(b->named, sizeof(b->named), "/home/%s", b->view->account->name);
 	if (r == 0)
 		r = place_open(b, b->named, home_open(b), attributes, true);
+	if (r == 0)
+		r = snapshots_open(b);
 	for (unsigned i = 0; r == 0 && i < rules->bind_count; i++)
 		r = place_open(b, rules->bind[i].path, path_open_trusted(rules->bind[i].path, O_PATH),
 			       MOUNT_PLAIN | (rules->bind[i].writable ? 0 : MOUNT_ATTR_RDONLY), false);

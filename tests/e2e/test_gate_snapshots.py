@@ -3,9 +3,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from conftest import run
 from gate_fixture import UID, describe, fill, gate  # noqa: F401
 
 NAME = "2026-11-28T20:15:00Z"
@@ -105,3 +107,65 @@ def test_nothing_in_them_is_removed_by_a_pull(gate, history):  # noqa: F811
     os.chown(history, UID, UID)
     refused = gate.rsync("-a", "--remove-source-files", f"host:.snapshots/{NAME}/plain", f"{gate.base}/got", check=False)
     assert refused.returncode != 0 and (history / NAME / "plain").exists()
+
+
+# ---- sftp
+
+
+@pytest.fixture
+def sftp(host, tmp_path):
+    """An account with a key that only reads, and one snapshot beside the home. Gives what sftp answers to commands."""
+    owner, name, key = host.account(tmp_path, "sftp", "web1", None, "--read-only")
+    place = Path(f"/srv/subuid/{owner}/web1")
+    (place / "home/today").write_text("today")
+    shown = place / "snapshots"
+    shown.mkdir(mode=0o755, exist_ok=True)
+    (shown / NAME).mkdir()
+    (shown / NAME / "yesterday").write_text("yesterday")
+    (shown / NAME / "way").symlink_to("/etc/passwd")
+    (place / "secret").write_text("secret")
+
+    def ask(*lines, key=key):
+        said = run("sftp", "-b", "-", *host.ssh_options(key), f"{name}@127.0.0.1", input="".join(f"-{line}\n" for line in lines))
+        return said.stdout
+
+    ask.place, ask.owner, ask.name = place, owner, name
+    yield ask
+    shutil.rmtree(shown)
+    (place / "secret").unlink()
+
+
+def test_sftp_finds_them(host, sftp, tmp_path):
+    got = tmp_path / "got"
+    for path in (f"/.snapshots/{NAME}", f".snapshots/{NAME}", f"/srv/subuid/{sftp.owner}/web1/home/.snapshots/{NAME}"):
+        got.unlink(missing_ok=True)
+        sftp(f"get {path}/yesterday {got}")
+        assert got.read_text() == "yesterday", path
+    assert NAME in sftp("ls /.snapshots")
+    said = sftp("cd /.snapshots", f"cd {NAME}", "pwd", "ls")
+    assert f"/.snapshots/{NAME}" in said and "yesterday" in said
+    assert "today" in sftp("ls /") and NAME not in sftp("ls -a /")
+
+
+def test_sftp_gets_nowhere_else_from_there(host, sftp, tmp_path):
+    got = tmp_path / "got"
+    for path in ("/.snapshots/../secret", f"/.snapshots/{NAME}/../../secret", f"/.snapshots/{NAME}/way"):
+        sftp(f"get {path} {got}")
+        assert not got.exists(), path
+    (sftp.place / "snapshots").chmod(0o777)
+    (sftp.place / "snapshots" / NAME).chmod(0o777)
+    for line in (f"rm /.snapshots/{NAME}/yesterday", f"rename /.snapshots/{NAME} /.snapshots/x", "mkdir /.snapshots/new"):
+        sftp(line)
+    assert (sftp.place / "snapshots" / NAME / "yesterday").exists() and len(list((sftp.place / "snapshots").iterdir())) == 1
+
+
+def test_sftp_with_a_key_that_writes_has_none(host, sftp, tmp_path):
+    key = host.new_key(tmp_path, "writes")
+    host.subuid("key", "add", "web1", "-", "--role", "sftp", user=sftp.owner, input=Path(f"{key}.pub").read_text())
+    got = tmp_path / "got"
+    sftp(f"get /.snapshots/{NAME}/yesterday {got}", "mkdir /.snapshots", key=key)
+    assert not got.exists() and (sftp.place / "home/.snapshots").is_dir()
+    # from now on that name is the home's, and those of snapshots are still ours
+    assert NAME not in sftp("ls /.snapshots")
+    sftp(f"get /.snapshots/{NAME}/yesterday {got}")
+    assert got.read_text() == "yesterday"
