@@ -47,13 +47,16 @@ static void property(pam_handle_t *pamh, const char *name, uint64_t number, cons
 		free(value);
 }
 
-/* pam_systemd(8), coming after us, sets them on hosts with systemd. */
+/* pam_systemd(8), coming after us, sets them on hosts with systemd. A service manager has no scope, only the account's
+ * slice: logind of systemd 257 refuses it (EBUSY) when properties of one come along. */
 void session_scope(pam_handle_t *pamh, const struct account_bounds *bounds, unsigned process_mib)
 {
 	const uint64_t *of = bounds->of.of;
 	/* two commands at a time (MaxSessions) of two processes each, and sshd */
 	const uint64_t usual = 4 * (uint64_t)process_mib + 64, said = (of[BOUND_MEMORY] + (1 << 20) - 1) >> 20;
 
+	if (is_service_manager(pamh))
+		return;
 	property(pamh, "systemd.memory_max", bounds->process_memory != 0 ? said : usual, "M");
 	property(pamh, "systemd.tasks_max", of[BOUND_PROCESSES] + BOUND_OWN_PROCESSES, "");
 	property(pamh, "systemd.cpu_weight", of[BOUND_CPU_WEIGHT], "");

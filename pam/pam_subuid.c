@@ -117,13 +117,6 @@ static int options_parse(const pam_handle_t *pamh, int argc, const char **argv, 
 	return 0;
 }
 
-static bool is_manager(const pam_handle_t *pamh)
-{
-	const char *service = pam_item(pamh, PAM_SERVICE);
-
-	return service != NULL && strcmp(service, SERVICE_MANAGER) == 0;
-}
-
 static int refused(pam_handle_t *pamh, int flags, const struct index_account *account, enum verdict verdict)
 {
 	char why[WHY_MAX];
@@ -164,7 +157,7 @@ static int account_management(pam_handle_t *pamh, int flags, int argc, const cha
 	if (verdict == VERDICT_OWNER_DOUBT)
 		admitted_in_doubt(pamh, user, &owner);
 	if (verdict_admits(verdict)) /* its service manager is no session: it would take the place of one */
-		return is_manager(pamh) ? PAM_SUCCESS : session_admit(pamh, flags, &account);
+		return is_service_manager(pamh) ? PAM_SUCCESS : session_admit(pamh, flags, &account);
 	return refused(pamh, flags, &account, verdict);
 }
 
@@ -235,7 +228,7 @@ static int session_begin(pam_handle_t *pamh, int flags, int argc, const char **a
 	if (status == PAM_SUCCESS) {
 		if ((account->flags & ACCOUNT_FROZEN) == 0) /* in there it would stand, and tell nobody why */
 			session_group(pamh, account);       /* while this process still sees where that is */
-		status = is_manager(pamh) ? session_manager(pamh, flags, account) :
+		status = is_service_manager(pamh) ? session_manager(pamh, flags, account) :
 					    session_private(pamh, flags, account);
 	}
 	password_forget(pamh); /* not the session's to see */

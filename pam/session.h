@@ -61,5 +61,7 @@ void session_scope(pam_handle_t *pamh, const struct account_bounds *bounds, unsi
 /* The connection ends as soon as the person has been told, if this is sshd. */
 void session_end_soon(pam_handle_t *pamh);
 bool from_sshd(const pam_handle_t *pamh);
+/* This process becomes the account's service manager. */
+bool is_service_manager(const pam_handle_t *pamh);
 
 #endif
