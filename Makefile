@@ -96,7 +96,7 @@ SUBUID      = cli/main cli/arguments $(USAGE) cli/options cli/facts cli/complain
 MANAGE      = cli/manage cli/manage_split cli/manage_command $(USAGE) $(RECORDS) confine/harden confine/landlock $(INDEX)
 HOST        = setup/main setup/setup setup/say setup/file setup/file_deed setup/record setup/revert setup/pam_files setup/service setup/sshd setup/steps setup/subid setup/withdraw setup/running \
               setup/users setup/text setup/text_nsswitch setup/nsswitch_line setup/text_network setup/network setup/text_pam \
-              setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_linger setup/doctor_userdb setup/doctor_tools setup/doctor_subid setup/doctor_subid_order setup/doctor_containers setup/trial setup/containers setup/homes setup/disk setup/text_fstab setup/doctor_sshd setup/doctor_passwords setup/doctor_manage setup/doctor_state setup/doctor_owners \
+              setup/doctor setup/found setup/doctor_kernel setup/doctor_host setup/doctor_linger setup/doctor_userdb setup/doctor_tools setup/doctor_subid setup/doctor_subid_order setup/doctor_containers setup/trial setup/containers setup/lxc setup/pass setup/text_lines setup/homes setup/disk setup/text_fstab setup/doctor_sshd setup/doctor_passwords setup/doctor_manage setup/doctor_state setup/doctor_owners \
               cli/arguments cli/options cli/duration $(USAGE) $(RECORDS) cli/complain cli/call cli/print cli/program cli/daemon subid/line subid/lock subid/chain account/advice index/state_look \
               confine/path confine/landlock confine/mounts confine/view confine/user_namespace index/session_rules \
               account/date $(ACCOUNT) $(PASSWD) $(INDEX) varlink/stream varlink/scan varlink/client
@@ -188,7 +188,7 @@ $(eval $(call exe,userdb,$(USERDB),$(USERDB_LIBS)))
 $(eval $(call exe,verify,$(VERIFY),$(VERIFY_LIBS)))
 $(eval $(call exe,tool,$(TOOL),))
 $(eval $(call exe,state,$(STATE),$(STATE_LIBS)))
-$(eval $(call exe,host,$(HOST),$(SUBUID_LIBS)))
+$(eval $(call exe,host,$(HOST),$(SUBUID_LIBS) -lacl))
 $(eval $(call exe,manage,$(MANAGE),))
 $(eval $(call exe,sftp-append,$(SFTP_APPEND),))
 $(eval $(call exe,git-update,$(GIT_UPDATE),))

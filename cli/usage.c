@@ -382,7 +382,8 @@ const struct usage usages[] = {
 	  .options = usage_load,
 	  CHANGE_OF_ROOTS },
 	{ .name = "setup",
-	  .forms = "[--metrics] [--containers] [--homes FILE[:SIZE]|DEVICE [--fs KIND]] [--dry-run]\n"
+	  .forms = "[--metrics] [--containers] [--lxc OWNER [--lxc-network]] [--dry-run]\n"
+		   "--homes FILE[:SIZE]|DEVICE [--fs KIND] [--dry-run]\n"
 		   "--undo [--keep-data] [--dry-run]",
 	  .summary = "switch this host on, or off again (root)",
 	  .about = "Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"

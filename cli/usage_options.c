@@ -315,6 +315,11 @@ const struct usage_option usage_setup[] = {
 	{ 'F', "fs", "KIND", "of that kind: btrfs (default), xfs, ext4", NULL },
 	{ 'c', "containers", NULL, "let systemd delegate all controllers to users, for limits of their containers",
 	  NULL },
+	{ 'l', "lxc", "OWNER",
+	  "let root of OWNER's LXC containers pass through OWNER's home:\n"
+	  "an ACL for this one id, on each directory on the way that needs it",
+	  NULL },
+	{ 'L', "lxc-network", NULL, "and let OWNER connect ten containers to LXC's bridge, lxcbr0", NULL },
 	END,
 };
 

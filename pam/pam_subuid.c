@@ -229,7 +229,7 @@ static int session_begin(pam_handle_t *pamh, int flags, int argc, const char **a
 		if ((account->flags & ACCOUNT_FROZEN) == 0) /* in there it would stand, and tell nobody why */
 			session_group(pamh, account);       /* while this process still sees where that is */
 		status = is_service_manager(pamh) ? session_manager(pamh, flags, account) :
-					    session_private(pamh, flags, account);
+						    session_private(pamh, flags, account);
 	}
 	password_forget(pamh); /* not the session's to see */
 	return status;

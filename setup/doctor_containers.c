@@ -19,14 +19,16 @@
 #include "cli/subuid.h"
 #include "confine/cleanup.h"
 #include "setup/doctor.h"
+#include "setup/lxc.h"
 #include "setup/setup.h"
+#include "setup/text.h"
 #include "setup/trial.h"
 
 #define ENOUGH 65536u
 
 struct subject {
 	struct passwd user;
-	struct id_range range; /* the first of theirs */
+	struct id_range range; /* the first of theirs: root in LXC's containers */
 	uint64_t ids;
 };
 
@@ -127,45 +129,33 @@ static void check_home(struct doctor *doctor, const struct subject *subject)
 /* LXC's containers have root of their own, who has to get to their root directory. */
 static void check_lxc(struct doctor *doctor, const struct subject *subject)
 {
-	cleanup_file FILE *file = NULL;
-	cleanup_free char *line = NULL;
-	const size_t length = strlen(subject->user.pw_name);
-	bool allowed = false;
-	size_t room = 0;
-	struct stat st;
-	char todo[160];
+	__attribute__((cleanup(setup_file_done))) struct setup_file file = { 0 };
+	const char *name = subject->user.pw_name, *home = subject->user.pw_dir;
+	char todo[96];
+	bool passes = true;
 
-	if (access("/usr/bin/lxc-start", X_OK) != 0)
+	if (access(LXC_START, X_OK) != 0)
 		return;
-	if (stat(subject->user.pw_dir, &st) == 0 && (st.st_mode & S_IXOTH) == 0) {
-		snprintf(todo, sizeof(todo), "setfacl -m u:%u:x %.64s, and so on the way to the root directory",
-			 subject->range.first, subject->user.pw_dir);
-		found(doctor, FINDING_NOTE, "LXC", "root of a container does not get through the home", todo);
-	}
-	file = fopen("/etc/lxc/lxc-usernet", "re");
-	while (file != NULL && getline(&line, &room, file) > 0)
-		allowed |= strncmp(line, subject->user.pw_name, length) == 0 && line[length] == ' ';
-	snprintf(todo, sizeof(todo), "echo '%s veth lxcbr0 10' >>/etc/lxc/lxc-usernet", subject->user.pw_name);
-	if (!allowed)
-		found(doctor, FINDING_NOTE, "LXC", "may not connect to a bridge: containers have no network", todo);
+	snprintf(todo, sizeof(todo), "subuid setup --lxc %.32s", name);
+	for (const char *const *step = lxc_way; *step != NULL; step++)
+		if (lxc_passes(&subject->user, *step, subject->range.first) == 0) {
+			passes = false;
+			found_f(doctor, FINDING_NOTE, "LXC", todo, "root of a container does not get through %s%s",
+				home, *step);
+		}
+	if (passes)
+		found(doctor, FINDING_GOOD, "LXC", "root of a container gets to its root directory", "");
+	snprintf(todo, sizeof(todo), "subuid setup --lxc %.32s --lxc-network", name);
+	if (file_load(LXC_USERNET, &file) != 0 || !usernet_allows(file.text, name))
+		found(doctor, FINDING_NOTE, "LXC network", "may not connect to a bridge: containers have no network",
+		      todo);
 }
 
 static bool ranges_of(struct doctor *doctor, struct subject *subject)
 {
-	static struct index_reader reader = INDEX_READER(INDEX_PATH);
-	struct index_account account;
-	struct id_range range;
-	uint64_t cursor = 0;
-	int is_range = 0;
 	char todo[96];
 
-	while (index_owner_next(&reader, subject->user.pw_uid, &cursor, &is_range, &account, &range) == 0) {
-		if (!is_range || range.account_uid != 0)
-			continue;
-		if (subject->ids == 0 || range.first < subject->range.first)
-			subject->range = range;
-		subject->ids += range.count;
-	}
+	lxc_range(subject->user.pw_uid, &subject->range, &subject->ids);
 	snprintf(todo, sizeof(todo), "subuid range add 65536 --owner %s", subject->user.pw_name);
 	if (subject->ids == 0)
 		found(doctor, FINDING_BAD, "range", "has none of ours", todo);

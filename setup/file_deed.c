@@ -90,6 +90,8 @@ static int edited_revert(const char *path, const char *edit, const struct revert
 		return nsswitch_remove(texts->now.text, subid, text);
 	if (strcmp(edit, "pam") == 0)
 		return pam_remove(texts->now.text, text);
+	if (strcmp(edit, "lines") == 0)
+		return lines_take_out(texts->now.text, texts->before.text, texts->after.text, text);
 	say(path, "was edited since; it is kept beside itself with .undone at the end");
 	r = file_set_aside(path, ".undone");
 	return r < 0 ? r : 1;
@@ -145,7 +147,9 @@ static int revert_texts(struct setup *setup, const char *path, const json_t *dee
 		return 0;
 	say_change(setup, path, "was edited since; only our lines are taken out");
 	text_diff(stdout, "  ", texts->now.text, text);
-	return setup->dry_run ? 0 : file_store(path, text, &texts->now, 0644);
+	if (setup->dry_run)
+		return 0;
+	return existed || text[0] != '\0' ? file_store(path, text, &texts->now, 0644) : file_unlink(path);
 }
 
 int file_revert(struct setup *setup, const json_t *deed)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -49,6 +50,7 @@ static const struct {
 	{ "file", SSHD_DROPIN, "whole" },
 	{ "file", NETWORK_DROPIN, "whole" },
 	{ "file", DELEGATE_DROPIN, "whole" },
+	{ "file", LXC_USERNET, "lines" },
 	{ "file", SUBID_CHAIN_PATH, "whole" },
 	{ "file", SUBID_SETTINGS, "whole" },
 	{ "units", SERVICE_UNIT, NULL },
@@ -65,12 +67,24 @@ static const char *member(const json_t *deed, const char *name)
 	return text != NULL ? text : "";
 }
 
+/* Of any directory, but only an ordinary user's, and only the entry of one id is taken out. */
+static bool pass_valid(const json_t *deed)
+{
+	const char *path = member(deed, "name");
+	const json_int_t id = json_integer_value(json_object_get(deed, "id"));
+	const json_int_t owner = json_integer_value(json_object_get(deed, "owner"));
+
+	return path[0] == '/' && id > 0 && id < UINT32_MAX && owner > 0 && owner < UINT32_MAX;
+}
+
 static bool deed_known(const json_t *deed)
 {
 	const char *kind = member(deed, "kind"), *name = member(deed, "name"), *edit = member(deed, "edit");
 
 	if (strcmp(kind, "file") == 0 && strcmp(edit, "pam") == 0)
 		return pam_file_known(name);
+	if (strcmp(kind, "pass") == 0)
+		return pass_valid(deed);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].kind, kind) == 0 && strcmp(known[i].name, name) == 0 &&
 		    (known[i].edit == NULL || strcmp(known[i].edit, edit) == 0))

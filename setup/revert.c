@@ -9,7 +9,8 @@ static const struct {
 	int (*revert)(struct setup *setup, const json_t *deed);
 } kinds[] = {
 	{ "group", group_revert },         { "user", user_revert },   { "file", file_revert },
-	{ "directory", directory_revert }, { "units", units_revert }, { "homes", homes_revert },
+	{ "directory", directory_revert }, { "units", units_revert }, { "pass", pass_revert },
+	{ "homes", homes_revert },
 };
 
 static int deed_revert(struct setup *setup, const json_t *deed)

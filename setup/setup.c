@@ -19,14 +19,16 @@
 #include "confine/path.h"
 
 struct setup_options {
-	bool undo, keep_data, metrics, containers;
+	bool undo, keep_data, metrics, containers, lxc_network;
 	const char *homes, *fs;
-	bool stop; /* --help: the text has been printed */
+	const char *lxc; /* an owner */
+	bool stop;       /* --help: the text has been printed */
 };
 
 static int (*const steps[])(struct setup *setup) = {
-	step_installed, step_users,   step_directories, step_homes, step_nsswitch, step_pam,     step_passwords,
-	step_sshd,      step_network, step_service,     step_timer, step_userdb,   step_metrics, step_containers,
+	step_installed, step_users,     step_directories, step_homes,      step_nsswitch,
+	step_pam,       step_passwords, step_sshd,        step_network,    step_service,
+	step_timer,     step_userdb,    step_metrics,     step_containers, step_lxc,
 };
 
 /* ctrl-C, a closed terminal or a shutdown: between two steps, never within one. */
@@ -208,6 +210,9 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 			options->homes = optarg;
 		if (option == 'F')
 			options->fs = optarg;
+		options->lxc_network |= option == 'L';
+		if (option == 'l')
+			options->lxc = optarg;
 	}
 	if (option < 0) {
 		options->stop = true;
@@ -221,6 +226,10 @@ static int options_parse(int argc, char **argv, struct setup_options *options)
 		return usage_error("--homes", "does not go with --undo, which takes it back in any case", "");
 	if (options->fs != NULL && options->homes == NULL)
 		return usage_error("--fs", "goes with --homes", "");
+	if (options->lxc != NULL && options->undo)
+		return usage_error("--lxc", "does not go with --undo, which takes it back in any case", "");
+	if (options->lxc_network && options->lxc == NULL)
+		return usage_error("--lxc-network", "goes with --lxc", "");
 	if (options->metrics && options->undo)
 		return usage_error("--metrics", "does not go with --undo, which takes them back in any case", "");
 	return STATUS_DONE;
@@ -265,6 +274,8 @@ int host_setup(int argc, char **argv)
 	setup.containers = options.containers;
 	setup.homes = options.homes;
 	setup.homes_fs = options.fs;
+	setup.lxc = options.lxc;
+	setup.lxc_network = options.lxc_network;
 	signals_hold();
 	umask(022);
 	if (begin(&setup, options.undo, &state_made, &lock) < 0)

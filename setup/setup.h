@@ -53,6 +53,7 @@
 #define USERDB_SOCKET "/run/systemd/userdb/io.subuidd.UserDatabase"
 #define DELEGATE_DROPIN_DIR SYSCONFDIR "/systemd/system/user@.service.d"
 #define DELEGATE_DROPIN DELEGATE_DROPIN_DIR "/60-subuidd-delegate.conf"
+#define LXC_USERNET SYSCONFDIR "/lxc/lxc-usernet"
 #define NETWORK_DROPIN_DIR SYSCONFDIR "/systemd/system/" SERVICE_UNIT ".d"
 #define NETWORK_DROPIN NETWORK_DROPIN_DIR "/network.conf"
 #define NETWORK_DROPIN_SOURCE DATADIR "/network.conf"
@@ -64,6 +65,8 @@ struct setup {
 	bool containers;      /* what containers of users need */
 	const char *homes;    /* FILE[:SIZE] or DEVICE: a file system of their own; NULL: none */
 	const char *homes_fs; /* NULL: btrfs, or what is there */
+	const char *lxc;      /* the owner whose LXC containers this host is made ready for; NULL */
+	bool lxc_network;     /* for the bridge, too */
 	json_t *deeds;        /* array, in the order in which they were done */
 	unsigned changes;     /* said in this run */
 	bool sshd_changed;
@@ -93,6 +96,10 @@ int step_containers(struct setup *setup);
 /* ---- homes.c */
 int step_homes(struct setup *setup);
 int homes_revert(struct setup *setup, const json_t *deed);
+
+/* ---- lxc.c */
+int step_lxc(struct setup *setup);
+int pass_revert(struct setup *setup, const json_t *deed);
 
 /* ---- record.c */
 
@@ -144,7 +151,8 @@ const char *file_why(int error);
 
 /* ---- file_deed.c */
 
-/* Changes path to text as a deed. edit: "nsswitch", "pam" or "whole". 0 (also: nothing to do) or -1, said why. */
+/* Changes path to text as a deed. edit: "nsswitch", "pam", "lines" or "whole". 0 (also: nothing to do) or -1, said why.
+ */
 int file_change(struct setup *setup, const char *path, const char *text, const char *edit);
 int file_revert(struct setup *setup, const json_t *deed);
 

@@ -99,6 +99,15 @@ int sshd_dropin(const char *source, const char *unused, char **out);
 /* The value of a keyword in the output of `sshd -T`; "" if it is missing. */
 void sshd_value(const char *output, const char *keyword, char *value, size_t size);
 
+/* ---- files in which each line stands for itself */
+
+/* Takes out of `now` the lines that `after` has and `before` has not. 0 or negative errno. */
+int lines_take_out(const char *now, const char *before, const char *after, char **out);
+
+/* lxc-usernet(5): the user has a line; and one more, for ten devices on LXC's bridge. */
+bool usernet_allows(const char *text, const char *user);
+int usernet_add(const char *text, const char *user, char **out);
+
 /* ---- what a change looks like */
 
 /* Prints removed lines with `-` and added ones with `+`, each after the prefix. */

@@ -168,7 +168,7 @@ fuzz_settings_LIBS  = -leconf
 FUZZ               += subid settings
 
 # setup_text
-setup_text_OBJS = setup/text setup/text_fstab setup/text_nsswitch setup/nsswitch_line setup/text_network setup/text_pam
+setup_text_OBJS = setup/text setup/text_fstab setup/text_lines setup/text_nsswitch setup/nsswitch_line setup/text_network setup/text_pam
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's

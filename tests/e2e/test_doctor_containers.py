@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
-"""subuid doctor --containers, its word about lines below ranges, and subuid setup --containers."""
+"""subuid doctor --containers, its word about lines below ranges, and subuid setup --containers and --lxc."""
 
 import json
+import os
+import pwd
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,3 +90,84 @@ def test_without_systemd_nothing_is_delegated(host):
     result = host.subuid("setup", "--containers", "--dry-run")
     assert "containers" in result.stdout and not dropin.exists()
     assert host.subuid("setup", "--containers", "--undo", check=False).returncode == 2
+
+
+@pytest.fixture
+def lxc(host):
+    """This host has LXC, as far as setup and doctor look."""
+    program, directory = Path("/usr/bin/lxc-start"), Path("/etc/lxc")
+    made = not program.exists()
+    directory.mkdir(exist_ok=True)
+    if made:
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    owner = host.new_user()
+    yield owner, Path(pwd.getpwnam(owner).pw_dir), host.subuid_json("range", "add", "65536", user=owner)["first"]
+    if made:
+        program.unlink()
+
+
+def enters(uid, directory):
+    return run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "stat", f"{directory}/.", check=False).returncode == 0
+
+
+def reads(uid, directory):
+    return run("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "ls", directory, check=False).returncode == 0
+
+
+def test_root_of_lxc_containers_gets_through_the_home_and_nobody_else(host, lxc):
+    owner, home, first = lxc
+    own = pwd.getpwnam(owner).pw_uid
+    share = home / ".local/share"
+    share.mkdir(parents=True)
+    home.chmod(0o700)
+    (home / ".local").chmod(0o700)
+    for directory in (share, home / ".local"):
+        os.chown(directory, own, own)
+    usernet = Path("/etc/lxc/lxc-usernet")
+    usernet.write_text("bob veth br0 3\n")
+    assert not enters(first, home), "the control"
+    said = host.subuid("doctor", "--containers", owner, check=False).stdout
+    for directory in (home, home / ".local"):
+        assert f"root of a container does not get through {directory}; subuid setup --lxc {owner}\n" in said
+    assert f"no network; subuid setup --lxc {owner} --lxc-network\n" in said
+    before = home.stat(), (home / ".local").stat(), share.stat()
+
+    out = host.subuid("setup", "--lxc", owner, "--lxc-network", "--dry-run").stdout
+    assert f"(dry run) {home}: " in out and f"+{owner} veth lxcbr0 10" in out and not enters(first, home)
+    host.subuid("setup", "--lxc", owner)
+    assert enters(first, share) and not reads(first, home)
+    assert not enters(first + 1, home) and not enters(own + 1000, home)
+    assert usernet.read_text() == "bob veth br0 3\n"
+    host.subuid("setup", "--lxc", owner, "--lxc-network")
+    assert usernet.read_text() == f"bob veth br0 3\n{owner} veth lxcbr0 10\n"
+    assert "nothing had to be changed" in host.subuid("setup", "--lxc", owner, "--lxc-network").stdout
+    said = checks(host, "--containers", owner)[1]
+    assert "gets to its root" in said["LXC"]["found"] and "LXC network" not in said
+
+    usernet.write_text(usernet.read_text() + "carl veth br0 1\n")
+    host.stop_daemon()
+    host.subuid("setup", "--undo", "--keep-data")
+    after = home.stat(), (home / ".local").stat(), share.stat()
+    host.subuid("setup")
+    host.start_daemon()
+    assert [stat.st_mode for stat in after] == [stat.st_mode for stat in before] and not enters(first, home)
+    assert os.listxattr(home) == [] and usernet.read_text() == "bob veth br0 3\ncarl veth br0 1\n"
+
+
+def test_an_owner_leads_no_acl_elsewhere(host, lxc):
+    owner, home, first = lxc
+    target = Path("/root/secret")
+    target.mkdir(mode=0o700)
+    (target / "share").mkdir(mode=0o700)
+    (home / ".local").symlink_to(target)
+    result = host.subuid("setup", "--lxc", owner, check=False)
+    assert result.returncode == 1 and f"{home}/.local: " in result.stderr, result
+    (home / ".local").unlink()
+    target.rename(home / ".local")  # another user's
+    assert host.subuid("setup", "--lxc", owner, check=False).returncode == 1
+    assert os.listxattr(home / ".local") == [] and os.listxattr(home / ".local/share") == [], "nor what is below"
+    assert os.listxattr(home) == [], "a step that fails takes all of its run back"
+    assert host.subuid("setup", "--lxc-network", check=False).returncode == 2
+    assert host.subuid("setup", "--undo", "--lxc", owner, check=False).returncode == 2
+    assert host.subuid("setup", "--lxc", host.new_user(), check=False).returncode == 1  # without a range

@@ -128,6 +128,18 @@ int units_revert(struct setup *setup, const json_t *deed)
 	return revert(deed, "units", units);
 }
 
+int pass_revert(struct setup *setup, const json_t *deed)
+{
+	const char *name = json_string_value(json_object_get(deed, "name"));
+	const char *const any[] = { name, NULL };
+
+	(void)setup;
+	must(name[0] == '/');
+	must(json_integer_value(json_object_get(deed, "owner")) > 0 &&
+	     json_integer_value(json_object_get(deed, "id")) > 0);
+	return revert(deed, "pass", any);
+}
+
 /* Its copies are named by a number that no other has, and by which the next is found. */
 int file_revert(struct setup *setup, const json_t *deed)
 {

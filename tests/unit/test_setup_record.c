@@ -68,6 +68,11 @@ int units_revert(struct setup *setup, const json_t *deed)
 	(void)setup, (void)deed;
 	return never();
 }
+int pass_revert(struct setup *setup, const json_t *deed)
+{
+	(void)setup, (void)deed;
+	return never();
+}
 int file_store(const char *path, const char *out, const struct setup_file *old, mode_t mode)
 {
 	(void)path, (void)out, (void)old, (void)mode;
@@ -112,6 +117,8 @@ static int load(const char *deeds)
 	"{\"kind\": \"file\", \"name\": \"" name "\", \"edit\": \"" edit "\", \"existed\": true, \"number\": " number  \
 	"}"
 
+#define PASS_DEED(name, id, owner) "{\"kind\": \"pass\", \"name\": \"" name "\", \"id\": " id ", \"owner\": " owner "}"
+
 static void what_setup_does_is_read(void **state)
 {
 	(void)state;
@@ -124,6 +131,8 @@ static void what_setup_does_is_read(void **state)
 	assert_int_equal(
 		load(FILE_DEED("/etc/nsswitch.conf", "nsswitch", "0") "," FILE_DEED("/etc/pam.d/sshd", "pam", "1")), 0);
 	assert_int_equal(load(FILE_DEED("/etc/ssh/sshd_config.d/50-subuidd.conf", "whole", "7")), 0);
+	assert_int_equal(load(FILE_DEED("/etc/lxc/lxc-usernet", "lines", "8")), 0);
+	assert_int_equal(load(PASS_DEED("/home/alice", "1073741824", "1000")), 0);
 }
 
 static void nothing_else_is(void **state)
@@ -146,6 +155,12 @@ static void nothing_else_is(void **state)
 		FILE_DEED("/etc/nsswitch.conf", "nsswitch", "-1"),
 		FILE_DEED("/etc/nsswitch.conf", "nsswitch", "9223372036854775807"), /* the next number would overflow */
 		FILE_DEED("/etc/nsswitch.conf", "nsswitch", "\"0\""),
+		FILE_DEED("/etc/passwd", "lines", "0"),
+		PASS_DEED("home/alice", "1073741824", "1000"),
+		PASS_DEED("/home/alice", "0", "1000"),
+		PASS_DEED("/home/alice", "4294967295", "1000"),
+		PASS_DEED("/root", "1073741824", "0"),
+		"{\"kind\": \"pass\", \"name\": \"/home/alice\"}",
 		/* the one would be given the other's text */
 		FILE_DEED("/etc/nsswitch.conf", "nsswitch", "3") "," FILE_DEED("/etc/pam.d/sshd", "pam", "3"),
 		"{\"kind\": \"file\", \"name\": \"/etc/nsswitch.conf\", \"edit\": \"nsswitch\", \"number\": 0}",

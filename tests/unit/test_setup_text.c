@@ -544,11 +544,37 @@ static void of_an_edited_fstab_only_our_line_goes(void **state)
 	assert_null(none);
 }
 
+static void lines_of_ours_are_added_and_taken_out(void **state)
+{
+	static const char before[] = "# who\nbob veth br0 3\n", edited[] = "carl veth br0 1\n";
+	char *after = NULL, *now = NULL, *out = NULL;
+
+	(void)state;
+	assert_false(usernet_allows(before, "alice"));
+	assert_false(usernet_allows("alicea veth br0 3\n@alice veth br0 3\n", "alice"));
+	assert_true(usernet_allows("bob veth br0 3\nalice\tveth br0 3", "alice"));
+	assert_int_equal(usernet_add("bob veth br0 3", "alice", &after), 0);
+	assert_string_equal(after, "bob veth br0 3\nalice veth lxcbr0 10\n");
+	free(after);
+	assert_int_equal(usernet_add(before, "alice", &after), 0);
+	assert_true(usernet_allows(after, "alice"));
+	assert_true(asprintf(&now, "%s%s", after, edited) > 0);
+	assert_int_equal(lines_take_out(now, before, after, &out), 0);
+	assert_string_equal(out, "# who\nbob veth br0 3\ncarl veth br0 1\n");
+	free(out);
+	assert_int_equal(lines_take_out(after, "", after, &out), 0);
+	assert_string_equal(out, "");
+	free(out);
+	free(now);
+	free(after);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nsswitch_lines_get_our_source_where_it_is_always_asked),
 		cmocka_unit_test(adding_twice_changes_nothing),
+		cmocka_unit_test(lines_of_ours_are_added_and_taken_out),
 		cmocka_unit_test(after_adding_every_database_reaches_us),
 		cmocka_unit_test(sources_that_ask_over_a_network_are_known),
 		cmocka_unit_test(removing_takes_exactly_our_source),
