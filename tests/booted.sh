@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: ISC
 # shellcheck shell=bash
-# For tests/boot and tests/containers: a fresh Debian made by mmdebstrap with this checkout in it, booted with its own
+# For tests/boot, tests/containers, tests/programs and tests/desktop: a fresh Debian made by mmdebstrap with this checkout in it, booted with its own
 # systemd by systemd-nspawn to run a story (/root/story of it). tests/fresh and tests/clients only go inside.
 here=$(cd "$(dirname "$0")/.." && pwd)
 me=$(basename "$0")
 
-# debian_make SUITE PACKAGE...: sets $root (removed at the end) and $debian
+# debian_make SUITE PACKAGE...: sets $root (removed at the end) and $debian. With $debian_keeps the files of its packages
+# stay in /var/cache/apt/archives.
 debian_make() {
 	local suite=$1 packages
 	shift
@@ -17,7 +18,7 @@ debian_make() {
 	trap 'rm -rf --one-file-system "$root"' EXIT
 	packages=$(echo systemd systemd-sysv dbus libpam-systemd libnss-systemd polkitd git "$@" "$(make -s -C "$here" print-packages)" | sed 's/ /,/g')
 	mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --aptopt='Acquire::Check-Valid-Until "false"' \
-		--include="$packages" "$suite" "$root/debian" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
+		${debian_keeps:+--skip=essential/unlink,cleanup/apt/cache} --include="$packages" "$suite" "$root/debian" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 	debian=$root/debian
 	git -C "$here" archive --prefix=subuidd/ HEAD | tar -x -C "$debian/root"
 	cat >"$debian/root/installed" <<-'INSTALLED'
@@ -28,6 +29,12 @@ debian_make() {
 		make -s -j2 all && make -s install
 		useradd -m alice
 	INSTALLED
+}
+
+# page PATH: the blocks of commands of a page, in order: /root/page/1-root, /root/page/2-laptop, ... by the user they are for
+page() {
+	mkdir "$debian/root/page"
+	awk -v to="$debian/root/page/" '/^```sh / { name = to ++n "-" $2; next } /^```/ { name = "" } name != "" { print >name }' "$here/$1"
 }
 
 # story_tells LOG STATUS END
