@@ -34,7 +34,7 @@ debian_make() {
 # page PATH: the blocks of commands of a page, in order: /root/page/1-root, /root/page/2-laptop, ... by the user they are for
 page() {
 	mkdir "$debian/root/page"
-	awk -v to="$debian/root/page/" '/^```sh / { name = to ++n "-" $2; next } /^```/ { name = "" } name != "" { print >name }' "$here/$1"
+	awk -v to="$debian/root/page/" '/^```sh / { name = to (++n) "-" $2; next } /^```/ { name = "" } name != "" { print >name }' "$here/$1"
 }
 
 # story_tells LOG STATUS END
