@@ -280,8 +280,9 @@ install: all ## everything below PREFIX and DESTDIR; `subuid setup` switches a h
 	  put_in $(DESTDIR)$(MANDIR)/man5 $(wildcard man/*.5); put_in $(DESTDIR)$(MANDIR)/man8 $(wildcard man/*.8)
 	$(LINKER_TELL)
 
-# The linker's cache has the libraries of /usr/local by their names; those of /usr are found without it.
-LINKER_TELL = $(if $(DESTDIR)$(filter /usr,$(PREFIX)),,PATH=$$PATH:/usr/sbin:/sbin ldconfig)
+# The linker's cache has the libraries of /usr/local by their names. Those of /usr are found without it, but each process
+# that loads one of ours looks for it in some twenty directories first. A package has its triggers for this.
+LINKER_TELL = $(if $(DESTDIR),,PATH=$$PATH:/usr/sbin:/sbin ldconfig)
 uninstall: ## removes what install has put there (`subuid setup --undo` comes first)
 	rm -f $(DESTDIR)$(SBINDIR)/subuidd $(DESTDIR)$(BINDIR)/subuid $(DESTDIR)$(BINDIR)/subuid-rrsync \
 	  $(DESTDIR)$(LIBDIR)/libnss_subuid.so.2 $(DESTDIR)$(LIBDIR)/libsubid_subuid.so $(DESTDIR)$(LIBDIR)/security/pam_subuid.so \
