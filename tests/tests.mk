@@ -312,6 +312,9 @@ bench-sessions: all
 .PHONY: bench-enter
 bench-enter: all $(BUILD)/bench/fill
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_enter.py
+.PHONY: bench-containers
+bench-containers: ## podman run and lxc-start on our plug-in beside /etc/subuid, in a fresh Debian; SUITE=trixie
+	tests/bench/bench_containers $(SUITE)
 .PHONY: bench-socket
 bench-socket: all
 	tests/throwaway -- /usr/bin/python3 tests/bench/bench_socket.py
@@ -672,8 +675,9 @@ promtool:
 SUITE ?= bookworm
 check-boot: ## a fresh Debian, booted, set up, used; SUITE=trixie
 	tests/boot $(SUITE)
-check-containers: ## podman and buildah of a fresh Debian on our ranges, in each mode of publish; SUITE=trixie
+check-containers: ## podman, LXC and others of a fresh Debian on our ranges, docs/clones.md; SUITE=trixie
 	tests/containers $(SUITE)
+	tests/programs $(SUITE)
 check-desktop: ## docs/desktop.md in a fresh Debian: a desktop in a container, seen through a forward key; SUITE=trixie
 	tests/desktop $(SUITE)
 check-fresh: ## the README's commands on a Debian without git, make and gcc; SUITE=trixie
