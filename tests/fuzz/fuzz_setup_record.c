@@ -128,6 +128,14 @@ int units_revert(struct setup *setup, const json_t *deed)
 	return revert(deed, "units", units);
 }
 
+int homes_revert(struct setup *setup, const json_t *deed)
+{
+	static const char *const homes[] = { HOMES_DIR, NULL };
+
+	(void)setup;
+	return revert(deed, "homes", homes);
+}
+
 int pass_revert(struct setup *setup, const json_t *deed)
 {
 	const char *name = json_string_value(json_object_get(deed, "name"));
