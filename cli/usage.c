@@ -383,8 +383,7 @@ const struct usage usages[] = {
 	  CHANGE_OF_ROOTS },
 	{ .name = "setup",
 	  .forms = "[--metrics] [--containers] [--lxc OWNER [--lxc-network]] [--dry-run]\n"
-		   "--homes FILE[:SIZE]|DEVICE [--fs KIND] [--dry-run]\n"
-		   "--undo [--keep-data] [--dry-run]",
+		   "--homes FILE[:SIZE]|DEVICE [--fs KIND] [--dry-run]\n--undo [--keep-data] [--dry-run]",
 	  .summary = "switch this host on, or off again (root)",
 	  .about = "Switches this host on: system users, nsswitch.conf, PAM, sshd, the daemon. Says what it\n"
 		   "changes; may be run again; a step that fails takes all steps of its run back.\n",

@@ -172,7 +172,7 @@ setup_text_OBJS = setup/text setup/text_fstab setup/text_lines setup/text_nsswit
 UNIT          += setup_text
 
 # pam: index, passwd and shadow are the test's
-pam_OBJS       = pam/pam_subuid pam/session_manager pam/group index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant account/session_end pam/private_names pam/session_private pam/private pam/private_system pam/private_places pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(BOUNDS) $(PASSWD) account/name account/id
+pam_OBJS       = pam/pam_subuid pam/session_manager pam/group index/verdict index/verdict_owner pam/session pam/password pam/rehash pam/grant account/session_end pam/private_names pam/session_private pam/private pam/private_system pam/private_places account/snapshot pam/private_files pam/refuse pam/item pam/bounds confine/limits pam/slots account/key_words account/login_line account/shell account/password account/role confine/mounts confine/path index/session_rules $(INDEX) $(BOUNDS) $(PASSWD) account/name account/id
 pam_LIBS       = -lpam -Wl,--wrap=index_account_by_name,--wrap=getpwnam_r,--wrap=getspnam_r,--wrap=source_each,--wrap=source_one,--wrap=slots_open,--wrap=slots_denied,--wrap=private_enter,--wrap=index_host,--wrap=index_bounds,--wrap=pam_syslog
 UNIT          += pam
 session_rules_OBJS = index/session_rules account/id account/name
