@@ -138,10 +138,10 @@ int pass_revert(struct setup *setup, const json_t *deed)
 	cleanup_fd int fd = way_open(path, (uid_t)json_integer_value(json_object_get(deed, "owner")));
 	int r = fd;
 
-	if (fd == -ENOENT || fd == -EPERM || (fd >= 0 && !pass_has(fd, id)))
+	if (fd == -ENOENT || fd == -EPERM)
 		return 0;
 	if (fd >= 0)
-		r = setup->dry_run ? 1 : pass_remove(fd, id);
+		r = setup->dry_run ? pass_has(fd, id) : pass_remove(fd, id);
 	if (r < 0)
 		return setup_fail_errno(path, r, "setfacl -x takes the entry out of its ACL");
 	if (r > 0)

@@ -155,6 +155,32 @@ def test_root_of_lxc_containers_gets_through_the_home_and_nobody_else(host, lxc)
     assert os.listxattr(home) == [] and usernet.read_text() == "bob veth br0 3\ncarl veth br0 1\n"
 
 
+def test_what_a_mask_takes_from_others_stays_taken(host, lxc):
+    """An entry that was removed leaves a mask behind, and a mode that is set is a mask, where there are entries."""
+    owner, home, first = lxc
+    home.chmod(0o700)
+    run("setfacl", "-m", "u:1:x", home)
+    run("setfacl", "-x", "u:1", home)
+    assert "mask::---" in run("getfacl", "-cp", home).stdout
+    host.subuid("setup", "--lxc", owner)
+    assert enters(first, home) and not enters(first + 1, home)
+    run("setfacl", "-b", home)
+
+    home.chmod(0o750)
+    host.subuid("setup", "--lxc", owner)
+    assert enters(first, home)
+    home.chmod(0o700)
+    assert "group::r-x" in run("getfacl", "-cpE", home).stdout, "the control: it is in the ACL, and the mask takes it away"
+    refused = host.subuid("setup", "--lxc", owner, check=False)
+    assert refused.returncode == 1 and "changes its ACL by hand" in refused.stderr and not enters(first, home)
+    host.stop_daemon()
+    host.subuid("setup", "--undo", "--keep-data")
+    mode = home.stat().st_mode & 0o777
+    host.subuid("setup")
+    host.start_daemon()
+    assert mode == 0o700 and os.listxattr(home) == []
+
+
 def test_an_owner_leads_no_acl_elsewhere(host, lxc):
     owner, home, first = lxc
     target = Path("/root/secret")
