@@ -17,6 +17,7 @@
 #include "subuidd/base/child.h"
 #include "home/walk.h"
 #include "subuidd/op/check_step.h"
+#include "subuidd/op/repair.h"
 
 #define UNEXPLAINED_MAX 65536u /* of one step: some 7 MiB */
 #define AT_ONCE 64
@@ -138,6 +139,19 @@ static struct finding *tell(struct disk_check *check, const struct disk_entry *e
 	return check_add(&check->result, path, fault, todo);
 }
 
+/* The child walked before; what ended meanwhile, a purge for one, took it away. */
+static bool gone_since(const struct disk_check *check, const struct disk_entry *entry, enum finding_place place)
+{
+	struct account account = { .uid = entry->uid };
+	uint32_t owner;
+	int r;
+
+	memcpy(account.owner, entry->owner, sizeof(account.owner));
+	memcpy(account.label, entry->label, sizeof(account.label));
+	r = home_leftover_owner(&check->call->broker->homes, &account, finding_home_place(place), &owner);
+	return r == -ENOENT || r == -ESTALE;
+}
+
 /* Of an account whose id nobody has any more. owner, label: the former holder; "": unknown. */
 static void tell_leftover(struct disk_check *check, const struct disk_entry *entry, enum finding_place place,
 			  const char *owner, const char *label)
@@ -150,6 +164,8 @@ static void tell_leftover(struct disk_check *check, const struct disk_entry *ent
 	char fault[FAILURE_TEXT_MAX + 1], todo[FAILURE_TEXT_MAX + 1];
 	struct finding *finding;
 
+	if (gone_since(check, entry, place))
+		return;
 	snprintf(fault, sizeof(fault), "%s %s data, and uid %u is no account%s", what[place],
 		 entry->data ? "with" : "without", entry->uid,
 		 place == PLACE_REMOVED ? " whose data is set aside" : "");

@@ -119,7 +119,7 @@ static enum failure repair_link(struct call *call)
 
 /* ---- what is left below the homes ---- */
 
-static enum home_place home_place(enum finding_place place)
+enum home_place finding_home_place(uint32_t place)
 {
 	switch (place) {
 	case PLACE_MAKING:
@@ -205,7 +205,7 @@ static enum failure leftover_failed(struct call *call, const char *path, int err
 static enum failure leftover_remove(struct call *call, const struct account *account, const char *path)
 {
 	const struct homes *homes = &call->broker->homes;
-	enum home_place place = home_place(call->request.repair.place);
+	enum home_place place = finding_home_place(call->request.repair.place);
 	int r = home_leftover_empty(homes, account, place);
 
 	if (r == 0 && !call->request.dry_run)
@@ -269,7 +269,8 @@ static enum failure former_owner(struct call *call, struct account *account)
 		}
 		return FAILURE_NONE;
 	}
-	if (home_leftover_owner(&call->broker->homes, account, home_place(call->request.repair.place), &uid) == 0)
+	if (home_leftover_owner(&call->broker->homes, account, finding_home_place(call->request.repair.place), &uid) ==
+	    0)
 		account->owner_uid = uid;
 	if (account->owner[0] == '\0') {
 		if (uid == 0 || passwd_by_uid(uid, &owner) < 0)
@@ -286,7 +287,7 @@ static enum failure former_owner(struct call *call, struct account *account)
 static enum failure leftover_set_aside(struct call *call, const struct account *named, const char *path)
 {
 	const struct homes *homes = &call->broker->homes;
-	enum home_place place = home_place(call->request.repair.place);
+	enum home_place place = finding_home_place(call->request.repair.place);
 	struct account account = *named;
 	enum failure failure = former_owner(call, &account);
 	int r = home_leftover_empty(homes, named, place);

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import call
+from conftest import call, wait_until
 
 API = "io.subuidd.Accounts."
 LIMITS = Path("/etc/subuidd.conf.d/lists.conf")
@@ -165,6 +165,54 @@ def test_much_that_is_wrong_is_told_in_full(host, tmp_path):
     assert not any("more is wrong" in f["fault"] for f in json.loads(found.stdout)["findings"])
     assert host.subuid("check", "--repair").returncode == 0
     removed(names)
+
+
+PWRITE64 = {"x86_64": 18, "aarch64": 68}.get(os.uname().machine)
+
+
+@contextlib.contextmanager
+def delayed(pid, syscall):
+    """Each such call of the process and its children waits a second, or until this ends."""
+    strace = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={syscall}", "-e",
+                               f"inject={syscall}:delay_enter=1s", "-p", str(pid)])
+    try:
+        wait_until(lambda: "TracerPid:\t0" not in Path(f"/proc/{pid}/status").read_text(), "strace attached")
+        yield
+    finally:
+        strace.terminate()
+        strace.wait()
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["it ends", "the control"])
+@pytest.mark.parametrize("place", [".removed/2100900001", ".making/2100900001", "{owner}/gone"])
+def test_what_ends_between_walk_and_verdict_is_no_finding(host, tmp_path, place, ends):
+    """The process that walks the homes has seen it, and is held before it says so."""
+    left = Path("/srv/subuid", place.format(owner=host.account(tmp_path)[0]))
+    host.restart_daemon()  # it has nothing left to write itself
+    left.mkdir(mode=0o710)
+    os.chown(left, 0, 2100900001)
+    daemon = host.daemon.pid
+
+    def says_it(pid):
+        with contextlib.suppress(OSError):  # it has ended
+            return Path(f"/proc/{pid}/syscall").read_text().startswith(f"{PWRITE64} ") and any(
+                os.readlink(file).startswith("/memfd:check-disk") for file in Path(f"/proc/{pid}/fd").iterdir())
+
+    def walked():
+        return any(map(says_it, Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()))
+
+    with delayed(daemon, "pwrite64"):
+        while True:
+            check = subprocess.Popen(["/usr/bin/subuid", "check", "--json"], stdout=subprocess.PIPE, text=True)
+            if wait_until(lambda: walked() or check.poll() is not None, "the homes are walked", 120) and check.poll() is None:
+                break
+            check.communicate()  # on a busy machine that second may have been missed
+        if ends:
+            left.rmdir()
+    found = [finding["subject"] for finding in json.loads(check.communicate()[0])["findings"]]
+    if not ends:
+        left.rmdir()
+    assert (str(left) in found) == (not ends), found
 
 
 def test_a_check_finds_nothing_while_accounts_come_and_go(host, tmp_path):
