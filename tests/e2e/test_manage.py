@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import socket
-import threading
 import subprocess
 import tarfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import call, call_as, run, wait_until
+from test_costs import syslog  # noqa: F401
 
 LOGIN = "/usr/libexec/subuidd/login"
 MANAGE = "/usr/libexec/subuidd/manage"
@@ -449,29 +449,10 @@ def test_such_a_key_has_no_other_role_and_no_options(host, tmp_path, key):
     assert "error" in reply, reply
 
 
-def test_the_log_names_the_key_and_the_pid_of_the_audit_trail(host, owner):
+def test_the_log_names_the_key_and_the_pid_of_the_audit_trail(host, owner, syslog):  # noqa: F811
     name, key = owner
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    path = Path("/dev/log")
-    path.unlink(missing_ok=True)
-    listener.bind(str(path))
-    path.chmod(0o666)
-    listener.settimeout(60)
-    told = []
-
-    def listen():  # all the time: who writes waits while the queue is full
-        while not any("subuid-manage" in line for line in told):
-            told.append(listener.recv(4096).decode())
-
-    listening = threading.Thread(target=listen)
-    listening.start()
-    try:
-        assert host.ssh(key, name, "subuid lock web1").returncode == 0
-        listening.join(60)
-    finally:
-        path.unlink()
-        listener.close()
-    line = told[-1]
+    assert host.ssh(key, name, "subuid lock web1").returncode == 0
+    line = wait_until(lambda: next((line for line in syslog if "subuid-manage" in line), None), "it is told of")
     assert f"key={number(host, name)}" in line and "SHA256:" in line and "subuid lock web1" in line
     entry = next(row for row in host.subuid_json("audit", user=name) if row["action"] == "account.lock")
     assert f"subuid-manage[{entry['pid']}]" in line
